@@ -1,0 +1,66 @@
+"""Peak memory of the command against the length of the film.
+
+    python -m benchmarks.memory FILM [--times 10] [key=value ...]
+
+Runs the real command on FILM and on FILM repeated; prints the peak resident memory of each process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+
+
+def repeat_film(source: Path, target: Path, times: int) -> None:
+    """The packets of the film's video stream, one copy after the other; nothing is encoded."""
+    with av.open(f"file:{target}", "w") as output:
+        with av.open(f"file:{source}") as container:
+            stream = output.add_stream_from_template(container.streams.video[0])
+        offset = 0
+        for _ in range(times):
+            with av.open(f"file:{source}") as container:
+                video = container.streams.video[0]
+                for packet in container.demux(video):
+                    if packet.dts is None:
+                        continue
+                    packet.pts = (packet.pts or 0) + offset
+                    packet.dts += offset
+                    packet.stream = stream
+                    output.mux(packet)
+                offset += video.duration or 0
+
+
+def peak_megabytes(film: Path, target: Path, overrides: list[str]) -> float:
+    """Runs the command; peak resident memory of its process [MB]. Raises where it fails."""
+    files = ["-i", str(film), "-o", str(target)]
+    command = [sys.executable, "-m", "scripts.inference", *files, "--quiet", *overrides]
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise subprocess.CalledProcessError(status, command)
+    return usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("film", type=Path)
+    parser.add_argument("--times", type=int, default=10)
+    options, overrides = parser.parse_known_args()
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / "out.mp4"
+        long_film = Path(folder) / f"long{options.film.suffix}"
+        repeat_film(options.film, long_film, options.times)
+        once = peak_megabytes(options.film, target, overrides)
+        often = peak_megabytes(long_film, target, overrides)
+    print(f"once           {once:7.0f} MB")
+    print(f"{options.times:3d} times      {often:7.0f} MB  ({often / once - 1:+.1%})")
+
+
+if __name__ == "__main__":
+    main()

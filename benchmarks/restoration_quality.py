@@ -1,0 +1,147 @@
+"""What restoration gives back: a film's lower face is degraded, restored, and compared with the truth.
+
+python -m benchmarks.restoration_quality CLIP [--superres Detail] [--frames 40] [key=value ...]
+
+No encoding in between: the figures are the restorer's own. PSNR counts inside the degraded region. Gradient
+and high-pass energies are those of the mouth, as shares of the truth's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from latentsync.config import load_config
+from latentsync.face.masks import region_mask
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.engine import Engine
+from latentsync.types import Alignment, Frame
+
+Degradation = Callable[[np.ndarray], np.ndarray]
+
+_JPEG_QUALITY = 75
+_HIGH_PASS = 2.0  # sigma, pixels
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--superres", default="Detail")
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("settings", nargs="*", metavar="key=value")
+    args = parser.parse_args(arguments)
+    engine = Engine(load_config(None, [f"restore.name={args.superres}", *args.settings]))
+    truth = list(islice(VideoReader(args.clip), args.frames))
+    alignments = engine.survey(truth).alignments
+    print(f"{'':14}restored  sharpness   energy         gradient       PSNR [dB]")
+    for name, degrade in DEGRADATIONS.items():
+        print(f"{name:14}{_line(engine, truth, alignments, degrade)}", flush=True)
+
+
+def _thirds(pixels: np.ndarray) -> np.ndarray:
+    return _enlarged(_third(pixels), pixels)
+
+
+def _thirds_jpeg(pixels: np.ndarray) -> np.ndarray:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    _, data = cv2.imencode(".jpg", _third(pixels)[..., ::-1], quality)
+    return _enlarged(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], pixels)
+
+
+def _third(pixels: np.ndarray) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    return cv2.resize(pixels, (width // 3, height // 3), interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(small: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return cv2.resize(small, like.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+
+
+DEGRADATIONS: dict[str, Degradation] = {
+    "none": lambda pixels: pixels,
+    "3x down and up": _thirds,
+    "Gaussian 1.5": lambda pixels: cv2.GaussianBlur(pixels, (0, 0), 1.5),
+    "3x, JPEG 75": _thirds_jpeg,
+}
+
+
+def _line(
+    engine: Engine,
+    truth: Sequence[Frame],
+    alignments: Sequence[Alignment | None],
+    degrade: Degradation,
+) -> str:
+    masks = [_in_frame("lower_face", frame, a) for frame, a in zip(truth, alignments, strict=True)]
+    mouths = [_in_frame("mouth", frame, a) for frame, a in zip(truth, alignments, strict=True)]
+    bad = [_degraded(frame, mask, degrade) for frame, mask in zip(truth, masks, strict=True)]
+    plan = engine.plan(engine.survey(bad))
+    rows = np.array(list(_figures(truth, engine.before_and_after(bad, plan), masks, mouths)))
+    energy, energy_after, gradient, gradient_after, psnr, psnr_after = np.median(rows, axis=0)
+    return (
+        f"{(plan.weights > 0).mean():7.0%}{np.nanmedian(plan.sharpness):11.2f}   "
+        f"{energy:5.2f} -> {energy_after:.2f}  {gradient:5.2f} -> {gradient_after:.2f}  "
+        f"{psnr:6.2f} -> {psnr_after:.2f} ({psnr_after - psnr:+.2f})"
+    )
+
+
+def _figures(
+    truth: Sequence[Frame],
+    pairs: Iterator[tuple[Frame, Frame]],
+    masks: Sequence[np.ndarray],
+    mouths: Sequence[np.ndarray],
+) -> Iterator[list[float]]:
+    """Per frame with a face: high-pass energy, gradient energy, PSNR, each before and after."""
+    for true, (before, after), mask, mouth in zip(truth, pairs, masks, mouths, strict=True):
+        if mask.any():
+            measures = (
+                [_high_pass(f, mouth) / _high_pass(true, mouth) for f in (before, after)],
+                [_gradient(f, mouth) / _gradient(true, mouth) for f in (before, after)],
+                [_psnr(f, true, mask) for f in (before, after)],
+            )
+            yield [figure for pair in measures for figure in pair]
+
+
+def _in_frame(region: str, frame: Frame, alignment: Alignment | None) -> np.ndarray:
+    """(H, W) float32: the region of the aligned crop, in the frame; all 0 without a face."""
+    height, width = frame.pixels.shape[:2]
+    if alignment is None:
+        return np.zeros((height, width), np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(region_mask(region), alignment.matrix, (width, height), flags=flags)
+
+
+def _degraded(frame: Frame, mask: np.ndarray, degrade: Degradation) -> Frame:
+    share = mask[..., None]
+    mixed = frame.pixels * (1 - share) + degrade(frame.pixels) * share
+    return replace(frame, pixels=np.rint(mixed).clip(0, 255).astype(np.uint8))
+
+
+def _luma(frame: Frame) -> np.ndarray:
+    return cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+
+def _high_pass(frame: Frame, mask: np.ndarray) -> float:
+    luma = _luma(frame)
+    return float(np.average((luma - cv2.GaussianBlur(luma, (0, 0), _HIGH_PASS)) ** 2, weights=mask))
+
+
+def _gradient(frame: Frame, mask: np.ndarray) -> float:
+    down, across = np.gradient(_luma(frame))
+    return float(np.average(down**2 + across**2, weights=mask))
+
+
+def _psnr(frame: Frame, truth: Frame, mask: np.ndarray) -> float:
+    """dB; 99.99 where nothing differs."""
+    square = (frame.pixels.astype(np.float32) - truth.pixels) ** 2
+    error = float(np.average(square.mean(-1), weights=mask))
+    return min(99.99, 10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+if __name__ == "__main__":
+    main()

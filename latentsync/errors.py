@@ -1,0 +1,51 @@
+"""The errors that a user can act on. Scripts print them as one line and exit with code 2.
+
+Raw fields go to ``super().__init__`` and the sentence is made in ``__str__``: an exception that
+passes a ready sentence instead does not survive pickling, which breaks multi-process callers.
+Every message says what is wrong, the value, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class LatentSyncError(Exception):
+    """Base of every error that is the input's or the set-up's fault, not the program's."""
+
+
+class _WhatValueRemedy(LatentSyncError):
+    def __init__(self, what: str, value: object, remedy: str) -> None:
+        super().__init__(what, value, remedy)
+        self.what, self.value, self.remedy = what, value, remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.value}; {self.remedy}"
+
+
+class ConfigError(_WhatValueRemedy):
+    """A setting that does not exist, has the wrong type, or cannot be combined with another."""
+
+
+class CheckpointError(_WhatValueRemedy):
+    """A weights file that is missing, damaged, or not the one that the configuration asks for."""
+
+
+class MediaError(_WhatValueRemedy):
+    """A video or audio file that cannot be read, or an output that cannot be written."""
+
+
+class FaceNotFoundError(_WhatValueRemedy):
+    """No usable face where at least one is needed."""
+
+
+class UnknownPluginError(LatentSyncError):
+    """A name that stands in none of the plug-in tables and is no ``package.module:attribute``."""
+
+    def __init__(self, kind: str, name: str, known: tuple[str, ...], cause: str = "") -> None:
+        super().__init__(kind, name, known, cause)
+        self.kind, self.name, self.known, self.cause = kind, name, known, cause
+
+    def __str__(self) -> str:
+        cause = f" ({self.cause})" if self.cause else ""
+        known = ", ".join(self.known)
+        remedy = f"use one of {known}, or package.module:attribute"
+        return f"unknown {self.kind}: {self.name}{cause}; {remedy}"

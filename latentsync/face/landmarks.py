@@ -1,0 +1,84 @@
+"""The few named points that everything works from, and where two face models have them.
+
+A point is a mean of several of the model's own points wherever the face allows it: it jitters less.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+LANDMARKS: tuple[str, ...] = (
+    "brow_left",
+    "brow_right",
+    "nose",
+    "eye_left",
+    "eye_right",
+    "nose_tip",
+    "mouth_left",
+    "mouth_right",
+    "lip_upper",
+    "lip_lower",
+    "chin",
+)
+"""Image-left first (of an upright face). Left and right are the viewer's, not the person's."""
+
+CONTROL = slice(0, 3)
+"""What LatentSync aligns by: the centres of the brows' upper edges and of the nose."""
+
+FIVE = slice(3, 8)
+"""The five points of the FFHQ template: eyes, nose tip, corners of the mouth."""
+
+MESH_POINTS: dict[str, tuple[int, ...]] = {
+    "brow_left": (70, 63, 105, 66, 107),
+    "brow_right": (300, 293, 334, 296, 336),
+    # Half from the ridge and tip, half from the wings, as 74, 86 and 77, 83 of the 106 points.
+    "nose": (195, 5, 4, 1, 129, 358, 49, 279),
+    # Corners and their neighbours, neither lids nor iris: a blink or a glance moves no head.
+    "eye_left": (33, 246, 7, 133, 173, 155),
+    "eye_right": (263, 466, 249, 362, 398, 382),
+    "nose_tip": (1, 4),
+    "mouth_left": (61, 76),
+    "mouth_right": (291, 306),
+    "lip_upper": (13,),
+    "lip_lower": (14,),
+    "chin": (152, 148, 377),
+}
+"""Indices into the 478-point mesh of mediapipe (468 of the face, 10 of the irises)."""
+
+POINTS_106: dict[str, tuple[int, ...]] = {
+    # LatentSync image_processor.py:61-65; of the iBUG 68: 17-21, 22-26, and 29, 30 with the wings.
+    "brow_left": (43, 48, 49, 51, 50),
+    "brow_right": (101, 102, 103, 104, 105),
+    "nose": (74, 77, 83, 86),
+    "eye_left": (35, 39),
+    "eye_right": (89, 93),
+    "nose_tip": (86,),
+    "mouth_left": (52,),
+    "mouth_right": (61,),
+    "lip_upper": (62,),
+    "lip_lower": (60,),
+    "chin": (0,),
+}
+"""Indices into the 106-point layout of insightface's 2d106det."""
+
+MESH_SIZE = 478
+SIZE_106 = 106
+
+
+def from_mesh(points: np.ndarray) -> np.ndarray:
+    """points: (478, 2) pixels -> (len(LANDMARKS), 2) float32 pixels. ValueError on another size."""
+    return _means(points, MESH_POINTS, MESH_SIZE)
+
+
+def from_106(points: np.ndarray) -> np.ndarray:
+    """points: (106, 2) pixels -> (len(LANDMARKS), 2) float32 pixels. ValueError on another size."""
+    return _means(points, POINTS_106, SIZE_106)
+
+
+def _means(points: np.ndarray, table: dict[str, tuple[int, ...]], size: int) -> np.ndarray:
+    if points.shape != (size, 2):
+        raise ValueError(f"expected ({size}, 2) landmarks, got {points.shape}")
+    exact = points.astype(np.float64)
+    return np.stack([exact[list(table[name])].mean(axis=0) for name in LANDMARKS]).astype(
+        np.float32
+    )

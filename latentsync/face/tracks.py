@@ -1,0 +1,238 @@
+"""Who is who: cuts, faces linked into tracks, and the one person of each shot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from latentsync.errors import ConfigError
+from latentsync.face.detector import DetectedFace
+
+THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 64, 36
+SAMPLES = 4
+"""Pixels of the frame, along each side, that a pixel of the thumbnail is averaged from."""
+BINS = 6
+FLAT = 0.01
+"""Contrast, of a range of 1, below which a thumbnail shows nothing."""
+
+MAX_STEP = 0.6
+"""A face may move by this many of its sizes between two sightings and still be the same."""
+MAX_GROWTH = 1.6
+SAME_PERSON_STEP = 1.5
+"""The same from the end of a track to the start of the next in the same shot."""
+PRESENCE = 0.1
+"""Share of the most present person's area from which on a person can be chosen."""
+
+
+def thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """pixels: (H, W, 3) uint8 RGB -> (36, 64, 3) float32 in [0, 1], for is_cut."""
+    height, width = pixels.shape[:2]
+    rows = max(1, height // (THUMBNAIL_HEIGHT * SAMPLES))
+    columns = max(1, width // (THUMBNAIL_WIDTH * SAMPLES))
+    sampled = np.ascontiguousarray(pixels[::rows, ::columns])
+    size = (THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT)
+    small = cv2.resize(sampled, size, interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / 255
+
+
+def is_cut(previous: np.ndarray, current: np.ndarray, threshold: float) -> bool:
+    """Two thumbnails of neighbouring frames -> whether a new shot begins."""
+    return cut_score(previous, current) > threshold
+
+
+def cut_score(previous: np.ndarray, current: np.ndarray) -> float:
+    """0: the same picture, 1: nothing in common; the geometric mean of two distances.
+
+    Motion changes the layout but not the colours; a flash or a fade changes the colours but not the
+    layout; a cut changes both.
+    """
+    colors, layout = _color_distance(previous, current), _layout_distance(previous, current)
+    return math.sqrt(max(0.0, colors * layout))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One person, seen without a break (short gaps are filled) between two cuts.
+
+    id: number of the track in the film. shot: number of the shot. start: index of its first frame.
+    faces: one per frame from there on.
+    """
+
+    id: int
+    shot: int
+    start: int
+    faces: tuple[DetectedFace, ...]
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.faces)
+
+    @property
+    def area(self) -> float:
+        return sum(face.area for face in self.faces)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenFace:
+    """The face to work on in one frame, and the id of its track."""
+
+    face: DetectedFace
+    track: int
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A track that may still grow."""
+
+    id: int
+    shot: int
+    start: int
+    faces: list[DetectedFace] = field(default_factory=list)
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.faces)
+
+    def add(self, face: DetectedFace, frame: int) -> None:
+        gap = frame - self.stop
+        last = self.faces[-1]
+        self.faces += [_between(last, face, (i + 1) / (gap + 1)) for i in range(gap)]
+        self.faces.append(face)
+
+
+def link_faces(
+    faces: Sequence[Sequence[DetectedFace]], cuts: Sequence[bool], *, max_gap: int
+) -> list[Track]:
+    """faces, cuts: per frame; cuts[i]: a shot begins with frame i -> the tracks by first frame.
+
+    A face missed for at most max_gap frames is filled in on a straight line; a longer gap ends its
+    track.
+    """
+    tracks: list[_Open] = []
+    active: list[_Open] = []
+    shot = 0
+    for frame, (found, cut) in enumerate(zip(faces, cuts, strict=True)):
+        if cut and frame:
+            active, shot = [], shot + 1
+        active = [track for track in active if frame - track.stop <= max_gap]
+        for track, face in _matches(active, found):
+            if track is None:
+                track = _Open(len(tracks), shot, frame)
+                tracks.append(track)
+                active.append(track)
+                track.faces.append(face)
+            else:
+                track.add(face, frame)
+    return [Track(one.id, one.shot, one.start, tuple(one.faces)) for one in tracks]
+
+
+def choose_track(
+    tracks: Sequence[Track], frames: int, *, select: str = "largest"
+) -> list[ChosenFace | None]:
+    """One person for each shot -> for each frame of the film that person's face, or None.
+
+    select: ``largest`` (area summed over the shot), ``left`` or ``right`` (of the picture). Who is
+    lost and found again in the same shot and place stays chosen; nobody else takes over.
+    ConfigError on another choice.
+    """
+    if select not in ("largest", "left", "right"):
+        raise ConfigError("face.select", select, "use largest, left or right")
+    shots: dict[int, list[Track]] = {}
+    for track in tracks:
+        shots.setdefault(track.shot, []).append(track)
+    chosen: list[ChosenFace | None] = [None] * frames
+    for shot in shots.values():
+        for track in _pick(_persons(shot), select):
+            for offset, face in enumerate(track.faces):
+                chosen[track.start + offset] = ChosenFace(face, track.id)
+    return chosen
+
+
+def _color_distance(previous: np.ndarray, current: np.ndarray) -> float:
+    first, second = _histogram(previous), _histogram(current)
+    return 1 - float(np.minimum(first, second).sum())
+
+
+def _histogram(small: np.ndarray) -> np.ndarray:
+    colors = small.reshape(-1, 1, 3)
+    counts = cv2.calcHist([colors], [0, 1, 2], None, [BINS] * 3, [0, 1.001] * 3)
+    return counts / len(colors)
+
+
+def _layout_distance(previous: np.ndarray, current: np.ndarray) -> float:
+    first, second = (small.mean(axis=-1) - small.mean() for small in (previous, current))
+    contrast = first.std(), second.std()
+    if min(contrast) < FLAT:
+        return float(max(contrast) >= FLAT)
+    return (1 - float((first * second).mean() / (contrast[0] * contrast[1]))) / 2
+
+
+def _matches(
+    active: Sequence[_Open], found: Sequence[DetectedFace]
+) -> list[tuple[_Open | None, DetectedFace]]:
+    """Each face with the nearest track that it can continue, each track once, nearest first."""
+    pairs = sorted(
+        (step, i, j)
+        for i, track in enumerate(active)
+        for j, face in enumerate(found)
+        if (step := _step(track.faces[-1], face)) < MAX_STEP
+    )
+    owner: dict[int, _Open] = {}
+    used: set[int] = set()
+    for _, i, j in pairs:
+        if i not in used and j not in owner:
+            used.add(i)
+            owner[j] = active[i]
+    return [(owner.get(j), face) for j, face in enumerate(found)]
+
+
+def _step(before: DetectedFace, after: DetectedFace) -> float:
+    """Way between the centres in face sizes; infinite where the size changes too much."""
+    first, second = _size(before), _size(after)
+    if max(first, second) > MAX_GROWTH * min(first, second):
+        return float("inf")
+    return float(np.linalg.norm(after.center - before.center)) / max(first, second, 1e-6)
+
+
+def _size(face: DetectedFace) -> float:
+    return float(np.sqrt(face.area))
+
+
+def _between(before: DetectedFace, after: DetectedFace, share: float) -> DetectedFace:
+    def mixed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return (first + (second - first) * share).astype(np.float32)
+
+    confidence = before.confidence + (after.confidence - before.confidence) * share
+    return DetectedFace(
+        mixed(before.landmarks, after.landmarks), mixed(before.box, after.box), confidence
+    )
+
+
+def _persons(tracks: Sequence[Track]) -> list[list[Track]]:
+    """The tracks of one shot, joined where one begins at the place where another ended."""
+    persons: list[list[Track]] = []
+    for track in sorted(tracks, key=lambda one: one.start):
+        gone = [person for person in persons if person[-1].stop <= track.start]
+        steps = [_step(person[-1].faces[-1], track.faces[0]) for person in gone]
+        if steps and min(steps) < SAME_PERSON_STEP:
+            gone[int(np.argmin(steps))].append(track)
+        else:
+            persons.append([track])
+    return persons
+
+
+def _pick(persons: Sequence[list[Track]], select: str) -> list[Track]:
+    areas = [sum(track.area for track in person) for person in persons]
+    present = [i for i, area in enumerate(areas) if area >= PRESENCE * max(areas)]
+    if select == "largest":
+        return persons[max(present, key=lambda i: areas[i])]
+    sign = 1 if select == "left" else -1
+    return persons[min(present, key=lambda i: sign * _mean_x(persons[i]))]
+
+
+def _mean_x(person: Sequence[Track]) -> float:
+    return float(np.mean([face.center[0] for track in person for face in track.faces]))

@@ -1,0 +1,143 @@
+"""LatentSync's own geometry (a229c39, its float32 path), as a reference to measure against.
+
+Kept with all that the rest of this package does otherwise: landmarks rounded to whole pixels, a
+smoothing that hardly smooths, truncation to uint8, the whole crop pasted back with one feather.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+
+NOSE = 2
+GREY = 127.0
+CARRY = 0.2
+"""Share of the last frame's bias in this frame's (affine_transform.py:135)."""
+BASE = np.array([[17, 20], [58, 20], [37.5, 40]])
+BASE_WIDTH, BASE_HEIGHT = 75, 100
+EDGE_FRACTION = 20
+"""The feather's width is the square root of the pasted area over this."""
+
+
+def template(resolution: int) -> np.ndarray:
+    """(3, 2) float64 pixels of the aligned crop: brows, nose (affine_transform.py:12-18)."""
+    return BASE * _ratio(resolution)
+
+
+def crop_size(resolution: int) -> tuple[int, int]:
+    """Width and height of the aligned crop: 420 x 560 at 512, 210 x 280 at 256."""
+    return int(BASE_WIDTH * _ratio(resolution)), int(BASE_HEIGHT * _ratio(resolution))
+
+
+class UpstreamEstimator:
+    """The matrix of each frame, in film order: its bias carries over from the frame before."""
+
+    def __init__(self, resolution: int) -> None:
+        self._template = template(resolution).astype(np.float32)
+        self._bias: np.ndarray | None = None
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """points: (3, 2) frame pixels -> (2, 3) float32, frame -> aligned crop."""
+        source, source_mean, source_std = _normalised(np.round(points).astype(np.float32))
+        goal, goal_mean, goal_std = _normalised(self._template)
+        linear = (goal_std / source_std) * _rotation(source, goal)
+        shift = goal_mean - linear @ source_mean + self._carried(goal[NOSE] - source[NOSE])
+        return np.concatenate([linear, shift[:, None]], axis=1).astype(np.float32)
+
+    def _carried(self, bias: np.ndarray) -> np.ndarray:
+        if self._bias is not None:
+            bias = self._bias * np.float32(CARRY) + bias * np.float32(1 - CARRY)
+        self._bias = bias
+        return bias
+
+
+def warp_crop(pixels: np.ndarray, matrix: np.ndarray, resolution: int) -> np.ndarray:
+    """pixels: (H, W, 3) uint8, matrix: (2, 3) frame -> crop -> (h, w, 3) uint8, grey outside."""
+    width, height = crop_size(resolution)
+    crop = _warp(_tensor(pixels), matrix, (height, width), GREY)
+    return _to_uint8(crop)
+
+
+def square_face(crop: np.ndarray, resolution: int) -> np.ndarray:
+    """crop: (h, w, 3) uint8 -> (R, R, 3) uint8, stretched: what the U-Net sees."""
+    return cv2.resize(crop, (resolution, resolution), interpolation=cv2.INTER_LANCZOS4)
+
+
+def paste(frame: np.ndarray, generated: torch.Tensor, matrix: np.ndarray) -> np.ndarray:
+    """frame: (H, W, 3) uint8, generated: (3, R, R) float [-1, 1], matrix: (2, 3) frame -> crop.
+
+    Returns (H, W, 3) uint8: the whole crop laid over the frame (affine_transform.py:44-96).
+    """
+    size = frame.shape[:2]
+    width, height = crop_size(generated.shape[-1])
+    back = cv2.invertAffineTransform(matrix.astype(np.float32))
+    face = F.interpolate(generated[None].float(), (height, width), mode="bicubic", antialias=True)
+    face = (_warp(face, back, size, GREY) / 2 + 0.5).clamp(0, 1) * 255
+    inside = _warp(torch.ones(1, 1, height, width), back, size, 0.0)[0, 0].numpy()
+    inside = _eroded_2x2(inside)
+    soft = torch.from_numpy(_feathered(inside))
+    out = soft * (torch.from_numpy(inside) * face) + (1 - soft) * _tensor(frame)
+    return _to_uint8(out)
+
+
+def _ratio(resolution: int) -> float:
+    return resolution / 256 * 2.8
+
+
+def _normalised(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    mean = points.mean(axis=0)
+    centered = points - mean
+    std = centered.std(ddof=1)
+    return centered / std, mean, std
+
+
+def _rotation(source: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    u, _, vt = np.linalg.svd(source.T @ goal)
+    rotation = vt.T @ u.T
+    if np.linalg.det(rotation) < 0:
+        vt[-1] *= -1
+        rotation = vt.T @ u.T
+    return rotation
+
+
+def _warp(
+    image: torch.Tensor, matrix: np.ndarray, size: tuple[int, int], fill: float
+) -> torch.Tensor:
+    """image: (1, C, h, w), matrix: (2, 3) image -> output pixels -> (1, C, *size), bilinear.
+
+    kornia's warp_affine with align_corners: a sample half outside blends with the fill.
+    """
+    back = cv2.invertAffineTransform(matrix.astype(np.float64)).astype(np.float32)
+    y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in size), indexing="ij")
+    place = torch.stack([x, y, torch.ones_like(x)], -1) @ torch.from_numpy(back).T
+    height, width = image.shape[-2:]
+    grid = 2 * place / torch.tensor([width - 1, height - 1]) - 1
+    ones = torch.ones(1, 1, height, width)
+    sampled = F.grid_sample(torch.cat([image, ones], 1), grid[None], align_corners=True)
+    return sampled[:, :-1] + (1 - sampled[:, -1:]) * fill
+
+
+def _eroded_2x2(mask: np.ndarray) -> np.ndarray:
+    """kornia's: the window reaches one pixel up and left; outside the frame nothing is eroded."""
+    return cv2.erode(mask, np.ones((2, 2), np.uint8), anchor=(1, 1))
+
+
+def _feathered(mask: np.ndarray) -> np.ndarray:
+    edge = int(float(mask.sum()) ** 0.5) // EDGE_FRACTION
+    # Below 20 px edge is 0, and OpenCV takes an empty kernel for one of 3x3: so does upstream.
+    shrunk = cv2.erode(mask, np.ones((2 * edge, 2 * edge), np.uint8))
+    kernel = 2 * edge + 1
+    sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
+    return cv2.GaussianBlur(shrunk, (kernel, kernel), sigma, borderType=cv2.BORDER_REFLECT_101)
+
+
+def _tensor(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(rearrange(pixels, "h w c -> 1 c h w").astype(np.float32))
+
+
+def _to_uint8(image: torch.Tensor) -> np.ndarray:
+    truncated = image[0].clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(rearrange(truncated.numpy(), "c h w -> h w c"))

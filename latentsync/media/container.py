@@ -1,0 +1,117 @@
+"""Opening a file with PyAV, so that every way of not being a video has its own sentence."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.format import Flags
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from latentsync.errors import MediaError
+
+MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""Suffix of an output -> FFmpeg muxer. Not left to FFmpeg, whose choice for ".m4v" holds far fewer
+audio codecs than plain mp4."""
+
+METADATA_ERRORS = "surrogateescape"
+"""Tags in broken UTF-8 must neither stop a job nor change on their way through."""
+
+_NOT_FILMS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
+"""FFmpeg demuxers that make a "video" of a text, a still picture, or a list of other files."""
+
+
+def file_url(path: Path) -> str:
+    """A name that FFmpeg takes for a file, whatever it looks like ("a:b.mp4", "-x.mp4")."""
+    return f"file:{os.fspath(path)}"
+
+
+def open_source(path: Path) -> InputContainer:
+    """Open a video file for reading.
+
+    Raises MediaError: not there, no regular file, empty, cut off before its index, not a video.
+    """
+    _check_file(path)
+    try:
+        container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
+    except (av.FFmpegError, OSError) as error:
+        raise _not_openable(path, error) from error
+    if container.format.name in _NOT_FILMS or container.format.name.endswith("_pipe"):
+        container.close()
+        raise MediaError("not a video", path, "give a video file such as .mp4, .mov or .mkv")
+    return container
+
+
+def main_video(container: InputContainer, path: Path) -> VideoStream:
+    """The first video stream that is no cover picture. Raises MediaError: none, not decodable."""
+    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not films:
+        raise MediaError(
+            "no video in the file",
+            path,
+            "it holds sound or other data only; give a file with pictures",
+        )
+    if films[0].codec_context is None:
+        raise MediaError(
+            "the video's codec cannot be decoded", path, "convert it to H.264, for example"
+        )
+    return films[0]
+
+
+def has_flag(container: InputContainer | OutputContainer, flag: Flags) -> bool:
+    """Whether the container's format is of that kind."""
+    return bool(container.format.flags & cast(int, flag.value))
+
+
+def _check_file(path: Path) -> None:
+    try:
+        mode, size = path.stat().st_mode, path.stat().st_size
+    except OSError as error:
+        raise MediaError(
+            "cannot open the video", path, f"{error.strerror}; check the path"
+        ) from error
+    if stat.S_ISDIR(mode):
+        raise MediaError("the video is a folder", path, "name a file in it")
+    if not stat.S_ISREG(mode):
+        raise MediaError("the video is no regular file", path, "save it to a file first")
+    if size == 0:
+        raise MediaError("the video is empty (0 bytes)", path, "copy or record it again")
+
+
+def _not_openable(path: Path, error: Exception) -> MediaError:
+    if isinstance(error, PermissionError):
+        return MediaError("cannot open the video", path, "give yourself permission to read it")
+    if _lacks_moov(path):
+        return MediaError(
+            "the video's index (moov) is missing",
+            path,
+            "its recording or copy was cut off: copy it again, or repair it",
+        )
+    return MediaError("not a video, or damaged at its very start", path, "try to play it")
+
+
+def _lacks_moov(path: Path) -> bool:
+    """Whether the file is built of MP4 boxes, none of which is the index."""
+    with path.open("rb") as file:
+        kinds = _top_level_boxes(file)
+    return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free") and b"moov" not in kinds
+
+
+def _top_level_boxes(file: BinaryIO) -> list[bytes]:
+    kinds: list[bytes] = []
+    while len(header := file.read(8)) == 8 and len(kinds) < 1000:
+        size, kind = struct.unpack(">I4s", header)
+        kinds.append(kind)
+        body = size - 8
+        if size == 1:  # a 64-bit size follows
+            body = struct.unpack(">Q", file.read(8).rjust(8, b"\0"))[0] - 16
+        if body < 0:  # 0: up to the end of the file
+            break
+        file.seek(body, os.SEEK_CUR)
+    return kinds

@@ -1,0 +1,126 @@
+"""RGB frames -> packets of one video stream that says and times everything as the source did."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from latentsync.media.color import Conversion, FromRgb, output_tags
+from latentsync.media.fields import PROGRESSIVE
+from latentsync.media.probe import VideoInfo
+from latentsync.media.target import ENCODERS, EncodeSettings
+from latentsync.types import Frame
+
+_log = logging.getLogger(__name__)
+
+_THREADS = 12  # each holds a few pictures of its own
+_HDR = {"smpte2084", "arib-std-b67"}
+_INTERLACED = Flags.interlaced_dct | Flags.interlaced_me
+
+
+def padding(size: tuple[int, int], pix_fmt: str) -> tuple[int, int]:
+    """(columns, rows) that a picture of that (width, height) lacks to hold whole chroma samples."""
+    chroma = VideoFormat(pix_fmt, 16, 16)
+    across, down = 16 // chroma.chroma_width(16), 16 // chroma.chroma_height(16)
+    return -size[0] % across, -size[1] % down
+
+
+class Encoder:
+    """The video stream of an output. One frame is held back, to know how long it lasts."""
+
+    def __init__(
+        self,
+        output: OutputContainer,
+        source: VideoInfo,
+        settings: EncodeSettings,
+        *,
+        size: tuple[int, int],
+    ) -> None:
+        """size: (width, height) of the frames. Nothing is written yet."""
+        self._size = size
+        self._padding = padding(size, settings.pix_fmt)
+        self._base = source.time_base
+        self._last_length = max(1, round(1 / (source.average_rate * source.time_base)))
+        width, height = (a + b for a, b in zip(size, self._padding, strict=True))
+        stream = output.add_stream(settings.codec, rate=source.average_rate)
+        assert isinstance(stream, VideoStream)
+        self.stream = stream
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = width, height, settings.pix_fmt
+        context.time_base = stream.time_base = source.time_base
+        context.sample_aspect_ratio = source.sample_aspect_ratio
+        _tune(context, output, settings)
+        tags = output_tags(source.color, source.pix_fmt, width, height)
+        for name, code in tags.codes().items():
+            setattr(context, name, code)
+        conversion = Conversion.of(tags, settings.pix_fmt, width, height)
+        if tags.transfer in _HDR:
+            _log.warning("%s is HDR: 8 bits a colour and no mastering data are left", source.path)
+        fields = _keep_fields(context, source)
+        self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
+        self._held: VideoFrame | None = None
+
+    def encode(self, frame: Frame) -> Iterator[Packet]:
+        """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising."""
+        if frame.pixels.shape != (self._size[1], self._size[0], 3):
+            raise ValueError(f"a frame of shape {frame.pixels.shape} in a film of {self._size}")
+        yield from self._release(until=frame.pts)
+        picture = self._from_rgb(self._padded(frame.pixels))
+        picture.pts, picture.time_base = frame.pts, self._base
+        self._held = picture
+
+    def finish(self) -> Iterator[Packet]:
+        """The packets of the frames that are still inside."""
+        if self._held is not None:
+            yield from self._release(until=(self._held.pts or 0) + self._last_length)
+        yield from self.stream.encode(None)
+
+    def _release(self, *, until: int) -> Iterator[Packet]:
+        if self._held is None:
+            return
+        duration = until - (self._held.pts or 0)
+        if duration <= 0:
+            raise ValueError(f"frame times must rise: {until} after {self._held.pts}")
+        self._held.duration = duration
+        picture, self._held = self._held, None
+        yield from self.stream.encode(picture)
+
+    def _padded(self, pixels: np.ndarray) -> np.ndarray:
+        columns, rows = self._padding
+        if columns or rows:
+            return cv2.copyMakeBorder(pixels, 0, rows, 0, columns, cv2.BORDER_REPLICATE)
+        return np.ascontiguousarray(pixels)
+
+
+def _tune(context: VideoCodecContext, output: OutputContainer, settings: EncodeSettings) -> None:
+    context.options = {
+        "crf": str(settings.crf),
+        "preset": settings.preset,
+        **ENCODERS[settings.codec],
+    }
+    context.thread_count = min(_THREADS, os.cpu_count() or 1)
+    context.flags |= Flags.frame_duration
+    if settings.codec == "libx265" and output.format.name != "matroska":
+        context.codec_tag = "hvc1"  # Apple's players know HEVC in MP4 by no other name
+
+
+def _keep_fields(context: VideoCodecContext, source: VideoInfo) -> str:
+    """Have interlaced film coded as such. Only x264 can; a turned picture has lost its fields."""
+    if not source.interlaced:
+        return PROGRESSIVE
+    if context.name != "libx264" or source.rotation:
+        _log.warning("%s is interlaced, which the output does not say", source.path)
+        return PROGRESSIVE
+    context.flags |= _INTERLACED
+    return source.field_order

@@ -1,0 +1,201 @@
+"""What is in a video file, found out before any work is done on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.format import Flags
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from latentsync.errors import MediaError
+from latentsync.media.color import ColorTags
+from latentsync.media.container import has_flag, main_video, open_source
+from latentsync.media.fields import PROGRESSIVE, field_order
+from latentsync.media.orientation import Orientation, orientation_of
+
+_PATIENCE = 1000  # packets without a picture, as after a cut in the middle of a stream
+_DEFAULT_RATE = Fraction(25)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """One audio stream. index: its number in the file. start: seconds on the video's clock."""
+
+    index: int
+    codec: str
+    sample_rate: int
+    channels: int
+    duration_seconds: float
+    start: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoInfo:
+    """A video file. width, height and sample_aspect_ratio are upright, after rotation.
+
+    average_rate: frames a second. time_base: seconds that a tick of Frame.pts lasts.
+    start: seconds, when the first picture is due.
+    origin: instant [seconds, container's clock] that counts as zero in everything else here; not 0
+        only for formats such as MPEG-TS, whose clock starts anywhere.
+    frame_count, duration_seconds: the container's word, or worked out from each other; 0: unknown.
+    field_order: "progressive", "tff" or "bff".
+    dropped: the streams that cannot be carried over to an output.
+    """
+
+    path: Path
+    format_name: str
+    codec: str
+    pix_fmt: str
+    bit_depth: int
+    width: int
+    height: int
+    orientation: Orientation
+    sample_aspect_ratio: Fraction
+    average_rate: Fraction
+    time_base: Fraction
+    origin: Fraction
+    frame_count: int
+    duration_seconds: float
+    start: float
+    color: ColorTags
+    field_order: str
+    audio: tuple[AudioInfo, ...]
+    dropped: tuple[str, ...]
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise that the stored picture has to be turned."""
+        return self.orientation.rotation
+
+    @property
+    def interlaced(self) -> bool:
+        return self.field_order != PROGRESSIVE
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(width, height) before rotation."""
+        return self.orientation.upright_size(self.width, self.height)
+
+
+def probe(path: Path | str) -> VideoInfo:
+    """Read the headers and the first picture.
+
+    Raises MediaError: no such file, a folder, empty, not a video, sound only, cut off before its
+    index, a codec that cannot be decoded, not one picture that can.
+    """
+    path = Path(path)
+    with open_source(path) as container:
+        stream = main_video(container, path)
+        picture = _first_picture(container, stream, path)
+        return _describe(path, container, stream, picture)
+
+
+def _describe(
+    path: Path, container: InputContainer, stream: VideoStream, picture: VideoFrame
+) -> VideoInfo:
+    orientation = orientation_of(picture)
+    width, height = orientation.upright_size(picture.width, picture.height)
+    ratio = stream.sample_aspect_ratio or Fraction(1)
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate or _DEFAULT_RATE
+    seconds = _duration(stream, container)
+    origin = _origin(container)
+    return VideoInfo(
+        path=path,
+        format_name=container.format.name,
+        codec=stream.codec.canonical_name,
+        pix_fmt=picture.format.name,
+        bit_depth=max(component.bits for component in picture.format.components),
+        width=width,
+        height=height,
+        orientation=orientation,
+        sample_aspect_ratio=1 / ratio if orientation.transpose else ratio,
+        average_rate=rate,
+        time_base=stream.time_base or 1 / rate,
+        origin=origin,
+        frame_count=stream.frames or round(seconds * rate),
+        duration_seconds=float(seconds),
+        start=float(_start(stream) - origin),
+        color=ColorTags.of(picture),
+        field_order=field_order(picture),
+        audio=tuple(
+            _audio(s, container, origin) for s in container.streams.audio if s.codec_context
+        ),
+        dropped=tuple(_dropped(container, stream)),
+    )
+
+
+def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    stream.codec_context.thread_count = 1
+    try:
+        for packet in islice(container.demux(stream), _PATIENCE):
+            for picture in _decoded(packet):
+                return picture
+    except av.FFmpegError:
+        pass  # the file ends in the middle of a packet; said below, with the same remedy
+    raise MediaError("not one picture of the video can be decoded", path, "try to play it")
+
+
+def _decoded(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return []
+
+
+def _duration(stream: Stream, container: InputContainer) -> Fraction:
+    """Seconds, as promised by the stream, or by Matroska's statistics tag, or by the container."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    tagged = _tagged_duration(stream.metadata.get("DURATION", ""))
+    return tagged or Fraction(container.duration or 0, av.time_base)
+
+
+def _tagged_duration(text: str) -> Fraction:
+    """ "HH:MM:SS.fraction" -> seconds; 0 for anything else."""
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in text.strip().split(":"))
+    except ValueError:
+        return Fraction(0)
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _origin(container: InputContainer) -> Fraction:
+    if not has_flag(container, Flags.ts_discont):
+        return Fraction(0)
+    starts = [_start(s) for s in (*container.streams.video, *container.streams.audio)]
+    return min(starts, default=Fraction(0))
+
+
+def _start(stream: Stream) -> Fraction:
+    return (stream.start_time or 0) * (stream.time_base or Fraction(0))
+
+
+def _audio(stream: AudioStream, container: InputContainer, origin: Fraction) -> AudioInfo:
+    return AudioInfo(
+        index=stream.index,
+        codec=stream.codec.canonical_name,
+        sample_rate=stream.codec_context.sample_rate,
+        channels=stream.codec_context.channels,
+        duration_seconds=float(_duration(stream, container)),
+        start=float(_start(stream) - origin),
+    )
+
+
+def _dropped(container: InputContainer, video: VideoStream) -> Iterator[str]:
+    chapters = bool(container.chapters())
+    for stream in container.streams:
+        if stream is video or (stream.type == "audio" and stream.codec_context):
+            continue
+        codec = stream.codec_context.name if stream.codec_context else getattr(stream, "name", None)
+        if chapters and codec == "bin_data":  # the track in which mp4 keeps its chapters' names
+            continue
+        yield f"#{stream.index} {stream.type} {codec or 'of unknown codec'}"

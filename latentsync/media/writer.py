@@ -1,0 +1,151 @@
+"""One encode of the picture, all else of the source copied; complete, or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import av
+from av.packet import Packet
+
+from latentsync.errors import MediaError
+from latentsync.media.container import METADATA_ERRORS, MUXERS, file_url
+from latentsync.media.encoder import Encoder, padding
+from latentsync.media.probe import VideoInfo
+from latentsync.media.remux import SourceCopy
+from latentsync.media.target import EncodeSettings, check_target, part_path
+from latentsync.types import Frame
+
+_log = logging.getLogger(__name__)
+
+_MAX_CLOCK = 2**31
+
+
+class VideoWriter:
+    """Context manager; write() takes the frames in the order of presentation.
+
+    size: (width, height) of the frames where it is not the source's.
+    The file grows beside the target and takes its name on a clean exit only; after any exception
+    nothing is left of it. Times, sound, colour tags and metadata are the source's; Matroska alone
+    rounds times to milliseconds, and moves the whole film back where its sound begins before zero.
+    Raises MediaError and ConfigError as check_target does, and MediaError where the disk fails.
+    """
+
+    def __init__(
+        self,
+        target: Path | str,
+        source: VideoInfo,
+        settings: EncodeSettings,
+        *,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        self.target = Path(target)
+        check_target(self.target, source, settings)
+        self._source, self._settings = source, settings
+        self._size = size or (source.width, source.height)
+        self._part = part_path(self.target)
+        self._frames = 0
+        self.padding = padding(self._size, settings.pix_fmt)
+        """(columns at the right, rows at the bottom) that repeat the edge to make the size even."""
+
+    def __enter__(self) -> VideoWriter:
+        if any(self.padding):
+            numbers = (*self._size, *self.padding)
+            _log.warning("%dx%d must be even: padded by %d column(s), %d row(s)", *numbers)
+        with self._leaving_nothing(), self._in_one_line():
+            self._open()
+        return self
+
+    def write(self, frame: Frame) -> None:
+        """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising."""
+        with self._in_one_line():
+            self._mux(self._encoder.encode(frame))
+        self._frames += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._discard()
+            return
+        with self._leaving_nothing(), self._in_one_line():
+            self._finish()
+
+    def _open(self) -> None:
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        muxer = MUXERS[self.target.suffix.lower()]
+        self._output = av.open(
+            file_url(self._part),
+            "w",
+            format=muxer,
+            container_options=_muxer_options(muxer, self._source),
+            metadata_errors=METADATA_ERRORS,
+        )
+        self._encoder = Encoder(self._output, self._source, self._settings, size=self._size)
+        self._copy = SourceCopy(self._source, self._output)
+        self._copy.add_streams(self._encoder.stream)
+        self._output.start_encoding()
+
+    def _mux(self, packets: Iterable[Packet]) -> None:
+        """Sound in step with the picture, as both will be played, so that neither piles up."""
+        for packet in packets:
+            self._copy.until((packet.dts or 0) * packet.time_base)
+            self._output.mux_one(packet)
+
+    def _finish(self) -> None:
+        if not self._frames:
+            raise MediaError("not one frame for the output", self.target, "check the input")
+        self._mux(self._encoder.finish())
+        self._copy.until(None)
+        self._copy.close()
+        self._output.close()
+        os.replace(self._part, self.target)  # noqa: PTH105
+
+    def _discard(self) -> None:
+        for part in ("_copy", "_output"):
+            with contextlib.suppress(av.FFmpegError, OSError):
+                if (opened := getattr(self, part, None)) is not None:
+                    opened.close()
+        self._part.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _leaving_nothing(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._discard()
+            raise
+
+    @contextlib.contextmanager
+    def _in_one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, av.FFmpegError) as error:
+            reason = error.strerror or type(error).__name__
+            remedy = f"{reason}: check the free space and the encoder's settings"
+            raise MediaError("cannot write the output", self.target, remedy) from error
+
+
+def _muxer_options(muxer: str, source: VideoInfo) -> dict[str, str]:
+    if muxer == "matroska":
+        return {}
+    # The index in front lets a film start to play before it is all there.
+    options = {"movflags": "+faststart"}
+    if any(start > 0 for start in (source.start, *(audio.start for audio in source.audio))):
+        options["movie_timescale"] = str(_common_clock(source))
+    return options
+
+
+def _common_clock(source: VideoInfo) -> int:
+    """Ticks a second that hit every frame and sample: a late start is stored in such ticks."""
+    video = source.time_base.denominator
+    ticks = math.lcm(video, *(audio.sample_rate for audio in source.audio))
+    return ticks if ticks < _MAX_CLOCK else video

@@ -1,0 +1,94 @@
+"""What was done to a film, as plain data for ``out.json``; docs/report.md documents it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentsync.pipeline.plan import FilmPlan, spans
+from latentsync.restore.base import Restorer
+from latentsync.schema import Config
+from latentsync.weights.load import file_sha256
+
+SCHEMA = 1
+
+
+def film_report(plan: FilmPlan) -> dict[str, Any]:
+    """Faces and decisions: per frame and as spans in seconds."""
+    survey = plan.survey
+    has_face = np.array([a is not None for a in survey.alignments])
+    restored = plan.weights > 0
+    return {
+        "frames": {
+            "total": len(survey),
+            "with_face": int(has_face.sum()),
+            "restored": int(restored.sum()),
+        },
+        "spans_seconds": {
+            "without_face": _seconds(survey.pts_seconds, ~has_face),
+            "restored": _seconds(survey.pts_seconds, restored),
+            "face_left_alone": _seconds(survey.pts_seconds, has_face & ~restored),
+        },
+        "tracks": len(plan.tracks),
+        "cuts_seconds": [round(float(t), 3) for t in survey.pts_seconds[survey.cuts]],
+        "per_frame": {
+            "scale": _numbers(plan.scale, 3),
+            "sharpness": _numbers(plan.sharpness, 3),
+            "weight": _numbers(plan.weights, 3),
+        },
+    }
+
+
+def job_report(
+    config: Config,
+    plan: FilmPlan,
+    restorer: Restorer,
+    *,
+    media: dict[str, Any],
+    seconds: dict[str, float],
+    warnings: list[str],
+) -> dict[str, Any]:
+    """The whole report. media: facts on input and output. seconds: wall time per stage."""
+    return {
+        "schema": SCHEMA,
+        **media,
+        "restorer": describe(restorer),
+        **film_report(plan),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "warnings": warnings,
+        "settings": dataclasses.asdict(config),
+    }
+
+
+def describe(restorer: Restorer) -> dict[str, Any]:
+    """Name, and where it has weights: their file, its sha256 and licence."""
+    checkpoint = getattr(restorer, "checkpoint", None)
+    return {
+        "name": restorer.name,
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "sha256": None if checkpoint is None else file_sha256(checkpoint),
+        "licence": getattr(restorer, "licence", None),
+    }
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """JSON under its name only when complete."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(report, indent=1, allow_nan=False, default=str) + "\n", "utf-8")
+    part.replace(path)
+
+
+def _seconds(pts_seconds: np.ndarray, flags: np.ndarray) -> list[list[float]]:
+    """Runs of True as [first, last] frame times."""
+    return [
+        [round(float(pts_seconds[a]), 3), round(float(pts_seconds[b - 1]), 3)]
+        for a, b in spans(flags)
+    ]
+
+
+def _numbers(values: np.ndarray, digits: int) -> list[float | None]:
+    return [None if np.isnan(v) else round(float(v), digits) for v in values]

@@ -1,0 +1,67 @@
+"""Batches and read-ahead over iterators. The only place of the project that starts a thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Consecutive lists of ``size`` items; the last one may be shorter."""
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+    """The same items in the same order, made up to ``depth`` ahead in a thread of their own.
+
+    An exception raised by ``items`` is raised here, after the items before it. When the consumer
+    stops early (close, exception, Ctrl-C) the thread is told to stop and waited for.
+    """
+    ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+    worker = threading.Thread(target=_fill, args=(items, ready, stop), daemon=True)
+    worker.start()
+    try:
+        while True:
+            kind, value = ready.get()
+            if kind == "item":
+                yield value  # type: ignore[misc]
+            elif kind == "error":
+                raise value  # type: ignore[misc]
+            else:
+                return
+    finally:
+        stop.set()
+        while worker.is_alive():
+            _drain(ready)
+            worker.join(timeout=0.02)
+
+
+def _fill(items: Iterable[T], ready: queue.Queue, stop: threading.Event) -> None:
+    try:
+        for item in items:
+            ready.put(("item", item))
+            if stop.is_set():
+                return
+        ready.put(("end", None))
+    except BaseException as error:
+        ready.put(("error", error))
+
+
+def _drain(ready: queue.Queue) -> None:
+    while True:
+        try:
+            ready.get_nowait()
+        except queue.Empty:
+            return

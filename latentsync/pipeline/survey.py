@@ -1,0 +1,109 @@
+"""Pass 1: the whole film is read once, and only what is small is kept.
+
+Afterwards every decision that needs to look ahead (smoothing, gate, the restorer's settings) is
+made on whole tracks, so that pass 2 can stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from latentsync.errors import FaceNotFoundError
+from latentsync.face.align import TEMPLATE, align_film, similarity
+from latentsync.face.detector import DetectedFace, FaceDetector
+from latentsync.face.landmarks import CONTROL
+from latentsync.face.tracks import choose_track, is_cut, link_faces, thumbnail
+from latentsync.pipeline.clock import Clock
+from latentsync.restore.sharpness import BANDS, SharpnessMeter
+from latentsync.schema import FaceConfig
+from latentsync.types import Alignment, Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What pass 1 keeps of a film of F frames: about 1 kB a frame.
+
+    pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
+    alignments: F entries; None where there is no usable face.
+    energies: (F, 2, BANDS) float32 band energies [mouth, rest of the face]; NaN where not measured.
+    """
+
+    pts_seconds: np.ndarray
+    cuts: np.ndarray
+    alignments: list[Alignment | None]
+    energies: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.alignments)
+
+
+def survey_film(
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    meter: SharpnessMeter,
+    config: FaceConfig,
+    *,
+    clock: Clock,
+    on_frame: Callable[[], None],
+) -> Survey:
+    """Reads all frames. on_frame: called after each.
+
+    Raises FaceNotFoundError when no frame holds a usable face.
+    """
+    seen = _Observations()
+    detector.reset()
+    for frame in frames:
+        with clock.stage("detect"):
+            seen.add(frame, detector, meter, config.cut_threshold)
+        on_frame()
+    with clock.stage("align"):
+        return seen.survey(config)
+
+
+class _Observations:
+    """What the frames showed, before anything is decided."""
+
+    def __init__(self) -> None:
+        self.pts_seconds: list[float] = []
+        self.cuts: list[bool] = []
+        self.faces: list[list[DetectedFace]] = []
+        self.energies: list[list[np.ndarray]] = []
+        self._thumbnail: np.ndarray | None = None
+
+    def add(
+        self, frame: Frame, detector: FaceDetector, meter: SharpnessMeter, cut_threshold: float
+    ) -> None:
+        small = thumbnail(frame.pixels)
+        cut = self._thumbnail is not None and is_cut(self._thumbnail, small, cut_threshold)
+        self._thumbnail = small
+        if cut:
+            detector.reset()
+        faces = detector(frame.pixels)
+        self.pts_seconds.append(frame.pts_seconds)
+        self.cuts.append(cut)
+        self.faces.append(faces)
+        self.energies.append([_measure(frame.pixels, face, meter) for face in faces])
+
+    def survey(self, config: FaceConfig) -> Survey:
+        tracks = link_faces(self.faces, self.cuts, max_gap=config.max_gap)
+        chosen = choose_track(tracks, len(self.faces), select=config.select)
+        if not tracks:
+            raise FaceNotFoundError(
+                "no face found",
+                f"in any of {len(self.faces)} frames",
+                "there is no mouth to restore; a lower face.min_confidence finds fainter faces",
+            )
+        alignments = align_film(chosen, smoothing=config.smoothing, mode=config.align)
+        energies = np.full((len(chosen), 2, BANDS), np.nan, np.float32)
+        for index, one in enumerate(chosen):
+            for face, energy in zip(self.faces[index], self.energies[index], strict=True):
+                if one is not None and one.face is face:  # a face filled in was not measured
+                    energies[index] = energy
+        return Survey(np.array(self.pts_seconds), np.array(self.cuts), alignments, energies)
+
+
+def _measure(pixels: np.ndarray, face: DetectedFace, meter: SharpnessMeter) -> np.ndarray:
+    return meter(pixels, similarity(face.landmarks[CONTROL], TEMPLATE))

@@ -1,0 +1,58 @@
+"""What a restorer is, and the table that names the ones that come with the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from latentsync.plugins import find_plugin
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from latentsync.schema import RestoreConfig
+
+
+@runtime_checkable
+class Restorer(Protocol):
+    """Better pixels from the same content. No I/O, no state between calls.
+
+    size: side of the square that it works on (512: the FFHQ square), or None for the box around
+        the region at the frame's own scale.
+    __call__: faces (N, 3, h, w) float RGB [-1, 1] -> same shape and range. A failure raises;
+        handing the input back as if it had been restored is the worst thing it could do.
+    """
+
+    name: str
+    size: int | None
+
+    def __call__(self, faces: torch.Tensor) -> torch.Tensor: ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A restorer that is set once for each track, from what pass 1 measured, and stays constant."""
+
+    def tuned(self, energies: np.ndarray) -> Restorer:
+        """energies: (F, 2, BANDS) float32 from restore.sharpness, all frames of one track."""
+        ...
+
+
+RestorerLoader = Callable[["RestoreConfig", "torch.device"], Restorer]
+"""A loader makes a restorer ready for work on the device, or raises a LatentSyncError."""
+
+RESTORERS: dict[str, str] = {
+    "Detail": "latentsync.restore.detail:load",
+    "GFPGAN": "GFPGAN.restorer:load",
+    "CodeFormer": "CodeFormer.restorer:load",
+}
+
+
+def load_restorer(config: RestoreConfig, device: torch.device) -> Restorer:
+    """The restorer that ``restore.name`` asks for, ready for work.
+
+    Raises UnknownPluginError, or whatever LatentSyncError its loader raises.
+    """
+    load: RestorerLoader = find_plugin("restorer", config.name, RESTORERS)
+    return load(config, device)

@@ -1,0 +1,56 @@
+"""Calms what a single-image network does differently from frame to frame. The only state in restore."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+# Local change of the source, over its noise, at which a residual is half given up; [-1, 1] units, some
+# three grey levels of 8 bits. A lip's edge that moves by a pixel changes by ten and more.
+_MOTION = 0.025
+_WINDOW = 9  # patch pixels, over which change is averaged
+
+
+class ResidualSmoother:
+    """Exponential average of one track's residuals, in patch space, given up where the source moves.
+
+    Frames must come in order. beta: weight of the past, in [0, 1); 0 switches it off. The variance of
+    flicker on still content falls to (1 - beta) / (1 + beta).
+    """
+
+    def __init__(self, beta: float) -> None:
+        if not 0 <= beta < 1:
+            raise ValueError(f"beta must lie in [0, 1), not {beta}")
+        self._beta = beta
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the past: call it at a cut, and where frames are missing."""
+        self._average: torch.Tensor | None = None
+        self._previous: torch.Tensor | None = None
+
+    @torch.no_grad()
+    def __call__(self, residual: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        """residual, source: (3, h, w) float, units of RGB [-1, 1], of the next frame -> (3, h, w)."""
+        if self._beta == 0:
+            return residual
+        luma = source.mean(0)
+        if self._average is None or self._previous is None or self._previous.shape != luma.shape:
+            average = residual
+        else:
+            past = self._beta * _stillness(luma - self._previous)
+            average = past * self._average + (1 - past) * residual
+        self._average, self._previous = average, luma
+        return average
+
+
+def _stillness(change: torch.Tensor) -> torch.Tensor:
+    """change: (h, w), source minus the source before -> (h, w) in [0, 1], 1 where nothing moves.
+
+    The noise is what changes everywhere: the median over the patch, of a mouth that moves in places.
+    """
+    local = functional.avg_pool2d(
+        (change**2)[None], _WINDOW, stride=1, padding=_WINDOW // 2, count_include_pad=False
+    )[0]
+    moved = (local - local.median()).clamp_min(0)
+    return 1 / (1 + (moved / _MOTION**2) ** 2)

@@ -1,0 +1,147 @@
+"""The settings: which exist, their defaults, and which values and combinations make sense."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from latentsync.errors import ConfigError
+
+
+@dataclass
+class InputConfig:
+    video: str | None = None
+
+
+@dataclass
+class OutputConfig:
+    path: str | None = None
+    codec: str = "libx264"
+    crf: int = 18
+    preset: str = "medium"
+    pix_fmt: str = "yuv420p"
+    paste: str = "box"
+    compare: bool = False
+    report: bool = True
+
+
+@dataclass
+class FaceConfig:
+    detector: str = "mediapipe"
+    min_confidence: float = 0.5
+    max_faces: int = 4
+    select: str = "largest"
+    align: str = "smooth"
+    smoothing: float = 2.0
+    max_gap: int = 5
+    cut_threshold: float = 0.30
+
+
+@dataclass
+class RestoreConfig:
+    name: str = "Detail"
+    checkpoint: str | None = None
+    when: str = "auto"
+    region: str = "mouth"
+    fidelity: float | None = None
+    strength: float = 1.0
+    generator_size: int = 256
+    min_scale: float = 0.5
+    sharpness_on: float = 0.80
+    sharpness_off: float = 0.90
+    fade_frames: int = 8
+    temporal: float = 0.0
+    batch: int = 4
+
+
+@dataclass
+class RuntimeConfig:
+    device: str = "auto"
+    threads: int = 0
+
+
+@dataclass
+class Config:
+    input: InputConfig = field(default_factory=InputConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    face: FaceConfig = field(default_factory=FaceConfig)
+    restore: RestoreConfig = field(default_factory=RestoreConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+
+CHOICES = {
+    "output.paste": ("box", "upstream"),
+    "face.select": ("largest", "left", "right"),
+    "face.align": ("smooth", "upstream"),
+    "restore.when": ("auto", "always", "never"),
+    "restore.region": ("mouth", "lower_face", "face"),
+    "runtime.device": ("auto", "cpu", "cuda", "mps"),
+}
+
+RANGES: dict[str, tuple[float, float]] = {
+    "output.crf": (0, 51),
+    "face.min_confidence": (0, 1),
+    "face.max_faces": (1, 32),
+    "face.smoothing": (0, 50),
+    "face.max_gap": (0, 250),
+    "face.cut_threshold": (0, 1),
+    "restore.fidelity": (0, 1.2),
+    "restore.strength": (0, 1),
+    "restore.generator_size": (32, 4096),
+    "restore.min_scale": (0, 10),
+    "restore.sharpness_on": (0, 2),
+    "restore.sharpness_off": (0, 2),
+    "restore.fade_frames": (0, 250),
+    "restore.temporal": (0, 0.95),
+    "restore.batch": (1, 64),
+    "runtime.threads": (0, 1024),
+}
+
+
+def check(config: Config) -> None:
+    """Raises ConfigError: a value that is not allowed, or settings that exclude each other."""
+    for key, choices in CHOICES.items():
+        value = _lookup(config, key)
+        if value not in choices:
+            raise ConfigError(
+                key, value, f"use one of {', '.join(choices)}{_did_you_mean(value, choices)}"
+            )
+    for key, (low, high) in RANGES.items():
+        value = _lookup(config, key)
+        if value is not None and not low <= value <= high:
+            raise ConfigError(key, value, f"use a number from {low:g} to {high:g}")
+    _check_combinations(config)
+
+
+def _check_combinations(config: Config) -> None:
+    restore = config.restore
+    if restore.sharpness_off < restore.sharpness_on:
+        raise ConfigError(
+            "restore.sharpness_off",
+            restore.sharpness_off,
+            f"it must not lie below restore.sharpness_on ({restore.sharpness_on:g})",
+        )
+    if restore.name.lower() == "detail" and restore.fidelity is not None:
+        raise ConfigError(
+            "restore.fidelity",
+            restore.fidelity,
+            "Detail has no fidelity weight; leave it out, or set restore.strength",
+        )
+    if restore.name.lower() == "none" or restore.when == "never":
+        raise ConfigError(
+            "restore.name" if restore.name.lower() == "none" else "restore.when",
+            restore.name if restore.name.lower() == "none" else restore.when,
+            "a film without a new speech track has nothing else to be done; choose a restorer",
+        )
+
+
+def _lookup(config: Config, key: str) -> Any:
+    section, name = key.split(".")
+    return getattr(getattr(config, section), name)
+
+
+def _did_you_mean(value: object, choices: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(value), choices, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,76 @@
+"""The values that flow between stages. Small, frozen, free of any knowledge of files or models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of the film, upright (rotation already applied).
+
+    index: position in decode order, from 0.
+    pts_seconds: presentation time, counted from VideoInfo.origin.
+    pts: the same instant in ticks of VideoInfo.time_base.
+    pixels: (H, W, 3) uint8 RGB, C-contiguous.
+    """
+
+    index: int
+    pts_seconds: float
+    pts: int
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignment:
+    """Where one face lies in one frame. About 1 kB, picklable; a whole film's fit in memory.
+
+    matrix: (2, 3) float32, frame pixels -> pixels of the aligned crop (420x560, see face.align).
+    landmarks: (len(LANDMARKS), 2) float32, frame pixels (x, y), order of face.landmarks.LANDMARKS.
+    confidence: detector's own, 0..1.
+    track: number of the track (one person between two cuts) that the face belongs to.
+    """
+
+    matrix: np.ndarray
+    landmarks: np.ndarray
+    confidence: float
+    track: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlignedFace:
+    """A frame and its face. alignment None: no usable face; the frame passes through untouched."""
+
+    frame: Frame
+    alignment: Alignment | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """New pixels for a part of a frame. Compositing knows nothing else.
+
+    pixels: (3, h, w) float32 RGB. Replacing patches: [-1, 1]. Additive patches: a difference to
+        what lies below, in the same unit (2.0 is the way from black to white).
+    matrix: (2, 3) float32, frame pixels -> patch pixels.
+    mask: (h, w) float32 in [0, 1], 1 where the patch wins.
+    additive: False: out = below * (1 - mask) + pixels * mask. True: out = below + pixels * mask.
+    """
+
+    pixels: torch.Tensor
+    matrix: np.ndarray
+    mask: np.ndarray
+    additive: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatchedFrame:
+    """A frame and what is laid over it, bottom first. No patches: the frame stays as it is."""
+
+    frame: Frame
+    patches: tuple[Patch, ...] = ()

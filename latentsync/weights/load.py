@@ -1,0 +1,135 @@
+"""From a weights file to a module: read without running code, load without tolerance."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from latentsync.errors import CheckpointError
+from latentsync.weights.manifest import ModelFile
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=nn.Module)
+
+WRAPPERS = (
+    "params_ema",
+    "params",
+)  # the averaged weights first: they are the ones that were published
+PARALLEL_PREFIX = "module."  # left by training on several GPUs
+NAMED_AT_MOST = 3  # keys in an error message
+
+
+def build(make: Callable[[], M], model: ModelFile, path: Path, device: torch.device) -> M:
+    """The network with the weights of the file, on the device, for evaluation only.
+
+    make: constructs the network. path: as weights.find gives it. Raises CheckpointError.
+    """
+    with torch.device("meta"), _NoInitialisation():
+        network = make()
+    load_strictly(network, read_state_dict(path), path)
+    level = logging.INFO if model.commercial_use else logging.WARNING
+    logger.log(level, "%s: %s; licence of these weights: %s", model.key, path, model.licence)
+    return network.eval().requires_grad_(False).to(device)
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Initial values of weights about to be replaced cost a second, most of it for imports."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Key -> tensor on the CPU, memory-mapped where the format allows.
+
+    Takes `params_ema`, `params` or the bare dict, with or without a `module.` prefix. Raises
+    CheckpointError for a file that is missing, damaged, holds code, or holds no tensors.
+    """
+    try:
+        content = _read(path)
+    except OSError as error:
+        raise CheckpointError(
+            "weights cannot be read", path, error.strerror or "check it"
+        ) from None
+    except Exception as error:
+        # A damaged file can make the reader fail in any way at all; code is refused here, too.
+        raise CheckpointError(
+            "no PyTorch weights file, or a damaged one, or one that holds code",
+            f"{path} ({path.stat().st_size:,} bytes)",
+            f"download it again ({type(error).__name__})",
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    if not _is_state_dict(content):
+        raise CheckpointError("the file holds no state_dict", path, "name a weights file")
+    return {str(key).removeprefix(PARALLEL_PREFIX): value for key, value in content.items()}
+
+
+def _read(path: Path) -> Any:
+    mappable = zipfile.is_zipfile(path)  # the older, plain pickle format is not
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+
+
+def _is_state_dict(content: object) -> bool:
+    return (
+        isinstance(content, Mapping)
+        and len(content) > 0
+        and all(isinstance(value, Tensor) for value in content.values())
+    )
+
+
+def load_strictly(module: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> None:
+    """Puts the tensors into the module, which may lie on `meta`. They are taken over, not copied.
+
+    The module's own number format wins over the file's. Raises CheckpointError naming the first
+    missing and unexpected keys and wrong shapes.
+    """
+    wanted = module.state_dict()
+    complaints = _complaints(wanted, state_dict)
+    if complaints:
+        remedy = "this file belongs to another network, or is not complete"
+        raise CheckpointError("weights do not fit", f"{path}: {'; '.join(complaints)}", remedy)
+    converted = {key: state_dict[key].to(value.dtype) for key, value in wanted.items()}
+    module.load_state_dict(converted, strict=True, assign=True)
+
+
+def _complaints(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    missing = [key for key in wanted if key not in given]
+    unexpected = [key for key in given if key not in wanted]
+    wrong = [
+        f"{key} {tuple(given[key].shape)}, not {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key in given and given[key].shape != value.shape
+    ]
+    found = (("missing", missing), ("unexpected", unexpected), ("wrong shape", wrong))
+    return [_listed(what, keys) for what, keys in found if keys]
+
+
+def _listed(what: str, keys: list[str]) -> str:
+    more = f" and {len(keys) - NAMED_AT_MOST} more" if len(keys) > NAMED_AT_MOST else ""
+    return f"{what}: {', '.join(keys[:NAMED_AT_MOST])}{more}"
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal. Reads the whole file: about a second for each GB."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

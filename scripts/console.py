@@ -1,0 +1,103 @@
+"""What all commands share: exit codes, one-line errors, progress on the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from latentsync.errors import LatentSyncError
+
+DONE, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
+
+
+class Parser(argparse.ArgumentParser):
+    """Flags with hyphens or underscores alike; a wrong one gets one line and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}; see --help", file=sys.stderr)
+        raise SystemExit(USER_ERROR)
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The flags, with everything that is no flag in ``overrides``."""
+        known, rest = self.parse_known_args([_underscored(text) for text in arguments])
+        for text in rest:
+            if text.startswith("-") and len(text) > 1:
+                flags = [name for a in self._actions for name in a.option_strings]
+                close = difflib.get_close_matches(text.split("=")[0], flags, n=1)
+                self.error(
+                    f"unknown flag {text}" + (f"; did you mean {close[0]}?" if close else "")
+                )
+        known.overrides = rest
+        return known
+
+
+def _underscored(text: str) -> str:
+    if not text.startswith("--"):
+        return text
+    flag, equals, value = text[2:].partition("=")
+    return f"--{flag.replace('-', '_')}{equals}{value}"
+
+
+class _FrameBar(tqdm):
+    """tqdm with ``{fps}`` in its layout."""
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        values = super().format_dict
+        elapsed = values["elapsed"]
+        values["fps"] = f"{values['n'] / elapsed:.1f} fps" if elapsed else "? fps"
+        return values
+
+
+@contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """Frames done, frames per second and time left, on stderr; see pipeline.job.Progress."""
+    known = "{percentage:3.0f}% |{bar}| {n}/{total} frames, {fps}, {remaining} left"
+    layout = "{desc}: " + (known if total else "{n} frames, {fps}")
+    bar = _FrameBar(
+        desc=title, total=total or None, bar_format=layout, mininterval=0.5, dynamic_ncols=True
+    )
+    with bar:
+        yield lambda: bar.update() and None
+        if total:  # the container's count may have been an estimate
+            bar.total = bar.n
+
+
+class _OneLine(logging.Handler):
+    """Log records as single lines on stderr, above a running progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        tqdm.write(level + " ".join(record.getMessage().split()), file=sys.stderr)
+
+
+def run(main: Callable[[], int], *, quiet: bool = False) -> int:
+    """Runs a command and turns what ends it into an exit code.
+
+    0 done; 2 the input's or the set-up's fault, one line on stderr; 130 Ctrl-C; 143 terminated.
+    Anything else is a bug: it keeps its traceback (exit code 1).
+    """
+    logging.basicConfig(level=logging.WARNING, handlers=[_OneLine()], force=True)
+    for package in ("latentsync", "GFPGAN", "CodeFormer"):
+        logging.getLogger(package).setLevel(logging.WARNING if quiet else logging.INFO)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return main()
+    except LatentSyncError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise SystemExit(TERMINATED)

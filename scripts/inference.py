@@ -1,0 +1,129 @@
+"""Restore the mouth of a film that is already lip-synced.
+
+python -m scripts.inference --input lipsynced.mp4 --output out.mp4 --superres GFPGAN
+python -m scripts.inference --config configs/demo.yaml restore.when=always output.crf=14
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from latentsync.config import load_config
+from latentsync.errors import ConfigError
+from latentsync.schema import Config
+from scripts.console import DONE, Parser, progress_bar, run
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="python -m scripts.inference",
+        description="Restore the mouth of a lip-synced film, where it needs it, and nothing else.",
+        epilog="Any setting of the YAML file may follow as key=value, e.g. restore.when=always.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
+    add("-i", "--input", "--input_path", "--video_path", dest="input", metavar="VIDEO")
+    add("-o", "--output", "--output_path", "--video_out_path", dest="output", metavar="VIDEO")
+    add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer or package.module:load")
+    add("-w", "--fidelity_weight", type=float, metavar="0..1", help="1: closest to the input")
+    add("--device", metavar="NAME", help="auto, cpu, cuda or mps")
+    add("--compare", action="store_true", default=None, help="write before | after side by side")
+    add("--preview", type=int, metavar="N", help="N frames before | after as PNG, no video")
+    add("--dry_run", action="store_true", help="say what would be done and how long it would take")
+    add("--quiet", action="store_true", help="no progress, warnings and errors only")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command. arguments: without the program's name; None: those of the process."""
+    options = build_parser().read(sys.argv[1:] if arguments is None else arguments)
+    return run(lambda: _run(options), quiet=options.quiet)
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load_config(options.config, options.overrides, flags=_flags(options))
+    if options.preview is not None and options.dry_run:
+        raise ConfigError("--preview", options.preview, "leave out --dry-run")
+    if options.preview is not None:
+        return _preview(config, options.preview)
+    return _dry_run(config) if options.dry_run else _enhance(config, quiet=options.quiet)
+
+
+def _flags(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "input.video": options.input,
+        "output.path": options.output,
+        "output.compare": options.compare,
+        "restore.name": options.superres,
+        "restore.fidelity": options.fidelity_weight,
+        "runtime.device": options.device,
+    }
+
+
+def _enhance(config: Config, *, quiet: bool) -> int:
+    from latentsync.pipeline.engine import Engine
+    from latentsync.pipeline.job import enhance, prepare, unwatched
+
+    job = prepare(config)
+    report = enhance(job, Engine(config), unwatched if quiet else progress_bar)
+    if not quiet:
+        frames = report["frames"]
+        print(f"{job.target}: {frames['restored']} of {frames['total']} frames restored")
+        if config.output.report:
+            print(f"{job.report_path}: what was done to which frame, and why")
+    return DONE
+
+
+def _preview(config: Config, count: int) -> int:
+    from latentsync.pipeline.engine import Engine
+    from latentsync.pipeline.job import prepare
+    from latentsync.pipeline.preview import write_previews
+
+    job = prepare(config)
+    for path in write_previews(job, Engine(config), count):
+        print(path)
+    return DONE
+
+
+def _dry_run(config: Config) -> int:
+    from latentsync.pipeline.engine import Engine
+    from latentsync.pipeline.job import prepare
+    from latentsync.pipeline.preview import estimate
+
+    job = prepare(config)
+    engine = Engine(config)
+    found = estimate(job, engine)
+    source, settings = job.source, job.settings
+    fps = 1 / found.seconds_per_frame
+    total = source.frame_count * found.seconds_per_frame
+    print(
+        f"film     {source.width}x{source.height}, {source.frame_count or 'unknown'} frames, ",
+        end="",
+    )
+    print(f"{float(source.average_rate):.5g} fps, {source.duration_seconds:.1f} s")
+    print(f"faces    on {found.with_face} of {found.sampled} sampled frames")
+    print(
+        f"restore  {engine.restorer.name}, {config.restore.region}, {config.restore.when}: ", end=""
+    )
+    print(f"{found.restored} of {found.sampled} sampled frames")
+    print(f"output   {job.target}: {settings.codec}, crf {settings.crf}, {settings.preset}")
+    print(
+        f"time     about {_duration(total)} at {fps:.2g} fps"
+        if total
+        else f"time     {fps:.2g} fps"
+    )
+    return DONE
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(max(1, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

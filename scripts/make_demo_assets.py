@@ -1,0 +1,99 @@
+"""Remake the demo clip under assets/: ``python -m scripts.make_demo_assets``.
+
+Needs the packages of requirements-dev.txt and espeak-ng (``apt-get install espeak-ng``). Nothing
+here is used when the project runs; the films are part of the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from scripts.demo_assets.face import Pose, TalkingFace
+from scripts.demo_assets.film import soften, write_film
+from scripts.demo_assets.portrait import load_portrait
+from scripts.demo_assets.speech import (
+    FPS,
+    openness,
+    read_wave,
+    resample,
+    roundness,
+    speak,
+    write_wave,
+)
+
+SPOKEN = "Hello. Watch my mouth while I speak, and look at what comes back."
+OTHER_WORDS = "These are other words, spoken for another film."
+SOUND_RATE, SPEECH_RATE = 44_100, 16_000
+LEAD_SECONDS, TAIL_SECONDS = 0.2, 0.32
+BLINKS = (31, 92)
+"""Frames at which the eyes are shut."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("assets"), help="folder")
+    parser.add_argument("--crf", type=int, default=18, help="x264 quality of both films")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+
+    sound = _sound(SPOKEN, SOUND_RATE)
+    write_wave(arguments.output / "demo_speech.wav", _sound(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
+    face = TalkingFace(load_portrait())
+    poses = _poses(sound, len(sound) * FPS // SOUND_RATE)
+    sharp = [face.picture(pose) for pose in poses]
+    soft = [
+        soften(pixels, face.lower_face(pose)) for pixels, pose in zip(sharp, poses, strict=True)
+    ]
+    for name, pictures in (("demo_talking.mp4", sharp), ("demo_lipsynced.mp4", soft)):
+        path = arguments.output / name
+        write_film(path, pictures, sound, rate=SOUND_RATE, crf=arguments.crf)
+        print(f"{path}: {len(pictures)} frames, {path.stat().st_size / 1000:.0f} kB")
+
+
+def _sound(text: str, rate: int) -> np.ndarray:
+    """The spoken text between two moments of silence: (N,) float [-1, 1], whole film frames."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        speak(text, path)
+        samples, spoken_rate = read_wave(path)
+    loud = np.flatnonzero(np.abs(samples) > 0.01)
+    samples = resample(samples[loud[0] : loud[-1] + 1], spoken_rate, rate)
+    padded = np.pad(samples, (round(LEAD_SECONDS * rate), round(TAIL_SECONDS * rate)))
+    frames = -(-len(padded) * FPS // rate)
+    return np.pad(padded, (0, frames * rate // FPS - len(padded)))
+
+
+def _poses(sound: np.ndarray, frames: int) -> list[Pose]:
+    """Mouth from the sound; head and camera from slow waves whose periods share no multiple."""
+    opening = openness(sound, SOUND_RATE, frames)
+    rounding = roundness(sound, SOUND_RATE, frames)
+    time = np.arange(frames) / FPS
+    nod = np.convolve(opening, np.ones(9) / 9, mode="same")
+    return [
+        Pose(
+            opening=float(opening[i]),
+            rounding=float(rounding[i]),
+            blink=_blink(i),
+            turn=2.6 * np.sin(2 * np.pi * t / 3.1) + 0.8 * np.sin(2 * np.pi * t / 1.3),
+            shift_x=5.0 * np.sin(2 * np.pi * t / 2.7 + 0.6),
+            shift_y=2.5 * np.sin(2 * np.pi * t / 1.9) + 5.0 * (nod[i] - 0.4),
+            zoom=1.0 + 0.035 * t / time[-1],
+            camera_x=4.0 * np.sin(2 * np.pi * t / 5.3),
+            camera_y=2.0 * np.sin(2 * np.pi * t / 4.1),
+        )
+        for i, t in enumerate(time.tolist())
+    ]
+
+
+def _blink(frame: int) -> float:
+    """Shut within two frames, open again within three."""
+    near = min((frame - shut for shut in BLINKS), key=abs)
+    return max(0.0, 1.0 - abs(near) / (2.0 if near < 0 else 3.0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""A lip-synced film comes back with its mouth restored and nothing else changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from latentsync.config import load_config
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.engine import Engine
+from tests.media_factory import Tone, audio_packets, make_film, pts_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def film(tmp_path, demo_frames) -> Path:
+    return make_film(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
+
+
+def _pixels(path: Path) -> np.ndarray:
+    return np.stack([frame.pixels for frame in VideoReader(path)])
+
+
+def test_frames_times_and_sound_are_the_source_s_own(film, tmp_path, run):
+    target = tmp_path / "out.mp4"
+    assert run("-i", film, "-o", target, "restore.when=always").code == 0
+    assert pts_of(target) == pts_of(film)
+    assert audio_packets(target) == audio_packets(film)
+
+
+def test_before_the_encode_only_the_mouth_differs(film):
+    """A band around the mouth changes; the upper half of the picture and its borders do not."""
+    config = load_config(None, ["restore.when=always"])
+    before = _pixels(film).astype(int)
+    after = np.stack([f.pixels for f in Engine(config).frames(VideoReader(film))]).astype(int)
+    rows, columns = np.nonzero(np.abs(after - before).max(axis=(0, 3)))
+    height, width = before.shape[1:3]
+    assert len(rows) > 200, "the mouth was not restored at all"
+    assert rows.min() > 0.5 * height
+    assert columns.min() > 0.2 * width
+    assert columns.max() < 0.8 * width
+
+
+def test_the_mouth_gains_detail(film):
+    config = load_config(None, ["restore.when=always"])
+    before = _pixels(film)
+    after = np.stack([f.pixels for f in Engine(config).frames(VideoReader(film))])
+    changed = np.abs(after.astype(int) - before).max(axis=(0, 3)) > 0
+    assert _fine_detail(after, changed) > 1.2 * _fine_detail(before, changed)
+
+
+def _fine_detail(film: np.ndarray, where: np.ndarray) -> float:
+    grey = film.mean(axis=3).astype(np.float32)
+    return float(np.mean([((g - cv2.GaussianBlur(g, (0, 0), 2)) ** 2)[where].mean() for g in grey]))
+
+
+def test_the_same_film_twice_gives_the_same_frames(film):
+    engine = Engine(load_config(None, ["restore.when=always"]))
+    first, second = (
+        np.stack([f.pixels for f in engine.frames(VideoReader(film))]) for _ in range(2)
+    )
+    assert (first == second).all()
+
+
+def test_the_report_says_what_was_done(film, tmp_path, run):
+    target = tmp_path / "out.mp4"
+    run("-i", film, "-o", target, "restore.when=always", "output.crf=14")
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["schema"] == 1
+    assert report["frames"] == {"total": 12, "with_face": 12, "restored": 12}
+    assert len(report["per_frame"]["sharpness"]) == 12
+    assert report["spans_seconds"]["restored"] == [[0.0, 0.44]]
+    assert report["restorer"]["name"] == "Detail"
+    assert report["settings"]["output"]["crf"] == 14
+    assert {"decode", "detect", "restore", "composite", "encode", "total"} <= set(report["seconds"])
+
+
+def test_no_report_where_none_is_wanted(film, tmp_path, run):
+    run("-i", film, "-o", tmp_path / "out.mp4", "output.report=false")
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_compare_puts_before_and_after_side_by_side(film, tmp_path, run):
+    target = tmp_path / "out.mp4"
+    run("-i", film, "-o", target, "--compare", "restore.when=always", "output.crf=1")
+    before, both = _pixels(film).astype(int), _pixels(target).astype(int)
+    assert both.shape[2] == 2 * before.shape[2]
+    left, right = both[:, :, : before.shape[2]], both[:, :, before.shape[2] :]
+    assert np.abs(left - before).mean() < 2
+    assert np.abs(right - left).max() > 10
+
+
+def test_preview_writes_pictures_and_no_film(film, tmp_path, run):
+    result = run("-i", film, "-o", tmp_path / "out.mp4", "--preview", "4", "restore.when=always")
+    pictures = sorted((tmp_path / "out_preview").iterdir())
+    assert result.code == 0
+    assert [str(p) for p in pictures] == result.out.split()
+    assert len(pictures) == 4
+    assert all(p.name.endswith("_restored.png") for p in pictures)
+    assert cv2.imread(str(pictures[0])).shape == (340, 720, 3)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(film, tmp_path, run):
+    result = run("-i", film, "-o", tmp_path / "out.mp4", "--dry-run", "restore.when=always")
+    assert result.code == 0
+    assert "360x340, 12 frames, 25 fps" in result.out
+    assert "Detail" in result.out
+    assert " fps" in result.out.splitlines()[-1]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4"]
+
+
+def test_upstream_s_alignment_and_paste_can_be_had_for_comparison(film, tmp_path, run):
+    options = ("face.align=upstream", "output.paste=upstream", "restore.when=always")
+    assert run("-i", film, "-o", tmp_path / "out.mp4", *options).code == 0
+    assert len(pts_of(tmp_path / "out.mp4")) == 12
+
+
+@pytest.mark.parametrize("region", ["mouth", "lower_face", "face"])
+def test_every_region_works(region, film, tmp_path, run):
+    target = tmp_path / "out.mp4"
+    options = (f"restore.region={region}", "restore.when=always")
+    assert run("-i", film, "-o", target, *options).code == 0
+    assert len(pts_of(target)) == 12
+
+
+def test_a_restorer_of_one_s_own_is_one_file(film, tmp_path, run, monkeypatch):
+    (tmp_path / "bright_mouth.py").write_text(
+        "class Bright:\n"
+        "    name = 'Bright'\n"
+        "    size = None\n"
+        "    def __call__(self, faces):\n"
+        "        return (faces + 0.5).clamp(-1, 1)\n"
+        "def load(config, device):\n"
+        "    return Bright()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    target = tmp_path / "out.mp4"
+    result = run("-i", film, "-o", target, "--superres", "bright_mouth:load", "restore.when=always")
+    assert result.code == 0
+    assert _pixels(target).astype(int).sum() > _pixels(film).astype(int).sum()
+
+
+def test_a_restorer_that_fails_is_an_error_and_leaves_no_film(film, tmp_path, run, monkeypatch):
+    (tmp_path / "failing.py").write_text(
+        "class Failing:\n"
+        "    name = 'Failing'\n"
+        "    size = 512\n"
+        "    def __call__(self, faces):\n"
+        "        raise RuntimeError('out of order')\n"
+        "def load(config, device):\n"
+        "    return Failing()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    arguments = ("-i", film, "-o", tmp_path / "out.mp4", "--superres", "failing:load")
+    with pytest.raises(RuntimeError, match="out of order"):
+        run(*arguments, "restore.when=always")
+    assert not list(tmp_path.glob("*out.mp4*"))
+
+
+def test_the_five_lines_of_the_readme(film):
+    engine = Engine(load_config(None, ["restore.when=always"]))
+    shapes = {frame.pixels.shape for frame in engine.frames(VideoReader(film))}
+    assert shapes == {(340, 360, 3)}
+
+
+@pytest.mark.parametrize("entry", [["inference.py"], ["-m", "scripts.inference"]])
+def test_both_entry_points_start(entry, film, tmp_path):
+    target = tmp_path / "out.mp4"
+    done = subprocess.run(
+        [sys.executable, *entry, "--input", film, "--output", target, "--quiet"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert len(pts_of(target)) == 12

@@ -1,0 +1,164 @@
+"""Our CodeFormer computes what the original one does, bit noise aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from CodeFormer.network import CodeFormer
+from CodeFormer.restorer import DEFAULT_FIDELITY, load
+from latentsync.errors import CheckpointError
+from latentsync.schema import RestoreConfig
+from tests.parity.rule import face, face_of, published_shapes, weights
+
+KIND = "codeformer"
+TOLERANCE = 1e-3  # 0.13 of a grey level; about 5e-5 is seen, from another order of sums
+W = 0.5
+
+
+def with_weights(state: dict[str, Tensor]) -> CodeFormer:
+    with torch.device("meta"):
+        network = CodeFormer()
+    network.load_state_dict(state, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def network() -> CodeFormer:
+    return with_weights(weights(published_shapes("codeformer")))
+
+
+@torch.inference_mode()
+def restore(network: CodeFormer, faces: Tensor, w: float = W) -> Tensor:
+    return network(faces, w)
+
+
+class Encoded:
+    """The first half of the work, done once; what was painted from it is kept as well."""
+
+    def __init__(self, network: CodeFormer, face: Tensor) -> None:
+        self.network = network
+        with torch.inference_mode():
+            self.features, self.kept = network.encode(face)
+            self.codes = network.logits(self.features).argmax(dim=2)
+        self.done: dict[float, Tensor] = {}
+
+    def painted(self, w: float) -> Tensor:
+        if w not in self.done:
+            self.done[w] = self.paint(w)
+        return self.done[w]
+
+    @torch.inference_mode()
+    def paint(self, w: float) -> Tensor:
+        return self.network.paint(self.codes, self.kept, w, style=self.features)
+
+
+@pytest.fixture(scope="module")
+def encoded(network: CodeFormer) -> Encoded:
+    return Encoded(network, face("restorer.face"))
+
+
+@pytest.fixture(scope="module")
+def golden_encoded(network: CodeFormer, encoded: Encoded, golden_file: Path) -> Encoded:
+    golden_face = face_of(golden_file, KIND)
+    if torch.equal(golden_face, face("restorer.face")):
+        return encoded
+    return Encoded(network, golden_face)
+
+
+def test_the_same_codes_are_chosen(golden_encoded: Encoded, golden_file: Path) -> None:
+    np.testing.assert_array_equal(golden_encoded.codes[0].numpy(), np.load(golden_file)["codes"])
+
+
+def test_the_golden_outputs_are_reproduced(golden_encoded: Encoded, golden_file: Path) -> None:
+    golden = np.load(golden_file)
+    strengths = [key.removeprefix("out_every4_w") for key in golden if key.startswith("out_")]
+    assert strengths
+    for w in strengths:
+        ours = golden_encoded.painted(float(w))[0].numpy()
+        wanted, std = golden[f"out_every4_w{w}"], golden[f"std_w{w}"]
+        np.testing.assert_allclose(ours[:, ::4, ::4], wanted, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(ours.std((1, 2)), std, rtol=0, atol=TOLERANCE)
+
+
+def test_keys_shapes_and_order_are_those_of_the_published_file() -> None:
+    with torch.device("meta"):
+        ours = {key: tuple(value.shape) for key, value in CodeFormer().state_dict().items()}
+    assert list(ours.items()) == list(published_shapes("codeformer").items())
+
+
+def test_a_batch_gives_what_its_faces_give_alone(network: CodeFormer, encoded: Encoded) -> None:
+    other = face("another.face")
+    alone = torch.cat([encoded.painted(W), restore(network, other)])
+    batch = restore(network, torch.cat([face("restorer.face"), other]))
+    torch.testing.assert_close(batch, alone, rtol=0, atol=TOLERANCE)
+    assert (alone[0] - alone[1]).abs().max() > 0.1, "the faces are too much alike"
+
+
+def test_channels_last_changes_nothing(encoded: Encoded) -> None:
+    network = with_weights(weights(published_shapes("codeformer")))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    again = restore(network, face("restorer.face").to(memory_format=torch.channels_last))
+    torch.testing.assert_close(again, encoded.painted(W), rtol=0, atol=TOLERANCE)
+
+
+def test_a_changed_fusion_weight_changes_the_output_unless_w_is_0(encoded: Encoded) -> None:
+    bias = encoded.network.get_parameter("fuse_convs_dict.256.shift.2.bias")
+    as_it_was = bias.clone()
+    try:
+        bias += 1
+        fused, plain = encoded.paint(W), encoded.paint(0.0)
+    finally:
+        bias.copy_(as_it_was)
+    assert (fused - encoded.painted(W)).abs().max() > 10 * TOLERANCE
+    torch.testing.assert_close(plain, encoded.painted(0.0), rtol=0, atol=TOLERANCE)
+
+
+def test_without_adain_the_statistics_are_the_codebook_s_own(encoded: Encoded) -> None:
+    with torch.inference_mode():
+        plain = encoded.network(face("restorer.face"), w=0.0, adain=False)
+    assert (plain - encoded.painted(0.0)).abs().max() > 10 * TOLERANCE
+
+
+def test_bfloat16_runs_through() -> None:
+    with torch.device("meta"):
+        network = CodeFormer().bfloat16()
+        restored = restore(network, torch.empty(2, 3, 512, 512, dtype=torch.bfloat16))
+    assert (restored.shape, restored.dtype) == ((2, 3, 512, 512), torch.bfloat16)
+
+
+def test_another_size_is_refused() -> None:
+    with torch.device("meta"):
+        network, small = CodeFormer(), torch.empty(1, 3, 256, 256)
+    with pytest.raises(ValueError, match=r"\(N, 3, 512, 512\), not \(1, 3, 256, 256\)"):
+        network(small)
+
+
+def test_the_restorer_clamps_warns_of_the_licence_and_uses_its_own_w(
+    encoded: Encoded, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "codeformer.pth"
+    torch.save({"params_ema": encoded.network.state_dict()}, path)
+    restorer = load(RestoreConfig(checkpoint=str(path)), torch.device("cpu"))
+    assert (restorer.name, restorer.size) == ("CodeFormer", 512)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "non-commercial" in caplog.text
+    expected = encoded.painted(DEFAULT_FIDELITY)
+    assert (expected.abs() > 1).any(), "else clamping would not be put to the test"
+    restored = restorer(face("restorer.face"))
+    torch.testing.assert_close(restored, expected.clamp(-1, 1), rtol=0, atol=TOLERANCE)
+    assert not restored.is_inference()
+
+
+def test_the_restorer_raises_rather_than_give_nan(network: CodeFormer, tmp_path: Path) -> None:
+    state = dict(network.state_dict())
+    state["generator.blocks.24.bias"] = torch.full((3,), float("nan"))
+    torch.save(state, tmp_path / "damaged.pth")
+    config = RestoreConfig(checkpoint=str(tmp_path / "damaged.pth"), fidelity=0.0)
+    restorer = load(config, torch.device("cpu"))
+    with pytest.raises(CheckpointError, match="NaN or infinity in a restored face: CodeFormer"):
+        restorer(face("restorer.face"))

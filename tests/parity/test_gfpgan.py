@@ -1,0 +1,144 @@
+"""Our GFPGAN computes what the original one does, bit noise aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from GFPGAN.network import GFPGANv1Clean
+from GFPGAN.restorer import DEFAULT_FIDELITY, load
+from latentsync.errors import CheckpointError
+from latentsync.schema import RestoreConfig
+from tests.parity.rule import face, face_of, published_shapes, weights
+
+KIND = "gfpgan"
+TOLERANCE = 1e-3  # 0.13 of a grey level; about 3e-5 is seen, from another order of sums
+
+
+@pytest.fixture(scope="module")
+def network() -> GFPGANv1Clean:
+    with torch.device("meta"):
+        network = GFPGANv1Clean()
+    network.load_state_dict(weights(published_shapes("gfpgan_v14")), assign=True)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def two_faces() -> Tensor:
+    return torch.cat([face("restorer.face"), face("another.face")])
+
+
+@pytest.fixture(scope="module")
+def two_restored(network: GFPGANv1Clean, two_faces: Tensor) -> Tensor:
+    """One by one."""
+    return torch.cat([restore(network, one) for one in two_faces.split(1)])
+
+
+@torch.inference_mode()
+def restore(network: GFPGANv1Clean, faces: Tensor) -> Tensor:
+    return network(faces)
+
+
+@contextmanager
+def changed(network: GFPGANv1Clean, key: str, value: float) -> Iterator[None]:
+    """One number of one tensor, for as long as the block lasts."""
+    number = network.state_dict()[key].view(-1)[:1]
+    before = number.clone()
+    number.fill_(value)
+    try:
+        yield
+    finally:
+        number.copy_(before)
+
+
+def test_the_golden_output_is_reproduced(network: GFPGANv1Clean, golden_file: Path) -> None:
+    golden = np.load(golden_file)
+    restored = restore(network, face_of(golden_file, KIND))[0].numpy()
+    np.testing.assert_allclose(restored[:, ::4, ::4], golden["out_every4"], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(restored.mean((1, 2)), golden["mean"], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(restored.std((1, 2)), golden["std"], rtol=0, atol=TOLERANCE)
+
+
+def test_keys_shapes_and_order_are_those_of_the_published_file() -> None:
+    with torch.device("meta"):
+        ours = {key: tuple(value.shape) for key, value in GFPGANv1Clean().state_dict().items()}
+    assert list(ours.items()) == list(published_shapes("gfpgan_v14").items())
+
+
+def test_a_batch_gives_what_its_faces_give_alone(
+    network: GFPGANv1Clean, two_faces: Tensor, two_restored: Tensor
+) -> None:
+    torch.testing.assert_close(restore(network, two_faces), two_restored, rtol=0, atol=TOLERANCE)
+    assert (two_restored[0] - two_restored[1]).abs().max() > 0.1, "the faces are too much alike"
+
+
+def test_channels_last_changes_nothing(two_faces: Tensor, two_restored: Tensor) -> None:
+    with torch.device("meta"):
+        network = GFPGANv1Clean()
+    last = {
+        key: value.to(memory_format=torch.channels_last) if value.dim() == 4 else value
+        for key, value in weights(published_shapes("gfpgan_v14")).items()
+    }
+    network.load_state_dict(last, assign=True)
+    restored = restore(network, two_faces[:1].to(memory_format=torch.channels_last))
+    torch.testing.assert_close(restored, two_restored[:1], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("key", ["stylegan_decoder.noises.noise14", "condition_shift.6.2.bias"])
+def test_a_changed_weight_changes_the_output(
+    network: GFPGANv1Clean, two_faces: Tensor, two_restored: Tensor, key: str
+) -> None:
+    with changed(network, key, 1e3):
+        restored = restore(network, two_faces[:1])
+    assert (restored - two_restored[:1]).abs().max() > 10 * TOLERANCE
+
+
+def test_bfloat16_runs_through() -> None:
+    with torch.device("meta"):
+        network = GFPGANv1Clean().bfloat16()
+        restored = restore(network, torch.empty(2, 3, 512, 512, dtype=torch.bfloat16))
+    assert (restored.shape, restored.dtype) == ((2, 3, 512, 512), torch.bfloat16)
+
+
+def test_another_size_is_refused() -> None:
+    with torch.device("meta"):
+        network, small = GFPGANv1Clean(), torch.empty(1, 3, 256, 256)
+    with pytest.raises(ValueError, match=r"\(N, 3, 512, 512\), not \(1, 3, 256, 256\)"):
+        network(small)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("gfpgan") / "GFPGANv1.4.pth"
+    torch.save({"params_ema": weights(published_shapes("gfpgan_v14"))}, path)
+    return str(path)
+
+
+def test_the_restorer_clamps_and_blends_with_the_input(
+    checkpoint: str, two_faces: Tensor, two_restored: Tensor
+) -> None:
+    restorer = load(RestoreConfig(checkpoint=checkpoint), torch.device("cpu"))
+    assert (restorer.name, restorer.size) == ("GFPGAN", 512)
+    out_of_range = two_restored[:1].abs() > 1
+    assert out_of_range.any(), "else clamping would not be put to the test"
+    clamped = two_restored[:1].clamp(-1, 1)
+    expected = DEFAULT_FIDELITY * two_faces[:1] + (1 - DEFAULT_FIDELITY) * clamped
+    restored = restorer(two_faces[:1])
+    torch.testing.assert_close(restored, expected, rtol=0, atol=TOLERANCE)
+    assert not restored.is_inference()
+
+
+def test_the_restorer_raises_rather_than_give_nan(checkpoint: str) -> None:
+    state = torch.load(checkpoint, weights_only=True, mmap=True)["params_ema"]
+    state["stylegan_decoder.to_rgbs.6.bias"] = torch.full((1, 3, 1, 1), float("nan"))
+    damaged = Path(checkpoint).with_name("damaged.pth")
+    torch.save(state, damaged)
+    restorer = load(RestoreConfig(checkpoint=str(damaged)), torch.device("cpu"))
+    with pytest.raises(CheckpointError, match="NaN or infinity in a restored face: GFPGAN"):
+        restorer(face("restorer.face"))

@@ -1,0 +1,139 @@
+"""Which way imports go, and what no file may hold. Read from the source; nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ("latentsync", "GFPGAN", "CodeFormer")
+
+MAY_IMPORT = {  # room -> other rooms of the project; pipeline, scripts and tests may import all
+    "types": "",
+    "errors": "",
+    "schema": "errors",
+    "config": "errors schema",
+    "plugins": "errors",
+    "weights": "types errors",
+    "runtime": "types errors",
+    "media": "types errors",
+    "speech": "types errors",
+    "models": "types errors",
+    "face": "types errors plugins",
+    "restore": "types errors plugins weights runtime",
+    "generate": "types errors plugins weights runtime models",
+    "GFPGAN": "types errors weights runtime restore.base",
+    "CodeFormer": "types errors weights runtime restore.base",
+}
+MAY_ANNOTATE_WITH = dict.fromkeys(("restore", "generate", "GFPGAN", "CodeFormer"), "config schema")
+"""In addition, under TYPE_CHECKING."""
+
+NOWHERE = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord"}
+"""Packages that cannot be installed, or break others, on a current machine."""
+NOT_HERE = {
+    "types": "av cv2 omegaconf",
+    "errors": "av cv2 omegaconf torch",
+    "media": "torch mediapipe omegaconf",
+    "pipeline": "argparse omegaconf yaml ray tqdm",
+    **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
+    **dict.fromkeys(("generate", "restore", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),
+}
+
+
+def files(*folders: str) -> Iterator[tuple[str, ast.Module]]:
+    """Dotted module name and syntax tree of every Python file in the folders."""
+    for path in (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        yield name, ast.parse(path.read_text("utf-8"), str(path))
+
+
+def everything() -> Iterator[tuple[str, ast.Module]]:
+    yield from files(*LIBRARY, "scripts", "benchmarks", "tests")
+    yield from ((path.stem, ast.parse(path.read_text("utf-8"))) for path in ROOT.glob("*.py"))
+
+
+def room_of(module: str) -> str:
+    return module.removeprefix("latentsync.").split(".")[0]
+
+
+def imports(tree: ast.AST, annotation: bool = False) -> Iterator[tuple[str, bool]]:
+    """Every imported name with its module, and whether only annotations need it."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, annotation) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = "." * node.level + (node.module or "")
+            yield from ((f"{start}.{alias.name}", annotation) for alias in node.names)
+        guard = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        yield from imports(node, annotation or guard)
+
+
+def wrong_imports(module: str, tree: ast.AST) -> list[str]:
+    room = room_of(module)
+    return [f"{module}: {n}" for n, annotation in imports(tree) if not allowed(room, n, annotation)]
+
+
+def allowed(room: str, name: str, annotation: bool) -> bool:
+    top = name.split(".")[0]
+    if top in NOWHERE or top in NOT_HERE.get(room, "").split() or name.startswith("."):
+        return False
+    if top not in LIBRARY or room not in MAY_IMPORT:
+        return True
+    rooms = [room, *MAY_IMPORT[room].split()]
+    rooms += MAY_ANNOTATE_WITH.get(room, "").split() if annotation else []
+    return any(f"{name}.".removeprefix("latentsync.").startswith(f"{r}.") for r in rooms)
+
+
+def offences(tree: ast.AST, *, prints: bool = False) -> list[str]:
+    """What stands nowhere in the project; print only where a user sits in front of it."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+            found.append("sys.path")
+        if isinstance(node, ast.Call):
+            name, keywords = ast.unparse(node.func), {k.arg: k.value for k in node.keywords}
+            shell = ast.unparse(keywords.get("shell", ast.Constant(False)))
+            safe = ast.unparse(keywords.get("weights_only", ast.Constant(False)))
+            if shell != "False" or (name == "torch.load" and safe != "True"):
+                found.append(name)
+            if name == "print" and not prints:
+                found.append(name)
+    return found
+
+
+def test_imports_go_one_way() -> None:
+    assert [line for name, tree in everything() for line in wrong_imports(name, tree)] == []
+
+
+def test_every_room_of_the_library_is_in_the_table() -> None:
+    rooms = {room_of(name) for name, _ in files(*LIBRARY)}
+    assert rooms - {"latentsync", "pipeline"} <= set(MAY_IMPORT)
+
+
+def test_nothing_edits_paths_opens_a_shell_or_unpickles_code() -> None:
+    found = {name: offences(tree, prints=True) for name, tree in everything()}
+    assert {name: what for name, what in found.items() if what} == {}
+
+
+def test_the_library_does_not_print() -> None:
+    assert [name for name, tree in files(*LIBRARY) if "print" in offences(tree)] == []
+
+
+def test_a_wrong_import_is_noticed() -> None:
+    for module, line in (
+        ("latentsync.media.reader", "import torch"),
+        ("latentsync.media.reader", "def f():\n    from latentsync.face import align"),
+        ("latentsync.restore.gate", "from latentsync import config"),
+        ("GFPGAN.network", "from latentsync.restore.detail import Detail"),
+        ("latentsync.face.align", "from .masks import region_mask"),
+        ("scripts.inference", "import torchvision.ops"),
+    ):
+        assert wrong_imports(module, ast.parse(line)), line
+    guarded = ast.parse("if TYPE_CHECKING:\n    from latentsync.config import RestoreConfig")
+    assert wrong_imports("GFPGAN.restorer", guarded) == []
+
+
+def test_an_offence_is_noticed() -> None:
+    for line in ("run(x, shell=True)", "torch.load(p)", "sys.path.insert(0, 'x')", "print(1)"):
+        assert offences(ast.parse(line)), line

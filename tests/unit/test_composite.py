@@ -1,0 +1,200 @@
+"""Patches over a frame: only where their masks are, each resampled once, rounded once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latentsync.face.composite import composite
+from latentsync.types import Frame, Patch
+
+BLACK, GREY, WHITE = -1.0, 0.0, 1.0
+seeds = st.integers(0, 2**32 - 1)
+
+
+def frame(pixels: np.ndarray) -> Frame:
+    return Frame(index=0, pts_seconds=0.0, pts=0, pixels=pixels)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def at(x: float, y: float, scale: float = 1.0, angle: float = 0.0) -> np.ndarray:
+    """Frame -> patch for a patch whose first pixel lies at (x, y), `scale` patch pixels a pixel."""
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    linear = np.array([[c, -s], [s, c]])
+    return np.concatenate([linear, -linear @ [[x], [y]]], axis=1).astype(np.float32)
+
+
+def flat(value: float, height: int, width: int) -> torch.Tensor:
+    return torch.full((3, height, width), value)
+
+
+def as_patch(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1) / 127.5 - 1
+
+
+def ones(height: int, width: int) -> np.ndarray:
+    return np.ones((height, width), np.float32)
+
+
+def oval(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.clip(1 - x * x - y * y, 0, 1).astype(np.float32)
+
+
+def test_no_patch_is_the_frames_own_array() -> None:
+    pixels = noise(20, 30)
+    assert composite(frame(pixels), []) is pixels
+
+
+def test_a_patch_that_does_not_show_is_no_patch() -> None:
+    pixels = noise(20, 30)
+    unseen = Patch(flat(WHITE, 8, 8), at(5, 5), np.zeros((8, 8), np.float32))
+    outside = Patch(flat(WHITE, 8, 8), at(100, 5), ones(8, 8))
+    assert composite(frame(pixels), [unseen, outside]) is pixels
+
+
+def test_a_patch_on_whole_pixels_is_copied_bit_for_bit() -> None:
+    pixels, new = noise(40, 50), noise(10, 12, seed=1)
+    got = composite(frame(pixels), [Patch(as_patch(new), at(7, 9), ones(10, 12))])
+    expected = pixels.copy()
+    expected[9:19, 7:19] = new
+    np.testing.assert_array_equal(got, expected)
+
+
+@settings(deadline=None, max_examples=50)
+@given(seeds, st.booleans())
+def test_nothing_outside_the_mask_changes_and_the_frame_itself_never(seed, additive) -> None:
+    rng = np.random.default_rng(seed)
+    height, width, h, w = rng.integers(8, 90, 4)
+    pixels = noise(height, width, seed)
+    before = pixels.copy()
+    place = at(*rng.uniform(-40, 90, 2), scale=rng.uniform(0.3, 4), angle=rng.uniform(-3, 3))
+    patch = Patch(
+        torch.from_numpy(rng.uniform(-1, 1, (3, h, w))).float(), place, oval(h, w), additive
+    )
+    got = composite(frame(pixels), [patch])
+    np.testing.assert_array_equal(pixels, before)
+    y, x = np.mgrid[:height, :width]
+    u, v = np.einsum("ij,jhw->ihw", place[:, :2], np.stack([x, y])) + place[:, 2, None, None]
+    reach = 1 + 2 * np.sqrt(np.linalg.det(place[:, :2]))  # a shrunk pixel is as wide as the frame's
+    far = (u < -reach) | (u > w - 1 + reach) | (v < -reach) | (v > h - 1 + reach)
+    np.testing.assert_array_equal(got[far], pixels[far])
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, st.floats(0.4, 3.0), st.floats(-3, 3))
+def test_what_equals_the_frame_changes_nothing(seed, scale, angle) -> None:
+    """A flat frame, a patch of the same colour, any mask, any place."""
+    level = seed % 256
+    pixels = np.full((60, 70, 3), level, np.uint8)
+    patch = Patch(flat(level / 127.5 - 1, 40, 30), at(20, 10, scale, angle), oval(40, 30))
+    np.testing.assert_array_equal(composite(frame(pixels), [patch]), pixels)
+
+
+def test_half_a_mask_is_half_of_each_and_rounded() -> None:
+    pixels = np.full((9, 9, 3), 10, np.uint8)
+    patch = Patch(as_patch(np.full((9, 9, 3), 21)), at(0, 0), np.full((9, 9), 0.75, np.float32))
+    assert np.unique(composite(frame(pixels), [patch])).tolist() == [18]  # 18.25; 18.5 goes to even
+
+
+def test_rounding_has_no_bias() -> None:
+    """Truncation, as upstream has it, would darken by half a level."""
+    pixels = noise(200, 200)
+    patch = Patch(torch.full((3, 200, 200), 0.3 / 127.5), at(0, 0), oval(200, 200), additive=True)
+    values = pixels.astype(np.float64)
+    exact = np.clip(values + 0.3 * oval(200, 200)[..., None], 0, 255)
+    assert np.abs(composite(frame(pixels), [patch]) - exact).max() <= 0.5 + 1e-4
+
+
+def test_an_additive_patch_adds_in_the_same_unit() -> None:
+    pixels = np.full((9, 9, 3), 100, np.uint8)
+    quarter = Patch(flat(0.5, 9, 9), at(0, 0), ones(9, 9), additive=True)  # of black to white
+    assert np.unique(composite(frame(pixels), [quarter])).tolist() == [164]
+
+
+def test_an_additive_patch_of_nothing_keeps_every_pixel() -> None:
+    pixels = noise(80, 80)
+    patch = Patch(flat(0.0, 50, 50), at(10.3, 7.7, 0.9, 0.2), oval(50, 50), additive=True)
+    np.testing.assert_array_equal(composite(frame(pixels), [patch]), pixels)
+
+
+def test_light_and_dark_stop_at_white_and_black() -> None:
+    pixels = noise(9, 9)
+    for value, end in ((2.0, 255), (-2.0, 0)):
+        patch = Patch(flat(value, 9, 9), at(0, 0), ones(9, 9), additive=True)
+        assert np.unique(composite(frame(pixels), [patch])).tolist() == [end]
+
+
+def test_the_last_patch_lies_on_top() -> None:
+    pixels = noise(30, 30)
+    lower = Patch(flat(WHITE, 10, 10), at(5, 5), ones(10, 10))
+    upper = Patch(flat(BLACK, 10, 10), at(10, 10), ones(10, 10))
+    got = composite(frame(pixels), [lower, upper])
+    assert (got[5:10, 5:15] == 255).all() and (got[10:20, 10:20] == 0).all()
+    np.testing.assert_array_equal(got[20:], pixels[20:])
+
+
+def test_between_patches_nothing_is_rounded() -> None:
+    """Ten patches of a twentieth of a level each make half a level, and one more tips it."""
+    pixels = np.full((9, 9, 3), 100, np.uint8)
+    little = Patch(flat(0.05 / 127.5, 9, 9), at(0, 0), ones(9, 9), additive=True)
+    assert np.unique(composite(frame(pixels), [little] * 11)).tolist() == [101]
+
+
+@pytest.mark.parametrize("corner", [(-20, -15), (50, -12), (-18, 40), (52, 44), (-5, -5)])
+def test_a_face_partly_outside_the_frame_is_cut_at_its_edge(corner) -> None:
+    pixels, new = noise(60, 70), noise(40, 40, seed=2)
+    x, y = corner
+    wide = np.zeros((200, 200, 3), np.uint8)
+    wide[60:120, 60:130] = pixels
+    wide[60 + y : 100 + y, 60 + x : 100 + x] = new
+    got = composite(frame(pixels), [Patch(as_patch(new), at(x, y), ones(40, 40))])
+    np.testing.assert_array_equal(got, wide[60:120, 60:130])
+
+
+def test_a_patch_much_larger_than_the_frame_covers_it() -> None:
+    patch = Patch(flat(GREY, 300, 300), at(-30, -30), ones(300, 300))
+    assert np.ptp(composite(frame(noise(20, 20)), [patch]).astype(int)) == 0
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.3, 2.0, 3.7])
+def test_a_patch_lands_where_its_matrix_says(scale) -> None:
+    """A smooth picture drawn in patch pixels equals the same function drawn in frame pixels."""
+    place = at(21.3, 14.6, scale, 0.2)
+    size = int(60 * scale)
+    v, u = np.mgrid[:size, :size].astype(np.float64)
+
+    def picture(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return 0.5 * np.sin(u / scale / 6) + 0.4 * np.cos(v / scale / 7)
+
+    patch = Patch(torch.from_numpy(np.stack([picture(u, v)] * 3)).float(), place, ones(size, size))
+    got = composite(frame(np.zeros((120, 120, 3), np.uint8)), [patch]) / 127.5 - 1
+    y, x = np.mgrid[:120, :120]
+    u, v = np.einsum("ij,jhw->ihw", place[:, :2], np.stack([x, y])) + place[:, 2, None, None]
+    inside = (np.minimum(u, v) > 3 * scale) & (np.maximum(u, v) < size - 3 * scale)
+    expected = np.repeat(picture(u, v)[..., None], 3, axis=-1)
+    assert inside.sum() > 1000
+    # A level is 0.008; a shift by a tenth of a pixel would be off by 0.015.
+    np.testing.assert_allclose(got[inside], expected[inside], atol=0.012)
+
+
+def test_a_shrunk_patch_does_not_alias() -> None:
+    """Stripes finer than the frame's pixels turn grey instead of into coarser stripes."""
+    stripes = torch.ones(3, 240, 240)
+    stripes[:, :, ::2] = -1
+    got = composite(
+        frame(np.zeros((60, 60, 3), np.uint8)), [Patch(stripes, at(0, 0, 4.3), ones(240, 240))]
+    )
+    assert np.abs(got[5:45, 5:45].astype(int) - 127.5).max() < 20
+
+
+def test_bfloat16_and_gradients_are_no_trouble() -> None:
+    pixels = torch.zeros(3, 8, 8, dtype=torch.bfloat16, requires_grad=True)
+    got = composite(frame(noise(8, 8)), [Patch(pixels, at(0, 0), ones(8, 8))])
+    assert set(np.unique(got)) <= {127, 128}

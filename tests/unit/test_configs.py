@@ -1,0 +1,73 @@
+"""Every YAML file in configs/ is complete, valid and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import yaml
+
+from latentsync.config import all_keys, load_config
+from latentsync.schema import Config
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def settings(node: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Dotted key and line number (from 0) of every setting below the node."""
+    for key, value in node.value:
+        if isinstance(value, yaml.MappingNode):
+            yield from settings(value, f"{prefix}{key.value}.")
+        else:
+            yield f"{prefix}{key.value}", key.start_mark.line
+
+
+def unexplained(text: str) -> list[str]:
+    """Settings with a comment neither on the line above nor beside them."""
+    lines = text.splitlines()
+    return [
+        key
+        for key, line in settings(yaml.compose(text))
+        if " #" not in lines[line] and not lines[line - 1].lstrip().startswith("#")
+    ]
+
+
+def test_there_is_a_configuration_for_the_demo() -> None:
+    assert ROOT / "configs/demo.yaml" in FILES
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_holds_every_key_of_the_schema_once(path: Path) -> None:
+    keys = [key for key, _ in settings(yaml.compose(path.read_text("utf-8")))]
+    assert sorted(keys) == sorted(all_keys())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_setting_is_explained_above_or_beside_it(path: Path) -> None:
+    assert unexplained(path.read_text("utf-8")) == []
+
+
+def test_a_setting_without_a_comment_is_noticed() -> None:
+    assert unexplained("a:\n  # why\n  b: 1\n  c: 2\n  d: 3  # why\n") == ["a.c"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_is_accepted(path: Path) -> None:
+    assert isinstance(load_config(path), Config)
+
+
+def test_the_demo_shows_the_defaults() -> None:
+    shown, defaults = asdict(load_config(ROOT / "configs/demo.yaml")), asdict(Config())
+    assert shown["input"].pop("video") == "assets/demo_lipsynced.mp4"
+    assert shown["output"].pop("path") == "outputs/demo.mp4"
+    del defaults["input"]["video"], defaults["output"]["path"]
+    assert shown == defaults
+
+
+def test_the_demo_film_is_there_and_small() -> None:
+    assets = [path for path in (ROOT / "assets").iterdir() if path.is_file()]
+    assert "demo_lipsynced.mp4" in {path.name for path in assets}
+    assert sum(path.stat().st_size for path in assets if path.name.startswith("demo_")) < 1_000_000

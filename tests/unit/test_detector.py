@@ -1,0 +1,238 @@
+"""Faces are found, followed and placed right, by the real networks on a real portrait."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from latentsync.errors import ConfigError, UnknownPluginError
+from latentsync.face import insightface_detector
+from latentsync.face.detector import DETECTORS, DetectedFace, FaceDetector, load_detector
+from latentsync.face.insightface_detector import InsightfaceDetector
+from latentsync.face.landmarks import LANDMARKS, from_106
+
+PORTRAIT = data.astronaut()
+HEAD = np.s_[0:300, 90:390]
+"""The part of the portrait that holds the head."""
+
+
+@pytest.fixture(scope="module")
+def detector() -> FaceDetector:
+    return load_detector("mediapipe", max_faces=4, min_confidence=0.5)
+
+
+@pytest.fixture(autouse=True)
+def unrelated(detector: FaceDetector) -> None:
+    detector.reset()
+
+
+@pytest.fixture(scope="module")
+def expected(detector: FaceDetector) -> DetectedFace:
+    (face,) = detector(PORTRAIT)
+    return face
+
+
+def room(height: int, width: int, *heads: tuple[int, int, float]) -> np.ndarray:
+    """A grey picture with heads (x, y, scale) in it."""
+    pixels = np.full((height, width, 3), 120, np.uint8)
+    for x, y, scale in heads:
+        flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        head = cv2.resize(PORTRAIT[HEAD], None, fx=scale, fy=scale, interpolation=flags)
+        pixels[y : y + len(head), x : x + len(head)] = head
+    return pixels
+
+
+def point(face: DetectedFace, name: str) -> np.ndarray:
+    return face.landmarks[LANDMARKS.index(name)]
+
+
+def test_a_portrait_has_one_face_with_its_parts_in_their_places(expected) -> None:
+    assert expected.landmarks.shape == (len(LANDMARKS), 2)
+    assert expected.landmarks.dtype == expected.box.dtype == np.float32
+    assert 0.5 <= expected.confidence <= 1
+    # Where the parts lie in this well-known picture, by eye.
+    for name, place in {
+        "eye_left": (203, 101),
+        "eye_right": (246, 103),
+        "nose_tip": (223, 129),
+        "mouth_left": (203, 140),
+        "mouth_right": (245, 141),
+        "chin": (221, 178),
+    }.items():
+        assert np.linalg.norm(point(expected, name) - place) < 4, name
+    assert point(expected, "brow_left")[1] < point(expected, "eye_left")[1]
+    assert point(expected, "lip_upper")[1] < point(expected, "lip_lower")[1]
+
+
+def test_landmarks_are_not_rounded(expected) -> None:
+    assert np.abs(expected.landmarks - np.round(expected.landmarks)).max() > 0.1
+
+
+def test_the_same_film_gives_the_same_faces(detector) -> None:
+    film = [np.roll(PORTRAIT, 3 * i, axis=1) for i in range(4)]
+    twice = []
+    for _ in range(2):
+        detector.reset()
+        twice.append(np.stack([detector(frame)[0].landmarks for frame in film]))
+    np.testing.assert_array_equal(*twice)
+
+
+def test_the_first_look_at_a_face_is_as_good_as_the_tenth(detector) -> None:
+    looks = np.stack([detector(PORTRAIT)[0].landmarks for _ in range(10)])
+    assert np.abs(looks[0] - looks[-1]).max() < 0.7  # 3 px before the detector settles
+
+
+def test_a_face_that_moves_is_followed_by_as_much(detector) -> None:
+    first, second = (detector(np.roll(PORTRAIT, dx, axis=1))[0] for dx in (0, 12))
+    np.testing.assert_allclose(second.landmarks - first.landmarks, [[12, 0]] * 11, atol=1.0)
+
+
+def test_several_faces_come_largest_first_and_each_once(detector) -> None:
+    pixels = room(700, 1100, (20, 40, 1.4), (540, 60, 1.8))
+    for _ in range(4):
+        faces = detector(pixels)
+        assert [face.center[0] > 520 for face in faces] == [True, False]
+        assert faces[0].area > 1.3 * faces[1].area
+
+
+def test_no_more_faces_than_asked_for() -> None:
+    few = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
+    assert len(few(room(700, 1100, (20, 40, 1.4), (540, 60, 1.8)))) == 1
+
+
+def test_a_small_face_in_a_large_frame_is_found_where_it_is(detector, expected) -> None:
+    """47 px wide in 1280 x 720, too small for the mesh's own finder."""
+    (face,) = detector(room(720, 1280, (900, 300, 0.5)))
+    inside = expected.landmarks - [90, 0]
+    np.testing.assert_allclose(face.landmarks, (inside + 0.5) * 0.5 - 0.5 + [900, 300], atol=2)
+
+
+def test_a_4k_frame_is_reduced_and_the_face_put_back_in_its_place(detector, expected) -> None:
+    (face,) = detector(room(2160, 3840, (1500, 500, 3.0)))
+    inside = expected.landmarks - [90, 0]
+    np.testing.assert_allclose(face.landmarks, (inside + 0.5) * 3 - 0.5 + [1500, 500], atol=6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (9, 640), (2160, 16), (2160, 3840)])
+def test_a_frame_without_a_face_has_none_however_odd(detector, size) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert detector(noise) == [] and detector(np.full_like(noise, 128)) == []
+
+
+def test_a_grey_and_a_cut_out_frame_are_frames_like_others(detector, expected) -> None:
+    grey = np.repeat(PORTRAIT.mean(axis=-1, keepdims=True).astype(np.uint8), 3, axis=-1)
+    assert np.abs(detector(grey)[0].landmarks - expected.landmarks).max() < 4
+    detector.reset()
+    view = np.dstack([PORTRAIT, PORTRAIT])[:, :, :3]
+    assert not view.flags.c_contiguous
+    np.testing.assert_allclose(detector(view)[0].landmarks, expected.landmarks, atol=0.7)
+
+
+def test_a_face_leaves_and_another_comes(detector) -> None:
+    empty = np.full_like(PORTRAIT, 120)
+    counts = [len(detector(frame)) for frame in (PORTRAIT, empty, empty, PORTRAIT)]
+    assert counts == [1, 0, 0, 1]
+
+
+def test_a_cut_does_not_need_luck(detector, expected) -> None:
+    detector(room(512, 512, (212, 212, 1.0)))
+    detector.reset()
+    assert np.abs(detector(PORTRAIT)[0].landmarks - expected.landmarks).max() < 0.7
+
+
+def test_loading_and_looking_is_silent() -> None:
+    code = (
+        "import numpy as np; from latentsync.face.detector import load_detector;"
+        "d = load_detector('mediapipe'); d(np.zeros((64, 64, 3), np.uint8)); d.reset()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_real_complaint_on_stderr_still_comes_through() -> None:
+    code = (
+        "import os; from latentsync.face.quiet_mediapipe import quiet_mediapipe\n"
+        "with quiet_mediapipe():\n"
+        "    os.write(2, b'INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n')\n"
+        "    os.write(2, b'out of memory\\n')\n"
+        "    raise SystemExit(3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "out of memory\n")
+
+
+def test_nothing_heavy_is_imported_before_a_detector_is_loaded() -> None:
+    code = "import sys, latentsync.face.mediapipe_detector; print('mediapipe' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", ["haar", "no.such.module:load", "math:no_such_loader"])
+def test_an_unknown_detector_is_refused_with_the_known_ones_named(name) -> None:
+    with pytest.raises(UnknownPluginError, match="mediapipe, insightface"):
+        load_detector(name)
+
+
+class NoFaces:
+    def __init__(self, max_faces: int, min_confidence: float) -> None:
+        self.settings = (max_faces, min_confidence)
+
+    def __call__(self, pixels: np.ndarray) -> list[DetectedFace]:
+        return []
+
+    def reset(self) -> None: ...
+
+
+def test_a_detector_of_ones_own_is_loaded_by_its_import_name() -> None:
+    own = load_detector(f"{__name__}:NoFaces", max_faces=2, min_confidence=0.7)
+    assert isinstance(own, FaceDetector) and own.settings == (2, 0.7)
+
+
+def test_insightface_says_what_to_install_where_it_is_missing(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "insightface", None)
+    with pytest.raises(ConfigError, match="pip install insightface") as caught:
+        load_detector("insightface")
+    assert "\n" not in str(caught.value)
+    assert DETECTORS["insightface"] == f"{insightface_detector.__name__}:load"
+
+
+def from_network(
+    width: float, height: float, *, score: float = 0.9, points: np.ndarray | None = None
+) -> SimpleNamespace:
+    """What insightface's FaceAnalysis returns for one face."""
+    points = np.zeros((106, 2)) if points is None else points
+    box = np.array([10, 20, 10 + width, 20 + height])
+    return SimpleNamespace(bbox=box, det_score=score, landmark_2d_106=points)
+
+
+def test_insightfaces_faces_are_filtered_as_upstream_filters_them() -> None:
+    good, larger = from_network(60, 90), from_network(100, 120)
+    bad = [
+        from_network(49, 90),  # narrower than 50
+        from_network(60, 79),  # lower than 80
+        from_network(160, 100),  # wider than 1.5 times its height
+        from_network(60, 310),  # narrower than a fifth of it
+        from_network(60, 90, score=0.49),
+    ]
+    analysis = SimpleNamespace(get=lambda pixels: [good, *bad, larger])
+    faces = InsightfaceDetector(analysis, max_faces=4, min_confidence=0.5)(PORTRAIT)
+    assert [face.area for face in faces] == [100 * 120, 60 * 90]
+
+
+def test_insightface_sees_bgr_and_its_106_points_become_ours() -> None:
+    points = np.random.default_rng(0).uniform(0, 500, (106, 2))
+    seen = []
+
+    def get(pixels: np.ndarray) -> list[SimpleNamespace]:
+        seen.append(pixels)
+        return [from_network(100, 120, points=points)]
+
+    (face,) = InsightfaceDetector(SimpleNamespace(get=get), 4, 0.5)(PORTRAIT)
+    np.testing.assert_array_equal(seen[0], PORTRAIT[..., ::-1])
+    np.testing.assert_array_equal(face.landmarks, from_106(points))

@@ -1,0 +1,67 @@
+"""What README.md and CONTRIBUTING.md tell a reader to type works as written."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from latentsync.config import load_config
+from latentsync.restore.base import Restorer
+from latentsync.schema import RestoreConfig
+from scripts.inference import build_parser
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+COMMANDS = re.findall(
+    r"^ +python (?:-m scripts\.inference|inference\.py) (.*)$", README + CONTRIBUTING, re.MULTILINE
+)
+
+
+def test_there_are_commands_to_read() -> None:
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_has_flags_and_settings_that_exist(command: str) -> None:
+    options = build_parser().read(shlex.split(command, comments=True))
+    flags = {"restore.name": options.superres, "restore.fidelity": options.fidelity_weight}
+    restore = load_config(None, options.overrides, flags=flags).restore
+    assert restore.name == (options.superres or "Detail")
+
+
+def test_every_flag_is_in_the_readme_and_the_other_way_round() -> None:
+    actions = [action for action in build_parser()._actions if action.dest != "help"]
+    offered = {flag for action in actions for flag in action.option_strings}
+    cells = re.findall(r"^\| (`-.*?) \|", README, re.MULTILINE)
+    named = {flag for cell in cells for flag in re.findall(r"`(-[\w-]+)", cell)}
+    assert {flag.replace("-", "_") for flag in named} == {f.replace("-", "_") for f in offered}
+
+
+def test_the_example_restorer_is_one(tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)
+    assert code is not None
+    path = tmp_path / "my_restorer.py"
+    path.write_text(code[1], "utf-8")
+    spec = importlib.util.spec_from_file_location("my_restorer", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    restorer = module.load(RestoreConfig(), torch.device("cpu"))
+    faces = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) - 0.5
+    restored = restorer(faces)
+    assert isinstance(restorer, Restorer)
+    assert restored.shape == faces.shape and restored.std() > faces.std()
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "assets/README.md"])
+def test_local_links_lead_somewhere(document: str) -> None:
+    text = (ROOT / document).read_text("utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    missing = [link for link in links if not (ROOT / document).parent.joinpath(link).exists()]
+    assert missing in ([], ["assets/before_after.png"])  # the picture is made from the demo

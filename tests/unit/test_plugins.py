@@ -1,0 +1,36 @@
+"""A plug-in is found by its short name in any case, or by package.module:attribute."""
+
+import pytest
+
+from latentsync.errors import UnknownPluginError
+from latentsync.plugins import find_plugin
+
+TABLE = {"Json": "json:loads"}
+
+
+@pytest.mark.parametrize("name", ["Json", "json", "JSON", "json:loads"])
+def test_it_is_found(name):
+    assert find_plugin("reader", name, TABLE)("[1]") == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Jsn", "unknown reader: Jsn; use one of Json"),
+        ("no_such_module:load", "no module no_such_module"),
+        ("json.missing:load", "no module json.missing"),
+        ("json:nothing", "module json has no nothing"),
+        (":", "unknown reader"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(name, said):
+    with pytest.raises(UnknownPluginError) as caught:
+        find_plugin("reader", name, TABLE)
+    assert said in str(caught.value)
+
+
+def test_a_plugin_whose_own_import_fails_is_not_called_unknown(tmp_path, monkeypatch):
+    (tmp_path / "broken_plugin.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="a_package_nobody_has"):
+        find_plugin("reader", "broken_plugin:load", TABLE)

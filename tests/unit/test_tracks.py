@@ -1,0 +1,181 @@
+"""Cuts are found, faces are linked into tracks, and each shot has one person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage import data
+
+from latentsync.errors import ConfigError
+from latentsync.face.detector import DetectedFace
+from latentsync.face.landmarks import LANDMARKS
+from latentsync.face.tracks import (
+    ChosenFace,
+    Track,
+    choose_track,
+    cut_score,
+    is_cut,
+    link_faces,
+    thumbnail,
+)
+
+THRESHOLD = 0.30  # the default of face.cut_threshold
+
+
+def face(x: float, y: float = 200.0, size: float = 100.0, confidence: float = 0.9) -> DetectedFace:
+    box = np.array([x - size / 2, y - size / 2, x + size / 2, y + size / 2], np.float32)
+    return DetectedFace(np.full((len(LANDMARKS), 2), (x, y), np.float32), box, confidence)
+
+
+def link(
+    *frames: Sequence[DetectedFace], cuts: Sequence[int] = (), max_gap: int = 5
+) -> list[Track]:
+    return link_faces(frames, [i in cuts for i in range(len(frames))], max_gap=max_gap)
+
+
+def places(chosen: Sequence[ChosenFace | None]) -> list[float | None]:
+    return [None if one is None else float(one.face.center[0]) for one in chosen]
+
+
+PORTRAIT = data.astronaut()
+STREET = np.ascontiguousarray(data.coffee())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(PORTRAIT, STREET), (STREET, data.chelsea()), (PORTRAIT, PORTRAIT[50:230, 130:310])],
+    ids=["another picture", "and another", "much closer"],
+)
+def test_a_cut_is_found(before, after) -> None:
+    assert is_cut(thumbnail(before), thumbnail(after), THRESHOLD)
+
+
+def test_motion_noise_flash_and_fade_are_no_cuts() -> None:
+    noise = np.random.default_rng(0).normal(0, 15, PORTRAIT.shape)
+    before = PORTRAIT[:480, :480]
+    for after in (
+        PORTRAIT[25:505, 30:510],  # the camera pans by a sixteenth of the picture
+        np.clip(before + noise[:480, :480], 0, 255).astype(np.uint8),
+        np.clip(before * 1.6 + 30.0, 0, 255).astype(np.uint8),  # a flash
+        (before * 0.4).astype(np.uint8),
+    ):
+        assert not is_cut(thumbnail(before), thumbnail(after), THRESHOLD)
+
+
+def test_a_head_that_crosses_the_picture_is_no_cut() -> None:
+    room = np.full((360, 640, 3), 90, np.uint8) + np.arange(640, dtype=np.uint8)[:, None] // 8
+    films = []
+    for x in (0, 60):
+        frame = room.copy()
+        frame[100:300, 200 + x : 360 + x] = PORTRAIT[40:240, 140:300]
+        films.append(thumbnail(frame))
+    assert not is_cut(films[0], films[1], THRESHOLD)
+
+
+def test_to_and_from_black_is_a_cut_and_black_to_black_is_none() -> None:
+    black, portrait = np.zeros_like(thumbnail(PORTRAIT)), thumbnail(PORTRAIT)
+    assert is_cut(portrait, black, THRESHOLD) and is_cut(black, portrait, THRESHOLD)
+    assert cut_score(black, black) == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (35, 500), (1080, 1920)])
+def test_a_thumbnail_is_small_whatever_the_frame(size) -> None:
+    small = thumbnail(np.full((*size, 3), 51, np.uint8))
+    assert small.shape == (36, 64, 3) and small.dtype == np.float32
+    np.testing.assert_allclose(small, 0.2, atol=1e-6)
+
+
+def test_a_moving_face_is_one_track() -> None:
+    (track,) = link(*([face(100 + 20.0 * i)] for i in range(30)))
+    assert (track.start, track.stop) == (0, 30)
+
+
+def test_two_people_side_by_side_are_two_tracks_whatever_their_order() -> None:
+    frames = [[face(100), face(400)], [face(404), face(98)], [face(97), face(402)]]
+    left, right = link(*frames)
+    assert [round(float(one.center[0])) for one in left.faces] == [100, 98, 97]
+    assert [round(float(one.center[0])) for one in right.faces] == [400, 404, 402]
+
+
+@given(st.integers(1, 5), st.floats(-30, 30))
+def test_a_short_gap_is_bridged_on_a_straight_line(gap, speed) -> None:
+    frames = [[face(300.0)], *[[]] * gap, [face(300.0 + speed, confidence=0.5)]]
+    (track,) = link(*frames, max_gap=5)
+    line = np.linspace(300, 300 + speed, gap + 2)
+    got = np.stack([one.landmarks for one in track.faces])
+    np.testing.assert_allclose(got[..., 0], np.tile(line[:, None], len(LANDMARKS)), rtol=1e-5)
+    assert track.faces[0] is frames[0][0] and track.faces[-1] is frames[-1][0]
+    np.testing.assert_allclose(
+        [one.confidence for one in track.faces], np.linspace(0.9, 0.5, gap + 2)
+    )
+
+
+def test_a_longer_gap_ends_the_track() -> None:
+    first, second = link([face(300)], *[[]] * 6, [face(300)], max_gap=5)
+    assert (first.stop, second.start) == (1, 7)
+
+
+def test_a_cut_ends_every_track_even_on_the_same_spot() -> None:
+    first, second = link([face(300)], [face(300)], [face(300)], cuts=[2])
+    assert (first.stop, second.start) == (2, 2) and first.shot != second.shot
+
+
+def test_a_gap_is_not_bridged_over_a_cut() -> None:
+    first, second = link([face(300)], [], [face(300)], cuts=[1])
+    assert (first.stop, second.start) == (1, 2)
+
+
+def test_a_jump_or_another_size_is_another_person() -> None:
+    assert len(link([face(100)], [face(190)])) == 2
+    assert len(link([face(100, size=100)], [face(100, size=250)])) == 2
+
+
+def test_the_largest_is_one_person_over_the_shot_though_others_are_larger_at_times() -> None:
+    def second(i: int) -> float:
+        return 150.0 if i == 4 else 90.0
+
+    frames = [[face(100, size=110), face(500, size=second(i))] for i in range(9)]
+    chosen = choose_track(link(*frames), len(frames))
+    assert places(chosen) == [100.0] * 9
+    assert len({one.track for one in chosen if one is not None}) == 1
+
+
+def test_left_and_right_are_the_pictures() -> None:
+    frames = [[face(500), face(100, size=80), face(900, size=80)]] * 3
+    tracks = link(*frames)
+    assert places(choose_track(tracks, 3, select="left")) == [100.0] * 3
+    assert places(choose_track(tracks, 3, select="right")) == [900.0] * 3
+    assert places(choose_track(tracks, 3, select="largest")) == [500.0] * 3
+
+
+def test_a_face_in_the_wallpaper_is_not_chosen_for_being_on_the_left() -> None:
+    frames = [[face(500)] for _ in range(20)]
+    frames[3] = [face(500), face(40, size=30)]
+    assert places(choose_track(link(*frames), 20, select="left")) == [500.0] * 20
+
+
+def test_nobody_takes_the_place_of_a_person_who_is_lost() -> None:
+    there = [[face(100, size=160), face(500)]] * 5
+    gone = [[face(500)]] * 10
+    chosen = choose_track(link(*there, *gone, *there), 20)
+    assert places(chosen) == [100.0] * 5 + [None] * 10 + [100.0] * 5
+    assert chosen[0] is not None and chosen[-1] is not None and chosen[0].track != chosen[-1].track
+
+
+def test_each_shot_has_its_own_person() -> None:
+    frames = [*[[face(100, size=120), face(500)]] * 3, *[[face(100), face(500, size=120)]] * 3]
+    assert places(choose_track(link(*frames, cuts=[3]), 6)) == [100.0] * 3 + [500.0] * 3
+
+
+def test_a_film_without_faces_has_no_choice() -> None:
+    assert choose_track(link([], [], []), 3) == [None] * 3
+    assert link() == []
+
+
+def test_an_unknown_choice_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"face\.select: prettiest"):
+        choose_track([], 0, select="prettiest")

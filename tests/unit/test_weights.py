@@ -1,0 +1,296 @@
+"""A weights file is found, read without running code, and loaded whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from CodeFormer.restorer import load as load_codeformer
+from GFPGAN.network import GFPGANv1Clean
+from GFPGAN.restorer import load as load_gfpgan
+from latentsync.errors import CheckpointError, ConfigError
+from latentsync.runtime.device import choose_device, limit_threads
+from latentsync.schema import RestoreConfig
+from latentsync.weights.find import find
+from latentsync.weights.load import build, file_sha256, load_strictly, read_state_dict
+from latentsync.weights.manifest import CODEFORMER, GFPGAN, MODEL_FILES
+
+CPU = torch.device("cpu")
+
+
+def small_network() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+
+
+@pytest.fixture
+def state() -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    return {
+        key: torch.randn(v.shape).to(v.dtype) for key, v in small_network().state_dict().items()
+    }
+
+
+@pytest.fixture
+def saved(state: dict[str, Tensor], tmp_path: Path) -> Path:
+    torch.save(state, tmp_path / "small.pth")
+    return tmp_path / "small.pth"
+
+
+def refusal(act: Callable[[], object]) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        act()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+# Finding
+
+
+def test_places_are_tried_in_order_and_the_first_root_wins(tmp_path: Path) -> None:
+    roots = (tmp_path / "here", tmp_path / "project")
+    for root, place in ((roots[1], 0), (roots[0], 2), (roots[0], 1)):
+        file = root / GFPGAN.places[place]
+        file.parent.mkdir(parents=True)
+        file.touch()
+        assert find(GFPGAN, roots=roots) == file
+
+
+def test_the_current_folder_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / CODEFORMER.places[0]
+    file.parent.mkdir(parents=True)
+    file.touch()
+    monkeypatch.chdir(tmp_path)
+    assert find(CODEFORMER) == file
+
+
+def test_a_path_given_by_the_user_wins_over_the_places(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / GFPGAN.places[1]).touch()
+    assert find(GFPGAN, str(saved), roots=(tmp_path,)) == saved
+
+
+def test_missing_weights_say_what_to_download_and_where_to_put_it(tmp_path: Path) -> None:
+    message = refusal(lambda: find(GFPGAN, roots=(tmp_path,)))
+    for part in (GFPGAN.filename, GFPGAN.source, "348,632,874", GFPGAN.licence, GFPGAN.places[0]):
+        assert part in message
+
+
+def test_a_path_to_nothing_is_named_with_its_setting(tmp_path: Path) -> None:
+    message = refusal(lambda: find(GFPGAN, str(tmp_path), roots=(tmp_path,)))
+    assert message.startswith(f"restore.checkpoint names no file: {tmp_path}")
+
+
+@pytest.mark.parametrize("model", MODEL_FILES.values(), ids=MODEL_FILES)
+def test_every_entry_of_the_manifest_is_complete(model: object) -> None:
+    assert len(bytes.fromhex(model.sha256)) == 32
+    assert all(place.endswith(f"/{model.filename}") for place in model.places)
+    assert model.source.startswith("https://")
+    assert model.source.endswith(f"/{model.filename}")
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"params": state},
+        lambda state: {"params_ema": state, "params": {"stale": torch.zeros(1)}},
+        lambda state: {"params_ema": {f"module.{key}": value for key, value in state.items()}},
+    ],
+    ids=["bare", "params", "params_ema first", "module prefix"],
+)
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old format"])
+def test_every_usual_layout_gives_the_same(
+    state: dict[str, Tensor], tmp_path: Path, wrap: Callable, zipped: bool
+) -> None:
+    path = tmp_path / "layout.pth"
+    torch.save(wrap(state), path, _use_new_zipfile_serialization=zipped)
+    read = read_state_dict(path)
+    assert list(read) == list(state)
+    assert all(torch.equal(read[key], state[key]) for key in state)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.99])
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old format"])
+def test_a_truncated_file_is_refused(
+    state: dict[str, Tensor], tmp_path: Path, kept: float, zipped: bool
+) -> None:
+    path = tmp_path / "truncated.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    message = refusal(lambda: read_state_dict(path))
+    assert str(path) in message
+    assert "download it again" in message
+
+
+@pytest.mark.parametrize("content", [b"version https://git-lfs\noid 1\n", b"<html></html>", b"PK"])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "page.pth"
+    path.write_bytes(content)
+    assert str(path) in refusal(lambda: read_state_dict(path))
+
+
+@pytest.mark.parametrize("content", [{}, {"epoch": 3}, [torch.zeros(1)], torch.zeros(1)])
+def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    assert "no state_dict" in refusal(lambda: read_state_dict(tmp_path / "other.pth"))
+
+
+class Mischief:
+    """Touches a file when a careless reader unpickles it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Callable, tuple[Path]]:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old format"])
+def test_code_in_a_pickle_is_refused_and_does_not_run(tmp_path: Path, zipped: bool) -> None:
+    path, trace = tmp_path / "evil.pth", tmp_path / "it_ran"
+    torch.save({"a": Mischief(trace)}, path, _use_new_zipfile_serialization=zipped)
+    assert "holds code" in refusal(lambda: read_state_dict(path))
+    assert not trace.exists()
+    path.write_bytes(pickle.dumps(Mischief(trace)))
+    refusal(lambda: read_state_dict(path))
+    assert not trace.exists()
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    assert "No such file" in refusal(lambda: read_state_dict(tmp_path / "none.pth"))
+
+
+def test_the_hash_is_that_of_the_whole_file(saved: Path) -> None:
+    assert file_sha256(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()
+
+
+# Loading
+
+
+def test_a_module_on_meta_takes_the_tensors_over(state: dict[str, Tensor]) -> None:
+    with torch.device("meta"):
+        network = small_network()
+    load_strictly(network, state, Path("small.pth"))
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    assert network(torch.ones(2, 3)).isfinite().all()
+
+
+def test_the_module_s_number_format_wins(state: dict[str, Tensor]) -> None:
+    half = {key: v.half() if v.is_floating_point() else v for key, v in state.items()}
+    network = small_network()
+    load_strictly(network, half, Path("small.pth"))
+    assert {v.dtype for v in network.parameters()} == {torch.float32}
+
+
+def test_missing_and_unexpected_keys_are_named(state: dict[str, Tensor]) -> None:
+    del state["0.bias"]
+    state["head.weight"] = torch.zeros(1)
+    message = refusal(lambda: load_strictly(small_network(), state, Path("small.pth")))
+    assert "small.pth: missing: 0.bias; unexpected: head.weight" in message
+
+
+def test_a_wrong_shape_is_named_with_both_shapes(state: dict[str, Tensor]) -> None:
+    state["0.weight"] = torch.zeros(4, 5)
+    message = refusal(lambda: load_strictly(small_network(), state, Path("small.pth")))
+    assert "wrong shape: 0.weight (4, 5), not (4, 3)" in message
+
+
+def test_nothing_is_loaded_when_something_does_not_fit(state: dict[str, Tensor]) -> None:
+    network = small_network()
+    before = network[0].weight.clone()
+    state["1.weight"] = torch.zeros(7)
+    refusal(lambda: load_strictly(network, state, Path("small.pth")))
+    assert torch.equal(network[0].weight, before)
+
+
+def test_the_weights_of_another_network_are_refused_in_few_words(
+    state: dict[str, Tensor],
+) -> None:
+    with torch.device("meta"):
+        network = GFPGANv1Clean()
+    message = refusal(lambda: load_strictly(network, state, Path("small.pth")))
+    assert "missing: conv_body_first.weight" in message
+    assert "and 282 more" in message
+    assert "unexpected: 0.weight" in message
+
+
+# Building
+
+
+def test_a_built_network_holds_the_file_s_weights_and_is_ready(
+    state: dict[str, Tensor], saved: Path
+) -> None:
+    network = build(small_network, GFPGAN, saved, CPU)
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    assert not network.training
+    assert not any(value.requires_grad for value in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("commercial_use", "level"), [(True, logging.INFO), (False, logging.WARNING)]
+)
+def test_the_licence_is_logged_and_warned_of_where_it_forbids_business(
+    saved: Path, caplog: pytest.LogCaptureFixture, commercial_use: bool, level: int
+) -> None:
+    caplog.set_level(logging.INFO, logger="latentsync")
+    model = replace(GFPGAN, licence="Some-1.0", commercial_use=commercial_use)
+    build(small_network, model, saved, CPU)
+    assert [(record.levelno, "Some-1.0" in record.message) for record in caplog.records] == [
+        (level, True)
+    ]
+
+
+@pytest.mark.parametrize("load", [load_gfpgan, load_codeformer], ids=["GFPGAN", "CodeFormer"])
+@pytest.mark.parametrize("fidelity", [-0.1, 1.21, float("nan")])
+def test_a_restorer_refuses_a_fidelity_out_of_range(load: Callable, fidelity: float) -> None:
+    with pytest.raises(ConfigError, match=r"restore\.fidelity"):
+        load(RestoreConfig(fidelity=fidelity), CPU)
+
+
+def test_only_codeformer_takes_a_fidelity_above_1(tmp_path: Path) -> None:
+    config = RestoreConfig(fidelity=1.2, checkpoint=str(tmp_path / "none.pth"))
+    with pytest.raises(ConfigError, match=r"restore\.fidelity"):
+        load_gfpgan(config, CPU)
+    with pytest.raises(CheckpointError, match="names no file"):
+        load_codeformer(config, CPU)
+
+
+# Device
+
+
+def test_the_device_is_chosen_by_name() -> None:
+    assert choose_device("cpu") == CPU
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert choose_device("auto").type in (expected, "mps")
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "cuda:7"])
+def test_an_unknown_device_is_refused_with_what_there_is(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"--device.*use one of auto, cpu"):
+        choose_device(name)
+
+
+def test_threads_are_limited_and_0_leaves_them() -> None:
+    before = torch.get_num_threads()
+    try:
+        limit_threads(1)
+        assert torch.get_num_threads() == 1
+        limit_threads(0)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(ConfigError, match=r"runtime\.threads"):
+        limit_threads(-1)
