@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 
 from CodeFormer.network import SIZE, CodeFormer
-from latentsync.errors import CheckpointError, ConfigError
+from latentsync.errors import ConfigError
+from latentsync.runtime.execute import run_on_faces
 from latentsync.weights.find import find
 from latentsync.weights.load import build
 from latentsync.weights.manifest import CODEFORMER
@@ -35,21 +37,10 @@ class CodeFormerRestorer:
         self.checkpoint = checkpoint
 
     def __call__(self, faces: Tensor) -> Tensor:
-        """faces: (N, 3, 512, 512) float RGB [-1, 1] -> the same, same device and number format.
-
-        Raises CheckpointError where the network gives NaN or infinity.
-        """
+        """faces: (N, 3, 512, 512) float RGB [-1, 1] -> the same. Raises CheckpointError on NaN."""
+        network = partial(self._network, w=self._fidelity)
         weight = self._network.feat_emb.weight
-        # A batch gains no time on a CPU, costs memory, and could tip a code that is almost tied.
-        portions = faces.split(1) if weight.device.type == "cpu" else (faces,)
-        with torch.inference_mode():
-            restored = torch.cat(
-                [self._network(portion.to(weight), self._fidelity) for portion in portions]
-            )
-        if not restored.isfinite().all():
-            what = "NaN or infinity in a restored face"
-            raise CheckpointError(what, self.name, "download its weights file again")
-        return restored.clamp(-1, 1).to(faces)
+        return run_on_faces(network, faces, weight=weight, name=self.name)
 
 
 def load(config: RestoreConfig, device: torch.device) -> Restorer:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from GFPGAN.network import SIZE, GFPGANv1Clean
-from latentsync.errors import CheckpointError, ConfigError
+from latentsync.errors import ConfigError
+from latentsync.runtime.execute import run_on_faces
 from latentsync.weights.find import find
 from latentsync.weights.load import build
 from latentsync.weights.manifest import GFPGAN
@@ -38,19 +39,10 @@ class GFPGANRestorer:
         self.checkpoint = checkpoint
 
     def __call__(self, faces: Tensor) -> Tensor:
-        """faces: (N, 3, 512, 512) float RGB [-1, 1] -> the same, same device and number format.
-
-        Raises CheckpointError where the network gives NaN or infinity.
-        """
+        """faces: (N, 3, 512, 512) float RGB [-1, 1] -> the same. Raises CheckpointError on NaN."""
         weight = self._network.final_linear.weight
-        # A batch gains no time on a CPU, costs memory, and could sway the last bits of a face.
-        portions = faces.split(1) if weight.device.type == "cpu" else (faces,)
-        with torch.inference_mode():
-            restored = torch.cat([self._network(portion.to(weight)) for portion in portions])
-        if not restored.isfinite().all():
-            what = "NaN or infinity in a restored face"
-            raise CheckpointError(what, self.name, "download its weights file again")
-        return torch.lerp(restored.clamp(-1, 1).to(faces), faces, self._fidelity)
+        restored = run_on_faces(self._network, faces, weight=weight, name=self.name)
+        return torch.lerp(restored, faces, self._fidelity)
 
 
 def load(config: RestoreConfig, device: torch.device) -> Restorer:

@@ -1,9 +1,9 @@
-"""What restoration gives back: a film's lower face is degraded, restored, and compared with the truth.
+"""What restoration gives back: a film's lower face is degraded, restored, compared with the truth.
 
 python -m benchmarks.restoration_quality CLIP [--superres Detail] [--frames 40] [key=value ...]
 
-No encoding in between: the figures are the restorer's own. PSNR counts inside the degraded region. Gradient
-and high-pass energies are those of the mouth, as shares of the truth's.
+Nothing is encoded in between: the figures are the restorer's own. PSNR counts inside the degraded
+region. High-pass and gradient energies are those of the mouth, as shares of the truth's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from latentsync.config import load_config
 from latentsync.face.masks import region_mask
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.engine import Engine, Enhanced
 from latentsync.types import Alignment, Frame
 
 Degradation = Callable[[np.ndarray], np.ndarray]
@@ -30,7 +30,9 @@ _HIGH_PASS = 2.0  # sigma, pixels
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--superres", default="Detail")
     parser.add_argument("--frames", type=int, default=40)
@@ -50,8 +52,10 @@ def _thirds(pixels: np.ndarray) -> np.ndarray:
 
 def _thirds_jpeg(pixels: np.ndarray) -> np.ndarray:
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    _, data = cv2.imencode(".jpg", _third(pixels)[..., ::-1], quality)
-    return _enlarged(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], pixels)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(_third(pixels), cv2.COLOR_RGB2BGR), quality)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return _enlarged(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), pixels)
 
 
 def _third(pixels: np.ndarray) -> np.ndarray:
@@ -81,7 +85,7 @@ def _line(
     mouths = [_in_frame("mouth", frame, a) for frame, a in zip(truth, alignments, strict=True)]
     bad = [_degraded(frame, mask, degrade) for frame, mask in zip(truth, masks, strict=True)]
     plan = engine.plan(engine.survey(bad))
-    rows = np.array(list(_figures(truth, engine.before_and_after(bad, plan), masks, mouths)))
+    rows = np.array(list(_figures(truth, engine.enhanced(bad, plan), masks, mouths)))
     energy, energy_after, gradient, gradient_after, psnr, psnr_after = np.median(rows, axis=0)
     return (
         f"{(plan.weights > 0).mean():7.0%}{np.nanmedian(plan.sharpness):11.2f}   "
@@ -92,19 +96,20 @@ def _line(
 
 def _figures(
     truth: Sequence[Frame],
-    pairs: Iterator[tuple[Frame, Frame]],
+    pairs: Iterator[Enhanced],
     masks: Sequence[np.ndarray],
     mouths: Sequence[np.ndarray],
 ) -> Iterator[list[float]]:
     """Per frame with a face: high-pass energy, gradient energy, PSNR, each before and after."""
-    for true, (before, after), mask, mouth in zip(truth, pairs, masks, mouths, strict=True):
+    for true, pair, mask, mouth in zip(truth, pairs, masks, mouths, strict=True):
         if mask.any():
+            both = pair.before, pair.after
             measures = (
-                [_high_pass(f, mouth) / _high_pass(true, mouth) for f in (before, after)],
-                [_gradient(f, mouth) / _gradient(true, mouth) for f in (before, after)],
-                [_psnr(f, true, mask) for f in (before, after)],
+                [_high_pass(f, mouth) / _high_pass(true, mouth) for f in both],
+                [_gradient(f, mouth) / _gradient(true, mouth) for f in both],
+                [_psnr(f, true, mask) for f in both],
             )
-            yield [figure for pair in measures for figure in pair]
+            yield [figure for two in measures for figure in two]
 
 
 def _in_frame(region: str, frame: Frame, alignment: Alignment | None) -> np.ndarray:

@@ -22,6 +22,7 @@ class OutputConfig:
     crf: int = 18
     preset: str = "medium"
     pix_fmt: str = "yuv420p"
+    finer_mouth: int = 10
     paste: str = "box"
     compare: bool = False
     report: bool = True
@@ -49,8 +50,8 @@ class RestoreConfig:
     strength: float = 1.0
     generator_size: int = 256
     min_scale: float = 0.5
-    sharpness_on: float = 0.80
-    sharpness_off: float = 0.90
+    sharpness_on: float = 0.62
+    sharpness_off: float = 0.68
     fade_frames: int = 8
     temporal: float = 0.0
     batch: int = 4
@@ -82,6 +83,7 @@ CHOICES = {
 
 RANGES: dict[str, tuple[float, float]] = {
     "output.crf": (0, 51),
+    "output.finer_mouth": (0, 30),
     "face.min_confidence": (0, 1),
     "face.max_faces": (1, 32),
     "face.smoothing": (0, 50),

@@ -68,6 +68,25 @@ class Patch:
     additive: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Columns x0..x1 and rows y0..y1 of a frame [pixels], half open."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def empty(self) -> bool:
+        return self.x0 >= self.x1 or self.y0 >= self.y1
+
+    def joined(self, other: Box) -> Box:
+        """The smallest box around both."""
+        low = min(self.x0, other.x0), min(self.y0, other.y0)
+        return Box(*low, max(self.x1, other.x1), max(self.y1, other.y1))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PatchedFrame:
     """A frame and what is laid over it, bottom first. No patches: the frame stays as it is."""

@@ -9,30 +9,12 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from latentsync.types import Frame, Patch
+from latentsync.types import Box, Frame, Patch
 
 HALF_RANGE = 127.5
 """Levels of the frame in one unit of a patch, whose way from black to white is 2."""
 SHRINK = 1.5
 """Patch pixels for one frame pixel from which on a bilinear look at four of them would alias."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Box:
-    """Columns x0..x1 and rows y0..y1 of the frame, half open."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-    @property
-    def empty(self) -> bool:
-        return self.x0 >= self.x1 or self.y0 >= self.y1
-
-    def joined(self, other: _Box) -> _Box:
-        low = min(self.x0, other.x0), min(self.y0, other.y0)
-        return _Box(*low, max(self.x1, other.x1), max(self.y1, other.y1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +42,7 @@ def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
     placed = [(layer, box) for layer, box in placed if not box.empty]
     if not placed:
         return frame.pixels
-    union = reduce(_Box.joined, (box for _, box in placed))
+    union = reduce(Box.joined, (box for _, box in placed))
     out = frame.pixels.copy()
     place = out[union.y0 : union.y1, union.x0 : union.x1]
     canvas = [plane.astype(np.float32) for plane in cv2.split(place)]
@@ -70,6 +52,14 @@ def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
         _lay(layer, box, [plane[rows, columns] for plane in canvas])
     place[...] = cv2.merge([np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in canvas])
     return out
+
+
+def touched(frame: Frame, patches: Sequence[Patch]) -> Box | None:
+    """The part of the frame that composite() changes at most; None: nothing."""
+    layers = [layer for patch in patches if (layer := _layer(patch)) is not None]
+    reaches = [_reach(layer, frame.pixels.shape[:2]) for layer in layers]
+    boxes = [box for box in reaches if not box.empty]
+    return reduce(Box.joined, boxes) if boxes else None
 
 
 def _layer(patch: Patch) -> _Layer | None:
@@ -107,7 +97,7 @@ def _rimmed(layer: _Layer) -> _Layer:
     return _Layer(np.concatenate([colors, mask]), matrix, layer.additive)
 
 
-def _reach(layer: _Layer, frame_size: tuple[int, int]) -> _Box:
+def _reach(layer: _Layer, frame_size: tuple[int, int]) -> Box:
     """The frame's pixels that the layer can touch: up to one layer pixel beyond its border."""
     height, width = layer.planes.shape[1:]
     corners = np.array([[-1, -1], [width, -1], [-1, height], [width, height]], np.float64)
@@ -115,10 +105,10 @@ def _reach(layer: _Layer, frame_size: tuple[int, int]) -> _Box:
     points = corners @ back[:, :2].T + back[:, 2]
     low = np.maximum(np.floor(points.min(axis=0)), 0)
     high = np.minimum(np.ceil(points.max(axis=0)) + 1, frame_size[::-1])
-    return _Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
-def _lay(layer: _Layer, box: _Box, below: Sequence[np.ndarray]) -> None:
+def _lay(layer: _Layer, box: Box, below: Sequence[np.ndarray]) -> None:
     """below: the three planes of the frame's box, float32; changed in place."""
     size = box.x1 - box.x0, box.y1 - box.y0
     matrix = layer.matrix.copy()

@@ -18,9 +18,10 @@ from av.video.stream import VideoStream
 
 from latentsync.media.color import Conversion, FromRgb, output_tags
 from latentsync.media.fields import PROGRESSIVE
+from latentsync.media.finer import FinerRegion
 from latentsync.media.probe import VideoInfo
 from latentsync.media.target import ENCODERS, EncodeSettings
-from latentsync.types import Frame
+from latentsync.types import Box, Frame
 
 _log = logging.getLogger(__name__)
 
@@ -69,14 +70,17 @@ class Encoder:
             _log.warning("%s is HDR: 8 bits a colour and no mastering data are left", source.path)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
+        self._regions = FinerRegion(settings.finer)
         self._held: VideoFrame | None = None
 
-    def encode(self, frame: Frame) -> Iterator[Packet]:
+    def encode(self, frame: Frame, finer: Box | None) -> Iterator[Packet]:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a film of {self._size}")
         yield from self._release(until=frame.pts)
         picture = self._from_rgb(self._padded(frame.pixels))
+        if finer is not None:
+            picture = self._regions.marked(picture, finer)
         picture.pts, picture.time_base = frame.pts, self._base
         self._held = picture
 

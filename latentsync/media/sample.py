@@ -18,7 +18,7 @@ from latentsync.types import Frame
 
 
 def sample_frames(path: Path | str, count: int) -> Iterator[Frame]:
-    """At most ``count`` different frames, in order, one from each of as many equal parts of the film.
+    """At most ``count`` different frames, in order, one from each of as many parts of the film.
 
     index counts them from 0. Seeking lands on key frames: one that lies well within the part is
     taken as it is, otherwise decoding goes on to the part's middle. Damage is passed over.

@@ -41,12 +41,16 @@ _MAX_NAME = 255  # bytes, in every file system that matters
 
 @dataclass(frozen=True, slots=True)
 class EncodeSettings:
-    """How the picture is encoded, once. crf: 0 (lossless) to 51."""
+    """How the picture is encoded, once. crf: 0 (lossless) to 51.
+
+    finer: steps of crf by which the part of a frame that VideoWriter.write is told of is finer.
+    """
 
     codec: str = "libx264"
     crf: int = 18
     preset: str = "medium"
     pix_fmt: str = "yuv420p"
+    finer: int = 0
 
 
 def part_path(target: Path) -> Path:

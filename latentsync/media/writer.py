@@ -19,7 +19,7 @@ from latentsync.media.encoder import Encoder, padding
 from latentsync.media.probe import VideoInfo
 from latentsync.media.remux import SourceCopy
 from latentsync.media.target import EncodeSettings, check_target, part_path
-from latentsync.types import Frame
+from latentsync.types import Box, Frame
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +61,13 @@ class VideoWriter:
             self._open()
         return self
 
-    def write(self, frame: Frame) -> None:
-        """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising."""
+    def write(self, frame: Frame, *, finer: Box | None = None) -> None:
+        """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising.
+
+        finer: the part of it that is encoded settings.finer steps of crf better than the rest.
+        """
         with self._in_one_line():
-            self._mux(self._encoder.encode(frame))
+            self._mux(self._encoder.encode(frame, finer))
         self._frames += 1
 
     def __exit__(

@@ -8,7 +8,9 @@ for frame in engine.frames(VideoReader("lipsynced.mp4")):
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
+from latentsync.face.composite import touched
 from latentsync.face.detector import load_detector
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.pipeline.clock import Clock
@@ -20,13 +22,22 @@ from latentsync.restore.base import load_restorer
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.runtime.device import choose_device, limit_threads
 from latentsync.schema import Config
-from latentsync.types import Frame, PatchedFrame
+from latentsync.types import Box, Frame, PatchedFrame
 
 READ_AHEAD = 4  # frames decoded ahead of the work: 25 MB at 1080p
 
 
 def _ignore() -> None:
     pass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enhanced:
+    """A frame as it was and as it has become. changed: the part that may differ; None: nothing."""
+
+    before: Frame
+    after: Frame
+    changed: Box | None
 
 
 class Engine:
@@ -75,19 +86,18 @@ class Engine:
         stage = RestoreStage(self.restorer, plan, self.config.restore, self.device)
         return stage(align(self._read(source), plan), clock=self.clock)
 
-    def before_and_after(
-        self, source: Iterable[Frame], plan: FilmPlan
-    ) -> Iterator[tuple[Frame, Frame]]:
+    def enhanced(self, source: Iterable[Frame], plan: FilmPlan) -> Iterator[Enhanced]:
         """Pass 2: each frame as it was and as it has become."""
         for patched in self.patched(source, plan):
             with self.clock.stage("composite"):
                 after = self._compose(patched, plan)
-            yield patched.frame, after
+                changed = touched(patched.frame, patched.patches)
+            yield Enhanced(patched.frame, after, changed)
 
     def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
         """The enhanced film, frame by frame; both passes."""
         plan = self.plan(self.survey(source))
-        return (after for _, after in self.before_and_after(source, plan))
+        return (item.after for item in self.enhanced(source, plan))
 
     def _compose(self, patched: PatchedFrame, plan: FilmPlan) -> Frame:
         if self.config.output.paste == "upstream":

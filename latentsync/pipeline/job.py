@@ -60,7 +60,9 @@ def prepare(config: Config) -> Job:
     source = probe(config.input.video)
     target = Path(config.output.path)
     output = config.output
-    settings = EncodeSettings(output.codec, output.crf, output.preset, output.pix_fmt)
+    settings = EncodeSettings(
+        output.codec, output.crf, output.preset, output.pix_fmt, finer=output.finer_mouth
+    )
     check_target(target, source, settings)
     return Job(config, source, target, settings)
 
@@ -98,9 +100,10 @@ def _write(
     compare = job.config.output.compare
     size = (job.source.width * 2, job.source.height) if compare else None
     with VideoWriter(job.target, job.source, job.settings, size=size) as writer:
-        for before, after in engine.before_and_after(reader, plan):
+        for item in engine.enhanced(reader, plan):
+            frame = side_by_side(item.before, item.after) if compare else item.after
             with engine.clock.stage("encode"):
-                writer.write(side_by_side(before, after) if compare else after)
+                writer.write(frame, finer=None if compare else item.changed)
             step()
 
 

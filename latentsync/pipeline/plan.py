@@ -125,9 +125,3 @@ def fill_gaps(values: np.ndarray) -> np.ndarray:
     before = (after - 1).clip(min=0)
     is_before = np.abs(good[before] - index) <= np.abs(good[after] - index)
     return values[np.where(is_before, good[before], good[after])]
-
-
-def spans(flags: np.ndarray) -> list[tuple[int, int]]:
-    """(F,) bool -> the runs of True as half-open index pairs."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -41,7 +41,7 @@ def try_frame(engine: Engine, frame: Frame) -> Trial:
         plan = engine.plan(engine.survey([frame]))
     except FaceNotFoundError:
         return Trial(frame, frame, "no_face")
-    _, after = next(engine.before_and_after([frame], plan))
+    after = next(engine.enhanced([frame], plan)).after
     return Trial(frame, after, "restored" if plan.weights[0] > 0 else "left_alone")
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from latentsync.pipeline.plan import FilmPlan, spans
+from latentsync.pipeline.plan import FilmPlan
 from latentsync.restore.base import Restorer
+from latentsync.restore.gate import runs
 from latentsync.schema import Config
 from latentsync.weights.load import file_sha256
 
@@ -86,7 +87,7 @@ def _seconds(pts_seconds: np.ndarray, flags: np.ndarray) -> list[list[float]]:
     """Runs of True as [first, last] frame times."""
     return [
         [round(float(pts_seconds[a]), 3), round(float(pts_seconds[b - 1]), 3)]
-        for a, b in spans(flags)
+        for a, b in runs(flags)
     ]
 
 

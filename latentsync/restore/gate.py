@@ -1,7 +1,7 @@
-"""Which frames are restored, and how the decision fades in and out. Pure functions over one whole track.
+"""Which frames are restored, and how the decision fades in and out. Pure functions over a track.
 
-Pass 1 knows the track from end to end, so nothing here runs forward in time only: a film played backwards
-gets the same decisions.
+Pass 1 knows the track from end to end, so nothing here runs forward in time only: a film played
+backwards gets the same decisions.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ def need(
     """(F,) bool: the frames of one track to restore.
 
     scale: (F,) frame pixels per generator pixel. sharpness: (F,), nan where it is not known.
-    when: "always", "never" or "auto": the evidence is the sharpness; below min_scale the face is too small
-    on the screen to gain. Hysteresis: a run of frames under sharpness_off counts if it holds one under
-    sharpness_on. Runs and gaps shorter than min_run frames are levelled. ConfigError for another when.
+    when: "always", "never" or "auto": the evidence is the sharpness; below min_scale the face is
+    too small on the screen to gain. Hysteresis: a run of frames under sharpness_off counts if it
+    holds one under sharpness_on. Gaps and runs shorter than min_run frames are levelled.
+    ConfigError for another when.
     """
     if when not in ("auto", "always", "never"):
         raise ConfigError("restore.when", when, "use auto, always or never")
@@ -58,13 +59,15 @@ def weights(
     without this face; at a cut and at the film's ends there is nothing to fade into.
     """
     padded = np.concatenate([[not fade_start], needed, [not fade_end]]).astype(bool)
-    outside = np.flatnonzero(~padded)
-    if not len(outside):
-        return np.ones(len(needed), np.float32)
-    frames = np.arange(1, len(needed) + 1)
-    distance = np.abs(frames[:, None] - outside).min(1)
+    distance = np.minimum(_since(~padded), _since(~padded[::-1])[::-1])[1:-1]
     rise = np.clip(distance / (fade_frames + 1), 0, 1)
     return (0.5 - 0.5 * np.cos(np.pi * rise)).astype(np.float32) * needed
+
+
+def _since(flags: np.ndarray) -> np.ndarray:
+    """(F,) bool -> (F,) float: frames since the last True; inf before the first."""
+    frames = np.arange(len(flags), dtype=np.float64)
+    return frames - np.maximum.accumulate(np.where(flags, frames, -np.inf))
 
 
 def _running_median(values: np.ndarray) -> np.ndarray:
@@ -79,7 +82,7 @@ def _running_median(values: np.ndarray) -> np.ndarray:
     return medians
 
 
-def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Half-open [start, end) of each run of True."""
     steps = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return [(int(start), int(end)) for start, end in zip(steps[::2], steps[1::2], strict=True)]
@@ -87,7 +90,7 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 def _runs_that_hold(flags: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     kept = np.zeros_like(flags)
-    for start, end in _runs(flags):
+    for start, end in runs(flags):
         kept[start:end] = evidence[start:end].any()
     return kept
 
@@ -98,7 +101,7 @@ def _drop_short(flags: np.ndarray, min_run: int, *, keep_ends: bool) -> np.ndarr
     A track shorter than min_run is one run at most and stays as it is.
     """
     kept = flags.copy()
-    for start, end in _runs(flags):
+    for start, end in runs(flags):
         at_end = start == 0 or end == len(flags)
         whole = start == 0 and end == len(flags)
         if end - start < min_run and not whole and not (keep_ends and at_end):

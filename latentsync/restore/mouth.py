@@ -1,7 +1,7 @@
 """Where a restorer's square or box lies, and the cutting out of it.
 
-Everything hangs on the one smoothed matrix of a frame: what is constant along a track is kept constant.
-A landmark found anew in each frame would shake the restored mouth.
+Everything hangs on the one smoothed matrix of a frame: what is constant along a track stays so. A
+landmark found anew in each frame would shake the restored mouth.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FFHQ_TEMPLATE = np.array(
         [313.08905, 371.15118],
     ]
 )
-"""(5, 2) x, y in a square of 512: left eye, right eye, nose, mouth corners; the picture's left first.
+"""(5, 2) x, y in a square of 512: eyes, nose, mouth corners, the picture's left before its right.
 The constants of facexlib, which GFPGAN's and CodeFormer's training faces were aligned with."""
 
 _SUPPORT = 1 / 512  # of a mask: less than half a grey level of any patch
@@ -45,14 +45,14 @@ class PatchGeometry:
     mask: np.ndarray
 
     def matrix(self, alignment_matrix: np.ndarray) -> np.ndarray:
-        """(2, 3) float64, frame pixels -> patch pixels, of one frame's (2, 3) frame -> aligned crop."""
+        """alignment_matrix: (2, 3), frame -> aligned crop -> (2, 3) float64, frame -> patch."""
         return self.from_aligned @ np.vstack([alignment_matrix, [0, 0, 1]])
 
 
 def ffhq_geometry(
     matrices: np.ndarray, five_points: np.ndarray, aligned_mask: np.ndarray, *, size: int = 512
 ) -> PatchGeometry:
-    """The FFHQ square of a track: one constant similarity, least squares on the mean of its five points.
+    """The FFHQ square of a track: one similarity, least squares on the mean of its five points.
 
     matrices: (F, 2, 3), frame -> aligned crop. five_points: (F, 5, 2) frame pixels, order of
     FFHQ_TEMPLATE. aligned_mask: (560, 420) float32 in [0, 1].
@@ -63,9 +63,9 @@ def ffhq_geometry(
 
 
 def own_scale_geometry(matrices: np.ndarray, aligned_mask: np.ndarray) -> PatchGeometry:
-    """The upright box around the mask, at the track's median scale: as many pixels as the frame has.
+    """The upright box around the mask, at the track's median scale: pixels of the frame's size.
 
-    matrices: (F, 2, 3), frame -> aligned crop. aligned_mask: (560, 420) float32 in [0, 1], not empty.
+    matrices: (F, 2, 3), frame -> aligned crop. aligned_mask: (560, 420) in [0, 1], not all 0.
     """
     scale = float(np.median(frame_scale(matrices)))
     rows, columns = np.nonzero(aligned_mask > _SUPPORT)
@@ -80,7 +80,7 @@ def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> to
     """(3, h, w) float32 RGB [-1, 1]: the patch of a frame; beyond its border the border goes on.
 
     pixels: (H, W, 3) uint8 RGB. matrix: (2, 3), frame pixels -> patch pixels. size: (h, w).
-    Cubic; where the patch has fewer pixels than the frame, averaged down from a multiple (no aliasing).
+    Cubic; where the patch has fewer pixels than the frame, averaged down from a multiple.
     """
     height, width = size
     multiple = math.ceil(float(frame_scale(matrix)) - 0.2)
@@ -90,7 +90,7 @@ def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> to
         fine = matrix * multiple
         fine[:, 2] += (multiple - 1) / 2  # pixel centres, not corners, are whole numbers
         patch = _warp(pixels, fine, (height * multiple, width * multiple))
-        patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA)
+        patch = cv2.resize(patch.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     return torch.from_numpy(patch).permute(2, 0, 1).float().div_(127.5).sub_(1).contiguous()
 
 

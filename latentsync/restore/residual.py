@@ -1,4 +1,4 @@
-"""What a restorer adds, without what it must not change: colour and brightness stay the input's own."""
+"""What a restorer adds, without what it must not change: colour and brightness are the input's."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def residual(restored: torch.Tensor, source: torch.Tensor, *, low_cut: float) ->
     """(N, 3, h, w) float, [-2, 2]: restored - source, for an additive patch.
 
     restored, source: (N, 3, h, w) float RGB [-1, 1], the same shape.
-    low_cut: sigma, patch pixels, of the Gaussian below which the difference is dropped; 0 keeps all.
-    8 to 10 at 512 takes away a network's shift of colour and its pumping of brightness from frame to
-    frame, and leaves lips and teeth; Detail changes neither and needs none.
+    low_cut: sigma, patch pixels, of the Gaussian below which the difference is dropped; 0 keeps
+    all. 8 to 10 at 512 takes away a network's shift of colour and its pumping of brightness from
+    frame to frame, and leaves lips and teeth; Detail changes neither and needs none.
     """
     difference = restored - source
     return difference - _gaussian(difference, low_cut) if low_cut > 0 else difference

@@ -1,21 +1,22 @@
-"""Calms what a single-image network does differently from frame to frame. The only state in restore."""
+"""Calms what a single-image network does differently from frame to frame: restore's only state."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional
 
-# Local change of the source, over its noise, at which a residual is half given up; [-1, 1] units, some
-# three grey levels of 8 bits. A lip's edge that moves by a pixel changes by ten and more.
+# Local change of the source, over its noise, at which the past is half given up; units of [-1, 1],
+# some three grey levels of 8 bits. A lip's edge that moves by a pixel changes by ten and more.
 _MOTION = 0.025
+_MOST_NOISE = 0.03  # the same unit: what changes everywhere by more than that is motion
 _WINDOW = 9  # patch pixels, over which change is averaged
 
 
 class ResidualSmoother:
-    """Exponential average of one track's residuals, in patch space, given up where the source moves.
+    """Exponential average of a track's residuals, in patch space, given up where the source moves.
 
-    Frames must come in order. beta: weight of the past, in [0, 1); 0 switches it off. The variance of
-    flicker on still content falls to (1 - beta) / (1 + beta).
+    Frames must come in order. beta: weight of the past, in [0, 1); 0 switches it off. The variance
+    of flicker on still content falls to (1 - beta) / (1 + beta).
     """
 
     def __init__(self, beta: float) -> None:
@@ -31,7 +32,7 @@ class ResidualSmoother:
 
     @torch.no_grad()
     def __call__(self, residual: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-        """residual, source: (3, h, w) float, units of RGB [-1, 1], of the next frame -> (3, h, w)."""
+        """residual, source: (3, h, w) float, units of [-1, 1], the next frame's -> (3, h, w)."""
         if self._beta == 0:
             return residual
         luma = source.mean(0)
@@ -47,10 +48,11 @@ class ResidualSmoother:
 def _stillness(change: torch.Tensor) -> torch.Tensor:
     """change: (h, w), source minus the source before -> (h, w) in [0, 1], 1 where nothing moves.
 
-    The noise is what changes everywhere: the median over the patch, of a mouth that moves in places.
+    The noise is what changes everywhere: the median over the patch; a mouth moves in places.
     """
     local = functional.avg_pool2d(
         (change**2)[None], _WINDOW, stride=1, padding=_WINDOW // 2, count_include_pad=False
     )[0]
-    moved = (local - local.median()).clamp_min(0)
+    noise = local.median().clamp_max(_MOST_NOISE**2)
+    moved = (local - noise).clamp_min(0)
     return 1 / (1 + (moved / _MOTION**2) ** 2)

@@ -23,19 +23,26 @@ M = TypeVar("M", bound=nn.Module)
 WRAPPERS = (
     "params_ema",
     "params",
+    "model_state_dict",
+    "state_dict",
 )  # the averaged weights first: they are the ones that were published
 PARALLEL_PREFIX = "module."  # left by training on several GPUs
 NAMED_AT_MOST = 3  # keys in an error message
 
 
-def build(make: Callable[[], M], model: ModelFile, path: Path, device: torch.device) -> M:
+def build(
+    make: Callable[[], M], model: ModelFile, path: Path, device: torch.device, *, part: str = ""
+) -> M:
     """The network with the weights of the file, on the device, for evaluation only.
 
-    make: constructs the network. path: as weights.find gives it. Raises CheckpointError.
+    make: constructs the network. path: as weights.find gives it. part: see read_state_dict.
+    Raises CheckpointError.
     """
     with torch.device("meta"), _NoInitialisation():
         network = make()
-    load_strictly(network, read_state_dict(path), path)
+    # What is real even on meta, the network has computed by a formula: files may leave it out.
+    computed = {key: value for key, value in network.state_dict().items() if not value.is_meta}
+    load_strictly(network, computed | read_state_dict(path, part=part), path)
     level = logging.INFO if model.commercial_use else logging.WARNING
     logger.log(level, "%s: %s; licence of these weights: %s", model.key, path, model.licence)
     return network.eval().requires_grad_(False).to(device)
@@ -53,11 +60,12 @@ class _NoInitialisation(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def read_state_dict(path: Path, *, part: str = "") -> dict[str, Tensor]:
     """Key -> tensor on the CPU, memory-mapped where the format allows.
 
-    Takes `params_ema`, `params` or the bare dict, with or without a `module.` prefix. Raises
-    CheckpointError for a file that is missing, damaged, holds code, or holds no tensors.
+    Takes what lies under one of WRAPPERS or the bare dict, with or without a `module.` prefix.
+    part: what the keys begin with that are wanted; the others belong to another network in the same
+    file. Raises CheckpointError for a file that is missing, damaged, holds code, or no tensors.
     """
     try:
         content = _read(path)
@@ -78,7 +86,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             break
     if not _is_state_dict(content):
         raise CheckpointError("the file holds no state_dict", path, "name a weights file")
-    return {str(key).removeprefix(PARALLEL_PREFIX): value for key, value in content.items()}
+    state = {str(key).removeprefix(PARALLEL_PREFIX): value for key, value in content.items()}
+    return {key: value for key, value in state.items() if key.startswith(part)}
 
 
 def _read(path: Path) -> Any:

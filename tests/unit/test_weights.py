@@ -107,8 +107,9 @@ def test_every_entry_of_the_manifest_is_complete(model: object) -> None:
         lambda state: {"params": state},
         lambda state: {"params_ema": state, "params": {"stale": torch.zeros(1)}},
         lambda state: {"params_ema": {f"module.{key}": value for key, value in state.items()}},
+        lambda state: {"global_step": 5, "state_dict": state},
     ],
-    ids=["bare", "params", "params_ema first", "module prefix"],
+    ids=["bare", "params", "params_ema first", "module prefix", "LatentSync"],
 )
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old format"])
 def test_every_usual_layout_gives_the_same(
@@ -237,6 +238,27 @@ def test_a_built_network_holds_the_file_s_weights_and_is_ready(
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
     assert not network.training
     assert not any(value.requires_grad for value in network.parameters())
+
+
+class Computed(nn.Module):
+    """A buffer that is a formula, and real even on meta; one beside it that must be loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.register_buffer("waves", torch.arange(3.0, device="cpu"))
+        self.register_buffer("scratch", torch.zeros(1, device="cpu"), persistent=False)
+
+
+def test_a_file_may_leave_out_what_the_network_computes(tmp_path: Path) -> None:
+    path, weight = tmp_path / "short.pth", torch.ones(2)
+    torch.save({"weight": weight}, path)
+    network = build(Computed, GFPGAN, path, CPU)
+    assert network.waves.tolist() == [0, 1, 2]
+    torch.save({"weight": weight, "waves": torch.ones(3)}, path)
+    assert build(Computed, GFPGAN, path, CPU).waves.tolist() == [1, 1, 1], "the file wins"
+    torch.save({"waves": torch.ones(3)}, path)
+    assert "missing: weight" in refusal(lambda: build(Computed, GFPGAN, path, CPU))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,221 @@
+"""Latent diffusion of a chunk of mouths, as free functions with the noise as an input.
+
+    conditions = prepare(vae, faces, keep, noise)
+    latents = denoise(unet, conditions, audio, noise.initial)
+    faces = composite(decode(vae, latents), faces, keep)
+
+F frames of R x R pixels, r = R / 8. The networks' device and number format are read from their
+tensors; between the steps of the sampler, latents are float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional as F
+
+CHANNELS = 4  # of a latent picture
+LATENT_SCALE = 0.18215  # upstream sets it, whatever the VAE's own file says (inference.py:58)
+
+SCHEDULE: dict[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,  # so that the last step does not give the pure estimate
+    "steps_offset": 1,
+    "prediction_type": "epsilon",
+    "timestep_spacing": "leading",
+}
+"""Upstream's configs/scheduler_config.json, and the defaults of diffusers that it leans on."""
+
+
+class Autoencoder(Protocol):
+    """What is used of diffusers.AutoencoderKL."""
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def dtype(self) -> torch.dtype: ...
+    def encode(self, x: Tensor) -> Any: ...
+    def decode(self, z: Tensor) -> Any: ...
+
+
+class Denoiser(Protocol):
+    """See latentsync.models.unet.UNet3DConditionModel.step."""
+
+    def step(
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        encoder_hidden_states: Tensor,
+        *,
+        cached: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Noise:
+    """All that is left to chance in one chunk; standard normal.
+
+    initial: (1, 4, 1, r, r), one picture for all frames of a film: it sets what does not come from
+        the conditions, so that another one would make a jump at the chunk's edge.
+    masked, reference: (F, 4, r, r), of the VAE's two posteriors.
+    """
+
+    initial: Tensor
+    masked: Tensor
+    reference: Tensor
+
+
+def upstream_noise(
+    seed: int,
+    frame_counts: Iterable[int],
+    side: int,
+    *,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[Noise]:
+    """The noise of a film's chunks, number for number as upstream draws it, on the same device.
+
+    One sequence, as after torch.manual_seed(seed) (lipsync_pipeline.py:177-229): the later chunks
+    depend on the length of the earlier ones. side: r. The global generator is left alone.
+    """
+    generator = torch.Generator(device).manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, device=device, dtype=dtype)
+
+    initial = draw(1, CHANNELS, 1, side, side)
+    for frames in frame_counts:
+        masked = draw(frames, CHANNELS, side, side)
+        yield Noise(initial, masked, draw(frames, CHANNELS, side, side))
+
+
+def per_chunk_noise(
+    seed: int,
+    index: int,
+    frames: int,
+    side: int,
+    *,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Noise:
+    """The noise of chunk number `index`: a function of the seed and the number alone.
+
+    Chunks can be made in any order and on several machines. Drawn on the CPU in float32: the same
+    for every device, but for the rounding to `dtype`. side: r. seed: 0 or more.
+    """
+
+    def draw(*shape: int, key: tuple[int, ...]) -> Tensor:
+        state = np.random.SeedSequence(key).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(state[0]))
+        return torch.randn(shape, generator=generator).to(device, dtype)
+
+    initial = draw(1, CHANNELS, 1, side, side, key=(seed,))
+    both = draw(2, frames, CHANNELS, side, side, key=(seed, 1 + index))
+    return Noise(initial, both[0], both[1])
+
+
+@torch.no_grad()
+def prepare(
+    vae: Autoencoder, faces: Tensor, keep: Tensor, noise: Noise, *, vae_batch: int = 4
+) -> Tensor:
+    """What the U-Net is told beside the audio: (1, 9, F, r, r): mask, masked latents, reference
+    latents, in the VAE's number format.
+
+    faces: (F, 3, R, R) float RGB [-1, 1]. keep: (R, R) float, 1 where the face stays, 0 where it is
+    generated (upstream's mask.png). vae_batch: frames that the VAE holds at once; of no influence
+    on the result but bit noise.
+    """
+    mask = F.interpolate(keep[None, None], size=noise.masked.shape[-2:], mode="nearest")
+    masked = _encode(vae, faces * keep.to(faces), noise.masked, vae_batch)
+    reference = _encode(vae, faces, noise.reference, vae_batch)
+    mask = mask.to(masked).expand(len(faces), -1, -1, -1)
+    return rearrange(torch.cat([mask, masked, reference], dim=1), "f c h w -> 1 c f h w")
+
+
+def _encode(vae: Autoencoder, faces: Tensor, noise: Tensor, batch: int) -> Tensor:
+    """(F, 3, R, R) -> (F, 4, r, r): a sample of the posterior, not its middle, as upstream."""
+    latents = []
+    for part, chance in zip(faces.split(batch), noise.split(batch), strict=True):
+        posterior = vae.encode(part.to(vae.device, vae.dtype)).latent_dist
+        latents.append(posterior.mean + posterior.std * chance.to(posterior.mean))
+    return torch.cat(latents) * LATENT_SCALE
+
+
+@torch.no_grad()
+def denoise(
+    unet: Denoiser,
+    conditions: Tensor,
+    audio: Tensor,
+    initial: Tensor,
+    *,
+    steps: int = 20,
+    guidance: float = 1.5,
+    cache_interval: int = 3,
+) -> Tensor:
+    """-> latents (1, 4, F, r, r) float32. DDIM, no noise added on the way.
+
+    conditions: as prepare gives them. audio: (F, s, c). initial: (1, 4, 1, r, r) or for each frame.
+    guidance: above 1.0 the audio's influence is exaggerated, at twice the cost; else it is off.
+    cache_interval: the whole U-Net runs in every so manieth step; 1: in every step.
+    """
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler  # takes seconds
+
+    scheduler = DDIMScheduler(**SCHEDULE)
+    scheduler.set_timesteps(steps)
+    predict = _Predictor(unet, conditions, audio, guidance)
+    x = initial.to(conditions.device, torch.float32) * scheduler.init_noise_sigma
+    x = x.expand(-1, -1, conditions.shape[2], -1, -1)
+    for number, timestep in enumerate(scheduler.timesteps.tolist()):
+        noise = predict(x, timestep, whole=number % cache_interval == 0)
+        x = scheduler.step(noise, timestep, x).prev_sample
+    return x
+
+
+class _Predictor:
+    """The noise in latents x (1, 4, F, r, r), guided, from a U-Net that may reuse its last pass."""
+
+    def __init__(self, unet: Denoiser, conditions: Tensor, audio: Tensor, guidance: float) -> None:
+        self._unet = unet
+        self._guidance = guidance
+        self._guided = guidance > 1.0
+        audio = audio.to(conditions)
+        # Without sound means zeros, which no sound gives; first in the batch, as upstream.
+        self._audio = torch.cat([torch.zeros_like(audio), audio]) if self._guided else audio
+        self._conditions = self._doubled(conditions)
+        self._cached: Tensor | None = None
+
+    def __call__(self, x: Tensor, timestep: int, *, whole: bool) -> Tensor:
+        sample = torch.cat([self._doubled(x.to(self._conditions)), self._conditions], dim=1)
+        noise, self._cached = self._unet.step(
+            sample, timestep, self._audio, cached=None if whole else self._cached
+        )
+        if not self._guided:
+            return noise.float()
+        silent, speaking = noise.float().chunk(2)
+        return silent + self._guidance * (speaking - silent)
+
+    def _doubled(self, x: Tensor) -> Tensor:
+        return torch.cat([x, x]) if self._guided else x
+
+
+@torch.no_grad()
+def decode(vae: Autoencoder, latents: Tensor, *, vae_batch: int = 4) -> Tensor:
+    """latents: (1, 4, F, r, r) -> (F, 3, R, R) float32 RGB, about [-1, 1], not clamped."""
+    frames = rearrange(latents / LATENT_SCALE, "1 c f h w -> f c h w").to(vae.device, vae.dtype)
+    return torch.cat([vae.decode(part).sample.float() for part in frames.split(vae_batch)])
+
+
+def composite(decoded: Tensor, faces: Tensor, keep: Tensor) -> Tensor:
+    """decoded, faces: (F, 3, R, R) RGB [-1, 1]; keep: (R, R), 1 where `faces` stay. -> the same."""
+    keep = keep.to(decoded)
+    return decoded * (1 - keep) + faces.to(decoded) * keep

@@ -1,0 +1,98 @@
+"""Decoded sound laid along the file's clock: one rate, one channel, silence where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+
+from latentsync.media.damage import Damage
+
+_GAP = 0.02  # seconds without sound that are filled; half a frame of film, above any rounding
+_LONGEST_GAP = 3600.0  # seconds; a stamp that says more starts a new clock
+_RESTART = 1.0  # seconds; so does one that lies further back: a recording glued to another
+
+
+class TimeLine:
+    """Lays decoded frames end to end at one rate, and silence where there are none.
+
+    length: samples given so far.
+    """
+
+    def __init__(self, rate: int, damage: Damage) -> None:
+        self._rate, self._damage = rate, damage
+        self._resampler: av.AudioResampler | None = None
+        self._like: tuple[str, str, int] | None = None
+        self._end: float | None = None  # seconds; of the sound that was put in
+        self._shift = 0.0  # seconds that the stamps of the present clock are moved by
+        self._surplus = 0  # samples before the file's zero
+        self.length = 0
+
+    def place(self, frame: AudioFrame, second: float | None) -> Iterator[np.ndarray]:
+        """second: when the frame is due; None: right after the one before. -> (n,) int16 each."""
+        if not frame.samples:
+            return
+        like = (frame.format.name, frame.layout.name, frame.sample_rate)
+        gap = 0.0 if second is None else self._gap(second)
+        if self._end is None or gap > _GAP:
+            yield from self.flush()
+            yield from self._bridge(gap)
+        elif like != self._like:
+            yield from self.flush()
+        if self._resampler is None:
+            self._resampler, self._like = av.AudioResampler("s16", "mono", self._rate), like
+        self._end = (self._end or 0.0) + frame.samples / frame.sample_rate
+        frame.pts = None  # the resampler would have its own opinion on them
+        yield from self._kept(self._resampler.resample(frame))
+
+    def flush(self) -> Iterator[np.ndarray]:
+        """What the resampler still holds."""
+        if self._resampler is not None:
+            last, self._resampler = self._resampler.resample(None), None
+            yield from self._kept(last)
+
+    def _gap(self, second: float) -> float:
+        """Seconds from the end of the last frame to the next one's start; < 0: they overlap."""
+        gap = second + self._shift - (self._end or 0.0)
+        if gap > _LONGEST_GAP or (gap < -_RESTART and self._end is not None):
+            self._damage.note("the clock of the sound jumps and was set right", self._end)
+            self._shift -= gap
+            return 0.0
+        return gap
+
+    def _bridge(self, gap: float) -> Iterator[np.ndarray]:
+        """Silence up to where the next frame is due. What lies before zero will be left out."""
+        self._end = (self._end or 0.0) + gap
+        missing = round(self._end * self._rate) - self.length
+        self._surplus = max(0, -missing) if self.length == 0 else 0
+        while missing > 0:
+            silence = np.zeros(min(missing, self._rate), np.int16)
+            missing -= len(silence)
+            self.length += len(silence)
+            yield silence
+
+    def _kept(self, frames: Iterable[AudioFrame]) -> Iterator[np.ndarray]:
+        for frame in frames:
+            samples = frame.to_ndarray().reshape(-1)
+            skipped = min(self._surplus, len(samples))
+            self._surplus -= skipped
+            self.length += len(samples) - skipped
+            yield samples[skipped:]
+
+
+def regrouped(pieces: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """The same samples in arrays of that size; only the last one may be shorter."""
+    held: list[np.ndarray] = []
+    count = 0
+    for piece in pieces:
+        held.append(piece)
+        count += len(piece)
+        if count >= size:
+            joined = np.concatenate(held)
+            whole = len(joined) - len(joined) % size
+            yield from np.split(joined[:whole], whole // size)
+            held, count = [joined[whole:]], len(joined) - whole
+    if count:
+        yield np.concatenate(held)

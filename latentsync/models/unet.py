@@ -1,0 +1,183 @@
+"""The LatentSync U-Net, key-compatible with published weights (1.5 and 1.6).
+
+Stable Diffusion 1.5's topology with 13 channels in, audio in the place of text, and attention
+along time (arXiv 2412.09262).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from latentsync.models.attention import SpatialTransformer
+from latentsync.models.blocks import Conditions, UpBlock
+from latentsync.models.motion_module import MotionModule
+from latentsync.models.options import check_fixed, hears, motion_arguments
+from latentsync.models.resnet import FramesGroupNorm, ResBlock
+from latentsync.models.topology import LayerMaker, middle, way_down, way_up
+
+PERIOD = 10_000.0  # of the slowest wave in the time embedding, in time steps / (2 pi)
+
+
+class TimeEmbedding(nn.Module):
+    """timesteps: (b,) -> (b, c_out), in the number format of the weights."""
+
+    def __init__(self, channels: int, c_out: int) -> None:
+        super().__init__()
+        self.waves = channels // 2
+        self.linear_1 = nn.Linear(channels, c_out)
+        self.linear_2 = nn.Linear(c_out, c_out)
+
+    def forward(self, timesteps: Tensor) -> Tensor:
+        wave = torch.arange(self.waves, device=timesteps.device, dtype=torch.float32)
+        frequency = torch.exp(wave * (-math.log(PERIOD) / self.waves))
+        angle = timesteps.float()[:, None] * frequency
+        waves = torch.cat([angle.cos(), angle.sin()], dim=-1)
+        return self.linear_2(F.silu(self.linear_1(waves.to(self.linear_1.weight))))
+
+
+class UNet3DConditionModel(nn.Module):
+    """Predicts the noise in the latents of a chunk of frames.
+
+    Takes the `model` section of LatentSync's configuration, key for key; the defaults are those of
+    stage2 and stage2_512. Raises ConfigError for a setting that asks for another network.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 13,
+        out_channels: int = 4,
+        block_out_channels: Sequence[int] = (320, 640, 1280, 1280),
+        down_block_types: Sequence[str] = ("CrossAttnDownBlock3D",) * 3 + ("DownBlock3D",),
+        up_block_types: Sequence[str] = ("UpBlock3D",) + ("CrossAttnUpBlock3D",) * 3,
+        layers_per_block: int = 2,
+        attention_head_dim: int = 8,  # means the number of heads
+        cross_attention_dim: int = 384,
+        norm_num_groups: int = 32,
+        norm_eps: float | str = 1e-5,  # YAML 1.1 reads 1e-5 as text
+        use_motion_module: bool = True,
+        motion_module_resolutions: Sequence[int] = (1, 2, 4, 8),
+        motion_module_decoder_only: bool = False,
+        motion_module_mid_block: bool = False,
+        motion_module_kwargs: Mapping[str, Any] | None = None,
+        **fixed: Any,
+    ) -> None:
+        super().__init__()
+        check_fixed(fixed)
+        widths = tuple(block_out_channels)
+        embedding, eps = 4 * widths[0], float(norm_eps)
+        make = LayerMaker(
+            partial(ResBlock, embedding=embedding, groups=norm_num_groups, eps=eps),
+            partial(
+                SpatialTransformer,
+                heads=attention_head_dim,
+                audio=cross_attention_dim,
+                groups=norm_num_groups,
+            ),
+            partial(MotionModule, **motion_arguments(motion_module_kwargs)),
+        )
+        moves = [
+            use_motion_module and 2**level in motion_module_resolutions
+            for level in range(len(widths))
+        ]
+        self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.time_embedding = TimeEmbedding(widths[0], embedding)
+        self.down_blocks = way_down(
+            make,
+            widths,
+            layers=layers_per_block,
+            audio=hears(down_block_types, len(widths)),
+            motion=[move and not motion_module_decoder_only for move in moves],
+        )
+        self.up_blocks = way_up(
+            make,
+            widths,
+            layers=layers_per_block + 1,
+            audio=hears(up_block_types, len(widths))[::-1],
+            motion=moves,
+        )
+        mid_motion = use_motion_module and motion_module_mid_block
+        self.mid_block = middle(make, widths[-1], motion=mid_motion)
+        self.conv_norm_out = FramesGroupNorm(norm_num_groups, widths[0], eps)
+        self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+
+    def forward(
+        self, sample: Tensor, timestep: Tensor | float, encoder_hidden_states: Tensor
+    ) -> Tensor:
+        """sample: (B, 13, F, h, w): noisy latents 4, mask 1 (1 = keep), masked latents 4,
+        reference latents 4. timestep: one for all, or (B,). encoder_hidden_states: (B * F, s, c),
+        the audio of every frame, batch first. -> (B, 4, F, h, w), the noise in the latents.
+
+        All of one float format, that of the weights. F: at most 24 where there is attention along
+        time. h and w need not be multiples of 8.
+        """
+        return self.step(sample, timestep, encoder_hidden_states)[0]
+
+    def step(
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        encoder_hidden_states: Tensor,
+        *,
+        cached: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """-> what forward gives, and what enters the last layer: (B * F, c, h, w).
+
+        cached: the second result of an earlier step of the same chunk. With it, only conv_in and
+        the last layer run, 7 % of the work at 512. Good while the steps lie close together, as what
+        lies deep changes slowly (DeepCache, arXiv 2312.00858; upstream uses its branch 0).
+        """
+        batch, frames = self._check(sample, encoder_hidden_states)
+        embedding = self.time_embedding(_each(timestep, batch, sample.device))
+        conditions = Conditions(embedding, encoder_hidden_states, frames)
+        entry = self.conv_in(rearrange(sample, "b c f h w -> (b f) c h w"))
+        deep = self._deep(entry, conditions) if cached is None else cached
+        last = self._ups[-1]
+        x = last(deep, [entry], conditions, first=len(last.resnets) - 1)
+        x = self.conv_out(F.silu(self.conv_norm_out(x, frames)))
+        return rearrange(x, "(b f) c h w -> b c f h w", f=frames), deep
+
+    def _deep(self, entry: Tensor, conditions: Conditions) -> Tensor:
+        """All but the last layer, which takes what this gives and, as its skip, the entry."""
+        skips = [entry]
+        for block in self.down_blocks:
+            skips += block(skips[-1], conditions)
+        x = self.mid_block(skips[-1], conditions)
+        for block in self._ups:
+            count = min(len(block.resnets), len(skips) - 1)
+            x = block(x, [skips.pop() for _ in range(count)], conditions)
+            x = block.grow(x, skips[-1].shape[-2:])
+        return x
+
+    @property
+    def _ups(self) -> list[UpBlock]:
+        return cast("list[UpBlock]", list(self.up_blocks))
+
+    def _check(self, sample: Tensor, audio: Tensor) -> tuple[int, int]:
+        """-> B, F. A single row of audio would else be taken for every frame in silence."""
+        channels = self.conv_in.in_channels
+        if sample.dim() != 5 or sample.shape[1] != channels:
+            raise ValueError(
+                f"the U-Net takes latents (B, {channels}, F, h, w), not {tuple(sample.shape)}"
+            )
+        batch, _, frames = sample.shape[:3]
+        if audio.dim() != 3 or audio.shape[0] != batch * frames:
+            raise ValueError(
+                f"the U-Net takes audio (B * F = {batch * frames}, s, c), not {tuple(audio.shape)}"
+            )
+        return batch, frames
+
+
+def _each(timestep: Tensor | float, batch: int, device: torch.device) -> Tensor:
+    """(batch,), on the device."""
+    if not isinstance(timestep, Tensor):
+        timestep = torch.tensor(timestep)
+    return timestep.to(device).expand(batch)

@@ -1,0 +1,275 @@
+"""The diffusion of a chunk gives what upstream's gives, draw for draw and step for step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from torch import Tensor
+from torch.nn import functional as F
+
+from latentsync.generate.sampling import (
+    LATENT_SCALE,
+    SCHEDULE,
+    Noise,
+    composite,
+    decode,
+    denoise,
+    per_chunk_noise,
+    prepare,
+    upstream_noise,
+)
+from latentsync.models.unet import UNet3DConditionModel
+from tests.parity.filled import filled
+from tests.parity.rule import HERE
+
+KIND = "sampling"
+TOLERANCE = 2e-3  # a quarter of a grey level; about 6e-6 is seen, from another order of sums
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a golden file was made from, face by face."""
+
+    about: dict[str, Any]
+    golden: Any
+    unet: UNet3DConditionModel
+    vae: AutoencoderKL
+    faces: Tensor
+    keep: Tensor
+    audio: Tensor
+
+    def chunks(self) -> list[slice]:
+        longest = self.about["num_frames"]
+        return [slice(at, at + longest) for at in range(0, len(self.faces), longest)]
+
+    def made(self, kind: str, **options: Any) -> Tensor:
+        """All chunks. kind: the key of the golden file's settings of guidance and steps."""
+        chosen = {"guidance": self.about[kind]["guidance_scale"], "cache_interval": 1, **options}
+        counts = [len(self.faces[chunk]) for chunk in self.chunks()]
+        side = self.faces.shape[-1] // 8
+        noises = upstream_noise(self.about["seed"], counts, side, device=CPU)
+        made = []
+        for chunk, noise in zip(self.chunks(), noises, strict=True):
+            faces = self.faces[chunk]
+            conditions = prepare(self.vae, faces, self.keep, noise)
+            latents = denoise(
+                self.unet,
+                conditions,
+                self.audio[chunk],
+                noise.initial,
+                steps=self.about[kind]["steps"],
+                **chosen,
+            )
+            made.append(composite(decode(self.vae, latents), faces, self.keep))
+        return torch.cat(made)
+
+
+def film_of(file: Path) -> Film:
+    golden, about = np.load(file), json.loads(file.with_suffix(".json").read_text())
+    count = len(golden["decoded_cfg"])
+    faces = np.concatenate([golden["faces"], golden["faces"][::-1]])  # forwards and back again
+    faces = torch.from_numpy(faces[np.arange(count) % len(faces)]).permute(0, 3, 1, 2)
+    stages = len(about["vae"]["block_out_channels"])
+    vae = AutoencoderKL(
+        **about["vae"],
+        down_block_types=("DownEncoderBlock2D",) * stages,
+        up_block_types=("UpDecoderBlock2D",) * stages,
+    )
+    return Film(
+        about=about,
+        golden=golden,
+        unet=filled(UNet3DConditionModel(**about["unet_config"])),
+        vae=filled(vae),
+        faces=faces.float() / 127.5 - 1,
+        keep=torch.from_numpy(golden["mask"]),
+        audio=windows(golden["audio_features"], count),
+    )
+
+
+def windows(features: np.ndarray, count: int) -> Tensor:
+    """(L, layers, c) at 50 Hz -> (count, 10 * layers, c): 0.2 s around each frame at 25 fps."""
+    indices = 2 * np.arange(count)[:, None] + np.arange(-4, 6)
+    drawn = features[np.clip(indices, 0, len(features) - 1)]
+    return torch.from_numpy(drawn.reshape(count, -1, features.shape[-1]))
+
+
+@pytest.fixture(scope="module")
+def film(golden_file: Path) -> Film:
+    return film_of(golden_file)
+
+
+@pytest.fixture(scope="module")
+def any_film() -> Film:
+    return film_of(HERE / "golden" / "sampling.npz")
+
+
+@pytest.mark.parametrize("kind", ["cfg", "nocfg"])
+def test_the_golden_faces_are_reproduced(film: Film, kind: str) -> None:
+    made, golden = film.made(kind).numpy(), film.golden[f"decoded_{kind}"]
+    np.testing.assert_allclose(made, golden, rtol=0, atol=TOLERANCE)
+
+
+# Conditions
+
+
+def still(noise: Noise, value: float) -> Noise:
+    same = torch.full_like(noise.masked, value)
+    return Noise(noise.initial, same, same)
+
+
+@pytest.fixture(scope="module")
+def noise(any_film: Film) -> Noise:
+    return per_chunk_noise(0, 0, 3, any_film.faces.shape[-1] // 8, device=CPU)
+
+
+def test_mask_masked_and_reference_lie_in_upstream_s_order(any_film: Film, noise: Noise) -> None:
+    vae, faces, keep = any_film.vae, any_film.faces[:3], any_film.keep
+    conditions = prepare(vae, faces, keep, noise)
+    side = faces.shape[-1] // 8
+    assert conditions.shape == (1, 9, 3, side, side)
+    for frame in range(3):
+        assert torch.equal(conditions[0, 0, frame], keep[::8, ::8].float())
+    blank = prepare(vae, torch.zeros_like(faces), keep, noise)
+    nothing_kept = prepare(vae, faces, torch.zeros_like(keep), noise)
+    assert torch.equal(nothing_kept[:, 1:5], blank[:, 1:5]), "what is not kept is mid-grey"
+    assert torch.equal(nothing_kept[:, 5:], conditions[:, 5:]), "the reference knows no mask"
+    all_kept = prepare(vae, faces, torch.ones_like(keep), still(noise, 0.0))
+    assert torch.equal(all_kept[:, 1:5], all_kept[:, 5:])
+
+
+def test_the_posterior_is_sampled_with_the_noise_that_is_given(
+    any_film: Film, noise: Noise
+) -> None:
+    vae, faces = any_film.vae, any_film.faces[:3]
+    with torch.no_grad():
+        posterior = vae.encode(faces).latent_dist
+    for value in (0.0, -2.0):
+        conditions = prepare(vae, faces, any_film.keep, still(noise, value))
+        expected = LATENT_SCALE * (posterior.mean + value * posterior.std)
+        torch.testing.assert_close(conditions[0, 5:], expected.transpose(0, 1), rtol=0, atol=1e-5)
+    assert posterior.std.min() > 0.01, "else sampling would not be put to the test"
+
+
+@pytest.mark.parametrize("vae_batch", [1, 2, 16])
+def test_the_frames_that_the_vae_holds_at_once_do_not_matter(
+    any_film: Film, noise: Noise, vae_batch: int
+) -> None:
+    vae, faces, keep = any_film.vae, any_film.faces[:3], any_film.keep
+    conditions = prepare(vae, faces, keep, noise, vae_batch=vae_batch)
+    torch.testing.assert_close(conditions, prepare(vae, faces, keep, noise), rtol=0, atol=1e-5)
+    latents = conditions[:, 5:]
+    decoded = decode(vae, latents, vae_batch=vae_batch)
+    assert decoded.shape == faces.shape
+    torch.testing.assert_close(decoded, decode(vae, latents), rtol=0, atol=1e-5)
+
+
+# Steps
+
+
+class Recorder:
+    """A real U-Net; notes the size of each batch and whether the whole network ran."""
+
+    def __init__(self, unet: UNet3DConditionModel) -> None:
+        self.unet = unet
+        self.batches: list[int] = []
+        self.whole: list[bool] = []
+
+    def step(self, sample: Tensor, *args: Any, cached: Tensor | None = None) -> Any:
+        self.batches.append(len(sample))
+        self.whole.append(cached is None)
+        return self.unet.step(sample, *args, cached=cached)
+
+
+class StaleUNet:
+    """Runs the whole network in every step, but with what is deep held back for three steps."""
+
+    def __init__(self, unet: UNet3DConditionModel) -> None:
+        self.unet = unet
+        self.calls = 0
+        self.deep: Tensor | None = None
+
+    def step(self, *args: Any, cached: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        before_last = self.unet.up_blocks[-1].motion_modules[-2]
+        hook = before_last.register_forward_hook(self._hold)
+        noise = self.unet(*args)
+        hook.remove()
+        self.calls += 1
+        return noise, torch.empty(0)
+
+    def _hold(self, module: object, args: object, out: Tensor) -> Tensor:
+        if self.calls % 3 == 0:
+            self.deep = out
+        return self.deep
+
+
+@pytest.fixture(scope="module")
+def chunk(any_film: Film) -> dict[str, Tensor]:
+    noise = per_chunk_noise(1, 0, 3, any_film.faces.shape[-1] // 8, device=CPU)
+    conditions = prepare(any_film.vae, any_film.faces[:3], any_film.keep, noise)
+    return {"conditions": conditions, "audio": any_film.audio[:3], "initial": noise.initial}
+
+
+def test_the_sampler_has_upstream_s_steps_and_noise_levels() -> None:
+    scheduler = DDIMScheduler(**SCHEDULE)
+    scheduler.set_timesteps(20)
+    assert scheduler.timesteps.tolist() == list(range(951, 0, -50))
+    levels = scheduler.alphas_cumprod[[1, 951]].tolist()
+    assert levels == pytest.approx([0.998296, 0.008155], abs=1e-6)
+    assert float(scheduler.final_alpha_cumprod) == pytest.approx(0.99915, abs=1e-6)
+
+
+@pytest.mark.parametrize("guidance", [1.5, 1.0])
+def test_cached_steps_are_those_of_a_whole_network_with_a_stale_depth(
+    any_film: Film, chunk: dict[str, Tensor], guidance: float
+) -> None:
+    options = {"steps": 7, "guidance": guidance}
+    cached = denoise(any_film.unet, **chunk, **options, cache_interval=3)
+    stale = denoise(StaleUNet(any_film.unet), **chunk, **options, cache_interval=1)
+    fresh = denoise(any_film.unet, **chunk, **options, cache_interval=1)
+    torch.testing.assert_close(cached, stale, rtol=0, atol=1e-5)
+    assert (cached - fresh).abs().max() > 0.01, "else the cache would not be put to the test"
+
+
+@pytest.mark.parametrize(
+    ("interval", "whole"), [(1, range(20)), (3, range(0, 20, 3)), (20, range(1))]
+)
+def test_the_whole_network_runs_in_every_so_manieth_step(
+    any_film: Film, chunk: dict[str, Tensor], interval: int, whole: range
+) -> None:
+    recorder = Recorder(any_film.unet)
+    denoise(recorder, **chunk, guidance=1.0, cache_interval=interval)
+    assert [number for number, ran in enumerate(recorder.whole) if ran] == list(whole)
+    assert len(recorder.whole) == 20
+
+
+def test_guidance_is_paid_for_above_1_only(any_film: Film, chunk: dict[str, Tensor]) -> None:
+    for guidance, batch in ((0.0, 1), (1.0, 1), (1.1, 2)):
+        recorder = Recorder(any_film.unet)
+        denoise(recorder, **chunk, steps=2, guidance=guidance)
+        assert set(recorder.batches) == {batch}
+
+
+@torch.no_grad()
+def test_guidance_leads_away_from_silence(any_film: Film, chunk: dict[str, Tensor]) -> None:
+    """One step by hand: from time step 1 (ā_1) to ā_0, which stands for the finished picture."""
+    conditions, audio, initial = chunk["conditions"], chunk["audio"], chunk["initial"]
+    x = initial.expand(-1, -1, 3, -1, -1)
+    sample = torch.cat([x, conditions], dim=1)
+    speaking = any_film.unet(sample, 1, audio)
+    silent = any_film.unet(sample, 1, torch.zeros_like(audio))
+    noise = silent + 2.5 * (speaking - silent)
+    now, then = DDIMScheduler(**SCHEDULE).alphas_cumprod[[1, 0]].tolist()
+    picture = (x - (1 - now) ** 0.5 * noise) / now**0.5
+    expected = then**0.5 * picture + (1 - then) ** 0.5 * noise
+    made = denoise(any_film.unet, **chunk, steps=1, guidance=2.5)
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-4)
+    assert F.l1_loss(speaking, silent) > 0.01, "else guidance would not be put to the test"

@@ -1,0 +1,115 @@
+"""The gate restores what is blurred, leaves alone what is sharp, and never flickers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latentsync.errors import ConfigError
+from latentsync.restore.gate import need, weights
+
+LIMITS = {"min_scale": 0.5, "sharpness_on": 0.62, "sharpness_off": 0.68}
+
+
+def needed(sharpness: np.ndarray, scale: float = 0.8, when: str = "auto") -> np.ndarray:
+    return need(np.full(len(sharpness), scale), sharpness, when=when, **LIMITS)
+
+
+def flat(value: float, frames: int = 100) -> np.ndarray:
+    return np.full(frames, value)
+
+
+@pytest.mark.parametrize(
+    ("figure", "expected"), [(0.5, True), (0.61, True), (0.65, False), (1, False)]
+)
+def test_a_blurred_mouth_is_restored_and_a_sharp_one_is_not(figure: float, expected: bool) -> None:
+    assert (needed(flat(figure)) == expected).all()
+
+
+def test_always_and_never_ask_nobody() -> None:
+    unknown = flat(np.nan)
+    assert needed(unknown, when="always").all() and needed(flat(1.2), when="always").all()
+    assert not needed(flat(0.2), when="never").any()
+
+
+def test_another_when_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sometimes"):
+        needed(flat(0.5), when="sometimes")
+
+
+def test_a_face_too_small_on_the_screen_is_left_alone() -> None:
+    assert not needed(flat(0.3), scale=0.49).any()
+    assert needed(flat(0.3), scale=0.51).all()
+
+
+def test_a_face_larger_than_the_generator_drew_it_is_restored_more_eagerly() -> None:
+    between = flat(0.64)
+    assert not needed(between, scale=1.0).any() and needed(between, scale=2.0).all()
+    assert not needed(flat(0.75), scale=4.0).any()
+
+
+def test_frames_without_a_figure_do_not_break_a_run() -> None:
+    figures = flat(0.5)
+    figures[[0, 30, 31, 32, 99]] = np.nan
+    assert needed(figures).all()
+
+
+def test_a_track_without_any_figure_is_left_alone() -> None:
+    assert not needed(flat(np.nan)).any()
+
+
+def test_a_few_odd_frames_decide_nothing() -> None:
+    blurred, sharp = flat(0.5), flat(0.9)
+    blurred[40:48], sharp[40:48] = 1.3, 0.3
+    assert needed(blurred).all() and not needed(sharp).any()
+
+
+def test_a_figure_that_sways_between_the_limits_keeps_the_first_decision() -> None:
+    sway = 0.65 + 0.02 * np.sin(np.arange(200) / 9)
+    begun = np.concatenate([flat(0.5, 50), sway])
+    assert needed(begun).all() and not needed(sway).any()
+
+
+def test_a_film_that_turns_sharp_is_restored_up_to_there() -> None:
+    result = needed(np.concatenate([flat(0.5), flat(0.9)]))
+    assert result[:99].all() and not result[101:].any()
+
+
+@given(st.lists(st.floats(0.3, 1.2) | st.just(float("nan")), min_size=1, max_size=150))
+@settings(max_examples=60, deadline=None)
+def test_backwards_the_decisions_are_the_same_and_no_run_is_short(figures: list[float]) -> None:
+    sharpness = np.array(figures)
+    result = needed(sharpness)
+    assert np.array_equal(needed(sharpness[::-1]), result[::-1])
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], result, [False]]).astype(int)))
+    runs = edges[1::2] - edges[::2]
+    assert (runs >= min(16, len(result))).all()
+
+
+def faded(flags: np.ndarray, start: bool = False, end: bool = False, frames: int = 8) -> np.ndarray:
+    return weights(flags, fade_frames=frames, fade_start=start, fade_end=end)
+
+
+def test_a_run_fades_in_and_out_inside_itself() -> None:
+    flags = np.zeros(80, bool)
+    flags[20:60] = True
+    strength = faded(flags)
+    assert strength.dtype == np.float32
+    assert (strength[~flags] == 0).all() and (strength[28:52] == 1).all()
+    assert (np.diff(strength[19:29]) > 0).all() and np.allclose(strength, strength[::-1])
+    assert np.abs(np.diff(strength)).max() < 0.2
+
+
+def test_a_track_starts_at_full_strength_after_a_cut_and_fades_after_a_gap() -> None:
+    flags = np.ones(40, bool)
+    assert (faded(flags) == 1).all()
+    strength = faded(flags, start=True)
+    assert strength[0] < 0.1 and (np.diff(strength[:9]) > 0).all() and (strength[8:] == 1).all()
+    assert np.allclose(faded(flags, end=True), strength[::-1])
+
+
+def test_without_fade_frames_the_weights_are_the_decisions() -> None:
+    flags = np.array([False, True, True, False, True])
+    assert np.array_equal(faded(flags, start=True, frames=0), flags)

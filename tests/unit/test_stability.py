@@ -1,0 +1,100 @@
+"""What is added to a frame: no colour, no pumping, no flicker where nothing moves, no ghosts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from latentsync.restore.residual import residual
+from latentsync.restore.stability import ResidualSmoother
+
+SIZE = (3, 96, 128)
+LEVEL = 1 / 127.5  # one grey level of 8 bits
+
+
+def noise(seed: int, size: tuple[int, ...] = SIZE) -> torch.Tensor:
+    return torch.randn(size, generator=torch.manual_seed(seed))
+
+
+def picture(seed: int = 0) -> torch.Tensor:
+    """A smooth picture with some contrast, (3, h, w)."""
+    small = noise(seed, (1, 3, 12, 16))
+    return torch.nn.functional.interpolate(small, SIZE[1:], mode="bicubic")[0].clamp(-2, 2) / 3
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.8])
+def test_flicker_on_still_content_falls_as_theory_says(beta: float) -> None:
+    smoother, source, constant = ResidualSmoother(beta), picture(), picture(1)
+    out = [smoother(constant + 0.1 * noise(100 + i), source) for i in range(80)]
+    settled = torch.stack(out[40:])
+    assert torch.allclose(settled.mean(0), constant, atol=0.15)
+    # Variance (1 - beta) / (1 + beta) of what came in; 40 frames of each pixel: two percent.
+    measured = float((settled - constant).square().mean().sqrt())
+    assert measured == pytest.approx(0.1 * ((1 - beta) / (1 + beta)) ** 0.5, rel=0.02)
+
+
+def test_noise_in_the_source_is_not_motion() -> None:
+    smoother, source, constant = ResidualSmoother(0.8), picture(), picture(1)
+    for i in range(60):
+        out = smoother(constant + 0.1 * noise(100 + i), source + 1.5 * LEVEL * noise(200 + i))
+    assert float((out - constant).std()) < 0.06
+
+
+def test_where_the_mouth_moves_no_ghost_is_left() -> None:
+    smoother, before = ResidualSmoother(0.9), picture()
+    after = before.clone()
+    after[:, 30:70, 40:90] += 0.4  # fifty grey levels: the mouth has opened
+    mark = torch.full(SIZE, 0.5)
+    for _ in range(10):
+        smoother(mark, before)
+    out = smoother(torch.zeros(SIZE), after)
+    assert float(out[:, 34:66, 44:86].abs().max()) < 0.5 * LEVEL
+    assert float(out[:, :20].min()) > 0.4  # where nothing moved the past still counts
+
+
+def test_a_change_of_the_whole_picture_is_motion_too() -> None:
+    smoother, before = ResidualSmoother(0.9), picture()
+    smoother(torch.full(SIZE, 0.5), before)
+    out = smoother(torch.zeros(SIZE), picture(7))
+    assert float(out.abs().mean()) < 0.02
+
+
+def test_after_a_reset_nothing_of_the_past_is_left() -> None:
+    smoother, source, fresh = ResidualSmoother(0.9), picture(), noise(5)
+    smoother(noise(4), source)
+    smoother.reset()
+    assert torch.equal(smoother(fresh, source), fresh)
+
+
+def test_a_beta_of_zero_changes_nothing() -> None:
+    smoother = ResidualSmoother(0.0)
+    for i in range(3):
+        given = noise(i)
+        assert smoother(given, picture()) is given
+
+
+@pytest.mark.parametrize("beta", [-0.1, 1.0])
+def test_a_beta_without_meaning_is_refused(beta: float) -> None:
+    with pytest.raises(ValueError, match="beta"):
+        ResidualSmoother(beta)
+
+
+def test_a_residual_without_low_cut_is_the_difference() -> None:
+    restored, source = noise(0)[None], noise(1)[None]
+    assert torch.equal(residual(restored, source, low_cut=0), restored - source)
+
+
+def test_a_shift_of_colour_is_not_passed_on_and_a_tooth_is() -> None:
+    source = picture()[None]
+    restored = source + torch.tensor([0.2, -0.1, 0.05])[:, None, None]
+    restored[:, :, 40:44, 60:64] += 0.5
+    left = residual(restored, source, low_cut=9.0)
+    away = left[..., :, 100:]
+    assert float(away.abs().max()) < 0.5 * LEVEL
+    assert float(left[..., 41:43, 61:63].min()) > 0.45
+
+
+def test_a_small_patch_has_a_residual_as_well() -> None:
+    difference = residual(noise(0, (2, 3, 10, 7)), noise(1, (2, 3, 10, 7)), low_cut=9.0)
+    assert difference.shape == (2, 3, 10, 7)
+    assert float(difference.mean((2, 3)).abs().max()) < 0.3
