@@ -130,7 +130,8 @@ def _normal(key: str) -> str:
 TEXT_KEYS = frozenset(
     f"{section.name}.{f.name}"
     for section in fields(Config)
-    for f in fields(getattr(Config(), section.name))
+    if is_dataclass(default := getattr(Config(), section.name))
+    for f in fields(default)
     if str(f.type).startswith("str")
 )
 """Keys whose value is text even where YAML would read a number or a truth value."""

@@ -13,6 +13,7 @@ from latentsync.errors import ConfigError
 @dataclass
 class InputConfig:
     video: str | None = None
+    audio: str | None = None
 
 
 @dataclass
@@ -24,6 +25,9 @@ class OutputConfig:
     pix_fmt: str = "yuv420p"
     finer_mouth: int = 10
     paste: str = "box"
+    fps: str = "source"
+    length: str = "audio"
+    extend: str = "pingpong"
     compare: bool = False
     report: bool = True
 
@@ -38,6 +42,23 @@ class FaceConfig:
     smoothing: float = 2.0
     max_gap: int = 5
     cut_threshold: float = 0.30
+
+
+@dataclass
+class GenerateConfig:
+    name: str = "latentsync"
+    checkpoint: str | None = None
+    vae: str | None = None
+    whisper: str | None = None
+    steps: int = 20
+    guidance: float = 1.5
+    seed: int = 1247
+    scheduler: str = "ddim"
+    step_cache: int = 0
+    noise: str = "per_chunk"
+    last_chunk: str = "reflect"
+    vae_batch: int = 4
+    precision: str = "auto"
 
 
 @dataclass
@@ -68,12 +89,24 @@ class Config:
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     face: FaceConfig = field(default_factory=FaceConfig)
+    generate: GenerateConfig = field(default_factory=GenerateConfig)
     restore: RestoreConfig = field(default_factory=RestoreConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    # LatentSync's own sections, as its YAML files hold them; what is of no use here is ignored.
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    ckpt: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
 
 CHOICES = {
     "output.paste": ("box", "upstream"),
+    "output.length": ("audio", "video"),
+    "output.extend": ("pingpong", "loop", "hold", "upstream"),
+    "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
+    "generate.noise": ("per_chunk", "upstream"),
+    "generate.last_chunk": ("reflect", "short"),
+    "generate.precision": ("auto", "fp32", "fp16", "bf16"),
     "face.select": ("largest", "left", "right"),
     "face.align": ("smooth", "upstream"),
     "restore.when": ("auto", "always", "never"),
@@ -84,6 +117,11 @@ CHOICES = {
 RANGES: dict[str, tuple[float, float]] = {
     "output.crf": (0, 51),
     "output.finer_mouth": (0, 30),
+    "generate.steps": (1, 1000),
+    "generate.guidance": (1, 20),
+    "generate.seed": (-1, 2**63 - 1),
+    "generate.step_cache": (0, 100),
+    "generate.vae_batch": (1, 64),
     "face.min_confidence": (0, 1),
     "face.max_faces": (1, 32),
     "face.smoothing": (0, 50),
@@ -130,12 +168,6 @@ def _check_combinations(config: Config) -> None:
             "restore.fidelity",
             restore.fidelity,
             "Detail has no fidelity weight; leave it out, or set restore.strength",
-        )
-    if restore.name.lower() == "none" or restore.when == "never":
-        raise ConfigError(
-            "restore.name" if restore.name.lower() == "none" else "restore.when",
-            restore.name if restore.name.lower() == "none" else restore.when,
-            "a film without a new speech track has nothing else to be done; choose a restorer",
         )
 
 

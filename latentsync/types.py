@@ -44,11 +44,17 @@ class Alignment:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AlignedFace:
-    """A frame and its face. alignment None: no usable face; the frame passes through untouched."""
+class Chunk:
+    """At most 16 frames of one track that are generated together: the unit of diffusion and noise.
 
-    frame: Frame
-    alignment: Alignment | None
+    index: number of the chunk in the whole film, from 0.
+    crops: (F, 3, R, R) float32 RGB [-1, 1], the aligned crops, stretched to the model's square.
+    audio: (F, tokens, C) float32, each frame's window of the speech features.
+    """
+
+    index: int
+    crops: torch.Tensor
+    audio: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +95,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatchedFrame:
-    """A frame and what is laid over it, bottom first. No patches: the frame stays as it is."""
+    """A frame and what is laid over it, bottom first. No patches: the frame stays as it is.
+
+    restored: share of the restoration that the patches hold, 0 to 1; 0: none.
+    """
 
     frame: Frame
     patches: tuple[Patch, ...] = ()
+    restored: float = 0.0

@@ -1,7 +1,8 @@
-"""Restore the mouth of a film that is already lip-synced.
+"""Lip-sync a film to new speech, restore its mouth where it needs it, or only the latter.
 
+python -m scripts.inference --config configs/unet.yaml --video_path v.mp4 --audio_path a.wav \\
+    --video_out_path out.mp4 --superres CodeFormer
 python -m scripts.inference --input lipsynced.mp4 --output out.mp4 --superres GFPGAN
-python -m scripts.inference --config configs/demo.yaml restore.when=always output.crf=14
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from scripts.console import DONE, Parser, progress_bar, run
 def build_parser() -> Parser:
     parser = Parser(
         prog="python -m scripts.inference",
-        description="Restore the mouth of a lip-synced film, where it needs it, and nothing else.",
+        description="Lip-sync a film to new speech, and restore its mouth where it needs it. "
+        "Without --audio_path the mouth that is there is restored.",
         epilog="Any setting of the YAML file may follow as key=value, e.g. restore.when=always.",
         allow_abbrev=False,
     )
@@ -28,8 +30,15 @@ def build_parser() -> Parser:
     add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
     add("-i", "--input", "--input_path", "--video_path", dest="input", metavar="VIDEO")
     add("-o", "--output", "--output_path", "--video_out_path", dest="output", metavar="VIDEO")
-    add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer or package.module:load")
+    add("--audio_path", "--audio", dest="audio", metavar="SPEECH", help="what is to be said")
+    add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer, none, package.module:load")
     add("-w", "--fidelity_weight", type=float, metavar="0..1", help="1: closest to the input")
+    add("--inference_ckpt_path", dest="checkpoint", metavar="FILE", help="the U-Net's weights")
+    add("--inference_steps", type=int, dest="steps", metavar="N", help="steps of the sampler")
+    add("--guidance_scale", type=float, dest="guidance", metavar="G", help="1: none; up to 3")
+    add("--seed", type=int, metavar="N", help="-1: another one each time")
+    add("--enable_deepcache", action="store_const", const=3, dest="step_cache", help="faster steps")
+    add("--temp_dir", metavar="DIR", help="taken and ignored: nothing temporary is written")
     add("--device", metavar="NAME", help="auto, cpu, cuda or mps")
     add("--compare", action="store_true", default=None, help="write before | after side by side")
     add("--preview", type=int, metavar="N", help="N frames before | after as PNG, no video")
@@ -48,6 +57,12 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides, flags=_flags(options))
     if options.preview is not None and options.dry_run:
         raise ConfigError("--preview", options.preview, "leave out --dry-run")
+    if config.input.audio is not None and (options.preview is not None or options.dry_run):
+        raise ConfigError(
+            "--preview and --dry-run",
+            "with new speech",
+            "they show what is restored; give no audio",
+        )
     if options.preview is not None:
         return _preview(config, options.preview)
     return _dry_run(config) if options.dry_run else _enhance(config, quiet=options.quiet)
@@ -56,23 +71,30 @@ def _run(options: argparse.Namespace) -> int:
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "input.video": options.input,
+        "input.audio": options.audio,
         "output.path": options.output,
         "output.compare": options.compare,
         "restore.name": options.superres,
         "restore.fidelity": options.fidelity_weight,
+        "generate.checkpoint": options.checkpoint,
+        "generate.steps": options.steps,
+        "generate.guidance": options.guidance,
+        "generate.seed": options.seed,
+        "generate.step_cache": options.step_cache,
         "runtime.device": options.device,
     }
 
 
 def _enhance(config: Config, *, quiet: bool) -> int:
     from latentsync.pipeline.engine import Engine
-    from latentsync.pipeline.job import enhance, prepare, unwatched
+    from latentsync.pipeline.job import prepare, run_job, unwatched
 
     job = prepare(config)
-    report = enhance(job, Engine(config), unwatched if quiet else progress_bar)
+    report = run_job(job, Engine(config), unwatched if quiet else progress_bar)
     if not quiet:
         frames = report["frames"]
-        print(f"{job.target}: {frames['restored']} of {frames['total']} frames restored")
+        spoken = f"{frames['generated']} frames generated, " if job.audio else ""
+        print(f"{job.target}: {spoken}{frames['restored']} of {frames['total']} frames restored")
         if config.output.report:
             print(f"{job.report_path}: what was done to which frame, and why")
     return DONE
@@ -107,7 +129,7 @@ def _dry_run(config: Config) -> int:
     print(f"{float(source.average_rate):.5g} fps, {source.duration_seconds:.1f} s")
     print(f"faces    on {found.with_face} of {found.sampled} sampled frames")
     print(
-        f"restore  {engine.restorer.name}, {config.restore.region}, {config.restore.when}: ", end=""
+        f"restore  {config.restore.name}, {config.restore.region}, {config.restore.when}: ", end=""
     )
     print(f"{found.restored} of {found.sampled} sampled frames")
     print(f"output   {job.target}: {settings.codec}, crf {settings.crf}, {settings.preset}")

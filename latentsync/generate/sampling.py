@@ -10,6 +10,7 @@ tensors; between the steps of the sampler, latents are float32.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,6 +36,15 @@ SCHEDULE: dict[str, Any] = {
     "timestep_spacing": "leading",
 }
 """Upstream's configs/scheduler_config.json, and the defaults of diffusers that it leans on."""
+DDIM_ONLY = ("clip_sample", "set_alpha_to_one")
+
+SCHEDULERS = {
+    "ddim": ("scheduling_ddim", "DDIMScheduler"),
+    "dpmpp_2m": ("scheduling_dpmsolver_multistep", "DPMSolverMultistepScheduler"),
+    "euler": ("scheduling_euler_discrete", "EulerDiscreteScheduler"),
+    "unipc": ("scheduling_unipc_multistep", "UniPCMultistepScheduler"),
+}
+"""Module and class in diffusers.schedulers. All see the noise levels that the U-Net learnt from."""
 
 
 class Autoencoder(Protocol):
@@ -161,24 +171,33 @@ def denoise(
     steps: int = 20,
     guidance: float = 1.5,
     cache_interval: int = 3,
+    scheduler: str = "ddim",
 ) -> Tensor:
-    """-> latents (1, 4, F, r, r) float32. DDIM, no noise added on the way.
+    """-> latents (1, 4, F, r, r) float32. No noise is added on the way.
 
     conditions: as prepare gives them. audio: (F, s, c). initial: (1, 4, 1, r, r) or for each frame.
     guidance: above 1.0 the audio's influence is exaggerated, at twice the cost; else it is off.
     cache_interval: the whole U-Net runs in every so manieth step; 1: in every step.
+    scheduler: a key of SCHEDULERS; ddim is upstream's.
     """
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler  # takes seconds
-
-    scheduler = DDIMScheduler(**SCHEDULE)
-    scheduler.set_timesteps(steps)
+    sampler = make_scheduler(scheduler)
+    sampler.set_timesteps(steps)
     predict = _Predictor(unet, conditions, audio, guidance)
-    x = initial.to(conditions.device, torch.float32) * scheduler.init_noise_sigma
+    x = initial.to(conditions.device, torch.float32) * sampler.init_noise_sigma
     x = x.expand(-1, -1, conditions.shape[2], -1, -1)
-    for number, timestep in enumerate(scheduler.timesteps.tolist()):
-        noise = predict(x, timestep, whole=number % cache_interval == 0)
-        x = scheduler.step(noise, timestep, x).prev_sample
+    for number, timestep in enumerate(sampler.timesteps.tolist()):
+        scaled = sampler.scale_model_input(x, timestep)
+        noise = predict(scaled, timestep, whole=number % cache_interval == 0)
+        x = sampler.step(noise, timestep, x).prev_sample
     return x
+
+
+def make_scheduler(name: str) -> Any:
+    """One of diffusers' samplers, new: they remember their steps. name: a key of SCHEDULERS."""
+    module, attribute = SCHEDULERS[name]
+    kind = getattr(importlib.import_module(f"diffusers.schedulers.{module}"), attribute)
+    ddim = name == "ddim"
+    return kind(**{key: value for key, value in SCHEDULE.items() if ddim or key not in DDIM_ONLY})
 
 
 class _Predictor:

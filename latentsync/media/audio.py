@@ -40,7 +40,8 @@ _LISTS = {"hls", "dash", "concat", "sdp"}
 class SoundInfo:
     """The sound track that is read.
 
-    index: number of the stream in the file. start: seconds, when its first sample is due.
+    index: number of the stream in the file. layout: FFmpeg's name of its channels.
+    start: seconds, when its first sample is due.
     origin: instant [seconds, container's clock] that counts as zero in everything else.
     """
 
@@ -49,6 +50,7 @@ class SoundInfo:
     codec: str
     sample_rate: int
     channels: int
+    layout: str
     start: float
     origin: Fraction
 
@@ -76,7 +78,7 @@ class AudioReader:
     """
 
     def __init__(self, path: Path | str, *, sample_rate: int = SAMPLE_RATE) -> None:
-        with _open(Path(path)) as container:
+        with open_sound(Path(path)) as container:
             self.info = _describe(Path(path), container)
         self._rate = sample_rate
         self._damage = Damage()
@@ -88,23 +90,27 @@ class AudioReader:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """(n,) float32, mono, [-1, 1); all blocks are ten seconds long but the last."""
-        self._damage = Damage()
-        with _open(self.info.path) as container:
-            size = _BLOCK_SECONDS * self._rate
-            for block in regrouped(self._samples(container), size):
-                yield block.astype(np.float32) / 32768
+        size = _BLOCK_SECONDS * self._rate
+        for block in regrouped(self.pieces(self._rate, "mono"), size):
+            yield block[:, 0].astype(np.float32) / 32768
 
-    def _samples(self, container: InputContainer) -> Iterator[np.ndarray]:
-        """(n,) int16: in floating point, FFmpeg mixes two equal channels to 1.41 of one."""
-        line = TimeLine(self._rate, self._damage)
-        stream = _main_sound(container, self.info.path)
-        for frame in self._frames(container, stream):
-            yield from line.place(frame, self._second(frame.pts, frame.time_base))
-        yield from line.flush()
-        if not line.length:
-            remedy = "it is empty, damaged, or a few samples long; try to play it"
-            raise MediaError("not one sample of the sound can be decoded", self.info.path, remedy)
-        self._note_missing_end(container, stream, line.length / self._rate)
+    def pieces(self, sample_rate: int, layout: str) -> Iterator[np.ndarray]:
+        """(n, channels) int16, pieces of any length, at that rate [Hz], in that FFmpeg layout.
+
+        In floating point, FFmpeg would mix two equal channels to 1.41 of one.
+        """
+        self._damage = Damage()
+        line = TimeLine(sample_rate, self._damage, layout=layout)
+        with open_sound(self.info.path) as container:
+            stream = main_sound(container, self.info.path)
+            for frame in self._frames(container, stream):
+                yield from line.place(frame, self._second(frame.pts, frame.time_base))
+            yield from line.flush()
+            if not line.length:
+                what = "not one sample of the sound can be decoded"
+                remedy = "it is empty, damaged, or a few samples long; try to play it"
+                raise MediaError(what, self.info.path, remedy)
+            self._note_missing_end(container, stream, line.length / sample_rate)
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         second, failures = 0.0, 0
@@ -136,7 +142,8 @@ class AudioReader:
             self._damage.note(fault, end)
 
 
-def _open(path: Path) -> InputContainer:
+def open_sound(path: Path) -> InputContainer:
+    """Open a file for its sound. Raises MediaError: not there, no file, empty, no sound file."""
     try:
         _check_file(path)
         container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
@@ -162,7 +169,8 @@ def _check_file(path: Path) -> None:
         raise MediaError("the sound file is empty (0 bytes)", path, "copy or record it again")
 
 
-def _main_sound(container: InputContainer, path: Path) -> AudioStream:
+def main_sound(container: InputContainer, path: Path) -> AudioStream:
+    """The first sound track. Raises MediaError: none, not decodable."""
     if not container.streams.audio:
         raise MediaError("no sound in the file", path, "give a file with speech in it")
     stream = container.streams.audio[0]
@@ -172,7 +180,7 @@ def _main_sound(container: InputContainer, path: Path) -> AudioStream:
 
 
 def _describe(path: Path, container: InputContainer) -> SoundInfo:
-    stream = _main_sound(container, path)
+    stream = main_sound(container, path)
     start, origin = _start(stream), _origin(container)
     return SoundInfo(
         path=path,
@@ -180,6 +188,7 @@ def _describe(path: Path, container: InputContainer) -> SoundInfo:
         codec=stream.codec.canonical_name,
         sample_rate=stream.codec_context.sample_rate,
         channels=stream.codec_context.channels,
+        layout=stream.codec_context.layout.name,
         start=float(start - origin),
         origin=origin,
     )

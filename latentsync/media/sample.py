@@ -11,8 +11,8 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from latentsync.media.color import Conversion, ToRgb
 from latentsync.media.container import main_video, open_source
+from latentsync.media.decoding import ToUpright
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.types import Frame
 
@@ -74,8 +74,5 @@ def _second(picture: VideoFrame) -> Fraction:
 
 
 def _frame(info: VideoInfo, picture: VideoFrame, index: int) -> Frame:
-    width, height = info.stored_size
-    to_rgb = ToRgb(Conversion.of(info.color, info.pix_fmt, width, height), codec=info.codec)
-    pixels = info.orientation.apply(to_rgb(picture, width, height))
     pts = round((_second(picture) - info.origin) / info.time_base)
-    return Frame(index, float(pts * info.time_base), pts, pixels)
+    return Frame(index, float(pts * info.time_base), pts, ToUpright(info)(picture))

@@ -12,6 +12,7 @@ import av
 from av.codec import Codec
 
 from latentsync.errors import ConfigError, MediaError
+from latentsync.media.audio import AudioReader
 from latentsync.media.container import MUXERS, file_url
 from latentsync.media.probe import VideoInfo
 
@@ -35,6 +36,9 @@ ENCODERS: dict[str, dict[str, str]] = {
 }
 """The encoders that are known here, with the options that each needs besides crf and preset."""
 
+_NOT_IN_MOV = {"flac", "opus", "truehd"}
+"""FFmpeg lists them for QuickTime as well, and refuses them once the header is to be written."""
+
 _MAX_CRF = 51
 _MAX_NAME = 255  # bytes, in every file system that matters
 
@@ -53,14 +57,28 @@ class EncodeSettings:
     finer: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class NewAudio:
+    """Sound that takes the place of the film's: the first sound track of path.
+
+    Its file's zero is the film's. seconds: where it is cut off; None: it ends when it ends.
+    """
+
+    path: Path
+    seconds: float | None = None
+
+
 def part_path(target: Path) -> Path:
     """Where this process's output grows until it is complete: beside its place, hidden."""
     return target.with_name(f".{target.name}.{os.getpid()}.part{target.suffix}")
 
 
-def check_target(target: Path, source: VideoInfo, settings: EncodeSettings) -> None:
+def check_target(
+    target: Path, source: VideoInfo, settings: EncodeSettings, audio: NewAudio | None = None
+) -> None:
     """Raise MediaError if the output cannot be written, ConfigError if the settings make no sense.
 
+    MediaError, too, if the new audio cannot be read. What the output cannot hold of it is encoded.
     Writes nothing: folders that are missing are made when the writing starts.
     """
     check_settings(settings)
@@ -68,10 +86,15 @@ def check_target(target: Path, source: VideoInfo, settings: EncodeSettings) -> N
     try:
         _check_place(target)
         _check_not_the_input(target, source.path)
+        if audio is not None:
+            _check_not_the_input(target, audio.path)
     except OSError as error:
         remedy = f"{error.strerror}; choose another place"
         raise MediaError("cannot write the output", target, remedy) from error
-    _check_audio(target, source)
+    if audio is None:
+        _check_audio(target, source)
+    else:
+        AudioReader(audio.path)
 
 
 def check_settings(settings: EncodeSettings) -> None:
@@ -120,10 +143,10 @@ def _check_not_the_input(target: Path, source: Path) -> None:
 
 def _check_audio(target: Path, source: VideoInfo) -> None:
     codecs = {stream.codec for stream in source.audio}
-    missing = codecs - _audio_codecs(MUXERS[target.suffix.lower()])
+    missing = codecs - audio_codecs(MUXERS[target.suffix.lower()])
     if not missing:
         return
-    fitting = tuple(s for s, muxer in MUXERS.items() if codecs <= _audio_codecs(muxer))
+    fitting = tuple(s for s, muxer in MUXERS.items() if codecs <= audio_codecs(muxer))
     remedy = f"end its name in {_one_of(fitting)}" if fitting else "convert the sound to AAC first"
     raise MediaError(
         f"a {target.suffix} file cannot hold {_one_of(sorted(missing))} sound", target, remedy
@@ -131,11 +154,12 @@ def _check_audio(target: Path, source: VideoInfo) -> None:
 
 
 @functools.lru_cache
-def _audio_codecs(muxer: str) -> frozenset[str]:
+def audio_codecs(muxer: str) -> frozenset[str]:
     """What the container may hold, by the codecs' canonical names."""
     with av.open(file_url(Path(os.devnull)), "w", format=muxer) as container:
         names = container.supported_codecs
-    return frozenset(canonical for name in names for canonical in _canonical_names(name))
+    found = {canonical for name in names for canonical in _canonical_names(name)}
+    return frozenset(found - _NOT_IN_MOV if muxer == "mov" else found)
 
 
 def _canonical_names(name: str) -> set[str]:

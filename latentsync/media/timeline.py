@@ -1,4 +1,4 @@
-"""Decoded sound laid along the file's clock: one rate, one channel, silence where there is none."""
+"""Decoded sound laid along the file's clock: one rate, one layout, silence where there is none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
 
 from latentsync.media.damage import Damage
 
@@ -18,11 +19,12 @@ _RESTART = 1.0  # seconds; so does one that lies further back: a recording glued
 class TimeLine:
     """Lays decoded frames end to end at one rate, and silence where there are none.
 
-    length: samples given so far.
+    layout: FFmpeg's name of the channels. length: samples given so far.
     """
 
-    def __init__(self, rate: int, damage: Damage) -> None:
-        self._rate, self._damage = rate, damage
+    def __init__(self, rate: int, damage: Damage, *, layout: str = "mono") -> None:
+        self._rate, self._damage, self._layout = rate, damage, layout
+        self._channels = AudioLayout(layout).nb_channels
         self._resampler: av.AudioResampler | None = None
         self._like: tuple[str, str, int] | None = None
         self._end: float | None = None  # seconds; of the sound that was put in
@@ -31,7 +33,7 @@ class TimeLine:
         self.length = 0
 
     def place(self, frame: AudioFrame, second: float | None) -> Iterator[np.ndarray]:
-        """second: when the frame is due; None: right after the one before. -> (n,) int16 each."""
+        """second: when the frame is due; None: after the one before. -> (n, channels) int16."""
         if not frame.samples:
             return
         like = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -42,7 +44,7 @@ class TimeLine:
         elif like != self._like:
             yield from self.flush()
         if self._resampler is None:
-            self._resampler, self._like = av.AudioResampler("s16", "mono", self._rate), like
+            self._resampler, self._like = self._new_resampler(), like
         self._end = (self._end or 0.0) + frame.samples / frame.sample_rate
         frame.pts = None  # the resampler would have its own opinion on them
         yield from self._kept(self._resampler.resample(frame))
@@ -52,6 +54,9 @@ class TimeLine:
         if self._resampler is not None:
             last, self._resampler = self._resampler.resample(None), None
             yield from self._kept(last)
+
+    def _new_resampler(self) -> av.AudioResampler:
+        return av.AudioResampler("s16", self._layout, self._rate)
 
     def _gap(self, second: float) -> float:
         """Seconds from the end of the last frame to the next one's start; < 0: they overlap."""
@@ -68,14 +73,14 @@ class TimeLine:
         missing = round(self._end * self._rate) - self.length
         self._surplus = max(0, -missing) if self.length == 0 else 0
         while missing > 0:
-            silence = np.zeros(min(missing, self._rate), np.int16)
+            silence = np.zeros((min(missing, self._rate), self._channels), np.int16)
             missing -= len(silence)
             self.length += len(silence)
             yield silence
 
     def _kept(self, frames: Iterable[AudioFrame]) -> Iterator[np.ndarray]:
         for frame in frames:
-            samples = frame.to_ndarray().reshape(-1)
+            samples = frame.to_ndarray().reshape(-1, self._channels)
             skipped = min(self._surplus, len(samples))
             self._surplus -= skipped
             self.length += len(samples) - skipped

@@ -1,27 +1,35 @@
 """The engine: a configuration made ready for work, and the two passes over a film.
 
-engine = Engine(load_config("configs/demo.yaml"))
-for frame in engine.frames(VideoReader("lipsynced.mp4")):
+engine = Engine(load_config("configs/unet.yaml"))
+for frame in engine.frames("video.mp4", audio="speech.wav"):
     ...  # frame.pixels: (H, W, 3) uint8 RGB
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 from latentsync.face.composite import touched
 from latentsync.face.detector import load_detector
 from latentsync.face.masks import region_mask, rest_mask
+from latentsync.media.ordered import OrderedReader
+from latentsync.media.reader import VideoReader
 from latentsync.pipeline.clock import Clock
+from latentsync.pipeline.compose import compose, compose_upstream
+from latentsync.pipeline.decide import AgainstOwnMouth, AsPlanned, Decision
+from latentsync.pipeline.lipsync import LipSync
 from latentsync.pipeline.plan import FilmPlan, plan_film
-from latentsync.pipeline.stages import RestoreStage, align, compose, compose_upstream
+from latentsync.pipeline.restoration import RestoreStage
 from latentsync.pipeline.stream import prefetch
 from latentsync.pipeline.survey import Survey, survey_film
 from latentsync.restore.base import load_restorer
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.runtime.device import choose_device, limit_threads
 from latentsync.schema import Config
+from latentsync.speech.features import SpeechFeatures
 from latentsync.types import Box, Frame, PatchedFrame
 
 READ_AHEAD = 4  # frames decoded ahead of the work: 25 MB at 1080p
@@ -33,11 +41,15 @@ def _ignore() -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enhanced:
-    """A frame as it was and as it has become. changed: the part that may differ; None: nothing."""
+    """A frame as it was and as it has become.
+
+    changed: the part that may differ; None: nothing. restored: share of the restoration, 0 to 1.
+    """
 
     before: Frame
     after: Frame
     changed: Box | None
+    restored: float
 
 
 class Engine:
@@ -51,7 +63,8 @@ class Engine:
         limit_threads(config.runtime.threads)
         self.config = config
         self.device = choose_device(config.runtime.device)
-        self.restorer = load_restorer(config.restore, self.device)
+        restores = config.restore.name.lower() != "none" and config.restore.when != "never"
+        self.restorer = load_restorer(config.restore, self.device) if restores else None
         self.detector = load_detector(
             config.face.detector,
             max_faces=config.face.max_faces,
@@ -60,6 +73,11 @@ class Engine:
         self.region_mask = region_mask(config.restore.region)
         self.meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         self.clock = Clock()
+
+    @cached_property
+    def lipsync(self) -> LipSync:
+        """Loaded when first asked for: restoring alone needs none of it."""
+        return LipSync(self.config, self.device)
 
     def survey(self, source: Iterable[Frame], on_frame: Callable[[], None] = _ignore) -> Survey:
         """Pass 1 over a film. on_frame: called after each frame.
@@ -77,32 +95,81 @@ class Engine:
 
     def plan(self, survey: Survey) -> FilmPlan:
         """What is to be restored where, from pass 1."""
-        return plan_film(
-            survey, self.config.restore, size=self.restorer.size, region_mask=self.region_mask
-        )
+        size = None if self.restorer is None else self.restorer.size
+        return plan_film(survey, self.config.restore, size=size, region_mask=self.region_mask)
 
-    def patched(self, source: Iterable[Frame], plan: FilmPlan) -> Iterator[PatchedFrame]:
-        """Pass 2 up to the patches: frames with what is to be laid over them."""
-        stage = RestoreStage(self.restorer, plan, self.config.restore, self.device)
-        return stage(align(self._read(source), plan), clock=self.clock)
+    def enhanced(
+        self,
+        source: Iterable[Frame],
+        plan: FilmPlan,
+        speech: SpeechFeatures | None = None,
+        *,
+        start: int = 0,
+    ) -> Iterator[Enhanced]:
+        """Pass 2: each output frame as it was and as it has become.
 
-    def enhanced(self, source: Iterable[Frame], plan: FilmPlan) -> Iterator[Enhanced]:
-        """Pass 2: each frame as it was and as it has become."""
-        for patched in self.patched(source, plan):
+        source: the film's frames in the order of the plan's timeline, from output frame ``start``
+        on, which must not lie inside a chunk; see plan.pieces and ordered(). speech: what the
+        mouths are to say; None: the mouths that are there are restored.
+        """
+        for patched in self._patched(source, plan, speech, start):
             with self.clock.stage("composite"):
                 after = self._compose(patched, plan)
                 changed = touched(patched.frame, patched.patches)
-            yield Enhanced(patched.frame, after, changed)
+            yield Enhanced(patched.frame, after, changed, patched.restored)
 
-    def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
-        """The enhanced film, frame by frame; both passes."""
-        plan = self.plan(self.survey(source))
-        return (item.after for item in self.enhanced(source, plan))
+    def frames(self, video: str | Path, *, audio: str | Path | None = None) -> Iterator[Frame]:
+        """The finished film, frame by frame; both passes. audio: new speech, else none."""
+        reader = VideoReader(video)
+        plan = self.plan(self.survey(reader))
+        if audio is None:
+            return (item.after for item in self.enhanced(reader, plan))
+        speech = self.lipsync.listen(Path(audio))
+        plan = self.lipsync.lay_out(plan, reader.info, speech)
+        return (item.after for item in self.enhanced(ordered(reader, plan), plan, speech))
+
+    def _patched(
+        self, source: Iterable[Frame], plan: FilmPlan, speech: SpeechFeatures | None, start: int
+    ) -> Iterator[PatchedFrame]:
+        frames = _stamped(self._read(source), plan, start)
+        decision: Decision
+        patched: Iterator[PatchedFrame]
+        if speech is None:
+            patched = (PatchedFrame(frame) for frame in frames)
+            decision = AsPlanned(plan)
+        else:
+            windows = self.lipsync.windows(plan, speech, start)
+            patched = self.lipsync.stage(plan)(frames, windows, clock=self.clock)
+            decision = AgainstOwnMouth(plan, self.config.restore, self.meter)
+        if self.restorer is None:
+            return patched
+        stage = RestoreStage(self.restorer, plan, self.config.restore, self.device, decision)
+        return stage(patched, clock=self.clock)
 
     def _compose(self, patched: PatchedFrame, plan: FilmPlan) -> Frame:
         if self.config.output.paste == "upstream":
-            return compose_upstream(patched, plan.survey.alignments[patched.frame.index])
+            return compose_upstream(patched, plan.alignment(patched.frame.index))
         return compose(patched)
 
     def _read(self, source: Iterable[Frame]) -> Iterator[Frame]:
         return prefetch(self.clock.timed("decode", source), READ_AHEAD)
+
+
+def ordered(
+    reader: VideoReader, plan: FilmPlan, start: int = 0, stop: int | None = None
+) -> Iterable[Frame]:
+    """The film's frames as the plan's timeline shows them, from output frame start to stop."""
+    if plan.timeline is None:
+        return VideoReader(reader.info.path, start=start, stop=stop)
+    return OrderedReader(reader.info.path, plan.timeline.source[start:stop])
+
+
+def _stamped(frames: Iterator[Frame], plan: FilmPlan, start: int) -> Iterator[Frame]:
+    """With the timeline's times, and numbered as output frames."""
+    line = plan.timeline
+    if line is None:
+        yield from frames
+        return
+    seconds = line.seconds
+    for i, frame in enumerate(frames, start):
+        yield replace(frame, index=i, pts=int(line.pts[i]), pts_seconds=float(seconds[i]))

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from latentsync.errors import ConfigError
+from latentsync.generate.settings import weights_wanted
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
-from latentsync.media.writer import EncodeSettings, VideoWriter, check_target
-from latentsync.pipeline.engine import Engine
+from latentsync.media.target import EncodeSettings, NewAudio, check_target
+from latentsync.media.writer import VideoWriter
+from latentsync.pipeline.compose import side_by_side
+from latentsync.pipeline.engine import Engine, ordered
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.pipeline.report import job_report, write_report
-from latentsync.pipeline.stages import side_by_side
+from latentsync.pipeline.stream import prefetch
 from latentsync.schema import Config
+from latentsync.speech.features import SpeechFeatures
+from latentsync.types import Frame
+from latentsync.weights.find import find_all
+from latentsync.weights.manifest import CODEFORMER, GFPGAN
 
 logger = logging.getLogger(__name__)
+
+WRITE_BEHIND = 4  # finished frames that may wait for the encoder
 
 
 class Progress(Protocol):
@@ -39,12 +50,13 @@ def unwatched(_title: str, _total: int) -> Iterator[Callable[[], None]]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """A checked job: what is read, what is written, how."""
+    """A checked job: what is read, what is written, how. audio: the new speech, if any."""
 
     config: Config
     source: VideoInfo
     target: Path
     settings: EncodeSettings
+    audio: NewAudio | None
 
     @property
     def report_path(self) -> Path:
@@ -52,39 +64,69 @@ class Job:
 
 
 def prepare(config: Config) -> Job:
-    """Checks everything that can be checked without work. Raises ConfigError or MediaError."""
+    """Checks everything that can be checked without work.
+
+    Raises ConfigError, MediaError, and CheckpointError naming every weights file that is missing.
+    """
     if config.input.video is None:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")
     if config.output.path is None:
         raise ConfigError("output.path", "not given", "pass --output VIDEO")
+    _check_purpose(config)
     source = probe(config.input.video)
     target = Path(config.output.path)
     output = config.output
     settings = EncodeSettings(
         output.codec, output.crf, output.preset, output.pix_fmt, finer=output.finer_mouth
     )
-    check_target(target, source, settings)
-    return Job(config, source, target, settings)
+    audio = None if config.input.audio is None else NewAudio(Path(config.input.audio))
+    check_target(target, source, settings, audio)
+    _check_weights(config)
+    return Job(config, source, target, settings, audio)
 
 
-def enhance(job: Job, engine: Engine, progress: Progress = unwatched) -> dict[str, Any]:
+def _check_purpose(config: Config) -> None:
+    restore = config.restore
+    if config.input.audio is not None or (
+        restore.name.lower() != "none" and restore.when != "never"
+    ):
+        return
+    key = "restore.when" if restore.when == "never" else "restore.name"
+    value = restore.when if restore.when == "never" else restore.name
+    remedy = "without new speech (--audio_path) nothing else is to be done; choose a restorer"
+    raise ConfigError(key, value, remedy)
+
+
+def _check_weights(config: Config) -> None:
+    published = {"gfpgan": GFPGAN, "codeformer": CODEFORMER}
+    wanted = [] if config.input.audio is None else weights_wanted(config)
+    if config.restore.name.lower() in published:
+        wanted.append((published[config.restore.name.lower()], config.restore.checkpoint))
+    find_all(wanted)
+
+
+def run_job(job: Job, engine: Engine, progress: Progress = unwatched) -> dict[str, Any]:
     """Reads the film twice, writes it once, and the report beside it. Returns the report.
 
     Raises FaceNotFoundError when there is no face in the whole film, MediaError when the film
     cannot be read or written. Whatever is raised, nothing new is left under the target's name.
     """
     begin = time.perf_counter()
+    speech = None if job.audio is None else engine.lipsync.listen(job.audio.path)
     reader = VideoReader(job.source.path)
     with progress("finding faces", job.source.frame_count) as step:
         survey = engine.survey(reader, step)
     plan = engine.plan(survey)
+    if speech is not None:
+        plan = engine.lipsync.lay_out(plan, job.source, speech)
     warnings = _say_what_was_found(job, reader, plan)
-    with progress("restoring", len(survey)) as step:
-        _write(job, engine, reader, plan, step)
+    with progress("restoring" if speech is None else "speaking", len(plan)) as step:
+        restored = _write(job, engine, ordered(reader, plan), plan, speech, step)
     report = job_report(
         job.config,
         plan,
         engine.restorer,
+        restored=restored,
         media=_media_facts(job),
         seconds={**engine.clock.seconds, "total": time.perf_counter() - begin},
         warnings=warnings,
@@ -95,16 +137,30 @@ def enhance(job: Job, engine: Engine, progress: Progress = unwatched) -> dict[st
 
 
 def _write(
-    job: Job, engine: Engine, reader: VideoReader, plan: FilmPlan, step: Callable[[], None]
-) -> None:
+    job: Job,
+    engine: Engine,
+    source: Iterable[Frame],
+    plan: FilmPlan,
+    speech: SpeechFeatures | None,
+    step: Callable[[], None],
+) -> np.ndarray:
+    """(N,) float: share of the restoration in each frame that was written."""
     compare = job.config.output.compare
     size = (job.source.width * 2, job.source.height) if compare else None
-    with VideoWriter(job.target, job.source, job.settings, size=size) as writer:
-        for item in engine.enhanced(reader, plan):
+    info, audio = job.source, job.audio
+    if plan.timeline is not None and audio is not None:
+        line = plan.timeline
+        info = replace(info, average_rate=line.rate, time_base=line.time_base)
+        audio = replace(audio, seconds=float(line.seconds[-1] + 1 / line.rate))
+    restored = []
+    with VideoWriter(job.target, info, job.settings, size=size, audio=audio) as writer:
+        for item in prefetch(engine.enhanced(source, plan, speech), WRITE_BEHIND):
             frame = side_by_side(item.before, item.after) if compare else item.after
             with engine.clock.stage("encode"):
                 writer.write(frame, finer=None if compare else item.changed)
+            restored.append(item.restored)
             step()
+    return np.array(restored)
 
 
 def _say_what_was_found(job: Job, reader: VideoReader, plan: FilmPlan) -> list[str]:
@@ -113,10 +169,10 @@ def _say_what_was_found(job: Job, reader: VideoReader, plan: FilmPlan) -> list[s
         warnings.append(f"{job.source.path}: {reader.damage}")
     if job.source.dropped:
         warnings.append(f"not carried over: {', '.join(job.source.dropped)}")
-    faceless = sum(a is None for a in plan.survey.alignments)
+    faceless = int((plan.survey.tracks < 0).sum())
     if faceless:
         warnings.append(f"{faceless} of {len(plan.survey)} frames without a face stay as they are")
-    if not plan.weights.any():
+    if job.audio is None and not plan.weights.any():
         warnings.append("no frame needs restoration; restore.when=always restores regardless")
     for warning in warnings:
         logger.warning(warning)
@@ -133,6 +189,7 @@ def _media_facts(job: Job) -> dict[str, Any]:
             "height": source.height,
             "fps": float(source.average_rate),
             "audio": [audio.codec for audio in source.audio],
+            "new_audio": None if job.audio is None else str(job.audio.path),
         },
         "output": {
             "path": str(job.target),

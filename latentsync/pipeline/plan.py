@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from latentsync.face.landmarks import FIVE
 from latentsync.pipeline.survey import Survey
+from latentsync.pipeline.timeline import Timeline, chunks
 from latentsync.restore import gate
 from latentsync.restore.mouth import (
     PatchGeometry,
@@ -18,6 +20,7 @@ from latentsync.restore.mouth import (
 )
 from latentsync.restore.sharpness import sharpness
 from latentsync.schema import RestoreConfig
+from latentsync.types import Alignment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +39,10 @@ class PlannedTrack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilmPlan:
-    """The decisions for a film of F frames.
+    """The decisions for a film of F frames, and for its N output frames.
 
+    timeline: the output frames where new speech lays the film out anew; None: the film as it is.
+    chunks: (N,) int, number of the chunk in which each is generated, -1: in none.
     scale: (F,) frame pixels per generator pixel; NaN without a face.
     sharpness: (F,) 1 = the mouth is as sharp as the rest of the face; NaN without a face.
     weights: (F,) float32 in [0, 1], share of the restoration that is applied; 0 = frame untouched.
@@ -49,6 +54,20 @@ class FilmPlan:
     sharpness: np.ndarray
     weights: np.ndarray
     tracks: Mapping[int, PlannedTrack]
+    timeline: Timeline | None = None
+    chunks: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        """Number of output frames."""
+        return len(self.survey) if self.timeline is None else len(self.timeline)
+
+    def source(self, index: int) -> int:
+        """The frame of the film that output frame ``index`` shows."""
+        return index if self.timeline is None else int(self.timeline.source[index])
+
+    def alignment(self, index: int) -> Alignment | None:
+        """Where the face of output frame ``index`` lies."""
+        return self.survey.alignments[self.source(index)]
 
 
 def plan_film(
@@ -80,6 +99,27 @@ def plan_film(
             fade_end=_borders_gap(survey, int(frames[-1]), +1),
         )
     return FilmPlan(survey, scale, sharp, weights, tracks)
+
+
+def lay_out(plan: FilmPlan, timeline: Timeline, *, chunk_frames: int) -> FilmPlan:
+    """The plan for a film whose frames are shown, and generated in chunks, along the timeline."""
+    numbers = chunks(timeline, plan.survey.tracks, size=chunk_frames)
+    return replace(plan, timeline=timeline, chunks=numbers)
+
+
+def pieces(plan: FilmPlan, count: int) -> list[tuple[int, int]]:
+    """At most ``count`` half-open ranges of output frames, about equal, none of which cuts a chunk.
+
+    Each can be rendered for itself; generated mouths and planned restoration are the whole's.
+    """
+    frames = len(plan)
+    inside = np.zeros(frames + 1, bool)  # cuts that would fall between two frames of one chunk
+    if len(plan.chunks):
+        inside[1:frames] = (np.diff(plan.chunks) == 0) & (plan.chunks[1:] >= 0)
+    allowed = np.flatnonzero(~inside)
+    wanted = np.linspace(0, frames, count + 1)
+    cuts = np.unique(allowed[np.abs(allowed[:, None] - wanted).argmin(axis=0)])
+    return [(int(a), int(b)) for a, b in itertools.pairwise(cuts)]
 
 
 def _plan_track(

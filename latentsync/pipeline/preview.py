@@ -16,9 +16,9 @@ from latentsync.errors import ConfigError, FaceNotFoundError
 from latentsync.media.reader import VideoReader
 from latentsync.media.sample import sample_frames
 from latentsync.media.writer import VideoWriter
+from latentsync.pipeline.compose import side_by_side
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import Job
-from latentsync.pipeline.stages import side_by_side
 from latentsync.types import Frame
 
 SAMPLES = 8  # frames that an estimate looks at, spread over the film

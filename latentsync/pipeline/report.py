@@ -18,28 +18,30 @@ from latentsync.weights.load import file_sha256
 SCHEMA = 1
 
 
-def film_report(plan: FilmPlan) -> dict[str, Any]:
-    """Faces and decisions: per frame and as spans in seconds."""
+def film_report(plan: FilmPlan, restored: np.ndarray) -> dict[str, Any]:
+    """Faces and decisions: per output frame and as spans in seconds. restored: (N,) shares."""
     survey = plan.survey
-    has_face = np.array([a is not None for a in survey.alignments])
-    restored = plan.weights > 0
+    shown = np.array([plan.source(i) for i in range(len(plan))])
+    seconds = survey.pts_seconds if plan.timeline is None else plan.timeline.seconds
+    has_face = survey.tracks[shown] >= 0
     return {
         "frames": {
-            "total": len(survey),
+            "total": len(plan),
             "with_face": int(has_face.sum()),
-            "restored": int(restored.sum()),
+            "generated": int((plan.chunks >= 0).sum()),
+            "restored": int((restored > 0).sum()),
         },
         "spans_seconds": {
-            "without_face": _seconds(survey.pts_seconds, ~has_face),
-            "restored": _seconds(survey.pts_seconds, restored),
-            "face_left_alone": _seconds(survey.pts_seconds, has_face & ~restored),
+            "without_face": _seconds(seconds, ~has_face),
+            "restored": _seconds(seconds, restored > 0),
+            "face_left_alone": _seconds(seconds, has_face & (restored == 0)),
         },
         "tracks": len(plan.tracks),
         "cuts_seconds": [round(float(t), 3) for t in survey.pts_seconds[survey.cuts]],
         "per_frame": {
-            "scale": _numbers(plan.scale, 3),
-            "sharpness": _numbers(plan.sharpness, 3),
-            "weight": _numbers(plan.weights, 3),
+            "scale": _numbers(plan.scale[shown], 3),
+            "sharpness": _numbers(plan.sharpness[shown], 3),
+            "weight": _numbers(restored, 3),
         },
     }
 
@@ -47,8 +49,9 @@ def film_report(plan: FilmPlan) -> dict[str, Any]:
 def job_report(
     config: Config,
     plan: FilmPlan,
-    restorer: Restorer,
+    restorer: Restorer | None,
     *,
+    restored: np.ndarray,
     media: dict[str, Any],
     seconds: dict[str, float],
     warnings: list[str],
@@ -57,8 +60,8 @@ def job_report(
     return {
         "schema": SCHEMA,
         **media,
-        "restorer": describe(restorer),
-        **film_report(plan),
+        "restorer": None if restorer is None else describe(restorer),
+        **film_report(plan, restored),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "warnings": warnings,
         "settings": dataclasses.asdict(config),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+
+PATIENCE = 5.0  # seconds
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -26,7 +29,8 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
     """The same items in the same order, made up to ``depth`` ahead in a thread of their own.
 
     An exception raised by ``items`` is raised here, after the items before it. When the consumer
-    stops early (close, exception, Ctrl-C) the thread is told to stop and waited for.
+    stops early (close, exception, Ctrl-C) the thread is told to stop, and waited for, though no
+    longer than PATIENCE: a network may be minutes into an item that nobody wants any more.
     """
     ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=depth)
     stop = threading.Event()
@@ -43,7 +47,8 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
                 return
     finally:
         stop.set()
-        while worker.is_alive():
+        deadline = time.monotonic() + PATIENCE
+        while worker.is_alive() and time.monotonic() < deadline:
             _drain(ready)
             worker.join(timeout=0.02)
 

@@ -26,15 +26,21 @@ from latentsync.types import Alignment, Frame
 class Survey:
     """What pass 1 keeps of a film of F frames: about 1 kB a frame.
 
-    pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
+    pts: (F,) int64 ticks. pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
     alignments: F entries; None where there is no usable face.
     energies: (F, 2, BANDS) float32 band energies [mouth, rest of the face]; NaN where not measured.
     """
 
+    pts: np.ndarray
     pts_seconds: np.ndarray
     cuts: np.ndarray
     alignments: list[Alignment | None]
     energies: np.ndarray
+
+    @property
+    def tracks(self) -> np.ndarray:
+        """(F,) int: track of each frame's face, -1 without one."""
+        return np.array([-1 if a is None else a.track for a in self.alignments])
 
     def __len__(self) -> int:
         return len(self.alignments)
@@ -67,6 +73,7 @@ class _Observations:
     """What the frames showed, before anything is decided."""
 
     def __init__(self) -> None:
+        self.pts: list[int] = []
         self.pts_seconds: list[float] = []
         self.cuts: list[bool] = []
         self.faces: list[list[DetectedFace]] = []
@@ -82,6 +89,7 @@ class _Observations:
         if cut:
             detector.reset()
         faces = detector(frame.pixels)
+        self.pts.append(frame.pts)
         self.pts_seconds.append(frame.pts_seconds)
         self.cuts.append(cut)
         self.faces.append(faces)
@@ -102,7 +110,13 @@ class _Observations:
             for face, energy in zip(self.faces[index], self.energies[index], strict=True):
                 if one is not None and one.face is face:  # a face filled in was not measured
                     energies[index] = energy
-        return Survey(np.array(self.pts_seconds), np.array(self.cuts), alignments, energies)
+        return Survey(
+            np.array(self.pts, np.int64),
+            np.array(self.pts_seconds),
+            np.array(self.cuts),
+            alignments,
+            energies,
+        )
 
 
 def _measure(pixels: np.ndarray, face: DetectedFace, meter: SharpnessMeter) -> np.ndarray:

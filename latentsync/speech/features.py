@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentsync.speech.encoder import N_CTX, WhisperEncoder
 from latentsync.speech.mel import FEATURE_FRAMES, Extent, measure, padded, segments
-from latentsync.speech.windows import stream_windows, window_indices
+from latentsync.speech.windows import indices_at, stream_windows, window_indices
 
 
 class SpeechFeatures:
@@ -56,6 +56,13 @@ class SpeechFeatures:
         stop: as many frames as upstream would make, if left out; see windows.frame_count.
         """
         indices = window_indices(len(self), fps, start=start, stop=stop)
+        if len(indices):
+            first = int(indices[0, 0]) // N_CTX
+            yield from stream_windows(self.segments(first), indices, first=first * N_CTX)
+
+    def windows_at(self, seconds: np.ndarray) -> Iterator[Tensor]:
+        """(10 * S, C) float32 for each instant. seconds: (N,) rising, on the sound's clock."""
+        indices = indices_at(seconds, len(self))
         if len(indices):
             first = int(indices[0, 0]) // N_CTX
             yield from stream_windows(self.segments(first), indices, first=first * N_CTX)

@@ -13,6 +13,7 @@ from torch import Tensor
 FEATURES_PER_SECOND = 50
 BEFORE, AFTER = 4, 6  # features before the frame's own, and from it on; audio2feature.py:27-52
 WINDOW = BEFORE + AFTER
+_ROUNDING = 1e-4  # features: 0.58 s times 50 is 28.999... in floating point
 
 
 def frame_count(num_features: int, fps: float | Fraction) -> int:
@@ -38,6 +39,15 @@ def window_indices(
         raise ValueError(f"no windows on {num_features} features at {fps} frames a second")
     stop = frame_count(num_features, fps) if stop is None else stop
     centres = np.array([_centre(frame, fps) for frame in range(start, stop)], np.int64)
+    return (centres[:, None] + np.arange(-BEFORE, AFTER)).clip(0, num_features - 1)
+
+
+def indices_at(seconds: np.ndarray, num_features: int) -> np.ndarray:
+    """(N, 10) int64, in [0, num_features): what a frame shown at each instant hears.
+
+    seconds: (N,) float, rising. At a steady rate the same as window_indices.
+    """
+    centres = np.floor(seconds * FEATURES_PER_SECOND + _ROUNDING).astype(np.int64)
     return (centres[:, None] + np.arange(-BEFORE, AFTER)).clip(0, num_features - 1)
 
 

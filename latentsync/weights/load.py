@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -31,18 +32,28 @@ NAMED_AT_MOST = 3  # keys in an error message
 
 
 def build(
-    make: Callable[[], M], model: ModelFile, path: Path, device: torch.device, *, part: str = ""
+    make: Callable[[], M],
+    model: ModelFile,
+    path: Path,
+    device: torch.device,
+    *,
+    part: str = "",
+    dtype: torch.dtype = torch.float32,
+    rename: Callable[[str], str] = str,
 ) -> M:
     """The network with the weights of the file, on the device, for evaluation only.
 
     make: constructs the network. path: as weights.find gives it. part: see read_state_dict.
+    dtype: number format of its weights. rename: the file's keys -> the network's.
     Raises CheckpointError.
     """
     with torch.device("meta"), _NoInitialisation():
         network = make()
+    network = nn.Module.to(network, dtype)  # diffusers overrides it to warn of what is no matter
     # What is real even on meta, the network has computed by a formula: files may leave it out.
     computed = {key: value for key, value in network.state_dict().items() if not value.is_meta}
-    load_strictly(network, computed | read_state_dict(path, part=part), path)
+    read = {rename(key): value for key, value in read_state_dict(path, part=part).items()}
+    load_strictly(network, computed | read, path)
     level = logging.INFO if model.commercial_use else logging.WARNING
     logger.log(level, "%s: %s; licence of these weights: %s", model.key, path, model.licence)
     return network.eval().requires_grad_(False).to(device)
@@ -61,7 +72,7 @@ class _NoInitialisation(TorchFunctionMode):
 
 
 def read_state_dict(path: Path, *, part: str = "") -> dict[str, Tensor]:
-    """Key -> tensor on the CPU, memory-mapped where the format allows.
+    """Key -> tensor on the CPU, memory-mapped where the format allows: PyTorch's or .safetensors.
 
     Takes what lies under one of WRAPPERS or the bare dict, with or without a `module.` prefix.
     part: what the keys begin with that are wanted; the others belong to another network in the same
@@ -71,12 +82,12 @@ def read_state_dict(path: Path, *, part: str = "") -> dict[str, Tensor]:
         content = _read(path)
     except OSError as error:
         raise CheckpointError(
-            "weights cannot be read", path, error.strerror or "check it"
+            "weights cannot be read", path, error.strerror or str(error)
         ) from None
     except Exception as error:
         # A damaged file can make the reader fail in any way at all; code is refused here, too.
         raise CheckpointError(
-            "no PyTorch weights file, or a damaged one, or one that holds code",
+            "no weights file, or a damaged one, or one that holds code",
             f"{path} ({path.stat().st_size:,} bytes)",
             f"download it again ({type(error).__name__})",
         ) from error
@@ -91,6 +102,8 @@ def read_state_dict(path: Path, *, part: str = "") -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
     mappable = zipfile.is_zipfile(path)  # the older, plain pickle format is not
     return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
 

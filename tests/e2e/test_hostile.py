@@ -173,6 +173,7 @@ def test_a_bad_target_is_refused_before_any_work(kind, tmp_path, demo_frames, ru
         (["--superres", "GFPGAN"], "GFPGANv1.4.pth"),
         (["--superres", "CodeFormer"], "non-commercial"),
         (["--superres", "none"], "restore.name: none"),
+        (["restore.when=never"], "restore.when: never"),
         (["--superres", "Detail", "--fidelity-weight", "0.5"], "no fidelity weight"),
         (["--fidelity_weight", "much"], "fidelity_weight"),
         (["--superes", "Detail"], "did you mean --superres?"),

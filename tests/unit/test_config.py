@@ -41,8 +41,6 @@ def test_a_flag_that_was_not_given_changes_nothing(yaml_file):
         ("restore.batch=null", "restore.batch: None"),
         ("restore=3", "restore: 3; this is a section"),
         ("nonsense", "write settings as key=value"),
-        ("restore.name=none", "restore.name: none"),
-        ("restore.when=never", "restore.when: never"),
         ("restore.fidelity=0.5", "Detail has no fidelity weight"),
         ("restore.sharpness_off=0.1", "restore.sharpness_off: 0.1"),
     ],

@@ -39,9 +39,9 @@ def test_there_is_a_configuration_for_the_demo() -> None:
     assert ROOT / "configs/demo.yaml" in FILES
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_file_holds_every_key_of_the_schema_once(path: Path) -> None:
-    keys = [key for key, _ in settings(yaml.compose(path.read_text("utf-8")))]
+def test_the_demo_s_file_holds_every_key_of_the_schema_once() -> None:
+    text = (ROOT / "configs/demo.yaml").read_text("utf-8")
+    keys = [key for key, _ in settings(yaml.compose(text))]
     assert sorted(keys) == sorted(all_keys())
 
 

@@ -52,7 +52,8 @@ def _alignment(track: int, x: float = 300.0) -> Alignment:
 def _survey(alignments, cuts=()) -> Survey:
     energies = np.ones((len(alignments), 2, BANDS), np.float32)
     is_cut = np.isin(np.arange(len(alignments)), cuts)
-    return Survey(np.arange(len(alignments)) / 25, is_cut, list(alignments), energies)
+    pts = np.arange(len(alignments))
+    return Survey(pts, pts / 25, is_cut, list(alignments), energies)
 
 
 def _plan(survey: Survey, *, size: int | None = None, **settings):

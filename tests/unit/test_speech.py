@@ -18,7 +18,13 @@ from latentsync.speech import mel
 from latentsync.speech.encoder import ENCODERS, PART, WhisperEncoder, small, tiny
 from latentsync.speech.features import SpeechFeatures
 from latentsync.speech.mel import log_mel, measure, mel_filters, padded, segments
-from latentsync.speech.windows import frame_count, stream_windows, window_indices, windows
+from latentsync.speech.windows import (
+    frame_count,
+    indices_at,
+    stream_windows,
+    window_indices,
+    windows,
+)
 from latentsync.weights.load import build, read_state_dict
 from latentsync.weights.manifest import GFPGAN
 
@@ -335,3 +341,10 @@ def test_the_extent_of_a_plan_saves_the_first_pass(encoder: WhisperEncoder) -> N
 
 def test_features_carry_no_gradient(encoder: WhisperEncoder) -> None:
     assert not next(SpeechFeatures(Recording(1), encoder).segments()).requires_grad
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+def test_windows_at_instants_are_those_of_a_steady_rate(fps: int) -> None:
+    seconds = np.arange(200) / fps
+    expected = window_indices(400, fps, stop=200)
+    assert (indices_at(seconds, 400) == expected).all()

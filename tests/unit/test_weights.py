@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from CodeFormer.restorer import load as load_codeformer
@@ -19,9 +22,9 @@ from GFPGAN.restorer import load as load_gfpgan
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.runtime.device import choose_device, limit_threads
 from latentsync.schema import RestoreConfig
-from latentsync.weights.find import find
+from latentsync.weights.find import find, find_all
 from latentsync.weights.load import build, file_sha256, load_strictly, read_state_dict
-from latentsync.weights.manifest import CODEFORMER, GFPGAN, MODEL_FILES
+from latentsync.weights.manifest import CODEFORMER, GFPGAN, MODEL_FILES, WHISPER_TINY
 
 CPU = torch.device("cpu")
 
@@ -89,9 +92,33 @@ def test_a_path_to_nothing_is_named_with_its_setting(tmp_path: Path) -> None:
     assert message.startswith(f"restore.checkpoint names no file: {tmp_path}")
 
 
+def test_a_path_may_name_the_folder_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / GFPGAN.filename).touch()
+    assert find(GFPGAN, str(tmp_path)) == tmp_path / GFPGAN.filename
+
+
+def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    wanted = [(GFPGAN, None), (CODEFORMER, str(tmp_path / "none.pth")), (WHISPER_TINY, None)]
+    message = refusal(lambda: find_all(wanted, roots=(tmp_path,)))
+    for part in (GFPGAN.source, "none.pth", CODEFORMER.source, WHISPER_TINY.source):
+        assert part in message
+    (tmp_path / GFPGAN.places[1]).touch()
+    message = refusal(lambda: find_all(wanted, roots=(tmp_path,)))
+    assert GFPGAN.source not in message
+    (tmp_path / "none.pth").touch()
+    alone = refusal(lambda: find_all(wanted, roots=(tmp_path,)))
+    assert alone == refusal(lambda: find(WHISPER_TINY, roots=(tmp_path,)))
+    assert find_all(wanted[:2], roots=(tmp_path,)) == [
+        tmp_path / GFPGAN.places[1],
+        tmp_path / "none.pth",
+    ]
+
+
 @pytest.mark.parametrize("model", MODEL_FILES.values(), ids=MODEL_FILES)
 def test_every_entry_of_the_manifest_is_complete(model: object) -> None:
-    assert len(bytes.fromhex(model.sha256)) == 32
+    assert len(bytes.fromhex(model.sha256)) in (0, 32)
+    assert model.size.startswith("about ") == (not model.sha256), "what is not known is not claimed"
     assert all(place.endswith(f"/{model.filename}") for place in model.places)
     assert model.source.startswith("https://")
     assert model.source.endswith(f"/{model.filename}")
@@ -120,6 +147,16 @@ def test_every_usual_layout_gives_the_same(
     read = read_state_dict(path)
     assert list(read) == list(state)
     assert all(torch.equal(read[key], state[key]) for key in state)
+
+
+def test_a_safetensors_file_is_read(state: dict[str, Tensor], tmp_path: Path) -> None:
+    path = tmp_path / "small.safetensors"
+    save_file(state, path)
+    read = read_state_dict(path)
+    assert all(torch.equal(read[key], state[key]) for key in state)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert "download it again" in refusal(lambda: read_state_dict(path))
+    assert "No such file" in refusal(lambda: read_state_dict(tmp_path / "none.safetensors"))
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.99])
@@ -238,6 +275,17 @@ def test_a_built_network_holds_the_file_s_weights_and_is_ready(
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
     assert not network.training
     assert not any(value.requires_grad for value in network.parameters())
+
+
+def test_the_number_format_and_other_names_of_the_keys_can_be_asked_for(
+    state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "old.pth"
+    torch.save({f"old.{key}": value for key, value in state.items()}, path)
+    rename = partial(re.sub, r"^old\.", "")
+    half = build(small_network, GFPGAN, path, CPU, dtype=torch.float16, rename=rename)
+    assert {value.dtype for value in half.parameters()} == {torch.float16}
+    assert torch.equal(half[0].weight, state["0.weight"].half())
 
 
 class Computed(nn.Module):

@@ -1,0 +1,208 @@
+"""LatentSync as a generator: the networks, the noise and the sampler behind one call."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentsync.errors import CheckpointError, ConfigError
+from latentsync.generate import sampling
+from latentsync.generate.sampling import Autoencoder, Noise
+from latentsync.generate.settings import (
+    LATENT_STEP,
+    FaceModel,
+    face_model,
+    model_paths,
+    number_format,
+    unet_file,
+)
+from latentsync.generate.vae import load_vae
+from latentsync.models.unet import UNet3DConditionModel
+from latentsync.weights.load import build
+
+if TYPE_CHECKING:
+    from latentsync.generate.base import LipGenerator
+    from latentsync.schema import Config, GenerateConfig
+    from latentsync.types import Chunk
+
+logger = logging.getLogger(__name__)
+
+NoiseOf = Callable[["Chunk"], Noise]
+
+
+class LatentSync:
+    """See latentsync.generate.base.LipGenerator.
+
+    mask: (R, R) float in [0, 1], 1 where the face is generated. seed: the one in use, for the
+    report. checkpoint, licence: of the U-Net.
+    """
+
+    name = "latentsync"
+
+    def __init__(
+        self,
+        unet: UNet3DConditionModel,
+        vae: Autoencoder,
+        *,
+        settings: GenerateConfig,
+        model: FaceModel,
+        mask: np.ndarray,
+        noise_of: NoiseOf,
+        seed: int,
+        checkpoint: Path,
+    ) -> None:
+        self.size, self.chunk_frames = model.resolution, model.frames
+        self.seed, self.checkpoint, self.licence = seed, checkpoint, unet_file(model).licence
+        self._unet, self._vae, self._settings, self._model = unet, vae, settings, model
+        self._keep = torch.from_numpy(1 - mask)
+        self._noise_of = noise_of
+
+    def __call__(self, chunk: Chunk) -> Tensor:
+        """Raises ConfigError: out of GPU memory, or a chunk out of upstream's order;
+        CheckpointError: NaN or infinity in a mouth."""
+        self._check(chunk)
+        noise = self._noise_of(chunk)
+        with self._enough_memory():
+            decoded = self._decoded(chunk, noise)
+        if not decoded.isfinite().all():
+            raise CheckpointError(
+                "NaN or infinity in a generated mouth",
+                f"chunk {chunk.index}",
+                "set generate.precision=fp32, or download the weights again",
+            )
+        return sampling.composite(decoded, chunk.crops, self._keep).cpu()
+
+    def _decoded(self, chunk: Chunk, noise: Noise) -> Tensor:
+        own = self._settings
+        conditions = sampling.prepare(
+            self._vae, chunk.crops, self._keep, noise, vae_batch=own.vae_batch
+        )
+        latents = sampling.denoise(
+            self._unet,
+            conditions,
+            chunk.audio,
+            noise.initial,
+            steps=own.steps,
+            guidance=own.guidance,
+            cache_interval=max(own.step_cache, 1),
+            scheduler=own.scheduler,
+        )
+        return sampling.decode(self._vae, latents, vae_batch=own.vae_batch)
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            own = self._settings
+            raise ConfigError(
+                "not enough GPU memory",
+                f"data.resolution={self.size}, generate.vae_batch={own.vae_batch}, "
+                f"generate.guidance={own.guidance:g}, generate.precision={own.precision}",
+                "set generate.vae_batch=1, or guidance 1, or precision fp16, or use 256 pixels",
+            ) from None
+
+    def _check(self, chunk: Chunk) -> None:
+        """A caller's mistake, which the networks would notice late or not at all."""
+        frames, side = len(chunk.crops), self.size
+        if not 0 < frames <= self.chunk_frames or chunk.crops.shape[1:] != (3, side, side):
+            wanted = f"1 to {self.chunk_frames} crops (3, {side}, {side})"
+            raise ValueError(f"a chunk has {wanted}, not {tuple(chunk.crops.shape)}")
+        if chunk.audio.dim() != 3 or chunk.audio.shape[::2] != (frames, self._model.audio):
+            wanted = f"audio ({frames}, tokens, {self._model.audio})"
+            raise ValueError(f"this chunk needs {wanted}, not {tuple(chunk.audio.shape)}")
+
+
+class UpstreamNoise:
+    """Noise in the one order that upstream draws it in: no chunk can be left out or come twice."""
+
+    def __init__(
+        self,
+        seed: int,
+        frame_counts: Sequence[int],
+        side: int,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._counts, self._next = tuple(frame_counts), 0
+        self._drawn = sampling.upstream_noise(seed, self._counts, side, device=device, dtype=dtype)
+
+    def __call__(self, chunk: Chunk) -> Noise:
+        """Raises ConfigError where it is not the chunk's turn, or it is of another length."""
+        frames = len(chunk.crops)
+        due = self._counts[self._next] if self._next < len(self._counts) else 0
+        if chunk.index != self._next or frames != due:
+            raise ConfigError(
+                "generate.noise=upstream takes every chunk in order",
+                f"chunk {chunk.index} of {frames} frames, where chunk {self._next} of {due} is due",
+                "use generate.noise=per_chunk",
+            )
+        self._next += 1
+        return next(self._drawn)
+
+
+def load(
+    config: Config,
+    device: torch.device,
+    *,
+    mask: np.ndarray,
+    frame_counts: Sequence[int] | None = None,
+) -> LipGenerator:
+    """mask, frame_counts: see latentsync.generate.base.load_generator.
+
+    Raises ConfigError (settings) and CheckpointError (weights missing, all at once, or not
+    fitting). The network is never asked for anything.
+    """
+    model, own = face_model(config), config.generate
+    if mask.shape != (model.resolution, model.resolution):
+        raise ValueError(f"the mask of {model.resolution} pixels is {mask.shape}")
+    paths = model_paths(config)
+    dtype = number_format(own.precision, device)
+    seed = own.seed if own.seed >= 0 else secrets.randbits(63)
+    logger.info("seed %d, %s on %s", seed, dtype, device)
+    noise_of = _noise_source(own, seed, model, device, dtype=dtype, frame_counts=frame_counts)
+    return LatentSync(
+        build(
+            lambda: UNet3DConditionModel(**config.model),
+            unet_file(model),
+            paths.unet,
+            device,
+            dtype=dtype,
+        ),
+        load_vae(paths.vae, device, dtype=dtype),
+        settings=own,
+        model=model,
+        mask=mask,
+        noise_of=noise_of,
+        seed=seed,
+        checkpoint=paths.unet,
+    )
+
+
+def _noise_source(
+    own: GenerateConfig,
+    seed: int,
+    model: FaceModel,
+    device: torch.device,
+    *,
+    dtype: torch.dtype,
+    frame_counts: Sequence[int] | None,
+) -> NoiseOf:
+    side = model.resolution // LATENT_STEP
+    if own.noise == "upstream":
+        if frame_counts is None:
+            remedy = "it needs the whole film's chunks; use per_chunk"
+            raise ConfigError("generate.noise", own.noise, remedy)
+        return UpstreamNoise(seed, frame_counts, side, device=device, dtype=dtype)
+    return lambda chunk: sampling.per_chunk_noise(
+        seed, chunk.index, len(chunk.crops), side, device=device
+    )

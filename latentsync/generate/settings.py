@@ -1,0 +1,116 @@
+"""What LatentSync's own `data` and `model` sections say, checked, and the files that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from latentsync.errors import ConfigError
+from latentsync.weights.find import find_all
+from latentsync.weights.manifest import (
+    LATENTSYNC_UNET,
+    LATENTSYNC_UNET_15,
+    VAE,
+    WHISPER_SMALL,
+    WHISPER_TINY,
+    ModelFile,
+)
+
+if TYPE_CHECKING:
+    from latentsync.schema import Config
+
+WHISPER = {384: WHISPER_TINY, 768: WHISPER_SMALL}
+"""A U-Net's cross_attention_dim -> the file of the encoder that it listens to."""
+LATENT_STEP = 8  # pixels to a latent
+RESOLUTION_15 = 256  # that version 1.5 was trained at; 1.6: 512
+
+CHANNELS = {"in_channels": 13, "out_channels": 4}
+"""Noisy latents 4, mask 1, masked latents 4, reference latents 4; the noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceModel:
+    """resolution: R, side of the face [pixels]. frames: of a whole chunk. audio: numbers in a
+    token of sound."""
+
+    resolution: int
+    frames: int
+    audio: int
+
+
+class ModelPaths(NamedTuple):
+    """Where LatentSync's weights lie."""
+
+    unet: Path
+    vae: Path
+
+
+def face_model(config: Config) -> FaceModel:
+    """What the configuration says of the faces; the defaults are those of version 1.6.
+
+    Raises ConfigError for values that no chunk can have.
+    """
+    motion = config.model.get("motion_module_kwargs") or {}
+    longest = int(motion.get("temporal_position_encoding_max_len", 24))
+    resolution = _whole("data", config.data, "resolution", 512)
+    frames = _whole("data", config.data, "num_frames", 16)
+    audio = _whole("model", config.model, "cross_attention_dim", 384)
+    if resolution % LATENT_STEP:
+        raise ConfigError("data.resolution", resolution, f"use a multiple of {LATENT_STEP}")
+    if frames > longest:
+        raise ConfigError("data.num_frames", frames, f"this U-Net takes at most {longest}")
+    if audio not in WHISPER:
+        known = " or ".join(map(str, WHISPER))
+        raise ConfigError("model.cross_attention_dim", audio, f"Whisper gives {known}")
+    for key, value in CHANNELS.items():
+        if config.model.get(key, value) != value:
+            raise ConfigError(f"model.{key}", config.model[key], f"LatentSync has {value}")
+    return FaceModel(resolution, frames, audio)
+
+
+def _whole(section: str, values: Mapping[str, Any], key: str, default: int) -> int:
+    value = values.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{section}.{key}", value, "use a whole number above 0")
+    return value
+
+
+def unet_file(model: FaceModel) -> ModelFile:
+    """The published weights that were trained at the resolution."""
+    return LATENTSYNC_UNET_15 if model.resolution == RESOLUTION_15 else LATENTSYNC_UNET
+
+
+def weights_wanted(config: Config) -> list[tuple[ModelFile, str | None]]:
+    """The files that lip-sync needs, each with the path that the configuration gives it.
+
+    The speech encoder's first; the U-Net's and the VAE's where LatentSync is to draw. Raises
+    ConfigError.
+    """
+    model, own = face_model(config), config.generate
+    wanted = [(WHISPER[model.audio], own.whisper)]
+    if own.name.lower() == "latentsync":
+        wanted += [(unet_file(model), own.checkpoint), (VAE, own.vae)]
+    return wanted
+
+
+def model_paths(config: Config) -> ModelPaths:
+    """Where U-Net and VAE lie.
+
+    Raises ConfigError, and CheckpointError naming every file that is missing at once.
+    """
+    model, own = face_model(config), config.generate
+    return ModelPaths(*find_all([(unet_file(model), own.checkpoint), (VAE, own.vae)]))
+
+
+def number_format(precision: str, device: torch.device) -> torch.dtype:
+    """precision: auto | fp32 | fp16 | bf16. auto is upstream's choice (scripts/inference.py:34):
+    fp16 on NVIDIA cards newer than Volta and Turing, fp32 on all else."""
+    named = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    if precision != "auto":
+        return named[precision]
+    modern = device.type == "cuda" and torch.cuda.get_device_capability(device)[0] > 7
+    return torch.float16 if modern else torch.float32

@@ -1,0 +1,140 @@
+"""One pass over the pictures of a film: opened, decoded forward, stamped, made upright RGB."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from latentsync.media.clock import Clock
+from latentsync.media.color import Conversion, ToRgb
+from latentsync.media.container import main_video, open_source
+from latentsync.media.damage import Damage, Pace, missing_end
+from latentsync.media.probe import VideoInfo
+
+_THREADS = 4  # each decoding thread holds pictures of its own: 3 MB at 1080p, 12 MB at 4K
+_RESTART_SECONDS = 1  # a step back in time by more than this is a new recording, not a slip
+_READ_FAILURES = 100  # reads that may fail in a row before the rest of the file counts as lost
+
+
+class Decoding:
+    """Context manager: the film's file, open for as long as it is decoded. Damage is noted.
+
+    Raises MediaError as probe does.
+    """
+
+    def __init__(self, info: VideoInfo, damage: Damage) -> None:
+        self._info, self._damage = info, damage
+        self._container = open_source(info.path)
+        self._stream = main_video(self._container, info.path)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = min(_THREADS, os.cpu_count() or 1)
+
+    def __enter__(self) -> Decoding:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._container.close()
+
+    def stamped(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Every picture, from the film's first on, with its ticks since the origin, rising."""
+        base = self._info.time_base
+        origin = round(self._info.origin / base)
+        clock = Clock(
+            step=1 / (self._info.average_rate * base), restart=round(_RESTART_SECONDS / base)
+        )
+        pace = Pace(self._container)
+        for picture in self.pictures():
+            pts = clock.tick(None if picture.pts is None else picture.pts - origin)
+            second = float(pts * base)
+            self._inspect(picture, second, stamp_moved=clock.repaired)
+            if pace.missing(second):
+                self._damage.note("frames seem to be missing", second)
+            yield pts, picture
+
+    def seek(self, stamp: int) -> None:
+        """Go to a key frame before that time stamp of the file's, or wherever it takes one to.
+
+        Raises av.FFmpegError: the format cannot do it.
+        """
+        self._container.seek(stamp, stream=self._stream)
+
+    def pictures(self) -> Iterator[VideoFrame]:
+        """The pictures that follow, as they come."""
+        second: float | None = None
+        for packet in self._packets():
+            if packet.stream is not self._stream:  # stream_index is wrong on the last, empty ones
+                continue
+            if packet.pts is not None:
+                second = float(packet.pts * packet.time_base - self._info.origin)
+            try:
+                pictures = self._stream.decode(packet)
+            except av.FFmpegError as error:
+                self._damage.note("a packet could not be decoded", second)
+                _raise_if_out_of_memory(error)
+                continue
+            yield from pictures
+
+    def _packets(self) -> Iterator[Packet]:
+        """Packets of all streams, past read errors, so that the end of the file is known."""
+        end, failures = Fraction(0), 0
+        while failures < _READ_FAILURES:
+            try:
+                for packet in self._container.demux():
+                    failures = 0
+                    end = max(end, _end(packet))
+                    yield packet
+                break
+            except av.FFmpegError as error:
+                _raise_if_out_of_memory(error)
+                failures += 1
+                self._damage.note("the file could not be read", float(end - self._info.origin))
+        if promised := missing_end(self._container, self._stream, end):
+            second = float(end - self._info.origin)
+            self._damage.note(f"the file is cut off: {promised}; it ends", second)
+
+    def _inspect(self, picture: VideoFrame, second: float, *, stamp_moved: bool) -> None:
+        if stamp_moved:
+            self._damage.note("a time stamp does not advance and was moved", second)
+        if picture.is_corrupt:
+            self._damage.note("a damaged picture was repaired as far as possible", second)
+        size, first = (picture.width, picture.height), self._info.stored_size
+        if size != first:
+            change = "the picture size is {}x{} and was scaled to {}x{}".format(*size, *first)
+            self._damage.note(change, second)
+
+
+class ToUpright:
+    """Decoded pictures of one film -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._size = info.stored_size
+        self._orientation = info.orientation
+        conversion = Conversion.of(info.color, info.pix_fmt, *self._size)
+        self._to_rgb = ToRgb(conversion, codec=info.codec)
+
+    def __call__(self, picture: VideoFrame) -> np.ndarray:
+        return self._orientation.apply(self._to_rgb(picture, *self._size))
+
+
+def _end(packet: Packet) -> Fraction:
+    return ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base
+
+
+def _raise_if_out_of_memory(error: av.FFmpegError) -> None:
+    if isinstance(error, MemoryError):
+        raise error

@@ -1,0 +1,135 @@
+"""Frames of a film that were decoded before, found again, and proven to be the same.
+
+Where a seek lands depends on the format, and what is decoded after it on the stream: pictures that
+lean on others before the key frame come out damaged or not at all. So none of it is believed. On
+the way forward each picture's time stamp, and a checksum of those that are wanted again, are
+written down; what a seek brings must agree, else the film is decoded from its start.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+
+from latentsync.media.damage import Damage
+from latentsync.media.decoding import Decoding, ToUpright
+from latentsync.media.probe import VideoInfo
+
+_NEAR = 250  # frames that are decoded on to rather than sought
+_RUN_UPS = (0, 50, 300)
+"""Frames before the wanted one that are sought, in turn. MPEG-TS lands anywhere, and in an open GOP
+the key frame that is found first is one too late."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """pts: ticks of VideoInfo.time_base since its origin. pixels: (H, W, 3) uint8 RGB, upright."""
+
+    pts: int
+    pixels: np.ndarray
+
+
+class FrameTable:
+    """What is known of the frames that were decoded so far: some 24 bytes for each."""
+
+    def __init__(self) -> None:
+        self._stamps, self._pts, self._sums = array("q"), array("q"), array("L")
+        self.orderly = True
+        """Whether every frame so far has a stamp of its own, higher than the one before."""
+
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    def add(self, stamp: int | None, pts: int, pixels: np.ndarray | None) -> None:
+        """stamp: as the file has it. pixels: None where the frame will not be wanted again."""
+        self.orderly &= stamp is not None and (not self._stamps or stamp > self._stamps[-1])
+        self._stamps.append(stamp or 0)
+        self._pts.append(pts)
+        self._sums.append(0 if pixels is None else zlib.crc32(pixels.data))
+
+    def stamp(self, index: int) -> int:
+        return self._stamps[index]
+
+    def pts(self, index: int) -> int:
+        return self._pts[index]
+
+    def find(self, stamp: int | None) -> int | None:
+        """The number of the frame with that stamp; None: there is none."""
+        if stamp is None:
+            return None
+        index = bisect_left(self._stamps, stamp)
+        return index if index < len(self) and self._stamps[index] == stamp else None
+
+    def agrees(self, index: int, pixels: np.ndarray) -> bool:
+        return self._sums[index] == zlib.crc32(pixels.data)
+
+
+class Revisit:
+    """A second look at a film that is in the table. Its damage was noted at the first one."""
+
+    def __init__(self, info: VideoInfo, table: FrameTable, upright: ToUpright) -> None:
+        self._info, self._table, self._upright = info, table, upright
+        self._decoding: Decoding | None = None
+        self._numbered: Iterator[tuple[int, VideoFrame]] = iter(())
+        self._next = -1  # number of the frame that will come next; -1: unknown
+        self._proven = False  # whether it was decoded from the start
+
+    def close(self) -> None:
+        if self._decoding is not None:
+            self._decoding.close()
+
+    def shots(self, wanted: Sequence[int]) -> dict[int, Shot]:
+        """wanted: numbers of frames, rising, that were put into the table with their pixels."""
+        if 0 <= self._next <= wanted[0] <= self._next + _NEAR and (found := self._take(wanted)):
+            return found
+        for run_up in _RUN_UPS if self._table.orderly else ():
+            if self._go_to(max(0, wanted[0] - run_up)) and (found := self._take(wanted)):
+                return found
+        self._go_to_start()
+        return self._take(wanted)
+
+    def _take(self, wanted: Sequence[int]) -> dict[int, Shot]:
+        """All that are wanted; nothing if one of them does not come, or is not what it was."""
+        found: dict[int, Shot] = {}
+        for index, picture in self._numbered:
+            self._next = index + 1
+            expected = wanted[len(found)]
+            if index < expected:
+                continue
+            pixels = self._upright(picture)
+            if index > expected or not (self._proven or self._table.agrees(index, pixels)):
+                break
+            found[index] = Shot(self._table.pts(index), pixels)
+            if len(found) == len(wanted):
+                return found
+        self._next = -1
+        return {}
+
+    def _go_to(self, index: int) -> bool:
+        """Seek; whether the format can do it."""
+        self._decoding = self._decoding or Decoding(self._info, Damage())
+        self._next, self._proven = -1, False
+        try:
+            self._decoding.seek(self._table.stamp(index))
+        except av.FFmpegError:
+            return False
+        self._numbered = self._recognised(self._decoding)
+        return True
+
+    def _go_to_start(self) -> None:
+        self.close()
+        self._decoding = Decoding(self._info, Damage())
+        pictures = (picture for _, picture in self._decoding.stamped())
+        self._numbered, self._next, self._proven = enumerate(pictures), 0, True
+
+    def _recognised(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame]]:
+        for picture in decoding.pictures():
+            if (index := self._table.find(picture.pts)) is not None:
+                yield index, picture

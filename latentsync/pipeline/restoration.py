@@ -1,0 +1,132 @@
+"""Pass 2, restoration: the mouths of a batch of frames go through the restorer, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+
+from latentsync.face.composite import composite
+from latentsync.pipeline.clock import Clock
+from latentsync.pipeline.decide import Decision
+from latentsync.pipeline.plan import FilmPlan
+from latentsync.pipeline.stream import batched
+from latentsync.restore.base import Restorer, Tunable
+from latentsync.restore.mouth import extract
+from latentsync.restore.residual import residual
+from latentsync.restore.stability import ResidualSmoother
+from latentsync.schema import RestoreConfig
+from latentsync.types import Frame, Patch, PatchedFrame
+
+
+class RestoreStage:
+    """Patched frames in and out, in order; a patch more where the decision says so.
+
+    What is restored is the mouth that the patches below already show, or the frame's own. restorer:
+    as loaded; one that is Tunable is tuned once for each track.
+    """
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        plan: FilmPlan,
+        config: RestoreConfig,
+        device: torch.device,
+        decision: Decision,
+    ) -> None:
+        self.plan, self.config, self.device, self.decision = plan, config, device, decision
+        self._loaded = restorer
+        self._track: int | None = None
+        self._previous = -2
+        self._restorer = restorer
+        self._smoother = ResidualSmoother(config.temporal if restorer.size else 0.0)
+
+    def __call__(self, frames: Iterable[PatchedFrame], *, clock: Clock) -> Iterator[PatchedFrame]:
+        for batch in batched(frames, self.config.batch):
+            with clock.stage("restore"):
+                restored = self._batch(batch)
+            yield from restored
+
+    def _batch(self, batch: Sequence[PatchedFrame]) -> list[PatchedFrame]:
+        weights = self.decision.weights(batch)
+        patches: dict[int, Patch] = {}
+        for track, run in self._runs(batch, weights).items():
+            patches.update(self._run(track, run, weights))
+        return [
+            replace(item, patches=(*item.patches, patches[i]), restored=float(weights[i]))
+            if i in patches
+            else item
+            for i, item in enumerate(batch)
+        ]
+
+    def _runs(
+        self, batch: Sequence[PatchedFrame], weights: np.ndarray
+    ) -> dict[int, list[tuple[int, PatchedFrame]]]:
+        """By track: the frames to restore and their places in the batch."""
+        runs: dict[int, list[tuple[int, PatchedFrame]]] = {}
+        for i, item in enumerate(batch):
+            alignment = self.plan.alignment(item.frame.index)
+            if alignment is not None and weights[i] > 0:
+                runs.setdefault(alignment.track, []).append((i, item))
+        return runs
+
+    def _run(
+        self, track: int, run: Sequence[tuple[int, PatchedFrame]], weights: np.ndarray
+    ) -> dict[int, Patch]:
+        self._enter(track)
+        geometry = self.plan.tracks[track].geometry
+        matrices = [geometry.matrix(self._alignment_matrix(item)) for _, item in run]
+        crops = torch.stack(
+            [
+                _crop(item, matrix, geometry.size)
+                for (_, item), matrix in zip(run, matrices, strict=True)
+            ]
+        )
+        restored = self._restorer(crops.to(self.device)).to(crops)
+        differences = residual(restored, crops, low_cut=self._low_cut())
+        patches = {}
+        for (i, item), crop, change, matrix in zip(run, crops, differences, matrices, strict=True):
+            stable = self._stabilise(item.frame.index, change, crop)
+            weight = float(weights[i]) * self.config.strength
+            patches[i] = Patch(stable * weight, matrix, geometry.mask, additive=True)
+        return patches
+
+    def _alignment_matrix(self, item: PatchedFrame) -> np.ndarray:
+        alignment = self.plan.alignment(item.frame.index)
+        assert alignment is not None
+        return alignment.matrix
+
+    def _enter(self, track: int) -> None:
+        """Makes the restorer ready for the track, once."""
+        if track == self._track:
+            return
+        self._track = track
+        self._smoother.reset()
+        if isinstance(self._loaded, Tunable):
+            self._restorer = self._loaded.tuned(self.decision.energies(track))
+
+    def _stabilise(self, index: int, change: torch.Tensor, crop: torch.Tensor) -> torch.Tensor:
+        if index != self._previous + 1:
+            self._smoother.reset()
+        self._previous = index
+        return self._smoother(change, crop)
+
+    def _low_cut(self) -> float:
+        """Sigma [patch pixels] below which the input keeps its own colour and brightness."""
+        return self._restorer.size / 56 if self._restorer.size else 0.0
+
+
+def _crop(item: PatchedFrame, matrix: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+    """(3, h, w) float32 RGB [-1, 1]: the frame with its patches, each resampled once."""
+    crop = extract(item.frame.pixels, matrix, size)
+    if not item.patches:
+        return crop
+    levels = ((crop + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0)
+    below = Frame(0, 0.0, 0, np.ascontiguousarray(levels.numpy()))
+    back = np.vstack([cv2.invertAffineTransform(matrix), [0, 0, 1]])
+    patches = [replace(patch, matrix=patch.matrix @ back) for patch in item.patches]
+    pixels = composite(below, patches)
+    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1

@@ -1,0 +1,110 @@
+"""Which frame of the film is shown when: pure arithmetic on time stamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+MAX_STEP = 4  # source frames between neighbours of one motion; a larger step is a jump
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """The N frames of the output.
+
+    source: (N,) int, frame of the film that is shown. pts: (N,) int, ticks of time_base, rising.
+    rate: frames a second. spoken: number of frames, from the first, during which there is speech.
+    """
+
+    source: np.ndarray
+    pts: np.ndarray
+    time_base: Fraction
+    rate: Fraction
+    spoken: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """(N,) float64."""
+        return self.pts * float(self.time_base)
+
+
+def film_timeline(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> Timeline:
+    """The film as it is. pts: (F,) int."""
+    return Timeline(np.arange(len(pts)), pts, time_base, rate, spoken=len(pts))
+
+
+def speech_timeline(
+    film: Timeline, speech_seconds: float, *, fps: Fraction | None, length: str, extend: str
+) -> Timeline:
+    """The film laid out for new speech.
+
+    fps: frames a second of the output; None: the film's own frames and times.
+    length: "audio" (as long as the speech, to within a frame) or "video" (as long as the film).
+    extend: what follows where the film ends before the speech: "pingpong" (back and forth, turning
+        frames shown once), "upstream" (the same, turning frames shown twice), "loop", "hold".
+    """
+    ticks_per_frame = 1 / (film.rate * film.time_base)
+    end = float((int(film.pts[-1]) + ticks_per_frame) * film.time_base)
+    wanted = speech_seconds if length == "audio" else end
+    missing = max(0, int(np.ceil(round((wanted - end) * float(film.rate), 6))))
+    steps = np.round(np.arange(1, missing + 1) * float(ticks_per_frame)).astype(np.int64)
+    source = np.concatenate([film.source, _extension(len(film), missing, extend)])
+    pts = np.concatenate([film.pts, film.pts[-1] + steps])
+    whole = Timeline(source, pts, film.time_base, film.rate, spoken=0)
+    if fps is None:
+        shown = max(1, int(np.searchsorted(whole.seconds, wanted - 1e-9)))
+        line = Timeline(source[:shown], pts[:shown], film.time_base, film.rate, spoken=0)
+    else:
+        line = _resampled(whole, wanted, fps)
+    spoken = int(np.searchsorted(line.seconds, speech_seconds - 1e-9))
+    return Timeline(line.source, line.pts, line.time_base, line.rate, spoken)
+
+
+def _resampled(film: Timeline, seconds: float, fps: Fraction) -> Timeline:
+    """At a steady rate; each instant shows the frame that was on the screen."""
+    count = max(1, int(np.ceil(round(seconds * float(fps), 6))))
+    at = np.arange(count) / float(fps) + film.seconds[0]
+    shown = (np.searchsorted(film.seconds, at + 1e-6, side="right") - 1).clip(0)
+    first = round(film.seconds[0] * float(fps))
+    return Timeline(film.source[shown], np.arange(count) + first, 1 / fps, fps, spoken=0)
+
+
+def _extension(frames: int, count: int, extend: str) -> np.ndarray:
+    """(count,) int: the frames that follow the last one."""
+    number = np.arange(count)
+    last = frames - 1
+    if extend == "hold" or frames == 1:
+        return np.full(count, last)
+    if extend == "loop":
+        return number % frames
+    if extend == "upstream":
+        phase = number % (2 * frames)
+        return np.where(phase < frames, last - phase, phase - frames)
+    phase = (number + 1) % (2 * last)
+    return np.where(phase <= last, last - phase, phase - last)
+
+
+def chunks(line: Timeline, tracks: np.ndarray, *, size: int) -> np.ndarray:
+    """(N,) int: number of the chunk that each output frame is generated in; -1: in none.
+
+    tracks: (F,) int, track of each frame of the film, -1 without a face. A chunk holds at most
+    ``size`` consecutive frames of one track, and none that jump.
+    """
+    track = tracks[line.source]
+    jump = np.abs(np.diff(line.source, prepend=line.source[:1])) > MAX_STEP
+    begins = jump | (np.diff(track, prepend=track[:1]) != 0)
+    run = np.cumsum(begins)
+    speaks = (track >= 0) & (np.arange(len(line)) < line.spoken)
+    numbers = np.full(len(line), -1)
+    position = np.zeros(len(line), np.int64)
+    for i in range(1, len(line)):
+        position[i] = 0 if begins[i] else position[i - 1] + 1
+    pairs = np.stack([run, position // size], axis=1)[speaks]
+    if len(pairs):
+        numbers[speaks] = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
+    return numbers

@@ -1,0 +1,189 @@
+"""Lip-sync through the real command, with small networks whose weights are made by rule.
+
+The mouths are noise; that the noise is in exactly the right place, on every frame, and that length,
+sound and all other pixels are right, is what these tests show.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from latentsync.config import load_config
+from latentsync.media.probe import probe
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.engine import Engine, ordered
+from latentsync.pipeline.plan import pieces
+from tests.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
+from tests.parity.rule import published_shapes, weights
+from tests.tiny_latentsync import write_tiny_model
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory) -> Path:
+    """A YAML file that lip-syncs with tiny networks and restores nothing."""
+    folder = tmp_path_factory.mktemp("tiny")
+    sections = write_tiny_model(folder)
+    sections["restore"] = {"name": "none"}
+    sections["output"] = {"preset": "ultrafast"}
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(sections))
+    return path
+
+
+@pytest.fixture
+def film(tmp_path, demo_frames) -> Path:
+    return make_film(tmp_path / "film.mp4", demo_frames, audio=[Tone(0.5)])
+
+
+@pytest.fixture
+def speak(settings, film, tmp_path, run) -> Callable:
+    """Lip-syncs the film to a tone of so many seconds -> the target and the outcome."""
+
+    def speak_for(seconds: float, *options: str, source: Path = film):
+        sound = make_sound(tmp_path / "speech.wav", Tone(seconds, codec="pcm_s16le", rate=16000))
+        target = tmp_path / "out.mp4"
+        files = ("--video_path", source, "--audio_path", sound, "--video_out_path", target)
+        return target, run("--config", settings, *files, *options)
+
+    return speak_for
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.48, 1.3])
+def test_the_film_is_as_long_as_the_speech_to_within_a_frame(seconds, speak):
+    target, result = speak(seconds)
+    assert result.code == 0, result.err
+    times = pts_of(target)
+    assert abs(len(times) / 25 - seconds) <= 1 / 25
+    assert [round(float(t) * 25) for t in times] == list(range(len(times)))
+    (sound,) = probe(target).audio
+    assert abs(sound.duration_seconds - seconds) <= 1 / 25 + 0.03  # a packet of AAC
+    assert sound.sample_rate == 16000
+
+
+def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, film, tmp_path):
+    sound = make_sound(tmp_path / "speech.wav", Tone(1.0, codec="pcm_s16le", rate=16000))
+    engine = Engine(load_config(settings))
+    before = [frame.pixels.astype(int) for frame in VideoReader(film)]
+    after = [frame.pixels.astype(int) for frame in engine.frames(film, audio=sound)]
+    assert len(after) == 25
+    triangle = [*range(12), *range(10, -1, -1), 1, 2]
+    for shown, made in zip(triangle, after, strict=True):
+        changed = np.abs(made - before[shown]).max(axis=2)
+        assert changed[200:280, 110:250].mean() > 10
+        assert (changed[:120] == 0).all()
+        assert (changed[:, :40] == 0).all()
+        assert (changed[:, 320:] == 0).all()
+
+
+def test_a_film_made_in_three_pieces_is_the_film_made_whole(settings, film, tmp_path):
+    sound = make_sound(tmp_path / "speech.wav", Tone(2.2, codec="pcm_s16le", rate=16000))
+    engine = Engine(load_config(settings))
+    reader = VideoReader(film)
+    speech = engine.lipsync.listen(sound)
+    plan = engine.lipsync.lay_out(engine.plan(engine.survey(reader)), reader.info, speech)
+    whole = [f.pixels for f in engine.frames(film, audio=sound)]
+    joined = [
+        item.after.pixels
+        for start, stop in pieces(plan, 3)
+        for item in engine.enhanced(ordered(reader, plan, start, stop), plan, speech, start=start)
+    ]
+    assert len(pieces(plan, 3)) == 3
+    assert len(joined) == len(whole) == 55
+    assert all((a == b).all() for a, b in zip(whole, joined, strict=True))
+
+
+def test_the_film_s_length_can_be_kept(speak, film):
+    target, result = speak(0.2, "output.length=video")
+    assert result.code == 0, result.err
+    assert len(pts_of(target)) == 12
+    report = json.loads(target.with_suffix(".json").read_text())
+    assert report["frames"]["generated"] == 5
+
+
+def test_another_frame_rate(speak):
+    target, result = speak(0.5, "output.fps=50")
+    assert result.code == 0, result.err
+    assert len(pts_of(target)) == 25
+    assert probe(target).average_rate == 50
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("generate.noise=upstream", "generate.last_chunk=short", "output.extend=upstream"),
+        ("--enable_deepcache", "--inference_steps", "4", "--guidance_scale", "1.0"),
+        ("generate.scheduler=dpmpp_2m", "--seed", "7"),
+        ("face.align=upstream", "output.paste=upstream"),
+        ("--temp_dir", "anything"),
+    ],
+    ids=lambda options: options[0],
+)
+def test_other_ways_to_make_it(options, speak):
+    target, result = speak(0.8, *options)
+    assert result.code == 0, result.err
+    assert len(pts_of(target)) == 20
+
+
+def test_stretches_without_a_face_pass_as_they_are(speak, tmp_path, demo_frames):
+    frames = [*demo_frames, *moving_pattern(360, 340, 6), *demo_frames]
+    source = make_film(tmp_path / "cuts.mp4", frames)
+    target, result = speak(1.2, "output.crf=1", source=source)
+    assert result.code == 0, result.err
+    assert "6 of 30 frames without a face" in result.err
+    before, after = (list(VideoReader(path)) for path in (source, target))
+    for index in range(12, 18):
+        change = before[index].pixels.astype(int) - after[index].pixels
+        assert np.abs(change).mean() < 2
+
+
+@pytest.mark.parametrize("name", ["Detail", "CodeFormer"])
+def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path):
+    options = ["--superres", name, "restore.when=always"]
+    if name == "CodeFormer":
+        checkpoint = tmp_path / "codeformer.pth"
+        torch.save({"params_ema": weights(published_shapes("codeformer"))}, checkpoint)
+        options.append(f"restore.checkpoint={checkpoint}")
+    target, result = speak(0.08, *options)
+    assert result.code == 0, result.err
+    report = json.loads(target.with_suffix(".json").read_text())
+    assert report["frames"] == {"total": 2, "with_face": 2, "generated": 2, "restored": 2}
+
+
+def test_missing_weights_are_all_named_at_once(film, tmp_path, run, monkeypatch):
+    monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    sound = make_sound(tmp_path / "speech.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
+    files = ("-i", film, "--audio_path", sound, "-o", tmp_path / "out.mp4")
+    result = run(*files, "--superres", "CodeFormer")
+    assert result.code == 2
+    assert all(x in result.err for x in ("latentsync_unet.pt", "tiny.pt", "vae", "codeformer.pth"))
+    assert len(result.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda p: p / "nowhere.wav", "nowhere.wav"),
+        (lambda p: make_film(p / "mute.mp4"), "mute.mp4"),
+        (lambda p: _write(p / "text.wav"), "text.wav"),
+    ],
+    ids=["not there", "no sound in it", "text"],
+)
+def test_bad_speech_gets_one_line(make, said, settings, film, tmp_path, run):
+    target = tmp_path / "out.mp4"
+    result = run("--config", settings, "-i", film, "--audio_path", make(tmp_path), "-o", target)
+    assert result.code == 2
+    assert said in result.err.strip().splitlines()[-1]
+    assert not target.exists()
+
+
+def _write(path: Path) -> Path:
+    path.write_text("not a sound\n" * 50)
+    return path
