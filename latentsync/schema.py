@@ -97,6 +97,7 @@ class Config:
     model: dict[str, Any] = field(default_factory=dict)
     ckpt: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
 
 
 CHOICES = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +27,9 @@ from latentsync.weights.find import find_all
 from latentsync.weights.load import build
 
 HUNDREDTHS = 100  # mel frames a second
+SILENCE = -6.0  # log10 of the loudest energy of any band; the quietest speech has more than -2
+
+logger = logging.getLogger(__name__)
 
 
 class LipSync:
@@ -49,6 +54,8 @@ class LipSync:
         speech = SpeechFeatures(AudioReader(audio), self.encoder)
         if not len(speech):
             raise MediaError("the speech is too short", audio, "give at least 0.02 seconds of it")
+        if speech.extent.peak < SILENCE:
+            logger.warning("%s is silent: the mouth is drawn for silence", audio)
         return speech
 
     def lay_out(self, plan: FilmPlan, film: VideoInfo, speech: SpeechFeatures) -> FilmPlan:
@@ -61,6 +68,8 @@ class LipSync:
             length=output.length,
             extend=output.extend,
         )
+        drawn = self.config.restore.generator_size / self.model.resolution
+        plan = replace(plan, scale=plan.scale * np.float32(drawn))  # the generator is known here
         return lay_out(plan, timeline, chunk_frames=self.model.frames)
 
     def stage(self, plan: FilmPlan) -> GenerateStage:

@@ -156,6 +156,15 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path):
     assert report["frames"] == {"total": 2, "with_face": 2, "generated": 2, "restored": 2}
 
 
+def test_silence_is_said(settings, film, tmp_path, run):
+    sound = make_sound(tmp_path / "s.wav", Tone(0.2, hertz=0, codec="pcm_s16le", rate=16000))
+    target = tmp_path / "out.mp4"
+    result = run("--config", settings, "-i", film, "--audio_path", sound, "-o", target)
+    assert result.code == 0
+    assert "is silent" in result.err
+    assert len(pts_of(target)) == 5
+
+
 def test_missing_weights_are_all_named_at_once(film, tmp_path, run, monkeypatch):
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -90,3 +90,17 @@ def test_every_key_is_listed_once():
 def test_errors_survive_pickling():
     error = ConfigError("output.crf", 52, "use less")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_latentsync_s_own_sections_are_taken_as_they_are(tmp_path):
+    path = tmp_path / "stage2_512.yaml"
+    path.write_text(
+        "data: {num_frames: 16, resolution: 512, train_fileslist: ''}\n"
+        "ckpt: {resume_ckpt_path: checkpoints/latentsync_unet.pt, save_ckpt_steps: 10000}\n"
+        "run: {inference_steps: 20, perceptual_loss_weight: 0.1}\n"
+        "optimizer: {lr: 1e-5, max_grad_norm: 1.0}\n"
+        "model: {cross_attention_dim: 384, norm_eps: 1e-5, act_fn: silu}\n"
+    )
+    config = load_config(path)
+    assert config.data["resolution"] == 512
+    assert config.model == {"cross_attention_dim": 384, "norm_eps": 1e-5, "act_fn": "silu"}
