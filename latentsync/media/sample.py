@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from latentsync.media.container import main_video, open_source
 from latentsync.media.decoding import ToUpright
 from latentsync.media.probe import VideoInfo, probe
+from latentsync.media.reader import VideoReader
 from latentsync.types import Frame
 
 
@@ -21,10 +22,14 @@ def sample_frames(path: Path | str, count: int) -> Iterator[Frame]:
     """At most ``count`` different frames, in order, one from each of as many parts of the film.
 
     index counts them from 0. Seeking lands on key frames: one that lies well within the part is
-    taken as it is, otherwise decoding goes on to the part's middle. Damage is passed over.
+    taken as it is, otherwise decoding goes on to the part's middle. Damage is passed over. Where
+    the file does not say how long the film is, its first frame alone.
     Raises MediaError as probe does.
     """
     info = probe(path)
+    if not info.duration_seconds:
+        yield from VideoReader(path, stop=min(count, 1))
+        return
     part = Fraction(info.duration_seconds) / max(count, 1)
     index = 0
     with open_source(info.path) as container:
@@ -50,7 +55,7 @@ def _picture_within(
         second = _second(picture)
         if second < begin:
             continue
-        if latest is not None and second >= begin + part:
+        if second >= begin + part:
             break
         latest = picture
         if second >= (begin + part / 4 if picture.key_frame else middle):
