@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from latentsync.errors import MediaError
 from latentsync.face.composite import touched
 from latentsync.face.detector import load_detector
 from latentsync.face.masks import region_mask, rest_mask
@@ -165,11 +166,17 @@ def ordered(
 
 
 def _stamped(frames: Iterator[Frame], plan: FilmPlan, start: int) -> Iterator[Frame]:
-    """With the timeline's times, and numbered as output frames."""
+    """Numbered as output frames, with the timeline's times.
+
+    Raises MediaError where there are more frames than pass 1 has seen.
+    """
     line = plan.timeline
-    if line is None:
-        yield from frames
-        return
-    seconds = line.seconds
+    seconds = None if line is None else line.seconds
     for i, frame in enumerate(frames, start):
-        yield replace(frame, index=i, pts=int(line.pts[i]), pts_seconds=float(seconds[i]))
+        if i >= len(plan):
+            what = "the film changed while it was read"
+            raise MediaError(what, f"frame {i}", "run the command again")
+        if line is None or seconds is None:
+            yield frame
+        else:
+            yield replace(frame, index=i, pts=int(line.pts[i]), pts_seconds=float(seconds[i]))

@@ -58,9 +58,10 @@ class GenerateStage:
             number = chunk
             with clock.stage("listen"):
                 window = next(windows, None)
-            if chunk < 0 or window is None:
+            if chunk < 0:
                 yield PatchedFrame(frame)
             else:
+                assert window is not None, "a chunk holds only frames during which there is speech"
                 waiting.append((frame, window))
         if waiting:
             yield from self._generate(number, waiting, clock)

@@ -20,6 +20,7 @@ from latentsync.media.target import EncodeSettings, NewAudio, check_target
 from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.compose import side_by_side
 from latentsync.pipeline.engine import Engine, ordered
+from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.pipeline.report import job_report, write_report
 from latentsync.pipeline.stream import prefetch
@@ -73,6 +74,7 @@ def prepare(config: Config) -> Job:
     if config.output.path is None:
         raise ConfigError("output.path", "not given", "pass --output VIDEO")
     _check_purpose(config)
+    output_rate(config.output.fps)
     source = probe(config.input.video)
     target = Path(config.output.path)
     output = config.output

@@ -183,6 +183,7 @@ def test_a_bad_target_is_refused_before_any_work(kind, tmp_path, demo_frames, ru
         (["output.codec=libnothing"], "libnothing"),
         (["output.preset=warp"], "warp"),
         (["output.pix_fmt=rgb48"], "rgb48"),
+        (["output.fps=often"], "output.fps: often"),
         (["face.detector=nobody"], "nobody"),
         (["--preview", "0"], "--preview"),
     ],
