@@ -1,0 +1,34 @@
+"""Reading a film and writing it again as it is, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from latentsync.media.reader import VideoReader
+from latentsync.media.target import EncodeSettings
+from latentsync.media.writer import VideoWriter
+
+FINE = EncodeSettings(crf=1, preset="ultrafast")
+QUICK = EncodeSettings(preset="ultrafast")
+PATCHES = [(200, 40, 40), (40, 180, 60), (30, 60, 200), (128, 128, 128), (235, 235, 235)]
+
+
+def copied(source: Path, target: Path, settings: EncodeSettings = QUICK) -> Path:
+    """Read the source and write every frame as it is."""
+    reader = VideoReader(source)
+    with VideoWriter(target, reader.info, settings) as writer:
+        for frame in reader:
+            writer.write(frame)
+    return target
+
+
+def differences(one: Path, other: Path) -> np.ndarray:
+    """Between two films, in levels, of every pixel."""
+    pairs = zip(VideoReader(one), VideoReader(other), strict=True)
+    return np.stack([np.abs(a.pixels.astype(int) - b.pixels) for a, b in pairs])
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
