@@ -28,7 +28,7 @@ class CodeFormerRestorer:
     """See latentsync.restore.base.Restorer. fidelity: the network's w, 0..1.2."""
 
     name = "CodeFormer"
-    licence = CODEFORMER.licence
+    licence = str(CODEFORMER.licence)
     size: int | None = SIZE
 
     def __init__(self, network: CodeFormer, *, fidelity: float, checkpoint: Path) -> None:

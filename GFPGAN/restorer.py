@@ -30,7 +30,7 @@ class GFPGANRestorer:
     """
 
     name = "GFPGAN"
-    licence = GFPGAN.licence
+    licence = str(GFPGAN.licence)
     size: int | None = SIZE
 
     def __init__(self, network: GFPGANv1Clean, *, fidelity: float, checkpoint: Path) -> None:

@@ -79,6 +79,12 @@ class RestoreConfig:
 
 
 @dataclass
+class WeightsConfig:
+    folders: list[str] = field(default_factory=list)
+    offline: bool = False
+
+
+@dataclass
 class RuntimeConfig:
     device: str = "auto"
     threads: int = 0
@@ -91,6 +97,7 @@ class Config:
     face: FaceConfig = field(default_factory=FaceConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
     restore: RestoreConfig = field(default_factory=RestoreConfig)
+    weights: WeightsConfig = field(default_factory=WeightsConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     # LatentSync's own sections, as its YAML files hold them; what is of no use here is ignored.
     data: dict[str, Any] = field(default_factory=dict)

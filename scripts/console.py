@@ -71,6 +71,13 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
             bar.total = bar.n
 
 
+@contextmanager
+def byte_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Bytes fetched, bytes per second and time left, on stderr; see weights.download.Progress."""
+    with tqdm(desc=title, total=total or None, unit="B", unit_scale=True, mininterval=0.5) as bar:
+        yield lambda count: bar.update(count) and None
+
+
 class _OneLine(logging.Handler):
     """Log records as single lines on stderr, above a running progress bar."""
 

@@ -15,7 +15,8 @@ from typing import Any
 from latentsync.config import load_config
 from latentsync.errors import ConfigError
 from latentsync.schema import Config
-from scripts.console import DONE, Parser, progress_bar, run
+from latentsync.weights.licences import accept
+from scripts.console import DONE, Parser, byte_bar, progress_bar, run
 
 
 def build_parser() -> Parser:
@@ -39,6 +40,14 @@ def build_parser() -> Parser:
     add("--seed", type=int, metavar="N", help="-1: another one each time")
     add("--enable_deepcache", action="store_const", const=3, dest="step_cache", help="faster steps")
     add("--temp_dir", metavar="DIR", help="taken and ignored: nothing temporary is written")
+    add("--offline", action="store_true", default=None, help="fetch no weights")
+    add(
+        "--accept_licence",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="CodeFormer, insightface",
+    )
     add("--device", metavar="NAME", help="auto, cpu, cuda or mps")
     add("--compare", action="store_true", default=None, help="write before | after side by side")
     add("--preview", type=int, metavar="N", help="N frames before | after as PNG, no video")
@@ -54,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    accept(options.accept_licence)
     config = load_config(options.config, options.overrides, flags=_flags(options))
     if options.preview is not None and options.dry_run:
         raise ConfigError("--preview", options.preview, "leave out --dry-run")
@@ -81,6 +91,7 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
         "generate.guidance": options.guidance,
         "generate.seed": options.seed,
         "generate.step_cache": options.step_cache,
+        "weights.offline": options.offline or options.dry_run or None,
         "runtime.device": options.device,
     }
 
@@ -88,8 +99,9 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
 def _enhance(config: Config, *, quiet: bool) -> int:
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.job import prepare, run_job, unwatched
+    from latentsync.weights.obtain import unwatched_bytes
 
-    job = prepare(config)
+    job = prepare(config, unwatched_bytes if quiet else byte_bar)
     report = run_job(job, Engine(config), unwatched if quiet else progress_bar)
     if not quiet:
         frames = report["frames"]
@@ -105,7 +117,7 @@ def _preview(config: Config, count: int) -> int:
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.preview import write_previews
 
-    job = prepare(config)
+    job = prepare(config, byte_bar)
     for path in write_previews(job, Engine(config), count):
         print(path)
     return DONE

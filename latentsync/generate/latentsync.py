@@ -60,7 +60,7 @@ class LatentSync:
         checkpoint: Path,
     ) -> None:
         self.size, self.chunk_frames = model.resolution, model.frames
-        self.seed, self.checkpoint, self.licence = seed, checkpoint, unet_file(model).licence
+        self.seed, self.checkpoint, self.licence = seed, checkpoint, str(unet_file(model).licence)
         self._unet, self._vae, self._settings, self._model = unet, vae, settings, model
         self._keep = torch.from_numpy(1 - mask)
         self._noise_of = noise_of

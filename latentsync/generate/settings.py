@@ -103,7 +103,8 @@ def model_paths(config: Config) -> ModelPaths:
     Raises ConfigError, and CheckpointError naming every file that is missing at once.
     """
     model, own = face_model(config), config.generate
-    return ModelPaths(*find_all([(unet_file(model), own.checkpoint), (VAE, own.vae)]))
+    wanted = [(unet_file(model), own.checkpoint), (VAE, own.vae)]
+    return ModelPaths(*find_all(wanted, folders=config.weights.folders))
 
 
 def number_format(precision: str, device: torch.device) -> torch.dtype:

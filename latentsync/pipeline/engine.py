@@ -22,6 +22,7 @@ from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.compose import compose, compose_upstream
 from latentsync.pipeline.decide import AgainstOwnMouth, AsPlanned, Decision
 from latentsync.pipeline.lipsync import LipSync
+from latentsync.pipeline.needs import licences_wanted
 from latentsync.pipeline.plan import FilmPlan, plan_film
 from latentsync.pipeline.restoration import RestoreStage
 from latentsync.pipeline.stream import prefetch
@@ -32,6 +33,7 @@ from latentsync.runtime.device import choose_device, limit_threads
 from latentsync.schema import Config
 from latentsync.speech.features import SpeechFeatures
 from latentsync.types import Box, Frame, PatchedFrame
+from latentsync.weights import licences
 
 READ_AHEAD = 4  # frames decoded ahead of the work: 25 MB at 1080p
 
@@ -65,7 +67,12 @@ class Engine:
         self.config = config
         self.device = choose_device(config.runtime.device)
         restores = config.restore.name.lower() != "none" and config.restore.when != "never"
-        self.restorer = load_restorer(config.restore, self.device) if restores else None
+        self.restorer = (
+            load_restorer(config.restore, self.device, folders=config.weights.folders)
+            if restores
+            else None
+        )
+        licences.require(licences_wanted(config))
         self.detector = load_detector(
             config.face.detector,
             max_faces=config.face.max_faces,

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from latentsync.errors import ConfigError
-from latentsync.generate.settings import weights_wanted
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
 from latentsync.media.target import EncodeSettings, NewAudio, check_target
@@ -21,14 +20,16 @@ from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.compose import side_by_side
 from latentsync.pipeline.engine import Engine, ordered
 from latentsync.pipeline.lipsync import output_rate
+from latentsync.pipeline.needs import licences_wanted, weights_wanted
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.pipeline.report import job_report, write_report
 from latentsync.pipeline.stream import prefetch
 from latentsync.schema import Config
 from latentsync.speech.features import SpeechFeatures
 from latentsync.types import Frame
-from latentsync.weights.find import find_all
-from latentsync.weights.manifest import CODEFORMER, GFPGAN
+from latentsync.weights import licences
+from latentsync.weights.download import Progress as Bytes
+from latentsync.weights.obtain import obtain, unwatched_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +65,11 @@ class Job:
         return self.target.with_suffix(".json")
 
 
-def prepare(config: Config) -> Job:
-    """Checks everything that can be checked without work.
+def prepare(config: Config, fetching: Bytes = unwatched_bytes) -> Job:
+    """Checks what can be checked without work, then fetches the weights that are missing.
 
-    Raises ConfigError, MediaError, and CheckpointError naming every weights file that is missing.
+    fetching: shows the progress of that. Raises ConfigError (licences included), MediaError, and
+    CheckpointError naming every weights file that is missing and cannot be had.
     """
     if config.input.video is None:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")
@@ -83,7 +85,13 @@ def prepare(config: Config) -> Job:
     )
     audio = None if config.input.audio is None else NewAudio(Path(config.input.audio))
     check_target(target, source, settings, audio)
-    _check_weights(config)
+    licences.require(licences_wanted(config))
+    obtain(
+        weights_wanted(config, speech=audio is not None),
+        folders=config.weights.folders,
+        offline=config.weights.offline,
+        progress=fetching,
+    )
     return Job(config, source, target, settings, audio)
 
 
@@ -97,14 +105,6 @@ def _check_purpose(config: Config) -> None:
     value = restore.when if restore.when == "never" else restore.name
     remedy = "without new speech (--audio_path) nothing else is to be done; choose a restorer"
     raise ConfigError(key, value, remedy)
-
-
-def _check_weights(config: Config) -> None:
-    published = {"gfpgan": GFPGAN, "codeformer": CODEFORMER}
-    wanted = [] if config.input.audio is None else weights_wanted(config)
-    if config.restore.name.lower() in published:
-        wanted.append((published[config.restore.name.lower()], config.restore.checkpoint))
-    find_all(wanted)
 
 
 def run_job(job: Job, engine: Engine, progress: Progress = unwatched) -> dict[str, Any]:

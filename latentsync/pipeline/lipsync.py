@@ -41,7 +41,7 @@ class LipSync:
     def __init__(self, config: Config, device: torch.device) -> None:
         self.config, self.device = config, device
         self.model = face_model(config)
-        paths = find_all(weights_wanted(config))
+        paths = find_all(weights_wanted(config), folders=config.weights.folders)
         self.encoder = build(
             ENCODERS[self.model.audio], WHISPER[self.model.audio], paths[0], device, part=PART
         )

@@ -13,7 +13,7 @@ from latentsync.pipeline.plan import FilmPlan
 from latentsync.restore.base import Restorer
 from latentsync.restore.gate import runs
 from latentsync.schema import Config
-from latentsync.weights.load import file_sha256
+from latentsync.weights import record
 
 SCHEMA = 1
 
@@ -74,7 +74,7 @@ def describe(restorer: Restorer) -> dict[str, Any]:
     return {
         "name": restorer.name,
         "checkpoint": None if checkpoint is None else str(checkpoint),
-        "sha256": None if checkpoint is None else file_sha256(checkpoint),
+        "sha256": None if checkpoint is None else record.sha256(checkpoint),
         "licence": getattr(restorer, "licence", None),
     }
 

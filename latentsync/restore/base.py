@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from latentsync.plugins import find_plugin
+from latentsync.weights.find import find
+from latentsync.weights.manifest import CODEFORMER, GFPGAN, ModelFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,10 +53,25 @@ RESTORERS: dict[str, str] = {
 }
 
 
-def load_restorer(config: RestoreConfig, device: torch.device) -> Restorer:
+PUBLISHED = {"gfpgan": GFPGAN, "codeformer": CODEFORMER}
+"""Weights that restorers of the table need, by name in lower case."""
+
+
+def weights_wanted(config: RestoreConfig) -> list[tuple[ModelFile, str | None]]:
+    """The files that the restorer needs, each with the path that the configuration gives it."""
+    model = PUBLISHED.get(config.name.lower())
+    return [] if model is None or config.when == "never" else [(model, config.checkpoint)]
+
+
+def load_restorer(
+    config: RestoreConfig, device: torch.device, *, folders: Sequence[str | Path] = ()
+) -> Restorer:
     """The restorer that ``restore.name`` asks for, ready for work.
 
-    Raises UnknownPluginError, or whatever LatentSyncError its loader raises.
+    folders: where its weights may lie in addition; see weights.find. Raises UnknownPluginError, or
+    whatever LatentSyncError its loader raises.
     """
     load: RestorerLoader = find_plugin("restorer", config.name, RESTORERS)
+    for model, explicit in weights_wanted(config):
+        config = replace(config, checkpoint=str(find(model, explicit, folders=folders)))
     return load(config, device)

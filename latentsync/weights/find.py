@@ -2,67 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from latentsync.errors import CheckpointError
-from latentsync.weights.manifest import ModelFile
+from latentsync.weights import hub
+from latentsync.weights.manifest import MODEL_FILES, HubFile, ModelFile, readable
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the latentsync package
+FOLDERS_VARIABLE = "LATENTSYNC_CHECKPOINTS"
+CONVERTED = ".safetensors"
+DEPTH = 5  # folders below one that is pointed at, e.g. ComfyUI/models/facerestore_models
 
 
 def find(
-    model: ModelFile, explicit: str | None = None, *, roots: Sequence[Path] | None = None
+    model: ModelFile, explicit: str | None = None, *, folders: Sequence[str | Path] = ()
 ) -> Path:
-    """The file that `explicit` names, itself or by its folder, else the first of the model's places
-    that exists.
+    """The file that `explicit` names, itself or by its folder, else the first one found.
 
-    roots: folders that the places are relative to, in order; None: the current folder, then the
-    project's own. Raises CheckpointError where there is no such file, saying what to download and
-    where to put it.
+    Looked through, in order: the model's places in the current folder and in the project's own;
+    `folders` and those that $LATENTSYNC_CHECKPOINTS names, by name, and below them by name and
+    size; the hub's cache. Where a converted file lies beside it, that one is given. Raises
+    CheckpointError where there is no such file, saying how to come by it.
     """
     if explicit is not None:
         return _named(explicit, model)
-    searched = (Path.cwd(), PROJECT_ROOT) if roots is None else roots
-    for root in searched:
-        for place in model.places:
-            if (root / place).is_file():
-                return root / place
+    for path in _candidates(model, folders):
+        return _preferred(path)
     raise CheckpointError(f"weights of {model.key} not found", model.filename, _remedy(model))
 
 
 def find_all(
-    wanted: Sequence[tuple[ModelFile, str | None]], *, roots: Sequence[Path] | None = None
+    wanted: Sequence[tuple[ModelFile, str | None]], *, folders: Sequence[str | Path] = ()
 ) -> list[Path]:
     """What `find` gives for each pair of a model and `explicit`, in order.
 
     Raises CheckpointError naming everything that is missing at once.
     """
-    found, errors = [], []
+    found, missing, errors = [], [], []
     for model, explicit in wanted:
         try:
-            found.append(find(model, explicit, roots=roots))
+            found.append(find(model, explicit, folders=folders))
         except CheckpointError as error:
             errors.append(error)
+            missing.append(model)
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        first, *others = errors
-        remedies = [first.remedy, *map(str, others)]
-        raise CheckpointError(first.what, first.value, ". Also, ".join(remedies))
+        raise CheckpointError("weights not found", _listed(wanted, missing), _remedy(*missing))
     return found
+
+
+def recommended_place(model: ModelFile) -> Path:
+    """Where a file that has been fetched is put, if not in the hub's cache."""
+    pointed_at = _pointed_at(())
+    return pointed_at[0] / model.filename if pointed_at else PROJECT_ROOT / model.places[0]
+
+
+def converted_path(path: Path) -> Path:
+    """Where the converted copy of a PyTorch file lies."""
+    return path.with_suffix(CONVERTED)
+
+
+def _candidates(model: ModelFile, folders: Sequence[str | Path]) -> Iterator[Path]:
+    pointed_at = _pointed_at(folders)
+    names = (model.filename, *model.aliases)
+    for root in (Path.cwd(), PROJECT_ROOT):
+        yield from _present(model, [root / place for place in model.places])
+    for folder in pointed_at:
+        yield from _present(model, [folder / name for name in (*names, *model.places)])
+    for folder in pointed_at:
+        yield from (path for path in _below(folder, names) if path.stat().st_size == model.bytes)
+    for source in model.sources:
+        if isinstance(source, HubFile):
+            path = hub.cached(source.repo, source.filename, size=model.bytes, sha256=model.sha256)
+            if path is not None:
+                yield path
+
+
+def _pointed_at(folders: Sequence[str | Path]) -> list[Path]:
+    listed = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    return [Path(folder).expanduser() for folder in (*folders, *filter(None, listed))]
+
+
+def _present(model: ModelFile, paths: Sequence[Path]) -> Iterator[Path]:
+    """Those that exist, as they are or converted, and are not plainly another published file."""
+    others = {
+        other.bytes
+        for other in MODEL_FILES.values()
+        if other.filename == model.filename and other.key != model.key
+    }
+    for path in paths:
+        if path.is_file():
+            if path.stat().st_size not in others:
+                yield path
+        elif converted_path(path).is_file():
+            yield converted_path(path)
+
+
+def _below(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    base = len(folder.parts)
+    for place, inner, files in os.walk(folder):
+        inner.sort()
+        if len(Path(place).parts) - base >= DEPTH:
+            inner.clear()
+        yield from (Path(place) / name for name in names if name in files)
+
+
+def _preferred(path: Path) -> Path:
+    """The converted file beside it, if it is not older: it opens faster and holds no code."""
+    converted = converted_path(path)
+    if converted == path or not converted.is_file():
+        return path
+    return converted if converted.stat().st_mtime >= path.stat().st_mtime else path
 
 
 def _named(explicit: str, model: ModelFile) -> Path:
     path = Path(explicit).expanduser()
-    for file in (path, path / model.filename):
+    for file in (path, *(path / name for name in (model.filename, *model.aliases))):
         if file.is_file():
-            return file
+            return _preferred(file)
     raise CheckpointError(f"{model.setting} names no file", explicit, _remedy(model))
 
 
-def _remedy(model: ModelFile) -> str:
+def _listed(wanted: Sequence[tuple[ModelFile, str | None]], missing: Sequence[ModelFile]) -> str:
+    named = {model.key: explicit for model, explicit in wanted}
+    return ", ".join(
+        f"{model.setting}={named[model.key]}"
+        if named[model.key]
+        else f"{model.key} ({model.filename})"
+        for model in missing
+    )
+
+
+def _remedy(*models: ModelFile) -> str:
+    total = readable(sum(model.bytes for model in models))
+    licences = ", ".join(dict.fromkeys(str(model.licence) for model in models))
+    places = ", ".join(model.places[0] for model in models)
+    settings = ", ".join(model.setting for model in models)
     return (
-        f"download {model.source} ({model.size}, licence: {model.licence}) "
-        f"and put it at {model.places[0]}, or set {model.setting} to its path"
+        f"python -m scripts.download fetches what is missing ({total}, licence: {licences}); "
+        f"or put it at {places}, or name it by {settings}"
     )

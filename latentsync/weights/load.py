@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import zipfile
 from collections.abc import Callable, Mapping
@@ -15,7 +14,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from latentsync.errors import CheckpointError
+from latentsync.weights import licences
 from latentsync.weights.manifest import ModelFile
+from latentsync.weights.recognise import recognise
 
 logger = logging.getLogger(__name__)
 
@@ -43,20 +44,38 @@ def build(
 ) -> M:
     """The network with the weights of the file, on the device, for evaluation only.
 
-    make: constructs the network. path: as weights.find gives it. part: see read_state_dict.
-    dtype: number format of its weights. rename: the file's keys -> the network's.
-    Raises CheckpointError.
+    make: constructs the network. path: as weights.find gives it. part: what the keys begin with
+    that are wanted; the others belong to another network in the same file. dtype: number format of
+    its weights. rename: the file's keys -> the network's. Raises CheckpointError, and ConfigError
+    where the licence has not been accepted.
     """
+    licences.require([model.licence])
     with torch.device("meta"), _NoInitialisation():
         network = make()
     network = nn.Module.to(network, dtype)  # diffusers overrides it to warn of what is no matter
     # What is real even on meta, the network has computed by a formula: files may leave it out.
     computed = {key: value for key, value in network.state_dict().items() if not value.is_meta}
-    read = {rename(key): value for key, value in read_state_dict(path, part=part).items()}
-    load_strictly(network, computed | read, path)
-    level = logging.INFO if model.commercial_use else logging.WARNING
+    whole = read_state_dict(path)
+    read = {rename(key): value for key, value in whole.items() if key.startswith(part)}
+    try:
+        load_strictly(network, computed | read, path)
+    except CheckpointError as error:
+        raise _misfit(error, whole, model, path) from None
+    level = logging.WARNING if model.licence.ask_as else logging.INFO
     logger.log(level, "%s: %s; licence of these weights: %s", model.key, path, model.licence)
     return network.eval().requires_grad_(False).to(device)
+
+
+def _misfit(
+    error: CheckpointError, state: Mapping[str, Tensor], model: ModelFile, path: Path
+) -> CheckpointError:
+    """The error, with what the file is instead, where that is plain to see."""
+    known = recognise(state)
+    if known is None:
+        return error
+    complaints = str(error.value).removeprefix(f"{path}: ")
+    value = f"{path} holds {known}, {model.key} is wanted"
+    return CheckpointError(error.what, value, f"name another file ({complaints})")
 
 
 class _NoInitialisation(TorchFunctionMode):
@@ -71,12 +90,11 @@ class _NoInitialisation(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def read_state_dict(path: Path, *, part: str = "") -> dict[str, Tensor]:
+def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Key -> tensor on the CPU, memory-mapped where the format allows: PyTorch's or .safetensors.
 
     Takes what lies under one of WRAPPERS or the bare dict, with or without a `module.` prefix.
-    part: what the keys begin with that are wanted; the others belong to another network in the same
-    file. Raises CheckpointError for a file that is missing, damaged, holds code, or no tensors.
+    Raises CheckpointError for a file that is missing, damaged, holds code, or no tensors.
     """
     try:
         content = _read(path)
@@ -97,15 +115,20 @@ def read_state_dict(path: Path, *, part: str = "") -> dict[str, Tensor]:
             break
     if not _is_state_dict(content):
         raise CheckpointError("the file holds no state_dict", path, "name a weights file")
-    state = {str(key).removeprefix(PARALLEL_PREFIX): value for key, value in content.items()}
-    return {key: value for key, value in state.items() if key.startswith(part)}
+    return {str(key).removeprefix(PARALLEL_PREFIX): value for key, value in content.items()}
 
 
 def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
+    if is_safetensors(path):
         return load_file(path)
     mappable = zipfile.is_zipfile(path)  # the older, plain pickle format is not
     return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+
+
+def is_safetensors(path: Path) -> bool:
+    """By what it begins with, not by its name: the length of a header, then the header."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def _is_state_dict(content: object) -> bool:
@@ -146,12 +169,3 @@ def _complaints(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> li
 def _listed(what: str, keys: list[str]) -> str:
     more = f" and {len(keys) - NAMED_AT_MOST} more" if len(keys) > NAMED_AT_MOST else ""
     return f"{what}: {', '.join(keys[:NAMED_AT_MOST])}{more}"
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal. Reads the whole file: about a second for each GB."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

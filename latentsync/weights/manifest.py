@@ -1,4 +1,7 @@
-"""The weights files that the project can use: what each is called, where it lies, whose it is."""
+"""The weights files that the project can use: what each is called, where it is from, whose it is.
+
+Sizes and hashes of the published files are those on which several independent records agree.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,48 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file of a repository on the Hugging Face hub."""
+
+    repo: str
+    filename: str
+
+    def __str__(self) -> str:
+        return f"hub {self.repo}: {self.filename}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFile:
+    """A file at a fixed address."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """name: as published. meaning: in one line. ask_as: name under which the user has to accept it
+    before use; empty: no need."""
+
+    name: str
+    meaning: str
+    ask_as: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.meaning})"
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """One published weights file.
 
-    key: name of the model, as it stands in messages and reports.
-    places: where the file may lie, relative to the project's root; the first is recommended.
-    bytes, sha256: of the published file. One that is named by the user may be another. sha256
-        empty: not known, and bytes is what the tensors alone take.
-    source: URL of the published file.
-    commercial_use: known to be allowed.
-    setting: the configuration key that names another path.
+    key: name of the model, as it stands in messages and reports. filename, aliases: what people
+    call the file. places: where it may lie, relative to the project's root; the first is
+    recommended. bytes, sha256: of the published file. sources: tried in order; what is needed
+    beside the file lies beside it there. needed_by: which configuration asks for it. setting: the
+    configuration key that names another path.
     """
 
     key: str
@@ -23,15 +58,32 @@ class ModelFile:
     places: tuple[str, ...]
     bytes: int
     sha256: str
-    source: str
-    licence: str
-    commercial_use: bool
-    setting: str = "restore.checkpoint"
+    sources: tuple[HubFile | ReleaseFile, ...]
+    licence: Licence
+    needed_by: str
+    setting: str
+    aliases: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def size(self) -> str:
-        return f"{self.bytes:,} bytes" if self.sha256 else f"about {self.bytes / 1e9:.2f} GB"
+        return readable(self.bytes)
 
+
+def readable(count: int) -> str:
+    """Bytes as people read them: 348.6 MB."""
+    unit, power = ("GB", 1e9) if count >= 1e9 else ("MB", 1e6)
+    return f"{count / power:.1f} {unit}" if count >= 1e5 else f"{count:,} bytes"
+
+
+APACHE = Licence("Apache-2.0", "any use, with the notice kept")
+MIT = Licence("MIT", "any use, with the notice kept")
+OPENRAIL = Licence("OpenRAIL++-M", "any use but the harmful ones that it lists")
+SLAB = Licence("S-Lab License 1.0", "non-commercial use only", ask_as="CodeFormer")
+INSIGHTFACE = Licence(
+    "insightface model licence", "non-commercial research only", ask_as="insightface"
+)
+LICENCES_TO_ACCEPT = {licence.ask_as: licence for licence in (SLAB, INSIGHTFACE)}
 
 GFPGAN = ModelFile(
     key="GFPGANv1.4",
@@ -43,9 +95,13 @@ GFPGAN = ModelFile(
     ),
     bytes=348_632_874,
     sha256="e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
-    source="https://github.com/TencentARC/GFPGAN/releases/download/v1.3.0/GFPGANv1.4.pth",
-    licence="Apache-2.0",
-    commercial_use=True,
+    sources=(
+        ReleaseFile("https://github.com/TencentARC/GFPGAN/releases/download/v1.3.0/GFPGANv1.4.pth"),
+        ReleaseFile("https://github.com/TencentARC/GFPGAN/releases/download/v1.3.4/GFPGANv1.4.pth"),
+    ),
+    licence=APACHE,
+    needed_by="restore.name=GFPGAN",
+    setting="restore.checkpoint",
 )
 
 CODEFORMER = ModelFile(
@@ -58,45 +114,56 @@ CODEFORMER = ModelFile(
     ),
     bytes=376_637_898,
     sha256="1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
-    source="https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/codeformer.pth",
-    licence="S-Lab License 1.0, non-commercial use only",
-    commercial_use=False,
+    sources=(
+        ReleaseFile("https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/codeformer.pth"),
+    ),
+    licence=SLAB,
+    needed_by="restore.name=CodeFormer",
+    setting="restore.checkpoint",
+    aliases=("CodeFormer.pth", "codeformer-v0.1.0.pth"),
 )
 
-_LATENTSYNC = "https://huggingface.co/ByteDance/LatentSync-{version}/resolve/main/{file}"
-
-
-def _unet(version: str, *places: str) -> ModelFile:
-    return ModelFile(
-        key=f"LatentSync {version}",
-        filename="latentsync_unet.pt",
-        places=places,
-        bytes=5_071_778_576,
-        sha256="",
-        source=_LATENTSYNC.format(version=version, file="latentsync_unet.pt"),
-        licence=f"see the model card of ByteDance/LatentSync-{version}",
-        commercial_use=False,
-        setting="generate.checkpoint",
-    )
-
-
-# Both versions have the same keys and shapes: nothing but the folder tells one from the other.
-LATENTSYNC_UNET = _unet(
-    "1.6", "checkpoints/latentsync_unet.pt", "checkpoints/latentsync-1.6/latentsync_unet.pt"
+LATENTSYNC_UNET = ModelFile(
+    key="LatentSync 1.6",
+    filename="latentsync_unet.pt",
+    places=("checkpoints/latentsync_unet.pt", "checkpoints/latentsync-1.6/latentsync_unet.pt"),
+    bytes=5_072_222_488,
+    sha256="0a478e89eb660f82da4c35dbdde8a5adfb27f99d1b4e50edd03729e1e98316d3",
+    sources=(HubFile("ByteDance/LatentSync-1.6", "latentsync_unet.pt"),),
+    licence=OPENRAIL,
+    needed_by="generate.name=latentsync at 512 px",
+    setting="generate.checkpoint",
 )
-LATENTSYNC_UNET_15 = _unet(
-    "1.5", "checkpoints/latentsync-1.5/latentsync_unet.pt", "checkpoints/latentsync_unet.pt"
+
+LATENTSYNC_UNET_15 = ModelFile(
+    key="LatentSync 1.5",
+    filename="latentsync_unet.pt",
+    places=("checkpoints/latentsync-1.5/latentsync_unet.pt", "checkpoints/latentsync_unet.pt"),
+    bytes=5_072_348_184,
+    sha256="6440b49a7ccceff56cdc001f5f17605216337f5bbd66fa360139768926e23f51",
+    sources=(HubFile("ByteDance/LatentSync-1.5", "latentsync_unet.pt"),),
+    licence=OPENRAIL,
+    needed_by="generate.name=latentsync at 256 px",
+    setting="generate.checkpoint",
 )
+
+_WHISPER = "https://openaipublic.azureedge.net/main/whisper/models/{sha256}/{file}"
+_TINY = "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9"
+_SMALL = "9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794"
 
 WHISPER_TINY = ModelFile(
     key="Whisper tiny",
     filename="tiny.pt",
     places=("checkpoints/whisper/tiny.pt",),
     bytes=75_572_083,
-    sha256="65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9",
-    source=_LATENTSYNC.format(version="1.6", file="whisper/tiny.pt"),
-    licence="MIT",
-    commercial_use=True,
+    sha256=_TINY,
+    sources=(
+        HubFile("ByteDance/LatentSync-1.6", "whisper/tiny.pt"),
+        HubFile("ByteDance/LatentSync-1.5", "whisper/tiny.pt"),
+        ReleaseFile(_WHISPER.format(sha256=_TINY, file="tiny.pt")),
+    ),
+    licence=MIT,
+    needed_by="generate.name=latentsync",
     setting="generate.whisper",
 )
 
@@ -105,11 +172,10 @@ WHISPER_SMALL = ModelFile(
     filename="small.pt",
     places=("checkpoints/whisper/small.pt",),
     bytes=483_617_219,
-    sha256="9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794",
-    source="https://openaipublic.azureedge.net/main/whisper/models/"
-    "9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794/small.pt",
-    licence="MIT",
-    commercial_use=True,
+    sha256=_SMALL,
+    sources=(ReleaseFile(_WHISPER.format(sha256=_SMALL, file="small.pt")),),
+    licence=MIT,
+    needed_by="model.cross_attention_dim=768",
     setting="generate.whisper",
 )
 
@@ -120,14 +186,37 @@ VAE = ModelFile(
         "checkpoints/vae/diffusion_pytorch_model.safetensors",
         "checkpoints/sd-vae-ft-mse/diffusion_pytorch_model.safetensors",
     ),
-    bytes=334_615_452,
-    sha256="",
-    source="https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/"
-    "diffusion_pytorch_model.safetensors",
-    licence="MIT",
-    commercial_use=True,
+    bytes=334_643_276,
+    sha256="a1d993488569e928462932c8c38a0760b874d166399b14414135bd9c42df5815",
+    sources=(HubFile("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"),),
+    licence=MIT,
+    needed_by="generate.name=latentsync",
     setting="generate.vae",
+    beside=("config.json",),
 )
 
-_ALL = (GFPGAN, CODEFORMER, LATENTSYNC_UNET, LATENTSYNC_UNET_15, WHISPER_TINY, WHISPER_SMALL, VAE)
-MODEL_FILES: dict[str, ModelFile] = {model.key: model for model in _ALL}
+SYNCNET = ModelFile(
+    key="SyncNet",
+    filename="syncnet_v2.model",
+    places=("checkpoints/auxiliary/syncnet_v2.model",),
+    bytes=54_573_114,
+    sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
+    sources=(HubFile("ByteDance/LatentSync-1.5", "auxiliary/syncnet_v2.model"),),
+    licence=MIT,
+    needed_by="nothing yet: it measures how well lips and sound agree",
+    setting="",
+)
+
+MODEL_FILES: dict[str, ModelFile] = {
+    model.key: model
+    for model in (
+        LATENTSYNC_UNET,
+        LATENTSYNC_UNET_15,
+        VAE,
+        WHISPER_TINY,
+        WHISPER_SMALL,
+        GFPGAN,
+        CODEFORMER,
+        SYNCNET,
+    )
+}

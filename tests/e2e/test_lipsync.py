@@ -144,9 +144,10 @@ def test_stretches_without_a_face_pass_as_they_are(speak, tmp_path, demo_frames)
 
 
 @pytest.mark.parametrize("name", ["Detail", "CodeFormer"])
-def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path):
+def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, monkeypatch):
     options = ["--superres", name, "restore.when=always"]
     if name == "CodeFormer":
+        monkeypatch.setenv("LATENTSYNC_ACCEPT_LICENCES", "CodeFormer")
         checkpoint = tmp_path / "codeformer.pth"
         torch.save({"params_ema": weights(published_shapes("codeformer"))}, checkpoint)
         options.append(f"restore.checkpoint={checkpoint}")
@@ -170,7 +171,7 @@ def test_missing_weights_are_all_named_at_once(film, tmp_path, run, monkeypatch)
     monkeypatch.chdir(tmp_path)
     sound = make_sound(tmp_path / "speech.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
     files = ("-i", film, "--audio_path", sound, "-o", tmp_path / "out.mp4")
-    result = run(*files, "--superres", "CodeFormer")
+    result = run(*files, "--superres", "CodeFormer", "--accept-licence", "CodeFormer")
     assert result.code == 2
     assert all(x in result.err for x in ("latentsync_unet.pt", "tiny.pt", "vae", "codeformer.pth"))
     assert len(result.err.strip().splitlines()) == 1

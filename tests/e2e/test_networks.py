@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from latentsync.media.reader import VideoReader
+from latentsync.weights.licences import accept
 from tests.media_factory import make_film, pts_of
 from tests.parity.rule import published_shapes, weights
 
@@ -26,6 +27,7 @@ def test_a_full_size_network_restores_a_film(name, tmp_path, demo_frames, run):
     checkpoint = tmp_path / "weights.pth"
     torch.save({"params_ema": weights(published_shapes(NETWORKS[name]))}, checkpoint)
     target = tmp_path / "out.mp4"
+    accept(["CodeFormer"])
     options = ("restore.when=always", f"restore.checkpoint={checkpoint}", "output.crf=4")
     result = run("-i", film, "-o", target, "--superres", name.lower(), *options)
     assert result.code == 0, result.err

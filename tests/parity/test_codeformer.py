@@ -13,6 +13,7 @@ from CodeFormer.network import CodeFormer
 from CodeFormer.restorer import DEFAULT_FIDELITY, load
 from latentsync.errors import CheckpointError
 from latentsync.schema import RestoreConfig
+from latentsync.weights.licences import accept
 from tests.parity.rule import face, face_of, published_shapes, weights
 
 KIND = "codeformer"
@@ -143,6 +144,7 @@ def test_the_restorer_clamps_warns_of_the_licence_and_uses_its_own_w(
 ) -> None:
     path = tmp_path / "codeformer.pth"
     torch.save({"params_ema": encoded.network.state_dict()}, path)
+    accept(["CodeFormer"])
     restorer = load(RestoreConfig(checkpoint=str(path)), torch.device("cpu"))
     assert (restorer.name, restorer.size) == ("CodeFormer", 512)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -159,6 +161,7 @@ def test_the_restorer_raises_rather_than_give_nan(network: CodeFormer, tmp_path:
     state["generator.blocks.24.bias"] = torch.full((3,), float("nan"))
     torch.save(state, tmp_path / "damaged.pth")
     config = RestoreConfig(checkpoint=str(tmp_path / "damaged.pth"), fidelity=0.0)
+    accept(["CodeFormer"])
     restorer = load(config, torch.device("cpu"))
     with pytest.raises(CheckpointError, match="NaN or infinity in a restored face: CodeFormer"):
         restorer(face("restorer.face"))

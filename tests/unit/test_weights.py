@@ -1,8 +1,7 @@
-"""A weights file is found, read without running code, and loaded whole or not at all."""
+"""A weights file is read without running code, and loaded whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import pickle
 import re
@@ -22,9 +21,9 @@ from GFPGAN.restorer import load as load_gfpgan
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.runtime.device import choose_device, limit_threads
 from latentsync.schema import RestoreConfig
-from latentsync.weights.find import find, find_all
-from latentsync.weights.load import build, file_sha256, load_strictly, read_state_dict
-from latentsync.weights.manifest import CODEFORMER, GFPGAN, MODEL_FILES, WHISPER_TINY
+from latentsync.weights.licences import accept
+from latentsync.weights.load import build, load_strictly, read_state_dict
+from latentsync.weights.manifest import GFPGAN, Licence
 
 CPU = torch.device("cpu")
 
@@ -53,75 +52,6 @@ def refusal(act: Callable[[], object]) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message
-
-
-# Finding
-
-
-def test_places_are_tried_in_order_and_the_first_root_wins(tmp_path: Path) -> None:
-    roots = (tmp_path / "here", tmp_path / "project")
-    for root, place in ((roots[1], 0), (roots[0], 2), (roots[0], 1)):
-        file = root / GFPGAN.places[place]
-        file.parent.mkdir(parents=True)
-        file.touch()
-        assert find(GFPGAN, roots=roots) == file
-
-
-def test_the_current_folder_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / CODEFORMER.places[0]
-    file.parent.mkdir(parents=True)
-    file.touch()
-    monkeypatch.chdir(tmp_path)
-    assert find(CODEFORMER) == file
-
-
-def test_a_path_given_by_the_user_wins_over_the_places(saved: Path, tmp_path: Path) -> None:
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / GFPGAN.places[1]).touch()
-    assert find(GFPGAN, str(saved), roots=(tmp_path,)) == saved
-
-
-def test_missing_weights_say_what_to_download_and_where_to_put_it(tmp_path: Path) -> None:
-    message = refusal(lambda: find(GFPGAN, roots=(tmp_path,)))
-    for part in (GFPGAN.filename, GFPGAN.source, "348,632,874", GFPGAN.licence, GFPGAN.places[0]):
-        assert part in message
-
-
-def test_a_path_to_nothing_is_named_with_its_setting(tmp_path: Path) -> None:
-    message = refusal(lambda: find(GFPGAN, str(tmp_path), roots=(tmp_path,)))
-    assert message.startswith(f"restore.checkpoint names no file: {tmp_path}")
-
-
-def test_a_path_may_name_the_folder_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / GFPGAN.filename).touch()
-    assert find(GFPGAN, str(tmp_path)) == tmp_path / GFPGAN.filename
-
-
-def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
-    (tmp_path / "checkpoints").mkdir()
-    wanted = [(GFPGAN, None), (CODEFORMER, str(tmp_path / "none.pth")), (WHISPER_TINY, None)]
-    message = refusal(lambda: find_all(wanted, roots=(tmp_path,)))
-    for part in (GFPGAN.source, "none.pth", CODEFORMER.source, WHISPER_TINY.source):
-        assert part in message
-    (tmp_path / GFPGAN.places[1]).touch()
-    message = refusal(lambda: find_all(wanted, roots=(tmp_path,)))
-    assert GFPGAN.source not in message
-    (tmp_path / "none.pth").touch()
-    alone = refusal(lambda: find_all(wanted, roots=(tmp_path,)))
-    assert alone == refusal(lambda: find(WHISPER_TINY, roots=(tmp_path,)))
-    assert find_all(wanted[:2], roots=(tmp_path,)) == [
-        tmp_path / GFPGAN.places[1],
-        tmp_path / "none.pth",
-    ]
-
-
-@pytest.mark.parametrize("model", MODEL_FILES.values(), ids=MODEL_FILES)
-def test_every_entry_of_the_manifest_is_complete(model: object) -> None:
-    assert len(bytes.fromhex(model.sha256)) in (0, 32)
-    assert model.size.startswith("about ") == (not model.sha256), "what is not known is not claimed"
-    assert all(place.endswith(f"/{model.filename}") for place in model.places)
-    assert model.source.startswith("https://")
-    assert model.source.endswith(f"/{model.filename}")
 
 
 # Reading
@@ -209,10 +139,6 @@ def test_code_in_a_pickle_is_refused_and_does_not_run(tmp_path: Path, zipped: bo
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     assert "No such file" in refusal(lambda: read_state_dict(tmp_path / "none.pth"))
-
-
-def test_the_hash_is_that_of_the_whole_file(saved: Path) -> None:
-    assert file_sha256(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()
 
 
 # Loading
@@ -309,14 +235,13 @@ def test_a_file_may_leave_out_what_the_network_computes(tmp_path: Path) -> None:
     assert "missing: weight" in refusal(lambda: build(Computed, GFPGAN, path, CPU))
 
 
-@pytest.mark.parametrize(
-    ("commercial_use", "level"), [(True, logging.INFO), (False, logging.WARNING)]
-)
-def test_the_licence_is_logged_and_warned_of_where_it_forbids_business(
-    saved: Path, caplog: pytest.LogCaptureFixture, commercial_use: bool, level: int
+@pytest.mark.parametrize(("ask_as", "level"), [("", logging.INFO), ("CodeFormer", logging.WARNING)])
+def test_the_licence_is_said_and_warned_of_where_it_has_to_be_accepted(
+    saved: Path, caplog: pytest.LogCaptureFixture, ask_as: str, level: int
 ) -> None:
     caplog.set_level(logging.INFO, logger="latentsync")
-    model = replace(GFPGAN, licence="Some-1.0", commercial_use=commercial_use)
+    accept(filter(None, [ask_as]))
+    model = replace(GFPGAN, licence=Licence("Some-1.0", "some use", ask_as))
     build(small_network, model, saved, CPU)
     assert [(record.levelno, "Some-1.0" in record.message) for record in caplog.records] == [
         (level, True)

@@ -1,0 +1,54 @@
+"""From PyTorch's pickled format to safetensors: holds no code, opens at once, read in place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from latentsync.errors import CheckpointError
+from latentsync.weights import record
+from latentsync.weights.find import converted_path
+from latentsync.weights.load import is_safetensors, read_state_dict
+
+ORIGIN = "sha256 of the file that this was converted from"
+LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
+
+
+def convert(path: Path) -> Path:
+    """Writes the tensors of a weights file beside it, as they are -> the new file.
+
+    Needs as much memory as the file is large. Raises CheckpointError: not a weights file, already
+    in the format, or the folder cannot be written.
+    """
+    if is_safetensors(path):
+        raise CheckpointError("already in safetensors", path, "nothing is to be done")
+    state = {key: value.contiguous() for key, value in read_state_dict(path).items()}
+    target = converted_path(path)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        save_file(state, part, metadata={ORIGIN: record.sha256(path)})
+        part.replace(target)
+        record.sha256(target)  # what --verify will hold it to
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        remedy = "free some space, or make the folder writable"
+        raise CheckpointError("cannot convert", f"{path} ({error.strerror})", remedy) from None
+    return target
+
+
+def made_from(path: Path) -> str | None:
+    """The hash that a converted file names as its origin's; None: it names none."""
+    if not is_safetensors(path):
+        return None
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > LONGEST_HEADER:
+            return None
+        try:
+            header = json.loads(file.read(length))
+        except ValueError:
+            return None
+    about = header.get("__metadata__") if isinstance(header, dict) else None
+    return about.get(ORIGIN) if isinstance(about, dict) else None

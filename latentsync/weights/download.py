@@ -1,0 +1,248 @@
+"""One file over HTTP, whole and verified or not there at all; what was fetched is not lost."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from latentsync.errors import CheckpointError
+from latentsync.weights import record
+from latentsync.weights.request import SCHEMES, Answer, PassingError, RefusedError, Request
+
+logger = logging.getLogger(__name__)
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+Step = Callable[[int], None]
+
+
+class Progress(Protocol):
+    """Opens a bar for that many bytes (0: not known). What it gives is called with the number of
+    bytes that are new: at once for what an earlier run left, negative for what is discarded."""
+
+    def __call__(self, title: str, total: int, /) -> AbstractContextManager[Step]:
+        """The bar ends with the context."""
+
+
+class SourceError(CheckpointError):
+    """This source cannot give the file; another one may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a source may fail before it is given up.
+
+    attempts: in a row that bring no new byte. first_wait, longest_wait: seconds between them,
+    doubled each time. stall: seconds without any byte after which an attempt has failed.
+    """
+
+    attempts: int = 6
+    first_wait: float = 1.0
+    longest_wait: float = 30.0
+    stall: float = 30.0
+
+    def wait(self, failures: int, asked_for: float | None) -> float:
+        """Seconds. asked_for: by the server, if it does."""
+        wait = self.first_wait * 2 ** max(failures - 1, 0) if asked_for is None else asked_for
+        return min(max(wait, 0.0), self.longest_wait)
+
+
+PATIENCE = Patience()
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    size: int | None,
+    sha256: str | None,
+    progress: Progress,
+    patience: Patience = PATIENCE,
+    title: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Path:
+    """`target`, holding the file at `url`. One that is there already is kept, without a request.
+
+    size, sha256: what the file must have, as far as known. title: its name in messages and in the
+    progress; by default the target's. headers: for the host of `url` alone, not where it leads.
+    A call that was interrupted is resumed by the next one. Of several processes one fetches while
+    the others wait. Raises SourceError, or CheckpointError for what no other source would mend.
+    """
+    job = _Job(url, target, title or target.name, size, sha256 or "", progress, patience)
+    if url.partition("://")[0].lower() not in SCHEMES:
+        raise job.refused("not an address with http or https")
+    try:
+        if _is_there(job):
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(job):
+            if not _is_there(job):  # nor brought by the process that was waited for
+                _bring(job, Request(url, headers or {}, patience.stall))
+    except RefusedError as error:
+        raise job.refused(str(error)) from None
+    except OSError as error:
+        raise _unwritable(job, error) from None
+    return target
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    url: str
+    target: Path
+    title: str
+    size: int | None
+    sha256: str
+    progress: Progress
+    patience: Patience
+
+    @property
+    def part(self) -> Path:
+        return self.target.with_name(f"{self.target.name}.{self.sha256[:8] or 'unknown'}.part")
+
+    @property
+    def have(self) -> int:
+        """Bytes in the part."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def refused(self, why: str) -> SourceError:
+        remedy = f"use another source, or fetch it by hand and put it at {self.target}"
+        return SourceError(f"cannot download {self.title}", f"{self.url}: {why}", remedy)
+
+
+def _is_there(job: _Job) -> bool:
+    if not job.target.is_file() or job.size not in (None, job.target.stat().st_size):
+        return False
+    return not job.sha256 or job.sha256 == record.sha256(job.target)
+
+
+@contextlib.contextmanager
+def _alone(job: _Job) -> Iterator[None]:
+    """The lock is the operating system's: it ends with the process that holds it."""
+    path = job.target.with_name(f".{job.target.name}.lock")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("%s: waiting for another process that downloads it", job.title)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows keeps a file that is open
+            path.unlink()  # one who waits sees that the name is gone, and locks a new file
+        lock.release()
+
+
+def _bring(job: _Job, request: Request) -> None:
+    with job.progress(job.title, job.size or 0) as step:
+        step(job.have)
+        resumed = _fetch(job, request, step)
+        found = _hash(job)
+        if found != job.sha256 and resumed:
+            logger.info("%s: what was resumed is not right; fetching it from the start", job.title)
+            _discard(job, step)
+            _fetch(job, request, step)
+            found = _hash(job)
+    if found != job.sha256:
+        aside = job.target.with_name(f"{job.target.name}.wrong-{found[:8]}")
+        job.part.replace(aside)
+        raise job.refused(f"its sha256 is {found}, not {job.sha256} (kept as {aside.name})")
+    with job.part.open("rb+") as file:
+        os.fsync(file.fileno())  # or a crash could leave the name with nothing behind it
+    job.part.replace(job.target)
+
+
+def _hash(job: _Job) -> str:
+    return record.file_sha256(job.part) if job.sha256 else ""
+
+
+def _discard(job: _Job, step: Step) -> None:
+    step(-job.have)
+    job.part.unlink(missing_ok=True)
+
+
+def _fetch(job: _Job, request: Request, step: Step) -> bool:
+    """Completes the part. Returns whether anything lay there at the start of an attempt."""
+    most, failures, resumed = job.have, 0, False
+    while True:
+        resumed = resumed or job.have > 0
+        try:
+            _attempt(job, request, step)
+            return resumed
+        except PassingError as error:
+            failures = failures + 1 if job.have <= most else 0
+            most = max(most, job.have)
+            if failures >= job.patience.attempts:
+                raise RefusedError(f"{error.why}, {failures} times in a row") from None
+            wait = job.patience.wait(failures, error.wait)
+            logger.info("%s: %s; going on in %.1f s", job.title, error.why, wait)
+            time.sleep(wait)
+
+
+def _attempt(job: _Job, request: Request, step: Step) -> None:
+    """One request, for what is missing."""
+    if job.size is not None and job.have > job.size:
+        _discard(job, step)
+    have = job.have
+    if have == job.size:
+        return
+    with request.open(have) as answer:
+        if answer.first != have:
+            if answer.total == have:
+                return  # an earlier run had it all, and did not know
+            _discard(job, step)
+        if answer.first != job.have:
+            raise PassingError("the server sent another part than was asked for")
+        if job.size is not None and answer.total not in (None, job.size):
+            raise RefusedError(f"it has {answer.total:,} bytes there, not {job.size:,}")
+        _receive(job, answer, step)
+
+
+def _receive(job: _Job, answer: Answer, step: Step) -> None:
+    size = answer.total if job.size is None else job.size
+    _check_space(job, size or 0)
+    with job.part.open("ab", buffering=0) as part:  # what was received survives a crash
+        for block in answer.blocks():
+            if size is not None and part.tell() + len(block) > size:
+                raise RefusedError(f"it sends more than the {size:,} bytes of the file")
+            _append(part, block)
+            step(len(block))
+    if size is not None and job.have < size:
+        raise PassingError(f"the connection ended after {job.have:,} of {size:,} bytes")
+
+
+def _check_space(job: _Job, size: int) -> None:
+    left, free = size - job.have, shutil.disk_usage(job.target.parent).free
+    if left > free:
+        raise CheckpointError(
+            f"no room for {job.title}",
+            f"{left:,} bytes are to be fetched, {free:,} are free in {job.target.parent}",
+            "free some space, or choose another folder",
+        )
+
+
+def _append(file: FileIO, block: bytes) -> None:
+    left = memoryview(block)
+    while left:  # a disk that fills up takes a part of it, and fails at the next call
+        left = left[file.write(left) :]
+
+
+def _unwritable(job: _Job, error: OSError) -> CheckpointError:
+    what = f"cannot write {job.title}"
+    if error.errno in FULL:
+        remedy = "free some space and start again: what was fetched is kept"
+        return CheckpointError(what, f"{job.target.parent}: {error.strerror}", remedy)
+    value = f"{error.filename or job.target}: {error.strerror or error}"
+    return CheckpointError(what, value, "choose a folder that can be written to")

@@ -1,0 +1,41 @@
+"""Licences that a user has to accept before the weights under them are used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from latentsync.errors import ConfigError
+from latentsync.weights import record
+from latentsync.weights.manifest import LICENCES_TO_ACCEPT, Licence
+
+VARIABLE = "LATENTSYNC_ACCEPT_LICENCES"
+
+
+def accept(names: Iterable[str]) -> None:
+    """Remembers that the licences were accepted, for good. Raises ConfigError for unknown names."""
+    names = list(names)
+    known = {name.lower(): name for name in LICENCES_TO_ACCEPT}
+    for name in names:
+        if name.lower() not in known:
+            choices = ", ".join(known.values())
+            raise ConfigError("--accept-licence", name, f"use one of {choices}")
+    for name in names:
+        record.accept_licence(name)
+
+
+def require(licences: Iterable[Licence]) -> None:
+    """Raises ConfigError naming every licence that would have to be accepted first."""
+    named = {name.strip().lower() for name in os.environ.get(VARIABLE, "").split(",")}
+    accepted = named | record.accepted_licences()
+    missing = {
+        one.ask_as: one for one in licences if one.ask_as and one.ask_as.lower() not in accepted
+    }
+    if missing:
+        flags = " ".join(f"--accept-licence {name}" for name in missing)
+        raise ConfigError(
+            "a licence has not been accepted",
+            "; ".join(f"{name}: {licence}" for name, licence in missing.items()),
+            f"if it allows what you do, say so once with {flags}, "
+            f"or with {VARIABLE}={','.join(missing)}",
+        )

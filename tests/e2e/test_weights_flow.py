@@ -1,0 +1,194 @@
+"""From an empty folder to a finished film: the real commands, against a mirror of the hub.
+
+The mirror serves a small model made by rule; the published sizes and hashes are replaced by
+its own, since nothing else would be accepted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from latentsync.media.reader import VideoReader
+from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY, HubFile
+from tests.loopback import Loopback, Served
+from tests.media_factory import Tone, make_film, make_sound, pts_of
+from tests.tiny_latentsync import write_tiny_model
+
+ROOT = Path(__file__).parents[2]
+RUNNER = """
+import dataclasses, json, pathlib, sys
+from latentsync.weights import manifest
+for name, facts in json.loads(sys.argv.pop(1)).items():
+    model = getattr(manifest, name)
+    url = facts.pop("url", None)
+    sources = (manifest.ReleaseFile(url),) if url else model.sources[:1]
+    model = dataclasses.replace(model, sources=sources, **facts)
+    manifest.MODEL_FILES[model.key] = model
+    setattr(manifest, name, model)
+from latentsync.weights import find
+find.PROJECT_ROOT = pathlib.Path.cwd()
+import importlib
+command = importlib.import_module(sys.argv.pop(1))
+sys.exit(command.main(sys.argv[1:]))
+"""
+MODELS = {"WHISPER_TINY": WHISPER_TINY, "LATENTSYNC_UNET": LATENTSYNC_UNET, "VAE": VAE}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict[str, Path]]:
+    """The sections of a configuration, and the files by their names in the manifest."""
+    folder = tmp_path_factory.mktemp("models")
+    sections = write_tiny_model(folder)
+    own = sections.pop("generate")
+    files = {
+        "LATENTSYNC_UNET": Path(own["checkpoint"]),
+        "VAE": Path(own["vae"]) / VAE.filename,
+        "WHISPER_TINY": Path(own["whisper"]),
+    }
+    return sections | {"generate": {"steps": 2}}, files
+
+
+@pytest.fixture
+def mirror(models: tuple[dict, dict[str, Path]]) -> Iterator[Loopback]:
+    with Loopback() as server:
+        for name, path in models[1].items():
+            source = MODELS[name].sources[0]
+            assert isinstance(source, HubFile)
+            server.add_to_hub(source.repo, source.filename, Served(path))
+        config = (models[1]["VAE"].parent / "config.json").read_bytes()
+        revision = hashlib.sha1(VAE.sources[0].repo.encode()).hexdigest()
+        headers = {"ETag": '"small"', "X-Repo-Commit": revision}
+        path = f"/{VAE.sources[0].repo}/resolve/main/config.json"
+        server.add(path, Served(config, headers=headers))
+        yield server
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, models, mirror, demo_frames
+) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a command of scripts/ in an empty folder, with the mirror for a hub."""
+    sections, files = models
+    facts: dict[str, dict] = {
+        name: {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for name, path in files.items()
+    }
+    body = b"not really a network" * 5000
+    facts["GFPGAN"] = {
+        "bytes": len(body),
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "url": mirror.add("/GFPGANv1.4.pth", Served(body, cut_after=30_000)),
+    }
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(sections))
+    make_film(tmp_path / "film.mp4", demo_frames, audio=[Tone(0.5)])
+    make_sound(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    environment = os.environ | {
+        "HF_ENDPOINT": mirror.address,
+        "HF_HOME": str(tmp_path / "hub"),
+        "HF_HUB_OFFLINE": "0",
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess:
+        line = [sys.executable, "-c", RUNNER, json.dumps(facts), f"scripts.{name}"]
+        return subprocess.run(
+            [*line, *map(str, arguments)],
+            cwd=tmp_path / "empty",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+def speaking(folder: Path) -> tuple[object, ...]:
+    files = ("--video_path", folder / "film.mp4", "--audio_path", folder / "speech.wav")
+    return ("--config", folder / "small.yaml", *files, "--video_out_path", folder / "out.mp4")
+
+
+def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_film(
+    command, mirror, tmp_path
+) -> None:
+    result = command("inference", *speaking(tmp_path), "--superres", "none")
+    assert result.returncode == 0, result.stderr
+    assert "fetching Whisper tiny" in result.stderr
+    assert "in total" in result.stderr
+    assert "Traceback" not in result.stderr and "Warning" not in result.stderr
+    assert len(pts_of(tmp_path / "out.mp4")) == 10
+    first, second = (next(iter(VideoReader(tmp_path / f))).pixels for f in ("film.mp4", "out.mp4"))
+    assert np.abs(first[220:300].astype(int) - second[220:300]).mean() > 3
+    assert not list((tmp_path / "empty").rglob("*"))
+    sent = mirror.sent()
+    again = command("inference", *speaking(tmp_path), "--superres", "none", "--offline")
+    assert again.returncode == 0, again.stderr
+    assert mirror.sent() == sent, "what is here is not fetched again"
+    assert "fetching" not in again.stderr
+
+
+def test_offline_names_everything_that_is_missing_at_once_and_asks_nobody(
+    command, mirror, tmp_path
+) -> None:
+    result = command("inference", *speaking(tmp_path), "--superres", "GFPGAN", "--offline")
+    assert result.returncode == 2
+    (line,) = result.stderr.strip().splitlines()
+    for name in ("Whisper tiny", "LatentSync 1.6", "sd-vae-ft-mse", "GFPGANv1.4"):
+        assert name in line
+    assert not mirror.asked
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_files_are_fetched_listed_checked_and_converted(command, mirror, tmp_path) -> None:
+    options = ("--config", tmp_path / "small.yaml", "--superres", "GFPGAN")
+    fetched = command("download", *options)
+    assert fetched.returncode == 0, fetched.stderr
+    gfpgan = tmp_path / "empty" / GFPGAN.places[0]
+    assert str(gfpgan) in fetched.stdout
+    assert [a.range for a in mirror.requests("/GFPGANv1.4.pth")] == [None, "bytes=30000-"]
+    listed = command("download", "--list")
+    rows = {line[:14].strip(): line for line in listed.stdout.splitlines()}
+    assert " yes " in rows["GFPGANv1.4"] and str(gfpgan) in rows["GFPGANv1.4"]
+    assert "hub ByteDance/LatentSync-1.5" in rows["LatentSync 1.5"]
+    assert command("download", "--verify").returncode == 0
+    gfpgan.write_bytes(gfpgan.read_bytes()[:-1] + b"?")
+    changed = command("download", "--verify")
+    assert changed.returncode == 2
+    assert f"NOT THE PUBLISHED FILE: GFPGANv1.4: {gfpgan}" in changed.stdout
+    gfpgan.unlink()
+    converted = command("download", "--convert")
+    assert converted.returncode == 0, converted.stderr
+    assert converted.stdout.count(".safetensors") == 2
+    verified = command("download", "--verify")
+    assert verified.returncode == 0, verified.stdout
+    assert "tiny.safetensors" in verified.stdout
+    result = command("inference", *speaking(tmp_path), "--superres", "none", "--offline")
+    assert result.returncode == 0, result.stderr
+    assert "latentsync_unet.safetensors" in result.stderr
+
+
+def test_a_mirror_with_other_bytes_is_not_believed(command, mirror, tmp_path) -> None:
+    path = "/ByteDance/LatentSync-1.6/resolve/main/whisper/tiny.pt"
+    served = mirror.files[path]
+    served.body = served.read()[:-1] + b"?"
+    result = command("inference", *speaking(tmp_path), "--superres", "none")
+    assert result.returncode == 2
+    assert "tiny.pt" in result.stderr.strip().splitlines()[-1]
+    assert not list((tmp_path / "hub").rglob("tiny.pt"))
+    assert not (tmp_path / "out.mp4").exists()

@@ -1,0 +1,57 @@
+"""What the tests of downloads share: a file, a bar that counts, a download that ends soon."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentsync.weights.download import Patience, download
+
+BODY = np.random.default_rng(0).bytes(1_000_000)
+OTHER = BODY[::-1]
+SIZE, SHA256 = len(BODY), hashlib.sha256(BODY).hexdigest()
+QUICK = Patience(attempts=3, first_wait=0.01, longest_wait=0.05, stall=0.5)
+
+
+def leave_alone(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """No proxy of this machine, and nothing of its user's."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+
+
+class Bar:
+    """Counts what a progress bar would show."""
+
+    def __init__(self) -> None:
+        self.total = self.shown = -1
+
+    @contextlib.contextmanager
+    def __call__(self, title: str, total: int, /) -> Iterator[Callable[[int], None]]:
+        assert title == "net.pth"
+        self.total, self.shown = total, 0
+        yield self.step
+
+    def step(self, count: int) -> None:
+        self.shown += count
+
+
+def get(url: str, target: Path, **changed) -> Bar:
+    """Downloads BODY as net.pth. The bar."""
+    known = {"size": SIZE, "sha256": SHA256, "patience": QUICK, "progress": Bar()} | changed
+    assert download(url, target, **known) == target
+    return known["progress"]
+
+
+def part_of(target: Path) -> Path:
+    return target.with_name(f"net.pth.{SHA256[:8]}.part")
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
