@@ -1,4 +1,4 @@
-# make demo    set everything up and restore the demo clip: outputs/demo.mp4
+# make demo    set everything up and run the demo: outputs/demo.mp4, demo_restored.mp4
 # make test    format, lint, types and tests, as the continuous integration runs them
 # make lint | format | clean
 #
@@ -17,9 +17,11 @@ FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))
 .PHONY: demo test lint format clean
 
 demo: $(VENV)/.installed
-	@echo "Restoring the mouth of assets/demo_lipsynced.mp4 ..."
+	@echo "Lip-sync: assets/demo_speaker.mp4 says what is in assets/demo_speech.wav ..."
 	@$(BIN)/python -m scripts.inference --config configs/demo.yaml
-	@echo "Done: look at outputs/demo.mp4, and at assets/demo_lipsynced.mp4 for what it was made from."
+	@echo "Restoration alone: the soft mouth of assets/demo_lipsynced.mp4 ..."
+	@$(BIN)/python -m inference --input assets/demo_lipsynced.mp4 --output outputs/demo_restored.mp4
+	@echo "Done: look at outputs/demo.mp4 and outputs/demo_restored.mp4."
 
 test: lint
 	$(BIN)/python -m mypy

@@ -97,7 +97,7 @@ def _reject_unknown_keys(tree: Mapping[str, Any], schema: Any, prefix: str = "")
         if name not in known:
             leaf = _leaves(value, f"{key}.")[0][0] if value else key
             raise ConfigError("unknown key", leaf, _nearest_key(leaf))
-        section = getattr(Config(), name) if not prefix else None
+        section = getattr(schema(), name)
         if is_dataclass(section):
             if not isinstance(value, Mapping):
                 raise ConfigError(key, value, "this is a section; set the keys below it")
@@ -127,11 +127,16 @@ def _normal(key: str) -> str:
     return key.strip().replace("-", "_")
 
 
-TEXT_KEYS = frozenset(
-    f"{section.name}.{f.name}"
-    for section in fields(Config)
-    if is_dataclass(default := getattr(Config(), section.name))
-    for f in fields(default)
-    if str(f.type).startswith("str")
-)
+def _text_keys(section: Any, prefix: str = "") -> list[str]:
+    keys = []
+    for one in fields(section):
+        value = getattr(section, one.name)
+        if is_dataclass(value):
+            keys += _text_keys(value, f"{prefix}{one.name}.")
+        elif str(one.type).startswith("str"):
+            keys.append(prefix + one.name)
+    return keys
+
+
+TEXT_KEYS = frozenset(_text_keys(Config()))
 """Keys whose value is text even where YAML would read a number or a truth value."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,13 @@ class FaceConfig:
 
 
 @dataclass
+class ReplayConfig:
+    source: str | None = None
+    exclude_seconds: float = 0.0
+    silence_weight: float = 8.0
+
+
+@dataclass
 class GenerateConfig:
     name: str = "latentsync"
     checkpoint: str | None = None
@@ -59,6 +67,7 @@ class GenerateConfig:
     last_chunk: str = "reflect"
     vae_batch: int = 4
     precision: str = "auto"
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
 
 
 @dataclass
@@ -130,6 +139,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "generate.seed": (-1, 2**63 - 1),
     "generate.step_cache": (0, 100),
     "generate.vae_batch": (1, 64),
+    "generate.replay.exclude_seconds": (0, 3600),
+    "generate.replay.silence_weight": (0, 100),
     "face.min_confidence": (0, 1),
     "face.max_faces": (1, 32),
     "face.smoothing": (0, 50),
@@ -180,8 +191,7 @@ def _check_combinations(config: Config) -> None:
 
 
 def _lookup(config: Config, key: str) -> Any:
-    section, name = key.split(".")
-    return getattr(getattr(config, section), name)
+    return operator.attrgetter(key)(config)
 
 
 def _did_you_mean(value: object, choices: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,11 +50,13 @@ class Chunk:
     index: number of the chunk in the whole film, from 0.
     crops: (F, 3, R, R) float32 RGB [-1, 1], the aligned crops, stretched to the model's square.
     audio: (F, tokens, C) float32, each frame's window of the speech features.
+    frames: (F,) int, numbers of the output frames; a short chunk may hold some of them twice.
     """
 
     index: int
     crops: torch.Tensor
     audio: torch.Tensor
+    frames: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

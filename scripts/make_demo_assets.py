@@ -1,4 +1,4 @@
-"""Remake the demo clip under assets/: ``python -m scripts.make_demo_assets``.
+"""Remake the demo clips under assets/: ``python -m scripts.make_demo_assets``.
 
 Needs the packages of requirements-dev.txt and espeak-ng (``apt-get install espeak-ng``). Nothing
 here is used when the project runs; the films are part of the repository.
@@ -27,9 +27,15 @@ from scripts.demo_assets.speech import (
 
 SPOKEN = "Hello. Watch my mouth while I speak, and look at what comes back."
 OTHER_WORDS = "These are other words, spoken for another film."
+STORY = (
+    "Good morning, and thank you for joining us. Today we visit a small harbour on the northern coast. "
+    "Five fishing boats left before dawn, and every one of them came home with full nets. "
+    "The people here say that the sea was never so calm. Why would they ever want to move away?"
+)
+"""Every sound of the language, at ease: what new words for this speaker are put together from."""
 SOUND_RATE, SPEECH_RATE = 44_100, 16_000
 LEAD_SECONDS, TAIL_SECONDS = 0.2, 0.32
-BLINKS = (31, 92)
+BLINKS = (31, 92, 168, 251, 330, 402)
 """Frames at which the eyes are shut."""
 
 
@@ -43,15 +49,21 @@ def main() -> None:
     sound = _sound(SPOKEN, SOUND_RATE)
     write_wave(arguments.output / "demo_speech.wav", _sound(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
     face = TalkingFace(load_portrait())
+    story = _sound(STORY, SOUND_RATE)
+    told = [face.picture(pose) for pose in _poses(story, len(story) * FPS // SOUND_RATE)]
+    _write(arguments.output / "demo_speaker.mp4", told, story, crf=arguments.crf)
     poses = _poses(sound, len(sound) * FPS // SOUND_RATE)
     sharp = [face.picture(pose) for pose in poses]
     soft = [
         soften(pixels, face.lower_face(pose)) for pixels, pose in zip(sharp, poses, strict=True)
     ]
     for name, pictures in (("demo_talking.mp4", sharp), ("demo_lipsynced.mp4", soft)):
-        path = arguments.output / name
-        write_film(path, pictures, sound, rate=SOUND_RATE, crf=arguments.crf)
-        print(f"{path}: {len(pictures)} frames, {path.stat().st_size / 1000:.0f} kB")
+        _write(arguments.output / name, pictures, sound, crf=arguments.crf)
+
+
+def _write(path: Path, pictures: list[np.ndarray], sound: np.ndarray, *, crf: int) -> None:
+    write_film(path, pictures, sound, rate=SOUND_RATE, crf=crf)
+    print(f"{path}: {len(pictures)} frames, {path.stat().st_size / 1000:.0f} kB")
 
 
 def _sound(text: str, rate: int) -> np.ndarray:

@@ -13,8 +13,10 @@ from latentsync.types import Box, Frame, Patch
 
 HALF_RANGE = 127.5
 """Levels of the frame in one unit of a patch, whose way from black to white is 2."""
-SHRINK = 1.5
-"""Patch pixels for one frame pixel from which on a bilinear look at four of them would alias."""
+FINER = 1.2
+"""Patch pixels for one frame pixel from which on what lies between them would alias."""
+SOFTNESS = 0.18
+"""Sigma, in frame pixels, that keeps it out; the finest detail of the frame keeps 4 parts of 5."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,21 +74,17 @@ def _layer(patch: Patch) -> _Layer | None:
     mask = patch.mask[top:bottom, left:right].astype(np.float32)
     matrix = patch.matrix.astype(np.float64) - np.array([[0, 0, left], [0, 0, top]])
     planes = np.concatenate([levels, mask[None]])
-    return _rimmed(_shrunk(_Layer(planes, matrix, patch.additive)))
+    return _rimmed(_softened(_Layer(planes, matrix, patch.additive)))
 
 
-def _shrunk(layer: _Layer) -> _Layer:
-    """A layer much finer than the frame is averaged down first, its mask as its pixels."""
+def _softened(layer: _Layer) -> _Layer:
+    """A layer finer than the frame loses what the frame cannot hold, its mask as its pixels."""
     scale = float(np.sqrt(abs(np.linalg.det(layer.matrix[:, :2]))))
-    if scale <= SHRINK:
+    if scale <= FINER:
         return layer
-    height, width = layer.planes.shape[1:]
-    size = max(1, round(width / scale)), max(1, round(height / scale))
-    factor = np.array([[size[0] / width], [size[1] / height]])
-    center = np.array([[0, 0, 0.5], [0, 0, 0.5]])
-    matrix = (layer.matrix + center) * factor - center
-    planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in layer.planes]
-    return _Layer(np.stack(planes), matrix, layer.additive)
+    sigma = SOFTNESS * scale
+    planes = [cv2.GaussianBlur(plane, (0, 0), sigma) for plane in layer.planes]
+    return _Layer(np.stack(planes), layer.matrix, layer.additive)
 
 
 def _rimmed(layer: _Layer) -> _Layer:
@@ -113,9 +111,17 @@ def _lay(layer: _Layer, box: Box, below: Sequence[np.ndarray]) -> None:
     size = box.x1 - box.x0, box.y1 - box.y0
     matrix = layer.matrix.copy()
     matrix[:, 2] += matrix[:, :2] @ [box.x0, box.y0]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    *colors, mask = (cv2.warpAffine(plane, matrix, size, flags=flags) for plane in layer.planes)
-    for color, plane in zip(colors, below, strict=True):
+    mask = cv2.warpAffine(
+        layer.planes[3], matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    )
+    for source, plane in zip(layer.planes[:3], below, strict=True):
+        color = cv2.warpAffine(
+            source,
+            matrix,
+            size,
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,  # linear takes 40 % of the finest detail
+            borderMode=cv2.BORDER_REPLICATE,
+        )
         change = color if layer.additive else color - plane
         change *= mask
         plane += change

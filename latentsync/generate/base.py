@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from latentsync.plugins import find_plugin
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from latentsync.schema import Config
-    from latentsync.types import Chunk
+    from latentsync.types import Alignment, Chunk
 
 
 @runtime_checkable
@@ -32,6 +33,66 @@ class LipGenerator(Protocol):
     def __call__(self, chunk: Chunk) -> torch.Tensor: ...
 
 
+class Sound(Protocol):
+    """What can be heard around an instant of a recording; see speech.acoustic.Acoustics."""
+
+    @property
+    def speech_seconds(self) -> float: ...
+
+    def around(self, seconds: np.ndarray) -> np.ndarray:
+        """(N,) -> (N, D) float32."""
+        ...
+
+    def silent(self, seconds: np.ndarray) -> np.ndarray:
+        """(N,) -> (N,) bool."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Footage:
+    """A film of F frames.
+
+    name: for messages. alignments: F entries, None without a face. seconds: (F,) rising, on the
+    sound's clock. cuts: (F,) bool, True where a new shot begins. sound: None: the film has none.
+    crops: rising numbers of frames with a face, side R -> the aligned crop of each, (3, R, R)
+    float32 RGB [-1, 1], as chunks hold them.
+    """
+
+    name: str
+    alignments: Sequence[Alignment | None]
+    seconds: np.ndarray
+    cuts: np.ndarray
+    sound: Callable[[], Sound | None]
+    crops: Callable[[np.ndarray, int], Iterator[torch.Tensor]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Script:
+    """What is to be drawn: N output frames.
+
+    film: what is drawn into. speaker: the same person's film to take from, often the same object.
+    seconds: (N,) rising, on the clock of the speech. shown: (N,) int, the frame of the film that
+    each output frame shows. chunks: (N,) int, the chunk of each, -1: it is not drawn. speech: the
+    new words.
+    """
+
+    film: Footage
+    speaker: Footage
+    seconds: np.ndarray
+    shown: np.ndarray
+    chunks: np.ndarray
+    speech: Sound
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A generator that has to see the whole film, and hear the whole speech, before it draws."""
+
+    def rehearsed(self, script: Script) -> LipGenerator:
+        """A generator for this script alone. Raises a LatentSyncError where it cannot be one."""
+        ...
+
+
 class GeneratorLoader(Protocol):
     """Makes a generator ready for work on the device, or raises a LatentSyncError."""
 
@@ -45,7 +106,10 @@ class GeneratorLoader(Protocol):
     ) -> LipGenerator: ...
 
 
-GENERATORS: dict[str, str] = {"latentsync": "latentsync.generate.latentsync:load"}
+GENERATORS: dict[str, str] = {
+    "latentsync": "latentsync.generate.latentsync:load",
+    "replay": "latentsync.generate.replay:load",
+}
 
 
 def load_generator(

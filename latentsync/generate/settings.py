@@ -84,6 +84,11 @@ def unet_file(model: FaceModel) -> ModelFile:
     return LATENTSYNC_UNET_15 if model.resolution == RESOLUTION_15 else LATENTSYNC_UNET
 
 
+def hears_whisper(config: Config) -> bool:
+    """Whether the generator is given Whisper's features; if not, cepstra."""
+    return config.generate.name.lower() != "replay"
+
+
 def weights_wanted(config: Config) -> list[tuple[ModelFile, str | None]]:
     """The files that lip-sync needs, each with the path that the configuration gives it.
 
@@ -91,6 +96,8 @@ def weights_wanted(config: Config) -> list[tuple[ModelFile, str | None]]:
     ConfigError.
     """
     model, own = face_model(config), config.generate
+    if not hears_whisper(config):
+        return []
     wanted = [(WHISPER[model.audio], own.whisper)]
     if own.name.lower() == "latentsync":
         wanted += [(unet_file(model), own.checkpoint), (VAE, own.vae)]

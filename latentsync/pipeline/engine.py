@@ -21,7 +21,7 @@ from latentsync.media.reader import VideoReader
 from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.compose import compose, compose_upstream
 from latentsync.pipeline.decide import AgainstOwnMouth, AsPlanned, Decision
-from latentsync.pipeline.lipsync import LipSync
+from latentsync.pipeline.lipsync import LipSync, Performance, Speech
 from latentsync.pipeline.needs import licences_wanted
 from latentsync.pipeline.plan import FilmPlan, plan_film
 from latentsync.pipeline.restoration import RestoreStage
@@ -31,7 +31,6 @@ from latentsync.restore.base import load_restorer
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.runtime.device import choose_device, limit_threads
 from latentsync.schema import Config
-from latentsync.speech.features import SpeechFeatures
 from latentsync.types import Box, Frame, PatchedFrame
 from latentsync.weights import licences
 
@@ -110,17 +109,17 @@ class Engine:
         self,
         source: Iterable[Frame],
         plan: FilmPlan,
-        speech: SpeechFeatures | None = None,
+        performance: Performance | None = None,
         *,
         start: int = 0,
     ) -> Iterator[Enhanced]:
         """Pass 2: each output frame as it was and as it has become.
 
         source: the film's frames in the order of the plan's timeline, from output frame ``start``
-        on, which must not lie inside a chunk; see plan.pieces and ordered(). speech: what the
-        mouths are to say; None: the mouths that are there are restored.
+        on, which must not lie inside a chunk; see plan.pieces and ordered(). performance: new
+        speech, see perform(); None: the mouths that are there are restored.
         """
-        for patched in self._patched(source, plan, speech, start):
+        for patched in self._patched(source, plan, performance, start):
             with self.clock.stage("composite"):
                 after = self._compose(patched, plan)
                 changed = touched(patched.frame, patched.patches)
@@ -134,25 +133,32 @@ class Engine:
             return (item.after for item in self.enhanced(reader, plan))
         speech = self.lipsync.listen(Path(audio))
         plan = self.lipsync.lay_out(plan, reader.info, speech)
-        return (item.after for item in self.enhanced(ordered(reader, plan), plan, speech))
+        performance = self.perform(plan, reader.info.path, speech)
+        return (item.after for item in self.enhanced(ordered(reader, plan), plan, performance))
+
+    def perform(self, plan: FilmPlan, film: Path, speech: Speech) -> Performance:
+        """What draws the mouths of a plan that has been laid out; see LipSync.perform."""
+        with self.clock.stage("rehearse"):
+            return self.lipsync.perform(plan, film, speech, self.survey)
 
     def _patched(
-        self, source: Iterable[Frame], plan: FilmPlan, speech: SpeechFeatures | None, start: int
+        self, source: Iterable[Frame], plan: FilmPlan, performance: Performance | None, start: int
     ) -> Iterator[PatchedFrame]:
         frames = _stamped(self._read(source), plan, start)
         decision: Decision
         patched: Iterator[PatchedFrame]
-        if speech is None:
+        if performance is None:
             patched = (PatchedFrame(frame) for frame in frames)
             decision = AsPlanned(plan)
         else:
-            windows = self.lipsync.windows(plan, speech, start)
-            patched = self.lipsync.stage(plan)(frames, windows, clock=self.clock)
+            windows = self.lipsync.windows(plan, performance.speech, start)
+            stage = self.lipsync.stage(plan, performance.generator)
+            patched = stage(frames, windows, clock=self.clock)
             decision = AgainstOwnMouth(plan, self.config.restore, self.meter)
         if self.restorer is None:
             return patched
-        stage = RestoreStage(self.restorer, plan, self.config.restore, self.device, decision)
-        return stage(patched, clock=self.clock)
+        restore = RestoreStage(self.restorer, plan, self.config.restore, self.device, decision)
+        return restore(patched, clock=self.clock)
 
     def _compose(self, patched: PatchedFrame, plan: FilmPlan) -> Frame:
         if self.config.output.paste == "upstream":

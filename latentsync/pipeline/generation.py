@@ -38,11 +38,8 @@ class GenerateStage:
     ) -> None:
         self.generator, self.plan, self.fill = generator, plan, fill
         self.upstream_crops = upstream_crops
-        size = generator.size
-        self._square = np.array([[size / ALIGNED_WIDTH, 0, 0], [0, size / ALIGNED_HEIGHT, 0]])
-        # Pixel centres: aligned pixel 0 covers the same ground as the square's first pixels.
-        self._square[:, 2] = (self._square[:, :2].sum(axis=1) - 1) / 2
-        self._mask = _resized(mask, size)
+        self._square = square(generator.size)
+        self._mask = _resized(mask, generator.size)
 
     def __call__(
         self, frames: Iterable[Frame], windows: Iterator[torch.Tensor], *, clock: Clock
@@ -76,7 +73,9 @@ class GenerateStage:
             )
             audio = torch.stack([window.cpu() for _, window in heard])
             filled = _filled(len(heard), self.generator.chunk_frames if self.fill else 0)
-            mouths = self.generator(Chunk(number, crops[filled], audio[filled]))[: len(heard)]
+            numbers = np.array([frame.index for frame, _ in heard])
+            chunk = Chunk(number, crops[filled], audio[filled], numbers[filled])
+            mouths = self.generator(chunk)[: len(heard)]
         for (frame, _), matrix, mouth in zip(heard, matrices, mouths, strict=True):
             yield PatchedFrame(frame, (Patch(mouth, self._to_square(matrix), self._mask),))
 
@@ -96,6 +95,14 @@ class GenerateStage:
         matrix = matrix * (size / UPSTREAM_RESOLUTION)
         crop = upstream.square_face(upstream.warp_crop(frame.pixels, matrix, size), size)
         return torch.from_numpy(crop).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def square(size: int) -> np.ndarray:
+    """(2, 3) float64: pixels of the aligned crop -> pixels of the square it is stretched to."""
+    matrix = np.array([[size / ALIGNED_WIDTH, 0, 0], [0, size / ALIGNED_HEIGHT, 0]])
+    # Pixel centres: aligned pixel 0 covers the same ground as the square's first pixels.
+    matrix[:, 2] = (matrix[:, :2].sum(axis=1) - 1) / 2
+    return matrix
 
 
 def _filled(frames: int, wanted: int) -> np.ndarray:

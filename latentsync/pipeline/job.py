@@ -19,13 +19,12 @@ from latentsync.media.target import EncodeSettings, NewAudio, check_target
 from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.compose import side_by_side
 from latentsync.pipeline.engine import Engine, ordered
-from latentsync.pipeline.lipsync import output_rate
+from latentsync.pipeline.lipsync import Performance, output_rate
 from latentsync.pipeline.needs import licences_wanted, weights_wanted
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.pipeline.report import job_report, write_report
 from latentsync.pipeline.stream import prefetch
 from latentsync.schema import Config
-from latentsync.speech.features import SpeechFeatures
 from latentsync.types import Frame
 from latentsync.weights import licences
 from latentsync.weights.download import Progress as Bytes
@@ -119,15 +118,18 @@ def run_job(job: Job, engine: Engine, progress: Progress = unwatched) -> dict[st
     with progress("finding faces", job.source.frame_count) as step:
         survey = engine.survey(reader, step)
     plan = engine.plan(survey)
+    performance = None
     if speech is not None:
         plan = engine.lipsync.lay_out(plan, job.source, speech)
+        performance = engine.perform(plan, job.source.path, speech)
     warnings = _say_what_was_found(job, reader, plan)
     with progress("restoring" if speech is None else "speaking", len(plan)) as step:
-        restored = _write(job, engine, ordered(reader, plan), plan, speech, step)
+        restored = _write(job, engine, ordered(reader, plan), plan, performance, step)
     report = job_report(
         job.config,
         plan,
         engine.restorer,
+        None if performance is None else performance.generator,
         restored=restored,
         media=_media_facts(job),
         seconds={**engine.clock.seconds, "total": time.perf_counter() - begin},
@@ -143,7 +145,7 @@ def _write(
     engine: Engine,
     source: Iterable[Frame],
     plan: FilmPlan,
-    speech: SpeechFeatures | None,
+    performance: Performance | None,
     step: Callable[[], None],
 ) -> np.ndarray:
     """(N,) float: share of the restoration in each frame that was written."""
@@ -156,7 +158,7 @@ def _write(
         audio = replace(audio, seconds=float(line.seconds[-1] + 1 / line.rate))
     restored = []
     with VideoWriter(job.target, info, job.settings, size=size, audio=audio) as writer:
-        for item in prefetch(engine.enhanced(source, plan, speech), WRITE_BEHIND):
+        for item in prefetch(engine.enhanced(source, plan, performance), WRITE_BEHIND):
             frame = side_by_side(item.before, item.after) if compare else item.after
             with engine.clock.stage("encode"):
                 writer.write(frame, finer=None if compare else item.changed)

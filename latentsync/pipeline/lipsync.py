@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,23 +13,39 @@ import torch
 
 from latentsync.errors import ConfigError, MediaError
 from latentsync.face.masks import region_mask, upstream_mask
-from latentsync.generate.base import LipGenerator, load_generator
-from latentsync.generate.settings import WHISPER, face_model, weights_wanted
+from latentsync.generate.base import LipGenerator, Rehearsing, Script, load_generator
+from latentsync.generate.settings import WHISPER, face_model, hears_whisper, weights_wanted
 from latentsync.media.audio import AudioReader
 from latentsync.media.probe import VideoInfo
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.footage import film_footage
 from latentsync.pipeline.generation import GenerateStage
 from latentsync.pipeline.plan import FilmPlan, lay_out
+from latentsync.pipeline.survey import Survey
 from latentsync.pipeline.timeline import film_timeline, speech_timeline
 from latentsync.schema import Config
-from latentsync.speech.encoder import ENCODERS, PART
-from latentsync.speech.features import SpeechFeatures
+from latentsync.speech.encoder import ENCODERS, PART, WhisperEncoder
+from latentsync.speech.features import AcousticFeatures, SpeechFeatures
+from latentsync.types import Frame
 from latentsync.weights.find import find_all
 from latentsync.weights.load import build
 
 HUNDREDTHS = 100  # mel frames a second
+SHOWN = "lower_face"  # what of a generated face is shown; see face.masks
 SILENCE = -6.0  # log10 of the loudest energy of any band; the quietest speech has more than -2
 
+Speech = SpeechFeatures | AcousticFeatures
+Watch = Callable[[Iterable[Frame]], Survey]
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Performance:
+    """New speech for one film, and who draws the mouths for it."""
+
+    speech: Speech
+    generator: LipGenerator
 
 
 class LipSync:
@@ -41,24 +57,22 @@ class LipSync:
     def __init__(self, config: Config, device: torch.device) -> None:
         self.config, self.device = config, device
         self.model = face_model(config)
-        paths = find_all(weights_wanted(config), folders=config.weights.folders)
-        self.encoder = build(
-            ENCODERS[self.model.audio], WHISPER[self.model.audio], paths[0], device, part=PART
-        )
+        self.encoder = self._load_encoder() if hears_whisper(config) else None
         self._generator: LipGenerator | None = None
         if config.generate.noise != "upstream":
             self._generator = self._load(None)
 
-    def listen(self, audio: Path) -> SpeechFeatures:
+    def listen(self, audio: Path) -> Speech:
         """Measures the speech, in one pass. Raises MediaError: unreadable, or too short to use."""
-        speech = SpeechFeatures(AudioReader(audio), self.encoder)
+        sound, encoder = AudioReader(audio), self.encoder
+        speech = AcousticFeatures(sound) if encoder is None else SpeechFeatures(sound, encoder)
         if not len(speech):
             raise MediaError("the speech is too short", audio, "give at least 0.02 seconds of it")
         if speech.extent.peak < SILENCE:
             logger.warning("%s is silent: the mouth is drawn for silence", audio)
         return speech
 
-    def lay_out(self, plan: FilmPlan, film: VideoInfo, speech: SpeechFeatures) -> FilmPlan:
+    def lay_out(self, plan: FilmPlan, film: VideoInfo, speech: Speech) -> FilmPlan:
         """The plan along a timeline for the speech, by output.fps, .length and .extend."""
         output = self.config.output
         timeline = speech_timeline(
@@ -72,31 +86,58 @@ class LipSync:
         plan = replace(plan, scale=plan.scale * np.float32(drawn))  # the generator is known here
         return lay_out(plan, timeline, chunk_frames=self.model.frames)
 
-    def stage(self, plan: FilmPlan) -> GenerateStage:
-        """The generator set up for a plan that has been laid out."""
-        fill = self.config.generate.last_chunk == "reflect"
+    def perform(self, plan: FilmPlan, film: Path, speech: Speech, watch: Watch) -> Performance:
+        """The generator made ready for a plan that has been laid out.
+
+        film: what the plan was made of. watch: pass 1, for a film of the speaker that is another.
+        Raises a LatentSyncError where the generator cannot draw this film, or this speech.
+        """
         generator = self._generator
         if generator is None:
             counts = np.bincount(plan.chunks[plan.chunks >= 0])
-            generator = self._load([self.model.frames if fill else int(n) for n in counts])
+            generator = self._load([self.model.frames if self._fill else int(n) for n in counts])
+        if isinstance(generator, Rehearsing):
+            assert isinstance(speech, AcousticFeatures), "who rehearses is given cepstra"
+            generator = generator.rehearsed(self._script(plan, film, speech, watch))
+        return Performance(speech, generator)
+
+    def stage(self, plan: FilmPlan, generator: LipGenerator) -> GenerateStage:
+        """Draws the chunks of a plan that has been laid out."""
         return GenerateStage(
             generator,
             plan,
-            region_mask("lower_face"),
-            fill=fill,
+            region_mask(SHOWN),
+            fill=self._fill,
             upstream_crops=self.config.face.align == "upstream",
         )
 
-    def windows(
-        self, plan: FilmPlan, speech: SpeechFeatures, start: int = 0
-    ) -> Iterator[torch.Tensor]:
+    def windows(self, plan: FilmPlan, speech: Speech, start: int = 0) -> Iterator[torch.Tensor]:
         """(tokens, C) for each output frame from start on during which there is speech."""
         assert plan.timeline is not None
         return speech.windows_at(plan.timeline.seconds[start : plan.timeline.spoken])
 
+    @property
+    def _fill(self) -> bool:
+        return self.config.generate.last_chunk == "reflect"
+
+    def _load_encoder(self) -> WhisperEncoder:
+        audio = self.model.audio
+        path = find_all(weights_wanted(self.config), folders=self.config.weights.folders)[0]
+        return build(ENCODERS[audio], WHISPER[audio], path, self.device, part=PART)
+
     def _load(self, frame_counts: list[int] | None) -> LipGenerator:
         mask = upstream_mask(self.model.resolution)
         return load_generator(self.config, self.device, mask=mask, frame_counts=frame_counts)
+
+    def _script(self, plan: FilmPlan, film: Path, speech: AcousticFeatures, watch: Watch) -> Script:
+        line = plan.timeline
+        assert line is not None, "new speech lays the film out anew"
+        footage = speaker = film_footage(film, plan.survey)
+        other = self.config.generate.replay.source
+        if other is not None:
+            logger.info("looking at %s for mouths", other)
+            speaker = film_footage(Path(other), watch(VideoReader(other)))
+        return Script(footage, speaker, line.seconds, line.source, plan.chunks, speech.acoustics)
 
 
 def output_rate(text: str) -> Fraction | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from latentsync.generate.base import LipGenerator
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.restore.base import Restorer
 from latentsync.restore.gate import runs
@@ -50,6 +51,7 @@ def job_report(
     config: Config,
     plan: FilmPlan,
     restorer: Restorer | None,
+    generator: LipGenerator | None,
     *,
     restored: np.ndarray,
     media: dict[str, Any],
@@ -61,6 +63,7 @@ def job_report(
         "schema": SCHEMA,
         **media,
         "restorer": None if restorer is None else describe(restorer),
+        "generator": None if generator is None else describe(generator),
         **film_report(plan, restored),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "warnings": warnings,
@@ -68,14 +71,15 @@ def job_report(
     }
 
 
-def describe(restorer: Restorer) -> dict[str, Any]:
-    """Name, and where it has weights: their file, its sha256 and licence."""
-    checkpoint = getattr(restorer, "checkpoint", None)
+def describe(model: Restorer | LipGenerator) -> dict[str, Any]:
+    """Name, what it says of itself (facts), and of its weights: file, sha256 and licence."""
+    checkpoint = getattr(model, "checkpoint", None)
     return {
-        "name": restorer.name,
+        "name": model.name,
         "checkpoint": None if checkpoint is None else str(checkpoint),
         "sha256": None if checkpoint is None else record.sha256(checkpoint),
-        "licence": getattr(restorer, "licence", None),
+        "licence": getattr(model, "licence", None),
+        **getattr(model, "facts", {}),
     }
 
 

@@ -88,11 +88,14 @@ def test_a_film_made_in_three_pieces_is_the_film_made_whole(settings, film, tmp_
     reader = VideoReader(film)
     speech = engine.lipsync.listen(sound)
     plan = engine.lipsync.lay_out(engine.plan(engine.survey(reader)), reader.info, speech)
+    performance = engine.perform(plan, film, speech)
     whole = [f.pixels for f in engine.frames(film, audio=sound)]
     joined = [
         item.after.pixels
         for start, stop in pieces(plan, 3)
-        for item in engine.enhanced(ordered(reader, plan, start, stop), plan, speech, start=start)
+        for item in engine.enhanced(
+            ordered(reader, plan, start, stop), plan, performance, start=start
+        )
     ]
     assert len(pieces(plan, 3)) == 3
     assert len(joined) == len(whole) == 55

@@ -61,13 +61,17 @@ def test_a_file_is_accepted(path: Path) -> None:
 
 def test_the_demo_shows_the_defaults() -> None:
     shown, defaults = asdict(load_config(ROOT / "configs/demo.yaml")), asdict(Config())
-    assert shown["input"].pop("video") == "assets/demo_lipsynced.mp4"
+    assert shown.pop("input") == {
+        "video": "assets/demo_speaker.mp4",
+        "audio": "assets/demo_speech.wav",
+    }
     assert shown["output"].pop("path") == "outputs/demo.mp4"
-    del defaults["input"]["video"], defaults["output"]["path"]
+    assert shown["generate"].pop("name") == "replay"
+    del defaults["input"], defaults["output"]["path"], defaults["generate"]["name"]
     assert shown == defaults
 
 
-def test_the_demo_film_is_there_and_small() -> None:
+def test_the_demo_films_are_there_and_small() -> None:
     assets = [path for path in (ROOT / "assets").iterdir() if path.is_file()]
-    assert "demo_lipsynced.mp4" in {path.name for path in assets}
-    assert sum(path.stat().st_size for path in assets if path.name.startswith("demo_")) < 1_000_000
+    assert {"demo_speaker.mp4", "demo_lipsynced.mp4"} < {path.name for path in assets}
+    assert sum(path.stat().st_size for path in assets if path.name.startswith("demo_")) < 2_500_000

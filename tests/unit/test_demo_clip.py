@@ -12,6 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 ASSETS = Path(__file__).parents[2] / "assets"
 FILMS = ("demo_talking.mp4", "demo_lipsynced.mp4")
+SPEAKER = "demo_speaker.mp4"
 
 
 def pictures(name: str) -> list[np.ndarray]:
@@ -23,7 +24,7 @@ def detail(picture: np.ndarray) -> float:
     return float(np.mean(cv2.Laplacian(picture.astype(np.float32), cv2.CV_32F) ** 2))
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", [*FILMS, SPEAKER])
 def test_a_film_is_h264_in_bt709_with_aac_speech(name: str) -> None:
     with av.open(str(ASSETS / name)) as film:
         video, audio = film.streams.video[0].codec_context, film.streams.audio[0].codec_context

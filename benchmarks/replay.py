@@ -1,0 +1,96 @@
+"""How well replay speaks: a film remade from itself, without the frames around the one to be made.
+
+python -m benchmarks.replay CLIP [--speech NEW.wav]
+
+What is measured is the aperture of the lips in the output, by the face mesh, anew. r: against the
+clip's own lips, beside the 95th percentile of r with the film shifted against itself. motion: mean
+change of the aperture per frame, as share of the clip's. shut: frames in pauses of 0.2 s and more
+that are below the clip's 25th percentile. With --speech the clip says something else, and only what
+needs no truth is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from latentsync.config import load_config
+from latentsync.face.detector import load_detector
+from latentsync.generate.lips import lip_shape
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.engine import Engine, ordered
+
+SETTINGS = ("generate.name=replay", "restore.when=never")
+ITSELF = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
+SHORTEST_SHIFT = 25  # frames: nearer ones are alike anyhow
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--speech", type=Path, help="new words; without: the clip's own")
+    parser.add_argument("settings", nargs="*", help="key=value")
+    options = parser.parse_args()
+    own = () if options.speech else ITSELF
+    engine = Engine(load_config(None, [*SETTINGS, *own, *options.settings]))
+    begin = time.perf_counter()
+    reader = VideoReader(options.clip)
+    survey = engine.survey(reader)
+    surveyed = time.perf_counter()
+    speech = engine.lipsync.listen(options.speech or options.clip)
+    plan = engine.lipsync.lay_out(engine.plan(survey), reader.info, speech)
+    performance = engine.perform(plan, reader.info.path, speech)
+    rehearsed = time.perf_counter()
+    frames = list(
+        _apertures(
+            item.after.pixels for item in engine.enhanced(ordered(reader, plan), plan, performance)
+        )
+    )
+    seconds = engine.clock.seconds
+    made = np.array(frames)
+    true = lip_shape(np.stack([a.landmarks for a in survey.alignments if a is not None]))[:, 0]
+    facts = getattr(performance.generator, "facts", {})
+    length = float(plan.timeline.seconds[-1]) if plan.timeline else 0.0
+    print(f"{options.clip.name}: {len(made)} frames, {facts}")
+    if options.speech is None:
+        count = min(len(true), len(made))
+        r, chance = _r(true[:count], made[:count]), _by_chance(true[:count], made[:count])
+        print(f"r {r:.2f}, by chance {chance:.2f}")
+    motion = np.abs(np.diff(made)).mean() / np.abs(np.diff(true)).mean()
+    print(f"motion {motion:.2f}, joins {facts.get('joins', 0) / length:.1f} a second")
+    assert plan.timeline is not None
+    silent = speech.acoustics.silent(plan.timeline.seconds)  # type: ignore[union-attr]
+    if silent.any():
+        shut = (made[silent] < np.percentile(true, 25)).mean()
+        print(f"shut in {100 * shut:.0f} % of {silent.sum()} silent frames")
+    print(
+        f"seconds: finding faces {surveyed - begin:.1f}, listening and choosing "
+        f"{rehearsed - surveyed:.1f}, drawing {seconds['generate'] / len(made):.3f} a frame, "
+        f"compositing {seconds['composite'] / len(made):.3f} a frame"
+    )
+
+
+def _apertures(pictures):  # type: ignore[no-untyped-def]
+    detector = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
+    last = np.nan
+    for pixels in pictures:
+        faces = detector(pixels)
+        if faces:
+            last = float(lip_shape(faces[0].landmarks[None])[0, 0])
+        yield last
+
+
+def _by_chance(true: np.ndarray, made: np.ndarray) -> float:
+    shifts = range(SHORTEST_SHIFT, len(true) - SHORTEST_SHIFT)
+    return float(np.percentile([_r(true, np.roll(made, shift)) for shift in shifts], 95))
+
+
+def _r(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The real mouths that a replay draws from: which frames they are, and which follows which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+STRETCH_SECONDS = 8.0
+"""Of a long film whole stretches are kept: speech with its pauses, in its natural order."""
+FIRST_ROW = 0.42
+"""Share of a square above which no mouth is ever looked for; see transplant."""
+_SAME_PACE = 0.75
+"""Share of the bank's own step by which a natural continuation may miss its instant."""
+_QUALITY = 95
+"""30 kB a mouth cut from a square of 512: 45 MB a minute at 25 frames a second."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bank:
+    """M frames that can be shown, in the order of their film.
+
+    seconds: (M,) rising. run: (M,) int, the same number where frames follow each other in one
+    shot. person: (M,) int, whose face. features: (M, D) float32, what is heard. lips: (M, 2)
+    aperture and width. pose: (M, P), whatever of the looks should match: see lips.head_pose.
+    """
+
+    seconds: np.ndarray
+    run: np.ndarray
+    person: np.ndarray
+    features: np.ndarray
+    lips: np.ndarray
+    pose: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+
+class Succession:
+    """Which frame of a bank follows which, at the pace of an output of any frame rate."""
+
+    def __init__(self, bank: Bank) -> None:
+        self._seconds, self._run = bank.seconds, bank.run
+        steps = np.diff(bank.seconds)[np.diff(bank.run) == 0]
+        self._reach = _SAME_PACE * float(np.median(steps)) if len(steps) else 0.0
+
+    def after(self, frames: np.ndarray, step: float | np.ndarray) -> np.ndarray:
+        """(S,) int: the frame that naturally comes ``step`` seconds after each, or before it where
+        step is negative; -1 where the run does not reach so far."""
+        last = len(self._seconds) - 1
+        wished = self._seconds[frames] + step
+        right = np.searchsorted(self._seconds, wished).clip(0, last)
+        left = (right - 1).clip(0)
+        nearer = wished - self._seconds[left] <= self._seconds[right] - wished
+        found = np.where(nearer, left, right)
+        return np.where(self.follows(frames, found, step), found, -1)
+
+    def follows(
+        self, before: np.ndarray, after: np.ndarray, step: float | np.ndarray
+    ) -> np.ndarray:
+        """bool, of arrays that broadcast: in one run, at about the natural pace."""
+        off = np.abs(self._seconds[after] - self._seconds[before] - step)
+        return (off <= self._reach) & (self._run[before] == self._run[after])
+
+    def repeats(self, before: np.ndarray, after: np.ndarray, seconds: float) -> np.ndarray:
+        """bool, of arrays that broadcast: shows again what was shown ``seconds`` ago at most."""
+        back = self._seconds[before] - self._seconds[after]
+        return (back >= 0) & (back <= seconds) & (self._run[before] == self._run[after])
+
+
+def best_stretches(
+    seconds: np.ndarray, usable: np.ndarray, speech: np.ndarray, *, limit: int
+) -> np.ndarray:
+    """(F,) bool, at most about ``limit`` frames: the stretches of 8 s with the most usable speech.
+
+    seconds: (F,) rising. usable: (F,) bool, with a face. speech: (F,) bool. Where all usable
+    frames are few enough, all of them; earlier stretches win ties.
+    """
+    if usable.sum() <= limit:
+        return usable.copy()
+    stretch = np.floor((seconds - seconds[0]) / STRETCH_SECONDS).astype(np.int64)
+    spoken = np.bincount(stretch, weights=usable & speech)
+    frames = np.bincount(stretch, weights=usable)
+    order = np.argsort(-spoken, kind="stable")
+    kept = order[np.cumsum(frames[order]) <= limit]
+    if not len(kept):  # a limit below one stretch: its first frames
+        kept = order[:1]
+    inside = usable & np.isin(stretch, kept)
+    return inside & (np.cumsum(inside) <= limit)
+
+
+def pack(square: np.ndarray) -> bytes:
+    """square: (R, R, 3) uint8 RGB -> its lower part as JPEG, colours at full resolution."""
+    rows = round(len(square) * FIRST_ROW)
+    lower = cv2.cvtColor(square[rows:], cv2.COLOR_RGB2BGR)
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    done, data = cv2.imencode(".jpg", lower, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, *sampling])
+    if not done:
+        raise ValueError(f"no picture: {square.shape} {square.dtype}")
+    return data.tobytes()
+
+
+def unpack(data: bytes) -> np.ndarray:
+    """(h, R, 3) uint8 RGB: the lowest rows of the square that was packed."""
+    lower = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if lower is None:
+        raise ValueError(f"{len(data)} bytes are no packed mouth")
+    return np.asarray(cv2.cvtColor(lower, cv2.COLOR_BGR2RGB))

@@ -1,0 +1,160 @@
+"""From films and speech to what units are chosen by: who is seen when, with which lips and pose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from latentsync.errors import MediaError
+from latentsync.generate.bank import Bank, best_stretches
+from latentsync.generate.base import Footage, Script, Sound
+from latentsync.generate.likeness import Wanted
+from latentsync.generate.lips import LearnedLips, head_pose, lip_shape
+from latentsync.generate.posture import MOUTH, learn_posture, steadied, to_aligned
+from latentsync.types import Alignment
+
+BANK_FRAMES = 4500
+"""Frames that can be shown at most: 3 minutes of the best speech at 25 frames a second."""
+LEAST_SPEECH = 3.0  # seconds; of less, lips can hardly be told from sound (r 0.28)
+STEADY = 1.5  # sigma [frames] that poses are averaged over
+MAX_STEP = 4  # frames of the film between neighbours; a larger step is a jump
+_BLOCK = 512  # output frames listened to at once: 0.6 MB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """The K faces of a film, in its order.
+
+    frames: (K,) int, numbers of their frames. run: (K,) int, the same where frames follow each
+    other in one shot. shot: (K,) int, its track. lips, pose: (K, 2), see lips.lip_shape and
+    lips.head_pose. mouth: (K, 5, 2) aligned pixels, posture.MOUTH. rest: (K, 6, 2), where the
+    RESTING points lie in that pose.
+    """
+
+    frames: np.ndarray
+    run: np.ndarray
+    shot: np.ndarray
+    lips: np.ndarray
+    pose: np.ndarray
+    mouth: np.ndarray
+    rest: np.ndarray
+
+    def places(self, frames: np.ndarray) -> np.ndarray:
+        """Numbers of frames with a face -> places here."""
+        return np.searchsorted(self.frames, frames)
+
+
+def find_faces(footage: Footage) -> Faces:
+    """What pass 1 saw. Raises ValueError where there is no face at all."""
+    found = [(i, one) for i, one in enumerate(footage.alignments) if one is not None]
+    frames = np.array([i for i, _ in found])
+    alignments: Sequence[Alignment] = [one for _, one in found]
+    points = np.stack([one.landmarks for one in alignments])
+    shot = np.array([one.track for one in alignments])
+    run = np.cumsum(
+        (np.diff(frames, prepend=-1) > 1)
+        | footage.cuts[frames]
+        | (np.diff(shot, prepend=shot[:1]) != 0)
+    )
+    aligned = to_aligned(points, np.stack([one.matrix for one in alignments]))
+    pose = head_pose(points)
+    steady = steadied(pose, run, STEADY)
+    rest = np.empty((len(frames), len(MOUTH) + 1, 2))
+    for number in np.unique(shot):
+        own = shot == number
+        rest[own] = learn_posture(aligned[own], steady[own])(steady[own])
+    return Faces(frames, run, shot, lip_shape(points), pose, aligned[:, list(MOUTH)], rest)
+
+
+def too_little(where: str, seconds: float) -> MediaError:
+    """The error of a film, or a person in it, from whom too little is heard."""
+    return MediaError(
+        "too little speech to take mouths from",
+        f"{where} ({seconds:.1f} s found, {LEAST_SPEECH:g} s needed)",
+        "name a clip in which the same person speaks (generate.replay.source=CLIP), "
+        "or take generate.name=latentsync",
+    )
+
+
+def make_bank(
+    footage: Footage, faces: Faces, person: np.ndarray, sound: Sound, *, drawn: np.ndarray
+) -> tuple[Bank, np.ndarray]:
+    """The M faces that can be shown, and their places. person: (K,) int, whose each is.
+
+    drawn: persons who are to speak. Raises MediaError where one of them hardly does so in the
+    footage.
+    """
+    seconds = footage.seconds[faces.frames]
+    speech = ~sound.silent(seconds)
+    numbers = np.intersect1d(person, drawn)
+    kept = np.zeros(len(seconds), bool)
+    for number in numbers:
+        own = person == number
+        kept |= best_stretches(seconds, own, speech, limit=BANK_FRAMES // len(numbers))
+        step = float(np.median(np.diff(footage.seconds))) if len(footage.seconds) > 1 else 0.0
+        spoken = float((own & speech).sum()) * step
+        if spoken < LEAST_SPEECH:
+            where = f"{footage.name}, the face at {seconds[own][0]:.1f} s"
+            raise too_little(where, spoken)
+    kept = np.flatnonzero(kept)
+    bank = Bank(
+        seconds[kept],
+        faces.run[kept],
+        person[kept],
+        sound.around(seconds[kept]),
+        faces.lips[kept],
+        faces.pose[kept],
+    )
+    return bank, kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Role:
+    """The N frames of a script that are drawn.
+
+    numbers: (N,) int, of the output frames. places: (N,) int, of their faces in the film. seconds:
+    (N,) on the clock of the speech. begins: (N,) bool, True where the picture jumps. shown: (N,)
+    second of the speaker's film that is shown, -inf where that is another film.
+    """
+
+    numbers: np.ndarray
+    places: np.ndarray
+    seconds: np.ndarray
+    begins: np.ndarray
+    shown: np.ndarray
+
+    def wanted(
+        self, faces: Faces, person: np.ndarray, speech: Sound, learned: LearnedLips, *, unseen: bool
+    ) -> Iterator[Wanted]:
+        """In parts. faces: of the film. person: (K,) int, whose mouth each of them is to get.
+
+        unseen: lips are expected by what has not seen the frame that is shown.
+        """
+        for start in range(0, len(self.numbers), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            features = speech.around(self.seconds[part])
+            yield Wanted(
+                self.seconds[part],
+                self.shown[part],
+                person[self.places[part]],
+                features,
+                learned.expected(features, self.shown[part] if unseen else None),
+                faces.pose[self.places[part]],
+                speech.silent(self.seconds[part]),
+                self.begins[part],
+            )
+
+
+def make_role(script: Script, faces: Faces) -> Role:
+    """faces: of the script's film."""
+    numbers = np.flatnonzero(script.chunks >= 0)
+    frames = script.shown[numbers]
+    places = faces.places(frames)
+    begins = np.abs(np.diff(frames, prepend=frames[:1])) > MAX_STEP
+    begins |= np.diff(numbers, prepend=numbers[:1]) > 1
+    begins |= np.diff(faces.shot[places], prepend=faces.shot[places][:1]) != 0
+    itself = script.film is script.speaker
+    shown = script.film.seconds[frames] if itself else np.full(len(numbers), -np.inf)
+    return Role(numbers, places, script.seconds[numbers], begins, shown)

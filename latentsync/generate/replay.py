@@ -1,0 +1,191 @@
+"""Lip-sync without weights: the speaker's own mouths, filmed while saying something like it.
+
+Units of the film are chosen by their sound and joined where it shows least (Video Rewrite: C.
+Bregler, M. Covell, M. Slaney, SIGGRAPH 1997), and put into the frames that are to speak. A preview
+and a baseline: what was never said on film cannot be shown.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from latentsync.generate.bank import pack, unpack
+from latentsync.generate.base import Script
+from latentsync.generate.casting import (
+    LEAST_SPEECH,
+    Faces,
+    Role,
+    find_faces,
+    make_bank,
+    make_role,
+    too_little,
+)
+from latentsync.generate.likeness import Costs
+from latentsync.generate.lips import LOW_CONFIDENCE, MARGIN, LearnedLips, learn_lips
+from latentsync.generate.persons import link_persons
+from latentsync.generate.posture import placement
+from latentsync.generate.settings import face_model
+from latentsync.generate.transplant import Mouth, Transplanter
+from latentsync.generate.units import dissolves, joins, select
+
+if TYPE_CHECKING:
+    from latentsync.generate.base import LipGenerator
+    from latentsync.schema import Config, ReplayConfig
+    from latentsync.types import Chunk
+
+logger = logging.getLogger(__name__)
+
+ENOUGH_SPEECH = 8.0  # seconds (r 0.50; 16 s: 0.59)
+CLOSED = 10  # percentile of the aperture that counts as shut
+
+
+class Replay:
+    """See latentsync.generate.base.LipGenerator and Rehearsing.
+
+    mask: (R, R) float in [0, 1], 0 where a crop stays as it is.
+    """
+
+    name = "replay"
+
+    def __init__(self, settings: ReplayConfig, mask: np.ndarray, *, chunk_frames: int) -> None:
+        self.size, self.chunk_frames = len(mask), chunk_frames
+        self._settings, self._mask = settings, mask
+
+    def __call__(self, chunk: Chunk) -> torch.Tensor:  # noqa: ARG002
+        """Raises RuntimeError: mouths come from a film, see rehearsed()."""
+        raise RuntimeError("replay draws from a film; call rehearsed(script) first")
+
+    def rehearsed(self, script: Script) -> RehearsedReplay:
+        """Chooses the mouths for the whole script, and keeps those that will be shown.
+
+        Raises MediaError: too little speech in the speaker's film.
+        """
+        speaker, own = script.speaker, self._settings
+        sound = speaker.sound()
+        spoken = 0.0 if sound is None else sound.speech_seconds
+        if sound is None or spoken < LEAST_SPEECH:
+            raise too_little(speaker.name, spoken)
+        faces = find_faces(speaker)
+        itself = script.film is speaker
+        target = faces if itself else find_faces(script.film)
+        # Of another film it is the user who says that it shows the same person, throughout.
+        person = np.zeros(max(len(faces.frames), len(target.frames)), np.int64)
+        if itself:
+            person = link_persons(speaker, faces.frames, faces.shot)
+        role = make_role(script, target)
+        whose = person[: len(faces.frames)]
+        bank, kept = make_bank(speaker, faces, whose, sound, drawn=person[role.places])
+        exclude = own.exclude_seconds if itself else 0.0
+        learned = learn_lips(bank.features, bank.lips, bank.seconds, margin=max(MARGIN, exclude))
+        _warn(speaker.name, spoken, learned)
+        path = select(
+            bank,
+            role.wanted(target, person, script.speech, learned, unseen=exclude > 0),
+            Costs(silence=own.silence_weight),
+            trust=learned.trust,
+            closed=float(np.percentile(bank.lips[:, 0], CLOSED)),
+            exclude_seconds=exclude,
+        )
+        parting = joins(bank, path, role.seconds, role.begins)
+        partner, share = dissolves(bank, path, role.seconds, role.begins)
+        facts = {
+            "speech_seconds": round(spoken, 1),
+            "lips_heard": [round(float(r), 2) for r in learned.trust],
+            "joins": int(parting.sum()),
+            "bank_frames": len(bank),
+        }
+        chosen = Chosen(role, target, faces, kept[path], kept[partner], share)
+        pictures = _pictures(script, chosen, self.size)
+        return RehearsedReplay(self.chunk_frames, self._mask, chosen, pictures, facts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Which mouths go into the N frames of a role.
+
+    target, faces: of the film, and of the speaker's film. path, partner: (N,) int, places in faces.
+    share: (N,) of the partner, where two units are dissolved into each other; 0: none.
+    """
+
+    role: Role
+    target: Faces
+    faces: Faces
+    path: np.ndarray
+    partner: np.ndarray
+    share: np.ndarray
+
+
+class RehearsedReplay:
+    """A replay that has learnt its part. pictures: packed mouths by their place in chosen.faces."""
+
+    name = "replay"
+
+    def __init__(
+        self,
+        chunk_frames: int,
+        mask: np.ndarray,
+        chosen: Chosen,
+        pictures: Mapping[int, bytes],
+        facts: dict[str, Any],
+    ) -> None:
+        self.size, self.chunk_frames, self.facts = len(mask), chunk_frames, facts
+        self._chosen, self._pictures = chosen, pictures
+        self._transplant = Transplanter(mask)
+
+    def __call__(self, chunk: Chunk) -> torch.Tensor:
+        """The mouths that were chosen, in the chunk's crops."""
+        places = np.searchsorted(self._chosen.role.numbers, chunk.frames)
+        return torch.stack(
+            [self._drawn(crop, int(n)) for crop, n in zip(chunk.crops, places, strict=True)]
+        )
+
+    def _drawn(self, crop: torch.Tensor, n: int) -> torch.Tensor:
+        chosen = self._chosen
+        place, share = int(chosen.role.places[n]), float(chosen.share[n])
+        mouths = [self._mouth(int(chosen.path[n]), place, 1 - share)]
+        if share:
+            mouths.append(self._mouth(int(chosen.partner[n]), place, share))
+        target = chosen.target
+        return self._transplant(crop, target.mouth[place], target.rest[place], mouths)
+
+    def _mouth(self, source: int, target: int, share: float) -> Mouth:
+        faces = self._chosen.faces
+        placed = placement(self._chosen.target.rest[target], faces.rest[source])
+        return Mouth(unpack(self._pictures[source]), faces.mouth[source], placed, share)
+
+
+def load(
+    config: Config,
+    _device: torch.device,
+    *,
+    mask: np.ndarray,
+    frame_counts: Sequence[int] | None = None,  # noqa: ARG001  there is no noise to draw
+) -> LipGenerator:
+    """The loader of the table. There is nothing to load, and mouths are small: CPU."""
+    settings = config.generate.replay
+    return Replay(settings, mask, chunk_frames=face_model(config).frames)
+
+
+def _pictures(script: Script, chosen: Chosen, size: int) -> dict[int, bytes]:
+    """Each mouth that will be shown, once: 30 kB at most."""
+    places = np.union1d(chosen.path, chosen.partner[chosen.share > 0])
+    crops = script.speaker.crops(chosen.faces.frames[places], size)
+    return {
+        int(place): pack(((crop + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy())
+        for place, crop in zip(places, crops, strict=True)
+    }
+
+
+def _warn(name: str, spoken: float, learned: LearnedLips) -> None:
+    if learned.low_confidence:
+        text = "%s: low confidence: the lips hardly follow the sound (r %.2f, %.1f is usual from)"
+        logger.warning(text, name, learned.trust[0], LOW_CONFIDENCE)
+    if spoken < ENOUGH_SPEECH:
+        text = "%s: low confidence: %.1f s of speech to take mouths from, %g s are wanted"
+        logger.warning(text, name, spoken, ENOUGH_SPEECH)

@@ -1,0 +1,130 @@
+"""Which frame of a bank is shown when: units of real speech, joined where it shows least.
+
+For each output frame a few frames of the bank come into question; the cheapest way through them is
+found by Viterbi's algorithm. After C. Bregler, M. Covell, M. Slaney: Video Rewrite (SIGGRAPH 1997).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from latentsync.generate.bank import Bank, Succession
+from latentsync.generate.likeness import Costs, Likeness, Wanted
+
+NEAREST = 60
+"""Frames of the bank that come into question for their likeness."""
+CARRIED = 40
+"""Cheapest ways so far whose natural continuation comes into question as well."""
+DISSOLVE = 1 / 3
+"""Share of the other unit in the last frame before a join and in the first after it."""
+_BLOCK = 64  # output frames whose costs are held at once: 2 MB with a bank of 7500
+
+
+def select(
+    bank: Bank,
+    wanted: Iterable[Wanted],
+    costs: Costs,
+    *,
+    trust: np.ndarray,
+    closed: float,
+    exclude_seconds: float = 0.0,
+) -> np.ndarray:
+    """(N,) int64: the frame of the bank for each output frame. Equal input, equal output.
+
+    wanted: in order, in parts of any length. trust: (2,) 0 to 1, how far the wanted aperture and
+    width are to be believed. closed: aperture that a pause asks for. exclude_seconds: frames of
+    the bank nearer to the one that is shown are forbidden, but for the farthest of all.
+    Up to 0.8 kB per output frame are kept. Raises ValueError: a person who is not in the bank.
+    """
+    likeness = Likeness(bank, costs, trust=trust, closed=closed, exclude_seconds=exclude_seconds)
+    search = _Search(likeness)
+    for part in wanted:
+        for start in range(0, len(part), _BLOCK):
+            search.add(part.part(start, start + _BLOCK))
+    return search.path()
+
+
+def joins(bank: Bank, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """(N,) bool: the natural order is left, in the middle of a picture that goes on.
+
+    path, seconds, begins: (N,) as in select.
+    """
+    natural = Succession(bank).follows(path[:-1], path[1:], np.diff(seconds))
+    return np.concatenate([[False], ~natural & ~begins[1:]])[: len(path)]
+
+
+def dissolves(
+    bank: Bank, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) int64 and (N,) float32: a second frame of the bank and its share, where units join.
+
+    The frame before a join takes a third of the unit that comes, the one after it a third of the
+    unit that goes, as if both went on; where a unit's run ends, its outermost frame stands still.
+    """
+    order = Succession(bank)
+    partner, share = path.copy(), np.zeros(len(path), np.float32)
+    for n in np.flatnonzero(joins(bank, path, seconds, begins)):
+        step = float(seconds[n] - seconds[n - 1])
+        comes, goes = order.after(path[n : n + 1], -step)[0], order.after(path[n - 1 : n], step)[0]
+        if not share[n - 1]:  # a unit of one frame has enough to do with the one before
+            partner[n - 1], share[n - 1] = (comes if comes >= 0 else path[n]), DISSOLVE
+        partner[n], share[n] = (goes if goes >= 0 else path[n - 1]), DISSOLVE
+    return partner, share
+
+
+class _Search:
+    """Viterbi's algorithm over candidates found along the way. Ties go to the earlier frame."""
+
+    def __init__(self, likeness: Likeness) -> None:
+        self._likeness = likeness
+        self._second = 0.0
+        self._states: list[np.ndarray] = []
+        self._back: list[np.ndarray] = []
+        self._total = np.zeros(1)
+
+    def add(self, wanted: Wanted) -> None:
+        for i, cost in enumerate(self._likeness.of(wanted)):
+            second = float(wanted.seconds[i])
+            if wanted.begins[i] or not self._states:
+                self._begin(cost)
+            else:
+                self._continue(cost, second - self._second)
+            self._second = second
+
+    def path(self) -> np.ndarray:
+        chosen = np.empty(len(self._states), np.int64)
+        place = int(self._total.argmin())
+        for i in range(len(chosen) - 1, -1, -1):
+            chosen[i] = self._states[i][place]
+            place = int(self._back[i][place])
+        return chosen
+
+    def _begin(self, cost: np.ndarray) -> None:
+        """No join to be paid for: all ways go on from the cheapest."""
+        frames = _cheapest(cost, NEAREST)
+        best = int(self._total.argmin())
+        self._keep(frames, self._total[best] + cost[frames], np.full(len(frames), best))
+
+    def _continue(self, cost: np.ndarray, step: float) -> None:
+        before = self._states[-1]
+        carried = self._likeness.order.after(before[_cheapest(self._total, CARRIED)], step)
+        frames = np.union1d(_cheapest(cost, NEAREST), carried[carried >= 0])
+        frames = frames[np.isfinite(cost[frames])]
+        ways = self._total[:, None] + self._likeness.of_joins(before, frames, step)
+        back = ways.argmin(axis=0)
+        self._keep(frames, ways[back, np.arange(len(frames))] + cost[frames], back)
+
+    def _keep(self, frames: np.ndarray, total: np.ndarray, back: np.ndarray) -> None:
+        self._total = total
+        self._states.append(frames.astype(np.int32))
+        self._back.append(back.astype(np.int32))
+
+
+def _cheapest(costs: np.ndarray, count: int) -> np.ndarray:
+    """Places of the smallest finite values, rising."""
+    places = np.arange(len(costs))
+    if len(costs) > count:
+        places = np.sort(np.argpartition(costs, count - 1)[:count])
+    return places[np.isfinite(costs[places])]

@@ -1,0 +1,103 @@
+"""Lip-sync without weights: the real command on the demo clip's speaker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentsync.config import load_config
+from latentsync.face.detector import load_detector
+from latentsync.generate.lips import lip_shape
+from latentsync.media.audio import read_audio
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.engine import Engine, ordered
+from tests.media_factory import Tone, make_film, make_sound, pts_of
+
+ASSETS = Path(__file__).parents[2] / "assets"
+SPEAKER, TALKING = ASSETS / "demo_speaker.mp4", ASSETS / "demo_talking.mp4"
+NEW_WORDS = ASSETS / "demo_speech.wav"
+REPLAY = ("generate.name=replay", "output.preset=ultrafast")
+
+
+def aperture(pictures: Iterator[np.ndarray]) -> np.ndarray:
+    detector = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
+    points = [detector(pixels)[0].landmarks for pixels in pictures]
+    return lip_shape(np.stack(points))[:, 0]
+
+
+def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> None:
+    target = tmp_path / "out.mp4"
+    files = ("--video_path", SPEAKER, "--audio_path", NEW_WORDS, "--video_out_path", target)
+    result = run(*files, *REPLAY)
+    assert result.code == 0, result.err
+    assert "low confidence" not in result.err
+    seconds = len(read_audio(NEW_WORDS)) / 16000
+    assert abs(len(pts_of(target)) / 25 - seconds) < 0.04
+    report = json.loads(target.with_suffix(".json").read_text())
+    assert report["frames"]["generated"] == report["frames"]["total"]
+    assert report["generator"]["lips_heard"][0] > 0.8
+    assert report["frames"]["restored"] < report["frames"]["total"] / 4, "filmed mouths are sharp"
+    made = aperture(frame.pixels for frame in VideoReader(target))
+    loud = np.abs(read_audio(NEW_WORDS)[: len(made) * 640]).reshape(len(made), 640).mean(axis=1)
+    spoken = np.convolve(loud, np.ones(3) / 3, mode="same")
+    assert np.corrcoef(made, spoken)[0, 1] > 0.6, "this mouth opens with the loudness"
+
+
+def test_a_film_is_remade_from_itself_in_step_and_only_below_the_nose() -> None:
+    own = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
+    engine = Engine(load_config(None, [*REPLAY, *own, "restore.when=never"]))
+    reader = VideoReader(TALKING)
+    speech = engine.lipsync.listen(TALKING)
+    survey = engine.survey(reader)
+    plan = engine.lipsync.lay_out(engine.plan(survey), reader.info, speech)
+    performance = engine.perform(plan, TALKING, speech)
+    made, changed = [], 0
+    for item in engine.enhanced(ordered(reader, plan), plan, performance):
+        alignment = plan.alignment(item.before.index)
+        assert alignment is not None
+        eyes = int(alignment.landmarks[3:5, 1].max()) + 8
+        np.testing.assert_array_equal(item.after.pixels[:eyes], item.before.pixels[:eyes])
+        changed += bool((item.after.pixels != item.before.pixels).any())
+        made.append(item.after.pixels)
+    assert changed == len(made)
+    found = aperture(iter(made))
+    true = aperture(frame.pixels for frame in VideoReader(TALKING))[: len(found)]
+    r = np.corrcoef(true, found)[0, 1]
+    shifted = [np.corrcoef(true, np.roll(found, n))[0, 1] for n in range(10, len(found) - 10)]
+    assert r > 0.75
+    assert r > np.percentile(shifted, 95) + 0.2
+    assert 0.7 < np.abs(np.diff(found)).mean() / np.abs(np.diff(true)).mean() < 1.4
+
+
+def test_mouths_may_come_from_another_film_of_the_person(tmp_path, demo_frames, run) -> None:
+    mute = make_film(tmp_path / "mute.mp4", demo_frames)
+    target = tmp_path / "out.mp4"
+    speech = make_sound(tmp_path / "s.wav", Tone(0.4, codec="pcm_s16le", rate=48000))
+    files = ("-i", mute, "--audio_path", speech, "-o", target)
+    refused = run(*files, *REPLAY)
+    assert refused.code == 2
+    assert "mute.mp4 (0.0 s found, 3 s needed)" in refused.err.strip().splitlines()[-1]
+    assert not target.exists()
+    result = run(*files, *REPLAY, f"generate.replay.source={TALKING}")
+    assert result.code == 0, result.err
+    assert "low confidence: 3.9 s of speech" in result.err
+    assert len(pts_of(target)) == 10
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("nowhere.mp4", "nowhere.mp4"), (str(NEW_WORDS), "demo_speech.wav")],
+    ids=["not there", "no film"],
+)
+def test_a_source_that_is_no_film_is_refused(source, said, tmp_path, demo_frames, run) -> None:
+    film = make_film(tmp_path / "film.mp4", demo_frames)
+    target = tmp_path / "out.mp4"
+    files = ("-i", film, "--audio_path", NEW_WORDS, "-o", target)
+    result = run(*files, *REPLAY, f"generate.replay.source={source}")
+    assert result.code == 2
+    assert said in result.err.strip().splitlines()[-1]
+    assert not target.exists()

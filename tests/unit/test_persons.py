@@ -1,0 +1,78 @@
+"""Shots of one person are found together, those of two never."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from latentsync.config import load_config
+from latentsync.errors import MediaError
+from latentsync.generate.base import Footage
+from latentsync.generate.casting import find_faces, make_bank
+from latentsync.generate.persons import link_persons
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.footage import film_footage
+
+FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
+
+
+@pytest.fixture(scope="module")
+def footage() -> Footage:
+    survey = Engine(load_config()).survey(VideoReader(FILM))
+    return film_footage(FILM, survey)
+
+
+def in_two_shots(footage: Footage, change: object = None) -> tuple[Footage, np.ndarray]:
+    """From frame 60 on another shot, whose crops are changed."""
+    frames = np.arange(len(footage.seconds))
+
+    def crops(numbers: np.ndarray, size: int) -> Iterator[torch.Tensor]:
+        for number, crop in zip(numbers, footage.crops(numbers, size), strict=True):
+            yield change(crop) if callable(change) and number >= 60 else crop
+
+    shots = (frames >= 60).astype(int)
+    other = Footage(
+        footage.name, footage.alignments, footage.seconds, footage.cuts, footage.sound, crops
+    )
+    return other, shots
+
+
+def older(crop: torch.Tensor) -> torch.Tensor:
+    """Another head under the same light: longer nose, other brows, darker hair."""
+    pixels = crop.permute(1, 2, 0).numpy()
+    size = len(pixels)
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    wave = size / 14
+    y += wave * np.sin(x / size * 9) * np.cos(y / size * 7)
+    x += wave * np.sin(y / size * 11)
+    return torch.from_numpy(cv2.remap(pixels, x, y, cv2.INTER_LINEAR)).permute(2, 0, 1)
+
+
+def test_a_cut_to_the_same_person_is_no_other_person(footage: Footage) -> None:
+    film, shots = in_two_shots(footage)
+    assert set(link_persons(film, np.arange(len(shots)), shots)) == {0}
+
+
+@pytest.mark.parametrize("change", [lambda crop: crop * 0.3 - 0.5, older], ids=["dark", "older"])
+def test_who_looks_different_is_another_person(footage: Footage, change: object) -> None:
+    film, shots = in_two_shots(footage, change)
+    np.testing.assert_array_equal(link_persons(film, np.arange(len(shots)), shots), shots)
+
+
+def test_a_person_who_hardly_speaks_is_refused_not_given_another_s_mouth(footage: Footage) -> None:
+    faces, sound = find_faces(footage), footage.sound()
+    assert sound is not None
+    alone = np.zeros(len(faces.frames), int)
+    bank, kept = make_bank(footage, faces, alone, sound, drawn=np.array([0]))
+    assert len(bank) == len(kept) == len(faces.frames) == 127
+    listener = (faces.frames >= 110).astype(int)
+    with pytest.raises(MediaError, match=r"the face at 4\.4 s \(0\.\d s found, 3 s needed\)"):
+        make_bank(footage, faces, listener, sound, drawn=np.array([0, 1]))
+    bank, kept = make_bank(footage, faces, listener, sound, drawn=np.array([0]))
+    assert set(bank.person) == {0} and len(kept) == 110

@@ -1,0 +1,263 @@
+"""A mouth put into another frame: it arrives, in the right colours, and nothing else changes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from latentsync.face.masks import upstream_mask
+from latentsync.generate.bank import FIRST_ROW, pack, unpack
+from latentsync.generate.lips import NOSE_TIP
+from latentsync.generate.posture import (
+    MOUTH,
+    RESTING,
+    learn_posture,
+    placement,
+    steadied,
+    to_aligned,
+)
+from latentsync.generate.transplant import (
+    JAW_LIMIT,
+    NOSTRILS,
+    Mouth,
+    Transplanter,
+    band,
+    low_frequencies,
+    skin_region,
+)
+
+SIDE = 256
+SHUT, OPEN = 4.0, 50.0
+REST = np.array([[129, 351], [291, 350], [207, 334], [208, 367], [206, 489], [205, 242]], float)
+STAY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+def mouth_points(aperture: float, jaw: float = 0.0) -> np.ndarray:
+    """(5, 2) aligned pixels, the order of MOUTH."""
+    y = 350.0
+    return np.array(
+        [[130, y], [290, y], [210, y - aperture / 2], [210, y + aperture / 2], [210, 480 + jaw]]
+    )
+
+
+def face(aperture: float, jaw: float = 0.0, tint: tuple[float, ...] = (0, 0, 0)) -> np.ndarray:
+    """(R, R, 3) uint8 RGB: skin, two lips, a dark mouth between them, a dark line at the chin."""
+    big = np.empty((560, 420, 3), np.float32)
+    big[:] = (200, 160, 140)
+    big -= np.linspace(0, 30, 420, dtype=np.float32)[None, :, None]
+    half = int(aperture / 2)
+    cv2.ellipse(big, (210, 350), (80, half + 18), 0, 0, 360, (180, 80, 80), -1)
+    cv2.ellipse(big, (210, 350), (70, half), 0, 0, 360, (40, 20, 20), -1)
+    cv2.ellipse(big, (210, 250), (26, 12), 0, 0, 360, (60, 40, 40), -1)  # the nostrils
+    chin = int(480 + jaw)
+    big[chin : chin + 6] *= 0.5
+    big += np.array(tint, np.float32)
+    small = cv2.resize(big, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return small.round().clip(0, 255).astype(np.uint8)
+
+
+def crop(square: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(square).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def lower(square: np.ndarray) -> np.ndarray:
+    return square[round(SIDE * FIRST_ROW) :]
+
+
+def levels(picture: torch.Tensor) -> np.ndarray:
+    return ((picture.permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.float64)
+
+
+@pytest.fixture(scope="module")
+def transplanter() -> Transplanter:
+    return Transplanter(upstream_mask(SIDE))
+
+
+def put(
+    transplanter: Transplanter, aperture: float, target: float = SHUT, **source: object
+) -> torch.Tensor:
+    donor = Mouth(lower(face(aperture, **source)), mouth_points(aperture), STAY)  # type: ignore[arg-type]
+    return transplanter(crop(face(target)), mouth_points(target), REST, [donor])
+
+
+def mouth_box(picture: np.ndarray) -> np.ndarray:
+    """The part about the lips."""
+    return picture[round(300 / 560 * SIDE) : round(400 / 560 * SIDE), SIDE // 4 : -SIDE // 4]
+
+
+def test_its_own_mouth_leaves_a_face_as_it_was(transplanter: Transplanter) -> None:
+    out = put(transplanter, SHUT)
+    assert float((out - crop(face(SHUT))).abs().max()) < 0.5 / 127.5
+
+
+@pytest.mark.parametrize(("donor", "target"), [(OPEN, SHUT), (SHUT, OPEN)])
+def test_the_other_mouth_arrives_whole(
+    transplanter: Transplanter, donor: float, target: float
+) -> None:
+    out = levels(put(transplanter, donor, target))
+    wanted = face(donor).astype(np.float64)
+    assert np.abs(mouth_box(out) - mouth_box(wanted)).mean() < 1.5
+    assert np.abs(mouth_box(out) - mouth_box(face(target).astype(np.float64))).mean() > 8
+
+
+def test_nothing_changes_where_the_mask_is_zero_nor_at_the_nostrils(
+    transplanter: Transplanter,
+) -> None:
+    before = crop(face(SHUT))
+    after = put(transplanter, OPEN, tint=(20, -10, 5))
+    kept = torch.from_numpy(upstream_mask(SIDE) <= 0)
+    assert torch.equal(after[:, kept], before[:, kept])
+    rows = int(NOSTRILS / 560 * SIDE)
+    assert float((after[:, :rows] - before[:, :rows]).abs().max()) < 1e-3
+
+
+def test_the_crop_that_comes_in_is_left_alone(transplanter: Transplanter) -> None:
+    before = crop(face(SHUT))
+    kept = before.clone()
+    donor = Mouth(lower(face(OPEN)), mouth_points(OPEN), STAY)
+    transplanter(before, mouth_points(SHUT), REST, [donor])
+    assert torch.equal(before, kept)
+
+
+@pytest.mark.parametrize("tint", [(15, 15, 15), (-25, -20, -15), (12, -8, 4)])
+def test_another_light_is_matched_to_the_skin_around(
+    transplanter: Transplanter, tint: tuple[float, ...]
+) -> None:
+    out = levels(put(transplanter, OPEN, tint=tint))
+    wanted = face(OPEN).astype(np.float64)
+    assert np.abs(mouth_box(out) - mouth_box(wanted)).mean() < 2.0
+
+
+def test_two_equal_mouths_dissolve_into_the_same(transplanter: Transplanter) -> None:
+    pixels, points = lower(face(OPEN)), mouth_points(OPEN)
+    parts = [Mouth(pixels, points, STAY, share) for share in (0.3, 0.7)]
+    both = transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, parts)
+    assert float((both - put(transplanter, OPEN)).abs().max()) < 1e-4
+
+
+def test_a_dissolve_shows_one_mouth_of_a_shape_between(transplanter: Transplanter) -> None:
+    """The height of the dark between the lips lies between the two; a plain dissolve of the
+    pictures would be grey where only one of them is open."""
+    parts = [
+        Mouth(lower(face(aperture)), mouth_points(aperture), STAY, 0.5) for aperture in (20, 60)
+    ]
+    out = levels(transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, parts))
+
+    def dark_rows(picture: np.ndarray) -> float:
+        column = picture[:, SIDE // 2].mean(axis=-1)
+        return float((column[140:190] < 80).sum()) * 560 / SIDE
+
+    assert dark_rows(face(20)) + 5 < dark_rows(out) < dark_rows(face(60)) - 5
+
+
+def test_the_jaw_goes_with_the_new_mouth(transplanter: Transplanter) -> None:
+    """The dark line at the chin moves down by what the donor's is lower."""
+
+    def chin_row(picture: np.ndarray) -> float:
+        column = picture[200:, SIDE // 2].mean(axis=-1)
+        dark = (column.max() - column).clip(30) - 30
+        return float((dark * np.arange(len(dark))).sum() / dark.sum()) * 560 / SIDE
+
+    fall = 12.0
+    donor = Mouth(lower(face(OPEN, jaw=fall)), mouth_points(OPEN, jaw=fall), STAY)
+    out = levels(transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, [donor]))
+    moved = chin_row(out) - chin_row(face(SHUT).astype(np.float64))
+    assert fall - 4 < moved < fall + 2
+
+
+def test_a_jaw_is_never_moved_so_far_that_the_skin_folds(transplanter: Transplanter) -> None:
+    """A brightness that rises downwards in the target still does, whatever the donor asks for."""
+    ramp = np.broadcast_to(np.arange(SIDE, dtype=np.uint8)[:, None, None], (SIDE, SIDE, 3)).copy()
+    far = Mouth(lower(ramp), mouth_points(SHUT, jaw=-20 - 5 * JAW_LIMIT), STAY)
+    out = levels(transplanter(crop(ramp), mouth_points(SHUT), REST, [far]))
+    below = out[round(480 / 560 * SIDE) :, SIDE // 2, 0]
+    assert (np.diff(below) > -0.5).all()
+
+
+def test_a_mouth_that_lies_elsewhere_is_fetched_from_there(transplanter: Transplanter) -> None:
+    """A head that nods carries its mouth 20 pixels down; the placement brings it back."""
+    shifted = np.roll(face(OPEN), round(20 / 560 * SIDE), axis=0)
+    down = round(20 / 560 * SIDE) * 560 / SIDE
+    placed = placement(REST, REST + np.array([0, down]))
+    donor = Mouth(lower(shifted), mouth_points(OPEN) + np.array([0, down]), placed)
+    out = levels(transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, [donor]))
+    assert np.abs(mouth_box(out) - mouth_box(face(OPEN).astype(np.float64))).mean() < 1.5
+
+
+def test_a_mouth_from_the_bank_fits(transplanter: Transplanter) -> None:
+    donor = Mouth(unpack(pack(face(OPEN))), mouth_points(OPEN), STAY)
+    out = transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, [donor])
+    assert float((out - put(transplanter, OPEN)).abs().mean()) < 0.5 / 127.5
+
+
+def test_the_region_holds_the_lips_and_ends_below_the_nostrils_and_above_the_chin() -> None:
+    columns, rows = np.meshgrid(np.arange(420.0), np.arange(560.0))
+    grid = np.stack([columns, rows], axis=-1)
+    points = mouth_points(OPEN)
+    region = skin_region(grid, REST, points)
+    assert region[340:376, 140:280].min() > 0.9
+    assert not region[: int(NOSTRILS)].any()
+    assert not region[int(points[4, 1]) :].any()
+    assert np.abs(np.diff(region, axis=0)).max() < 0.08
+    assert band(region).max() == pytest.approx(1.0, abs=0.01) and band(np.ones(3)).max() == 0
+
+
+def test_the_surface_is_found_under_a_tenth_of_outliers() -> None:
+    y, x = np.mgrid[-1:1:128j, -1:1:160j]
+    truth = np.stack([0.2 + 0.1 * x, -0.1 * y + 0.05 * x * y, 0.1 * x * x], axis=-1)
+    gap = truth.astype(np.float32)
+    outliers = np.zeros(gap.shape[:2], bool)
+    outliers[:40, :50] = True
+    gap[outliers] += 0.8
+    found = low_frequencies(gap, np.ones(gap.shape[:2], np.float32))
+    assert np.abs(found - truth)[~outliers].mean() < 0.005
+
+
+def test_without_a_seam_there_is_no_correction() -> None:
+    gap = np.ones((64, 64, 3), np.float32)
+    assert not low_frequencies(gap, np.zeros((64, 64), np.float32)).any()
+
+
+def test_a_placement_is_the_affine_map_between_two_postures() -> None:
+    planted = np.array([[1.02, 0.03, -5.0], [-0.02, 0.97, 8.0]])
+    moved = REST @ planted[:, :2].T + planted[:, 2]
+    np.testing.assert_allclose(placement(REST, moved), planted, atol=1e-9)
+
+
+def test_where_a_turned_head_carries_its_mouth_is_learned_through_its_speech() -> None:
+    rng = np.random.default_rng(0)
+    pose = rng.normal(0, 0.1, (400, 2))
+    points = np.zeros((400, 11, 2))
+    points[:, list(MOUTH)] = mouth_points(20) + 60 * pose[:, None, :]
+    points[:, list(MOUTH)[3:]] += rng.normal(0, 8, (400, 1, 1))  # speech
+    points[:, NOSE_TIP] = [205, 242] + 100 * pose
+    posture = learn_posture(points, pose)
+    asked = np.array([[0.1, -0.05], [0.0, 0.0]])
+    shift = posture(asked)[0] - posture(asked)[1]
+    assert shift.shape == (len(RESTING), 2)
+    np.testing.assert_allclose(shift[:3], np.tile([6, -3], (3, 1)), atol=0.8)
+    np.testing.assert_allclose(shift[5], [10, -5], atol=1.2)
+
+
+def test_a_pose_that_was_never_seen_carries_no_mouth_away() -> None:
+    pose = np.random.default_rng(0).uniform(-0.1, 0.1, (100, 2))
+    points = 100 * pose[:, None, :] + np.zeros((100, 11, 2))
+    posture = learn_posture(points, pose)
+    far, edge = posture(np.array([[9.0, 9.0]])), posture(pose.max(axis=0)[None])
+    np.testing.assert_allclose(far, edge)
+
+
+def test_steadying_keeps_runs_apart_and_steady_values_as_they_are() -> None:
+    values = np.concatenate([np.full((20, 2), 1.0), np.full((20, 2), 5.0)])
+    np.testing.assert_allclose(steadied(values, np.repeat([0, 1], 20), 2.0), values)
+    noise = np.random.default_rng(0).normal(size=(200, 1))
+    assert steadied(noise, np.zeros(200, int), 2.0).std() < 0.6 * noise.std()
+    np.testing.assert_array_equal(steadied(noise, np.zeros(200, int), 0.0), noise)
+
+
+def test_points_are_carried_from_the_frame_into_the_aligned_crop() -> None:
+    points = np.array([[[10.0, 20.0], [30.0, 40.0]]])
+    matrix = np.array([[[2.0, 0.0, 1.0], [0.0, 2.0, -1.0]]])
+    np.testing.assert_allclose(to_aligned(points, matrix), [[[21, 39], [61, 79]]])
