@@ -74,6 +74,7 @@ class GenerateConfig:
 class RestoreConfig:
     name: str = "Detail"
     checkpoint: str | None = None
+    reference: str | None = None
     when: str = "auto"
     region: str = "mouth"
     fidelity: float | None = None
@@ -182,11 +183,11 @@ def _check_combinations(config: Config) -> None:
             restore.sharpness_off,
             f"it must not lie below restore.sharpness_on ({restore.sharpness_on:g})",
         )
-    if restore.name.lower() == "detail" and restore.fidelity is not None:
+    if restore.name.lower() in ("detail", "self") and restore.fidelity is not None:
         raise ConfigError(
             "restore.fidelity",
             restore.fidelity,
-            "Detail has no fidelity weight; leave it out, or set restore.strength",
+            f"{restore.name} has no fidelity weight; leave it out, or set restore.strength",
         )
 
 

@@ -32,7 +32,12 @@ def build_parser() -> Parser:
     add("-i", "--input", "--input_path", "--video_path", dest="input", metavar="VIDEO")
     add("-o", "--output", "--output_path", "--video_out_path", dest="output", metavar="VIDEO")
     add("--audio_path", "--audio", dest="audio", metavar="SPEECH", help="what is to be said")
-    add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer, none, package.module:load")
+    add(
+        "--superres",
+        metavar="NAME",
+        help="Detail, Self, GFPGAN, CodeFormer, none, package.module:load",
+    )
+    add("--reference", metavar="VIDEO", help="the original film, for Self to learn the person from")
     add("-w", "--fidelity_weight", type=float, metavar="0..1", help="1: closest to the input")
     add("--inference_ckpt_path", dest="checkpoint", metavar="FILE", help="the U-Net's weights")
     add("--inference_steps", type=int, dest="steps", metavar="N", help="steps of the sampler")
@@ -85,6 +90,7 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
         "output.path": options.output,
         "output.compare": options.compare,
         "restore.name": options.superres,
+        "restore.reference": options.reference,
         "restore.fidelity": options.fidelity_weight,
         "generate.checkpoint": options.checkpoint,
         "generate.steps": options.steps,

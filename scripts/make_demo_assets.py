@@ -28,7 +28,8 @@ from scripts.demo_assets.speech import (
 SPOKEN = "Hello. Watch my mouth while I speak, and look at what comes back."
 OTHER_WORDS = "These are other words, spoken for another film."
 STORY = (
-    "Good morning, and thank you for joining us. Today we visit a small harbour on the northern coast. "
+    "Good morning, and thank you for joining us. "
+    "Today we visit a small harbour on the northern coast. "
     "Five fishing boats left before dawn, and every one of them came home with full nets. "
     "The people here say that the sea was never so calm. Why would they ever want to move away?"
 )

@@ -93,6 +93,15 @@ class Rehearsing(Protocol):
         ...
 
 
+@runtime_checkable
+class Redrawing(Protocol):
+    """A generator that can show what its picture coder alone makes of a face."""
+
+    def redrawn(self, crops: torch.Tensor) -> torch.Tensor:
+        """crops: (F, 3, R, R) float32 RGB [-1, 1] -> the same, on the CPU, as coded."""
+        ...
+
+
 class GeneratorLoader(Protocol):
     """Makes a generator ready for work on the device, or raises a LatentSyncError."""
 

@@ -80,6 +80,11 @@ class LatentSync:
             )
         return sampling.composite(decoded, chunk.crops, self._keep).cpu()
 
+    def redrawn(self, crops: Tensor) -> Tensor:
+        """See latentsync.generate.base.Redrawing."""
+        with self._enough_memory():
+            return sampling.redraw(self._vae, crops, vae_batch=self._settings.vae_batch).cpu()
+
     def _decoded(self, chunk: Chunk, noise: Noise) -> Tensor:
         own = self._settings
         conditions = sampling.prepare(

@@ -234,6 +234,14 @@ def decode(vae: Autoencoder, latents: Tensor, *, vae_batch: int = 4) -> Tensor:
     return torch.cat([vae.decode(part).sample.float() for part in frames.split(vae_batch)])
 
 
+@torch.no_grad()
+def redraw(vae: Autoencoder, faces: Tensor, *, vae_batch: int = 4) -> Tensor:
+    """faces: (F, 3, R, R) float RGB [-1, 1] -> the same, as the VAE gives them back at its best."""
+    chance = torch.zeros(len(faces), 1, 1, 1)  # none: the middle of the posterior
+    latents = rearrange(_encode(vae, faces, chance, vae_batch), "f c h w -> 1 c f h w")
+    return decode(vae, latents, vae_batch=vae_batch)
+
+
 def composite(decoded: Tensor, faces: Tensor, keep: Tensor) -> Tensor:
     """decoded, faces: (F, 3, R, R) RGB [-1, 1]; keep: (R, R), 1 where `faces` stay. -> the same."""
     keep = keep.to(decoded)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from latentsync.errors import MediaError
+from latentsync.errors import ConfigError, MediaError
 from latentsync.face.composite import touched
 from latentsync.face.detector import load_detector
 from latentsync.face.masks import region_mask, rest_mask
@@ -27,13 +27,15 @@ from latentsync.pipeline.plan import FilmPlan, plan_film
 from latentsync.pipeline.restoration import RestoreStage
 from latentsync.pipeline.stream import prefetch
 from latentsync.pipeline.survey import Survey, survey_film
-from latentsync.restore.base import load_restorer
+from latentsync.pipeline.teacher import Teacher
+from latentsync.restore.base import Fittable, load_restorer
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.runtime.device import choose_device, limit_threads
 from latentsync.schema import Config
 from latentsync.types import Box, Frame, PatchedFrame
 from latentsync.weights import licences
 
+NEEDS_REFERENCE = "it learns from the original film; name it with --reference"
 READ_AHEAD = 4  # frames decoded ahead of the work: 25 MB at 1080p
 
 
@@ -110,6 +112,7 @@ class Engine:
         source: Iterable[Frame],
         plan: FilmPlan,
         performance: Performance | None = None,
+        teacher: Teacher | None = None,
         *,
         start: int = 0,
     ) -> Iterator[Enhanced]:
@@ -117,9 +120,10 @@ class Engine:
 
         source: the film's frames in the order of the plan's timeline, from output frame ``start``
         on, which must not lie inside a chunk; see plan.pieces and ordered(). performance: new
-        speech, see perform(); None: the mouths that are there are restored.
+        speech, see perform(); None: the mouths that are there are restored. teacher: see
+        teacher(); needed where the restorer learns.
         """
-        for patched in self._patched(source, plan, performance, start):
+        for patched in self._patched(source, plan, performance, teacher, start):
             with self.clock.stage("composite"):
                 after = self._compose(patched, plan)
                 changed = touched(patched.frame, patched.patches)
@@ -130,19 +134,46 @@ class Engine:
         reader = VideoReader(video)
         plan = self.plan(self.survey(reader))
         if audio is None:
-            return (item.after for item in self.enhanced(reader, plan))
+            teacher = self.teacher(plan, reader.info.path)
+            return (item.after for item in self.enhanced(reader, plan, teacher=teacher))
         speech = self.lipsync.listen(Path(audio))
         plan = self.lipsync.lay_out(plan, reader.info, speech)
         performance = self.perform(plan, reader.info.path, speech)
-        return (item.after for item in self.enhanced(ordered(reader, plan), plan, performance))
+        teacher = self.teacher(plan, reader.info.path, performance)
+        source = ordered(reader, plan)
+        return (item.after for item in self.enhanced(source, plan, performance, teacher))
 
     def perform(self, plan: FilmPlan, film: Path, speech: Speech) -> Performance:
         """What draws the mouths of a plan that has been laid out; see LipSync.perform."""
         with self.clock.stage("rehearse"):
             return self.lipsync.perform(plan, film, speech, self.survey)
 
+    def teacher(
+        self, plan: FilmPlan, film: Path, performance: Performance | None = None
+    ) -> Teacher | None:
+        """Who teaches the restorer; None where it does not learn.
+
+        film: what the plan was made of. Raises ConfigError where the person's own mouth is not
+        known, and MediaError and FaceNotFoundError for restore.reference.
+        """
+        if not isinstance(self.restorer, Fittable):
+            return None
+        generator = None if performance is None else performance.generator
+        reference = self.config.restore.reference
+        if reference is not None:
+            survey = self.survey(VideoReader(reference))
+            return Teacher(plan, Path(reference), survey, is_itself=False, generator=generator)
+        if performance is None:
+            raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
+        return Teacher(plan, film, plan.survey, is_itself=True, generator=generator)
+
     def _patched(
-        self, source: Iterable[Frame], plan: FilmPlan, performance: Performance | None, start: int
+        self,
+        source: Iterable[Frame],
+        plan: FilmPlan,
+        performance: Performance | None,
+        teacher: Teacher | None,
+        start: int,
     ) -> Iterator[PatchedFrame]:
         frames = _stamped(self._read(source), plan, start)
         decision: Decision
@@ -157,7 +188,9 @@ class Engine:
             decision = AgainstOwnMouth(plan, self.config.restore, self.meter)
         if self.restorer is None:
             return patched
-        restore = RestoreStage(self.restorer, plan, self.config.restore, self.device, decision)
+        restore = RestoreStage(
+            self.restorer, plan, self.config.restore, self.device, decision, teacher
+        )
         return restore(patched, clock=self.clock)
 
     def _compose(self, patched: PatchedFrame, plan: FilmPlan) -> Frame:

@@ -18,12 +18,13 @@ from latentsync.media.reader import VideoReader
 from latentsync.media.target import EncodeSettings, NewAudio, check_target
 from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.compose import side_by_side
-from latentsync.pipeline.engine import Engine, ordered
+from latentsync.pipeline.engine import NEEDS_REFERENCE, Engine, ordered
 from latentsync.pipeline.lipsync import Performance, output_rate
 from latentsync.pipeline.needs import licences_wanted, weights_wanted
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.pipeline.report import job_report, write_report
 from latentsync.pipeline.stream import prefetch
+from latentsync.pipeline.teacher import Teacher
 from latentsync.schema import Config
 from latentsync.types import Frame
 from latentsync.weights import licences
@@ -96,6 +97,10 @@ def prepare(config: Config, fetching: Bytes = unwatched_bytes) -> Job:
 
 def _check_purpose(config: Config) -> None:
     restore = config.restore
+    if restore.reference is not None:
+        probe(restore.reference)
+    elif config.input.audio is None and restore.name.lower() == "self":
+        raise ConfigError("restore.name", restore.name, NEEDS_REFERENCE)
     if config.input.audio is not None or (
         restore.name.lower() != "none" and restore.when != "never"
     ):
@@ -122,14 +127,16 @@ def run_job(job: Job, engine: Engine, progress: Progress = unwatched) -> dict[st
     if speech is not None:
         plan = engine.lipsync.lay_out(plan, job.source, speech)
         performance = engine.perform(plan, job.source.path, speech)
+    teacher = engine.teacher(plan, job.source.path, performance)
     warnings = _say_what_was_found(job, reader, plan)
     with progress("restoring" if speech is None else "speaking", len(plan)) as step:
-        restored = _write(job, engine, ordered(reader, plan), plan, performance, step)
+        restored = _write(job, engine, ordered(reader, plan), plan, performance, teacher, step)
     report = job_report(
         job.config,
         plan,
         engine.restorer,
         None if performance is None else performance.generator,
+        learnt={} if teacher is None else teacher.verdicts,
         restored=restored,
         media=_media_facts(job),
         seconds={**engine.clock.seconds, "total": time.perf_counter() - begin},
@@ -146,6 +153,7 @@ def _write(
     source: Iterable[Frame],
     plan: FilmPlan,
     performance: Performance | None,
+    teacher: Teacher | None,
     step: Callable[[], None],
 ) -> np.ndarray:
     """(N,) float: share of the restoration in each frame that was written."""
@@ -158,7 +166,7 @@ def _write(
         audio = replace(audio, seconds=float(line.seconds[-1] + 1 / line.rate))
     restored = []
     with VideoWriter(job.target, info, job.settings, size=size, audio=audio) as writer:
-        for item in prefetch(engine.enhanced(source, plan, performance), WRITE_BEHIND):
+        for item in prefetch(engine.enhanced(source, plan, performance, teacher), WRITE_BEHIND):
             frame = side_by_side(item.before, item.after) if compare else item.after
             with engine.clock.stage("encode"):
                 writer.write(frame, finer=None if compare else item.changed)

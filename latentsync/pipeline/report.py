@@ -53,16 +53,19 @@ def job_report(
     restorer: Restorer | None,
     generator: LipGenerator | None,
     *,
+    learnt: dict[int, dict[str, Any]],
     restored: np.ndarray,
     media: dict[str, Any],
     seconds: dict[str, float],
     warnings: list[str],
 ) -> dict[str, Any]:
-    """The whole report. media: facts on input and output. seconds: wall time per stage."""
+    """The whole report. learnt: by track, what a restorer that learns said of it. media: facts on
+    input and output. seconds: wall time per stage."""
     return {
         "schema": SCHEMA,
         **media,
         "restorer": None if restorer is None else describe(restorer),
+        "learnt": learnt,
         "generator": None if generator is None else describe(generator),
         **film_report(plan, restored),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},

@@ -13,20 +13,25 @@ from latentsync.face.composite import composite
 from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.decide import Decision
 from latentsync.pipeline.plan import FilmPlan
-from latentsync.pipeline.stream import batched
-from latentsync.restore.base import Restorer, Tunable
+from latentsync.pipeline.teacher import Teacher
+from latentsync.restore.base import Fittable, Restorer, Tunable
+from latentsync.restore.detail import Detail
 from latentsync.restore.mouth import extract
 from latentsync.restore.residual import residual
 from latentsync.restore.stability import ResidualSmoother
 from latentsync.schema import RestoreConfig
 from latentsync.types import Frame, Patch, PatchedFrame
 
+FIRST_LOOK = 24
+"""Frames of a track that are held until a restorer has learnt from them; 150 MB at 1080p."""
+
 
 class RestoreStage:
     """Patched frames in and out, in order; a patch more where the decision says so.
 
     What is restored is the mouth that the patches below already show, or the frame's own. restorer:
-    as loaded; one that is Tunable is tuned once for each track.
+    as loaded; one that is Tunable is tuned once for each track. teacher: teaches one that is
+    Fittable, once for each track, from the first mouths that it is to restore.
     """
 
     def __init__(
@@ -36,19 +41,40 @@ class RestoreStage:
         config: RestoreConfig,
         device: torch.device,
         decision: Decision,
+        teacher: Teacher | None = None,
     ) -> None:
         self.plan, self.config, self.device, self.decision = plan, config, device, decision
-        self._loaded = restorer
+        self._loaded, self._teacher = restorer, teacher
+        self._fitted: dict[int, Restorer] = {}
         self._track: int | None = None
         self._previous = -2
         self._restorer = restorer
         self._smoother = ResidualSmoother(config.temporal if restorer.size else 0.0)
 
     def __call__(self, frames: Iterable[PatchedFrame], *, clock: Clock) -> Iterator[PatchedFrame]:
-        for batch in batched(frames, self.config.batch):
+        for batch in self._batches(frames):
             with clock.stage("restore"):
                 restored = self._batch(batch)
             yield from restored
+
+    def _batches(self, frames: Iterable[PatchedFrame]) -> Iterator[list[PatchedFrame]]:
+        """Of one track each; the first of a track is longer where it is learnt from."""
+        batch: list[PatchedFrame] = []
+        last = None
+        for item in frames:
+            alignment = self.plan.alignment(item.frame.index)
+            track = None if alignment is None else alignment.track
+            if batch and track != last:
+                yield batch
+                batch = []
+            batch.append(item)
+            last = track
+            to_learn = isinstance(self._loaded, Fittable) and track not in self._fitted
+            if len(batch) >= (FIRST_LOOK if to_learn and track is not None else self.config.batch):
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
     def _batch(self, batch: Sequence[PatchedFrame]) -> list[PatchedFrame]:
         weights = self.decision.weights(batch)
@@ -76,7 +102,6 @@ class RestoreStage:
     def _run(
         self, track: int, run: Sequence[tuple[int, PatchedFrame]], weights: np.ndarray
     ) -> dict[int, Patch]:
-        self._enter(track)
         geometry = self.plan.tracks[track].geometry
         matrices = [geometry.matrix(self._alignment_matrix(item)) for _, item in run]
         crops = torch.stack(
@@ -85,7 +110,13 @@ class RestoreStage:
                 for (_, item), matrix in zip(run, matrices, strict=True)
             ]
         )
-        restored = self._restorer(crops.to(self.device)).to(crops)
+        self._enter(track, crops)
+        restored = torch.cat(
+            [
+                self._restorer(part.to(self.device)).to(crops)
+                for part in crops.split(self.config.batch)
+            ]
+        )
         differences = residual(restored, crops, low_cut=self._low_cut())
         patches = {}
         for (i, item), crop, change, matrix in zip(run, crops, differences, matrices, strict=True):
@@ -99,14 +130,21 @@ class RestoreStage:
         assert alignment is not None
         return alignment.matrix
 
-    def _enter(self, track: int) -> None:
-        """Makes the restorer ready for the track, once."""
+    def _enter(self, track: int, crops: torch.Tensor) -> None:
+        """Makes the restorer ready for the track, once. crops: (N, 3, h, w), its first mouths."""
         if track == self._track:
             return
         self._track = track
         self._smoother.reset()
+        energies = self.decision.energies(track)
         if isinstance(self._loaded, Tunable):
-            self._restorer = self._loaded.tuned(self.decision.energies(track))
+            self._restorer = self._loaded.tuned(energies)
+        if isinstance(self._loaded, Fittable):
+            if track not in self._fitted:
+                assert self._teacher is not None, "nobody teaches who has to learn"
+                stand_in = Detail().tuned(energies)
+                self._fitted[track] = self._teacher.teach(self._loaded, track, crops, stand_in)
+            self._restorer = self._fitted[track]
 
     def _stabilise(self, index: int, change: torch.Tensor, crop: torch.Tensor) -> torch.Tensor:
         if index != self._previous + 1:

@@ -1,4 +1,4 @@
-"""Batches and read-ahead over iterators. The only place of the project that starts a thread."""
+"""Read-ahead over iterators. The only place of the project that starts a thread."""
 
 from __future__ import annotations
 
@@ -11,18 +11,6 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 5.0  # seconds
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Consecutive lists of ``size`` items; the last one may be shorter."""
-    batch: list[T] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:

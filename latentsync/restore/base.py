@@ -43,11 +43,48 @@ class Tunable(Protocol):
         ...
 
 
+@runtime_checkable
+class Fittable(Protocol):
+    """A restorer that learns from the person's own mouths, once for each track, before it works.
+
+    See restore.own.Self for the arguments. verdict: what came of it, for the report.
+    """
+
+    verdict: object
+
+    def fit(
+        self,
+        originals: Sequence[torch.Tensor],
+        generated: Sequence[torch.Tensor],
+        *,
+        seconds: np.ndarray,
+        mask: np.ndarray,
+        fallback: Restorer | None,
+    ) -> Fittable:
+        """From mouths as filmed, and others as they were generated."""
+        ...
+
+    def fit_pairs(
+        self,
+        degraded_own: Sequence[torch.Tensor],
+        originals: Sequence[torch.Tensor],
+        *,
+        seconds: np.ndarray,
+        mask: np.ndarray,
+        fallback: Restorer | None,
+    ) -> Fittable:
+        """From mouths as filmed, and what the generator makes of the same ones."""
+        ...
+
+    def __call__(self, faces: torch.Tensor) -> torch.Tensor: ...
+
+
 RestorerLoader = Callable[["RestoreConfig", "torch.device"], Restorer]
 """A loader makes a restorer ready for work on the device, or raises a LatentSyncError."""
 
 RESTORERS: dict[str, str] = {
     "Detail": "latentsync.restore.detail:load",
+    "Self": "latentsync.restore.own:load",
     "GFPGAN": "GFPGAN.restorer:load",
     "CodeFormer": "CodeFormer.restorer:load",
 }

@@ -1,4 +1,4 @@
-"""Batches and read-ahead keep order, bounds and errors."""
+"""Read-ahead keeps order, bounds and errors."""
 
 import threading
 import time
@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentsync.pipeline.stream import batched, prefetch
-
-
-@given(st.lists(st.integers()), st.integers(1, 7))
-def test_batches_joined_are_the_items_and_all_but_the_last_are_full(items, size):
-    batches = list(batched(items, size))
-    assert [x for batch in batches for x in batch] == items
-    assert all(len(batch) == size for batch in batches[:-1])
-    assert all(batches)
+from latentsync.pipeline.stream import prefetch
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))

@@ -1,0 +1,203 @@
+"""Self against Detail on a real clip: learnt from its first half, tried on its second.
+
+    python -m benchmarks.self_restoration CLIP [CLIP ...] [--frames 40] [--only NAME ...]
+
+The lower face of the second half loses detail in ways that the restorers are not told. Figures are
+of the mouth region, in its box at the frame's own scale, before any encode: PSNR of RGB against the
+degraded input, SSIM and correlation of fine detail of the luma, gradient energy as a share of the
+truth's, and how much what is added changes from frame to frame, against what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks.degradations import Degradation, degradations
+from latentsync.config import load_config
+from latentsync.face.masks import region_mask
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.engine import Engine
+from latentsync.restore.base import Restorer
+from latentsync.restore.detail import Detail
+from latentsync.restore.mouth import PatchGeometry, extract
+from latentsync.restore.own import Self
+from latentsync.types import Frame
+
+_FINE = 2.0  # sigma, pixels: detail is what a Gaussian of it takes away
+_SSIM_SIGMA, _SSIM_CONSTANTS = 1.5, (6.5025, 58.5225)  # Wang et al. 2004, of 8 bits
+_MARGIN = 24  # frame pixels around the face, so that a degradation meets no border
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """frames: of one track. matrices: (2, 3) each, frame -> aligned crop. seconds: (F,)."""
+
+    frames: list[Frame]
+    matrices: list[np.ndarray]
+    seconds: np.ndarray
+    geometry: PatchGeometry
+    engine: Engine
+
+    def crop(self, pixels: np.ndarray, index: int) -> torch.Tensor:
+        return extract(pixels, self.geometry.matrix(self.matrices[index]), self.geometry.size)
+
+    def degraded(self, index: int, degrade: Degradation) -> np.ndarray:
+        """The frame with its lower face degraded, through a soft mask."""
+        pixels = self.frames[index].pixels.copy()
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = pixels.shape[1::-1]
+        mask = cv2.warpAffine(region_mask("lower_face"), self.matrices[index], size, flags=flags)
+        rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+        part = _window(rows, size[1]), _window(columns, size[0])
+        share = mask[part][..., None]
+        mixed = pixels[part] * (1 - share) + degrade(pixels[part], index) * share
+        pixels[part] = np.rint(mixed).clip(0, 255).astype(np.uint8)
+        return pixels
+
+    def detail(self, pixels: Sequence[np.ndarray], indices: Sequence[int]) -> Detail:
+        """Detail, set as the pipeline sets it, from what the degraded frames measure."""
+        pairs = zip(pixels, indices, strict=True)
+        measured = [self.engine.meter(p, self.matrices[i]) for p, i in pairs]
+        return Detail().tuned(np.stack(measured))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("--frames", type=int, default=40, help="of the second half, in a row")
+    parser.add_argument("--only", nargs="+", choices=list(degradations()), metavar="NAME")
+    parser.add_argument("--settings", nargs="*", default=[], metavar="key=value")
+    args = parser.parse_args(arguments)
+    for clip in args.clips:
+        scene = _scene(clip, args.settings)
+        print(f"{clip}: {len(scene.frames)} frames, box {scene.geometry.size}")
+        print(f"{'':17}{'':8}  PSNR gain   SSIM             fine detail    gradient", end="")
+        print("      flicker   fit [s]  ms/frame  used")
+        for name in args.only or degradations():
+            for line in _lines(scene, degradations()[name], args.frames):
+                print(f"{name:17}{line}", flush=True)
+
+
+def _scene(clip: Path, settings: Sequence[str]) -> Scene:
+    """Raises LatentSyncError where there is no face."""
+    engine = Engine(load_config(None, ["restore.name=Detail", *settings]))
+    frames = list(VideoReader(clip))
+    survey = engine.survey(frames)
+    plan = engine.plan(survey)
+    number, track = max(plan.tracks.items(), key=lambda item: len(item[1].frames))
+    chosen = [i for i in track.frames.tolist() if survey.tracks[i] == number]
+    matrices = [a.matrix for i in chosen if (a := survey.alignments[i]) is not None]
+    seconds = survey.pts_seconds[chosen]
+    return Scene([frames[i] for i in chosen], matrices, seconds, track.geometry, engine)
+
+
+def _lines(scene: Scene, degrade: Degradation, count: int) -> list[str]:
+    half = len(scene.frames) // 2
+    tried = range(half, min(half + count, len(scene.frames)))
+    pixels = [scene.degraded(i, degrade) for i in tried]
+    bad = torch.stack([scene.crop(p, i) for p, i in zip(pixels, tried, strict=True)])
+    truth = torch.stack([scene.crop(scene.frames[i].pixels, i) for i in tried])
+    own = [scene.crop(scene.frames[i].pixels, i) for i in range(half)]
+    detail, mask = scene.detail(pixels, tried), scene.geometry.mask
+    begin = time.perf_counter()
+    learnt = Self().fit(own, bad, seconds=scene.seconds[:half], mask=mask, fallback=detail)
+    fit = time.perf_counter() - begin
+    assert learnt.verdict is not None
+    first = _line(learnt, bad, truth, mask) + f"  {learnt.verdict.used}"
+    return [first.replace("FIT", f"{fit:8.1f}"), _line(detail, bad, truth, mask).replace("FIT", "")]
+
+
+def _line(restorer: Restorer, bad: torch.Tensor, truth: torch.Tensor, mask: np.ndarray) -> str:
+    restorer(bad[:1])
+    begin = time.perf_counter()
+    added = torch.cat([restorer(batch) - batch for batch in bad.split(4)])
+    spent = (time.perf_counter() - begin) / len(bad) * 1000
+    after = (bad + added * torch.from_numpy(mask)).clamp(-1, 1)
+    before_after = [_levels(bad), _levels(after)]
+    true = _levels(truth)
+    psnr = [_psnr(pixels, true, mask) for pixels in before_after]
+    lumas = [_lumas(p) for p in (*before_after, true)]
+    ssim = [_mean(_ssim, p, lumas[2], mask) for p in lumas[:2]]
+    fine = [_mean(_fine_correlation, p, lumas[2], mask) for p in lumas[:2]]
+    gradient = [_mean(_gradient_share, p, lumas[2], mask) for p in lumas[:2]]
+    flicker = _restlessness(lumas[1] - lumas[0], mask) / max(
+        _restlessness(lumas[2] - lumas[0], mask), 1e-6
+    )
+    return (
+        f"{restorer.name:8}  {psnr[1] - psnr[0]:+6.2f} dB   {ssim[0]:.4f} -> {ssim[1]:.4f}  "
+        f"{fine[0]:.3f} -> {fine[1]:.3f}  {gradient[0]:.2f} -> {gradient[1]:.2f}  "
+        f"{flicker:6.2f}  FIT  {spent:8.1f}"
+    )
+
+
+def _window(inside: np.ndarray, length: int) -> slice:
+    """The mask's rows or columns, with a margin; a multiple of 24 long, for whole small pixels."""
+    start = max(int(inside[0]) - _MARGIN, 0)
+    return slice(start, start + (min(int(inside[-1]) + _MARGIN + 24, length) - start) // 24 * 24)
+
+
+def _levels(faces: torch.Tensor) -> np.ndarray:
+    """(N, 3, h, w) [-1, 1] -> (N, h, w, 3) float32, whole grey levels as in a frame."""
+    return ((faces + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
+
+
+def _lumas(pixels: np.ndarray) -> np.ndarray:
+    return pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def _psnr(pixels: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
+    """dB, mean over the frames; 99 where nothing differs."""
+    errors = ((pixels - truth) ** 2).mean(-1).reshape(len(truth), -1) @ mask.ravel() / mask.sum()
+    return float(np.minimum(10 * np.log10(255**2 / np.maximum(errors, 1e-9)), 99).mean())
+
+
+def _mean(
+    figure: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
+    lumas: np.ndarray,
+    truth: np.ndarray,
+    mask: np.ndarray,
+) -> float:
+    return float(np.mean([figure(a, b, mask) for a, b in zip(lumas, truth, strict=True)]))
+
+
+def _ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+    def blur(x: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(x, (0, 0), _SSIM_SIGMA)
+
+    mean_a, mean_b = blur(a), blur(b)
+    spread = blur(a * a) - mean_a**2 + blur(b * b) - mean_b**2
+    common = blur(a * b) - mean_a * mean_b
+    c1, c2 = _SSIM_CONSTANTS
+    likeness = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return float(np.average(likeness * (2 * common + c2) / (spread + c2), weights=mask))
+
+
+def _fine_correlation(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+    a, b = (x - cv2.GaussianBlur(x, (0, 0), _FINE) for x in (a, b))
+    products = [float(np.average(x * y, weights=mask)) for x, y in ((a, b), (a, a), (b, b))]
+    return products[0] / (products[1] * products[2]) ** 0.5
+
+
+def _gradient_share(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+    energies = [sum(g**2 for g in np.gradient(x)) for x in (a, b)]
+    return float((energies[0] * mask).sum() / (energies[1] * mask).sum())
+
+
+def _restlessness(residual: np.ndarray, mask: np.ndarray) -> float:
+    """RMS of the change from frame to frame in the mask."""
+    change = np.diff(residual, axis=0) ** 2
+    return float(np.average(change.mean(0), weights=mask) ** 0.5)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""A bank of small linear filters, each for one kind of place, learnt from pairs of pictures.
+
+The idea is RAISR's (Romano, Isidoro, Milanfar 2016): what a lost edge needs depends on its angle,
+its strength and how single-minded it is; within one such kind a linear filter says it well. Here
+the kinds overlap, so that an edge that slowly moves does not flicker between two filters.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+SIDE = 9  # pixels, of a filter
+TAPS = SIDE * SIDE
+ANGLES, STRENGTHS, COHERENCES = 8, 3, 2
+BUCKETS = ANGLES * STRENGTHS * COHERENCES
+
+_REACH = SIDE // 2
+_TENSOR_SIGMA = 1.5  # pixels over which gradients are gathered
+_HIGH_PASS = 4.0  # sigma, pixels: no loss is undone below it, and brightness plays no part
+_STRENGTH_QUANTILES = (0.15, 0.5, 0.85)  # of the places learnt from, in the middle of each kind
+_COHERENCE_ENDS = (0.25, 0.75)
+_RIDGE = 0.5  # grey levels squared: about the rounding of the pixels
+_BOUND_STEP, _BOUND_STEPS = 0.5, 64  # grey levels; of the histogram that the bounds are read from
+_BOUND_SHARE = 0.995
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterBank:
+    """filters: (BUCKETS, 1, SIDE, SIDE) float32. bounds: (BUCKETS,) float32, grey levels.
+
+    centres: (STRENGTHS,) float32, log gradient strengths that the kinds stand for. grain: sigma,
+    pixels, below which nothing is added.
+    """
+
+    filters: torch.Tensor
+    bounds: torch.Tensor
+    centres: torch.Tensor
+    grain: float = 0.0
+
+    @torch.no_grad()
+    def residual(self, lumas: torch.Tensor) -> torch.Tensor:
+        """lumas: (N, h, w) float32 grey levels 0..255 -> (N, h, w), what to add to them.
+
+        h, w: more than 12 each. Picture by picture, so that the memory does not grow with N.
+        """
+        if not len(lumas):
+            return lumas.clone()
+        return torch.cat([self._one(picture) for picture in lumas.float().split(1)])
+
+    def _one(self, luma: torch.Tensor) -> torch.Tensor:
+        """(1, h, w) -> (1, h, w)."""
+        filters, bounds = self.filters.to(luma.device), self.bounds.to(luma.device)
+        padded = functional.pad(high_pass(luma)[:, None], (_REACH,) * 4, mode="reflect")
+        answers = functional.conv2d(padded, filters)
+        shares = memberships(luma, self.centres)
+        bound = torch.einsum("nbhw,b->nhw", shares, bounds)
+        added = torch.einsum("nbhw,nbhw->nhw", answers, shares).clamp(-bound, bound)
+        return _gaussian(added, self.grain) if self.grain > 0 else added
+
+
+class Accumulator:
+    """The sums of the normal equations: as large for a thousand pairs as for one."""
+
+    def __init__(self, example: torch.Tensor, mask: np.ndarray, *, seed: int = 0) -> None:
+        """example: (N, h, w) float32 grey levels, pictures like those to come, which settle what
+        counts as a strong gradient. mask: (h, w) in [0, 1], where to learn."""
+        self._inside = torch.from_numpy(mask > 0.5)
+        self._random = torch.Generator().manual_seed(seed)
+        self.centres = _strength_centres(example, self._inside)
+        self.squares = torch.zeros(BUCKETS, TAPS, TAPS, dtype=torch.float64)
+        self.products = torch.zeros(BUCKETS, TAPS, dtype=torch.float64)
+        self.counts = torch.zeros(BUCKETS, dtype=torch.float64)
+        self.spread = torch.zeros(BUCKETS, _BOUND_STEPS, dtype=torch.float64)
+
+    @torch.no_grad()
+    def add(self, lost: torch.Tensor, own: torch.Tensor) -> None:
+        """lost, own: (N, h, w) float32 grey levels, what is seen and what it should be."""
+        core = (slice(None), slice(_REACH, -_REACH), slice(_REACH, -_REACH))
+        inside = self._inside[core[1:]]
+        windows = high_pass(lost).unfold(1, SIDE, 1).unfold(2, SIDE, 1)
+        kinds = self._drawn(lost)[core][:, inside].flatten()
+        order = kinds.argsort(stable=True)
+        sizes = torch.bincount(kinds, minlength=BUCKETS)
+        rows = windows[:, inside].reshape(-1, TAPS)[order].split(sizes.tolist())
+        values = (own - lost)[core][:, inside].flatten()[order].split(sizes.tolist())
+        for bucket, (x, y) in enumerate(zip(rows, values, strict=True)):
+            self.squares[bucket] += (x.T @ x).double()
+            self.products[bucket] += (x.T @ y).double()
+            steps = (y.abs() / _BOUND_STEP).long().clamp_max(_BOUND_STEPS - 1)
+            self.spread[bucket] += torch.bincount(steps, minlength=_BOUND_STEPS)
+        self.counts += sizes
+
+    def solved(self) -> FilterBank:
+        """Ridge regression; where a kind has shown little, its filter is the one for all kinds."""
+        squares, products, counts, spread = _in_all_positions(
+            self.squares, self.products, self.counts, self.spread
+        )
+        eye = torch.eye(TAPS, dtype=torch.float64)
+        all_squares = squares.sum(0) + _RIDGE * counts.sum().clamp_min(1) * eye
+        common = torch.linalg.solve(all_squares, products.sum(0))
+        system = squares + _RIDGE * counts.clamp_min(1)[:, None, None] * eye
+        special = torch.linalg.solve(system, products - squares @ common)
+        filters = (common + special).float().reshape(BUCKETS, 1, SIDE, SIDE)
+        return FilterBank(filters, _bounds(spread), self.centres)
+
+    def _drawn(self, lumas: torch.Tensor) -> torch.Tensor:
+        """(N, h, w) int: a kind for each pixel, drawn by its memberships.
+
+        So a pixel costs one kind, and the sums are on average those over all its kinds.
+        """
+        angle, strength, coherence = (
+            (place + torch.rand(place.shape, generator=self._random)).floor().long()
+            for place in _places(lumas, self.centres)
+        )
+        return (angle % ANGLES * STRENGTHS + strength) * COHERENCES + coherence
+
+
+def high_pass(lumas: torch.Tensor) -> torch.Tensor:
+    """(N, h, w) -> the same without what is coarser than the filters see."""
+    return lumas - _gaussian(lumas, _HIGH_PASS)
+
+
+def memberships(lumas: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """(N, BUCKETS, h, w) in [0, 1], sum 1: how far each pixel is a place of each kind.
+
+    lumas: (N, h, w) float32 grey levels. centres: of a FilterBank.
+    """
+    turn, strength, coherence = _places(lumas, centres)
+    steps = torch.arange(ANGLES, device=lumas.device)[:, None, None]
+    away = (turn[:, None] - steps + ANGLES / 2).remainder(ANGLES) - ANGLES / 2
+    by_angle = (1 - away.abs()).clamp_min(0)
+    by_strength, by_coherence = _hats(strength, STRENGTHS), _hats(coherence, COHERENCES)
+    rest = (by_strength[:, :, None] * by_coherence[:, None]).flatten(1, 2)
+    return (by_angle[:, :, None] * rest[:, None]).flatten(1, 2)
+
+
+def _hats(place: torch.Tensor, count: int) -> torch.Tensor:
+    """(N, h, w) in [0, count - 1] -> (N, count, h, w): linear between whole numbers."""
+    steps = torch.arange(count, device=place.device)[:, None, None]
+    return (1 - (place[:, None] - steps).abs()).clamp_min(0)
+
+
+def _places(
+    lumas: torch.Tensor, centres: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Each (N, h, w): angle in [0, ANGLES), strength and coherence in [0, count - 1]."""
+    angle, strength, coherence = _gradients(lumas)
+    place = torch.zeros_like(strength)
+    for low, high in zip(centres[:-1].tolist(), centres[1:].tolist(), strict=True):
+        place += ((strength - low) / max(high - low, 1e-6)).clamp(0, 1)
+    low, high = _COHERENCE_ENDS
+    return angle / math.pi * ANGLES, place, ((coherence - low) / (high - low)).clamp(0, 1)
+
+
+def _strength_centres(lumas: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """(STRENGTHS,) float32: log gradient strengths in the middle of what these pictures hold."""
+    strengths = _gradients(lumas)[1][:, inside].flatten()
+    return torch.from_numpy(np.quantile(strengths.numpy(), _STRENGTH_QUANTILES)).float()
+
+
+def _gradients(lumas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Each (N, h, w), of the structure tensor: angle [0, pi), log strength, coherence [0, 1]."""
+    padded = functional.pad(lumas[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
+    down = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+    products = torch.cat([across**2, down**2, across * down])
+    xx, yy, xy = _gaussian(products, _TENSOR_SIGMA).chunk(3)
+    root = ((xx - yy) ** 2 + 4 * xy**2).sqrt()
+    strong, weak = ((xx + yy + root) / 2).sqrt(), ((xx + yy - root) / 2).clamp_min(0).sqrt()
+    angle = (torch.atan2(2 * xy, xx - yy) / 2).remainder(math.pi)
+    coherence = (strong - weak) / (strong + weak + 0.5)  # half a grey level: noise has no direction
+    return angle, (xx + yy + 0.05).log() / 2, coherence
+
+
+def _gaussian(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
+    """(N, h, w) -> the same, blurred, mirrored at the borders."""
+    radius = math.ceil(3 * sigma)
+    steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=pictures.device)
+    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).reshape(1, 1, -1, 1)
+    padded = functional.pad(pictures[:, None], (radius,) * 4, mode="reflect")
+    return functional.conv2d(functional.conv2d(padded, kernel), kernel.mT)[:, 0]
+
+
+def _bounds(spread: torch.Tensor) -> torch.Tensor:
+    """(BUCKETS,) grey levels: what all but a few of a kind's pixels had lost, at most."""
+    total = spread.sum(1)
+    share = spread.cumsum(1) / total.clamp_min(1)[:, None]
+    steps = (share < _BOUND_SHARE).sum(1).clamp_max(_BOUND_STEPS - 1) + 1
+    return torch.where(total > 0, steps * _BOUND_STEP, 0.0).float()
+
+
+def _in_all_positions(
+    squares: torch.Tensor, products: torch.Tensor, counts: torch.Tensor, spread: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The sums as if every pair had also been seen mirrored and turned by right angles.
+
+    A filter's taps and its kind's angle turn together, so nothing needs to be summed again.
+    """
+    grid = torch.arange(TAPS).reshape(SIDE, SIDE)
+    kinds = torch.arange(BUCKETS).reshape(ANGLES, -1)
+    steps = torch.arange(ANGLES)
+    sums = [torch.zeros_like(each) for each in (squares, products, counts, spread)]
+    for turns in range(4):
+        for sign in (1, -1):
+            turned = torch.rot90(grid, turns)
+            taps = (turned if sign == 1 else turned.flip(1)).flatten()
+            target = kinds[sign * (steps + turns * ANGLES // 2) % ANGLES].flatten()
+            sums[0][target] += squares[:, taps][:, :, taps]
+            sums[1][target] += products[:, taps]
+            sums[2][target] += counts
+            sums[3][target] += spread
+    return sums[0], sums[1], sums[2], sums[3]

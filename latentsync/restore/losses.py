@@ -1,0 +1,233 @@
+"""What a generator may do to a mouth, and which of it the mouths at hand have suffered.
+
+Nobody says how a lip-synced mouth lost its detail. But the film shows the same mouth as it was
+filmed, at other moments: a loss that brings those to the band energies of the generated ones is a
+loss to learn from. Everything is a function of its seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+SHRINK = (1.5, 4.0)
+BLUR = (0.6, 3.0)  # sigma, pixels
+POLISH = (6.0, 40.0)  # grey levels
+REACH = (1.5, 3.0)  # sigma, pixels
+NOISE = (0.5, 4.0)  # sigma, grey levels
+QUALITY = (50, 95)  # JPEG
+
+_SIGMAS = (0.0, 0.5, 0.75, 1.1, 1.6, 2.4, 3.6)  # pixels; a band lies between two neighbours
+_SHARES = (0.5, 0.8, 0.97)  # of a band's pixels: noise shows in the flat ones, edges in the others
+_SHARED_BANDS = 3
+_LEAST = 0.1  # grey levels squared: what lies below is rounding
+# Grey levels: what rounding red, green and blue, and resampling them, leaves of the rounding.
+_STEP = np.float32(0.5)
+_COARSE = 4  # sigma, pixels: hardly any loss shows below it
+# Of a figure between mouths that have suffered the same: for itself, and with all others.
+_OWN_SPREAD, _COMMON_SPREAD = 0.06, 0.15
+_PER_PART = 0.03  # misfit by which a loss must be better for being made of one more
+_ROUGH_FRAMES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One way to lose detail; applied in the order of its fields.
+
+    polish: grey levels; differences below it are smoothed away, edges stay. blur: sigma of a
+    Gaussian, pixels. shrink: the picture is averaged down by so much and comes back, by cubic (or,
+    if linear, linear) interpolation. noise: sigma, grey levels, and quality: of JPEG, 0: none; both
+    at the smaller size. seed: of the noise and of where the smaller picture's grid begins.
+    """
+
+    polish: float = 0.0
+    reach: float = 1.5
+    blur: float = 0.0
+    shrink: float = 1.0
+    linear: bool = False
+    noise: float = 0.0
+    quality: int = 0
+    seed: int = 0
+
+    def __call__(self, luma: np.ndarray) -> np.ndarray:
+        """luma: (h, w) float32 grey levels 0..255 -> the same, rounded to _STEP."""
+        random = np.random.default_rng(self.seed)
+        if self.polish > 0:
+            luma = cv2.bilateralFilter(
+                luma, 2 * round(1.5 * self.reach) + 1, self.polish, self.reach
+            )
+        if self.blur > 0:
+            luma = cv2.GaussianBlur(luma, (0, 0), self.blur)
+        if self.shrink > 1:
+            luma = self._through_small(luma, random)
+        else:
+            luma = self._soiled(luma, random)
+        return (np.rint(luma / _STEP) * _STEP).clip(0, 255)
+
+    @property
+    def parts(self) -> int:
+        """Of how many losses it is made; 0: nothing is lost."""
+        return sum(
+            x > 0 for x in (self.polish, self.blur, self.shrink - 1, self.noise, self.quality)
+        )
+
+    def _through_small(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        height, width = luma.shape
+        top, left = (int(n) for n in random.integers(0, int(np.ceil(self.shrink)), 2))
+        size = [int(np.ceil((n + 8) / self.shrink)) for n in (width, height)]
+        full = [round(n * self.shrink) for n in size]
+        pads = (top, full[1] - height - top, left, full[0] - width - left)
+        padded = cv2.copyMakeBorder(luma, *pads, cv2.BORDER_REFLECT_101)
+        small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
+        how = cv2.INTER_LINEAR if self.linear else cv2.INTER_CUBIC
+        back = cv2.resize(self._soiled(small, random), full, interpolation=how)
+        return back[top : top + height, left : left + width]
+
+    def _soiled(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        if self.noise > 0:
+            luma = luma + self.noise * random.standard_normal(luma.shape, np.float32)
+        if not self.quality:
+            return luma
+        levels = np.rint(luma).clip(0, 255).astype(np.uint8)
+        _, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+        assert decoded is not None
+        return decoded.astype(np.float32)
+
+
+def family(*, seed: int = 0) -> list[Loss]:
+    """What generators and resampling do: the first is none, then the pure ones, then mixtures."""
+    random = np.random.default_rng(seed)
+    pure = [Loss(blur=float(b)) for b in np.geomspace(*BLUR, 16)]
+    pure += [Loss(shrink=float(s)) for s in np.geomspace(*SHRINK, 16)]
+    pure += [Loss(shrink=float(s), linear=True) for s in np.geomspace(*SHRINK, 6)]
+    pure += [
+        Loss(polish=float(p), reach=reach) for p in np.geomspace(*POLISH, 6) for reach in REACH
+    ]
+    return [Loss(), *pure, *(_mixture(i, random) for i in range(96))]
+
+
+def _mixture(index: int, random: np.random.Generator) -> Loss:
+    def between(bounds: tuple[float, float]) -> float:
+        return float(np.exp(random.uniform(*np.log(bounds))))
+
+    blurred, shrunk = ((1, 0), (0, 1), (1, 1), (0, 1))[index % 4]
+    noisy, coded, polished = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0))[index // 4 % 4]
+    return Loss(
+        polish=between(POLISH) * polished,
+        reach=float(random.choice(REACH)),
+        blur=between(BLUR) * blurred * (0.6 if shrunk else 1),
+        shrink=between(SHRINK) if shrunk else 1.0,
+        linear=bool(random.random() < 0.25),
+        noise=between(NOISE) * noisy,
+        quality=int(random.integers(*QUALITY)) * coded,
+        seed=int(random.integers(2**31)),
+    )
+
+
+def neighbours(losses: Sequence[Loss], each: int, *, seed: int) -> list[Loss]:
+    """The losses, and near each so many more, whose numbers differ by some tenth, or fifth."""
+    random = np.random.default_rng(seed)
+    moved = [_moved(loss, random) for loss in losses if loss.parts for _ in range(each)]
+    return [*losses, *moved]
+
+
+def _moved(loss: Loss, random: np.random.Generator) -> Loss:
+    by = np.exp(np.array([0.2, 0.2, 0.1, 0.15, 0.15]) * random.standard_normal(5))
+    quality = loss.quality and int(np.clip(loss.quality + random.normal(0, 6), *QUALITY))
+    return replace(
+        loss,
+        polish=loss.polish * float(by[0]),
+        reach=float(np.clip(loss.reach * by[1], 1.0, 5.0)),
+        blur=loss.blur * float(by[2]),
+        shrink=1 + (loss.shrink - 1) * float(by[3]),
+        noise=loss.noise * float(by[4]),
+        quality=quality,
+        seed=int(random.integers(2**31)),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suspects:
+    """The losses that explain the generated mouths, likeliest first, and how likely each is.
+
+    misfit: of the likeliest, mean square over the figures in units of their spread; 1 and below:
+    explained.
+    """
+
+    losses: list[Loss]
+    weights: np.ndarray
+    misfit: float
+
+
+def suspects(
+    own: np.ndarray, generated: np.ndarray, mask: np.ndarray, *, most: int, seed: int = 0
+) -> Suspects:
+    """At most so many losses that turn own mouths into what the generated ones look like.
+
+    own, generated: (F, h, w) float32 grey levels, alike in content one by one (see counterparts).
+    mask: (h, w) in [0, 1], where they are looked at.
+    """
+    goal = np.mean([signature(luma, mask) for luma in generated], axis=0)
+    few = own[:: max(1, len(own) // _ROUGH_FRAMES)]
+    rough = family(seed=seed)
+    best = np.argsort(_misfits(rough, few, goal, mask))[:8]
+    fine = neighbours([rough[i] for i in best], 6, seed=seed)
+    misfits = _misfits(fine, own, goal, mask)
+    order = np.argsort(misfits)[:most]
+    # Where none explains what is seen, none can be told from the next: all count about alike.
+    least = misfits[order[0]]
+    weights = np.exp(-0.5 * len(goal) * (misfits[order] - least) / max(least, 1.0))
+    kept = weights > 0.1
+    shares = weights[kept] / weights[kept].sum()
+    return Suspects([fine[i] for i in order[kept]], shares, float(least))
+
+
+def counterparts(own: np.ndarray, generated: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(G,) int: for each generated mouth the own one that is most like it, fine detail apart.
+
+    own: (F, h, w), generated: (G, h, w) float32 grey levels. mask: (h, w) in [0, 1].
+    """
+    a, b = (np.stack([_coarse(luma, mask) for luma in lumas]) for lumas in (own, generated))
+    return np.array([((one - a) ** 2).sum(-1).argmin() for one in b])
+
+
+def signature(luma: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(S,) float: log energies of the fine bands, whole and at quantiles of their pixels.
+
+    luma: (h, w) float32 grey levels. mask: (h, w) in [0, 1].
+    """
+    inside = mask > 0.5
+    levels = [luma, *(cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in _SIGMAS[1:])]
+    figures: list[float] = []
+    for band in range(len(levels) - 1):
+        squares = (levels[band] - levels[band + 1])[inside] ** 2
+        figures.append(float(squares.mean()))
+        if band < _SHARED_BANDS:
+            ordered = np.sort(squares[::3])
+            figures += [float(ordered[int(share * len(ordered))]) for share in _SHARES]
+    return np.log(np.array(figures) + _LEAST)
+
+
+def _misfits(
+    losses: Sequence[Loss], own: np.ndarray, goal: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """(len(losses),): what is left between goal and own mouths so degraded, 1: as expected.
+
+    A contrast of its own, the same in all bands, tells little of the loss: content has it too.
+    """
+    found = np.array([np.mean([signature(loss(o), mask) for o in own], axis=0) for loss in losses])
+    gap = found - goal
+    count = len(goal)
+    spread = _OWN_SPREAD**2 * np.eye(count) + _COMMON_SPREAD**2 * np.ones((count, count))
+    made_of = _PER_PART * np.array([loss.parts for loss in losses])
+    return np.einsum("ki,ij,kj->k", gap, np.linalg.inv(spread), gap) / count + made_of
+
+
+def _coarse(luma: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    low = cv2.GaussianBlur(luma, (0, 0), _COARSE)
+    low = (low - np.average(low, weights=mask)) * mask
+    return low[::_COARSE, ::_COARSE].ravel()

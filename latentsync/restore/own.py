@@ -1,0 +1,231 @@
+"""Self: the restorer learnt from the person's own footage, in seconds, without any weights.
+
+The film shows the mouth as it was filmed, at other moments. Those mouths are made to lose what the
+generated ones have lost (see losses), and a bank of filters learns the way back (see filterbank).
+What is put back is bounded by what the pairs showed, and by how sharp the person's own mouth is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import torch
+
+from latentsync.restore.base import Restorer
+from latentsync.restore.filterbank import FilterBank
+from latentsync.restore.lessons import Course, Trial, by_suspects, split, spread
+from latentsync.restore.losses import Loss, Suspects, counterparts, suspects
+
+if TYPE_CHECKING:
+    from latentsync.schema import RestoreConfig
+
+Faces: TypeAlias = Sequence[torch.Tensor] | torch.Tensor
+Moments: TypeAlias = Sequence[float] | np.ndarray
+
+SELF, NOTHING = "Self", "nothing"
+OWN_FRAMES = 36
+"""Of the person's own mouths, spread over the film, are learnt from: more bring nothing more."""
+
+_GENERATED_FRAMES = 12
+_MOST_LOSSES = 10
+_LEAST_GAIN = 0.2  # dB on mouths that were held out: less is not worth touching a pixel
+_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as the sharpness is measured
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What restores the mouths, and why.
+
+    used: "Self", the name of the restorer that stood by, or "nothing". gains: dB towards the truth
+    on held-out mouths, by restorer. strength: what the learnt residual is multiplied by. loss: the
+    likeliest; None where the pairs were given. misfit: how far it is from explaining what is seen,
+    1 and below: it does. own, held_out: numbers of mouths learnt from and tried on.
+    """
+
+    used: str
+    reason: str
+    gains: dict[str, float] = field(default_factory=dict)
+    strength: float = 0.0
+    loss: Loss | None = None
+    misfit: float = 0.0
+    own: int = 0
+    held_out: int = 0
+
+
+class Self:
+    """Adds to the luma what its kind of place has lost; colour is not touched. Deterministic.
+
+    Unfitted it knows nobody, and calling it raises RuntimeError. A fitted one is picklable.
+    """
+
+    name = SELF
+    size: int | None = None
+
+    def __init__(
+        self,
+        verdict: Verdict | None = None,
+        bank: FilterBank | None = None,
+        fallback: Restorer | None = None,
+    ) -> None:
+        self.verdict, self._bank, self._fallback = verdict, bank, fallback
+
+    def fit(
+        self,
+        originals: Faces,
+        generated: Faces,
+        *,
+        seconds: Moments,
+        mask: np.ndarray,
+        fallback: Restorer | None = None,
+    ) -> Self:
+        """The restorer for these generated mouths, learnt from this person's own.
+
+        originals: F x (3, h, w) float RGB [-1, 1], mouths as filmed, at the frame's own scale;
+        seconds: F, when each was. generated: G x (3, h, w), the mouths to restore, or some of them,
+        in the same box. mask: (h, w) in [0, 1], the region that counts. fallback: ready for work;
+        stands in where it does better on the held-out mouths, or nothing can be learnt.
+        """
+        with _one_thread():
+            return self._fit(originals, generated, seconds, mask, fallback)
+
+    def _fit(
+        self,
+        originals: Faces,
+        generated: Faces,
+        seconds: Moments,
+        mask: np.ndarray,
+        fallback: Restorer | None,
+    ) -> Self:
+        own, moments = _sample(originals, seconds)
+        drawn = _lumas([generated[i] for i in spread(len(generated), _GENERATED_FRAMES)])
+        parts = split(moments)
+        if parts is None or not len(drawn):
+            return _unlearnt(fallback, len(own), len(drawn))
+        alike = own[counterparts(own, drawn, mask)]
+        found = suspects(alike, drawn, mask, most=_MOST_LOSSES)
+        course = Course(own, by_suspects(own, found), parts, mask)
+        likeliest = found.losses[0]
+        coded = likeliest.noise > 0 and likeliest.quality > 0
+        trial = course.taken(drawn, alike, misfit=found.misfit, coded=coded)
+        return _decided(course, trial, fallback, found)
+
+    def fit_pairs(
+        self,
+        degraded_own: Faces,
+        originals: Faces,
+        *,
+        seconds: Moments,
+        mask: np.ndarray,
+        fallback: Restorer | None = None,
+    ) -> Self:
+        """The same from true pairs: the person's own mouths and what the generator makes of them.
+
+        degraded_own: F x (3, h, w) float RGB [-1, 1], one for each original; the rest as in fit.
+        """
+        own, moments = _sample(originals, seconds)
+        lost, _ = _sample(degraded_own, seconds)
+        parts = split(moments)
+        if parts is None:
+            return _unlearnt(fallback, len(own), len(lost))
+        course = Course(own, lambda i: lost[i : i + 1], parts, mask)
+        with _one_thread():
+            return _decided(course, course.taken(lost, own), fallback, None)
+
+    @torch.no_grad()
+    def __call__(self, faces: torch.Tensor) -> torch.Tensor:
+        """faces: (N, 3, h, w) float RGB [-1, 1], mouths at the frame's own scale -> the same."""
+        if self.verdict is None:
+            raise RuntimeError("Self works on what it has learnt; call fit(...) first")
+        if self.verdict.used == NOTHING:
+            return faces.clone()
+        if self._bank is None:
+            assert self._fallback is not None
+            return self._fallback(faces)
+        with _one_thread():
+            added = self._bank.residual(luma(faces)) * (self.verdict.strength / 127.5)
+        return (faces + added[:, None]).clamp(-1, 1)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Thousands of small products: on a busy machine threads wait for each other ten times longer
+    than they work, and one of them needs seconds only."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def load(_config: RestoreConfig, _device: torch.device) -> Self:
+    """The loader of the table. There is nothing to load before there is somebody to learn from."""
+    return Self()
+
+
+def luma(faces: torch.Tensor) -> torch.Tensor:
+    """(N, 3, h, w) float RGB [-1, 1] -> (N, h, w) grey levels 0..255."""
+    return (torch.einsum("nchw,c->nhw", faces, faces.new_tensor(_LUMA)) + 1) * 127.5
+
+
+def _lumas(faces: Sequence[torch.Tensor]) -> np.ndarray:
+    """F x (3, h, w) float RGB [-1, 1] -> (F, h, w) float32 grey levels."""
+    if not len(faces):
+        return np.empty((0, 0, 0), np.float32)
+    return np.concatenate([luma(face[None].float().cpu()).numpy() for face in faces])
+
+
+def _sample(faces: Faces, seconds: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Lumas and seconds of at most OWN_FRAMES of them."""
+    if len(faces) != len(seconds):
+        raise ValueError(f"{len(faces)} mouths, but {len(seconds)} moments")
+    chosen = spread(len(faces), OWN_FRAMES)
+    return _lumas([faces[i] for i in chosen]), np.asarray(seconds, np.float64)[chosen]
+
+
+def _unlearnt(fallback: Restorer | None, own: int, drawn: int) -> Self:
+    used = NOTHING if fallback is None else fallback.name
+    reason = f"{own} own and {drawn} generated mouths are too few, or too close in time, to learn"
+    return Self(Verdict(used, reason, own=own), None, fallback)
+
+
+def _decided(
+    course: Course, trial: Trial, fallback: Restorer | None, found: Suspects | None
+) -> Self:
+    """Whoever comes nearest to the truth on the held-out mouths; nobody, if that is not near."""
+    missing = trial.truth - trial.lost
+    gains = {SELF: course.gain(missing, trial.added)}
+    if fallback is not None:
+        gains[fallback.name] = course.gain(missing, _through(fallback, trial.lost) - trial.lost)
+    best = max(gains, key=lambda name: gains[name])
+    used = best if gains[best] >= _LEAST_GAIN else NOTHING
+    verdict = Verdict(
+        used,
+        _reason(used, gains, trial.strength),
+        {name: round(figure, 2) for name, figure in gains.items()},
+        round(trial.strength, 3),
+        found.losses[0] if found else None,
+        round(found.misfit, 2) if found else 0.0,
+        len(course.own),
+        len(course.parts.hold),
+    )
+    return Self(verdict, trial.complete() if used == SELF else None, fallback)
+
+
+def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:
+    """(N, h, w) grey levels -> the same, as the restorer leaves grey pictures."""
+    grey = torch.from_numpy(lumas / np.float32(127.5) - 1)[:, None].expand(-1, 3, -1, -1)
+    return luma(restorer(grey)).numpy()
+
+
+def _reason(used: str, gains: dict[str, float], strength: float) -> str:
+    tried = ", ".join(f"{name} {figure:+.2f} dB" for name, figure in gains.items())
+    if used != NOTHING:
+        return f"nearest to the truth on held-out mouths: {tried}"
+    if strength == 0:
+        return f"the mouths are as sharp as the person's own: {tried} on held-out mouths"
+    return f"nothing comes noticeably nearer to the truth on held-out mouths: {tried}"

@@ -1,0 +1,86 @@
+"""Restoration learnt from the person's own footage, through the real command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from latentsync.media.reader import VideoReader
+from tests.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
+from tests.tiny_latentsync import write_tiny_model
+
+ASSETS = Path(__file__).parents[2] / "assets"
+SOFT, ORIGINAL = ASSETS / "demo_lipsynced.mp4", ASSETS / "demo_talking.mp4"
+
+
+def error(path: Path) -> float:
+    """Mean square of the luma's difference to the original, about the mouth [levels squared]."""
+    place = slice(270, 350), slice(250, 390)
+    pairs = zip(VideoReader(path), VideoReader(ORIGINAL), strict=True)
+    return float(
+        np.mean([(a.pixels[place].mean(2) - b.pixels[place].mean(2)) ** 2 for a, b in pairs])
+    )
+
+
+def blurred(pixels: np.ndarray) -> np.ndarray:
+    """The lower half of the face out of focus, through a soft mask."""
+    soft = cv2.GaussianBlur(pixels, (0, 0), 1.5)
+    mask = np.zeros((*pixels.shape[:2], 1), np.float32)
+    mask[255:400, 210:430] = 1
+    mask = cv2.GaussianBlur(mask, (0, 0), 8)[..., None]
+    return np.rint(pixels * (1 - mask) + soft * mask).astype(np.uint8)
+
+
+def test_a_mouth_comes_back_from_the_original_film(tmp_path, run) -> None:
+    bad = (blurred(frame.pixels) for frame in VideoReader(ORIGINAL))
+    soft = make_film(tmp_path / "soft.mp4", bad, options={"crf": "4", "preset": "ultrafast"})
+    target = tmp_path / "out.mp4"
+    options = ("--superres", "self", "--reference", ORIGINAL, "output.crf=8")
+    result = run("-i", soft, "-o", target, *options, "output.preset=ultrafast")
+    assert result.code == 0, result.err
+    report = json.loads(target.with_suffix(".json").read_text())
+    verdict = report["learnt"]["0"]
+    assert verdict["used"] == "Self"
+    assert verdict["gains"]["Self"] > verdict["gains"]["Detail"] > 0
+    assert verdict["reason"] in result.err
+    assert error(target) < 0.6 * error(soft)
+
+
+def test_without_the_original_film_it_is_asked_for(tmp_path, run) -> None:
+    result = run("-i", SOFT, "-o", tmp_path / "out.mp4", "--superres", "Self")
+    assert result.code == 2
+    assert "--reference" in result.err.strip().splitlines()[-1]
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("kind", ["not there", "no face"])
+def test_an_original_that_shows_nobody_is_refused(kind, tmp_path, demo_frames, run) -> None:
+    film, reference = make_film(tmp_path / "in.mp4", demo_frames), tmp_path / "original.mp4"
+    if kind == "no face":
+        make_film(reference, moving_pattern(8))
+    options = ("--superres", "Self", "--reference", reference)
+    result = run("-i", film, "-o", tmp_path / "out.mp4", *options)
+    assert result.code == 2
+    assert ("original.mp4" if kind == "not there" else "no face") in result.err
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_with_new_speech_the_film_itself_is_the_original(tmp_path, demo_frames, run) -> None:
+    """Through the very VAE that draws; a film so short teaches nothing, and that is said."""
+    settings = tmp_path / "tiny.yaml"
+    settings.write_text(yaml.safe_dump(write_tiny_model(tmp_path / "model")))
+    film = make_film(tmp_path / "in.mp4", demo_frames)
+    speech = make_sound(tmp_path / "s.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
+    target = tmp_path / "out.mp4"
+    files = ("-i", film, "--audio_path", speech, "-o", target)
+    result = run("--config", settings, *files, "--superres", "Self", "restore.when=always")
+    assert result.code == 0, result.err
+    assert len(pts_of(target)) == 5
+    verdict = json.loads(target.with_suffix(".json").read_text())["learnt"]["0"]
+    assert verdict["used"] == "Detail"
+    assert "too few" in verdict["reason"]
