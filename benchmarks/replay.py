@@ -12,7 +12,9 @@ needs no truth is given.
 from __future__ import annotations
 
 import argparse
+import resource
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from latentsync.face.detector import load_detector
 from latentsync.generate.lips import lip_shape
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.engine import Engine, ordered
+from latentsync.speech.features import AcousticFeatures
 
 SETTINGS = ("generate.name=replay", "restore.when=never")
 ITSELF = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
@@ -62,7 +65,8 @@ def main() -> None:
     motion = np.abs(np.diff(made)).mean() / np.abs(np.diff(true)).mean()
     print(f"motion {motion:.2f}, joins {facts.get('joins', 0) / length:.1f} a second")
     assert plan.timeline is not None
-    silent = speech.acoustics.silent(plan.timeline.seconds)  # type: ignore[union-attr]
+    assert isinstance(speech, AcousticFeatures)
+    silent = speech.acoustics.silent(plan.timeline.seconds)
     if silent.any():
         shut = (made[silent] < np.percentile(true, 25)).mean()
         print(f"shut in {100 * shut:.0f} % of {silent.sum()} silent frames")
@@ -71,9 +75,11 @@ def main() -> None:
         f"{rehearsed - surveyed:.1f}, drawing {seconds['generate'] / len(made):.3f} a frame, "
         f"compositing {seconds['composite'] / len(made):.3f} a frame"
     )
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB")
 
 
-def _apertures(pictures):  # type: ignore[no-untyped-def]
+def _apertures(pictures: Iterable[np.ndarray]) -> Iterator[float]:
+    """Of each picture; where no face is found, the one before."""
     detector = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
     last = np.nan
     for pixels in pictures:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from latentsync.weights.download import Patience, download
 
@@ -17,13 +15,6 @@ BODY = np.random.default_rng(0).bytes(1_000_000)
 OTHER = BODY[::-1]
 SIZE, SHA256 = len(BODY), hashlib.sha256(BODY).hexdigest()
 QUICK = Patience(attempts=3, first_wait=0.01, longest_wait=0.05, stall=0.5)
-
-
-def leave_alone(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """No proxy of this machine, and nothing of its user's."""
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
 
 
 class Bar:

@@ -16,7 +16,7 @@ from latentsync.errors import CheckpointError, ConfigError
 from latentsync.models.blocks import UpBlock
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.weights.load import build
-from latentsync.weights.manifest import ModelFile
+from latentsync.weights.manifest import LATENTSYNC_UNET
 from tests.parity.filled import filled
 from tests.parity.rule import HERE, published_shapes
 
@@ -190,7 +190,7 @@ def test_keys_shapes_and_order_are_those_of_the_published_file(
 def test_a_published_layout_is_loaded_with_and_without_position_encodings(
     unet: UNet3DConditionModel, tmp_path: Path
 ) -> None:
-    file = ModelFile("U-Net", "u.pt", ("u.pt",), 0, "", "https://example.org/u.pt", "none", True)
+    file = LATENTSYNC_UNET
     whole = unet.state_dict()
     without = {key: value for key, value in whole.items() if not key.endswith(".pe")}
     assert len(whole) - len(without) == 40

@@ -20,16 +20,10 @@ from tests.fetching import (
     SIZE,
     Bar,
     get,
-    leave_alone,
     names_in,
     part_of,
 )
 from tests.loopback import ENDLESS, Loopback, Served
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    leave_alone(monkeypatch, tmp_path)
 
 
 @pytest.fixture

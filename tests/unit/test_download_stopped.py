@@ -17,15 +17,10 @@ import pytest
 
 from latentsync.errors import CheckpointError
 from latentsync.weights.download import SourceError
-from tests.fetching import BODY, SHA256, SIZE, get, leave_alone, names_in, part_of
+from tests.fetching import BODY, SHA256, SIZE, get, names_in, part_of
 from tests.loopback import Loopback, Served
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    leave_alone(monkeypatch, tmp_path)
 
 
 @pytest.fixture
