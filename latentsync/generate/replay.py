@@ -61,11 +61,13 @@ class Replay:
         """Raises RuntimeError: mouths come from a film, see rehearsed()."""
         raise RuntimeError("replay draws from a film; call rehearsed(script) first")
 
-    def rehearsed(self, script: Script) -> RehearsedReplay:
+    def rehearsed(self, script: Script) -> LipGenerator:
         """Chooses the mouths for the whole script, and keeps those that will be shown.
 
         Raises MediaError: too little speech in the speaker's film.
         """
+        if not (script.chunks >= 0).any():
+            return self  # nobody is seen while there is speech: it will not be called
         speaker, own = script.speaker, self._settings
         sound = speaker.sound()
         spoken = 0.0 if sound is None else sound.speech_seconds
