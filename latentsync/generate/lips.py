@@ -105,12 +105,12 @@ def learn_lips(
     margin: seconds on both sides of a fold's part that are left out with it.
     """
     whole, columns = fit_ridge(features, lips), lips.shape[1]
-    parts = np.array_split(np.arange(len(seconds)), FOLDS)
-    edges = [part[0] for part in parts[1:] if len(part)]
+    parts = [part for part in np.array_split(np.arange(len(seconds)), FOLDS) if len(part)]
+    edges = [part[0] for part in parts[1:]]
     borders = (seconds[edges] + seconds[np.array(edges) - 1]) / 2 if edges else np.empty(0)
     limits = np.concatenate([[-np.inf], borders, [np.inf]])
     folds, unseen = [], np.zeros(lips.shape)
-    for part, low, high in zip(parts, limits[:-1], limits[1:], strict=False):
+    for part, low, high in zip(parts, limits[:-1], limits[1:], strict=True):
         others = (seconds < low - margin) | (seconds > high + margin)
         if others.sum() < _FEWEST:
             return LearnedLips(whole, (), np.empty(0), np.zeros(columns), np.ones(columns))
