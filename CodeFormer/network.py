@@ -176,7 +176,7 @@ class Fusion(nn.Module):
             _conv3(channels, channels), nn.LeakyReLU(0.2), _conv3(channels, channels)
         )
 
-    def forward(self, encoded: Tensor, painted: Tensor, w: float) -> Tensor:
+    def forward(self, encoded: Tensor, painted: Tensor, w: float | Tensor) -> Tensor:
         both = self.encode_enc(torch.cat([encoded, painted], dim=1))
         return painted + w * (painted * self.scale(both) + self.shift(both))
 
@@ -248,14 +248,18 @@ class CodeFormer(nn.Module):
             x = layer(x, self.position_emb)
         return self.idx_pred_layer(x)
 
-    def paint(self, codes: Tensor, kept: list[Tensor], w: float, *, style: Tensor | None) -> Tensor:
-        """codes (N, 256) -> faces. style: features whose statistics the codes take on, or None."""
+    def paint(
+        self, codes: Tensor, kept: list[Tensor], w: float | Tensor, *, style: Tensor | None
+    ) -> Tensor:
+        """codes (N, 256) -> faces. w: a tensor of one number is one above 0, not looked into.
+        style: features whose statistics the codes take on, or None."""
+        fused = isinstance(w, Tensor) or w > 0
         x = _grid(self.quantize.embedding(codes))
         if style is not None:
             x = match_statistics(x, style)
         smallest_first = reversed(kept)
         for number, block in enumerate(self.generator.blocks):
             x = block(x)
-            if w > 0 and number in FUSED_AFTER:
+            if fused and number in FUSED_AFTER:
                 x = self.fuse_convs_dict[FUSED_AFTER[number]](next(smallest_first), x, w)
         return x

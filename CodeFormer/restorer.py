@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
+from CodeFormer import network, parts
 from CodeFormer.network import SIZE, CodeFormer
+from CodeFormer.parts import CodeFormerInParts
 from latentsync.errors import ConfigError
 from latentsync.runtime.execute import run_on_faces
+from latentsync.runtime.network import Networks
 from latentsync.weights.find import find
-from latentsync.weights.load import build
+from latentsync.weights.load import build, introduce
 from latentsync.weights.manifest import CODEFORMER
 
 if TYPE_CHECKING:
     from latentsync.restore.base import Restorer
+    from latentsync.runtime.execution import Execution
     from latentsync.schema import RestoreConfig
 
 DEFAULT_FIDELITY = 0.8  # in a video the choice of codes flickers less the higher it is
@@ -31,24 +32,32 @@ class CodeFormerRestorer:
     licence = str(CODEFORMER.licence)
     size: int | None = SIZE
 
-    def __init__(self, network: CodeFormer, *, fidelity: float, checkpoint: Path) -> None:
-        self._network = network
-        self._fidelity = fidelity
-        self.checkpoint = checkpoint
+    def __init__(self, networks: Networks, *, fidelity: float) -> None:
+        """networks: of CodeFormer."""
+        self._network = CodeFormerInParts(networks, w=fidelity)
+        self._execution = networks.execution
+        self.checkpoint = networks.checkpoint
 
     def __call__(self, faces: Tensor) -> Tensor:
         """faces: (N, 3, 512, 512) float RGB [-1, 1] -> the same. Raises CheckpointError on NaN."""
-        network = partial(self._network, w=self._fidelity)
-        weight = self._network.feat_emb.weight
-        return run_on_faces(network, faces, weight=weight, name=self.name)
+        return run_on_faces(self._network, faces, execution=self._execution, name=self.name)
 
 
-def load(config: RestoreConfig, device: torch.device) -> Restorer:
+def load(config: RestoreConfig, execution: Execution) -> Restorer:
     """Raises ConfigError (fidelity) and CheckpointError (weights missing or not fitting)."""
     fidelity = DEFAULT_FIDELITY if config.fidelity is None else config.fidelity
     if not 0 <= fidelity <= HIGHEST_FIDELITY:
         remedy = f"use 0 (sharpest) to 1 (closest to the input), at most {HIGHEST_FIDELITY}"
         raise ConfigError("restore.fidelity", fidelity, remedy)
     path = find(CODEFORMER, config.checkpoint)
-    network = build(CodeFormer, CODEFORMER, path, device)
-    return CodeFormerRestorer(network, fidelity=fidelity, checkpoint=path)
+    introduce(CODEFORMER, path)
+    networks = Networks(
+        lambda dtype: build(
+            CodeFormer, CODEFORMER, path, execution.device, dtype=dtype, introduced=True
+        ),
+        name="CodeFormer",
+        checkpoint=path,
+        execution=execution,
+        sources=[network, parts],
+    )
+    return CodeFormerRestorer(networks, fidelity=fidelity)

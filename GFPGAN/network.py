@@ -7,11 +7,15 @@ held to the face at hand by the scales and shifts (arXiv 2101.04061).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from GFPGAN.window import WHOLE, Level, cut, halved, levels, whole
+from latentsync.types import Box
 
 SIZE = 512  # side of the face; the stored noise fixes it
 STYLE = 512  # numbers in one style code
@@ -142,19 +146,29 @@ class StyleDecoder(nn.Module):
             self.to_rgbs.append(ToRGB(c_out))
         self.noises = StoredNoise()
 
-    def forward(self, codes: Tensor, conditions: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """codes (N, 16, 512); conditions: scale, shift (N, c / 2, r, r) for r = 8, 16, .. 512."""
+    def forward(
+        self, codes: Tensor, conditions: list[tuple[Tensor, Tensor]], levels: Sequence[Level]
+    ) -> Tensor:
+        """-> (N, 3, h, w), what is painted of the last level.
+
+        codes (N, 16, 512); conditions: scale, shift (N, c / 2, h, w), what is read of each level.
+        """
         code = codes.unbind(dim=1)
         noise = self.noises.maps()
         x = self.constant_input.weight.expand(codes.shape[0], -1, -1, -1)
         x = self.style_conv1(x, code[0], noise[0])
         rgb = self.to_rgb1(x, code[1])
-        for level, (scale, shift) in enumerate(conditions):
-            first = 2 * level
-            x = self.style_convs[first](x, code[first + 1], noise[first + 1], upsample=True)
+        have = whole(4)
+        for i, (level, condition) in enumerate(zip(levels, conditions, strict=True)):
+            first, part = 2 * i, level.painted
+            x, rgb = (cut(layer, have, halved(part)) for layer in (x, rgb))
+            grain = [cut(full, whole(level.side), part) for full in noise[first + 1 : first + 3]]
+            scale, shift = (cut(layer, level.read, part) for layer in condition)
+            x = self.style_convs[first](x, code[first + 1], grain[0], upsample=True)
             x = _condition(x, scale, shift)
-            x = self.style_convs[first + 1](x, code[first + 2], noise[first + 2])
-            rgb = _resize(rgb, 2) + self.to_rgbs[level](x, code[first + 3])
+            x = self.style_convs[first + 1](x, code[first + 2], grain[1])
+            rgb = _resize(rgb, 2) + self.to_rgbs[i](x, code[first + 3])
+            have = part
         return rgb
 
 
@@ -176,7 +190,11 @@ def _condition_layers() -> nn.ModuleList:
 
 
 class GFPGANv1Clean(nn.Module):
-    """faces: (N, 3, 512, 512) float RGB [-1, 1] -> the same shape, unclamped. Deterministic."""
+    """faces: (N, 3, 512, 512) float RGB [-1, 1] -> (N, 3, h, w), unclamped. Deterministic.
+
+    window: the part of the picture that is wanted; the way up and the decoder are computed only as
+    far as it hangs on them. The way down and the codes see the whole face.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,13 +211,17 @@ class GFPGANv1Clean(nn.Module):
         self.condition_scale = _condition_layers()
         self.condition_shift = _condition_layers()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, window: Box = WHOLE) -> Tensor:
         if x.dim() != 4 or x.shape[1:] != (3, SIZE, SIZE):
             raise ValueError(f"GFPGAN takes faces (N, 3, {SIZE}, {SIZE}), not {tuple(x.shape)}")
-        return self.stylegan_decoder(*self.encode(x))
+        plan = levels(window)
+        painted = self.stylegan_decoder(*self.encode(x, plan), plan)
+        return cut(painted, plan[-1].painted, window)
 
-    def encode(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """-> what StyleDecoder takes: codes, and one scale and shift for each resolution."""
+    def encode(
+        self, x: Tensor, levels: Sequence[Level]
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """-> what StyleDecoder takes: codes, and a scale and a shift for each level."""
         x = _leaky(self.conv_body_first(x))
         skips = []
         for down in self.conv_body_down:
@@ -207,8 +229,30 @@ class GFPGANv1Clean(nn.Module):
             skips.append(x)
         x = _leaky(self.final_conv(x))
         codes = self.final_linear(x.flatten(1)).unflatten(1, (CODES, STYLE))
+        return codes, self._conditions(x, skips[::-1], levels)
+
+    def _conditions(
+        self, x: Tensor, skips: list[Tensor], levels: Sequence[Level]
+    ) -> list[tuple[Tensor, Tensor]]:
         conditions = []
-        for level, up in enumerate(self.conv_body_up):
-            x = up(x + skips.pop())
-            conditions.append((self.condition_scale[level](x), self.condition_shift[level](x)))
-        return codes, conditions
+        have = whole(4)
+        for i, (level, skip) in enumerate(zip(levels, skips, strict=True)):
+            part = halved(level.read)
+            x = cut(x, have, part) + cut(skip, whole(level.side // 2), part)
+            x = self.conv_body_up[i](x)
+            conditions.append((self.condition_scale[i](x), self.condition_shift[i](x)))
+            have = level.read
+        return conditions
+
+
+class InWindow(nn.Module):
+    """A network and a window of it, as one module: (N, 3, 512, 512) -> (N, 3, h, w)."""
+
+    def __init__(self, network: nn.Module, window: Box) -> None:
+        super().__init__()
+        self.network = network
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        painted: Tensor = self.network(x, self.window)
+        return painted

@@ -1,103 +1,173 @@
-"""What a chunk of LatentSync costs at full size, and what a film's speed is then.
+"""What a chunk of LatentSync costs at full size, by a backend and by plain PyTorch in float32.
 
-    python -m benchmarks.unet [--resolution 256|512] [--guidance] [--device auto] [--frames 16]
+    python -m benchmarks.unet [--resolution 256|512] [--guidance off|on|both] [--backend openvino]
+                              [--precision bf16] [--no-reference] [--json FILE]
 
-The weights are random: they cost what the published ones cost, and need no download. On a GPU in
-bfloat16, elsewhere in float32.
+The weights are random: they cost what the published ones cost, and need no download. Both ways
+take turns in one process, so that a busy machine is busy for both. OpenVINO converts the U-Net
+first, in two minutes or more; with LATENTSYNC_CACHE set, the graphs are kept there (2.6 GB).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import logging
 import math
+import os
 import resource
+import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from latentsync.generate import sampling
-from latentsync.generate.vae import make_vae
-from latentsync.models.unet import UNet3DConditionModel
-from latentsync.runtime.device import choose_device, limit_threads
+from latentsync.generate.denoiser import SOURCES, UNetInParts
+from latentsync.generate.settings import CHANNELS, LATENT_STEP, TOKENS, FaceModel, tensor_format
+from latentsync.generate.vae import VAEInParts, make_vae
+from latentsync.models.unet import WIDTHS, UNet3DConditionModel
+from latentsync.runtime.execution import Execution, choose_execution
+from latentsync.runtime.network import Networks
+from latentsync.schema import RuntimeConfig
 
 M = TypeVar("M", bound=nn.Module)
-T = TypeVar("T")
 
 FPS = 25
-AUDIO = (50, 384)  # tokens of one frame, numbers in each
-EXTRAPOLATED = ((20, 1), (20, 3), (8, 1), (8, 3))  # steps, interval of the step cache
+CLIP = 10  # seconds of the film that is projected
+AUDIO = 384
+SETTINGS = ((20, 1), (20, 3), (8, 3))  # steps, interval of the step cache
+PICTURES = 2  # that the picture coder is timed on
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds for one chunk's parts; whole, cached: for one step of the sampler."""
+    """Seconds. whole, cached: one step of the sampler, by how many copies the batch holds: 2 with
+    guidance. encode, decode: one picture."""
 
+    whole: dict[int, float]
+    cached: dict[int, float]
     encode: float
-    whole: float
-    cached: float
     decode: float
 
-    def chunk(self, steps: int, interval: int) -> float:
+    def clip(self, steps: int, interval: int, copies: int, frames: int) -> float:
+        """CLIP seconds of film. Every frame is encoded twice, masked and whole."""
         whole = math.ceil(steps / interval)
-        return self.encode + whole * self.whole + (steps - whole) * self.cached + self.decode
+        denoising = whole * self.whole[copies] + (steps - whole) * self.cached[copies]
+        coding = frames * (2 * self.encode + self.decode)
+        return math.ceil(CLIP * FPS / frames) * (denoising + coding)
+
+
+class Subject:
+    """The networks under one execution, with inputs for each piece of work."""
+
+    def __init__(self, execution: Execution, own: argparse.Namespace, copies: list[int]) -> None:
+        self.device = execution.device
+        chance = torch.Generator().manual_seed(0)
+        dtype = tensor_format(execution)
+
+        def random(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=chance).to(self.device, dtype)
+
+        begin = time.perf_counter()
+        self.unet = UNetInParts(
+            networks(UNet3DConditionModel, "U-Net", execution), width=WIDTHS[0], audio=AUDIO
+        )
+        self.vae = VAEInParts(networks(make_vae, "VAE", execution))
+        for count in copies:
+            model = FaceModel(own.resolution, own.frames, AUDIO)
+            self.unet.prepare(model, guided=count == 2)
+        self.vae.prepare(own.resolution, PICTURES)
+        self.ready = time.perf_counter() - begin
+        side = own.resolution // LATENT_STEP
+        self.samples = {
+            n: random(n, CHANNELS["in_channels"], own.frames, side, side) for n in copies
+        }
+        self.audio = {n: random(n * own.frames, TOKENS[AUDIO], AUDIO) for n in copies}
+        self.deep: dict[int, Tensor] = {}
+        self.latents = random(PICTURES, CHANNELS["out_channels"], side, side)
+        self._random, self._resolution = random, own.resolution
+
+    def work(self) -> dict[str, Callable[[], object]]:
+        """By name: each piece of work, to be done in this order."""
+        pieces: dict[str, Callable[[], object]] = {}
+        for n in self.samples:
+            pieces[f"whole {n}"] = lambda n=n: self._whole(n)  # type: ignore[misc]
+            pieces[f"cached {n}"] = lambda n=n: self._step(n, self.deep[n])  # type: ignore[misc]
+        # New pictures each time: known ones would not be coded again.
+        shape = PICTURES, 3, self._resolution, self._resolution
+        pieces["encode"] = lambda: self.vae.encode(self._random(*shape))
+        pieces["decode"] = lambda: self.vae.decode(self.latents)
+        return pieces
+
+    def _step(self, copies: int, cached: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.unet.step(self.samples[copies], 951, self.audio[copies], cached=cached)
+
+    def _whole(self, copies: int) -> None:
+        self.deep[copies] = self._step(copies, None)[1]
+
+
+def networks(make: Callable[[], nn.Module], name: str, execution: Execution) -> Networks:
+    """The same random weights each time, so that their graphs can be kept."""
+    return Networks(
+        lambda dtype: random_weights(make, execution.device, dtype),
+        name=f"{name} with random weights",
+        checkpoint=Path(__file__),
+        execution=execution,
+        sources=SOURCES,
+    )
 
 
 def random_weights(make: Callable[[], M], device: torch.device, dtype: torch.dtype) -> M:
     """The network with random weights of a size that keeps activations finite."""
     with torch.device("meta"):
         network = make()
+    chance = torch.Generator().manual_seed(0)
     state = {
-        key: _random(value, device, dtype) if value.is_meta else value.to(device, dtype)
+        key: (_random(value, chance) if value.is_meta else value).to(device, dtype)
         for key, value in network.state_dict().items()
     }
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval().requires_grad_(False)
 
 
-def _random(like: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    value = torch.empty(like.shape, device=device, dtype=dtype)
+def _random(like: Tensor, chance: torch.Generator) -> Tensor:
     if like.dim() < 2:
-        return value.fill_(0.5)
+        return torch.full(like.shape, 0.5)
     bound = math.sqrt(3 / math.prod(like.shape[1:]))
-    return value.uniform_(-bound, bound)
+    return torch.empty(like.shape).uniform_(-bound, bound, generator=chance)
 
 
-def measure(options: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> Costs:
-    """Runs the parts of one chunk; each U-Net step --steps times, after one that is not counted."""
-    vae = random_weights(make_vae, device, dtype)
-    unet = random_weights(UNet3DConditionModel, device, dtype)
-    frames, side = options.frames, options.resolution
-    noise = sampling.per_chunk_noise(0, 0, frames, side // 8, device=device)
-    faces, keep = torch.zeros(frames, 3, side, side), torch.ones(side, side)
-    encode, conditions = timed(lambda: sampling.prepare(vae, faces, keep, noise), device)
-    sample = torch.cat([noise.initial.to(conditions).expand(-1, -1, frames, -1, -1), conditions], 1)
-    copies = 2 if options.guidance else 1
-    sample = sample.repeat(copies, 1, 1, 1, 1)
-    audio = torch.zeros(copies * frames, *AUDIO, device=device, dtype=dtype)
-    with torch.no_grad():
-        deep = unet.step(sample, 951, audio)[1]  # warm-up
-        whole = average(lambda: unet.step(sample, 951, audio), options.steps, device)
-        cached = average(lambda: unet.step(sample, 951, audio, cached=deep), options.steps, device)
-    latents = conditions[:, 5:].float()
-    decode, _ = timed(lambda: sampling.decode(vae, latents), device)
-    return Costs(encode, whole, cached, decode)
+@torch.no_grad()
+def measure(subjects: dict[str, Subject], times: int) -> dict[str, Costs]:
+    """Medians over so many rounds, in each of which all take turns at each piece of work."""
+    seconds: dict[str, dict[str, list[float]]] = {name: {} for name in subjects}
+    work = {name: subject.work() for name, subject in subjects.items()}
+    for number in range(times + 1):
+        for piece in next(iter(work.values())):
+            for name, subject in subjects.items():
+                begin = time.perf_counter()
+                work[name][piece]()
+                _finish(subject.device)
+                if number:  # the first round warms up
+                    taken = time.perf_counter() - begin
+                    seconds[name].setdefault(piece, []).append(taken)
+    return {name: _costs(by_piece) for name, by_piece in seconds.items()}
 
 
-def average(act: Callable[[], object], times: int, device: torch.device) -> float:
-    return sum(timed(act, device)[0] for _ in range(times)) / times
-
-
-def timed(act: Callable[[], T], device: torch.device) -> tuple[float, T]:
-    """-> seconds, what act gave."""
-    _finish(device)
-    start = time.perf_counter()
-    result = act()
-    _finish(device)
-    return time.perf_counter() - start, result
+def _costs(seconds: dict[str, list[float]]) -> Costs:
+    median = {piece: statistics.median(taken) for piece, taken in seconds.items()}
+    copies = [int(piece.split()[1]) for piece in median if piece.startswith("whole")]
+    return Costs(
+        {n: median[f"whole {n}"] for n in copies},
+        {n: median[f"cached {n}"] for n in copies},
+        median["encode"] / PICTURES,
+        median["decode"] / PICTURES,
+    )
 
 
 def _finish(device: torch.device) -> None:
@@ -105,46 +175,74 @@ def _finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def peak_gigabytes(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
+def peak_gigabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def table(options: argparse.Namespace, costs: Costs, device: torch.device) -> str:
-    lines = [
-        f"{options.frames} frames of {options.resolution} pixels on {device}, "
-        f"{'guided' if options.guidance else 'not guided'}, {torch.get_num_threads()} threads",
-        f"VAE encode, twice   {costs.encode:8.2f} s",
-        f"step, whole         {costs.whole:8.2f} s",
-        f"step, cached        {costs.cached:8.2f} s",
-        f"VAE decode          {costs.decode:8.2f} s",
-        f"peak memory         {peak_gigabytes(device):8.2f} GB",
-    ]
-    for steps, interval in EXTRAPOLATED:
-        seconds = costs.chunk(steps, interval)
-        cache = "" if interval == 1 else f", cache {interval}"
-        speed = options.frames / seconds
-        lines.append(
-            f"{f'{steps} steps{cache}':<20}{seconds:8.1f} s a chunk, {speed:7.3f} frames a second, "
-            f"{FPS / speed:6.0f} s for a second of film"
-        )
+def table(costs: dict[str, Costs], frames: int) -> str:
+    """A line for each piece of work and each projection, a column for each way, then the ratio."""
+    first = next(iter(costs.values()))
+    rows: dict[str, Callable[[Costs], float]] = {}
+    for n in first.whole:
+        how = "guided" if n == 2 else "not guided"
+        rows[f"step, whole, {how}"] = lambda c, n=n: c.whole[n]  # type: ignore[misc]
+        rows[f"step, cached, {how}"] = lambda c, n=n: c.cached[n]  # type: ignore[misc]
+    rows["VAE encode, a chunk"] = lambda c: 2 * frames * c.encode
+    rows["VAE decode, a chunk"] = lambda c: frames * c.decode
+    for steps, interval in SETTINGS:
+        for n in first.whole:
+            cache = "no cache" if interval == 1 else f"cache {interval}"
+            name = f"{CLIP} s: {steps} steps, {cache}, {'guided' if n == 2 else 'not guided'}"
+            rows[name] = lambda c, s=steps, i=interval, n=n: c.clip(s, i, n, frames)  # type: ignore[misc]
+    lines = [" " * 42 + "".join(f"{name:>26}" for name in costs) + "   ratio"]
+    for name, value in rows.items():
+        values = [value(each) for each in costs.values()]
+        ratio = f"{values[-1] / values[0]:7.2f}" if len(values) > 1 else ""
+        lines.append(f"{name:<42}" + "".join(f"{v:>24.2f} s" for v in values) + f" {ratio}")
     return "\n".join(lines)
+
+
+def run(own: argparse.Namespace) -> dict[str, Any]:
+    """Prints the table -> the figures."""
+    runtime = RuntimeConfig(own.device, own.backend, own.precision, own.threads)
+    executions = [choose_execution(runtime)]
+    if own.reference and str(executions[0]) != "PyTorch, fp32, CPU":
+        plain = RuntimeConfig(own.device, "torch", "fp32", own.threads)
+        executions.append(choose_execution(plain))
+    copies = {"off": [1], "on": [2], "both": [1, 2]}[own.guidance]
+    subjects = {str(each): Subject(each, own, copies) for each in executions}
+    costs = measure(subjects, own.steps)
+    about = {
+        "resolution": own.resolution,
+        "frames": own.frames,
+        "threads": torch.get_num_threads(),
+        "seconds_to_get_ready": {name: each.ready for name, each in subjects.items()},
+        "peak_gigabytes": peak_gigabytes(),
+    }
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+    print(table(costs, own.frames))
+    return about | {"seconds": {name: asdict(each) for name, each in costs.items()}}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--resolution", type=int, choices=(256, 512), default=512)
-    parser.add_argument("--guidance", action="store_true", help="as for a guidance above 1")
+    parser.add_argument("--resolution", type=int, default=256, help="pixels, usually 256 or 512")
+    parser.add_argument("--guidance", choices=("off", "on", "both"), default="off")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--steps", type=int, default=2, help="measured of each kind")
-    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--no-reference", dest="reference", action="store_false")
+    parser.add_argument("--steps", type=int, default=2, help="rounds, after one that warms up")
+    parser.add_argument("--frames", type=int, default=16, help="of a chunk")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0: all cores")
-    options = parser.parse_args()
-    limit_threads(options.threads)
-    device = choose_device(options.device)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    print(table(options, measure(options, device, dtype), device))
+    parser.add_argument("--json", type=Path, help="where to keep the figures")
+    own = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with TemporaryDirectory() as folder:
+        os.environ.setdefault("LATENTSYNC_CACHE", folder)
+        figures = run(own)
+    if own.json is not None:
+        own.json.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

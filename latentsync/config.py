@@ -1,7 +1,9 @@
 """The settings: how they are read and merged. The only place that knows OmegaConf.
 
-Order of strength: command-line flag > ``key=value`` > YAML file > the defaults of schema.py. What
-each key means is explained where users meet it, in the YAML files under ``configs/``.
+Order of strength: command-line flag > ``key=value`` > preset named there > YAML file > preset named
+in it > the defaults of schema.py. In one sentence: a preset stands just below what is written in
+the same place. What each key means is explained where users meet it, in the YAML files under
+``configs/``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
+from latentsync.presets import preset_settings
 from latentsync.schema import Config, check
+
+PRESET = "preset"  # the key, at the top level
 
 
 def load_config(
@@ -33,10 +38,10 @@ def load_config(
         impossible combination.
     """
     merged = OmegaConf.structured(Config)
-    layers = [_read_yaml(Path(path))] if path is not None else []
-    layers.append(_nested([_split_override(text) for text in overrides]))
-    layers.append(_nested([(k, v) for k, v in (flags or {}).items() if v is not None]))
-    for layer in layers:
+    file = {} if path is None else _read_yaml(Path(path))
+    settings = _nested([_split_override(text) for text in overrides])
+    given = _nested([(k, v) for k, v in (flags or {}).items() if v is not None])
+    for layer in _with_presets(file, settings, given):
         _reject_unknown_keys(layer, Config)
         for key, value in _leaves(layer):
             try:
@@ -47,6 +52,20 @@ def load_config(
     config = cast(Config, OmegaConf.to_object(merged))
     check(config)
     return config
+
+
+def _with_presets(
+    file: dict[str, Any], settings: dict[str, Any], flags: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """All layers, the weakest first. A preset named on the command line takes the file's place."""
+    asked = [layer[PRESET] for layer in (flags, settings) if PRESET in layer]
+    command = _preset(asked[0]) if asked else {}
+    below = {} if asked else _preset(file.get(PRESET))
+    return [below, file, command, settings, flags]
+
+
+def _preset(name: object) -> dict[str, Any]:
+    return {} if name is None else _nested(list(preset_settings(name).items()))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -66,7 +66,6 @@ class GenerateConfig:
     noise: str = "per_chunk"
     last_chunk: str = "reflect"
     vae_batch: int = 4
-    precision: str = "auto"
     replay: ReplayConfig = field(default_factory=ReplayConfig)
 
 
@@ -85,7 +84,8 @@ class RestoreConfig:
     sharpness_off: float = 0.68
     fade_frames: int = 8
     temporal: float = 0.0
-    batch: int = 4
+    reuse: float = 0.0
+    batch: int = 0
 
 
 @dataclass
@@ -97,11 +97,14 @@ class WeightsConfig:
 @dataclass
 class RuntimeConfig:
     device: str = "auto"
+    backend: str = "auto"
+    precision: str = "auto"
     threads: int = 0
 
 
 @dataclass
 class Config:
+    preset: str | None = None
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     face: FaceConfig = field(default_factory=FaceConfig)
@@ -124,12 +127,13 @@ CHOICES = {
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
     "generate.noise": ("per_chunk", "upstream"),
     "generate.last_chunk": ("reflect", "short"),
-    "generate.precision": ("auto", "fp32", "fp16", "bf16"),
     "face.select": ("largest", "left", "right"),
     "face.align": ("smooth", "upstream"),
     "restore.when": ("auto", "always", "never"),
     "restore.region": ("mouth", "lower_face", "face"),
     "runtime.device": ("auto", "cpu", "cuda", "mps"),
+    "runtime.backend": ("auto", "torch", "compile", "openvino"),
+    "runtime.precision": ("auto", "fp32", "bf16", "fp16"),
 }
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -155,7 +159,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "restore.sharpness_off": (0, 2),
     "restore.fade_frames": (0, 250),
     "restore.temporal": (0, 0.95),
-    "restore.batch": (1, 64),
+    "restore.reuse": (0, 20),
+    "restore.batch": (0, 64),
     "runtime.threads": (0, 1024),
 }
 

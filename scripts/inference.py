@@ -14,6 +14,7 @@ from typing import Any
 
 from latentsync.config import load_config
 from latentsync.errors import ConfigError
+from latentsync.presets import PRESETS
 from latentsync.schema import Config
 from latentsync.weights.licences import accept
 from scripts.console import DONE, Parser, byte_bar, progress_bar, run
@@ -29,6 +30,7 @@ def build_parser() -> Parser:
     )
     add = parser.add_argument
     add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
+    add("--preset", metavar="NAME", help=f"{', '.join(PRESETS)}: how much time it may take")
     add("-i", "--input", "--input_path", "--video_path", dest="input", metavar="VIDEO")
     add("-o", "--output", "--output_path", "--video_out_path", dest="output", metavar="VIDEO")
     add("--audio_path", "--audio", dest="audio", metavar="SPEECH", help="what is to be said")
@@ -72,12 +74,9 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides, flags=_flags(options))
     if options.preview is not None and options.dry_run:
         raise ConfigError("--preview", options.preview, "leave out --dry-run")
-    if config.input.audio is not None and (options.preview is not None or options.dry_run):
-        raise ConfigError(
-            "--preview and --dry-run",
-            "with new speech",
-            "they show what is restored; give no audio",
-        )
+    if config.input.audio is not None and options.preview is not None:
+        remedy = "it shows what is restored; give no audio, or take --dry-run"
+        raise ConfigError("--preview", "with new speech", remedy)
     if options.preview is not None:
         return _preview(config, options.preview)
     return _dry_run(config) if options.dry_run else _enhance(config, quiet=options.quiet)
@@ -85,6 +84,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
     return {
+        "preset": options.preset,
         "input.video": options.input,
         "input.audio": options.audio,
         "output.path": options.output,
@@ -105,11 +105,13 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
 def _enhance(config: Config, *, quiet: bool) -> int:
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.job import prepare, run_job, unwatched
+    from latentsync.pipeline.report import stage_table
     from latentsync.weights.obtain import unwatched_bytes
 
     job = prepare(config, unwatched_bytes if quiet else byte_bar)
     report = run_job(job, Engine(config), unwatched if quiet else progress_bar)
     if not quiet:
+        print(stage_table(report), file=sys.stderr)
         frames = report["frames"]
         spoken = f"{frames['generated']} frames generated, " if job.audio else ""
         print(f"{job.target}: {spoken}{frames['restored']} of {frames['total']} frames restored")
@@ -131,38 +133,13 @@ def _preview(config: Config, count: int) -> int:
 
 def _dry_run(config: Config) -> int:
     from latentsync.pipeline.engine import Engine
+    from latentsync.pipeline.estimate import estimate
     from latentsync.pipeline.job import prepare
-    from latentsync.pipeline.preview import estimate
+    from scripts.dry_run import told
 
     job = prepare(config)
-    engine = Engine(config)
-    found = estimate(job, engine)
-    source, settings = job.source, job.settings
-    fps = 1 / found.seconds_per_frame
-    total = source.frame_count * found.seconds_per_frame
-    print(
-        f"film     {source.width}x{source.height}, {source.frame_count or 'unknown'} frames, ",
-        end="",
-    )
-    print(f"{float(source.average_rate):.5g} fps, {source.duration_seconds:.1f} s")
-    print(f"faces    on {found.with_face} of {found.sampled} sampled frames")
-    print(
-        f"restore  {config.restore.name}, {config.restore.region}, {config.restore.when}: ", end=""
-    )
-    print(f"{found.restored} of {found.sampled} sampled frames")
-    print(f"output   {job.target}: {settings.codec}, crf {settings.crf}, {settings.preset}")
-    print(
-        f"time     about {_duration(total)} at {fps:.2g} fps"
-        if total
-        else f"time     {fps:.2g} fps"
-    )
+    print(told(job, estimate(job, Engine(config))))
     return DONE
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(max(1, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
 if __name__ == "__main__":

@@ -15,9 +15,18 @@ for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]
 
 
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where converted networks are kept: one folder for all tests, as each is asked for often."""
+    return tmp_path_factory.mktemp("graphs")
+
+
 @pytest.fixture(autouse=True)
-def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_state(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, graphs: Path
+) -> None:
     """An empty home for what is remembered between runs."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    monkeypatch.setenv("LATENTSYNC_CACHE", str(graphs))
     for name in ("LATENTSYNC_CHECKPOINTS", "LATENTSYNC_ACCEPT_LICENCES", "HF_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)

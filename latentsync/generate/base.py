@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from latentsync.runtime.execution import Execution
     from latentsync.schema import Config
     from latentsync.types import Alignment, Chunk
 
@@ -103,12 +104,12 @@ class Redrawing(Protocol):
 
 
 class GeneratorLoader(Protocol):
-    """Makes a generator ready for work on the device, or raises a LatentSyncError."""
+    """Makes a generator ready for work, or raises a LatentSyncError."""
 
     def __call__(
         self,
         config: Config,
-        device: torch.device,
+        execution: Execution,
         *,
         mask: np.ndarray,
         frame_counts: Sequence[int] | None,
@@ -123,16 +124,17 @@ GENERATORS: dict[str, str] = {
 
 def load_generator(
     config: Config,
-    device: torch.device,
+    execution: Execution,
     *,
     mask: np.ndarray,
     frame_counts: Sequence[int] | None = None,
 ) -> LipGenerator:
     """The generator that ``generate.name`` asks for, ready for work.
 
-    mask: (R, R) float in [0, 1], 1 where the face is generated; R: see settings.face_model.
-    frame_counts: frames of every chunk of the film, in order; needed for noise as upstream draws
-        it. Raises UnknownPluginError, or whatever LatentSyncError its loader raises.
+    execution: how its networks run. mask: (R, R) float in [0, 1], 1 where the face is generated;
+    R: see settings.face_model. frame_counts: frames of every chunk of the film, in order; needed
+    for noise as upstream draws it. Raises UnknownPluginError, or whatever LatentSyncError its
+    loader raises.
     """
     load: GeneratorLoader = find_plugin("generator", config.generate.name, GENERATORS)
-    return load(config, device, mask=mask, frame_counts=frame_counts)
+    return load(config, execution, mask=mask, frame_counts=frame_counts)

@@ -15,21 +15,21 @@ from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate import sampling
-from latentsync.generate.sampling import Autoencoder, Noise
+from latentsync.generate.denoiser import load_unet
+from latentsync.generate.sampling import Autoencoder, Denoiser, Noise
 from latentsync.generate.settings import (
     LATENT_STEP,
     FaceModel,
     face_model,
     model_paths,
-    number_format,
+    tensor_format,
     unet_file,
 )
 from latentsync.generate.vae import load_vae
-from latentsync.models.unet import UNet3DConditionModel
-from latentsync.weights.load import build
 
 if TYPE_CHECKING:
     from latentsync.generate.base import LipGenerator
+    from latentsync.runtime.execution import Execution
     from latentsync.schema import Config, GenerateConfig
     from latentsync.types import Chunk
 
@@ -49,7 +49,7 @@ class LatentSync:
 
     def __init__(
         self,
-        unet: UNet3DConditionModel,
+        unet: Denoiser,
         vae: Autoencoder,
         *,
         settings: GenerateConfig,
@@ -76,7 +76,7 @@ class LatentSync:
             raise CheckpointError(
                 "NaN or infinity in a generated mouth",
                 f"chunk {chunk.index}",
-                "set generate.precision=fp32, or download the weights again",
+                "set runtime.precision=fp32, or download the weights again",
             )
         return sampling.composite(decoded, chunk.crops, self._keep).cpu()
 
@@ -100,7 +100,9 @@ class LatentSync:
             cache_interval=max(own.step_cache, 1),
             scheduler=own.scheduler,
         )
-        return sampling.decode(self._vae, latents, vae_batch=own.vae_batch)
+        first, which = _first_of_each(chunk)
+        decoded = sampling.decode(self._vae, latents[:, :, first], vae_batch=own.vae_batch)
+        return decoded[which]
 
     @contextmanager
     def _enough_memory(self) -> Iterator[None]:
@@ -111,8 +113,9 @@ class LatentSync:
             raise ConfigError(
                 "not enough GPU memory",
                 f"data.resolution={self.size}, generate.vae_batch={own.vae_batch}, "
-                f"generate.guidance={own.guidance:g}, generate.precision={own.precision}",
-                "set generate.vae_batch=1, or guidance 1, or precision fp16, or use 256 pixels",
+                f"generate.guidance={own.guidance:g}",
+                "set generate.vae_batch=1, or guidance 1, or runtime.precision=bf16, "
+                "or use 256 pixels",
             ) from None
 
     def _check(self, chunk: Chunk) -> None:
@@ -124,6 +127,16 @@ class LatentSync:
         if chunk.audio.dim() != 3 or chunk.audio.shape[::2] != (frames, self._model.audio):
             wanted = f"audio ({frames}, tokens, {self._model.audio})"
             raise ValueError(f"this chunk needs {wanted}, not {tuple(chunk.audio.shape)}")
+
+
+def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
+    """Where each frame of the film first lies in the chunk; which of those each place shows.
+
+    What a chunk is filled up with counts in the U-Net; nobody looks at it.
+    """
+    numbers = chunk.frames if len(chunk.frames) else np.arange(len(chunk.crops))
+    _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
+    return torch.from_numpy(first), torch.from_numpy(which)
 
 
 class UpstreamNoise:
@@ -157,7 +170,7 @@ class UpstreamNoise:
 
 def load(
     config: Config,
-    device: torch.device,
+    execution: Execution,
     *,
     mask: np.ndarray,
     frame_counts: Sequence[int] | None = None,
@@ -171,19 +184,16 @@ def load(
     if mask.shape != (model.resolution, model.resolution):
         raise ValueError(f"the mask of {model.resolution} pixels is {mask.shape}")
     paths = model_paths(config)
-    dtype = number_format(own.precision, device)
     seed = own.seed if own.seed >= 0 else secrets.randbits(63)
-    logger.info("seed %d, %s on %s", seed, dtype, device)
-    noise_of = _noise_source(own, seed, model, device, dtype=dtype, frame_counts=frame_counts)
+    logger.info("seed %d", seed)
+    noise_of = _noise_source(own, seed, model, execution, frame_counts=frame_counts)
+    unet = load_unet(config.model, model, paths.unet, execution)
+    unet.prepare(model, guided=own.guidance > 1)
+    vae = load_vae(paths.vae, execution)
+    vae.prepare(model.resolution, own.vae_batch)
     return LatentSync(
-        build(
-            lambda: UNet3DConditionModel(**config.model),
-            unet_file(model),
-            paths.unet,
-            device,
-            dtype=dtype,
-        ),
-        load_vae(paths.vae, device, dtype=dtype),
+        unet,
+        vae,
         settings=own,
         model=model,
         mask=mask,
@@ -197,11 +207,11 @@ def _noise_source(
     own: GenerateConfig,
     seed: int,
     model: FaceModel,
-    device: torch.device,
+    execution: Execution,
     *,
-    dtype: torch.dtype,
     frame_counts: Sequence[int] | None,
 ) -> NoiseOf:
+    device, dtype = execution.device, tensor_format(execution)
     side = model.resolution // LATENT_STEP
     if own.noise == "upstream":
         if frame_counts is None:

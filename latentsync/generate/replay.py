@@ -36,6 +36,7 @@ from latentsync.generate.units import dissolves, joins, select
 
 if TYPE_CHECKING:
     from latentsync.generate.base import LipGenerator
+    from latentsync.runtime.execution import Execution
     from latentsync.schema import Config, ReplayConfig
     from latentsync.types import Chunk
 
@@ -164,7 +165,7 @@ class RehearsedReplay:
 
 def load(
     config: Config,
-    _device: torch.device,
+    _execution: Execution,
     *,
     mask: np.ndarray,
     frame_counts: Sequence[int] | None = None,  # noqa: ARG001  there is no noise to draw

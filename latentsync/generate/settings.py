@@ -21,10 +21,13 @@ from latentsync.weights.manifest import (
 )
 
 if TYPE_CHECKING:
+    from latentsync.runtime.execution import Execution
     from latentsync.schema import Config
 
 WHISPER = {384: WHISPER_TINY, 768: WHISPER_SMALL}
 """A U-Net's cross_attention_dim -> the file of the encoder that it listens to."""
+TOKENS = {384: 50, 768: 130}
+"""... -> what a frame hears: 10 moments of all the encoder's hidden states, 5 or 13."""
 LATENT_STEP = 8  # pixels to a latent
 RESOLUTION_15 = 256  # that version 1.5 was trained at; 1.6: 512
 
@@ -114,11 +117,9 @@ def model_paths(config: Config) -> ModelPaths:
     return ModelPaths(*find_all(wanted, folders=config.weights.folders))
 
 
-def number_format(precision: str, device: torch.device) -> torch.dtype:
-    """precision: auto | fp32 | fp16 | bf16. auto is upstream's choice (scripts/inference.py:34):
-    fp16 on NVIDIA cards newer than Volta and Turing, fp32 on all else."""
-    named = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-    if precision != "auto":
-        return named[precision]
-    modern = device.type == "cuda" and torch.cuda.get_device_capability(device)[0] > 7
-    return torch.float16 if modern else torch.float32
+def tensor_format(execution: Execution) -> torch.dtype:
+    """Of what the networks give: upstream's noise is drawn in it, and the samples are taken in it.
+
+    OpenVINO gives float32, whatever it computes in.
+    """
+    return torch.float32 if execution.backend == "openvino" else execution.dtype

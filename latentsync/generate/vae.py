@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
-from latentsync.generate.sampling import CHANNELS, Autoencoder
-from latentsync.weights.load import build
+from latentsync.generate.sampling import CHANNELS
+from latentsync.generate.settings import LATENT_STEP, tensor_format
+from latentsync.runtime.execution import Execution
+from latentsync.runtime.network import Networks, Part
+from latentsync.weights.load import build, introduce
 from latentsync.weights.manifest import VAE
 
 CONFIG_NAME = "config.json"
@@ -29,17 +37,127 @@ STANDARD: dict[str, Any] = {
 OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """The published file still names the parts of an attention as diffusers did before 0.13."""
 
+LOG_VARIANCE = (-30.0, 20.0)  # diffusers limits the posterior's to this
+REMEMBERED = 2**27  # bytes of posteriors: those of 43 s at 256 pixels, masked and whole
 
-def load_vae(path: Path, device: torch.device, *, dtype: torch.dtype) -> Autoencoder:
-    """The VAE with the weights of the file, on the device, for evaluation only.
+
+def _encoder(vae: Any) -> nn.Module:
+    return nn.Sequential(vae.encoder, vae.quant_conv)
+
+
+def _decoder(vae: Any) -> nn.Module:
+    return nn.Sequential(vae.post_quant_conv, vae.decoder)
+
+
+# Their graphs, made from small examples, hold for pictures of any size.
+ENCODER = Part("encoder", _encoder, small=(torch.zeros(1, 3, 64, 64),))
+DECODER = Part("decoder", _decoder, small=(torch.zeros(1, CHANNELS, 8, 8),))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """Of n pictures: (n, 4, r, r) each."""
+
+    mean: Tensor
+    std: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    latent_dist: Posterior
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    sample: Tensor
+
+
+class VAEInParts:
+    """See latentsync.generate.sampling.Autoencoder. networks: of diffusers.AutoencoderKL."""
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._singly = networks.execution.backend == "openvino"  # a CPU gains nothing by a batch
+        self._known = _Memory()
+        self.device, self.dtype = networks.execution.device, tensor_format(networks.execution)
+
+    def prepare(self, resolution: int, batch: int) -> None:
+        """Makes ready for pictures of that side. Raises CheckpointError and ConfigError."""
+        count, side = 1 if self._singly else batch, resolution // LATENT_STEP
+        self._networks.part(ENCODER, torch.zeros(count, 3, resolution, resolution))
+        self._networks.part(DECODER, torch.zeros(count, CHANNELS, side, side))
+        if self._singly:
+            self._networks.release()
+
+    def encode(self, x: Tensor) -> Encoded:
+        """x: (n, 3, R, R) RGB [-1, 1]."""
+        if self._singly:
+            moments = torch.cat([self._moments(picture) for picture in x.split(1)])
+        else:
+            moments = self._run(ENCODER, x)
+        mean, log_variance = moments.chunk(2, dim=1)
+        return Encoded(Posterior(mean, torch.exp(0.5 * log_variance.clamp(*LOG_VARIANCE))))
+
+    def decode(self, z: Tensor) -> Decoded:
+        """z: (n, 4, r, r) -> (n, 3, R, R) RGB, about [-1, 1]."""
+        portions = z.split(1) if self._singly else (z,)
+        return Decoded(torch.cat([self._run(DECODER, portion) for portion in portions]))
+
+    def _moments(self, picture: Tensor) -> Tensor:
+        """A film shorter than the speech is shown again, and a short chunk is filled up."""
+        name = hashlib.blake2b(picture.numpy().tobytes(), digest_size=16).digest()
+        found = self._known.get(name)
+        if found is None:
+            found = self._known.put(name, self._run(ENCODER, picture))
+        return found
+
+    def _run(self, part: Part, x: Tensor) -> Tensor:
+        return self._networks.part(part, x)(x)[0]
+
+
+class _Memory:
+    """The latest posteriors, by picture."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+
+    def get(self, name: bytes) -> Tensor | None:
+        if name in self._kept:
+            self._kept.move_to_end(name)
+        return self._kept.get(name)
+
+    def put(self, name: bytes, moments: Tensor) -> Tensor:
+        self._kept[name] = moments
+        if len(self._kept) * moments.nbytes > REMEMBERED:
+            self._kept.popitem(last=False)
+        return moments
+
+
+def load_vae(path: Path, execution: Execution) -> VAEInParts:
+    """The VAE with the weights of the file, run as the execution says.
 
     A config.json beside the file says how it is built; without one it is a standard VAE of Stable
     Diffusion 1. What the config says of the latents' scale counts as little as it does upstream:
     sampling.LATENT_SCALE stands. Raises CheckpointError.
     """
     structure = _structure(path.with_name(CONFIG_NAME))
-    vae = build(lambda: make_vae(structure), VAE, path, device, dtype=dtype, rename=_current_name)
-    return cast(Autoencoder, vae)
+    introduce(VAE, path)
+    networks = Networks(
+        lambda dtype: build(
+            lambda: make_vae(structure),
+            VAE,
+            path,
+            execution.device,
+            dtype=dtype,
+            rename=_current_name,
+            introduced=True,
+        ),
+        name="VAE",
+        checkpoint=path,
+        execution=execution,
+        variant=json.dumps([structure, version("diffusers")], sort_keys=True),
+    )
+    return VAEInParts(networks)
 
 
 def make_vae(structure: Mapping[str, Any] = STANDARD) -> Any:

@@ -73,15 +73,19 @@ class Encoder:
         self._regions = FinerRegion(settings.finer)
         self._held: VideoFrame | None = None
 
-    def encode(self, frame: Frame, finer: Box | None) -> Iterator[Packet]:
-        """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising."""
+    def picture(self, frame: Frame, finer: Box | None) -> VideoFrame:
+        """frame.pixels: (H, W, 3) uint8 RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a film of {self._size}")
-        yield from self._release(until=frame.pts)
         picture = self._from_rgb(self._padded(frame.pixels))
         if finer is not None:
             picture = self._regions.marked(picture, finer)
         picture.pts, picture.time_base = frame.pts, self._base
+        return picture
+
+    def encode(self, picture: VideoFrame) -> Iterator[Packet]:
+        """picture: from picture(); in the order of presentation."""
+        yield from self._release(until=picture.pts or 0)
         self._held = picture
 
     def finish(self) -> Iterator[Packet]:

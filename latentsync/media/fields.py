@@ -6,6 +6,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from latentsync.media.filters import PictureFilter
+from latentsync.media.planes import plane_pixels
 
 PROGRESSIVE, TOP_FIRST, BOTTOM_FIRST = "progressive", "tff", "bff"
 
@@ -23,6 +24,4 @@ def field_order(picture: VideoFrame) -> str:
 
 
 def _rows(picture: VideoFrame) -> np.ndarray:
-    plane = picture.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : min(plane.line_size, plane.width)]
+    return plane_pixels(picture.planes[0])

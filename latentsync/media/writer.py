@@ -13,6 +13,7 @@ from types import TracebackType
 import av
 from av.container import OutputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 
 from latentsync.errors import MediaError
 from latentsync.media.audio import AudioReader
@@ -23,6 +24,8 @@ from latentsync.media.remux import InStep, SourceCopy
 from latentsync.media.soundtrack import SoundTrack
 from latentsync.media.target import EncodeSettings, NewAudio, check_target, part_path
 from latentsync.types import Box, Frame
+
+Picture = VideoFrame  # a frame as the encoder takes it
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +74,17 @@ class VideoWriter:
 
         finer: the part of it that is encoded settings.finer steps of crf better than the rest.
         """
+        self.write_picture(self.picture(frame, finer=finer))
+
+    def picture(self, frame: Frame, *, finer: Box | None = None) -> Picture:
+        """The first half of write(), which may run in another thread than the second."""
         with self._in_one_line():
-            self._mux(self._encoder.encode(frame, finer))
+            return self._encoder.picture(frame, finer)
+
+    def write_picture(self, picture: Picture) -> None:
+        """The second half; picture: from picture(), in the order of presentation."""
+        with self._in_one_line():
+            self._mux(self._encoder.encode(picture))
         self._frames += 1
 
     def __exit__(

@@ -24,23 +24,32 @@ from latentsync.models.resnet import FramesGroupNorm, ResBlock
 from latentsync.models.topology import LayerMaker, middle, way_down, way_up
 
 PERIOD = 10_000.0  # of the slowest wave in the time embedding, in time steps / (2 pi)
+WIDTHS = (320, 640, 1280, 1280)  # channels at each resolution, of all published weights
 
 
 class TimeEmbedding(nn.Module):
-    """timesteps: (b,) -> (b, c_out), in the number format of the weights."""
+    """waves: (b, channels), see time_waves -> (b, c_out), in the number format of the weights."""
 
     def __init__(self, channels: int, c_out: int) -> None:
         super().__init__()
-        self.waves = channels // 2
+        self.channels = channels
         self.linear_1 = nn.Linear(channels, c_out)
         self.linear_2 = nn.Linear(c_out, c_out)
 
-    def forward(self, timesteps: Tensor) -> Tensor:
-        wave = torch.arange(self.waves, device=timesteps.device, dtype=torch.float32)
-        frequency = torch.exp(wave * (-math.log(PERIOD) / self.waves))
-        angle = timesteps.float()[:, None] * frequency
-        waves = torch.cat([angle.cos(), angle.sin()], dim=-1)
+    def forward(self, waves: Tensor) -> Tensor:
         return self.linear_2(F.silu(self.linear_1(waves.to(self.linear_1.weight))))
+
+
+def time_waves(timesteps: Tensor, channels: int) -> Tensor:
+    """timesteps: (b,) -> (b, channels) float32: cosines, then sines, of ever slower waves.
+
+    Apart from the layers that follow: in 16 bits, a time step near 1000 would be off by turns.
+    """
+    count = channels // 2
+    wave = torch.arange(count, device=timesteps.device, dtype=torch.float32)
+    frequency = torch.exp(wave * (-math.log(PERIOD) / count))
+    angle = timesteps.float()[:, None] * frequency
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
 class UNet3DConditionModel(nn.Module):
@@ -55,7 +64,7 @@ class UNet3DConditionModel(nn.Module):
         *,
         in_channels: int = 13,
         out_channels: int = 4,
-        block_out_channels: Sequence[int] = (320, 640, 1280, 1280),
+        block_out_channels: Sequence[int] = WIDTHS,
         down_block_types: Sequence[str] = ("CrossAttnDownBlock3D",) * 3 + ("DownBlock3D",),
         up_block_types: Sequence[str] = ("UpBlock3D",) + ("CrossAttnUpBlock3D",) * 3,
         layers_per_block: int = 2,
@@ -135,18 +144,27 @@ class UNet3DConditionModel(nn.Module):
         the last layer run, 7 % of the work at 512. Good while the steps lie close together, as what
         lies deep changes slowly (DeepCache, arXiv 2312.00858; upstream uses its branch 0).
         """
-        batch, frames = self._check(sample, encoder_hidden_states)
-        embedding = self.time_embedding(_each(timestep, batch, sample.device))
-        conditions = Conditions(embedding, encoder_hidden_states, frames)
-        entry = self.conv_in(rearrange(sample, "b c f h w -> (b f) c h w"))
+        batch, _ = self._check(sample, encoder_hidden_states)
+        waves = time_waves(_each(timestep, batch, sample.device), self.time_embedding.channels)
+        entry, conditions = self._entered(sample, waves, encoder_hidden_states)
         deep = self._deep(entry, conditions) if cached is None else cached
-        last = self._ups[-1]
-        x = last(deep, [entry], conditions, first=len(last.resnets) - 1)
-        x = self.conv_out(F.silu(self.conv_norm_out(x, frames)))
-        return rearrange(x, "(b f) c h w -> b c f h w", f=frames), deep
+        return self._last(deep, entry, conditions), deep
+
+    def deep(self, sample: Tensor, waves: Tensor, audio: Tensor) -> Tensor:
+        """All but the last layer. sample, audio: as forward takes them. waves: (B, c), see
+        time_waves -> (B * F, c, h, w)."""
+        return self._deep(*self._entered(sample, waves, audio))
+
+    def last(self, sample: Tensor, deep: Tensor, waves: Tensor, audio: Tensor) -> Tensor:
+        """The last layer. deep: as deep() gives it, of this step or an earlier one -> the noise."""
+        return self._last(deep, *self._entered(sample, waves, audio))
+
+    def _entered(self, sample: Tensor, waves: Tensor, audio: Tensor) -> tuple[Tensor, Conditions]:
+        _, frames = self._check(sample, audio)
+        entry = self.conv_in(rearrange(sample, "b c f h w -> (b f) c h w"))
+        return entry, Conditions(self.time_embedding(waves), audio, frames)
 
     def _deep(self, entry: Tensor, conditions: Conditions) -> Tensor:
-        """All but the last layer, which takes what this gives and, as its skip, the entry."""
         skips = [entry]
         for block in self.down_blocks:
             skips += block(skips[-1], conditions)
@@ -156,6 +174,13 @@ class UNet3DConditionModel(nn.Module):
             x = block(x, [skips.pop() for _ in range(count)], conditions)
             x = block.grow(x, skips[-1].shape[-2:])
         return x
+
+    def _last(self, deep: Tensor, entry: Tensor, conditions: Conditions) -> Tensor:
+        """The last layer takes what is deep and, as its skip, the entry."""
+        last, frames = self._ups[-1], conditions.frames
+        x = last(deep, [entry], conditions, first=len(last.resnets) - 1)
+        x = self.conv_out(F.silu(self.conv_norm_out(x, frames)))
+        return rearrange(x, "(b f) c h w -> b c f h w", f=frames)
 
     @property
     def _ups(self) -> list[UpBlock]:

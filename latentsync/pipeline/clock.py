@@ -1,29 +1,53 @@
-"""How long each stage was at work."""
+"""How long each stage was at work, and how long it had to wait for its neighbours."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
+@dataclass(slots=True)
+class Work:
+    """Wall seconds of one stage over the film.
+
+    busy: at work. for_input: waiting for the stage before. for_room: waiting until the stage behind
+    has taken something. frames: that went through it.
+    """
+
+    busy: float = 0.0
+    for_input: float = 0.0
+    for_room: float = 0.0
+    frames: int = 0
+
+
 class Clock:
-    """Seconds of work by stage name, added up over the film."""
+    """The work of all stages by name, in the order in which they first had something to say.
+
+    Stages may run at the same time, each in a thread of its own.
+    """
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+        self._work: dict[str, Work] = {}
+        self._lock = threading.Lock()
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Adds the time spent inside the ``with`` block to the stage."""
+    def stage(self, name: str, frames: int = 0) -> Iterator[None]:
+        """Adds the time spent inside the ``with`` block to the stage.
+
+        frames: that went through it, where handed_on() does not count them.
+        """
         begin = time.perf_counter()
         try:
             yield
         finally:
-            self._add(name, time.perf_counter() - begin)
+            self._add(name, busy=time.perf_counter() - begin, frames=frames)
 
     def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
         """The same items; the time that it takes to make each is added to the stage."""
@@ -35,8 +59,47 @@ class Clock:
             except StopIteration:
                 return
             finally:
-                self._add(name, time.perf_counter() - begin)
+                self._add(name, busy=time.perf_counter() - begin)
             yield item
 
-    def _add(self, name: str, seconds: float) -> None:
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+    def for_input(self, name: str) -> Callable[[float], None]:
+        """What is called with the seconds that the stage has waited for something to do."""
+        return partial(self._waited_for_input, name)
+
+    def handed_on(self, name: str) -> Callable[[float], None]:
+        """What is called for each frame that the stage hands on, with the seconds that took."""
+        return partial(self._handed_on, name)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds at work by stage."""
+        with self._lock:
+            return {name: work.busy for name, work in self._work.items()}
+
+    @property
+    def work(self) -> dict[str, Work]:
+        """A copy of what is known by now, by stage."""
+        with self._lock:
+            return {name: Work(**asdict(work)) for name, work in self._work.items()}
+
+    def _waited_for_input(self, name: str, seconds: float) -> None:
+        self._add(name, for_input=seconds)
+
+    def _handed_on(self, name: str, seconds: float) -> None:
+        self._add(name, for_room=seconds, frames=1)
+
+    def _add(
+        self,
+        name: str,
+        *,
+        busy: float = 0.0,
+        for_input: float = 0.0,
+        for_room: float = 0.0,
+        frames: int = 0,
+    ) -> None:
+        with self._lock:
+            work = self._work.setdefault(name, Work())
+            work.busy += busy
+            work.for_input += for_input
+            work.for_room += for_room
+            work.frames += frames

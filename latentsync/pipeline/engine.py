@@ -11,32 +11,41 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
+
+import torch
 
 from latentsync.errors import ConfigError, MediaError
-from latentsync.face.composite import touched
 from latentsync.face.detector import load_detector
 from latentsync.face.masks import region_mask, rest_mask
+from latentsync.generate.settings import hears_whisper
 from latentsync.media.ordered import OrderedReader
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.clock import Clock
-from latentsync.pipeline.compose import compose, compose_upstream
+from latentsync.pipeline.compose import Composed, compose, compose_upstream
 from latentsync.pipeline.decide import AgainstOwnMouth, AsPlanned, Decision
 from latentsync.pipeline.lipsync import LipSync, Performance, Speech
 from latentsync.pipeline.needs import licences_wanted
 from latentsync.pipeline.plan import FilmPlan, plan_film
 from latentsync.pipeline.restoration import RestoreStage
-from latentsync.pipeline.stream import prefetch
+from latentsync.pipeline.stream import linked
 from latentsync.pipeline.survey import Survey, survey_film
 from latentsync.pipeline.teacher import Teacher
+from latentsync.pipeline.threads import is_network, settle
 from latentsync.restore.base import Fittable, load_restorer
 from latentsync.restore.sharpness import SharpnessMeter
-from latentsync.runtime.device import choose_device, limit_threads
+from latentsync.runtime.memory import fitting_batch
 from latentsync.schema import Config
 from latentsync.types import Box, Frame, PatchedFrame
 from latentsync.weights import licences
 
+REREAD = "decode again"  # the stage that reads the film in pass 2
 NEEDS_REFERENCE = "it learns from the original film; name it with --reference"
-READ_AHEAD = 4  # frames decoded ahead of the work: 25 MB at 1080p
+AHEAD = 4  # frames that may wait between two stages: 25 MB at 1080p
+FEW, MANY = 4, 16  # faces restored at once, if restore.batch leaves it open: on a CPU; on a GPU
+
+
+T = TypeVar("T")
 
 
 def _ignore() -> None:
@@ -60,16 +69,23 @@ class Engine:
     """Detector, restorer and masks of one configuration; good for any number of films.
 
     Sources are re-iterable: every iteration yields the film's frames from the start.
+    execution: how its networks run; where it has none, how its tensors are worked on.
     Raises whatever LatentSyncError the configuration's parts raise while loading.
     """
 
     def __init__(self, config: Config) -> None:
-        limit_threads(config.runtime.threads)
         self.config = config
-        self.device = choose_device(config.runtime.device)
+        self.clock = Clock()
+        self._restoring: RestoreStage | None = None
+        with self.clock.stage("load"):
+            self._load(config)
+
+    def _load(self, config: Config) -> None:
         restores = config.restore.name.lower() != "none" and config.restore.when != "never"
+        self._settled = restores and is_network(config.restore)
+        self.execution = settle(config.runtime, networks=self._settled)
         self.restorer = (
-            load_restorer(config.restore, self.device, folders=config.weights.folders)
+            load_restorer(config.restore, self.execution, folders=config.weights.folders)
             if restores
             else None
         )
@@ -81,12 +97,28 @@ class Engine:
         )
         self.region_mask = region_mask(config.restore.region)
         self.meter = SharpnessMeter(region_mask("mouth"), rest_mask())
-        self.clock = Clock()
 
     @cached_property
     def lipsync(self) -> LipSync:
         """Loaded when first asked for: restoring alone needs none of it."""
-        return LipSync(self.config, self.device)
+        with self.clock.stage("load"):
+            if hears_whisper(self.config) and not self._settled:
+                self.execution = settle(self.config.runtime, networks=True)
+            return LipSync(self.config, self.execution)
+
+    @cached_property
+    def restore_batch(self) -> int:
+        """Faces that are restored at once: restore.batch, or as many as the GPU has room for."""
+        wanted, restorer, device = self.config.restore.batch, self.restorer, self.execution.device
+        if wanted or restorer is None or restorer.size is None or device.type != "cuda":
+            return wanted or FEW
+        faces = torch.zeros(MANY, 3, restorer.size, restorer.size, device=device)
+        return fitting_batch(lambda count: restorer(faces[:count]), most=MANY, device=device)
+
+    @property
+    def reused(self) -> int:
+        """Frames of the last pass 2 that took an earlier one's restoration; see restore.reuse."""
+        return 0 if self._restoring is None else self._restoring.reused
 
     def survey(self, source: Iterable[Frame], on_frame: Callable[[], None] = _ignore) -> Survey:
         """Pass 1 over a film. on_frame: called after each frame.
@@ -94,7 +126,7 @@ class Engine:
         Raises FaceNotFoundError when no frame holds a usable face.
         """
         return survey_film(
-            self._read(source),
+            self._ahead(self.clock.timed("decode", source), "decode", "detect"),
             self.detector,
             self.meter,
             self.config.face,
@@ -125,9 +157,8 @@ class Engine:
         """
         for patched in self._patched(source, plan, performance, teacher, start):
             with self.clock.stage("composite"):
-                after = self._compose(patched, plan)
-                changed = touched(patched.frame, patched.patches)
-            yield Enhanced(patched.frame, after, changed, patched.restored)
+                made = self._compose(patched, plan)
+            yield Enhanced(patched.frame, made.frame, made.changed, patched.restored)
 
     def frames(self, video: str | Path, *, audio: str | Path | None = None) -> Iterator[Frame]:
         """The finished film, frame by frame; both passes. audio: new speech, else none."""
@@ -175,31 +206,40 @@ class Engine:
         teacher: Teacher | None,
         start: int,
     ) -> Iterator[PatchedFrame]:
-        frames = _stamped(self._read(source), plan, start)
+        """Each stage in a thread of its own, the queue behind it long enough for all it gives."""
+        frames = _stamped(self.clock.timed(REREAD, source), plan, start)
         decision: Decision
         patched: Iterator[PatchedFrame]
         if performance is None:
-            patched = (PatchedFrame(frame) for frame in frames)
+            patched, maker, most = (PatchedFrame(frame) for frame in frames), REREAD, AHEAD
             decision = AsPlanned(plan)
         else:
+            heard = self._ahead(frames, REREAD, "generate")
             windows = self.lipsync.windows(plan, performance.speech, start)
             stage = self.lipsync.stage(plan, performance.generator)
-            patched = stage(frames, windows, clock=self.clock)
+            patched = stage(heard, windows, clock=self.clock)
+            maker, most = "generate", performance.generator.chunk_frames
             decision = AgainstOwnMouth(plan, self.config.restore, self.meter)
-        if self.restorer is None:
-            return patched
-        restore = RestoreStage(
-            self.restorer, plan, self.config.restore, self.device, decision, teacher
-        )
-        return restore(patched, clock=self.clock)
+        if self.restorer is not None:
+            patched = self._ahead(patched, maker, "restore", most)
+            config = replace(self.config.restore, batch=self.restore_batch)
+            device = self.execution.device
+            restore = RestoreStage(self.restorer, plan, config, device, decision, teacher)
+            self._restoring = restore
+            patched = restore(patched, clock=self.clock)
+            maker, most = "restore", max(AHEAD, self.restore_batch)
+        return self._ahead(patched, maker, "composite", most)
 
-    def _compose(self, patched: PatchedFrame, plan: FilmPlan) -> Frame:
+    def _compose(self, patched: PatchedFrame, plan: FilmPlan) -> Composed:
         if self.config.output.paste == "upstream":
             return compose_upstream(patched, plan.alignment(patched.frame.index))
         return compose(patched)
 
-    def _read(self, source: Iterable[Frame]) -> Iterator[Frame]:
-        return prefetch(self.clock.timed("decode", source), READ_AHEAD)
+    def _ahead(
+        self, items: Iterable[T], maker: str, taker: str, frames: int = AHEAD
+    ) -> Iterator[T]:
+        """What stage ``maker`` makes for stage ``taker``, in a thread of its own."""
+        return linked(items, maker, taker, frames, clock=self.clock)
 
 
 def ordered(

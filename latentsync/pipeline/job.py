@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,14 +16,15 @@ from latentsync.errors import ConfigError
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
 from latentsync.media.target import EncodeSettings, NewAudio, check_target
-from latentsync.media.writer import VideoWriter
+from latentsync.media.writer import Picture, VideoWriter
+from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.compose import side_by_side
-from latentsync.pipeline.engine import NEEDS_REFERENCE, Engine, ordered
+from latentsync.pipeline.engine import NEEDS_REFERENCE, Engine, Enhanced, ordered
 from latentsync.pipeline.lipsync import Performance, output_rate
 from latentsync.pipeline.needs import licences_wanted, weights_wanted
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.pipeline.report import job_report, write_report
-from latentsync.pipeline.stream import prefetch
+from latentsync.pipeline.stream import linked
 from latentsync.pipeline.teacher import Teacher
 from latentsync.schema import Config
 from latentsync.types import Frame
@@ -33,7 +34,7 @@ from latentsync.weights.obtain import obtain, unwatched_bytes
 
 logger = logging.getLogger(__name__)
 
-WRITE_BEHIND = 4  # finished frames that may wait for the encoder
+WRITE_BEHIND = 2  # finished frames that may wait, twice: to be converted, and to be encoded
 
 
 class Progress(Protocol):
@@ -138,8 +139,11 @@ def run_job(job: Job, engine: Engine, progress: Progress = unwatched) -> dict[st
         None if performance is None else performance.generator,
         learnt={} if teacher is None else teacher.verdicts,
         restored=restored,
+        reused=engine.reused,
         media=_media_facts(job),
-        seconds={**engine.clock.seconds, "total": time.perf_counter() - begin},
+        execution=engine.execution,
+        work=engine.clock.work,
+        seconds=time.perf_counter() - begin,
         warnings=warnings,
     )
     if job.config.output.report:
@@ -164,15 +168,30 @@ def _write(
         line = plan.timeline
         info = replace(info, average_rate=line.rate, time_base=line.time_base)
         audio = replace(audio, seconds=float(line.seconds[-1] + 1 / line.rate))
-    restored = []
+    clock, restored = engine.clock, []
+    enhanced = engine.enhanced(source, plan, performance, teacher)
+    finished = linked(enhanced, "composite", "convert", WRITE_BEHIND, clock=clock)
     with VideoWriter(job.target, info, job.settings, size=size, audio=audio) as writer:
-        for item in prefetch(engine.enhanced(source, plan, performance, teacher), WRITE_BEHIND):
-            frame = side_by_side(item.before, item.after) if compare else item.after
-            with engine.clock.stage("encode"):
-                writer.write(frame, finer=None if compare else item.changed)
-            restored.append(item.restored)
-            step()
+        pictures = _pictures(finished, writer, clock, compare=compare)
+        queue = linked(pictures, "convert", "encode", WRITE_BEHIND, clock=clock)
+        with closing(queue):
+            for picture, share in queue:
+                with clock.stage("encode", frames=1):
+                    writer.write_picture(picture)
+                restored.append(share)
+                step()
     return np.array(restored)
+
+
+def _pictures(
+    frames: Iterable[Enhanced], writer: VideoWriter, clock: Clock, *, compare: bool
+) -> Iterator[tuple[Picture, float]]:
+    """What is written of each frame, and the share of the restoration in it."""
+    for item in frames:
+        with clock.stage("convert"):
+            frame = side_by_side(item.before, item.after) if compare else item.after
+            picture = writer.picture(frame, finer=None if compare else item.changed)
+        yield picture, item.restored
 
 
 def _say_what_was_found(job: Job, reader: VideoReader, plan: FilmPlan) -> list[str]:

@@ -23,16 +23,21 @@ from latentsync.pipeline.generation import GenerateStage
 from latentsync.pipeline.plan import FilmPlan, lay_out
 from latentsync.pipeline.survey import Survey
 from latentsync.pipeline.timeline import film_timeline, speech_timeline
+from latentsync.runtime.execution import Execution
+from latentsync.runtime.network import Networks, Part
 from latentsync.schema import Config
-from latentsync.speech.encoder import ENCODERS, PART, WhisperEncoder
-from latentsync.speech.features import AcousticFeatures, SpeechFeatures
+from latentsync.speech import encoder as whisper
+from latentsync.speech.features import AcousticFeatures, Encoder, SpeechFeatures
+from latentsync.speech.mel import N_MELS, SEGMENT_FRAMES
 from latentsync.types import Frame
 from latentsync.weights.find import find_all
-from latentsync.weights.load import build
+from latentsync.weights.load import build, introduce
 
 HUNDREDTHS = 100  # mel frames a second
 SHOWN = "lower_face"  # what of a generated face is shown; see face.masks
 SILENCE = -6.0  # log10 of the loudest energy of any band; the quietest speech has more than -2
+
+WHOLE = Part("encoder", lambda net: net)
 
 Speech = SpeechFeatures | AcousticFeatures
 Watch = Callable[[Iterable[Frame]], Survey]
@@ -54,8 +59,8 @@ class LipSync:
     Raises ConfigError and CheckpointError.
     """
 
-    def __init__(self, config: Config, device: torch.device) -> None:
-        self.config, self.device = config, device
+    def __init__(self, config: Config, execution: Execution) -> None:
+        self.config, self.execution = config, execution
         self.model = face_model(config)
         self.encoder = self._load_encoder() if hears_whisper(config) else None
         self._generator: LipGenerator | None = None
@@ -120,14 +125,27 @@ class LipSync:
     def _fill(self) -> bool:
         return self.config.generate.last_chunk == "reflect"
 
-    def _load_encoder(self) -> WhisperEncoder:
-        audio = self.model.audio
+    def _load_encoder(self) -> Encoder:
+        """In float32 always: half a minute of speech takes less time than a frame's mouth."""
+        width, device = self.model.audio, self.execution.device
         path = find_all(weights_wanted(self.config), folders=self.config.weights.folders)[0]
-        return build(ENCODERS[audio], WHISPER[audio], path, self.device, part=PART)
+        make, file = whisper.ENCODERS[width], WHISPER[width]
+        introduce(file, path)
+        networks = Networks(
+            lambda dtype: build(
+                make, file, path, device, part=whisper.PART, dtype=dtype, introduced=True
+            ),
+            name=f"Whisper, {width}",
+            checkpoint=path,
+            execution=replace(self.execution, dtype=torch.float32),
+            sources=[whisper],
+        )
+        run = networks.part(WHOLE, torch.zeros(1, N_MELS, SEGMENT_FRAMES))
+        return lambda mel: run(mel)[0]
 
     def _load(self, frame_counts: list[int] | None) -> LipGenerator:
         mask = upstream_mask(self.model.resolution)
-        return load_generator(self.config, self.device, mask=mask, frame_counts=frame_counts)
+        return load_generator(self.config, self.execution, mask=mask, frame_counts=frame_counts)
 
     def _script(self, plan: FilmPlan, film: Path, speech: AcousticFeatures, watch: Watch) -> Script:
         line = plan.timeline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -14,10 +15,11 @@ from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.decide import Decision
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.pipeline.teacher import Teacher
-from latentsync.restore.base import Fittable, Restorer, Tunable
+from latentsync.restore.base import Fittable, Restorer, Tunable, Windowed
 from latentsync.restore.detail import Detail
 from latentsync.restore.mouth import extract
-from latentsync.restore.residual import residual
+from latentsync.restore.reuse import Mouth, ResidualReuse
+from latentsync.restore.site import Site
 from latentsync.restore.stability import ResidualSmoother
 from latentsync.schema import RestoreConfig
 from latentsync.types import Frame, Patch, PatchedFrame
@@ -30,8 +32,9 @@ class RestoreStage:
     """Patched frames in and out, in order; a patch more where the decision says so.
 
     What is restored is the mouth that the patches below already show, or the frame's own. restorer:
-    as loaded; one that is Tunable is tuned once for each track. teacher: teaches one that is
-    Fittable, once for each track, from the first mouths that it is to restore.
+    as loaded; one that is Tunable is tuned once for each track, one that is Windowed is told once
+    for each track what will show. teacher: teaches one that is Fittable, once for each track, from
+    the first mouths that it is to restore.
     """
 
     def __init__(
@@ -50,6 +53,12 @@ class RestoreStage:
         self._previous = -2
         self._restorer = restorer
         self._smoother = ResidualSmoother(config.temporal if restorer.size else 0.0)
+        self._reuse = ResidualReuse(config.reuse if restorer.size else 0.0)
+
+    @property
+    def reused(self) -> int:
+        """Frames so far whose mouth took the restoration of an earlier frame."""
+        return self._reuse.reused
 
     def __call__(self, frames: Iterable[PatchedFrame], *, clock: Clock) -> Iterator[PatchedFrame]:
         for batch in self._batches(frames):
@@ -102,59 +111,67 @@ class RestoreStage:
     def _run(
         self, track: int, run: Sequence[tuple[int, PatchedFrame]], weights: np.ndarray
     ) -> dict[int, Patch]:
-        geometry = self.plan.tracks[track].geometry
-        matrices = [geometry.matrix(self._alignment_matrix(item)) for _, item in run]
-        crops = torch.stack(
-            [
-                _crop(item, matrix, geometry.size)
-                for (_, item), matrix in zip(run, matrices, strict=True)
-            ]
-        )
-        self._enter(track, crops)
-        restored = torch.cat(
-            [
-                self._restorer(part.to(self.device)).to(crops)
-                for part in crops.split(self.config.batch)
-            ]
-        )
-        differences = residual(restored, crops, low_cut=self._low_cut())
-        patches = {}
-        for (i, item), crop, change, matrix in zip(run, crops, differences, matrices, strict=True):
-            stable = self._stabilise(item.frame.index, change, crop)
+        mouths = [self._mouth(track, item) for _, item in run]
+        self._enter(track, mouths)
+        changes = self._reuse(mouths, self._residuals)
+        site, patches = self._site, {}
+        for (i, _), mouth, (change, matrix) in zip(run, mouths, changes, strict=True):
+            stable = self._stabilise(mouth.number, change, mouth.pixels)
             weight = float(weights[i]) * self.config.strength
-            patches[i] = Patch(stable * weight, matrix, geometry.mask, additive=True)
+            patches[i] = Patch(stable * weight, site.matrix(matrix), site.mask, additive=True)
         return patches
+
+    def _mouth(self, track: int, item: PatchedFrame) -> Mouth:
+        geometry = self.plan.tracks[track].geometry
+        matrix = geometry.matrix(self._alignment_matrix(item))
+        cut_out = partial(_crop, item, size=geometry.size)
+        return Mouth(item.frame.index, cut_out(matrix), matrix, cut_out)
+
+    def _residuals(self, mouths: torch.Tensor) -> torch.Tensor:
+        """mouths: (N, 3, h, w) -> (N, 3, h', w'), what to add where the patch shows."""
+        parts = [part.to(self.device) for part in mouths.split(self.config.batch)]
+        changes = [self._site.residuals(self._restorer(part), part) for part in parts]
+        return torch.cat(changes).to(mouths)
 
     def _alignment_matrix(self, item: PatchedFrame) -> np.ndarray:
         alignment = self.plan.alignment(item.frame.index)
         assert alignment is not None
         return alignment.matrix
 
-    def _enter(self, track: int, crops: torch.Tensor) -> None:
-        """Makes the restorer ready for the track, once. crops: (N, 3, h, w), its first mouths."""
+    def _enter(self, track: int, mouths: Sequence[Mouth]) -> None:
+        """Makes the restorer ready for the track, once. mouths: its first ones."""
         if track == self._track:
             return
         self._track = track
+        mask = self.plan.tracks[track].geometry.mask
+        self._site = Site.of(mask, low_cut=self._low_cut())
         self._smoother.reset()
+        self._reuse.enter(mask)
+        restorer = self._made_ready(track, mouths)
+        if isinstance(restorer, Windowed):
+            restorer = restorer.within(self._site.needed)
+        self._restorer = restorer
+
+    def _made_ready(self, track: int, mouths: Sequence[Mouth]) -> Restorer:
         energies = self.decision.energies(track)
-        if isinstance(self._loaded, Tunable):
-            self._restorer = self._loaded.tuned(energies)
         if isinstance(self._loaded, Fittable):
             if track not in self._fitted:
                 assert self._teacher is not None, "nobody teaches who has to learn"
                 stand_in = Detail().tuned(energies)
+                crops = torch.stack([mouth.pixels for mouth in mouths])
                 self._fitted[track] = self._teacher.teach(self._loaded, track, crops, stand_in)
-            self._restorer = self._fitted[track]
+            return self._fitted[track]
+        return self._loaded.tuned(energies) if isinstance(self._loaded, Tunable) else self._loaded
 
     def _stabilise(self, index: int, change: torch.Tensor, crop: torch.Tensor) -> torch.Tensor:
         if index != self._previous + 1:
             self._smoother.reset()
         self._previous = index
-        return self._smoother(change, crop)
+        return self._smoother(change, crop, self._site.shown)
 
     def _low_cut(self) -> float:
         """Sigma [patch pixels] below which the input keeps its own colour and brightness."""
-        return self._restorer.size / 56 if self._restorer.size else 0.0
+        return self._loaded.size / 56 if self._loaded.size else 0.0
 
 
 def _crop(item: PatchedFrame, matrix: np.ndarray, size: tuple[int, int]) -> torch.Tensor:

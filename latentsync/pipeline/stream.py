@@ -5,34 +5,51 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, TypeVar
+
+from latentsync.pipeline.clock import Clock
 
 T = TypeVar("T")
 
 PATIENCE = 5.0  # seconds
 
+Waited = Callable[[float], None]
 
-def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+
+def _unheard(_seconds: float) -> None:
+    pass
+
+
+def prefetch(
+    items: Iterable[T], depth: int, *, for_input: Waited = _unheard, handed_on: Waited = _unheard
+) -> Generator[T, None, None]:
     """The same items in the same order, made up to ``depth`` ahead in a thread of their own.
 
     An exception raised by ``items`` is raised here, after the items before it. When the consumer
     stops early (close, exception, Ctrl-C) the thread is told to stop, and waited for, though no
     longer than PATIENCE: a network may be minutes into an item that nobody wants any more.
+
+    for_input: called by the consumer with the seconds that it waited for an item. handed_on: called
+    by the thread with the seconds that an item waited for room, one call for each.
     """
-    ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=depth)
+    ready: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=depth)
     stop = threading.Event()
-    worker = threading.Thread(target=_fill, args=(items, ready, stop), daemon=True)
+    arguments = (items, ready, stop, handed_on)
+    worker = threading.Thread(target=_fill, args=arguments, daemon=True)
     worker.start()
     try:
         while True:
+            begin = time.perf_counter()
             kind, value = ready.get()
+            for_input(time.perf_counter() - begin)
             if kind == "item":
-                yield value  # type: ignore[misc]
+                yield value
             elif kind == "error":
-                raise value  # type: ignore[misc]
+                raise value
             else:
                 return
+            del value  # not one item more in memory than wanted
     finally:
         stop.set()
         deadline = time.monotonic() + PATIENCE
@@ -41,15 +58,37 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
             worker.join(timeout=0.02)
 
 
-def _fill(items: Iterable[T], ready: queue.Queue, stop: threading.Event) -> None:
+def linked(
+    items: Iterable[T], maker: str, taker: str, depth: int, *, clock: Clock
+) -> Generator[T, None, None]:
+    """prefetch() from one stage to the next, by whose names the clock keeps what they wait."""
+    return prefetch(
+        items, depth, for_input=clock.for_input(taker), handed_on=clock.handed_on(maker)
+    )
+
+
+def _fill(items: Iterable[T], ready: queue.Queue, stop: threading.Event, handed_on: Waited) -> None:
+    source = iter(items)
     try:
-        for item in items:
+        for item in source:
+            begin = time.perf_counter()
             ready.put(("item", item))
+            handed_on(time.perf_counter() - begin)
             if stop.is_set():
                 return
+            del item
         ready.put(("end", None))
     except BaseException as error:
         ready.put(("error", error))
+    finally:
+        _close(source)
+
+
+def _close(source: object) -> None:
+    """Generators end in the thread that ran them, and so do the threads that they read from."""
+    close = getattr(source, "close", None)
+    if close is not None:
+        close()
 
 
 def _drain(ready: queue.Queue) -> None:

@@ -6,7 +6,7 @@ made on whole tracks, so that pass 2 can stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,12 @@ from latentsync.face.detector import DetectedFace, FaceDetector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import choose_track, is_cut, link_faces, thumbnail
 from latentsync.pipeline.clock import Clock
+from latentsync.pipeline.stream import linked
 from latentsync.restore.sharpness import BANDS, SharpnessMeter
 from latentsync.schema import FaceConfig
 from latentsync.types import Alignment, Frame
+
+SEEN_AHEAD = 2  # frames that may wait to be measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,14 +62,39 @@ def survey_film(
 
     Raises FaceNotFoundError when no frame holds a usable face.
     """
-    seen = _Observations()
+    kept = _Observations()
+    looked_at = _looked_at(frames, detector, config.cut_threshold, clock)
+    for seen in linked(looked_at, "detect", "measure", SEEN_AHEAD, clock=clock):
+        with clock.stage("measure", frames=1):
+            kept.add(seen, meter)
+        on_frame()
+    with clock.stage("align", frames=len(kept)):
+        return kept.survey(config)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What the detector saw in a frame. cut: whether a new shot begins with it."""
+
+    frame: Frame
+    cut: bool
+    faces: list[DetectedFace]
+
+
+def _looked_at(
+    frames: Iterable[Frame], detector: FaceDetector, cut_threshold: float, clock: Clock
+) -> Iterator[_Seen]:
     detector.reset()
+    last: np.ndarray | None = None
     for frame in frames:
         with clock.stage("detect"):
-            seen.add(frame, detector, meter, config.cut_threshold)
-        on_frame()
-    with clock.stage("align"):
-        return seen.survey(config)
+            small = thumbnail(frame.pixels)
+            cut = last is not None and is_cut(last, small, cut_threshold)
+            last = small
+            if cut:
+                detector.reset()
+            seen = _Seen(frame, cut, detector(frame.pixels))
+        yield seen
 
 
 class _Observations:
@@ -78,22 +106,17 @@ class _Observations:
         self.cuts: list[bool] = []
         self.faces: list[list[DetectedFace]] = []
         self.energies: list[list[np.ndarray]] = []
-        self._thumbnail: np.ndarray | None = None
 
-    def add(
-        self, frame: Frame, detector: FaceDetector, meter: SharpnessMeter, cut_threshold: float
-    ) -> None:
-        small = thumbnail(frame.pixels)
-        cut = self._thumbnail is not None and is_cut(self._thumbnail, small, cut_threshold)
-        self._thumbnail = small
-        if cut:
-            detector.reset()
-        faces = detector(frame.pixels)
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def add(self, seen: _Seen, meter: SharpnessMeter) -> None:
+        frame = seen.frame
         self.pts.append(frame.pts)
         self.pts_seconds.append(frame.pts_seconds)
-        self.cuts.append(cut)
-        self.faces.append(faces)
-        self.energies.append([_measure(frame.pixels, face, meter) for face in faces])
+        self.cuts.append(seen.cut)
+        self.faces.append(seen.faces)
+        self.energies.append([_measure(frame.pixels, face, meter) for face in seen.faces])
 
     def survey(self, config: FaceConfig) -> Survey:
         tracks = link_faces(self.faces, self.cuts, max_gap=config.max_gap)

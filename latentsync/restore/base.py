@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from latentsync.runtime.execution import Execution
     from latentsync.schema import RestoreConfig
+    from latentsync.types import Box
 
 
 @runtime_checkable
@@ -40,6 +42,16 @@ class Tunable(Protocol):
 
     def tuned(self, energies: np.ndarray) -> Restorer:
         """energies: (F, 2, BANDS) float32 from restore.sharpness, all frames of one track."""
+        ...
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """A restorer that works on a square, and can do less where only a part of it will show."""
+
+    def within(self, box: Box) -> Restorer:
+        """box: of the square, half open, not empty -> a restorer that gives in it what this one
+        does; outside of it, possibly, the input as it is."""
         ...
 
 
@@ -79,8 +91,8 @@ class Fittable(Protocol):
     def __call__(self, faces: torch.Tensor) -> torch.Tensor: ...
 
 
-RestorerLoader = Callable[["RestoreConfig", "torch.device"], Restorer]
-"""A loader makes a restorer ready for work on the device, or raises a LatentSyncError."""
+RestorerLoader = Callable[["RestoreConfig", "Execution"], Restorer]
+"""A loader makes a restorer ready for work, as the execution says, or raises a LatentSyncError."""
 
 RESTORERS: dict[str, str] = {
     "Detail": "latentsync.restore.detail:load",
@@ -101,7 +113,7 @@ def weights_wanted(config: RestoreConfig) -> list[tuple[ModelFile, str | None]]:
 
 
 def load_restorer(
-    config: RestoreConfig, device: torch.device, *, folders: Sequence[str | Path] = ()
+    config: RestoreConfig, execution: Execution, *, folders: Sequence[str | Path] = ()
 ) -> Restorer:
     """The restorer that ``restore.name`` asks for, ready for work.
 
@@ -111,4 +123,4 @@ def load_restorer(
     load: RestorerLoader = find_plugin("restorer", config.name, RESTORERS)
     for model, explicit in weights_wanted(config):
         config = replace(config, checkpoint=str(find(model, explicit, folders=folders)))
-    return load(config, device)
+    return load(config, execution)

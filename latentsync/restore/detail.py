@@ -17,6 +17,7 @@ from torch.nn import functional
 from latentsync.restore.sharpness import blur_widths
 
 if TYPE_CHECKING:
+    from latentsync.runtime.execution import Execution
     from latentsync.schema import RestoreConfig
 
 MAX_GAIN = 2.5
@@ -81,7 +82,7 @@ class Detail:
         return (passed / (passed**2 + noise)).clamp(1, MAX_GAIN) - 1
 
 
-def load(_config: RestoreConfig, _device: torch.device) -> Detail:
+def load(_config: RestoreConfig, _execution: Execution) -> Detail:
     """The loader of the table. There is nothing to load, and boxes of mouths are small: CPU."""
     return Detail()
 

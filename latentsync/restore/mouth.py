@@ -29,6 +29,7 @@ FFHQ_TEMPLATE = np.array(
 The constants of facexlib, which GFPGAN's and CodeFormer's training faces were aligned with."""
 
 _SUPPORT = 1 / 512  # of a mask: less than half a grey level of any patch
+_TAPS = 3  # pixels that a cubic reaches beyond a place, with one to spare
 _MARGIN = 16  # patch pixels around the mask's support: a filter's reach
 
 
@@ -80,18 +81,41 @@ def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> to
     """(3, h, w) float32 RGB [-1, 1]: the patch of a frame; beyond its border the border goes on.
 
     pixels: (H, W, 3) uint8 RGB. matrix: (2, 3), frame pixels -> patch pixels. size: (h, w).
-    Cubic; where the patch has fewer pixels than the frame, averaged down from a multiple.
+    Cubic, not rounded; where the patch has fewer pixels than the frame, averaged down from a
+    multiple.
     """
     height, width = size
-    multiple = math.ceil(float(frame_scale(matrix)) - 0.2)
-    if multiple <= 1:
-        patch = _warp(pixels, matrix, size)
-    else:
-        fine = matrix * multiple
-        fine[:, 2] += (multiple - 1) / 2  # pixel centres, not corners, are whole numbers
-        patch = _warp(pixels, fine, (height * multiple, width * multiple))
-        patch = cv2.resize(patch.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(patch).permute(2, 0, 1).float().div_(127.5).sub_(1).contiguous()
+    multiple = max(1, math.ceil(float(frame_scale(matrix)) - 0.2))
+    fine = matrix.astype(np.float64) * multiple
+    fine[:, 2] += (multiple - 1) / 2  # pixel centres, not corners, are whole numbers
+    fine_size = height * multiple, width * multiple
+    part, fine = part_of(pixels, fine, fine_size)
+    patch = np.empty((3, height, width), np.float32)
+    for source, plane in zip(cv2.split(part), patch, strict=True):
+        levels = _averaged(_warp(source, fine, fine_size), multiple)
+        # By numpy and a plane at a time: torch's threads take longer to meet than this takes.
+        np.divide(levels, 127.5, out=plane)
+        plane -= 1
+        np.clip(plane, -1, 1, out=plane)
+    return torch.from_numpy(patch)
+
+
+def part_of(
+    pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What of a picture (H, W, ...) a patch of size (h, w) is made of, and the matrix from there.
+
+    matrix: (2, 3), pixels of the picture -> patch pixels. At least one pixel, whatever it says.
+    """
+    height, width = size
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
+    places = corners @ cv2.invertAffineTransform(matrix).T
+    limit = np.array(pixels.shape[1::-1])
+    low = np.clip(np.floor(places.min(axis=0)) - _TAPS, 0, limit - 1).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + _TAPS, low + 1, limit).astype(int)
+    from_part = matrix.astype(np.float64)
+    from_part[:, 2] += from_part[:, :2] @ low
+    return pixels[low[1] : high[1], low[0] : high[0]], from_part
 
 
 def frame_scale(matrices: np.ndarray) -> np.ndarray:
@@ -116,10 +140,23 @@ def _geometry(
     return PatchGeometry(from_aligned, size, mask.clip(0, 1))
 
 
-def _warp(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _warp(plane: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) float32. In float32, a plane at a time: a third of the time that OpenCV takes for the
+    cubic of interleaved bytes."""
     return cv2.warpAffine(
-        pixels, matrix, size[::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        plane.astype(np.float32),
+        matrix,
+        size[::-1],
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
     )
+
+
+def _averaged(plane: np.ndarray, multiple: int) -> np.ndarray:
+    if multiple == 1:
+        return plane
+    height, width = (side // multiple for side in plane.shape)
+    return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:

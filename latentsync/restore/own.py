@@ -21,6 +21,7 @@ from latentsync.restore.lessons import Course, Trial, by_suspects, split, spread
 from latentsync.restore.losses import Loss, Suspects, counterparts, suspects
 
 if TYPE_CHECKING:
+    from latentsync.runtime.execution import Execution
     from latentsync.schema import RestoreConfig
 
 Faces: TypeAlias = Sequence[torch.Tensor] | torch.Tensor
@@ -162,7 +163,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def load(_config: RestoreConfig, _device: torch.device) -> Self:
+def load(_config: RestoreConfig, _execution: Execution) -> Self:
     """The loader of the table. There is nothing to load before there is somebody to learn from."""
     return Self()
 

@@ -20,10 +20,15 @@ def residual(restored: torch.Tensor, source: torch.Tensor, *, low_cut: float) ->
     return difference - _gaussian(difference, low_cut) if low_cut > 0 else difference
 
 
+def reach(low_cut: float) -> int:
+    """Pixels to each side that a residual of that low cut looks at."""
+    return math.ceil(3 * low_cut)
+
+
 def _gaussian(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
     """(N, C, h, w) -> the same, blurred; mirrored at the borders as far as the picture reaches."""
     for axis in (2, 3):
-        radius = min(math.ceil(3 * sigma), pictures.shape[axis] - 1)
+        radius = min(reach(sigma), pictures.shape[axis] - 1)
         steps = torch.arange(-radius, radius + 1, device=pictures.device, dtype=pictures.dtype)
         kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
         kernel = (kernel / kernel.sum()).reshape(1, 1, *((-1, 1) if axis == 2 else (1, -1)))

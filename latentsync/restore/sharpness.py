@@ -12,6 +12,8 @@ from functools import cache
 import cv2
 import numpy as np
 
+from latentsync.restore.mouth import part_of
+
 BANDS = 5
 """Octave bands of the luma, finest first: between Gaussians of sigma 0, 1, 2, 4, 8, 16 pixels."""
 
@@ -35,7 +37,7 @@ class SharpnessMeter:
 
     def __init__(self, mouth_mask: np.ndarray, rest_mask: np.ndarray) -> None:
         self._masks = np.stack([mouth_mask, rest_mask]).astype(np.float32)
-        self._resized: dict[int, np.ndarray] = {}
+        self._resized: dict[int, list[np.ndarray]] = {}
 
     def __call__(self, pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """(2, BANDS) float32: energies of [mouth, rest], grey levels squared, finest band first.
@@ -50,21 +52,28 @@ class SharpnessMeter:
         columns = max(round(width * rows / height), 4)
         upright = np.array([[columns / width], [rows / height]]) * matrix
         size = (columns, rows)
-        face = cv2.warpAffine(
-            pixels, upright, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        part, upright = part_of(pixels, upright, (rows, columns))
+        # OpenCV's cubic is fastest on one plane of float32, and the luma is all that is wanted.
+        luma = cv2.warpAffine(
+            cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32),
+            upright,
+            size,
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
         )
-        luma = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        masks = self._masks_at(rows, columns) * _inside(pixels.shape[:2], upright, size)
-        return _energies(luma, masks)
+        masks = self._masks_at(rows, columns)
+        inside = _inside(part.shape[:2], upright, size)
+        return _energies(luma, masks if inside is None else _by_band(masks[0] * inside))
 
-    def _masks_at(self, rows: int, columns: int) -> np.ndarray:
+    def _masks_at(self, rows: int, columns: int) -> list[np.ndarray]:
+        """Per band (2, h, w)."""
         if rows not in self._resized:
             if len(self._resized) >= _CACHED_SIZES:
                 self._resized.clear()
             shrunk = [
                 cv2.resize(m, (columns, rows), interpolation=cv2.INTER_AREA) for m in self._masks
             ]
-            self._resized[rows] = np.stack(shrunk)
+            self._resized[rows] = _by_band(np.stack(shrunk))
         return self._resized[rows]
 
 
@@ -112,31 +121,37 @@ def _nearest(slopes: np.ndarray, model: np.ndarray) -> np.ndarray:
     return np.concatenate([np.empty(0, np.intp), *blocks]).reshape(slopes.shape[:-1])
 
 
-def _inside(
-    frame: tuple[int, ...], matrix: np.ndarray, size: tuple[int, int]
-) -> np.ndarray | float:
-    """1.0, or (h, w): 1 where the upright face comes from the frame, 0 where from beyond it."""
+def _inside(frame: tuple[int, ...], matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+    """None: all of the upright face comes from the frame. (h, w): 1 where it does, 0 elsewhere."""
     columns, rows = size
     corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]], np.float64)
     back = corners @ cv2.invertAffineTransform(matrix).T
     if (back >= 1).all() and (back <= [frame[1] - 2, frame[0] - 2]).all():
-        return 1.0
+        return None
     there = cv2.warpAffine(np.ones(frame, np.float32), matrix, size)
     # The border between picture and repeated rows is an edge of its own: two pixels keep clear.
     return cv2.erode((there > 0.99).astype(np.float32), np.ones((5, 5)), borderValue=1)
 
 
-def _energies(luma: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def _by_band(masks: np.ndarray) -> list[np.ndarray]:
+    """(2, h, w) -> the same for the pictures that the bands are measured in."""
+    steps = [1, *(2 ** max(band - 1, 0) for band in range(1, BANDS))]
+    return [np.ascontiguousarray(masks[:, ::step, ::step]) for step in steps]
+
+
+def _energies(luma: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
+    """masks: (2, h, w) for each band."""
     energies = np.empty((2, BANDS), np.float32)
     smooth = cv2.GaussianBlur(luma, (0, 0), 1.0)
-    for band in range(BANDS):
-        square = (luma - smooth) ** 2
-        weight = masks.sum((1, 2))
-        total = (masks * square).sum((1, 2))
+    for band, mask in enumerate(masks):
+        square = cv2.subtract(luma, smooth) ** 2
+        flat = mask.reshape(2, -1)
+        weight = flat.sum(axis=1, dtype=np.float64)
+        # In float64: the order of sums depends on where an array lies in memory.
+        total = (flat * square.ravel()).sum(axis=1, dtype=np.float64)
         energies[:, band] = np.where(weight > 0, total / np.maximum(weight, 1e-6), np.nan)
         # A Gaussian of 1 and one of sqrt(3) make one of 2, which is 1 again on half as many pixels.
-        luma = smooth if band == 0 else smooth[::2, ::2]
-        masks = masks if band == 0 else masks[:, ::2, ::2]
+        luma = smooth if band == 0 else np.ascontiguousarray(smooth[::2, ::2])
         smooth = cv2.GaussianBlur(luma, (0, 0), np.sqrt(3.0))
     return energies
 

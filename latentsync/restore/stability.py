@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from latentsync.types import Box
+
 # Local change of the source, over its noise, at which the past is half given up; units of [-1, 1],
 # some three grey levels of 8 bits. A lip's edge that moves by a pixel changes by ten and more.
 _MOTION = 0.025
@@ -31,15 +33,23 @@ class ResidualSmoother:
         self._previous: torch.Tensor | None = None
 
     @torch.no_grad()
-    def __call__(self, residual: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-        """residual, source: (3, h, w) float, units of [-1, 1], the next frame's -> (3, h, w)."""
+    def __call__(
+        self, residual: torch.Tensor, source: torch.Tensor, part: Box | None = None
+    ) -> torch.Tensor:
+        """residual, source: (3, h, w) float, units of [-1, 1], the next frame's -> (3, h, w).
+
+        part: of the source, where the residual is only that of a part.
+        """
         if self._beta == 0:
             return residual
         luma = source.mean(0)
         if self._average is None or self._previous is None or self._previous.shape != luma.shape:
             average = residual
         else:
-            past = self._beta * _stillness(luma - self._previous)
+            still = _stillness(luma - self._previous)
+            if part is not None:
+                still = still[part.y0 : part.y1, part.x0 : part.x1]
+            past = self._beta * still
             average = past * self._average + (1 - past) * residual
         self._average, self._previous = average, luma
         return average

@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import CheckpointError
+from latentsync.runtime.execution import Execution
 
 
 def run_on_faces(
-    network: Callable[[Tensor], Tensor], faces: Tensor, *, weight: Tensor, name: str
+    network: Callable[[Tensor], Tensor], faces: Tensor, *, execution: Execution, name: str
 ) -> Tensor:
     """faces: (N, 3, h, w) float RGB [-1, 1] -> the same, clamped; device and number format kept.
 
-    weight: any of the network's, whose device and format it works in. name: for the message.
+    network: (n, 3, h, w) -> the same shape, unclamped; n is 1 on a CPU. name: for the message.
     Raises CheckpointError where the network gives NaN or infinity.
     """
     # A batch gains no time on a CPU, costs memory, and could tip a decision that is almost tied.
-    portions = faces.split(1) if weight.device.type == "cpu" else (faces,)
-    with torch.inference_mode():
-        results = torch.cat([network(portion.to(weight)) for portion in portions])
+    portions = faces.split(1) if execution.device.type == "cpu" else (faces,)
+    results = torch.cat([network(portion) for portion in portions])
     if not results.isfinite().all():
         what = "NaN or infinity in a restored face"
         raise CheckpointError(what, name, "download its weights file again")

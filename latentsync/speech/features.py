@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import islice
 
@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from latentsync.speech.acoustic import listen
-from latentsync.speech.encoder import N_CTX, WhisperEncoder
+from latentsync.speech.encoder import N_CTX
 from latentsync.speech.mel import FEATURE_FRAMES, Extent, measure, padded, segments
 from latentsync.speech.windows import indices_at, stream_windows, window_indices
+
+Encoder = Callable[[Tensor], Tensor]
+"""mel (1, 80, 3000) float32 on the CPU -> (1, 1500, S, C), as encoder.WhisperEncoder."""
 
 
 class SpeechFeatures:
@@ -27,7 +30,7 @@ class SpeechFeatures:
     def __init__(
         self,
         blocks: Iterable[np.ndarray],
-        encoder: WhisperEncoder,
+        encoder: Encoder,
         *,
         extent: Extent | None = None,
     ) -> None:
@@ -70,10 +73,9 @@ class SpeechFeatures:
 
 
 @torch.no_grad()
-def _encode(encoder: WhisperEncoder, mel: Tensor) -> Tensor:
+def _encode(encoder: Encoder, mel: Tensor) -> Tensor:
     """(80, 3000) -> (1500, S, C)."""
-    weight = encoder.encoder.conv1.weight
-    return encoder(mel[None].to(weight))[0].float()
+    return encoder(mel[None])[0].float()
 
 
 class AcousticFeatures:

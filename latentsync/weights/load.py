@@ -41,13 +41,14 @@ def build(
     part: str = "",
     dtype: torch.dtype = torch.float32,
     rename: Callable[[str], str] = str,
+    introduced: bool = False,
 ) -> M:
     """The network with the weights of the file, on the device, for evaluation only.
 
     make: constructs the network. path: as weights.find gives it. part: what the keys begin with
     that are wanted; the others belong to another network in the same file. dtype: number format of
-    its weights. rename: the file's keys -> the network's. Raises CheckpointError, and ConfigError
-    where the licence has not been accepted.
+    its weights. rename: the file's keys -> the network's. introduced: introduce() has been called.
+    Raises CheckpointError, and ConfigError where the licence has not been accepted.
     """
     licences.require([model.licence])
     with torch.device("meta"), _NoInitialisation():
@@ -61,9 +62,19 @@ def build(
         load_strictly(network, computed | read, path)
     except CheckpointError as error:
         raise _misfit(error, whole, model, path) from None
+    if not introduced:
+        introduce(model, path)
+    return network.eval().requires_grad_(False).to(device)
+
+
+def introduce(model: ModelFile, path: Path) -> None:
+    """Says which weights are used, and under which licence, where the file may not be read at all.
+
+    Raises ConfigError where the licence has not been accepted.
+    """
+    licences.require([model.licence])
     level = logging.WARNING if model.licence.ask_as else logging.INFO
     logger.log(level, "%s: %s; licence of these weights: %s", model.key, path, model.licence)
-    return network.eval().requires_grad_(False).to(device)
 
 
 def _misfit(

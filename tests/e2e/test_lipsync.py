@@ -157,7 +157,13 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
     target, result = speak(0.08, *options)
     assert result.code == 0, result.err
     report = json.loads(target.with_suffix(".json").read_text())
-    assert report["frames"] == {"total": 2, "with_face": 2, "generated": 2, "restored": 2}
+    assert report["frames"] == {
+        "total": 2,
+        "with_face": 2,
+        "generated": 2,
+        "restored": 2,
+        "reused": 0,
+    }
 
 
 def test_silence_is_said(settings, film, tmp_path, run):

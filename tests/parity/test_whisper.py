@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from latentsync.runtime import openvino
+from latentsync.runtime.execution import REFERENCE
 from latentsync.speech.encoder import PART, WhisperEncoder, tiny
-from latentsync.speech.features import SpeechFeatures
+from latentsync.speech.features import Encoder, SpeechFeatures
+from latentsync.speech.mel import N_MELS, SEGMENT_FRAMES
 from latentsync.speech.windows import frame_count, window_indices, windows
 from tests.parity.rule import weights
 
@@ -29,8 +33,10 @@ def encoder_of(golden: np.lib.npyio.NpzFile) -> WhisperEncoder:
     return encoder.eval()
 
 
-def features_of(golden: np.lib.npyio.NpzFile, samples: np.ndarray) -> SpeechFeatures:
-    return SpeechFeatures(np.array_split(samples, 7), encoder_of(golden))
+def features_of(
+    golden: np.lib.npyio.NpzFile, samples: np.ndarray, encoder: Encoder | None = None
+) -> SpeechFeatures:
+    return SpeechFeatures(np.array_split(samples, 7), encoder or encoder_of(golden))
 
 
 def long_sound(golden: np.lib.npyio.NpzFile) -> np.ndarray:
@@ -40,6 +46,17 @@ def long_sound(golden: np.lib.npyio.NpzFile) -> np.ndarray:
 def test_features_of_a_second_equal_upstreams(golden_file: Path) -> None:
     with np.load(golden_file) as golden:
         features = torch.cat(list(features_of(golden, golden["wave_1s"]).segments()))
+        np.testing.assert_allclose(features, golden["features_1s"], rtol=0, atol=TOLERANCE)
+
+
+def test_openvino_hears_the_same_in_float32(golden_file: Path) -> None:
+    with np.load(golden_file) as golden:
+        mel = torch.zeros(1, N_MELS, SEGMENT_FRAMES)
+        model = openvino.convert(encoder_of(golden), [mel])
+        execution = replace(REFERENCE, backend="openvino", threads=1)
+        graph = openvino.Graph(model, [mel], execution, torch.float32)
+        speech = features_of(golden, golden["wave_1s"], lambda mel: graph(mel)[0])
+        features = torch.cat(list(speech.segments()))
         np.testing.assert_allclose(features, golden["features_1s"], rtol=0, atol=TOLERANCE)
 
 

@@ -13,10 +13,11 @@ MAY_IMPORT = {  # room -> other rooms of the project; pipeline, scripts and test
     "types": "",
     "errors": "",
     "schema": "errors",
-    "config": "errors schema",
+    "presets": "errors",
+    "config": "errors schema presets",
     "plugins": "errors",
     "weights": "types errors",
-    "runtime": "types errors",
+    "runtime": "types errors weights.record",
     "media": "types errors",
     "speech": "types errors",
     "models": "types errors",
@@ -26,7 +27,9 @@ MAY_IMPORT = {  # room -> other rooms of the project; pipeline, scripts and test
     "GFPGAN": "types errors weights runtime restore.base",
     "CodeFormer": "types errors weights runtime restore.base",
 }
-MAY_ANNOTATE_WITH = dict.fromkeys(("restore", "generate", "GFPGAN", "CodeFormer"), "config schema")
+MAY_ANNOTATE_WITH = dict.fromkeys(
+    ("restore", "runtime", "generate", "GFPGAN", "CodeFormer"), "config schema"
+)
 """In addition, under TYPE_CHECKING."""
 
 NOWHERE = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord"}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsync.face.composite import composite
+from latentsync.face.composite import composite, composited, touched
 from latentsync.types import Frame, Patch
 
 BLACK, GREY, WHITE = -1.0, 0.0, 1.0
@@ -198,3 +199,85 @@ def test_bfloat16_and_gradients_are_no_trouble() -> None:
     pixels = torch.zeros(3, 8, 8, dtype=torch.bfloat16, requires_grad=True)
     got = composite(frame(noise(8, 8)), [Patch(pixels, at(0, 0), ones(8, 8))])
     assert set(np.unique(got)) <= {127, 128}
+
+
+def in_float64(pixels: np.ndarray, patch: Patch) -> np.ndarray:
+    """The same patch over the whole frame, nothing cut down and nothing rounded."""
+    size = pixels.shape[1::-1]
+    rim = np.array([[0, 0, 4], [0, 0, 4]])  # the colours go on, the mask ends
+
+    def seen(plane: np.ndarray, how: int, border: int) -> np.ndarray:
+        wide = cv2.copyMakeBorder(plane, 4, 4, 4, 4, border)
+        flags = how | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(wide, patch.matrix + rim, size, flags=flags).astype(np.float64)
+
+    mask = seen(patch.mask, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+    out = pixels.astype(np.float64)
+    for channel, plane in enumerate(patch.pixels.numpy()):
+        color = seen(plane, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE) * 127.5
+        below = out[..., channel]
+        below += mask * (color if patch.additive else color + 127.5 - below)
+    return out.clip(0, 255)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, st.booleans())
+def test_it_is_the_plain_blend_of_the_whole_frame_within_half_a_level(seed, additive) -> None:
+    """At places that lie on OpenCV's grid of a 32nd of a pixel wherever one counts from."""
+    rng = np.random.default_rng(seed)
+    h, w = rng.integers(20, 60, 2)
+    x, y = rng.integers(-10 * 16, 60 * 16, 2) / 16
+    place = at(x, y, scale=rng.choice([0.5, 1.0]), angle=np.pi / 2 * rng.integers(4))
+    mask = (oval(h, w) - 0.3).clip(0) ** 3  # 0 along the sides, which are cut off
+    smooth = cv2.GaussianBlur(rng.uniform(-1, 1, (h, w, 3)), (0, 0), 1.0) * 2
+    patch = Patch(torch.from_numpy(smooth).permute(2, 0, 1).float(), place, mask, additive)
+    pixels = noise(90, 100, seed)
+    difference = np.abs(composite(frame(pixels), [patch]) - in_float64(pixels, patch))
+    assert difference.max() <= 0.6  # a cubic would also see colours beyond the mask's end
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds)
+def test_the_box_holds_every_pixel_that_changed(seed) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = noise(80, 90, seed)
+    patches = [
+        Patch(
+            torch.from_numpy(rng.uniform(-1, 1, (3, 20, 30))).float(),
+            at(*rng.uniform(-40, 100, 2), scale=rng.uniform(0.3, 3), angle=rng.uniform(-3, 3)),
+            oval(20, 30),
+            additive=bool(rng.integers(2)),
+        )
+        for _ in range(2)
+    ]
+    got = composited(frame(pixels), patches)
+    changed = (got.pixels != pixels).any(axis=-1)
+    if got.box is None:
+        assert got.pixels is pixels
+    else:
+        changed[got.box.y0 : got.box.y1, got.box.x0 : got.box.x1] = False
+    assert not changed.any()
+    box = touched(frame(pixels), patches)
+    assert box == got.box
+
+
+def test_the_box_is_no_larger_than_the_mask_needs() -> None:
+    mask = np.zeros((50, 60), np.float32)
+    mask[20:30, 10:40] = 1
+    box = composited(frame(noise(100, 100)), [Patch(flat(WHITE, 50, 60), at(5, 7), mask)]).box
+    assert box is not None
+    assert (15 - box.x0, 27 - box.y0, box.x1 - 45, box.y1 - 37) == (2, 2, 2, 2)
+
+
+def test_a_patch_may_be_a_view_and_its_mask_read_only() -> None:
+    wide, mask = torch.rand(3, 40, 60) * 2 - 1, ones(20, 30)
+    mask.setflags(write=False)
+    view, before = wide[:, 5:25, 7:37], wide.clone()
+    pixels = noise(50, 50)
+    for additive in (False, True):
+        ours = Patch(view, at(3.2, 4.1), mask, additive)
+        copy = Patch(view.clone(), at(3.2, 4.1), mask.copy(), additive)
+        np.testing.assert_array_equal(
+            composite(frame(pixels), [ours]), composite(frame(pixels), [copy])
+        )
+    assert torch.equal(wide, before)

@@ -155,6 +155,26 @@ def test_loading_and_looking_is_silent() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+def test_loading_takes_no_plotting_library_along_and_leaves_it_usable() -> None:
+    code = (
+        "import sys; from latentsync.face.detector import load_detector;"
+        "load_detector('mediapipe'); print('matplotlib' in sys.modules);"
+        "from mediapipe.python.solutions import drawing_utils;"
+        "print(drawing_utils.plt.figure is __import__('matplotlib.pyplot').pyplot.figure)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_what_looks_for_small_faces_is_made_when_the_first_is_looked_for() -> None:
+    own = load_detector("mediapipe")
+    own(PORTRAIT)
+    assert not {"_finder", "_zoomed"} & set(vars(own))
+    own.reset()
+    assert len(own(room(720, 1280, (900, 300, 0.5)))) == 1
+    assert {"_finder", "_zoomed"} <= set(vars(own))
+
+
 def test_a_real_complaint_on_stderr_still_comes_through() -> None:
     code = (
         "import os; from latentsync.face.quiet_mediapipe import quiet_mediapipe\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from torch import Tensor
 from latentsync.errors import CheckpointError, ConfigError, LatentSyncError, UnknownPluginError
 from latentsync.generate import sampling
 from latentsync.generate.base import LipGenerator, load_generator
-from latentsync.generate.settings import face_model, number_format
+from latentsync.generate.settings import face_model
 from latentsync.generate.vae import load_vae
 from latentsync.models.unet import UNet3DConditionModel
+from latentsync.runtime.execution import REFERENCE
 from latentsync.schema import Config, GenerateConfig
 from latentsync.types import Chunk
 from latentsync.weights.load import read_state_dict
@@ -54,9 +56,13 @@ def configured(sections: dict[str, dict[str, Any]]) -> Callable[..., Config]:
 
 @pytest.fixture
 def load(configured: Callable[..., Config], mask: np.ndarray) -> Load:
-    def load_it(frame_counts: Any = None, **settings: Any) -> LipGenerator:
-        config = configured(**settings)
-        return load_generator(config, CPU, mask=mask, frame_counts=frame_counts)
+    def load_it(
+        frame_counts: Any = None, dtype: torch.dtype = torch.float32, **settings: Any
+    ) -> LipGenerator:
+        execution = replace(REFERENCE, dtype=dtype)
+        return load_generator(
+            configured(**settings), execution, mask=mask, frame_counts=frame_counts
+        )
 
     return load_it
 
@@ -66,7 +72,7 @@ def plain(sections: dict[str, dict[str, Any]], mask: np.ndarray) -> LipGenerator
     """With the tiny model's own settings; noise per chunk, so that tests cannot disturb others."""
     own = GenerateConfig(**sections["generate"])
     config = Config(data=sections["data"], model=sections["model"], generate=own)
-    return load_generator(config, CPU, mask=mask)
+    return load_generator(config, REFERENCE, mask=mask)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +112,7 @@ def test_a_chunk_is_what_the_functions_of_sampling_make_of_it(
     made = load(seed=5)(given)
     unet = filled(UNet3DConditionModel(**MODEL))
     vae_file = Path(sections["generate"]["vae"]) / "diffusion_pytorch_model.safetensors"
-    vae = load_vae(vae_file, CPU, dtype=torch.float32)
+    vae = load_vae(vae_file, REFERENCE)
     keep = torch.from_numpy(1 - mask)
     noise = sampling.per_chunk_noise(5, 2, FRAMES, RESOLUTION // 8, device=CPU)
     conditions = sampling.prepare(vae, given.crops, keep, noise)
@@ -156,9 +162,11 @@ def test_a_step_cache_of_1_is_off_like_0(load: Load, plain_chunk: Tensor) -> Non
     assert torch.equal(load(step_cache=1)(chunk()), plain_chunk)
 
 
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_half_precision_is_close_to_full(load: Load, plain_chunk: Tensor, precision: str) -> None:
-    made = load(precision=precision)(chunk())
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_is_close_to_full(
+    load: Load, plain_chunk: Tensor, dtype: torch.dtype
+) -> None:
+    made = load(dtype=dtype)(chunk())
     assert made.dtype == torch.float32
     assert 0 < (made - plain_chunk).abs().mean() < 0.05, "8 bits of precision at the least"
 
@@ -256,7 +264,7 @@ def test_the_weights_of_the_resolution_are_asked_for(
     config = Config(data={"resolution": resolution})
     config.generate.vae = str(write_vae(tmp_path))
     whole = np.zeros((resolution, resolution), np.float32)
-    message = refusal(lambda: load_generator(config, CPU, mask=whole), CheckpointError)
+    message = refusal(lambda: load_generator(config, REFERENCE, mask=whole), CheckpointError)
     assert f"weights of LatentSync {version} not found" in message
 
 
@@ -348,11 +356,6 @@ def test_an_unknown_generator_is_refused(load: Load) -> None:
     assert "latentsync" in refusal(lambda: load(name="wav2lip"), UnknownPluginError)
 
 
-def test_precision_is_full_on_a_cpu_unless_asked_otherwise() -> None:
-    formats = [number_format(name, CPU) for name in ("auto", "fp32", "fp16", "bf16")]
-    assert formats == [torch.float32, torch.float32, torch.float16, torch.bfloat16]
-
-
 # Failure
 
 
@@ -366,17 +369,31 @@ def broken(sections: dict[str, dict[str, Any]], tmp_path: Path) -> str:
 
 def test_a_mouth_that_is_not_a_number_raises(load: Load, broken: str) -> None:
     message = refusal(lambda: load(checkpoint=broken)(chunk(7)), CheckpointError)
-    assert "chunk 7; set generate.precision=fp32" in message
+    assert "chunk 7; set runtime.precision=fp32" in message
+
+
+class Exhausted:
+    """A U-Net that is too large."""
+
+    def step(self, *_: object, **__: object) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def test_too_little_memory_names_what_can_be_lowered(load: Load) -> None:
-    def exhausted(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
     generator = load(vae_batch=2)
-    generator._unet.conv_in.register_forward_hook(exhausted)
+    generator._unet = Exhausted()
     message = refusal(lambda: generator(chunk()), ConfigError)
     assert "data.resolution=64, generate.vae_batch=2" in message
+
+
+def test_a_frame_that_comes_twice_has_one_mouth(load: Load) -> None:
+    crops, audio = chunk().crops[[0, 1, 2, 1]], chunk().audio[[0, 1, 2, 1]]
+    generator = load()
+    plain = generator(Chunk(0, crops, audio))
+    filled = generator(Chunk(0, crops, audio, np.array([7, 8, 9, 8])))
+    torch.testing.assert_close(filled[:3], plain[:3], rtol=0, atol=BIT_NOISE)
+    assert torch.equal(filled[1], filled[3])
+    assert not torch.equal(plain[1], plain[3]), "each place has a noise of its own"
 
 
 @pytest.mark.parametrize(
@@ -396,4 +413,4 @@ def test_a_chunk_of_the_wrong_shape_is_a_mistake(plain: LipGenerator, wrong: Chu
 
 def test_a_mask_of_another_size_is_a_mistake(configured: Callable[..., Config]) -> None:
     with pytest.raises(ValueError, match="mask"):
-        load_generator(configured(), CPU, mask=np.zeros((32, 32), np.float32))
+        load_generator(configured(), REFERENCE, mask=np.zeros((32, 32), np.float32))

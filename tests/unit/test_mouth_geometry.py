@@ -14,6 +14,7 @@ from latentsync.restore.mouth import (
     frame_scale,
     generator_scale,
     own_scale_geometry,
+    part_of,
 )
 
 
@@ -112,6 +113,35 @@ def test_a_patch_is_rgb_float_between_minus_one_and_one() -> None:
 def test_beyond_the_frame_its_border_goes_on() -> None:
     patch = (extract(ramp(64, 64), np.array([[1.0, 0, 20], [0, 1, 0]]), (16, 30)) + 1) * 127.5
     assert np.allclose(patch[0, :, :20], 0, atol=0.01)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (3, 5), (-6, -9), (50, 41), (90, -70)])
+def test_on_whole_pixels_the_patch_is_the_frame_bit_for_bit(corner) -> None:
+    """In the frame, over its edge, and beyond it, where the nearest border pixel goes on."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 70, 3), dtype=np.uint8)
+    x, y = corner
+    patch = extract(pixels, np.array([[1.0, 0, -x], [0, 1, -y]]), (16, 20))
+    rows, columns = np.arange(y, y + 16).clip(0, 59), np.arange(x, x + 20).clip(0, 69)
+    expected = pixels[np.ix_(rows, columns)].transpose(2, 0, 1).astype(np.float32) / 127.5 - 1
+    np.testing.assert_array_equal(patch.numpy(), expected)
+
+
+def test_between_pixels_nothing_is_rounded_nor_beyond_black_and_white() -> None:
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[:, 20:] = 255
+    patch = extract(pixels, np.array([[1.9, 0, -20.3], [0, 1.9, -20.7]]), (30, 30))
+    levels = (patch.numpy() + 1) * 127.5
+    assert patch.min() == -1 and patch.max() == 1  # a cubic overshoots at such an edge
+    assert np.abs(levels - np.rint(levels)).max() > 0.1
+
+
+def test_a_patch_is_made_of_its_part_of_the_frame_alone() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    matrix = np.array([[1.1, 0.2, -120], [-0.2, 1.1, -40]])
+    part, from_part = part_of(pixels, matrix, (50, 40))
+    assert part.shape[0] < 70 and part.shape[1] < 70
+    direct = extract(np.ascontiguousarray(part), from_part, (50, 40))
+    np.testing.assert_allclose(direct, extract(pixels, matrix, (50, 40)), atol=1e-6)
 
 
 def test_a_checkerboard_shrinks_to_grey() -> None:

@@ -1,7 +1,9 @@
 """Read-ahead keeps order, bounds and errors."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 from hypothesis import given
@@ -48,3 +50,74 @@ def test_stopping_early_ends_the_thread():
     assert threading.active_count() == before + 1
     ahead.close()
     assert threading.active_count() == before
+
+
+def test_what_was_read_from_is_closed_in_its_own_thread():
+    closed = []
+
+    def source():
+        try:
+            yield from range(1000)
+        finally:
+            closed.append(threading.current_thread())
+
+    ahead = prefetch(source(), 2)
+    next(ahead)
+    ahead.close()
+    assert len(closed) == 1
+    assert closed[0] is not threading.current_thread()
+
+
+def test_stopping_early_ends_the_threads_of_a_whole_row_of_stages():
+    before = threading.active_count()
+    row = prefetch(prefetch(prefetch(iter(range(1000)), 2), 2), 2)
+    next(row)
+    assert threading.active_count() == before + 3
+    row.close()
+    assert threading.active_count() == before
+
+
+def test_an_error_travels_along_a_row_of_stages():
+    def source():
+        yield from range(5)
+        raise OSError("disk gone")
+
+    before = threading.active_count()
+    row = prefetch((2 * item for item in prefetch(source(), 2)), 2)
+    with pytest.raises(OSError, match="disk gone"):
+        list(row)
+    assert threading.active_count() == before
+
+
+def test_a_stage_works_on_while_there_is_room_behind_it():
+    """A queue as long as a stage's burst lets it begin the next while the first is consumed."""
+    begun = []
+
+    def bursts():
+        for burst in range(2):
+            begun.append(burst)
+            yield from range(4)
+
+    row = prefetch(bursts(), 4)
+    assert next(row) == 0
+    deadline = time.monotonic() + 5
+    while len(begun) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert begun == [0, 1]
+    row.close()
+
+
+def test_a_taken_item_is_not_kept():
+    class Item:
+        pass
+
+    def source():
+        for _ in range(3):
+            yield Item()
+
+    row = prefetch(source(), 1)
+    first = weakref.ref(next(row))
+    next(row)
+    gc.collect()
+    assert first() is None
+    row.close()

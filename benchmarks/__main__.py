@@ -1,0 +1,127 @@
+"""One table: what the work costs here, and what it costs the plain way, in the same run.
+
+    python -m benchmarks [--film FILM] [--only NAME ...] [--unet] [--json FILE]
+
+Every piece has a process of its own, so that its memory can be told. Converted networks go into a
+folder that is thrown away; converting is timed by itself. Some eight minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.measure import machine, peak_megabytes
+from benchmarks.table import Row, as_json, table
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "assets" / "demo_speaker.mp4"
+RESTORERS = ("gfpgan", "codeformer")
+CONVERTED = (*RESTORERS, "whisper", "vae", "unet")
+PIECES = ("floor", "frame", "detail", *CONVERTED)
+BY_DEFAULT = tuple(name for name in PIECES if name != "unet")
+
+
+def piece(name: str, film: Path) -> Callable[[Path], list[Row]]:
+    """What measures it; takes a folder for its files. Its imports are its process's own."""
+    if name in CONVERTED:
+        return partial(_converted(name).measured, name)
+    if name == "floor":
+        from benchmarks.floor import floor
+
+        return floor
+    if name == "frame":
+        from benchmarks.around import frame_work
+
+        return partial(frame_work, film=film)
+    from benchmarks.command import detail
+
+    return partial(detail, film=film)
+
+
+def prepare(name: str, folder: Path) -> list[Row]:
+    """Converts the piece's networks, which a user waits for once."""
+    module = _converted(name)
+    begin = time.perf_counter()
+    module.ready(name, folder)
+    return [Row(f"{name}, converting, once", time.perf_counter() - begin, peak=peak_megabytes())]
+
+
+def _converted(name: str) -> Any:
+    """The module that has ready() and measured() for it."""
+    return import_module("benchmarks.restorers" if name in RESTORERS else "benchmarks.speaking")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if options.piece is not None:
+        act = partial(prepare, options.piece) if options.prepare else None
+        found = (act or piece(options.piece, options.film))(options.folder)
+        print(json.dumps([asdict(row) for row in found]))
+        return 0
+    wanted = options.only or [*BY_DEFAULT, *(["unet"] if options.unet else [])]
+    rows: list[Row] = []
+    failed = []
+    with TemporaryDirectory(prefix="latentsync-benchmarks-") as folder:
+        for name in wanted:
+            try:
+                rows += _measured(name, options.film, Path(folder))
+            except subprocess.CalledProcessError as error:
+                print(f"{name}: failed, exit code {error.returncode}", file=sys.stderr)
+                failed.append(name)
+    here = machine()
+    print(", ".join(f"{key} {value}" for key, value in here.items()))
+    print(table(rows))
+    if options.json is not None:
+        options.json.write_text(as_json(rows, here), "utf-8")
+    return 1 if failed else 0
+
+
+def _measured(name: str, film: Path, folder: Path) -> list[Row]:
+    """Runs the piece, in processes of its own."""
+    begin = time.perf_counter()
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    # Where converted networks are left; of the restorers' weights nothing here is published.
+    own = {"LATENTSYNC_CACHE": str(folder / "cache"), "LATENTSYNC_ACCEPT_LICENCES": "CodeFormer"}
+    files = ["--film", str(film.resolve()), "--folder", str(folder)]
+    command = [sys.executable, "-m", "benchmarks", "--piece", name, *files]
+    rows = []
+    for more in (["--prepare"], []) if name in CONVERTED else ([],):
+        done = subprocess.run(
+            [*command, *more],
+            env=os.environ | own,
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        rows += [Row(**row) for row in json.loads(done.stdout.splitlines()[-1])]
+    print(f"{name}: {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--film", type=Path, default=DEMO, help="for the command and detection")
+    parser.add_argument("--only", nargs="+", choices=PIECES, metavar="NAME", help=", ".join(PIECES))
+    parser.add_argument("--unet", action="store_true", help="half a U-Net, too: minutes more")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="for keeping")
+    parser.add_argument("--piece", choices=PIECES, help=argparse.SUPPRESS)
+    parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

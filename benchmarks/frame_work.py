@@ -1,0 +1,171 @@
+"""What the work around the networks costs per frame: composite, alignment, detection.
+
+    python -m benchmarks.frame_work [VIDEO] [--face 400] [--region mouth] [--threads 2]
+
+A film frame of 1080x1920 with a face of that many pixels between its cheeks, and a restorer's
+square of 512 for it. The composite is timed against LatentSync's own paste of the whole crop and
+against a plain one in float32 over the full frame, detection against nothing. All in turns in one
+process, so that whatever else the machine does slows all of them alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from latentsync.face.align import TEMPLATE, similarity
+from latentsync.face.composite import composited
+from latentsync.face.detector import FaceDetector, load_detector
+from latentsync.face.landmarks import CONTROL
+from latentsync.face.masks import region_mask, rest_mask
+from latentsync.face.upstream import paste
+from latentsync.media.reader import VideoReader
+from latentsync.restore.mouth import PatchGeometry, extract, ffhq_geometry, own_scale_geometry
+from latentsync.restore.sharpness import SharpnessMeter
+from latentsync.runtime.device import limit_threads
+from latentsync.types import Frame, Patch
+
+DEMO = "assets/demo_speaker.mp4"
+HEIGHT, WIDTH = 1920, 1080
+CHEEKS = 368  # aligned pixels from one cheek to the other
+CENTER = (210.0, 280.0)  # of the aligned crop
+TURN = 4.0  # degrees that the head is tilted
+FIVE = np.array([[145, 185], [275, 185], [210, 255], [160, 340], [260, 340]], np.float64)
+"""A face on the template, aligned pixels: eyes, nose tip, corners of the mouth."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds, wall time. cpu: of all threads."""
+
+    median: float
+    p95: float
+    cpu: float
+
+
+def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
+    """Each piece once a round, in turns, after a round that is not counted."""
+    wall: dict[str, list[float]] = {name: [] for name in work}
+    cpu: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds + 1):
+        for name, piece in work.items():
+            begin, began = time.perf_counter(), time.process_time()
+            piece()
+            wall[name].append(1e3 * (time.perf_counter() - begin))
+            cpu[name].append(1e3 * (time.process_time() - began))
+    return {
+        name: Timing(
+            float(np.median(wall[name][1:])),
+            float(np.percentile(wall[name][1:], 95)),
+            float(np.median(cpu[name][1:])),
+        )
+        for name in work
+    }
+
+
+def plain_paste(frame: np.ndarray, patch: Patch) -> np.ndarray:
+    """The same additive patch the straightforward way: everything at full size, in float32."""
+    size = frame.shape[1::-1]
+    levels = patch.pixels.permute(1, 2, 0).numpy() * 127.5
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    change = cv2.warpAffine(levels, patch.matrix, size, flags=flags)
+    mask = cv2.warpAffine(patch.mask, patch.matrix, size, flags=cv2.WARP_INVERSE_MAP)
+    return np.rint(frame + change * mask[..., None]).clip(0, 255).astype(np.uint8)
+
+
+def placed_face(width: int) -> np.ndarray:
+    """(2, 3), frame -> aligned crop: a face of that width in the middle of the frame."""
+    turn = np.exp(1j * np.deg2rad(TURN)) * CHEEKS / width
+    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    shift = np.array(CENTER) - linear @ [WIDTH / 2, HEIGHT / 2]
+    return np.concatenate([linear, shift[:, None]], axis=1)
+
+
+def textured(height: int, width: int) -> np.ndarray:
+    """(h, w, 3) uint8."""
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 2.0)
+
+
+def geometries(matrix: np.ndarray, region: str) -> tuple[PatchGeometry, PatchGeometry]:
+    """A network's square of 512, and the mouth's box at the frame's own scale."""
+    back = cv2.invertAffineTransform(matrix)
+    points = FIVE @ back[:, :2].T + back[:, 2]
+    mask = region_mask(region)
+    return ffhq_geometry(matrix[None], points[None], mask), own_scale_geometry(matrix[None], mask)
+
+
+def still_work(width: int, region: str) -> dict[str, Callable[[], object]]:
+    """Composite and alignment of one frame, by name."""
+    matrix, pixels = placed_face(width), textured(HEIGHT, WIDTH)
+    square, box = geometries(matrix, region)
+    frame = Frame(0, 0.0, 0, pixels)
+    detail = torch.from_numpy(textured(*square.size)).permute(2, 0, 1).float() / 127.5 - 1
+    patch = Patch(detail.contiguous() / 4, square.matrix(matrix), square.mask, additive=True)
+    points = TEMPLATE @ cv2.invertAffineTransform(matrix)[:, :2].T
+    meter = SharpnessMeter(region_mask("mouth"), rest_mask())
+
+    def crop(geometry: PatchGeometry) -> torch.Tensor:
+        similarity(points, TEMPLATE)
+        return extract(pixels, geometry.matrix(matrix), geometry.size)
+
+    return {
+        "composite": lambda: composited(frame, [patch]),
+        "  plain, full frame": lambda: plain_paste(pixels, patch),
+        "  LatentSync's paste": lambda: paste(pixels, detail, matrix),
+        "align, 512 square": lambda: crop(square),
+        "align, own scale": lambda: crop(box),
+        "sharpness": lambda: meter(pixels, matrix),
+    }
+
+
+def detection(video: str, detector: FaceDetector, rounds: int) -> dict[str, Timing]:
+    """Frame after frame, as in pass 1; and the sharpness of the face that was found."""
+    meter = SharpnessMeter(region_mask("mouth"), rest_mask())
+    frames = [frame.pixels for frame in itertools.islice(VideoReader(video), rounds + 1)]
+    coming = itertools.cycle(frames)
+    seen = {"faces": detector(frames[0])}
+
+    def detect() -> None:
+        seen["faces"] = detector(next(coming))
+
+    timings = timed({"detect": detect}, min(rounds, len(frames) - 1))
+    if seen["faces"]:
+        pixels = frames[min(rounds, len(frames) - 1)]
+        matrix = similarity(seen["faces"][0].landmarks[CONTROL], TEMPLATE)
+        timings |= timed({"its sharpness": lambda: meter(pixels, matrix)}, 10)
+    return timings
+
+
+def main() -> None:
+    """Prints one table."""
+    parser = argparse.ArgumentParser(description="composite, alignment, detection per frame")
+    parser.add_argument("video", nargs="?", default=DEMO)
+    parser.add_argument("--face", type=int, default=400, help="pixels from cheek to cheek")
+    parser.add_argument("--region", default="mouth", help="mouth, lower_face or face")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    parser.add_argument("--rounds", type=int, default=40)
+    options = parser.parse_args()
+    limit_threads(options.threads)
+    cv2.setNumThreads(options.threads or -1)
+    still = timed(still_work(options.face, options.region), options.rounds)
+    moving = detection(options.video, load_detector("mediapipe"), options.rounds)
+    ours = still["composite"].median
+    print(
+        f"{WIDTH}x{HEIGHT}, a face of {options.face} px, {options.region}; faces of {options.video}"
+    )
+    print(f"{'':22s}{'median':>9s}{'p95':>9s}{'CPU':>9s}  ms        times ours")
+    for name, one in {**still, **moving}.items():
+        ratio = f"{one.median / ours:12.1f}" if name.startswith(" ") else ""
+        print(f"{name:22s}{one.median:9.2f}{one.p95:9.2f}{one.cpu:9.2f}  {ratio}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""What lip-sync and restoration cost on a GPU, stage by stage, and the speed of a whole film.
+
+    python -m benchmarks.gpu [--size 512] [--steps 20 8] [--cache 0 3] [--modes ...] [--json FILE]
+    python -m benchmarks.gpu --device cpu --small --faces 0     # everything runs, anywhere
+
+Needs PyTorch, einops and NumPy alone, and no weights: random ones cost the same. The film's speed
+is that of the GPU with its transfers, which run meanwhile; reading, aligning, pasting and writing
+are the CPU's, which does them at the same time. Modes: see gpu_stages.MODES.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.gpu_measure import (
+    film_floor,
+    film_speed,
+    matrix_rate,
+    median_seconds,
+    operations,
+    peak_gigabytes,
+    stages,
+    start_of_peak,
+    vae_batch,
+)
+from benchmarks.gpu_stages import MODES, Chain, Models, Setting, check_mode, make_models
+from latentsync.errors import ConfigError, LatentSyncError
+
+AIM = "frames a second (aim: 25)"  # at 512 pixels on an H200
+FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+SMALL = 64  # pixels, of the diet
+
+
+def run(own: argparse.Namespace) -> dict[str, Any]:
+    """Prints as it measures -> the figures. Raises ConfigError: what cannot be had here."""
+    device = device_of(own.device)
+    for mode in own.modes:
+        check_mode(mode, device)
+    setting = Setting(
+        device,
+        FORMATS[own.precision or ("bf16" if device.type == "cuda" else "fp32")],
+        SMALL if own.small else own.size,
+        frames=own.frames,
+        faces=min(own.faces, own.frames),
+        small=own.small,
+    )
+    torch.backends.cudnn.benchmark = True  # shapes are fixed: the fastest kernels are looked for
+    modes: dict[str, Any] = {}
+    rate = matrix_rate(device, setting.dtype)
+    figures = about(setting) | {"matrix_product_flop_per_second": rate, "modes": modes}
+    print(", ".join(f"{key} {value}" for key, value in about(setting).items()))
+    print(f"a large matrix product: {rate / 1e12:.3g} TFLOP/s", flush=True)
+    models = make_models(setting)
+    work = counted(models, setting)
+    for mode in own.modes:
+        modes[mode] = measured(mode, models, setting, own, work=work, rate=rate)
+        print(block(mode, modes[mode], rate), flush=True)
+        if own.json:  # after every mode: a run that is cut short leaves what it has seen
+            own.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    print(film_table(modes))
+    return figures
+
+
+def about(setting: Setting) -> dict[str, Any]:
+    device = setting.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "device": f"{device.type} ({name})",
+        "torch": torch.__version__,
+        "format": str(setting.dtype).removeprefix("torch."),
+        "size": setting.size,
+        "frames": setting.frames,
+        "faces": setting.faces,
+        "small": setting.small,
+    }
+
+
+def counted(models: Models, setting: Setting) -> dict[str, float]:
+    """Operations by stage: the same in every mode, but only here can they be seen."""
+    chain = Chain(models, setting, mode="eager", batch=vae_batch(models, setting))
+    return {name: operations(act) for name, act in stages(chain)}
+
+
+def measured(
+    mode: str,
+    models: Models,
+    setting: Setting,
+    own: argparse.Namespace,
+    *,
+    work: dict[str, float],
+    rate: float,
+) -> dict[str, Any]:
+    """work: operations by stage. rate: of a large matrix product [operations a second]."""
+    start_of_peak(setting.device)
+    start = time.perf_counter()
+    chain = Chain(models, setting, mode=mode, batch=vae_batch(models, setting))
+    acts = dict(stages(chain))
+    prepared = time.perf_counter() - start
+    seconds = {n: median_seconds(act, setting.device, own.repeat) for n, act in acts.items()}
+    return {
+        "prepared_seconds": prepared,
+        "vae_batch": chain.batch,
+        "stages": {n: {"seconds": s, "flop": work[n]} for n, s in seconds.items()},
+        "films": films(chain, own, work=work, rate=rate),
+        "peak_gigabytes": peak_gigabytes(setting.device),
+    }
+
+
+def films(
+    chain: Chain, own: argparse.Namespace, *, work: dict[str, float], rate: float
+) -> list[dict[str, Any]]:
+    rows = []
+    for steps, cache, guided in product(own.steps, own.cache, (False, True)):
+        how: dict[str, Any] = {"steps": steps, "interval": max(cache, 1), "guided": guided}
+        fps = film_speed(chain, chunks=own.chunks, **how)
+        floor = film_floor(work, chain.setting, rate=rate, **how)
+        rows.append({"steps": steps, "cache": cache, "guided": guided, "fps": fps, "floor": floor})
+    return rows
+
+
+def block(mode: str, result: dict[str, Any], rate: float) -> str:
+    """A mode's stages. rate: of a large matrix product [operations a second]."""
+    lines = [
+        f"\n{mode}: ready in {result['prepared_seconds']:.1f} s, VAE {result['vae_batch']} frames "
+        f"at once, peak memory {result['peak_gigabytes']:.1f} GB"
+    ]
+    for name, stage in result["stages"].items():
+        line = f"  {name:<28}{1e3 * stage['seconds']:10.2f} ms"
+        if stage["flop"]:
+            share = stage["flop"] / stage["seconds"] / rate
+            line += f"{stage['flop'] / 1e12:10.3f} TFLOP{share:6.0%} of the matrix product's rate"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def film_table(modes: dict[str, Any]) -> str:
+    """The last column: what the arithmetic alone would allow at the matrix product's rate."""
+    lines = ["\n" + _columns(AIM, *modes, "arithmetic")]
+    for rows in zip(*(result["films"] for result in modes.values()), strict=True):
+        film = rows[0]
+        cache = f", cache {film['cache']}" if film["cache"] > 1 else ""
+        name = f"  {film['steps']} steps{cache}{', guided' if film['guided'] else ''}"
+        figures = [row["fps"] for row in rows] + [film["floor"]]
+        lines.append(_columns(name, *(f"{fps:.2f}" for fps in figures)))
+    return "\n".join(lines)
+
+
+def _columns(name: str, *values: str) -> str:
+    return f"{name:<34}" + "".join(f"{value:>15}" for value in values)
+
+
+def device_of(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        remedy = "use --device cpu --small --faces 0 to see that everything runs"
+        raise ConfigError("no CUDA device in this machine", f"--device {name}", remedy)
+    return torch.device(name)
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--size", type=int, choices=(256, 512), default=512)
+    parser.add_argument("--steps", type=int, nargs="+", default=[20, 8])
+    parser.add_argument("--cache", type=int, nargs="+", default=[0, 3], help="0: none")
+    parser.add_argument("--precision", choices=FORMATS, help="bf16 on CUDA, else fp32")
+    parser.add_argument("--modes", nargs="+", choices=MODES, help="all; on a CPU not compile")
+    parser.add_argument("--frames", type=int, default=16, help="of a chunk; at most 24")
+    parser.add_argument("--faces", type=int, default=16, help="restored of a chunk, at once")
+    parser.add_argument("--chunks", type=int, default=3, help="of a film that is timed")
+    parser.add_argument("--repeat", type=int, default=5, help="of a stage; the median counts")
+    parser.add_argument("--small", action="store_true", help="LatentSync on a diet, at 64 pixels")
+    parser.add_argument("--json", type=Path, help="a file for the figures")
+    own = parser.parse_args(arguments)
+    own.modes = own.modes or list(MODES if own.device == "cuda" else MODES[:-1])
+    return own
+
+
+def main() -> None:
+    try:
+        run(options())
+    except LatentSyncError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""What a GPU does for a chunk of frames, stage by stage, from tensors to tensors.
+
+The same arithmetic as latentsync.generate.sampling (a test compares them), arranged for a GPU: all
+shapes are fixed, a step of the sampler is one function together with its network, and nothing
+makes the CPU wait. Networks have random weights, which cost what the published ones cost.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.gpu_vae import LATENTS, PlainVAE
+from GFPGAN.network import SIZE, GFPGANv1Clean
+from latentsync.errors import ConfigError
+from latentsync.generate.sampling import LATENT_SCALE, SCHEDULE
+from latentsync.models.unet import UNet3DConditionModel
+from latentsync.runtime.graphs import Captured, Pool, capture
+from latentsync.runtime.layout import lay_out
+
+M = TypeVar("M", bound=nn.Module)
+Run = Callable[..., tuple[Tensor, ...]]
+
+MODES = ("eager", "channels_last", "graph", "compile")
+"""Each one is the one before it, and more: kernels as they come; convolutions' weights with the
+channels last; every stage recorded as a CUDA graph; its kernels fused by torch.compile as well."""
+TOKENS, AUDIO = 50, 384  # of one frame's window, and numbers in each
+GUIDANCE = 1.5
+LATENT_STEP = 8  # pixels to a latent
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """size: R. frames: of a chunk. faces: restored at once, 0: none. small: networks on a diet,
+    which are of any size but for the restorer."""
+
+    device: torch.device
+    dtype: torch.dtype
+    size: int
+    frames: int = 16
+    faces: int = 16
+    small: bool = False
+
+    @property
+    def side(self) -> int:
+        """r, of a latent picture."""
+        return self.size // LATENT_STEP
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Models:
+    unet: UNet3DConditionModel
+    vae: PlainVAE
+    restorer: GFPGANv1Clean | None
+
+
+def make_models(setting: Setting) -> Models:
+    def unet() -> UNet3DConditionModel:
+        widths = (32, 64, 96, 96) if setting.small else (320, 640, 1280, 1280)
+        return UNet3DConditionModel(block_out_channels=widths)
+
+    def vae() -> PlainVAE:
+        return PlainVAE(widths=(16, 32, 32, 32), groups=8) if setting.small else PlainVAE()
+
+    where = setting.device, setting.dtype
+    restorer = random_weights(GFPGANv1Clean, *where) if setting.faces else None
+    return Models(random_weights(unet, *where), random_weights(vae, *where), restorer)
+
+
+def random_weights(make: Callable[[], M], device: torch.device, dtype: torch.dtype) -> M:
+    """The network, for evaluation only, with weights of a size that keeps activations finite."""
+    with torch.device("meta"):
+        network = make()
+    state = {
+        key: _random(value, device, dtype) if value.is_meta else value.to(device, dtype)
+        for key, value in network.state_dict().items()
+    }
+    network.load_state_dict(state, strict=True, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _random(like: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    value = torch.empty(like.shape, device=device, dtype=dtype)
+    if like.dim() < 2:
+        return value.fill_(0.5)
+    bound = math.sqrt(3 / math.prod(like.shape[1:]))
+    return value.uniform_(-bound, bound)
+
+
+def ddim(steps: int) -> Tensor:
+    """(steps, 3) float32 on the CPU: a time step t, and a, b of: next x = a * x + b * noise."""
+    count = SCHEDULE["num_train_timesteps"]
+    low, high = SCHEDULE["beta_start"] ** 0.5, SCHEDULE["beta_end"] ** 0.5
+    kept = (1 - torch.linspace(low, high, count, dtype=torch.float64) ** 2).cumprod(0)
+    stride = count // steps
+    times = torch.arange(steps).flip(0) * stride + SCHEDULE["steps_offset"]
+    here, after = kept[times], kept[(times - stride).clamp(min=0)]
+    grow = (after / here).sqrt()
+    return torch.stack([times, grow, (1 - after).sqrt() - grow * (1 - here).sqrt()], 1).float()
+
+
+def encoder(vae: PlainVAE, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Tensor]:
+    def encode(pictures: Tensor, chance: Tensor) -> Tensor:
+        """(N, 3, R, R) RGB [-1, 1], (N, 4, r, r) normal -> latents (N, 4, r, r)."""
+        mean, deviation = vae.moments(pictures.to(dtype))
+        return (mean + deviation * chance.to(dtype)) * LATENT_SCALE
+
+    return encode
+
+
+def decoder(vae: PlainVAE, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    def decode(latents: Tensor) -> Tensor:
+        """(N, 4, r, r) float32 -> (N, 3, R, R) float32 RGB, about [-1, 1]."""
+        return vae.decode((latents / LATENT_SCALE).to(dtype)).float()
+
+    return decode
+
+
+def stepper(unet: UNet3DConditionModel, *, guided: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+    def step(
+        x: Tensor, row: Tensor, conditions: Tensor, audio: Tensor, cached: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """x: (1, 4, F, r, r) float32; row: of ddim; conditions: (1, 9, F, r, r); audio: (F, s, c),
+        guided: (2 F, s, c), silence first -> the next x, and what the step cache holds."""
+        sample = torch.cat([x.to(conditions), conditions], dim=1)
+        sample = torch.cat([sample, sample]) if guided else sample
+        noise, deep = unet.step(sample, row[0], audio, cached=cached)
+        return advanced(x, row, noise), deep
+
+    return step
+
+
+def advanced(x: Tensor, row: Tensor, noise: Tensor) -> Tensor:
+    """noise: (1, 4, F, r, r), or (2, ...) to be guided: without and with sound -> the next x."""
+    noise = noise.float()
+    if len(noise) == 2:
+        silent, speaking = noise.chunk(2)
+        noise = silent + GUIDANCE * (speaking - silent)
+    return row[1] * x + row[2] * noise
+
+
+class Chain:
+    """The models in one of MODES, ready for chunks of one shape.
+
+    batch: pictures that the VAE holds at once; a divisor of the frames of a chunk.
+    """
+
+    def __init__(self, models: Models, setting: Setting, *, mode: str, batch: int) -> None:
+        self.models, self.setting, self.mode, self.batch = models, setting, mode, batch
+        order = torch.contiguous_format if mode == "eager" else torch.channels_last
+        for network in (models.unet, models.vae, models.restorer):
+            if network is not None:
+                lay_out(network, order)
+        self._pool = Pool()
+        self._steppers: dict[bool, tuple[Run, Run]] = {}
+        self._tables: dict[int, Tensor] = {}
+        r, side = setting.size, setting.side
+        latents = self.zeros(batch, LATENTS, side, side)
+        pictures = self.zeros(batch, 3, r, r)
+        self.encode = self.prepared(encoder(models.vae, setting.dtype), pictures, latents)
+        self.decode = self.prepared(decoder(models.vae, setting.dtype), latents)
+        self.restore: Run | None = None
+        if models.restorer is not None:
+            faces = self.zeros(setting.faces, 3, SIZE, SIZE).to(setting.dtype)
+            self.restore = self.prepared(models.restorer, faces)
+        # The lower half is generated: (R, R), 1 where the face stays.
+        self.keep = (torch.arange(r, device=setting.device) < r // 2).float()[:, None].expand(r, r)
+
+    def zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, device=self.setting.device)
+
+    def prepared(self, function: Callable[..., Tensor | tuple[Tensor, ...]], *like: Tensor) -> Run:
+        if self.mode in ("eager", "channels_last"):
+            return Captured(function, like)
+        if self.mode == "compile":
+            function = torch.compile(function, dynamic=False)
+        return capture(function, *like, pool=self._pool)
+
+    def steppers(self, *, guided: bool) -> tuple[Run, Run]:
+        """A whole step, and one that takes the last whole one's second result beside the rest."""
+        if guided not in self._steppers:
+            own, step = self.setting, stepper(self.models.unet, guided=guided)
+            count, side, dtype = own.frames, own.side, own.dtype
+            inputs = (
+                self.zeros(1, LATENTS, count, side, side),
+                ddim(1)[0].to(own.device),
+                self.zeros(1, 1 + 2 * LATENTS, count, side, side).to(dtype),
+                self.zeros((1 + guided) * count, TOKENS, AUDIO).to(dtype),
+            )
+            whole = self.prepared(step, *inputs)
+            deep = whole(*inputs)[1]
+            self._steppers[guided] = whole, self.prepared(step, *inputs, deep)
+        return self._steppers[guided]
+
+    def table(self, steps: int) -> Tensor:
+        """On the device from the second call on: to bring it there would make the CPU wait."""
+        if steps not in self._tables:
+            self._tables[steps] = ddim(steps).to(self.setting.device)
+        return self._tables[steps]
+
+    @torch.no_grad()
+    def conditions(self, crops: Tensor, chance: Tensor) -> Tensor:
+        """crops: (F, 3, R, R). chance: (2 F, 4, r, r), masked pictures first -> (1, 9, F, r, r)."""
+        pictures = torch.cat([crops * self.keep, crops])
+        parts = zip(pictures.split(self.batch), chance.split(self.batch), strict=True)
+        masked, whole = torch.cat([self.encode(*part)[0] for part in parts]).chunk(2)
+        mask = self.keep[::LATENT_STEP, ::LATENT_STEP].to(masked).expand(len(crops), 1, -1, -1)
+        return torch.cat([mask, masked, whole], dim=1).transpose(0, 1)[None]
+
+    @torch.no_grad()
+    def denoised(
+        self,
+        conditions: Tensor,
+        audio: Tensor,
+        initial: Tensor,
+        *,
+        steps: int,
+        interval: int,
+        guided: bool,
+    ) -> Tensor:
+        """audio: (F, s, c). initial: (1, 4, 1, r, r). interval: see sampling.denoise."""
+        whole, cached = self.steppers(guided=guided)
+        audio = torch.cat([torch.zeros_like(audio), audio]) if guided else audio
+        x = initial.expand(-1, -1, conditions.shape[2], -1, -1)
+        deep = conditions  # of no use: the first step is a whole one
+        for number, row in enumerate(self.table(steps)):
+            common = x, row, conditions, audio
+            if number % interval == 0:
+                x, deep = whole(*common)
+            else:
+                x, _ = cached(*common, deep)
+        return x
+
+    @torch.no_grad()
+    def decoded(self, latents: Tensor) -> Tensor:
+        """latents: (1, 4, F, r, r) -> (F, 3, R, R) float32."""
+        frames = latents[0].transpose(0, 1)
+        return torch.cat([self.decode(part)[0] for part in frames.split(self.batch)])
+
+    @torch.no_grad()
+    def composited(self, decoded: Tensor, crops: Tensor) -> Tensor:
+        return decoded * (1 - self.keep) + crops * self.keep
+
+    @torch.no_grad()
+    def restored(self, faces: Tensor) -> Tensor:
+        """faces: (F, 3, R, R) float32 -> as many as are restored, in the restorer's size."""
+        if self.restore is None:
+            return faces
+        faces = faces[: self.setting.faces].clamp(-1, 1)  # as they come out of a frame
+        if faces.shape[-1] != SIZE:
+            faces = F.interpolate(faces, (SIZE, SIZE), mode="bilinear", align_corners=False)
+        return self.restore(faces)[0].float().clamp(-1, 1)
+
+
+def check_mode(mode: str, device: torch.device) -> None:
+    """Raises ConfigError where the mode cannot be had here."""
+    needs = mode == "compile" and device.type == "cuda"
+    if needs and importlib.util.find_spec("triton") is None:
+        raise ConfigError("--modes", mode, "install triton, or leave compile out")

@@ -1,0 +1,127 @@
+"""The U-Net as the execution says: two parts, so that a cached step can do without the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from latentsync.generate.settings import CHANNELS, LATENT_STEP, TOKENS, FaceModel, unet_file
+from latentsync.models import attention, blocks, motion_module, parts, resnet, topology, unet
+from latentsync.models.parts import DeepLayers, LastLayer
+from latentsync.models.unet import WIDTHS, UNet3DConditionModel, time_waves
+from latentsync.runtime.execution import Execution
+from latentsync.runtime.network import Networks, Part
+from latentsync.weights.load import build, introduce
+
+SOURCES = (attention, blocks, motion_module, parts, resnet, topology, unet)
+"""The modules that define the network."""
+
+SMALL = {"batch": 1, "frames": 2, "side": 8}
+"""Of the chunk that the graphs are made from; they hold for every other."""
+
+
+def deep_layers(net: nn.Module) -> nn.Module:
+    return DeepLayers(cast(UNet3DConditionModel, net))
+
+
+def last_layer(net: nn.Module) -> nn.Module:
+    return LastLayer(cast(UNet3DConditionModel, net))
+
+
+class UNetInParts:
+    """See latentsync.generate.sampling.Denoiser.
+
+    networks: of UNet3DConditionModel. width: channels of its time waves, and of what is cached.
+    audio: numbers in a token of sound.
+    """
+
+    def __init__(self, networks: Networks, *, width: int, audio: int) -> None:
+        self._networks, self._width, self._audio = networks, width, audio
+        # A CPU gains nothing by a batch. Given singly, its parts take half the memory, and one
+        # graph serves with guidance and without.
+        self._singly = networks.execution.backend == "openvino"
+        small = self._inputs(**SMALL)
+        self._deep = Part("deep layers", deep_layers, small=(small[0], *small[2:]))
+        self._last = Part("last layer", last_layer, small=small)
+
+    def prepare(self, model: FaceModel, *, guided: bool) -> None:
+        """Makes ready for whole chunks. Raises CheckpointError and ConfigError."""
+        batch, side = 2 if guided and not self._singly else 1, model.resolution // LATENT_STEP
+        given = self._inputs(batch=batch, frames=model.frames, side=side)
+        self._networks.part(self._last, *given)
+        self._networks.part(self._deep, given[0], *given[2:])
+        if self._singly:
+            self._networks.release()  # 5 GB, which the graphs do without
+
+    def _inputs(self, *, batch: int, frames: int, side: int) -> tuple[Tensor, ...]:
+        """Like a chunk's: sample, deep, waves, audio."""
+        rows = batch * frames
+        return (
+            torch.zeros(batch, CHANNELS["in_channels"], frames, side, side),
+            torch.zeros(rows, self._width, side, side),
+            torch.zeros(batch, self._width),
+            torch.zeros(rows, TOKENS[self._audio], self._audio),
+        )
+
+    def step(
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        encoder_hidden_states: Tensor,
+        *,
+        cached: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """See UNet3DConditionModel.step. Other shapes than whole chunks' are made ready here."""
+        if not self._singly:
+            return self._step(sample, timestep, encoder_hidden_states, cached)
+        count = len(sample)
+        audios = encoder_hidden_states.chunk(count)
+        stale = [None] * count if cached is None else cached.chunk(count)
+        each = zip(sample.split(1), audios, stale, strict=True)
+        made = [self._step(x, timestep, audio, deep) for x, audio, deep in each]
+        return torch.cat([noise for noise, _ in made]), torch.cat([deep for _, deep in made])
+
+    def _step(
+        self, sample: Tensor, timestep: Tensor | float, audio: Tensor, deep: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        steps = torch.as_tensor(timestep, device=self._networks.execution.device)
+        waves = time_waves(steps.expand(len(sample)), self._width)
+        if deep is None:
+            (deep,) = self._networks.part(self._deep, sample, waves, audio)(sample, waves, audio)
+        given = sample, deep, waves, audio
+        (noise,) = self._networks.part(self._last, *given)(*given)
+        return noise, deep
+
+
+def load_unet(
+    settings: Mapping[str, Any], model: FaceModel, path: Path, execution: Execution
+) -> UNetInParts:
+    """The U-Net with the weights of the file. settings: the configuration's `model`.
+
+    Raises CheckpointError, and ConfigError for a setting that asks for another network.
+    """
+    file = unet_file(model)
+    introduce(file, path)
+    networks = Networks(
+        lambda dtype: build(
+            lambda: UNet3DConditionModel(**settings),
+            file,
+            path,
+            execution.device,
+            dtype=dtype,
+            introduced=True,
+        ),
+        name="LatentSync's U-Net",
+        checkpoint=path,
+        execution=execution,
+        sources=SOURCES,
+        variant=json.dumps(dict(settings), sort_keys=True, default=str),
+    )
+    return UNetInParts(
+        networks, width=settings.get("block_out_channels", WIDTHS)[0], audio=model.audio
+    )

@@ -1,0 +1,206 @@
+"""What drawing new mouths costs on this machine, found out in seconds and without the weights.
+
+Diffusion does always the same work, so that it can be counted without doing any. How fast the
+machine is at such work shows in a smaller network of the same layers, run by the same backend.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from latentsync.errors import ConfigError
+from latentsync.face.masks import upstream_mask
+from latentsync.generate.posture import MOUTH, RESTING, placement, to_aligned
+from latentsync.generate.settings import LATENT_STEP, TOKENS, face_model
+from latentsync.generate.transplant import Mouth, Transplanter
+from latentsync.generate.vae import make_vae
+from latentsync.models.unet import UNet3DConditionModel
+from latentsync.pipeline.cost import Cost, timed
+from latentsync.pipeline.generation import square
+from latentsync.restore.mouth import extract
+from latentsync.runtime import cache, openvino
+from latentsync.runtime.execution import Execution
+from latentsync.runtime.network import Eager
+from latentsync.schema import Config
+from latentsync.types import Alignment, Frame
+
+logger = logging.getLogger(__name__)
+
+STAGE = "generate"
+UNET = "LatentSync's U-Net"  # as generate.denoiser names it
+TIMES = 2  # that something is timed, after one time that is not
+MUCH = 1e12  # operations; a network with more of them is timed by a smaller one
+SMALLER: dict[str, Any] = {
+    "block_out_channels": (640,),
+    "down_block_types": ("CrossAttnDownBlock3D",),
+    "up_block_types": ("CrossAttnUpBlock3D",),
+    "layers_per_block": 1,
+}
+"""The U-Net's second level, neither its widest nor its narrowest, on half the side."""
+SMALLER_FRAMES = 2
+SMALLER_SIDE = 16  # of the latents that the picture coder is timed with
+
+
+def drawing_cost(config: Config, execution: Execution, frame: Frame, face: Alignment) -> Cost:
+    """Of one frame's new mouth. face: where the frame has one.
+
+    Raises ConfigError: a generator of one's own, of which nothing is known.
+    """
+    name = config.generate.name.lower()
+    if name == "replay":
+        return _transplanting(config, frame, face)
+    if name == "latentsync":
+        return _diffusion(config, execution)
+    remedy = "only latentsync's and replay's time can be told beforehand"
+    raise ConfigError("--dry-run with generate.name", config.generate.name, remedy)
+
+
+def is_converted(config: Config, execution: Execution) -> bool:
+    """Whether a run will find LatentSync's networks converted, or has nothing to convert.
+
+    It goes by the network's name and shape: other weights or versions are converted all the same.
+    """
+    if execution.backend != "openvino":
+        return True
+    model = face_model(config)
+    side = model.resolution // LATENT_STEP
+    abouts = [path.read_text("utf-8") for path in cache.folder().glob(f"*/{cache.ABOUT}")]
+    shape = f"{model.frames}, {side}, {side})"
+    return any(UNET in about and shape in about for about in abouts)
+
+
+def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:
+    """The frame's own mouth put into the frame; where it comes from costs nothing."""
+    side = face_model(config).resolution
+    matrix = square(side) @ np.vstack([face.matrix, [0, 0, 1]])
+    points = to_aligned(face.landmarks[None], face.matrix[None])[0]
+    mouth, rest = points[list(MOUTH)], points[list(RESTING)]
+    transplant = Transplanter(upstream_mask(side))
+
+    def draw() -> None:
+        crop = extract(frame.pixels, matrix, (side, side))
+        pixels = ((crop + 1) * 127.5).to(torch.uint8).permute(1, 2, 0).numpy()
+        transplant(crop, mouth, rest, [Mouth(pixels, mouth, placement(rest, rest))])
+
+    draw()
+    return timed(STAGE, draw, 1, times=TIMES)
+
+
+def _diffusion(config: Config, execution: Execution) -> Cost:
+    """A chunk's work, by the speed at which the networks' kind of work is done."""
+    logger.info("timing LatentSync's kind of work on this machine; up to a minute")
+    own, model = config.generate, face_model(config)
+    whole_steps = math.ceil(own.steps / max(own.step_cache, 1))
+    copies = 2 if own.guidance > 1 else 1
+    side = model.resolution // LATENT_STEP
+    whole, cached = _step_work(config.model, model.frames, side, model.audio)
+    steps = copies * (whole_steps * whole + (own.steps - whole_steps) * cached)
+    encoding, decoding = _coding_work(side)
+    coding = model.frames * (2 * encoding + decoding)
+    cost = _speed_of_steps(config.model, whole, model.frames, side, model.audio, execution) * steps
+    coded = _speed_of_coding(execution) * coding
+    seconds = cost.stages[STAGE] + coded.stages[STAGE]
+    return Cost({STAGE: seconds}, cost.cpu + coded.cpu) * (1 / model.frames)
+
+
+class _Step(nn.Module):
+    def __init__(self, unet: UNet3DConditionModel) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, sample: Tensor, timestep: Tensor, audio: Tensor) -> Tensor:
+        return self.unet(sample, timestep, audio)
+
+
+class _Decoder(nn.Module):
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return cast(Tensor, self.vae.decode(latents, return_dict=False)[0])
+
+
+def _inputs(frames: int, side: int, audio: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a step: random, as zeros could be quicker than numbers."""
+    chance = torch.Generator().manual_seed(0)
+    sample = torch.randn(1, 13, frames, side, side, generator=chance)
+    heard = torch.randn(frames, TOKENS[audio], audio, generator=chance)
+    return sample, torch.tensor([500.0]), heard
+
+
+def _step_work(model: dict[str, Any], frames: int, side: int, audio: int) -> tuple[int, int]:
+    """Operations of a whole and of a cached step, unguided."""
+    with torch.device("meta"):
+        unet = UNet3DConditionModel(**model)
+    inputs = [tensor.to("meta") for tensor in _inputs(frames, side, audio)]
+    deep: list[Tensor] = []
+    whole = _work(lambda: deep.append(unet.step(*inputs)[1]))
+    return whole, _work(lambda: unet.step(*inputs, cached=deep[0]))
+
+
+def _coding_work(side: int) -> tuple[int, int]:
+    """Operations of the picture coder for one picture: there, and back. side: of the latents."""
+    pixels = side * LATENT_STEP
+    with torch.device("meta"):
+        vae = make_vae()
+        picture, latents = torch.empty(1, 3, pixels, pixels), torch.empty(1, 4, side, side)
+    return _work(lambda: vae.encode(picture)), _work(lambda: vae.decode(latents))
+
+
+def _work(act: Callable[[], object]) -> int:
+    """Floating-point operations; a multiplication and its addition are two."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        act()
+    return counter.get_total_flops()
+
+
+def _speed_of_steps(
+    model: dict[str, Any], work: int, frames: int, side: int, audio: int, execution: Execution
+) -> Cost:
+    """Of one operation. work: of a whole step."""
+    if work > MUCH and execution.device.type == "cpu":
+        model, frames, side = {**model, **SMALLER}, SMALLER_FRAMES, side // 2
+        work, _ = _step_work(model, frames, side, audio)
+    with torch.device(execution.device):  # filling a large network there takes no time
+        unet = UNet3DConditionModel(**model)
+    return _speed(_Step(unet), _inputs(frames, side, audio), work, execution)
+
+
+def _speed_of_coding(execution: Execution) -> Cost:
+    """Of one operation."""
+    with torch.device(execution.device):
+        vae = make_vae()
+    latents = torch.randn(1, 4, SMALLER_SIDE, SMALLER_SIDE)
+    return _speed(_Decoder(vae), (latents,), _coding_work(SMALLER_SIDE)[1], execution)
+
+
+def _speed(module: nn.Module, inputs: Sequence[Tensor], work: int, execution: Execution) -> Cost:
+    run = _runner(module.eval().requires_grad_(False), inputs, execution)
+
+    def act() -> None:
+        run(*inputs)[0].flatten()[0].item()  # which waits for a GPU to be done
+
+    act()
+    return timed(STAGE, act, work, times=TIMES)
+
+
+def _runner(
+    module: nn.Module, inputs: Sequence[Tensor], execution: Execution
+) -> Callable[..., tuple[Tensor, ...]]:
+    """As runtime.network.Networks would, without a weights file and its cache.
+
+    torch.compile is timed without the compilation: it takes minutes, and gains little.
+    """
+    if execution.backend == "openvino":
+        graph = openvino.convert(module, inputs)
+        return openvino.Graph(graph, inputs, execution, execution.dtype)
+    return Eager(module.to(execution.dtype), execution.device, execution.dtype)

@@ -1,0 +1,96 @@
+"""Seconds that stages take, and what a pass over a film takes whose stages overlap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from latentsync.pipeline.clock import Clock
+
+T = TypeVar("T")
+
+FEW = 4  # of the items that are timed; what the others cost more is the cost without beginnings
+PATIENCE = 5.0  # seconds; where a few take longer, they have to do
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cost:
+    """Of one frame. stages: seconds at work, by name. cpu: seconds of all cores together."""
+
+    stages: Mapping[str, float] = field(default_factory=dict)
+    cpu: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        names = [*self.stages, *(name for name in other.stages if name not in self.stages)]
+        stages = {n: self.stages.get(n, 0.0) + other.stages.get(n, 0.0) for n in names}
+        return Cost(stages, self.cpu + other.cpu)
+
+    def __mul__(self, share: float) -> Cost:
+        """What it comes to where only a share of the frames has it."""
+        stages = {name: seconds * share for name, seconds in self.stages.items()}
+        return Cost(stages, self.cpu * share)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pass:
+    """One reading of a film, whose stages work at the same time. frames: 0: not known."""
+
+    title: str
+    frames: int
+    cost: Cost
+    cores: int
+
+    @property
+    def per_frame(self) -> float:
+        """Seconds: those of the slowest stage, or of all work shared by the cores."""
+        return max([self.cost.cpu / self.cores, *self.cost.stages.values()])
+
+    @property
+    def seconds(self) -> float:
+        return self.frames * self.per_frame
+
+    @property
+    def slowest(self) -> str:
+        """The stage that the others wait for; "the processor" where there are too few cores."""
+        stages = self.cost.stages
+        name = max(stages, key=lambda stage: stages[stage], default="")
+        busy = self.cost.cpu / self.cores
+        return name if name and stages[name] >= busy else "the processor"
+
+
+def timed(name: str, act: Callable[[], object], count: float, *, times: int = 1) -> Cost:
+    """Of one of the ``count`` items that act works on. times: that it is run."""
+    begin, cpu = time.perf_counter(), time.process_time()
+    for _ in range(times):
+        act()
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    return Cost({name: seconds / count / times}, cpu / count / times)
+
+
+def of_one_more(act: Callable[[Sequence[T]], object], items: Sequence[T], clock: Clock) -> Cost:
+    """What one item more costs, as the clock has it by stage; act works on any number of them.
+
+    Beginnings (a first call, a new shot) are left out where the items are quick enough to be
+    tried in a short and in a long row.
+    """
+    act(items[:1])
+    few = items[:FEW]
+    short, seconds = _read(lambda: act(few), clock)
+    if len(items) == len(few) or seconds > PATIENCE:
+        return short * (1 / len(few))
+    long, _ = _read(lambda: act(items), clock)
+    more = len(items) - len(few)
+    stages = {name: max(0.0, s - short.stages.get(name, 0.0)) for name, s in long.stages.items()}
+    return Cost(stages, max(0.0, long.cpu - short.cpu)) * (1 / more)
+
+
+def _read(act: Callable[[], object], clock: Clock) -> tuple[Cost, float]:
+    """-> what it cost, seconds from start to end."""
+    before = dict(clock.seconds)
+    begin, cpu = time.perf_counter(), time.process_time()
+    act()
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    stages = {name: value - before.get(name, 0.0) for name, value in clock.seconds.items()}
+    return Cost({name: value for name, value in stages.items() if value > 0}, cpu), seconds

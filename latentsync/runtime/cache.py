@@ -1,0 +1,129 @@
+"""Graphs on disk, so that a network is converted once. Nothing in the folder is trusted unchecked.
+
+A folder for each graph, under a name made of all that the graph depends on: what has changed is
+not found, so it is never taken. Losing the whole folder costs time, nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from latentsync.weights.record import file_sha256
+
+logger = logging.getLogger(__name__)
+
+MODEL = "model.xml"
+FILES = (MODEL, "model.bin")
+ABOUT = "key.json"
+NAME_LENGTH = 32  # hexadecimal digits of the hash that a folder is named after
+
+M = TypeVar("M")
+
+
+def folder() -> Path:
+    """$LATENTSYNC_CACHE/openvino; by default $XDG_CACHE_HOME/latentsync/openvino, or that below
+    ~/.cache."""
+    own, shared = os.environ.get("LATENTSYNC_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own) / "openvino"
+    return (Path(shared) if shared else Path.home() / ".cache") / "latentsync" / "openvino"
+
+
+def kept(
+    key: Mapping[str, str], make: Callable[[], M], save: Callable[[M, Path], None]
+) -> Path | M:
+    """The file of the graph, made and kept where there is none, or none that is whole.
+
+    key: all that the graph depends on. save: writes FILES, given the path of the first; raises
+    OSError or RuntimeError. Processes that want the same graph take turns. The graph itself, in
+    memory, where it cannot be kept. Raises what ``make`` raises.
+    """
+    home = folder() / hashlib.sha256(_text(key).encode()).hexdigest()[:NAME_LENGTH]
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        turn = _my_turn(home)
+    except OSError as error:
+        logger.warning("%s: %s; graphs are not kept", home.parent, error.strerror or error)
+        return make()
+    try:
+        if _whole(home, key):
+            return home / MODEL
+        return _made(home, key, make, save)
+    finally:
+        turn.release()
+
+
+def _my_turn(home: Path) -> FileLock:
+    """The lock, held."""
+    lock = FileLock(home.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("another process is at work on the same graph; waiting for it")
+        lock.acquire()
+    return lock
+
+
+def _made(
+    home: Path, key: Mapping[str, str], make: Callable[[], M], save: Callable[[M, Path], None]
+) -> Path | M:
+    model = make()
+    try:
+        with _complete_or_not_at_all(home) as part:
+            save(model, part / MODEL)
+            marks = {name: _mark(part / name) for name in FILES}
+            (part / ABOUT).write_text(json.dumps({"key": dict(key), "files": marks}, indent=1))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        logger.warning("%s: %s; the graph is not kept", home, reason)
+        return model
+    return home / MODEL
+
+
+@contextmanager
+def _complete_or_not_at_all(home: Path) -> Iterator[Path]:
+    """A folder that takes the place of ``home`` when the block has ended well."""
+    part = home.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
+    part.mkdir()
+    try:
+        yield part
+        part.rename(home)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _whole(home: Path, key: Mapping[str, str]) -> bool:
+    """Whether everything is there as it was written; what is not is removed."""
+    if not home.is_dir():
+        return False
+    try:
+        about = json.loads((home / ABOUT).read_text())
+        if about["key"] == dict(key) and all(
+            about["files"][name] == _mark(home / name) for name in FILES
+        ):
+            return True
+        reason = "not as it was written"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"incomplete ({type(error).__name__})"
+    logger.warning("%s is %s; it is made anew", home, reason)
+    shutil.rmtree(home, ignore_errors=True)
+    return False
+
+
+def _mark(path: Path) -> dict[str, str | int]:
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def _text(key: Mapping[str, str]) -> str:
+    return json.dumps(dict(key), sort_keys=True)

@@ -1,0 +1,130 @@
+"""Where and how the networks run: chosen once, from the configuration and what the machine has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from latentsync.errors import ConfigError
+from latentsync.runtime import compiled, openvino
+from latentsync.runtime.device import choose_device, limit_threads
+
+if TYPE_CHECKING:
+    from latentsync.schema import RuntimeConfig
+
+logger = logging.getLogger(__name__)
+
+FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+NAMES = {"torch": "PyTorch", "compile": "torch.compile", "openvino": "OpenVINO"}
+FIRST_WITH_BF16 = 8  # compute capability; Volta and Turing are 7.x, and upstream takes fp32 there
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """device: of the tensors. backend: torch | compile | openvino. dtype: what is computed in.
+
+    threads: of the CPU; 0: as many as PyTorch takes. plugin: OpenVINO's device, CPU or GPU.
+    """
+
+    device: torch.device
+    backend: str
+    dtype: torch.dtype
+    threads: int = 0
+    plugin: str = "CPU"
+
+    def __str__(self) -> str:
+        place = f"an Intel {self.plugin}" if self.plugin != "CPU" else str(self.device).upper()
+        number = next(name for name, dtype in FORMATS.items() if dtype == self.dtype)
+        return f"{NAMES[self.backend]}, {number}, {place}"
+
+
+REFERENCE = Execution(torch.device("cpu"), "torch", torch.float32)
+"""What everything faster is measured against."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to run on.
+
+    device: that PyTorch is to use. capability: of an NVIDIA card. plugins: OpenVINO's devices, each
+    with the number formats that it computes in; none: OpenVINO is not installed, or not asked for.
+    """
+
+    device: torch.device
+    capability: tuple[int, int] = (0, 0)
+    plugins: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def choose_execution(runtime: RuntimeConfig) -> Execution:
+    """What runtime.device, .backend, .precision and .threads come to; said in one line.
+
+    Limits PyTorch's threads as well. Raises ConfigError: something that is asked for by name and
+    cannot be had on this machine.
+    """
+    limit_threads(runtime.threads)
+    execution = decide(runtime, look_around(runtime))
+    if execution.backend == "compile":
+        compiled.check(execution.device)
+    threads = runtime.threads or torch.get_num_threads()
+    counted = f", {threads} thread{'s' * (threads > 1)}"
+    on_cpu = counted if execution.device.type == "cpu" else ""
+    logger.info("networks: %s%s", execution, on_cpu)
+    return execution
+
+
+def look_around(runtime: RuntimeConfig) -> Machine:
+    """Raises ConfigError: a device that is not there."""
+    device = choose_device(runtime.device)
+    if device.type == "cuda":
+        return Machine(device, torch.cuda.get_device_capability(device))
+    wanted = device.type == "cpu" and runtime.backend in ("auto", "openvino")
+    return Machine(device, plugins=openvino.plugins() if wanted else {})
+
+
+def decide(runtime: RuntimeConfig, machine: Machine) -> Execution:
+    """auto is what is fastest there; what is asked for by name is had, or refused."""
+    backend = _backend(runtime, machine)
+    # An Intel GPU is found by OpenVINO alone. Who says device=cpu means the CPU.
+    gpu = backend == "openvino" and runtime.device == "auto" and "GPU" in machine.plugins
+    plugin = "GPU" if gpu else "CPU"
+    usable = _formats(backend, plugin, machine)
+    name = runtime.precision if runtime.precision != "auto" else usable[-1]
+    if name not in usable:
+        place = f"{NAMES[backend]} on {machine.device.type if plugin == 'CPU' else 'this GPU'}"
+        remedy = f"{place} computes in {' or '.join(usable)}; use one of auto, {', '.join(usable)}"
+        raise ConfigError("runtime.precision", name, remedy)
+    return Execution(machine.device, backend, FORMATS[name], runtime.threads, plugin)
+
+
+def _backend(runtime: RuntimeConfig, machine: Machine) -> str:
+    on_cpu = machine.device.type == "cpu"
+    if runtime.backend == "auto":
+        if on_cpu and not machine.plugins:
+            logger.warning("OpenVINO is not installed: the networks will be slow")
+        return "openvino" if on_cpu and machine.plugins else "torch"
+    if runtime.backend == "openvino" and not on_cpu:
+        remedy = f"it does not run on {machine.device.type}; use torch, or runtime.device=cpu"
+        raise ConfigError("runtime.backend", runtime.backend, remedy)
+    if runtime.backend == "openvino" and not machine.plugins:
+        remedy = "it is not installed: pip install -r requirements.txt; or use torch"
+        raise ConfigError("runtime.backend", runtime.backend, remedy)
+    return runtime.backend
+
+
+def _formats(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
+    """Those that may be asked for; the last one is taken for `auto`."""
+    if backend == "openvino":
+        able = machine.plugins[plugin]
+        # Without AVX512-bf16 or AMX the plugin would compute in fp32 all the same.
+        faster = {"CPU": "bf16", "GPU": "fp16"}[plugin]
+        return ("fp32", faster) if faster.upper() in able else ("fp32",)
+    if machine.device.type == "cuda":
+        modern = machine.capability[0] >= FIRST_WITH_BF16
+        return ("fp32", "fp16", "bf16") if modern else ("fp16", "fp32")
+    if machine.device.type == "mps":
+        return ("fp16", "fp32")
+    return ("bf16", "fp32")

@@ -1,0 +1,114 @@
+"""A function of tensors, recorded once as a CUDA graph: one launch in the place of a thousand.
+
+What a graph saves is the time in which the CPU cannot launch kernels fast enough: much for the
+small ones of a cached step, little for a whole one at 512 pixels. Off CUDA the function is called
+as it is, under the same contract, so that a caller need not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Compute = Callable[..., "Tensor | tuple[Tensor, ...]"]
+
+WARM_UPS = 3  # cuDNN tries its kernels in the first, a compiler may work until the second
+
+
+class Pool:
+    """Memory that the graphs of one caller share, one after the other, for what lies between.
+
+    Good for graphs that never run at the same time: neither in two threads nor on two streams.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def handle(self) -> Any:
+        if self._handle is None:
+            self._handle = torch.cuda.graph_pool_handle()
+        return self._handle
+
+
+class Captured:
+    """Takes tensors of the examples' shapes, on any device, in any number format; gives a tuple.
+
+    A result is the caller's own: the next call leaves it alone. Raises ValueError for other shapes.
+    Not for two threads at once.
+    """
+
+    def __init__(self, function: Compute, examples: Sequence[Tensor]) -> None:
+        self._function = function
+        self._like = [(example.shape, example.device, example.dtype) for example in examples]
+
+    def __call__(self, *values: Tensor) -> tuple[Tensor, ...]:
+        shapes = [tuple(shape) for shape, _, _ in self._like]
+        if [tuple(value.shape) for value in values] != shapes:
+            found = [tuple(value.shape) for value in values]
+            raise ValueError(f"this graph takes tensors of {shapes}, not {found}")
+        with torch.no_grad():
+            return self._run(values)
+
+    def _run(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        moved = [
+            v.to(device, dtype) for v, (_, device, dtype) in zip(values, self._like, strict=True)
+        ]
+        return as_tuple(self._function(*moved))
+
+
+class _Graph(Captured):
+    """One that was really recorded."""
+
+    def __init__(self, function: Compute, examples: Sequence[Tensor], pool: Pool) -> None:
+        super().__init__(function, examples)
+        # A graph reads and writes where it did when it was recorded. The inputs lie outside the
+        # pool: what another graph of the pool leaves there would else overwrite them.
+        with torch.inference_mode(False):  # made under it, they could not be written outside it
+            self._inputs = [torch.empty_like(example).copy_(example) for example in examples]
+        self._graph = torch.cuda.CUDAGraph()
+        self._outputs = self._record(pool)
+
+    def _record(self, pool: Pool) -> tuple[Tensor, ...]:
+        device = self._inputs[0].device
+        side = torch.cuda.Stream(device)  # nothing may be recorded on the default stream
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.no_grad(), torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                self._function(*self._inputs)
+        torch.cuda.current_stream(device).wait_stream(side)
+        # Other threads may go on using the GPU: only what this one does must be recordable.
+        recording = torch.cuda.graph(
+            self._graph, pool=pool.handle(), stream=side, capture_error_mode="thread_local"
+        )
+        with torch.no_grad(), recording:
+            return as_tuple(self._function(*self._inputs))
+
+    def _run(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with torch.cuda.device(self._inputs[0].device):
+            for own, value in zip(self._inputs, values, strict=True):
+                own.copy_(value)
+            self._graph.replay()
+            return tuple(output.clone() for output in self._outputs)
+
+
+def capture(function: Compute, *examples: Tensor, pool: Pool | None = None) -> Captured:
+    """The function for tensors of these shapes, on the examples' device and in their formats.
+
+    function: takes tensors, all of one device, and gives a tensor or a tuple. It reads nothing else
+    that changes but weights, which may be changed in place, not exchanged; it draws nothing at
+    random, and it decides nothing by a tensor's value (a GPU would have to wait for the CPU, which
+    fails while recording). Its gradients are not kept. pool: of the graphs that take turns with it.
+    """
+    if not examples or len({example.device for example in examples}) != 1:
+        raise ValueError("a graph needs examples, all on one device")
+    if examples[0].device.type != "cuda":
+        return Captured(function, examples)
+    with torch.cuda.device(examples[0].device):
+        return _Graph(function, examples, pool or Pool())
+
+
+def as_tuple(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (result,) if isinstance(result, Tensor) else tuple(result)

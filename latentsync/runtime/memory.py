@@ -1,0 +1,40 @@
+"""How many pictures a network may hold at once on the device at hand: tried, not guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+SHARE = 0.8  # of the free memory: what one picture took is no promise for sixteen
+
+
+def fitting_batch(run: Callable[[int], object], *, most: int, device: torch.device) -> int:
+    """The largest of most, most / 2, most / 4 ... that fits into the GPU's free memory; at least 1.
+
+    run: works on so many pictures; called twice with 1, and the second call's peak is measured: in
+    the first, cuDNN tries kernels. Off CUDA `most`, and nothing is run.
+    """
+    if device.type != "cuda":
+        return most
+    run(1)
+    need = _peak_bytes(run, device)
+    batch = most
+    while batch > 1 and batch * need > SHARE * free_bytes(device):
+        batch //= 2
+    return batch
+
+
+def free_bytes(device: torch.device) -> int:
+    """What can still be had: free on the GPU, or held by PyTorch and in no use."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def _peak_bytes(run: Callable[[int], object], device: torch.device) -> int:
+    torch.cuda.synchronize(device)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    run(1)
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - before

@@ -1,0 +1,168 @@
+"""A network, or parts of it, made ready to run: what callers see of the backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentsync.runtime import cache, compiled, openvino
+from latentsync.runtime.execution import Execution
+from latentsync.runtime.layout import lay_out
+from latentsync.runtime.patience import said
+from latentsync.weights.record import file_sha256, sha256
+
+Runner = Callable[..., tuple[Tensor, ...]]
+
+GRAPH_VERSION = 2
+"""To be raised when this code makes other graphs of the same network."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What is run in one go.
+
+    name: for messages and the cache. of: the whole network -> the module to run, whose forward
+    takes tensors and gives one, or a tuple of them. precise: always in float32. small: examples
+    that its graph can be made from, which then serves for any shape; None: one graph for each.
+    """
+
+    name: str
+    of: Callable[[nn.Module], nn.Module]
+    precise: bool = False
+    small: tuple[Tensor, ...] | None = None
+
+
+class Networks:
+    """One weights file's network, run as the execution says.
+
+    build: number format -> the network with its weights, on the execution's device, for evaluation
+    only. Called at once, so that a bad file is refused early; for OpenVINO only when a part is not
+    in the cache. checkpoint: the file that it reads. sources: the Python modules that define the
+    network, and variant: what else it depends on, as text; where either has changed, a graph in the
+    cache is not taken. Runners do not keep this object alive.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[torch.dtype], nn.Module],
+        *,
+        name: str,
+        checkpoint: Path,
+        execution: Execution,
+        sources: Sequence[ModuleType] = (),
+        variant: str = "",
+    ) -> None:
+        self.name, self.checkpoint, self.execution = name, checkpoint, execution
+        self._sources, self._variant = tuple(sources), variant
+        self._build = build
+        self._built: dict[torch.dtype, nn.Module] = {}
+        self._ready: dict[object, Runner] = {}
+        if execution.backend != "openvino":
+            self._network(execution.dtype)
+
+    def part(self, part: Part, *examples: Tensor) -> Runner:
+        """A part made ready; for tensors like the examples, whose values do not matter.
+
+        The runner takes tensors of exactly these shapes (PyTorch: of others, too, where the module
+        does), on any device, and gives a tuple of tensors on the execution's: float32 from
+        OpenVINO, else in the execution's number format. No gradients. Raises CheckpointError and
+        ConfigError.
+        """
+        key = (part.name, _marks(examples))
+        if key not in self._ready:
+            self._ready[key] = self._prepared(part, examples)
+        return self._ready[key]
+
+    def release(self) -> None:
+        """Lets go of the weights where runners do without; another part reads them again."""
+        self._built.clear()
+
+    def _prepared(self, part: Part, examples: tuple[Tensor, ...]) -> Runner:
+        own = self.execution
+        dtype = torch.float32 if part.precise else own.dtype
+        if own.backend == "openvino":
+            return openvino.Graph(self._graph(part, examples, dtype), examples, own, dtype)
+        module = part.of(self._network(dtype))
+        if own.backend == "compile":
+            placed = [_placed(example, own.device, dtype) for example in examples]
+            with said(f"compiling {self._named(part)}"):
+                module = compiled.compile_module(module, *placed)
+        return Eager(module, own.device, dtype)
+
+    def _graph(self, part: Part, examples: tuple[Tensor, ...], dtype: torch.dtype) -> Any:
+        """An openvino.Model, or the path of one."""
+        halved = dtype != torch.float32
+        examples = part.small or examples
+        placed = [_placed(example, self.execution.device, torch.float32) for example in examples]
+
+        def make() -> Any:
+            module = part.of(self._network(torch.float32))
+            with said(f"converting {self._named(part)} for OpenVINO"):
+                return openvino.convert(module, placed)
+
+        key = self._key(part, examples) | {"stored": "fp16" if halved else "fp32"}
+        return cache.kept(key, make, partial(openvino.save, halved=halved))
+
+    def _key(self, part: Part, examples: tuple[Tensor, ...]) -> dict[str, str]:
+        """All that a graph depends on, but for the number format that its weights are stored in."""
+        sources = (Path(str(module.__file__)) for module in self._sources)
+        return {
+            "version": str(GRAPH_VERSION),
+            "openvino": openvino.library().__version__,
+            "torch": torch.__version__,
+            "network": self.name,
+            "part": part.name,
+            "checkpoint": sha256(self.checkpoint),
+            "sources": " ".join(map(file_sha256, sources)),
+            "variant": self._variant,
+            "inputs": " ".join(str(mark) for mark in _marks(examples)),
+        }
+
+    def _named(self, part: Part) -> str:
+        return f"{self.name} ({part.name})"
+
+    def _network(self, dtype: torch.dtype) -> nn.Module:
+        if dtype not in self._built:
+            network = self._build(dtype)
+            if _channels_last(self.execution.device, dtype):
+                lay_out(network, torch.channels_last)
+            self._built[dtype] = network
+        return self._built[dtype]
+
+
+def _marks(examples: Sequence[Tensor]) -> tuple[tuple[object, ...], ...]:
+    """What makes one graph serve for other tensors: the number format of reals is the runner's."""
+    return tuple(
+        (tuple(one.shape), "real" if one.is_floating_point() else str(one.dtype))
+        for one in examples
+    )
+
+
+class Eager:
+    """A module run by PyTorch, compiled or not."""
+
+    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        self._module, self._device, self._dtype = module, device, dtype
+
+    @torch.no_grad()
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        result = self._module(*(_placed(one, self._device, self._dtype) for one in inputs))
+        return result if isinstance(result, tuple) else (result,)
+
+
+def _placed(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    tensor = tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
+    last = tensor.dim() == 4 and _channels_last(device, dtype)
+    return tensor.contiguous(memory_format=torch.channels_last) if last else tensor
+
+
+def _channels_last(device: torch.device, dtype: torch.dtype) -> bool:
+    """Where convolutions are faster in that layout; the float32 reference stays as it is."""
+    return device.type == "cuda" or (device.type == "cpu" and dtype != torch.float32)

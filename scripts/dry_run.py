@@ -1,0 +1,71 @@
+"""The words of --dry-run: what would be done, and how long it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from latentsync.pipeline.estimate import Estimate
+from latentsync.pipeline.job import Job
+
+
+def told(job: Job, found: Estimate) -> str:
+    """Some lines; the last one says the time."""
+    lines = [_film(job), f"faces    on {found.with_face} of {found.sampled} sampled frames"]
+    if job.audio is not None:
+        lines.append(f"speech   {job.audio.path}: {_settings(job)}")
+    lines.append(f"restore  {_restoration(job, found)}")
+    settings = job.settings
+    lines.append(f"output   {job.target}: {settings.codec}, crf {settings.crf}, {settings.preset}")
+    lines += [f"timed    {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
+    if found.converts:
+        lines.append("first    the networks are converted for OpenVINO, once: some minutes more")
+    return "\n".join([*lines, _time(found)])
+
+
+def _film(job: Job) -> str:
+    source = job.source
+    size = f"{source.width}x{source.height}, {source.frame_count or 'unknown'} frames"
+    rate = f"{float(source.average_rate):.5g} fps, {source.duration_seconds:.1f} s"
+    return f"film     {size}, {rate}"
+
+
+def _settings(job: Job) -> str:
+    own = job.config.generate
+    if own.name.lower() != "latentsync":
+        return own.name
+    cache = f", step cache {own.step_cache}" if own.step_cache > 1 else ""
+    return f"latentsync, {own.steps} steps, {own.scheduler}{cache}, guidance {own.guidance:g}"
+
+
+def _restoration(job: Job, found: Estimate) -> str:
+    restore = job.config.restore
+    if restore.name.lower() == "none" or restore.when == "never":
+        return "none"
+    what = f"{restore.name}, {restore.region}, {restore.when}"
+    if job.audio is not None and restore.when == "auto":
+        return f"{what}: where the new mouth needs it; every face is counted"
+    return f"{what}: {found.restored} of {found.sampled} sampled frames"
+
+
+def _milliseconds(stages: Mapping[str, float]) -> str:
+    each = ", ".join(f"{name} {seconds * 1000:.3g}" for name, seconds in stages.items())
+    return f"{each} ms a frame"
+
+
+def _time(found: Estimate) -> str:
+    last = found.passes[-1]
+    if not found.frames:
+        fps = 1 / sum(one.per_frame for one in found.passes)
+        return f"time     {fps:.2g} fps; the film does not say how long it is"
+    fps = found.frames / found.seconds
+    parts = ", ".join(f"{one.title} {_duration(one.seconds)}" for one in found.passes)
+    total = f"about {_duration(found.seconds)} at {fps:.2g} fps"
+    return f"time     {parts} (held up by {last.slowest}); in all {total}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(max(1, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,101 @@
+"""A window of GFPGAN's picture is the same, whether the rest is painted or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from GFPGAN import window as arithmetic
+from GFPGAN.network import GFPGANv1Clean, InWindow
+from GFPGAN.restorer import GFPGANRestorer
+from GFPGAN.window import WHOLE
+from latentsync.restore.base import Windowed
+from latentsync.runtime.execution import REFERENCE
+from latentsync.runtime.network import Networks
+from latentsync.types import Box
+from tests.parity.rule import face, published_shapes, weights
+
+TOLERANCE = 5e-5  # 0.006 of a grey level; 1.3e-5 of +-3.5 is seen, from another order of sums
+MOUTH = Box(96, 288, 416, 512)
+WINDOWS = {
+    "a mouth, down to the border": MOUTH,
+    "odd numbers, in a corner": Box(0, 0, 65, 97),
+    "tiny, in the middle": Box(201, 203, 230, 222),
+}
+
+
+@pytest.fixture(scope="module")
+def network() -> GFPGANv1Clean:
+    with torch.device("meta"):
+        network = GFPGANv1Clean()
+    network.load_state_dict(weights(published_shapes("gfpgan_v14")), assign=True)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def one_face() -> Tensor:
+    return face("restorer.face")
+
+
+@pytest.fixture(scope="module")
+def painted(network: GFPGANv1Clean, one_face: Tensor) -> Tensor:
+    return network(one_face)
+
+
+def inside(picture: Tensor, window: Box) -> Tensor:
+    return picture[:, :, window.y0 : window.y1, window.x0 : window.x1]
+
+
+def operations(network: torch.nn.Module) -> int:
+    with FlopCounterMode(display=False) as counted:
+        network(torch.empty(1, 3, 512, 512, device="meta"))
+    return counted.get_total_flops()
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+def test_a_window_is_what_the_whole_picture_shows_there(
+    network: GFPGANv1Clean, one_face: Tensor, painted: Tensor, window: Box
+) -> None:
+    alone = InWindow(network, window)(one_face)
+    torch.testing.assert_close(alone, inside(painted, window), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("halo", ["_DECODER", "_CONDITIONS"])
+def test_a_narrower_halo_would_show(
+    network: GFPGANv1Clean,
+    one_face: Tensor,
+    painted: Tensor,
+    halo: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arithmetic, halo, getattr(arithmetic, halo) - 1)
+    spoilt = network(one_face, MOUTH) - inside(painted, MOUTH)
+    assert spoilt.abs().max() > 50 * TOLERANCE
+
+
+def test_a_mouth_takes_less_than_half_of_the_work() -> None:
+    with torch.device("meta"):
+        network = GFPGANv1Clean()
+    assert operations(InWindow(network, WHOLE)) == operations(network)
+    assert operations(InWindow(network, MOUTH)) < 0.43 * operations(network)
+
+
+def test_the_restorer_restores_the_window_and_leaves_the_rest_as_it_is(
+    network: GFPGANv1Clean, one_face: Tensor, painted: Tensor
+) -> None:
+    path = Path("not-read.pth")
+    networks = Networks(lambda _: network, name="GFPGAN", checkpoint=path, execution=REFERENCE)
+    whole = GFPGANRestorer(networks, fidelity=0.25)
+    assert isinstance(whole, Windowed)
+    restored = whole.within(Box(110, 300, 400, 500))(one_face)
+    expected = torch.lerp(painted.clamp(-1, 1), one_face, 0.25)
+    torch.testing.assert_close(
+        inside(restored, MOUTH), inside(expected, MOUTH), rtol=0, atol=TOLERANCE
+    )
+    around = torch.ones(512, 512, dtype=torch.bool)
+    around[MOUTH.y0 : MOUTH.y1, MOUTH.x0 : MOUTH.x1] = False
+    assert torch.equal(restored[0, :, around], one_face[0, :, around])

@@ -1,0 +1,77 @@
+"""OpenVINO's graph of our U-Net computes what the original network does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from latentsync.models.parts import DeepLayers, LastLayer
+from latentsync.models.unet import UNet3DConditionModel, time_waves
+from latentsync.runtime import openvino
+from latentsync.runtime.execution import REFERENCE
+from tests.parity.filled import filled
+from tests.parity.rule import HERE
+
+TOLERANCE = 1e-4  # about 4e-6 is seen, from another order of sums; the output's deviation is 0.6
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, tuple[Tensor, ...]]]:
+    """Both parts of the golden file's network, with what goes into them; kept in both formats."""
+    golden = np.load(HERE / "golden" / "unet_tiny.npz")
+    about = json.loads((HERE / "golden" / "unet_tiny.json").read_text())
+    network = filled(UNet3DConditionModel(**about["config"]))
+    sample, timestep, audio = (torch.from_numpy(golden[n]) for n in ("sample", "timestep", "audio"))
+    waves = time_waves(timestep.reshape(-1).expand(len(sample)), network.time_embedding.channels)
+    with torch.no_grad():
+        deep = network.deep(sample, waves, audio)
+    parts = {
+        "deep": (DeepLayers(network), (sample, waves, audio)),
+        "last": (LastLayer(network), (sample, deep, waves, audio)),
+    }
+    folder, kept = tmp_path_factory.mktemp("graphs"), {}
+    for name, (part, given) in parts.items():
+        model = openvino.convert(part, given)
+        openvino.save(model, folder / f"{name}.xml", halved=False)
+        openvino.save(model, folder / f"{name}_halved.xml", halved=True)
+        kept[name] = folder / f"{name}.xml", given
+    return kept
+
+
+def by_openvino(graphs: Any, dtype: torch.dtype, *, kept_in: str = "") -> Tensor:
+    """The golden output. kept_in: "", or "_halved"."""
+    (first, given), (second, (sample, _, *others)) = graphs["deep"], graphs["last"]
+    execution = replace(REFERENCE, backend="openvino", threads=1)
+
+    def part(path: Path, *inputs: Tensor) -> Tensor:
+        named = path.with_stem(path.stem + kept_in)
+        return openvino.Graph(named, inputs, execution, dtype)(*inputs)[0]
+
+    return part(second, sample, part(first, *given), *others)
+
+
+def test_openvino_reproduces_the_golden_output_in_float32(graphs: Any) -> None:
+    golden = torch.from_numpy(np.load(HERE / "golden" / "unet_tiny.npz")["out"])
+    made = by_openvino(graphs, torch.float32)
+    torch.testing.assert_close(made, golden, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.skipif(
+    "BF16" not in openvino.plugins().get("CPU", ()), reason="this CPU does not compute in bf16"
+)
+def test_openvino_s_bf16_is_near_and_weights_kept_in_fp16_take_nothing_from_it(graphs: Any) -> None:
+    golden = torch.from_numpy(np.load(HERE / "golden" / "unet_tiny.npz")["out"])
+    errors = [
+        (by_openvino(graphs, torch.bfloat16, kept_in=kept) - golden).std() / golden.std()
+        for kept in ("", "_halved")
+    ]
+    assert 1e-3 < errors[0] < 0.05, "as PyTorch's own; below, it would not be bf16"
+    # Rounded to 11 bits first and then to 8, a weight is hardly ever another one.
+    assert errors[1] < 1.1 * errors[0]

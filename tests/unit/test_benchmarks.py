@@ -1,0 +1,91 @@
+"""The benchmarks measure in turns, and print one table that can be kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from benchmarks.__main__ import BY_DEFAULT, CONVERTED, PIECES, main, piece
+from benchmarks.floor import work_of
+from benchmarks.measure import in_turns, machine, peak_megabytes
+from benchmarks.table import Row, as_json, duration, table
+
+README = (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text("utf-8")
+
+
+def test_work_is_done_in_turns_and_the_first_round_does_not_count() -> None:
+    order: list[str] = []
+
+    def act(name: str, first: float, later: float) -> None:
+        time.sleep(later if name in order else first)
+        order.append(name)
+
+    seconds = in_turns({"a": lambda: act("a", 0.2, 0.01), "b": lambda: act("b", 0, 0.05)}, 3)
+    assert order == ["a", "b"] * 4
+    assert seconds["a"] < 0.05 <= seconds["b"]
+
+
+def test_the_ratio_says_how_many_times_faster() -> None:
+    assert Row("x", 0.5, 2.0, "plain").ratio == 4.0
+    assert Row("x", 0.5).ratio is None
+
+
+def test_the_table_is_markdown_with_a_line_for_each_row() -> None:
+    lines = table([Row("composite", 0.004, 0.4, "plain", 300), Row("detection", 0.015)]).split("\n")
+    assert len(lines) == 4
+    assert len({len(line) for line in lines}) == 1
+    assert "4.00 ms" in lines[2] and "0.40 s (plain)" in lines[2] and "100.0" in lines[2]
+    assert "300 MB" in lines[2] and "MB" not in lines[3]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.0012, "1.20 ms"), (2.0, "2.00 s"), (75, "75 s")])
+def test_a_duration_has_a_unit_that_suits_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_what_is_kept_says_what_machine_it_was() -> None:
+    kept = json.loads(as_json([Row("x", 0.5, 2.0, "plain")], machine()))
+    assert kept["rows"][0]["ratio"] == 4.0
+    assert {"processor", "cores", "amx", "torch", "execution"} <= set(kept["machine"])
+
+
+def test_operations_are_counted_without_doing_any() -> None:
+    begin = time.perf_counter()
+    gflop = work_of(lambda: nn.Conv2d(256, 512, 3, padding=1), (8, 256, 512, 512))
+    assert gflop == pytest.approx(2 * 8 * 512 * 512 * 256 * 512 * 9 / 1e9)
+    assert time.perf_counter() - begin < 5  # doing them takes longer
+
+
+def test_memory_is_told_in_megabytes() -> None:
+    assert 50 < peak_megabytes() < 100_000
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_every_piece_is_there(name: str) -> None:
+    assert callable(piece(name, Path("film.mp4")))
+
+
+def test_the_default_leaves_out_nothing_but_the_slow_one() -> None:
+    assert set(PIECES) - set(BY_DEFAULT) == {"unet"}
+    assert set(CONVERTED) <= set(PIECES)
+
+
+def test_one_piece_runs_in_its_process_and_fills_table_and_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "figures.json"
+    assert main(["--only", "frame", "--json", str(target)]) == 0
+    shown = capsys.readouterr()
+    assert "frame ..." in shown.err
+    rows = {row["work"]: row for row in json.loads(target.read_text())["rows"]}
+    assert rows["composite"]["ratio"] > 1
+    assert rows["detection"]["ours"] > 0
+    assert "LatentSync's paste" in shown.out
+
+
+def test_the_readme_names_every_piece() -> None:
+    assert all(f"`{name}`" in README for name in PIECES)

@@ -1,0 +1,95 @@
+"""auto is what is fastest on the machine at hand; what is asked for by name is had, or refused."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from latentsync.errors import ConfigError
+from latentsync.runtime.execution import REFERENCE, Execution, Machine, choose_execution, decide
+from latentsync.schema import RuntimeConfig
+
+CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
+PLAIN = frozenset({"FP32", "INT8"})
+MACHINES = {
+    "with bf16": Machine(CPU, plugins={"CPU": PLAIN | {"BF16"}}),
+    "without bf16": Machine(CPU, plugins={"CPU": PLAIN}),
+    "with an Intel GPU": Machine(CPU, plugins={"CPU": PLAIN, "GPU": PLAIN | {"FP16"}}),
+    "without OpenVINO": Machine(CPU),
+    "Turing": Machine(CUDA, (7, 5)),
+    "Ampere": Machine(CUDA, (8, 0)),
+    "Apple": Machine(MPS),
+}
+
+
+@pytest.mark.parametrize(
+    ("machine", "backend", "dtype", "plugin"),
+    [
+        ("with bf16", "openvino", torch.bfloat16, "CPU"),
+        ("without bf16", "openvino", torch.float32, "CPU"),
+        ("with an Intel GPU", "openvino", torch.float16, "GPU"),
+        ("without OpenVINO", "torch", torch.float32, "CPU"),
+        ("Turing", "torch", torch.float32, "CPU"),  # upstream's rule
+        ("Ampere", "torch", torch.bfloat16, "CPU"),
+        ("Apple", "torch", torch.float32, "CPU"),
+    ],
+)
+def test_auto_takes_what_is_fastest(machine, backend, dtype, plugin) -> None:
+    chosen = decide(RuntimeConfig(), MACHINES[machine])
+    assert chosen == Execution(MACHINES[machine].device, backend, dtype, 0, plugin)
+
+
+def test_the_reference_is_had_by_its_names() -> None:
+    for machine in ("with bf16", "without OpenVINO"):
+        wanted = RuntimeConfig(device="cpu", backend="torch", precision="fp32")
+        assert decide(wanted, MACHINES[machine]) == REFERENCE
+
+
+def test_plain_torch_on_a_cpu_is_the_reference_unless_more_is_asked_for() -> None:
+    assert decide(RuntimeConfig(backend="torch"), MACHINES["with bf16"]) == REFERENCE
+    faster = decide(RuntimeConfig(backend="torch", precision="bf16"), MACHINES["with bf16"])
+    assert faster.dtype == torch.bfloat16
+
+
+def test_who_asks_for_the_cpu_gets_the_cpu() -> None:
+    assert decide(RuntimeConfig(device="cpu"), MACHINES["with an Intel GPU"]).plugin == "CPU"
+
+
+@pytest.mark.parametrize(
+    ("machine", "backend", "precision", "complaint"),
+    [
+        ("with bf16", "openvino", "fp16", "OpenVINO on cpu computes in fp32 or bf16"),
+        ("without bf16", "auto", "bf16", "OpenVINO on cpu computes in fp32; use one of auto, fp32"),
+        ("with bf16", "torch", "fp16", "PyTorch on cpu computes in bf16 or fp32"),
+        ("with bf16", "compile", "fp16", "torch.compile on cpu"),
+        ("Turing", "torch", "bf16", "PyTorch on cuda computes in fp16 or fp32"),
+        ("Apple", "auto", "bf16", "PyTorch on mps"),
+        ("Ampere", "openvino", "auto", "does not run on cuda; use torch"),
+        ("without OpenVINO", "openvino", "auto", "not installed: pip install"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_in_one_line(machine, backend, precision, complaint) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        decide(RuntimeConfig(backend=backend, precision=precision), MACHINES[machine])
+    assert complaint in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_openvino_is_said(caplog) -> None:
+    decide(RuntimeConfig(), MACHINES["without OpenVINO"])
+    assert "OpenVINO is not installed" in caplog.text
+
+
+def test_the_choice_for_this_machine_is_said_in_one_line(caplog) -> None:
+    caplog.set_level(logging.INFO, logger="latentsync")
+    before = torch.get_num_threads()
+    try:
+        chosen = choose_execution(RuntimeConfig(device="cpu", precision="fp32", threads=1))
+    finally:
+        torch.set_num_threads(before)
+    assert (chosen.backend, chosen.dtype, chosen.threads) == ("openvino", torch.float32, 1)
+    assert [record.message for record in caplog.records] == [
+        "networks: OpenVINO, fp32, CPU, 1 thread"
+    ]

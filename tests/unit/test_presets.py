@@ -1,0 +1,112 @@
+"""A preset sets several keys at once, and stands just below what is written in the same place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from latentsync.config import load_config
+from latentsync.errors import ConfigError
+from latentsync.presets import PRESETS
+from latentsync.schema import Config
+from scripts.inference import build_parser
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.fixture
+def asks_for_fast(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.yaml"
+    path.write_text("preset: fast\ngenerate: {steps: 12}\n")
+    return path
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_what_it_says_and_nothing_else(name: str) -> None:
+    config = load_config(None, [f"preset={name}"])
+    for key, value in PRESETS[name].items():
+        assert attrgetter(key)(config) == value
+    assert config.preset == name
+    back = [f"{key}={attrgetter(key)(Config())}" for key in PRESETS[name]]
+    assert asdict(load_config(None, back)) == asdict(Config())
+
+
+def test_every_preset_sets_the_same_keys() -> None:
+    assert len({tuple(settings) for settings in PRESETS.values()}) == 1
+
+
+def test_quality_is_what_comes_without_a_preset() -> None:
+    assert asdict(load_config(None, ["preset=quality"])) == asdict(Config(preset="quality"))
+
+
+def test_each_preset_runs_the_network_less_often_than_the_next() -> None:
+    def passes(name: str) -> float:
+        own = load_config(None, [f"preset={name}"]).generate
+        whole = -(-own.steps // max(own.step_cache, 1))
+        return whole * (2 if own.guidance > 1 else 1)
+
+    assert passes("fast") < passes("balanced") < passes("quality")
+
+
+def test_a_key_in_the_file_beats_the_preset_of_the_file(asks_for_fast: Path) -> None:
+    own = load_config(asks_for_fast).generate
+    assert (own.steps, own.scheduler) == (12, "dpmpp_2m")
+
+
+def test_a_preset_on_the_command_line_beats_the_file(asks_for_fast: Path) -> None:
+    own = load_config(asks_for_fast, flags={"preset": "balanced"}).generate
+    assert (own.steps, own.scheduler) == (20, "ddim")
+
+
+def test_a_setting_on_the_command_line_beats_the_preset(asks_for_fast: Path) -> None:
+    own = load_config(
+        None, ["generate.steps=5"], flags={"preset": "fast", "generate.guidance": 2.0}
+    ).generate
+    assert (own.steps, own.guidance, own.step_cache) == (5, 2.0, 2)
+
+
+def test_the_flag_beats_the_setting_of_the_same_name() -> None:
+    config = load_config(None, ["preset=fast"], flags={"preset": "quality"})
+    assert (config.preset, config.generate.steps) == ("quality", 20)
+
+
+def test_the_preset_of_a_file_can_be_taken_back(asks_for_fast: Path) -> None:
+    config = load_config(asks_for_fast, ["preset=null"])
+    assert (config.preset, config.generate.scheduler) == (None, "ddim")
+
+
+@pytest.mark.parametrize("name", ["fst", "veryfast", "5"])
+def test_a_preset_that_does_not_exist_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [f"preset={name}"])
+    assert f"preset: {name}; use fast, balanced, quality" in str(caught.value)
+    assert "output.preset" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_preset_that_is_no_word_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("preset: {output: fast}\n")
+    with pytest.raises(ConfigError, match="use fast, balanced, quality"):
+        load_config(path)
+
+
+def test_the_flag_is_there() -> None:
+    assert build_parser().read(["--preset", "fast"]).preset == "fast"
+
+
+def test_the_table_in_the_readme_says_what_each_preset_sets() -> None:
+    table = re.search(r"^\| preset sets \|.*\n\|[-|]+\n((?:\|.*\n)+)", README, re.MULTILINE)
+    assert table is not None
+    names = re.findall(r"`(\w+)`", table[0].splitlines()[0])
+    shown: dict[str, dict[str, object]] = {name: {} for name in names}
+    for row in table[1].splitlines():
+        key, *values = (cell.strip(" `") for cell in row.strip("|").split("|"))
+        for name, value in zip(names, values, strict=True):
+            shown[name][key] = yaml.safe_load(value)
+    assert shown == PRESETS
