@@ -22,9 +22,9 @@ from benchmarks.gpu_stages import (
     decoder,
     random_weights,
 )
+from benchmarks.gpu_transfer import Transfers, overlapped
 from benchmarks.gpu_vae import LATENTS
 from latentsync.runtime.memory import fitting_batch
-from latentsync.runtime.transfer import Transfers, overlapped
 from latentsync.speech.encoder import tiny
 
 Act = Callable[[], object]

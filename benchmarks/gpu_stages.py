@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.gpu_graphs import Captured, Pool, capture
 from benchmarks.gpu_vae import LATENTS, PlainVAE
 from GFPGAN.network import SIZE, GFPGANv1Clean
 from latentsync.errors import ConfigError
 from latentsync.generate.sampling import LATENT_SCALE, SCHEDULE
 from latentsync.models.unet import UNet3DConditionModel
-from latentsync.runtime.graphs import Captured, Pool, capture
 from latentsync.runtime.layout import lay_out
 
 M = TypeVar("M", bound=nn.Module)

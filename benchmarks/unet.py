@@ -40,7 +40,11 @@ M = TypeVar("M", bound=nn.Module)
 FPS = 25
 CLIP = 10  # seconds of the film that is projected
 AUDIO = 384
-SETTINGS = ((20, 1), (20, 3), (8, 3))  # steps, interval of the step cache
+SETTINGS = (
+    (20, 1),
+    (20, 3),
+    (8, 2),
+)  # steps, interval of the step cache; the last as in preset fast
 PICTURES = 2  # that the picture coder is timed on
 
 

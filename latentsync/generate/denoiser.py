@@ -89,8 +89,12 @@ class UNetInParts:
     def _step(
         self, sample: Tensor, timestep: Tensor | float, audio: Tensor, deep: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        steps = torch.as_tensor(timestep, device=self._networks.execution.device)
-        waves = time_waves(steps.expand(len(sample)), self._width)
+        device = self._networks.execution.device
+        if isinstance(timestep, Tensor):
+            steps = timestep.to(device).expand(len(sample))
+        else:  # filled in on the device: a copy would have the CPU wait for a GPU in every step
+            steps = torch.full((len(sample),), float(timestep), device=device)
+        waves = time_waves(steps, self._width)
         if deep is None:
             (deep,) = self._networks.part(self._deep, sample, waves, audio)(sample, waves, audio)
         given = sample, deep, waves, audio

@@ -71,25 +71,24 @@ class LatentSync:
         self._check(chunk)
         noise = self._noise_of(chunk)
         with self._enough_memory():
-            decoded = self._decoded(chunk, noise)
+            crops = chunk.crops.to(self._vae.device)
+            decoded = self._decoded(chunk, crops, noise)
         if not decoded.isfinite().all():
             raise CheckpointError(
                 "NaN or infinity in a generated mouth",
                 f"chunk {chunk.index}",
                 "set runtime.precision=fp32, or download the weights again",
             )
-        return sampling.composite(decoded, chunk.crops, self._keep).cpu()
+        return sampling.composite(decoded, crops, self._keep).cpu()
 
     def redrawn(self, crops: Tensor) -> Tensor:
         """See latentsync.generate.base.Redrawing."""
         with self._enough_memory():
             return sampling.redraw(self._vae, crops, vae_batch=self._settings.vae_batch).cpu()
 
-    def _decoded(self, chunk: Chunk, noise: Noise) -> Tensor:
+    def _decoded(self, chunk: Chunk, crops: Tensor, noise: Noise) -> Tensor:
         own = self._settings
-        conditions = sampling.prepare(
-            self._vae, chunk.crops, self._keep, noise, vae_batch=own.vae_batch
-        )
+        conditions = sampling.prepare(self._vae, crops, self._keep, noise, vae_batch=own.vae_batch)
         latents = sampling.denoise(
             self._unet,
             conditions,

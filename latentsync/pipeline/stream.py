@@ -1,4 +1,4 @@
-"""Read-ahead over iterators. The only place of the project that starts a thread."""
+"""Read-ahead over iterators: the threads that the stages run in."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.gpu_graphs import Pool, capture
+from benchmarks.gpu_transfer import Transfers, overlapped
 from latentsync.models.unet import UNet3DConditionModel
-from latentsync.runtime.graphs import Pool, capture
 from latentsync.runtime.memory import fitting_batch
-from latentsync.runtime.transfer import Transfers, overlapped
 
 NAMES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
