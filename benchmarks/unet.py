@@ -5,7 +5,7 @@
 
 The weights are random: they cost what the published ones cost, and need no download. Both ways
 take turns in one process, so that a busy machine is busy for both. OpenVINO converts the U-Net
-first, in two minutes or more; with LATENTSYNC_CACHE set, the graphs are kept there (2.6 GB).
+first, in about a minute; with LATENTSYNC_CACHE set, the graphs are kept there (2.6 GB).
 """
 
 from __future__ import annotations

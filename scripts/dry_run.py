@@ -18,7 +18,7 @@ def told(job: Job, found: Estimate) -> str:
     lines.append(f"output   {job.target}: {settings.codec}, crf {settings.crf}, {settings.preset}")
     lines += [f"timed    {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
     if found.converts:
-        lines.append("first    the networks are converted for OpenVINO, once: some minutes more")
+        lines.append("first    the networks are converted for OpenVINO, once: a minute or two more")
     return "\n".join([*lines, _time(found)])
 
 

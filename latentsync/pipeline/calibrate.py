@@ -63,18 +63,15 @@ def drawing_cost(config: Config, execution: Execution, frame: Frame, face: Align
     raise ConfigError("--dry-run with generate.name", config.generate.name, remedy)
 
 
-def is_converted(config: Config, execution: Execution) -> bool:
+def is_converted(execution: Execution) -> bool:
     """Whether a run will find LatentSync's networks converted, or has nothing to convert.
 
-    It goes by the network's name and shape: other weights or versions are converted all the same.
+    It goes by the network's name: other weights or versions are converted all the same.
     """
     if execution.backend != "openvino":
         return True
-    model = face_model(config)
-    side = model.resolution // LATENT_STEP
-    abouts = [path.read_text("utf-8") for path in cache.folder().glob(f"*/{cache.ABOUT}")]
-    shape = f"{model.frames}, {side}, {side})"
-    return any(UNET in about and shape in about for about in abouts)
+    abouts = (path.read_text("utf-8") for path in cache.folder().glob(f"*/{cache.ABOUT}"))
+    return any(UNET in about for about in abouts)
 
 
 def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:

@@ -43,7 +43,7 @@ class Estimate:
     sampled, with_face, restored: numbers of frames; with new speech every frame with a face counts
     as restored, as its mouth is not drawn yet. frames: of the output; 0: not known. passes: one
     after the other. beginning: seconds before the first and between them. converts: whether
-    LatentSync's networks are to be converted first, which takes minutes and is in none of these.
+    LatentSync's networks are to be converted first, which takes a minute and is in none of these.
     """
 
     sampled: int
@@ -159,7 +159,7 @@ def _execution(engine: Engine) -> Execution:
 
 def _converts(job: Job, execution: Execution) -> bool:
     draws = job.audio is not None and job.config.generate.name.lower() == "latentsync"
-    return draws and not is_converted(job.config, execution)
+    return draws and not is_converted(execution)
 
 
 def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:

@@ -77,6 +77,7 @@ def test_the_report_says_what_was_done(film, tmp_path, run):
         "with_face": 12,
         "generated": 0,
         "restored": 12,
+        "reused": 0,
     }
     assert len(report["per_frame"]["sharpness"]) == 12
     assert report["spans_seconds"]["restored"] == [[0.0, 0.44]]

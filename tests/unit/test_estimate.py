@@ -126,16 +126,15 @@ def test_networks_that_are_to_be_converted_first_are_told_from_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
-    config = load_config(None, ["data.resolution=256"])
     graphs = replace(REFERENCE, backend="openvino")
-    assert calibrate.is_converted(config, REFERENCE)
-    assert not calibrate.is_converted(config, graphs)
+    assert calibrate.is_converted(REFERENCE)
+    assert not calibrate.is_converted(graphs)
     about = tmp_path / "openvino" / "name" / "key.json"
     about.parent.mkdir(parents=True)
-    key = {"network": calibrate.UNET, "inputs": "((1, 13, 16, 32, 32), 'real')"}
-    about.write_text(json.dumps({"key": key}))
-    assert calibrate.is_converted(config, graphs)
-    assert not calibrate.is_converted(load_config(None, ["data.resolution=512"]), graphs)
+    about.write_text(json.dumps({"key": {"network": "VAE"}}))
+    assert not calibrate.is_converted(graphs)
+    about.write_text(json.dumps({"key": {"network": calibrate.UNET}}))
+    assert calibrate.is_converted(graphs)
 
 
 def test_the_name_is_the_one_that_the_networks_are_kept_under() -> None:
