@@ -13,12 +13,9 @@ import av
 import numpy as np
 import pytest
 
-from latentsync.errors import MediaError
 from latentsync.media.audio import AudioReader, read_audio
 from latentsync.media.probe import probe
-from latentsync.media.reader import VideoReader
-from latentsync.media.target import EncodeSettings, NewAudio, check_target
-from latentsync.media.writer import VideoWriter
+from tests.dubbing import CLICK, FRAME, dubbed, film, write_wav
 from tests.media_factory import (
     Tone,
     audio_packets,
@@ -28,39 +25,6 @@ from tests.media_factory import (
     pts_of,
     spoil,
 )
-
-QUICK = EncodeSettings(preset="ultrafast")
-FRAME = 0.04  # seconds
-CLICK = 0.5  # seconds
-
-
-def film(folder: Path, *, seconds: float = 1.0, suffix: str = ".mp4") -> Path:
-    """A film with two sound tracks of 200 Hz."""
-    tones = [Tone(seconds, hertz=200), Tone(seconds, hertz=200)]
-    pictures = moving_pattern(count=round(seconds / FRAME))
-    return make_film(folder / f"film{suffix}", pictures, options={"preset": "fast"}, audio=tones)
-
-
-def dubbed(source: Path, target: Path, sound: Path, seconds: float | None = None) -> Path:
-    reader = VideoReader(source)
-    with VideoWriter(target, reader.info, QUICK, audio=NewAudio(sound, seconds)) as writer:
-        for frame in reader:
-            writer.write(frame)
-    return target
-
-
-def write_wav(
-    path: Path, *, seconds: float = 1.0, rate: int = 48000, channels: int = 2, click: float = CLICK
-) -> Path:
-    """Silence with a click of two milliseconds."""
-    samples = np.zeros((round(seconds * rate), channels), np.int16)
-    samples[round(click * rate) : round((click + 0.002) * rate)] = 25000
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.tobytes())
-    return path
 
 
 def click_of(path: Path) -> float:
@@ -283,48 +247,3 @@ def test_a_long_sound_takes_little_memory(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3e6, "bytes; all of the sound would be 7.7 MB"
-
-
-# --- what is refused ---
-
-
-def test_sound_that_cannot_be_read_is_refused_before_any_work(tmp_path: Path) -> None:
-    info = probe(film(tmp_path))
-    (tmp_path / "noise.wav").write_bytes(bytes(range(256)) * 40)
-    (tmp_path / "empty.wav").write_bytes(b"")
-    silent = make_film(tmp_path / "silent.mp4")
-    for path in (tmp_path / "none.wav", tmp_path / "noise.wav", tmp_path / "empty.wav", silent):
-        with pytest.raises(MediaError) as error:
-            check_target(tmp_path / "b.mp4", info, QUICK, NewAudio(path))
-        assert str(path) in str(error.value) and "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("codec", ["flac", "libopus"])
-def test_what_a_mov_refuses_is_refused_before_any_work(tmp_path: Path, codec: str) -> None:
-    tone = Tone(codec=codec, rate=48000)
-    info = probe(make_film(tmp_path / "film.mkv", moving_pattern(count=25), audio=[tone]))
-    with pytest.raises(MediaError, match=r"cannot hold (flac|opus) sound"):
-        check_target(tmp_path / "b.mov", info, QUICK)
-
-
-def test_a_sound_of_the_film_that_the_target_cannot_hold_does_not_matter(tmp_path: Path) -> None:
-    tone = Tone(codec="pcm_s16be", rate=48000)
-    source = make_film(tmp_path / "film.mov", moving_pattern(count=25), audio=[tone])
-    sound = make_sound(tmp_path / "a.wv", Tone(codec="wavpack"))
-    info = probe(source)
-    check_target(tmp_path / "b.mp4", info, QUICK, NewAudio(sound))
-    assert probe(dubbed(source, tmp_path / "b.mp4", sound)).audio[0].codec == "aac"
-
-
-def test_the_output_cannot_be_the_new_sound(tmp_path: Path) -> None:
-    sound = make_sound(tmp_path / "a.mp4")
-    with pytest.raises(MediaError, match="the output is the input"):
-        check_target(sound, probe(film(tmp_path)), QUICK, NewAudio(sound))
-
-
-def test_nothing_is_left_where_the_sound_holds_nothing(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    sound = write_wav(tmp_path / "a.wav", seconds=0.0)
-    with pytest.raises(MediaError, match="not one sample"):
-        dubbed(film(tmp_path), tmp_path / "out" / "b.mp4", sound)
-    assert list((tmp_path / "out").iterdir()) == []

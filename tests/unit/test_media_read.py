@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from latentsync.errors import MediaError
-from latentsync.media.clock import Clock
 from latentsync.media.color import ColorTags
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
@@ -24,7 +22,6 @@ from tests.media_factory import (
     make_sound,
     moving_pattern,
     pts_of,
-    spoil,
 )
 
 PATCHES = [(200, 40, 40), (40, 180, 60), (30, 60, 200), (128, 128, 128), (235, 235, 235)]
@@ -271,95 +268,3 @@ def test_other_pixel_formats_show_the_same_picture(tmp_path: Path, pix_fmt: str)
 def test_interlaced_film_is_recognised(tmp_path: Path, order: str) -> None:
     info = probe(make_film(tmp_path / "a.mp4", fields=order))
     assert info.interlaced and info.field_order == order
-
-
-# --- damage ---
-
-
-def long_film(path: Path, **options: object) -> Path:
-    return make_film(path, moving_pattern(count=100), options=FAST, **options)  # type: ignore[arg-type]
-
-
-def test_an_intact_film_has_no_damage(tmp_path: Path) -> None:
-    for name in ("a.mp4", "a.mkv", "a.ts", "a.avi"):
-        reader = VideoReader(long_film(tmp_path / name))
-        assert len(list(reader)) == 100 and reader.damage is None, name
-
-
-def test_a_cut_mp4_yields_what_is_there_and_says_so(tmp_path: Path) -> None:
-    film = long_film(tmp_path / "a.mp4", muxer_options={"movflags": "faststart"})
-    reader = VideoReader(cut(film, 0.6))
-    frames = len(list(reader))
-    assert 40 <= frames <= 70
-    assert reader.damage is not None and f"{100 - frames} frames" in reader.damage
-    (end,) = re.findall(r"ends at (.*) s", reader.damage)
-    assert float(end) == pytest.approx(frames / 25, abs=0.05)
-
-
-def test_a_cut_mkv_yields_what_is_there_and_says_so(tmp_path: Path) -> None:
-    reader = VideoReader(cut(long_film(tmp_path / "a.mkv"), 0.6))
-    assert 40 <= len(list(reader)) <= 70
-    assert reader.damage is not None and "cut off" in reader.damage and "4.00 s" in reader.damage
-
-
-def test_a_cut_ts_yields_what_is_there(tmp_path: Path) -> None:
-    # A transport stream promises no length, so that a shorter one is as good.
-    assert 40 <= len(list(VideoReader(cut(long_film(tmp_path / "a.ts"), 0.6)))) <= 70
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_frames_after_a_damaged_spot_are_still_read(tmp_path: Path, suffix: str) -> None:
-    reader = VideoReader(spoil(long_film(tmp_path / f"a{suffix}"), 0.5))
-    frames = list(reader)
-    assert 80 <= len(frames) <= 100
-    assert frames[-1].pts_seconds == pytest.approx(99 / 25, abs=0.05)
-    assert reader.damage is not None and " s" in reader.damage
-
-
-def test_damage_is_forgotten_when_reading_anew(tmp_path: Path) -> None:
-    film = long_film(tmp_path / "a.mp4", muxer_options={"movflags": "faststart"})
-    reader = VideoReader(spoil(film, 0.5))
-    list(reader)
-    first = reader.damage
-    list(reader)
-    assert first and reader.damage == first
-
-
-def test_a_film_that_changes_size_and_time_is_scaled_to_its_first_size(tmp_path: Path) -> None:
-    one = make_film(tmp_path / "1.ts", moving_pattern(96, 64, 40), options=FAST)
-    two = make_film(tmp_path / "2.ts", moving_pattern(64, 48, 40), options=FAST)
-    glued = tmp_path / "glued.ts"
-    glued.write_bytes(one.read_bytes() + two.read_bytes())
-    reader = VideoReader(glued)
-    frames = list(reader)
-    assert {f.pixels.shape for f in frames} == {(64, 96, 3)} and len(frames) >= 78
-    steps = np.diff([f.pts for f in frames])
-    assert (steps > 0).all() and np.median(steps) == 3600  # 90 kHz / 25
-    assert reader.damage is not None
-    assert "64x48" in reader.damage and "time stamp" in reader.damage
-
-
-# --- time stamps ---
-
-
-def ticks(stamps: list[int | None], step: Fraction = Fraction(40)) -> list[int]:
-    clock = Clock(step=step, restart=1000)
-    return [clock.tick(stamp) for stamp in stamps]
-
-
-def test_good_time_stamps_pass_untouched() -> None:
-    assert ticks([0, 40, 41, 500]) == [0, 40, 41, 500]
-
-
-def test_missing_time_stamps_are_counted_without_drift() -> None:
-    assert ticks([None, None, None, None], Fraction(100, 3)) == [0, 33, 67, 100]
-    assert ticks([0, 40, None, None, 160]) == [0, 40, 80, 120, 160]
-
-
-def test_a_stamp_that_repeats_or_slips_moves_alone() -> None:
-    assert ticks([0, 40, 40, 80]) == [0, 40, 41, 80]
-    assert ticks([0, 40, 30, 80]) == [0, 40, 41, 80]
-
-
-def test_a_recording_glued_to_another_goes_on_after_it() -> None:
-    assert ticks([0, 40, 2000, 0, 40, 80]) == [0, 40, 2000, 2040, 2080, 2120]

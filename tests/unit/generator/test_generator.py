@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,96 +10,23 @@ import numpy as np
 import pytest
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from latentsync.errors import CheckpointError, ConfigError, LatentSyncError, UnknownPluginError
+from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate import sampling
 from latentsync.generate.base import LipGenerator, load_generator
-from latentsync.generate.settings import face_model
 from latentsync.generate.vae import load_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE
-from latentsync.schema import Config, GenerateConfig
+from latentsync.schema import Config
 from latentsync.types import Chunk
 from latentsync.weights.load import read_state_dict
 from tests.parity.filled import filled
-from tests.tiny_latentsync import MODEL, RESOLUTION, write_tiny_model, write_vae
+from tests.tiny_latentsync import MODEL, RESOLUTION
+from tests.unit.generator.conftest import FRAMES, Load, chunk, refusal
 
-CPU = torch.device("cpu")
-FRAMES = 3
 BIT_NOISE = 1e-5
-OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
-
-Load = Callable[..., LipGenerator]
-
-
-@pytest.fixture(scope="module")
-def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture
-def configured(sections: dict[str, dict[str, Any]]) -> Callable[..., Config]:
-    """The tiny model's configuration; settings of `generate` by name, other sections whole."""
-
-    def configure(data: Any = None, model: Any = None, **own: Any) -> Config:
-        return Config(
-            data=sections["data"] if data is None else data,
-            model=sections["model"] if model is None else model,
-            generate=GenerateConfig(**(sections["generate"] | own)),
-        )
-
-    return configure
-
-
-@pytest.fixture
-def load(configured: Callable[..., Config], mask: np.ndarray) -> Load:
-    def load_it(
-        frame_counts: Any = None, dtype: torch.dtype = torch.float32, **settings: Any
-    ) -> LipGenerator:
-        execution = replace(REFERENCE, dtype=dtype)
-        return load_generator(
-            configured(**settings), execution, mask=mask, frame_counts=frame_counts
-        )
-
-    return load_it
-
-
-@pytest.fixture(scope="module")
-def plain(sections: dict[str, dict[str, Any]], mask: np.ndarray) -> LipGenerator:
-    """With the tiny model's own settings; noise per chunk, so that tests cannot disturb others."""
-    own = GenerateConfig(**sections["generate"])
-    config = Config(data=sections["data"], model=sections["model"], generate=own)
-    return load_generator(config, REFERENCE, mask=mask)
-
-
-@pytest.fixture(scope="module")
-def plain_chunk(plain: LipGenerator) -> Tensor:
-    return plain(chunk())
-
-
-@pytest.fixture(scope="module")
-def mask() -> np.ndarray:
-    mask = np.zeros((RESOLUTION, RESOLUTION), np.float32)
-    mask[24:56, 8:56] = 1
-    mask[23, 8:56] = 0.25
-    return mask
-
-
-def chunk(index: int = 0, frames: int = FRAMES) -> Chunk:
-    g = torch.Generator().manual_seed(index)
-    crops = torch.rand(frames, 3, RESOLUTION, RESOLUTION, generator=g) * 2 - 1
-    return Chunk(index, crops, torch.randn(frames, 50, 384, generator=g))
-
-
-def refusal(act: Callable[[], object], kind: type[LatentSyncError]) -> str:
-    with pytest.raises(kind) as caught:
-        act()
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
+CPU = torch.device("cpu")
 
 # A chunk
 
@@ -245,115 +171,6 @@ def test_upstream_s_noise_ends_with_the_film(load: Load) -> None:
     generator = load(noise="upstream", frame_counts=[])
     refusal(lambda: generator(chunk(0)), ConfigError)
     assert "generate.noise" in refusal(lambda: load(noise="upstream"), ConfigError)
-
-
-# Files
-
-
-def test_every_missing_file_is_named_at_once(load: Load, tmp_path: Path) -> None:
-    paths = {key: str(tmp_path / key) for key in ("checkpoint", "vae")}
-    message = refusal(lambda: load(**paths), CheckpointError)
-    for key, path in paths.items():
-        assert f"generate.{key}={path}" in message
-
-
-@pytest.mark.parametrize(("resolution", "version"), [(256, "1.5"), (512, "1.6")])
-def test_the_weights_of_the_resolution_are_asked_for(
-    tmp_path: Path, resolution: int, version: str
-) -> None:
-    config = Config(data={"resolution": resolution})
-    config.generate.vae = str(write_vae(tmp_path))
-    whole = np.zeros((resolution, resolution), np.float32)
-    message = refusal(lambda: load_generator(config, REFERENCE, mask=whole), CheckpointError)
-    assert f"weights of LatentSync {version} not found" in message
-
-
-@pytest.mark.parametrize(
-    "settings", [{"use_motion_module": False}, {"block_out_channels": [32, 64, 96, 128]}]
-)
-def test_the_weights_of_another_u_net_are_refused(load: Load, settings: dict[str, Any]) -> None:
-    wrong = MODEL | settings
-    assert "weights do not fit" in refusal(lambda: load(model=wrong), CheckpointError)
-
-
-def test_weights_without_motion_modules_are_refused(
-    load: Load, tmp_path: Path, sections: dict[str, dict[str, Any]]
-) -> None:
-    state = read_state_dict(Path(sections["generate"]["checkpoint"]))
-    still = {key: value for key, value in state.items() if "motion_modules" not in key}
-    torch.save({"state_dict": still}, tmp_path / "stage1.pt")
-    message = refusal(lambda: load(checkpoint=str(tmp_path / "stage1.pt")), CheckpointError)
-    assert "missing: down_blocks.0.motion_modules.0.temporal_transformer.norm.weight" in message
-
-
-def test_the_vae_s_old_names_of_attention_are_understood(
-    load: Load, plain_chunk: Tensor, tmp_path: Path, sections: dict[str, dict[str, Any]]
-) -> None:
-    folder = Path(sections["generate"]["vae"])
-    state = load_file(folder / "diffusion_pytorch_model.safetensors")
-    old = {}
-    for key, value in state.items():
-        for now, then in OLD_NAMES.items():
-            key = key.replace(f".attentions.0.{now}.", f".attentions.0.{then}.")
-        old[key] = value
-    assert len(old.keys() - state.keys()) == 16
-    save_file(old, tmp_path / "old.safetensors")
-    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
-    made = load(vae=str(tmp_path / "old.safetensors"))(chunk())
-    assert torch.equal(made, plain_chunk)
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (b"{", "config.json cannot be read"),
-        (b"[]", "config.json cannot be read"),
-        (b'{"latent_channels": 16}', "a VAE of another kind"),
-        (b'{"block_out_channels": [32, 32]}', "a VAE of another kind"),
-        (None, "weights do not fit"),
-    ],
-)
-def test_another_vae_is_refused(
-    load: Load,
-    tmp_path: Path,
-    sections: dict[str, dict[str, Any]],
-    config: bytes | None,
-    message: str,
-) -> None:
-    name = "diffusion_pytorch_model.safetensors"
-    (tmp_path / name).write_bytes((Path(sections["generate"]["vae"]) / name).read_bytes())
-    if config is not None:
-        (tmp_path / "config.json").write_bytes(config)
-    assert message in refusal(lambda: load(vae=str(tmp_path)), CheckpointError)
-
-
-# Settings
-
-
-@pytest.mark.parametrize(
-    ("settings", "key"),
-    [
-        ({"data": {"resolution": 60}}, "data.resolution: 60"),
-        ({"data": {"resolution": "big"}}, "data.resolution: big"),
-        ({"data": {"num_frames": 0}}, "data.num_frames: 0"),
-        ({"data": {"num_frames": 25}}, "data.num_frames: 25"),
-        ({"model": {"cross_attention_dim": 512}}, "model.cross_attention_dim: 512"),
-        ({"model": {"in_channels": 9}}, "model.in_channels: 9"),
-    ],
-)
-def test_a_section_that_makes_no_sense_is_refused(
-    configured: Callable[..., Config], settings: dict[str, Any], key: str
-) -> None:
-    assert key in refusal(lambda: face_model(configured(**settings)), ConfigError)
-
-
-def test_an_empty_section_means_version_1_6() -> None:
-    model = face_model(Config())
-    assert (model.resolution, model.frames, model.audio) == (512, 16, 384)
-
-
-def test_an_unknown_generator_is_refused(load: Load) -> None:
-    assert "latentsync" in refusal(lambda: load(name="wav2lip"), UnknownPluginError)
 
 
 # Failure
