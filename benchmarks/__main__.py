@@ -3,7 +3,7 @@
     python -m benchmarks [--film FILM] [--only NAME ...] [--unet] [--json FILE]
 
 Every piece has a process of its own, so that its memory can be told. Converted networks go into a
-folder that is thrown away; converting is timed by itself. Some eight minutes on two cores.
+folder that is thrown away; converting is timed by itself. Five to ten minutes on two cores.
 """
 
 from __future__ import annotations

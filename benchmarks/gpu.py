@@ -5,7 +5,8 @@
 
 Needs PyTorch, einops and NumPy alone, and no weights: random ones cost the same. The film's speed
 is that of the GPU with its transfers, which run meanwhile; reading, aligning, pasting and writing
-are the CPU's, which does them at the same time. Modes: see gpu_stages.MODES.
+are the CPU's, which does them at the same time. Modes: see gpu_stages.MODES. It is what the GPU can
+do: the command runs the networks as mode channels_last, without graphs and overlapped copies.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def restored(
     """-> what is added in each frame's mouth box [levels]; and the frames that were spared."""
     config = replace(engine.config.restore, reuse=float(threshold), batch=1)
     assert engine.restorer is not None
-    stage = RestoreStage(engine.restorer, plan, config, torch.device("cpu"), AsPlanned(plan))
+    stage = RestoreStage(engine.restorer, plan, config, engine.execution.device, AsPlanned(plan))
     added: dict[int, np.ndarray] = {}
     spared: list[int] = []
     box = mouth_box(plan)

@@ -15,7 +15,6 @@ import json
 import logging
 import math
 import os
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -27,10 +26,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from benchmarks.gpu_stages import random_weights
+from benchmarks.measure import peak_megabytes
 from latentsync.generate.denoiser import SOURCES, UNetInParts
 from latentsync.generate.settings import CHANNELS, LATENT_STEP, TOKENS, FaceModel, tensor_format
 from latentsync.generate.vae import VAEInParts, make_vae
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel
+from latentsync.presets import PRESETS
 from latentsync.runtime.execution import Execution, choose_execution
 from latentsync.runtime.network import Networks
 from latentsync.schema import RuntimeConfig
@@ -40,11 +42,9 @@ M = TypeVar("M", bound=nn.Module)
 FPS = 25
 CLIP = 10  # seconds of the film that is projected
 AUDIO = 384
-SETTINGS = (
-    (20, 1),
-    (20, 3),
-    (8, 2),
-)  # steps, interval of the step cache; the last as in preset fast
+FAST = PRESETS["fast"]
+SETTINGS = ((20, 1), (20, 3), (int(FAST["generate.steps"]), int(FAST["generate.step_cache"])))
+"""Steps, interval of the step cache."""
 PICTURES = 2  # that the picture coder is timed on
 
 
@@ -117,33 +117,18 @@ class Subject:
 
 def networks(make: Callable[[], nn.Module], name: str, execution: Execution) -> Networks:
     """The same random weights each time, so that their graphs can be kept."""
+
+    def build(dtype: torch.dtype) -> nn.Module:
+        torch.manual_seed(0)
+        return random_weights(make, execution.device, dtype)
+
     return Networks(
-        lambda dtype: random_weights(make, execution.device, dtype),
+        build,
         name=f"{name} with random weights",
         checkpoint=Path(__file__),
         execution=execution,
         sources=SOURCES,
     )
-
-
-def random_weights(make: Callable[[], M], device: torch.device, dtype: torch.dtype) -> M:
-    """The network with random weights of a size that keeps activations finite."""
-    with torch.device("meta"):
-        network = make()
-    chance = torch.Generator().manual_seed(0)
-    state = {
-        key: (_random(value, chance) if value.is_meta else value).to(device, dtype)
-        for key, value in network.state_dict().items()
-    }
-    network.load_state_dict(state, strict=True, assign=True)
-    return network.eval().requires_grad_(False)
-
-
-def _random(like: Tensor, chance: torch.Generator) -> Tensor:
-    if like.dim() < 2:
-        return torch.full(like.shape, 0.5)
-    bound = math.sqrt(3 / math.prod(like.shape[1:]))
-    return torch.empty(like.shape).uniform_(-bound, bound, generator=chance)
 
 
 @torch.no_grad()
@@ -177,10 +162,6 @@ def _costs(seconds: dict[str, list[float]]) -> Costs:
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def peak_gigabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def table(costs: dict[str, Costs], frames: int) -> str:
@@ -221,7 +202,7 @@ def run(own: argparse.Namespace) -> dict[str, Any]:
         "frames": own.frames,
         "threads": torch.get_num_threads(),
         "seconds_to_get_ready": {name: each.ready for name, each in subjects.items()},
-        "peak_gigabytes": peak_gigabytes(),
+        "peak_gigabytes": peak_megabytes() * 2**20 / 1e9,
     }
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     print(table(costs, own.frames))

@@ -18,6 +18,7 @@ from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, introduce
 
+NAME = "LatentSync's U-Net"  # its graphs are kept under it
 SOURCES = (attention, blocks, motion_module, parts, resnet, topology, unet)
 """The modules that define the network."""
 
@@ -120,7 +121,7 @@ def load_unet(
             dtype=dtype,
             introduced=True,
         ),
-        name="LatentSync's U-Net",
+        name=NAME,
         checkpoint=path,
         execution=execution,
         sources=SOURCES,

@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from latentsync.errors import ConfigError
 from latentsync.face.masks import upstream_mask
+from latentsync.generate import denoiser
 from latentsync.generate.posture import MOUTH, RESTING, placement, to_aligned
 from latentsync.generate.settings import LATENT_STEP, TOKENS, face_model
 from latentsync.generate.transplant import Mouth, Transplanter
@@ -35,7 +36,6 @@ from latentsync.types import Alignment, Frame
 logger = logging.getLogger(__name__)
 
 STAGE = "generate"
-UNET = "LatentSync's U-Net"  # as generate.denoiser names it
 TIMES = 2  # that something is timed, after one time that is not
 MUCH = 1e12  # operations; a network with more of them is timed by a smaller one
 SMALLER: dict[str, Any] = {
@@ -71,7 +71,7 @@ def is_converted(execution: Execution) -> bool:
     if execution.backend != "openvino":
         return True
     abouts = (path.read_text("utf-8") for path in cache.folder().glob(f"*/{cache.ABOUT}"))
-    return any(UNET in about for about in abouts)
+    return any(denoiser.NAME in about for about in abouts)
 
 
 def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:

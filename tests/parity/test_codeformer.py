@@ -232,7 +232,7 @@ def test_openvino_in_bfloat16_flips_few_codes_and_paints_the_same_ones_alike(
     """Weights made by rule leave the best codes nearly tied: trained ones are told apart better."""
     features, *kept = converted.encode[torch.bfloat16](face("restorer.face"))
     (codes,) = converted.choose(features)
-    assert (codes != encoded.codes).float().mean() < 0.07  # 0.03 is seen; 0.06 with all in bf16
+    assert (codes != encoded.codes).float().mean() < 0.05  # 0.03 is seen; 0.06 with all in bf16
     given = encoded.codes, features, torch.tensor([W]), *kept
     difference = (converted.paint[torch.bfloat16](*given)[0] - encoded.painted(W)).abs()
     assert difference.mean() < 0.05 * encoded.painted(W).std()

@@ -8,17 +8,28 @@ import pytest
 from latentsync.pipeline.clock import Clock, Work
 from latentsync.pipeline.stream import linked
 
-SOON = 0.05  # seconds
-LATE = 0.2  # seconds that a thread may be late on a busy machine
+SOON = 0.0625  # seconds; a power of two, so that sums are exact
 
 
-def test_a_stage_is_busy_while_its_block_runs():
+@pytest.fixture
+def sleep(monkeypatch):
+    """Time that passes when it is told to, and not otherwise."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def pass_by(seconds):
+        now[0] += seconds
+
+    return pass_by
+
+
+def test_a_stage_is_busy_while_its_block_runs(sleep):
     clock = Clock()
     for _ in range(2):
         with clock.stage("encode", frames=3):
-            time.sleep(SOON)
-    time.sleep(SOON)
-    assert 2 * SOON <= clock.work["encode"].busy < 2 * SOON + LATE
+            sleep(SOON)
+    sleep(SOON)
+    assert clock.work["encode"].busy == 2 * SOON
     assert clock.work["encode"].frames == 6
 
 
@@ -30,16 +41,16 @@ def test_a_stage_that_fails_was_busy_as_well():
     assert clock.seconds["encode"] >= SOON
 
 
-def test_making_an_item_counts_and_using_it_does_not():
+def test_making_an_item_counts_and_using_it_does_not(sleep):
     def source():
         for i in range(3):
-            time.sleep(SOON)
+            sleep(SOON)
             yield i
 
     clock = Clock()
     for _ in clock.timed("decode", source()):
-        time.sleep(2 * SOON)
-    assert 3 * SOON <= clock.seconds["decode"] < 3 * SOON + LATE
+        sleep(2 * SOON)
+    assert clock.seconds["decode"] == 3 * SOON
 
 
 def test_a_slow_stage_leaves_the_one_before_without_room():
@@ -48,7 +59,7 @@ def test_a_slow_stage_leaves_the_one_before_without_room():
         time.sleep(SOON)
     work = clock.work
     assert work["fast"].for_room > 2 * SOON
-    assert work["slow"].for_input < LATE
+    assert work["slow"].for_input < work["fast"].for_room
     assert work["fast"].frames == 6
 
 
@@ -62,7 +73,7 @@ def test_a_slow_stage_leaves_the_one_behind_without_input():
     assert list(linked(source(), "slow", "fast", 1, clock=clock)) == list(range(6))
     work = clock.work
     assert work["fast"].for_input > 4 * SOON
-    assert work["slow"].for_room < LATE
+    assert work["slow"].for_room < work["fast"].for_input
 
 
 def test_stages_that_overlap_are_busy_for_longer_than_it_took():

@@ -20,16 +20,15 @@ from latentsync.generate.settings import tensor_format
 from latentsync.generate.vae import load_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE, Execution
+from latentsync.runtime.openvino import plugins
 from latentsync.schema import Config, GenerateConfig
 from latentsync.types import Chunk
 from tests.parity.filled import filled
 from tests.tiny_latentsync import RESOLUTION, write_tiny_model
 
-ov = pytest.importorskip("openvino")
-
 FP32 = replace(REFERENCE, backend="openvino", threads=1)
 BF16 = replace(FP32, dtype=torch.bfloat16)
-LACKS_BF16 = "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+LACKS_BF16 = "BF16" not in plugins().get("CPU", ())
 needs_bf16 = pytest.mark.skipif(LACKS_BF16, reason="this CPU does not compute in bf16")
 
 SHALLOW: dict[str, Any] = {  # converting takes time by the number of layers
@@ -117,7 +116,7 @@ def test_upstream_s_noise_is_drawn_in_what_the_networks_give() -> None:
     assert tensor_format(BF16) == tensor_format(FP32) == torch.float32
 
 
-def test_what_has_been_converted_needs_neither_diffusers_nor_the_network(
+def test_what_has_been_converted_needs_no_diffusers(
     sections: dict[str, dict[str, Any]],
 ) -> None:
     vae = Path(sections["generate"]["vae"], "diffusion_pytorch_model.safetensors")
@@ -125,10 +124,8 @@ def test_what_has_been_converted_needs_neither_diffusers_nor_the_network(
     script = f"""
 import sys, torch
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from latentsync.generate.vae import load_vae
-from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE
 vae = load_vae(Path({str(vae)!r}), replace(REFERENCE, backend="openvino", threads=1))
 vae.prepare({RESOLUTION}, 1)

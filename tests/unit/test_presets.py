@@ -34,7 +34,7 @@ def test_a_preset_sets_what_it_says_and_nothing_else(name: str) -> None:
         assert attrgetter(key)(config) == value
     assert config.preset == name
     back = [f"{key}={attrgetter(key)(Config())}" for key in PRESETS[name]]
-    assert asdict(load_config(None, back)) == asdict(Config())
+    assert asdict(load_config(None, [f"preset={name}", *back])) == asdict(Config(preset=name))
 
 
 def test_every_preset_sets_the_same_keys() -> None:
