@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -58,7 +58,7 @@ class GFPGANRestorer:
 
     def prepare(self) -> None:
         """Has the network ready, which can take half a minute. Raises CheckpointError."""
-        self._runner()
+        _ = self._runner
 
     def __call__(self, faces: Tensor) -> Tensor:
         """faces: (N, 3, 512, 512) float RGB [-1, 1] -> the same. Raises CheckpointError on NaN."""
@@ -70,10 +70,10 @@ class GFPGANRestorer:
         return result
 
     def _restored(self, faces: Tensor) -> Tensor:
-        return self._runner()(faces)[0]
+        return self._runner(faces)[0]
 
+    @cached_property
     def _runner(self) -> Runner:
-        """Made once; the networks keep it."""
         runner = self._networks.part(_part(self._window), torch.zeros(1, 3, SIZE, SIZE))
         if self._networks.execution.backend == "openvino":
             self._networks.release()  # 350 MB, which the graph does without

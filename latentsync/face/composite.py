@@ -76,12 +76,6 @@ def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
     return composited(frame, patches).pixels
 
 
-def touched(frame: Frame, patches: Sequence[Patch]) -> Box | None:
-    """The box of composited(), without the pixels."""
-    layers = _layers(frame, patches)
-    return reduce(Box.joined, (layer.box for layer in layers)) if layers else None
-
-
 def _layers(frame: Frame, patches: Sequence[Patch]) -> list[_Layer]:
     """Those that show anything in the frame, bottom first."""
     size = frame.pixels.shape[:2]

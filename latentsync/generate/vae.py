@@ -38,7 +38,7 @@ OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_o
 """The published file still names the parts of an attention as diffusers did before 0.13."""
 
 LOG_VARIANCE = (-30.0, 20.0)  # diffusers limits the posterior's to this
-REMEMBERED = 2**27  # bytes of posteriors: those of 43 s at 256 pixels, masked and whole
+REMEMBERED = 2**27  # bytes of posteriors: those of 80 s at 256 pixels and 25 fps, masked and whole
 
 
 def _encoder(vae: Any) -> nn.Module:

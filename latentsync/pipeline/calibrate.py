@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +20,9 @@ from latentsync.errors import ConfigError
 from latentsync.face.masks import upstream_mask
 from latentsync.generate import denoiser
 from latentsync.generate.posture import MOUTH, RESTING, placement, to_aligned
-from latentsync.generate.settings import LATENT_STEP, TOKENS, face_model
+from latentsync.generate.settings import CHANNELS, LATENT_STEP, TOKENS, face_model
 from latentsync.generate.transplant import Mouth, Transplanter
-from latentsync.generate.vae import make_vae
+from latentsync.generate.vae import DECODER, make_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.pipeline.cost import Cost, timed
 from latentsync.pipeline.generation import square
@@ -117,19 +117,10 @@ class _Step(nn.Module):
         return self.unet(sample, timestep, audio)
 
 
-class _Decoder(nn.Module):
-    def __init__(self, vae: Any) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, latents: Tensor) -> Tensor:
-        return cast(Tensor, self.vae.decode(latents, return_dict=False)[0])
-
-
 def _inputs(frames: int, side: int, audio: int) -> tuple[Tensor, Tensor, Tensor]:
     """Of a step: random, as zeros could be quicker than numbers."""
     chance = torch.Generator().manual_seed(0)
-    sample = torch.randn(1, 13, frames, side, side, generator=chance)
+    sample = torch.randn(1, CHANNELS["in_channels"], frames, side, side, generator=chance)
     heard = torch.randn(frames, TOKENS[audio], audio, generator=chance)
     return sample, torch.tensor([500.0]), heard
 
@@ -177,7 +168,7 @@ def _speed_of_coding(execution: Execution) -> Cost:
     with torch.device(execution.device):
         vae = make_vae()
     latents = torch.randn(1, 4, SMALLER_SIDE, SMALLER_SIDE)
-    return _speed(_Decoder(vae), (latents,), _coding_work(SMALLER_SIDE)[1], execution)
+    return _speed(DECODER.of(vae), (latents,), _coding_work(SMALLER_SIDE)[1], execution)
 
 
 def _speed(module: nn.Module, inputs: Sequence[Tensor], work: int, execution: Execution) -> Cost:

@@ -110,7 +110,8 @@ class Engine:
     def restore_batch(self) -> int:
         """Faces that are restored at once: restore.batch, or as many as the GPU has room for."""
         wanted, restorer, device = self.config.restore.batch, self.restorer, self.execution.device
-        if wanted or restorer is None or restorer.size is None or device.type != "cuda":
+        batched = device.type == "cuda" and self.execution.backend != "compile"
+        if wanted or restorer is None or restorer.size is None or not batched:
             return wanted or FEW
         faces = torch.zeros(MANY, 3, restorer.size, restorer.size, device=device)
         return fitting_batch(lambda count: restorer(faces[:count]), most=MANY, device=device)

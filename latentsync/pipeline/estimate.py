@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -127,11 +128,13 @@ def _again(decoding: Cost) -> Cost:
 
 
 def _restoring(engine: Engine, row: Sequence[Frame]) -> Cost:
-    """Of one frame that is restored: crop, network and composite."""
+    """Of one frame that is restored: crop, network and composite; as if none were spared."""
     if isinstance(engine.restorer, Fittable):  # it has learnt nothing; Detail works much like it
         config = engine.config
         known = replace(config.restore, name="Detail", reference=None)
         engine = Engine(replace(config, restore=known))
+    engine = copy(engine)  # a row may be one frame again and again, whose restoration would serve
+    engine.config = replace(engine.config, restore=replace(engine.config.restore, reuse=0.0))
     plan = engine.plan(engine.survey(row))
     plan = replace(plan, weights=np.ones_like(plan.weights))
 

@@ -169,10 +169,9 @@ def _write(
         info = replace(info, average_rate=line.rate, time_base=line.time_base)
         audio = replace(audio, seconds=float(line.seconds[-1] + 1 / line.rate))
     clock, restored = engine.clock, []
-    enhanced = engine.enhanced(source, plan, performance, teacher)
-    finished = linked(enhanced, "composite", "convert", WRITE_BEHIND, clock=clock)
     with VideoWriter(job.target, info, job.settings, size=size, audio=audio) as writer:
-        pictures = _pictures(finished, writer, clock, compare=compare)
+        enhanced = engine.enhanced(source, plan, performance, teacher)
+        pictures = _pictures(enhanced, writer, clock, compare=compare)
         queue = linked(pictures, "convert", "encode", WRITE_BEHIND, clock=clock)
         with closing(queue):
             for picture, share in queue:
@@ -187,7 +186,8 @@ def _pictures(
     frames: Iterable[Enhanced], writer: VideoWriter, clock: Clock, *, compare: bool
 ) -> Iterator[tuple[Picture, float]]:
     """What is written of each frame, and the share of the restoration in it."""
-    for item in frames:
+    # Linked here, and held by nobody else, so that the stages before end when this does.
+    for item in linked(frames, "composite", "convert", WRITE_BEHIND, clock=clock):
         with clock.stage("convert"):
             frame = side_by_side(item.before, item.after) if compare else item.after
             picture = writer.picture(frame, finer=None if compare else item.changed)

@@ -116,7 +116,9 @@ class RestoreStage:
         changes = self._reuse(mouths, self._residuals)
         site, patches = self._site, {}
         for (i, _), mouth, (change, matrix) in zip(run, mouths, changes, strict=True):
-            stable = self._stabilise(mouth.number, change, mouth.pixels)
+            same = matrix is mouth.matrix or not self.config.temporal
+            crop = mouth.pixels if same else mouth.at(matrix)
+            stable = self._stabilise(mouth.number, change, crop)
             weight = float(weights[i]) * self.config.strength
             patches[i] = Patch(stable * weight, site.matrix(matrix), site.mask, additive=True)
         return patches

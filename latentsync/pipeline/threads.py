@@ -22,7 +22,8 @@ def settle(runtime: RuntimeConfig, *, networks: bool) -> Execution:
     every step, and 2 ms with one. networks: whether any runs; if not, nothing is looked for.
     Raises ConfigError.
     """
-    threads = runtime.threads or _all_cores()
+    cores = _all_cores()  # asked first, whatever is wanted
+    threads = runtime.threads or cores
     limit_threads(threads)
     device = choose_device(runtime.device)
     execution = choose_execution(runtime) if networks else replace(REFERENCE, device=device)

@@ -27,7 +27,7 @@ FIRST_WITH_BF16 = 8  # compute capability; Volta and Turing are 7.x, and upstrea
 class Execution:
     """device: of the tensors. backend: torch | compile | openvino. dtype: what is computed in.
 
-    threads: of the CPU; 0: as many as PyTorch takes. plugin: OpenVINO's device, CPU or GPU.
+    threads: of the CPU; 0: as many as PyTorch takes. plugin: OpenVINO's device, CPU or GPU.0 ...
     """
 
     device: torch.device
@@ -89,8 +89,8 @@ def decide(runtime: RuntimeConfig, machine: Machine) -> Execution:
     """auto is what is fastest there; what is asked for by name is had, or refused."""
     backend = _backend(runtime, machine)
     # An Intel GPU is found by OpenVINO alone. Who says device=cpu means the CPU.
-    gpu = backend == "openvino" and runtime.device == "auto" and "GPU" in machine.plugins
-    plugin = "GPU" if gpu else "CPU"
+    gpus = [name for name in machine.plugins if name.startswith("GPU")]
+    plugin = gpus[0] if gpus and backend == "openvino" and runtime.device == "auto" else "CPU"
     usable = _formats(backend, plugin, machine)
     name = runtime.precision if runtime.precision != "auto" else usable[-1]
     if name not in usable:
@@ -120,7 +120,7 @@ def _formats(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
     if backend == "openvino":
         able = machine.plugins[plugin]
         # Without AVX512-bf16 or AMX the plugin would compute in fp32 all the same.
-        faster = {"CPU": "bf16", "GPU": "fp16"}[plugin]
+        faster = "bf16" if plugin == "CPU" else "fp16"
         return ("fp32", faster) if faster.upper() in able else ("fp32",)
     if machine.device.type == "cuda":
         modern = machine.capability[0] >= FIRST_WITH_BF16

@@ -29,7 +29,10 @@ def library() -> Any:
 
 
 def plugins() -> dict[str, frozenset[str]]:
-    """CPU and discrete GPU, each with the number formats it computes in. Empty: not installed."""
+    """CPU, GPU.1 ...: the CPU and discrete GPUs, each with the number formats it computes in.
+
+    Empty: OpenVINO is not installed.
+    """
     if importlib.util.find_spec("openvino") is None:
         return {}
     core = library().Core()
@@ -39,7 +42,7 @@ def plugins() -> dict[str, frozenset[str]]:
         # A processor's own graphics share its memory, and gain little.
         discrete = kind == "GPU" and "DISCRETE" in str(core.get_property(name, "DEVICE_TYPE"))
         if kind == "CPU" or discrete:
-            found[kind] = frozenset(core.get_property(name, "OPTIMIZATION_CAPABILITIES"))
+            found[name] = frozenset(core.get_property(name, "OPTIMIZATION_CAPABILITIES"))
     return found
 
 

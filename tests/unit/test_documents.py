@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +10,8 @@ import pytest
 import torch
 
 from latentsync.config import load_config
-from latentsync.restore.base import Restorer
+from latentsync.restore.base import Restorer, load_restorer
+from latentsync.runtime.execution import REFERENCE
 from latentsync.schema import RestoreConfig
 from scripts.inference import build_parser
 
@@ -43,16 +43,12 @@ def test_every_flag_is_in_the_readme_and_the_other_way_round() -> None:
     assert {flag.replace("-", "_") for flag in named} == {f.replace("-", "_") for f in offered}
 
 
-def test_the_example_restorer_is_one(tmp_path: Path) -> None:
+def test_the_example_restorer_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = re.search(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)
     assert code is not None
-    path = tmp_path / "my_restorer.py"
-    path.write_text(code[1], "utf-8")
-    spec = importlib.util.spec_from_file_location("my_restorer", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    restorer = module.load(RestoreConfig(), torch.device("cpu"))
+    (tmp_path / "my_restorer.py").write_text(code[1], "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    restorer = load_restorer(RestoreConfig(name="my_restorer:load"), REFERENCE)
     faces = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) - 0.5
     restored = restorer(faces)
     assert isinstance(restorer, Restorer)

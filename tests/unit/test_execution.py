@@ -16,7 +16,7 @@ PLAIN = frozenset({"FP32", "INT8"})
 MACHINES = {
     "with bf16": Machine(CPU, plugins={"CPU": PLAIN | {"BF16"}}),
     "without bf16": Machine(CPU, plugins={"CPU": PLAIN}),
-    "with an Intel GPU": Machine(CPU, plugins={"CPU": PLAIN, "GPU": PLAIN | {"FP16"}}),
+    "with an Intel GPU": Machine(CPU, plugins={"CPU": PLAIN, "GPU.1": PLAIN | {"FP16"}}),
     "without OpenVINO": Machine(CPU),
     "Turing": Machine(CUDA, (7, 5)),
     "Ampere": Machine(CUDA, (8, 0)),
@@ -29,7 +29,7 @@ MACHINES = {
     [
         ("with bf16", "openvino", torch.bfloat16, "CPU"),
         ("without bf16", "openvino", torch.float32, "CPU"),
-        ("with an Intel GPU", "openvino", torch.float16, "GPU"),
+        ("with an Intel GPU", "openvino", torch.float16, "GPU.1"),
         ("without OpenVINO", "torch", torch.float32, "CPU"),
         ("Turing", "torch", torch.float32, "CPU"),  # upstream's rule
         ("Ampere", "torch", torch.bfloat16, "CPU"),

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from latentsync.config import load_config
 from latentsync.face.composite import composite
 from latentsync.face.masks import region_mask
 from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.decide import AsPlanned
+from latentsync.pipeline.engine import FEW, Engine
 from latentsync.pipeline.plan import FilmPlan, PlannedTrack
 from latentsync.pipeline.restoration import RestoreStage
 from latentsync.pipeline.survey import Survey
@@ -199,3 +201,8 @@ def test_two_people_in_turn_are_both_restored() -> None:
     made = run(stage_of(painter, plan), frames)
     assert len(painter.windows) == 4
     assert all(len(item.patches) == 1 for item in made)
+
+
+def test_as_many_faces_as_asked_for_are_restored_at_once() -> None:
+    assert Engine(load_config(None, ["restore.batch=7"])).restore_batch == 7
+    assert Engine(load_config(None, ["runtime.device=cpu"])).restore_batch == FEW
