@@ -37,11 +37,11 @@ from torch.nn import functional
 from latentsync.config import load_config
 from latentsync.face.composite import composite
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.decide import AsPlanned
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.plan import FilmPlan
-from latentsync.pipeline.restoration import RestoreStage
+from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.site import Site
 from latentsync.runtime.execution import Execution
 from latentsync.schema import RestoreConfig
@@ -101,7 +101,7 @@ def restored(
     added: dict[int, np.ndarray] = {}
     spared: list[int] = []
     box = mouth_box(plan)
-    for item in stage((PatchedFrame(frame) for frame in frames), clock=Clock()):
+    for item in stage((PatchedFrame(frame) for frame in frames), clock=StageTimer()):
         if not item.patches:
             continue
         before, after = item.frame.pixels[box], composite(item.frame, item.patches)[box]

@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _fetch(config: Config, *, quiet: bool) -> int:
-    from latentsync.pipeline.needs import weights_wanted
+    from latentsync.pipeline.requirements import weights_wanted
     from latentsync.weights.obtain import obtain, unwatched_bytes
 
     wanted = weights_wanted(config, speech=True)

@@ -25,7 +25,7 @@ from latentsync.generate.transplant import Mouth, Transplanter
 from latentsync.generate.vae import DECODER, make_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.pipeline.cost import Cost, timed
-from latentsync.pipeline.generation import square
+from latentsync.pipeline.stages.generate import square
 from latentsync.restore.mouth import extract
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import Execution

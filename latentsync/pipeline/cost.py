@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from latentsync.pipeline.clock import Clock
+from latentsync.pipeline.stage_timer import StageTimer
 
 T = TypeVar("T")
 
@@ -69,7 +69,9 @@ def timed(name: str, act: Callable[[], object], count: float, *, times: int = 1)
     return Cost({name: seconds / count / times}, cpu / count / times)
 
 
-def of_one_more(act: Callable[[Sequence[T]], object], items: Sequence[T], clock: Clock) -> Cost:
+def of_one_more(
+    act: Callable[[Sequence[T]], object], items: Sequence[T], clock: StageTimer
+) -> Cost:
     """What one item more costs, as the clock has it by stage; act works on any number of them.
 
     Beginnings (a first call, a new shot) are left out where the items are quick enough to be
@@ -86,7 +88,7 @@ def of_one_more(act: Callable[[Sequence[T]], object], items: Sequence[T], clock:
     return Cost(stages, max(0.0, long.cpu - short.cpu)) * (1 / more)
 
 
-def _read(act: Callable[[], object], clock: Clock) -> tuple[Cost, float]:
+def _read(act: Callable[[], object], clock: StageTimer) -> tuple[Cost, float]:
     """-> what it cost, seconds from start to end."""
     before = dict(clock.seconds)
     begin, cpu = time.perf_counter(), time.process_time()

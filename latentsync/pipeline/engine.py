@@ -21,15 +21,15 @@ from latentsync.face.masks import region_mask, rest_mask
 from latentsync.generate.settings import hears_whisper
 from latentsync.media.ordered import OrderedReader
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.clock import Clock
-from latentsync.pipeline.compose import Composed, compose, compose_upstream
+from latentsync.pipeline.analysis import SourceAnalysis, analyze_source
+from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.decide import AgainstOwnMouth, AsPlanned, Decision
 from latentsync.pipeline.lipsync import LipSync, Performance, Speech
-from latentsync.pipeline.needs import licences_wanted
 from latentsync.pipeline.plan import FilmPlan, plan_film
-from latentsync.pipeline.restoration import RestoreStage
-from latentsync.pipeline.stream import linked
-from latentsync.pipeline.survey import Survey, survey_film
+from latentsync.pipeline.requirements import licences_wanted
+from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.stages.composite import Composed, compose, compose_upstream
+from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.pipeline.teacher import Teacher
 from latentsync.pipeline.threads import is_network, settle
 from latentsync.restore.base import Fittable, load_restorer
@@ -75,7 +75,7 @@ class Engine:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.clock = Clock()
+        self.clock = StageTimer()
         self._restoring: RestoreStage | None = None
         with self.clock.stage("load"):
             self._load(config)
@@ -121,12 +121,14 @@ class Engine:
         """Frames of the last pass 2 that took an earlier one's restoration; see restore.reuse."""
         return 0 if self._restoring is None else self._restoring.reused
 
-    def survey(self, source: Iterable[Frame], on_frame: Callable[[], None] = _ignore) -> Survey:
+    def survey(
+        self, source: Iterable[Frame], on_frame: Callable[[], None] = _ignore
+    ) -> SourceAnalysis:
         """Pass 1 over a film. on_frame: called after each frame.
 
         Raises FaceNotFoundError when no frame holds a usable face.
         """
-        return survey_film(
+        return analyze_source(
             self._ahead(self.clock.timed("decode", source), "decode", "detect"),
             self.detector,
             self.meter,
@@ -135,7 +137,7 @@ class Engine:
             on_frame=on_frame,
         )
 
-    def plan(self, survey: Survey) -> FilmPlan:
+    def plan(self, survey: SourceAnalysis) -> FilmPlan:
         """What is to be restored where, from pass 1."""
         size = None if self.restorer is None else self.restorer.size
         return plan_film(survey, self.config.restore, size=size, region_mask=self.region_mask)

@@ -13,13 +13,13 @@ from latentsync.generate.base import Footage, Sound
 from latentsync.media.audio import AudioReader
 from latentsync.media.ordered import OrderedReader
 from latentsync.media.probe import probe
-from latentsync.pipeline.generation import square
-from latentsync.pipeline.survey import Survey
+from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.stages.generate import square
 from latentsync.restore.mouth import extract
 from latentsync.speech.acoustic import listen
 
 
-def film_footage(path: Path, survey: Survey) -> Footage:
+def film_footage(path: Path, survey: SourceAnalysis) -> Footage:
     """The film and what pass 1 found in it. Its sound is heard when first asked for.
 
     Raises MediaError: not there, or no film.

@@ -17,14 +17,14 @@ from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
 from latentsync.media.target import EncodeSettings, NewAudio, check_target
 from latentsync.media.writer import Picture, VideoWriter
-from latentsync.pipeline.clock import Clock
-from latentsync.pipeline.compose import side_by_side
+from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.engine import NEEDS_REFERENCE, Engine, Enhanced, ordered
 from latentsync.pipeline.lipsync import Performance, output_rate
-from latentsync.pipeline.needs import licences_wanted, weights_wanted
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.pipeline.report import job_report, write_report
-from latentsync.pipeline.stream import linked
+from latentsync.pipeline.requirements import licences_wanted, weights_wanted
+from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.stages.composite import side_by_side
 from latentsync.pipeline.teacher import Teacher
 from latentsync.schema import Config
 from latentsync.types import Frame
@@ -183,7 +183,7 @@ def _write(
 
 
 def _pictures(
-    frames: Iterable[Enhanced], writer: VideoWriter, clock: Clock, *, compare: bool
+    frames: Iterable[Enhanced], writer: VideoWriter, clock: StageTimer, *, compare: bool
 ) -> Iterator[tuple[Picture, float]]:
     """What is written of each frame, and the share of the restoration in it."""
     # Linked here, and held by nobody else, so that the stages before end when this does.

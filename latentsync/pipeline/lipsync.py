@@ -18,10 +18,10 @@ from latentsync.generate.settings import WHISPER, face_model, hears_whisper, wei
 from latentsync.media.audio import AudioReader
 from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
+from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.footage import film_footage
-from latentsync.pipeline.generation import GenerateStage
 from latentsync.pipeline.plan import FilmPlan, lay_out
-from latentsync.pipeline.survey import Survey
+from latentsync.pipeline.stages.generate import GenerateStage
 from latentsync.pipeline.timeline import film_timeline, speech_timeline
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
@@ -40,7 +40,7 @@ SILENCE = -6.0  # log10 of the loudest energy of any band; the quietest speech h
 WHOLE = Part("encoder", lambda net: net)
 
 Speech = SpeechFeatures | AcousticFeatures
-Watch = Callable[[Iterable[Frame]], Survey]
+Watch = Callable[[Iterable[Frame]], SourceAnalysis]
 
 logger = logging.getLogger(__name__)
 

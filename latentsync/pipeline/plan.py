@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from latentsync.face.landmarks import FIVE
-from latentsync.pipeline.survey import Survey
+from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.timeline import Timeline, chunks
 from latentsync.restore import gate
 from latentsync.restore.mouth import (
@@ -49,7 +49,7 @@ class FilmPlan:
     tracks: by track number.
     """
 
-    survey: Survey
+    survey: SourceAnalysis
     scale: np.ndarray
     sharpness: np.ndarray
     weights: np.ndarray
@@ -71,7 +71,7 @@ class FilmPlan:
 
 
 def plan_film(
-    survey: Survey, config: RestoreConfig, *, size: int | None, region_mask: np.ndarray
+    survey: SourceAnalysis, config: RestoreConfig, *, size: int | None, region_mask: np.ndarray
 ) -> FilmPlan:
     """size: the restorer's square, None for the mouth box. region_mask: (560, 420), aligned."""
     count = len(survey)
@@ -123,7 +123,7 @@ def pieces(plan: FilmPlan, count: int) -> list[tuple[int, int]]:
 
 
 def _plan_track(
-    survey: Survey, frames: np.ndarray, size: int | None, region_mask: np.ndarray
+    survey: SourceAnalysis, frames: np.ndarray, size: int | None, region_mask: np.ndarray
 ) -> tuple[PlannedTrack, np.ndarray]:
     alignments = [a for a in (survey.alignments[i] for i in frames) if a is not None]
     matrices = np.stack([a.matrix for a in alignments])
@@ -135,7 +135,7 @@ def _plan_track(
     return PlannedTrack(frames, geometry, fill_gaps(survey.energies[frames])), matrices
 
 
-def _frames_by_track(survey: Survey) -> dict[int, np.ndarray]:
+def _frames_by_track(survey: SourceAnalysis) -> dict[int, np.ndarray]:
     frames: dict[int, list[int]] = {}
     for index, alignment in enumerate(survey.alignments):
         if alignment is not None:
@@ -143,7 +143,7 @@ def _frames_by_track(survey: Survey) -> dict[int, np.ndarray]:
     return {number: np.array(indices) for number, indices in frames.items()}
 
 
-def _borders_gap(survey: Survey, index: int, step: int) -> bool:
+def _borders_gap(survey: SourceAnalysis, index: int, step: int) -> bool:
     """Whether the frame next to a track's end shows the same shot without a face."""
     neighbour = index + step
     if not 0 <= neighbour < len(survey):

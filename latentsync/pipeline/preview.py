@@ -10,9 +10,9 @@ import numpy as np
 
 from latentsync.errors import ConfigError, FaceNotFoundError
 from latentsync.media.sample import sample_frames
-from latentsync.pipeline.compose import side_by_side
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import Job
+from latentsync.pipeline.stages.composite import side_by_side
 from latentsync.types import Frame
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from latentsync.generate.base import LipGenerator
-from latentsync.pipeline.clock import Work
 from latentsync.pipeline.plan import FilmPlan
+from latentsync.pipeline.stage_timer import Work
 from latentsync.restore.base import Restorer
 from latentsync.restore.gate import runs
 from latentsync.runtime.execution import FORMATS, Execution

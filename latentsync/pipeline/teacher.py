@@ -12,9 +12,9 @@ import torch
 
 from latentsync.generate.base import LipGenerator, Redrawing
 from latentsync.media.ordered import OrderedReader
-from latentsync.pipeline.generation import square
+from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.plan import FilmPlan
-from latentsync.pipeline.survey import Survey
+from latentsync.pipeline.stages.generate import square
 from latentsync.restore.base import Fittable, Restorer
 from latentsync.restore.mouth import PatchGeometry, extract
 from latentsync.types import Alignment, Frame
@@ -37,7 +37,7 @@ class Teacher:
         self,
         plan: FilmPlan,
         path: Path,
-        survey: Survey,
+        survey: SourceAnalysis,
         *,
         is_itself: bool,
         generator: LipGenerator | None,

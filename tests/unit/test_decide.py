@@ -14,9 +14,9 @@ from latentsync.face.detector import load_detector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.tracks import ChosenFace
+from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.decide import AgainstOwnMouth
 from latentsync.pipeline.plan import FilmPlan
-from latentsync.pipeline.survey import Survey
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.schema import RestoreConfig
 from latentsync.types import Frame, Patch, PatchedFrame
@@ -35,7 +35,9 @@ def face():
     meter = SharpnessMeter(region_mask("mouth"), rest_mask())
     own = meter(pixels, similarity(found.landmarks[CONTROL], TEMPLATE))
     index = np.arange(FRAMES)
-    survey = Survey(index, index / 25, index < 0, [alignment] * FRAMES, np.stack([own] * FRAMES))
+    survey = SourceAnalysis(
+        index, index / 25, index < 0, [alignment] * FRAMES, np.stack([own] * FRAMES)
+    )
     nothing = np.zeros(FRAMES, np.float32)
     plan = FilmPlan(survey, nothing + 1.0, nothing, nothing, {})
     return pixels, alignment, plan, meter

@@ -18,12 +18,12 @@ from latentsync.generate import denoiser
 from latentsync.media.sample import sample_frames
 from latentsync.pipeline import calibrate
 from latentsync.pipeline.calibrate import drawing_cost
-from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.cost import FEW, Cost, Pass, of_one_more
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.estimate import SAMPLES, estimate
 from latentsync.pipeline.job import prepare
 from latentsync.pipeline.preview import try_frame
+from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.runtime.execution import REFERENCE
 from scripts.dry_run import told
 from tests.tiny_latentsync import write_tiny_model
@@ -57,7 +57,7 @@ def test_costs_add_up_by_stage() -> None:
 def test_what_comes_once_is_no_part_of_what_one_more_costs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now, clock = [0.0], Clock()
+    now, clock = [0.0], StageTimer()
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     def work(items: Sequence[int]) -> None:

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from latentsync.face.align import TEMPLATE, similarity
 from latentsync.face.landmarks import CONTROL, FIVE, LANDMARKS
 from latentsync.face.masks import region_mask
+from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.plan import fill_gaps, plan_film
-from latentsync.pipeline.survey import Survey
 from latentsync.restore.gate import runs
 from latentsync.restore.sharpness import BANDS
 from latentsync.schema import RestoreConfig
@@ -49,14 +49,14 @@ def _alignment(track: int, x: float = 300.0) -> Alignment:
     return Alignment(similarity(landmarks[CONTROL], TEMPLATE), landmarks, 0.9, track)
 
 
-def _survey(alignments, cuts=()) -> Survey:
+def _survey(alignments, cuts=()) -> SourceAnalysis:
     energies = np.ones((len(alignments), 2, BANDS), np.float32)
     is_cut = np.isin(np.arange(len(alignments)), cuts)
     pts = np.arange(len(alignments))
-    return Survey(pts, pts / 25, is_cut, list(alignments), energies)
+    return SourceAnalysis(pts, pts / 25, is_cut, list(alignments), energies)
 
 
-def _plan(survey: Survey, *, size: int | None = None, **settings):
+def _plan(survey: SourceAnalysis, *, size: int | None = None, **settings):
     config = RestoreConfig(when="always", **settings)
     return plan_film(survey, config, size=size, region_mask=region_mask("mouth"))
 

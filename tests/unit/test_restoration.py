@@ -12,12 +12,12 @@ from torch.nn import functional
 from latentsync.config import load_config
 from latentsync.face.composite import composite
 from latentsync.face.masks import region_mask
-from latentsync.pipeline.clock import Clock
+from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.decide import AsPlanned
 from latentsync.pipeline.engine import FEW, Engine
 from latentsync.pipeline.plan import FilmPlan, PlannedTrack
-from latentsync.pipeline.restoration import RestoreStage
-from latentsync.pipeline.survey import Survey
+from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.base import Windowed
 from latentsync.restore.mouth import FFHQ_TEMPLATE, extract, ffhq_geometry
 from latentsync.restore.residual import residual
@@ -91,7 +91,7 @@ def planned(tracks: Sequence[int], region: str = "mouth") -> FilmPlan:
     points = np.zeros((1, 2), np.float32)
     alignments: list[Alignment | None] = [Alignment(IDENTITY, points, 1.0, t) for t in tracks]
     energies = np.ones((count, 2, BANDS), np.float32)
-    survey = Survey(index, index / 25, index < 0, alignments, energies)
+    survey = SourceAnalysis(index, index / 25, index < 0, alignments, energies)
     geometry = ffhq_geometry(IDENTITY[None], FIVE_POINTS[None], region_mask(region))
     known = {
         t: PlannedTrack(np.flatnonzero(np.array(tracks) == t), geometry, energies) for t in tracks
@@ -106,7 +106,7 @@ def stage_of(restorer, plan: FilmPlan, **settings) -> RestoreStage:
 
 
 def run(stage: RestoreStage, frames: Sequence[Frame]) -> list[PatchedFrame]:
-    return list(stage([PatchedFrame(frame) for frame in frames], clock=Clock()))
+    return list(stage([PatchedFrame(frame) for frame in frames], clock=StageTimer()))
 
 
 def shown(items: Sequence[PatchedFrame]) -> list[np.ndarray]:

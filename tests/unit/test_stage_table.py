@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.report import stage_table, stages
+from latentsync.pipeline.stage_timer import StageTimer
 
 
-def _clock() -> Clock:
-    clock = Clock()
+def _clock() -> StageTimer:
+    clock = StageTimer()
     for _ in range(50):
         clock.handed_on("restore")(0.02)
         clock.for_input("encode")(0.01)

@@ -11,8 +11,8 @@ import torch
 from latentsync.face import upstream
 from latentsync.face.align import ALIGNED_HEIGHT, ALIGNED_WIDTH, UPSTREAM_RESOLUTION
 from latentsync.generate.base import LipGenerator
-from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.plan import FilmPlan
+from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.restore.mouth import extract
 from latentsync.types import Chunk, Frame, Patch, PatchedFrame
 
@@ -42,7 +42,7 @@ class GenerateStage:
         self._mask = _resized(mask, generator.size)
 
     def __call__(
-        self, frames: Iterable[Frame], windows: Iterator[torch.Tensor], *, clock: Clock
+        self, frames: Iterable[Frame], windows: Iterator[torch.Tensor], *, clock: StageTimer
     ) -> Iterator[PatchedFrame]:
         """windows: (tokens, C) for each frame of the plan that is spoken to, in order."""
         waiting: list[Heard] = []
@@ -64,7 +64,7 @@ class GenerateStage:
             yield from self._generate(number, waiting, clock)
 
     def _generate(
-        self, number: int, heard: Sequence[Heard], clock: Clock
+        self, number: int, heard: Sequence[Heard], clock: StageTimer
     ) -> Iterator[PatchedFrame]:
         with clock.stage("generate"):
             matrices = [self._alignment_matrix(frame) for frame, _ in heard]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentsync.pipeline.stream import prefetch
+from latentsync.pipeline.concurrency import prefetch
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))

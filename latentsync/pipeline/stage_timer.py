@@ -27,7 +27,7 @@ class Work:
     frames: int = 0
 
 
-class Clock:
+class StageTimer:
     """The work of all stages by name, in the order in which they first had something to say.
 
     Stages may run at the same time, each in a thread of its own.

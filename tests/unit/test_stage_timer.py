@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from latentsync.pipeline.clock import Clock, Work
-from latentsync.pipeline.stream import linked
+from latentsync.pipeline.concurrency import linked
+from latentsync.pipeline.stage_timer import StageTimer, Work
 
 SOON = 0.0625  # seconds; a power of two, so that sums are exact
 
@@ -24,7 +24,7 @@ def sleep(monkeypatch):
 
 
 def test_a_stage_is_busy_while_its_block_runs(sleep):
-    clock = Clock()
+    clock = StageTimer()
     for _ in range(2):
         with clock.stage("encode", frames=3):
             sleep(SOON)
@@ -34,7 +34,7 @@ def test_a_stage_is_busy_while_its_block_runs(sleep):
 
 
 def test_a_stage_that_fails_was_busy_as_well():
-    clock = Clock()
+    clock = StageTimer()
     with pytest.raises(OSError), clock.stage("encode"):
         time.sleep(SOON)
         raise OSError("disk gone")
@@ -47,14 +47,14 @@ def test_making_an_item_counts_and_using_it_does_not(sleep):
             sleep(SOON)
             yield i
 
-    clock = Clock()
+    clock = StageTimer()
     for _ in clock.timed("decode", source()):
         sleep(2 * SOON)
     assert clock.seconds["decode"] == 3 * SOON
 
 
 def test_a_slow_stage_leaves_the_one_before_without_room():
-    clock = Clock()
+    clock = StageTimer()
     for _ in linked(range(6), "fast", "slow", 1, clock=clock):
         time.sleep(SOON)
     work = clock.work
@@ -69,7 +69,7 @@ def test_a_slow_stage_leaves_the_one_behind_without_input():
             time.sleep(SOON)
             yield i
 
-    clock = Clock()
+    clock = StageTimer()
     assert list(linked(source(), "slow", "fast", 1, clock=clock)) == list(range(6))
     work = clock.work
     assert work["fast"].for_input > 4 * SOON
@@ -77,7 +77,7 @@ def test_a_slow_stage_leaves_the_one_behind_without_input():
 
 
 def test_stages_that_overlap_are_busy_for_longer_than_it_took():
-    clock = Clock()
+    clock = StageTimer()
 
     def stage(name, items):
         for item in items:
@@ -94,7 +94,7 @@ def test_stages_that_overlap_are_busy_for_longer_than_it_took():
 
 
 def test_no_second_is_lost_between_threads():
-    clock = Clock()
+    clock = StageTimer()
 
     def work():
         for _ in range(2000):
@@ -110,7 +110,7 @@ def test_no_second_is_lost_between_threads():
 
 
 def test_what_the_clock_has_told_does_not_change():
-    clock = Clock()
+    clock = StageTimer()
     with clock.stage("decode"):
         pass
     told = clock.work

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
-from latentsync.pipeline.clock import Clock
+from latentsync.pipeline.stage_timer import StageTimer
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def prefetch(
 
 
 def linked(
-    items: Iterable[T], maker: str, taker: str, depth: int, *, clock: Clock
+    items: Iterable[T], maker: str, taker: str, depth: int, *, clock: StageTimer
 ) -> Generator[T, None, None]:
     """prefetch() from one stage to the next, by whose names the clock keeps what they wait."""
     return prefetch(

@@ -16,8 +16,8 @@ from latentsync.face.align import TEMPLATE, align_film, similarity
 from latentsync.face.detector import DetectedFace, FaceDetector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import choose_track, is_cut, link_faces, thumbnail
-from latentsync.pipeline.clock import Clock
-from latentsync.pipeline.stream import linked
+from latentsync.pipeline.concurrency import linked
+from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.restore.sharpness import BANDS, SharpnessMeter
 from latentsync.schema import FaceConfig
 from latentsync.types import Alignment, Frame
@@ -26,7 +26,7 @@ SEEN_AHEAD = 2  # frames that may wait to be measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Survey:
+class SourceAnalysis:
     """What pass 1 keeps of a film of F frames: about 1 kB a frame.
 
     pts: (F,) int64 ticks. pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
@@ -49,15 +49,15 @@ class Survey:
         return len(self.alignments)
 
 
-def survey_film(
+def analyze_source(
     frames: Iterable[Frame],
     detector: FaceDetector,
     meter: SharpnessMeter,
     config: FaceConfig,
     *,
-    clock: Clock,
+    clock: StageTimer,
     on_frame: Callable[[], None],
-) -> Survey:
+) -> SourceAnalysis:
     """Reads all frames. on_frame: called after each.
 
     Raises FaceNotFoundError when no frame holds a usable face.
@@ -82,7 +82,7 @@ class _Seen:
 
 
 def _looked_at(
-    frames: Iterable[Frame], detector: FaceDetector, cut_threshold: float, clock: Clock
+    frames: Iterable[Frame], detector: FaceDetector, cut_threshold: float, clock: StageTimer
 ) -> Iterator[_Seen]:
     detector.reset()
     last: np.ndarray | None = None
@@ -118,7 +118,7 @@ class _Observations:
         self.faces.append(seen.faces)
         self.energies.append([_measure(frame.pixels, face, meter) for face in seen.faces])
 
-    def survey(self, config: FaceConfig) -> Survey:
+    def survey(self, config: FaceConfig) -> SourceAnalysis:
         tracks = link_faces(self.faces, self.cuts, max_gap=config.max_gap)
         chosen = choose_track(tracks, len(self.faces), select=config.select)
         if not tracks:
@@ -133,7 +133,7 @@ class _Observations:
             for face, energy in zip(self.faces[index], self.energies[index], strict=True):
                 if one is not None and one.face is face:  # a face filled in was not measured
                     energies[index] = energy
-        return Survey(
+        return SourceAnalysis(
             np.array(self.pts, np.int64),
             np.array(self.pts_seconds),
             np.array(self.cuts),

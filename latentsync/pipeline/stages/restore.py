@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from latentsync.face.composite import composite
-from latentsync.pipeline.clock import Clock
 from latentsync.pipeline.decide import Decision
 from latentsync.pipeline.plan import FilmPlan
+from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.teacher import Teacher
 from latentsync.restore.base import Fittable, Restorer, Tunable, Windowed
 from latentsync.restore.detail import Detail
@@ -60,7 +60,9 @@ class RestoreStage:
         """Frames so far whose mouth took the restoration of an earlier frame."""
         return self._reuse.reused
 
-    def __call__(self, frames: Iterable[PatchedFrame], *, clock: Clock) -> Iterator[PatchedFrame]:
+    def __call__(
+        self, frames: Iterable[PatchedFrame], *, clock: StageTimer
+    ) -> Iterator[PatchedFrame]:
         for batch in self._batches(frames):
             with clock.stage("restore"):
                 restored = self._batch(batch)
