@@ -49,3 +49,14 @@ class UnknownPluginError(LatentSyncError):
         known = ", ".join(self.known)
         remedy = f"use one of {known}, or package.module:attribute"
         return f"unknown {self.kind}: {self.name}{cause}; {remedy}"
+
+
+class Cancelled(LatentSyncError):
+    """The work was stopped because its owner asked for it; nothing of it is left."""
+
+    def __init__(self, what: str = "the work") -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} was cancelled; nothing was written"

@@ -99,9 +99,9 @@ class Box:
 class PatchedFrame:
     """A frame and what is laid over it, bottom first. No patches: the frame stays as it is.
 
-    restored: share of the restoration that the patches hold, 0 to 1; 0: none.
+    index: of the output frame, from 0. frame: the frame of the video that it shows.
     """
 
+    index: int
     frame: Frame
     patches: tuple[Patch, ...] = ()
-    restored: float = 0.0

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from latentsync.pipeline.estimate import Estimate
 from latentsync.pipeline.job import Job
+from latentsync.weights.manifest import ModelFile, readable
 
 
-def told(job: Job, found: Estimate) -> str:
-    """Some lines; the last one says the time."""
+def told(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
+    """Some lines; the last one says the time. missing: weights that would be fetched."""
     lines = [_film(job), f"faces    on {found.with_face} of {found.sampled} sampled frames"]
+    lines += _weights(missing)
     if job.audio is not None:
-        lines.append(f"speech   {job.audio.path}: {_settings(job)}")
+        lines.append(f"speech   {job.audio}: {_settings(job)}")
     lines.append(f"restore  {_restoration(job, found)}")
-    settings = job.settings
-    lines.append(f"output   {job.target}: {settings.codec}, crf {settings.crf}, {settings.preset}")
+    settings = job.output.settings
+    lines.append(
+        f"output   {job.output.target}: {settings.codec}, crf {settings.crf}, {settings.preset}"
+    )
     lines += [f"timed    {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
     if found.converts:
         lines.append("first    the networks are converted for OpenVINO, once: a minute or two more")
     return "\n".join([*lines, _time(found)])
+
+
+def _weights(missing: Sequence[ModelFile]) -> list[str]:
+    if not missing:
+        return []
+    total = readable(sum(model.bytes for model in missing))
+    lines = [f"weights  {total} would be fetched first:"]
+    lines += [f"           {model.key}: {model.size}, {model.licence}" for model in missing]
+    asked = [model.licence.ask_as for model in missing if model.licence.ask_as]
+    lines += [f"         its licence is accepted with --accept-licence {name}" for name in asked]
+    return lines
 
 
 def _film(job: Job) -> str:
@@ -42,6 +57,8 @@ def _restoration(job: Job, found: Estimate) -> str:
     if restore.name.lower() == "none" or restore.when == "never":
         return "none"
     what = f"{restore.name}, {restore.region}, {restore.when}"
+    if found.untimed:
+        what += " (not in the time below: its weights are not there yet)"
     if job.audio is not None and restore.when == "auto":
         return f"{what}: where the new mouth needs it; every face is counted"
     return f"{what}: {found.restored} of {found.sampled} sampled frames"

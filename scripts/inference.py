@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from latentsync.config import load_config
@@ -74,9 +75,6 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides, flags=_flags(options))
     if options.preview is not None and options.dry_run:
         raise ConfigError("--preview", options.preview, "leave out --dry-run")
-    if config.input.audio is not None and options.preview is not None:
-        remedy = "it shows what is restored; give no audio, or take --dry-run"
-        raise ConfigError("--preview", "with new speech", remedy)
     if options.preview is not None:
         return _preview(config, options.preview)
     return _dry_run(config) if options.dry_run else _enhance(config, quiet=options.quiet)
@@ -104,19 +102,23 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
 
 def _enhance(config: Config, *, quiet: bool) -> int:
     from latentsync.pipeline.engine import Engine
-    from latentsync.pipeline.job import prepare, run_job, unwatched
+    from latentsync.pipeline.job import prepare
+    from latentsync.pipeline.progress import unwatched
     from latentsync.pipeline.report import stage_table
+    from latentsync.pipeline.session import Session
     from latentsync.weights.obtain import unwatched_bytes
 
     job = prepare(config, unwatched_bytes if quiet else byte_bar)
-    report = run_job(job, Engine(config), unwatched if quiet else progress_bar)
+    with Session(Engine(config), job.source, audio=job.audio) as session:
+        report = session.render(job.output.target, unwatched if quiet else progress_bar)
     if not quiet:
         print(stage_table(report), file=sys.stderr)
         frames = report["frames"]
         spoken = f"{frames['generated']} frames generated, " if job.audio else ""
-        print(f"{job.target}: {spoken}{frames['restored']} of {frames['total']} frames restored")
+        counted = f"{frames['restored']} of {frames['total']} frames restored"
+        print(f"{job.output.target}: {spoken}{counted}")
         if config.output.report:
-            print(f"{job.report_path}: what was done to which frame, and why")
+            print(f"{job.output.report_path}: what was done to which frame, and why")
     return DONE
 
 
@@ -124,21 +126,28 @@ def _preview(config: Config, count: int) -> int:
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.preview import write_previews
+    from latentsync.pipeline.session import Session
 
     job = prepare(config, byte_bar)
-    for path in write_previews(job, Engine(config), count):
-        print(path)
+    with Session(Engine(config), job.source, audio=job.audio) as session:
+        for path in write_previews(session, count, job.output.target):
+            print(path)
     return DONE
 
 
 def _dry_run(config: Config) -> int:
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.estimate import estimate
-    from latentsync.pipeline.job import prepare
+    from latentsync.pipeline.job import checked
+    from latentsync.pipeline.requirements import missing_weights
+    from latentsync.restore.base import weights_wanted
     from scripts.dry_run import told
 
-    job = prepare(config)
-    print(told(job, estimate(job, Engine(config))))
+    job = checked(config)
+    missing = missing_weights(config, speech=job.audio is not None)
+    here = not any(model in missing for model, _ in weights_wanted(config.restore))
+    loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
+    print(told(job, estimate(job, Engine(loaded)), missing))
     return DONE
 
 

@@ -25,10 +25,15 @@ With them nothing beyond the layer shows, and OpenCV leaves that out in half the
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Composited:
-    """pixels: (H, W, 3) uint8 RGB. box: the part that may differ from the frame; None: nothing."""
+    """pixels: (H, W, 3) uint8 RGB. box: the part that may differ from the frame; None: nothing.
+
+    changes: for each patch, the largest difference [8-bit code values] between the frame with the
+        patches up to it and the frame with those below it; 0: it changed no pixel.
+    """
 
     pixels: np.ndarray
     box: Box | None
+    changes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,21 +59,15 @@ def composited(frame: Frame, patches: Sequence[Patch]) -> Composited:
     Patches are laid bottom first, each resampled once, all in float32; rounded once. Where no mask
     reaches, pixels are the frame's own, bit for bit. Patches may reach beyond the frame.
     """
-    layers = _layers(frame, patches)
-    if not layers:
-        return Composited(frame.pixels, None)
-    box = reduce(Box.joined, (layer.box for layer in layers))
+    layers = [_layer(patch, frame.pixels.shape[:2]) for patch in patches]
+    shown = [layer for layer in layers if layer is not None]
+    if not shown:
+        return Composited(frame.pixels, None, (0,) * len(patches))
+    box = reduce(Box.joined, (layer.box for layer in shown))
     out = frame.pixels.copy()
-    place = out[box.y0 : box.y1, box.x0 : box.x1]
-    canvas = [plane.astype(np.float32) for plane in cv2.split(place)]
-    for layer in layers:
-        rows = slice(layer.box.y0 - box.y0, layer.box.y1 - box.y0)
-        columns = slice(layer.box.x0 - box.x0, layer.box.x1 - box.x0)
-        _lay(layer, [plane[rows, columns] for plane in canvas])
-    for plane in canvas:
-        np.maximum(plane, 0, out=plane)
-    cv2.convertScaleAbs(cv2.merge(canvas), place)  # rounds, and stops at 255
-    return Composited(out, box)
+    canvas = [plane.astype(np.float32) for plane in cv2.split(_part(out, box))]
+    changes = tuple(0 if layer is None else _laid(layer, canvas, box, out) for layer in layers)
+    return Composited(out, box, changes)
 
 
 def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
@@ -76,10 +75,25 @@ def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
     return composited(frame, patches).pixels
 
 
-def _layers(frame: Frame, patches: Sequence[Patch]) -> list[_Layer]:
-    """Those that show anything in the frame, bottom first."""
-    size = frame.pixels.shape[:2]
-    return [layer for patch in patches if (layer := _layer(patch, size)) is not None]
+def _laid(layer: _Layer, canvas: Sequence[np.ndarray], box: Box, out: np.ndarray) -> int:
+    """Lays it over the canvas, and what that rounds to into out -> the largest change there.
+
+    canvas: planes of the frame's box, not rounded. out: (H, W, 3) uint8, the frame so far.
+    """
+    x, y, own = box.x0, box.y0, layer.box
+    place = Box(own.x0 - x, own.y0 - y, own.x1 - x, own.y1 - y)
+    below = [_part(plane, place) for plane in canvas]
+    _lay(layer, below)
+    before = _part(out, own)
+    positive = np.maximum(cv2.merge(below), 0)
+    after = cv2.convertScaleAbs(positive)  # rounds, and stops at 255
+    change = int(cv2.absdiff(before, after).max())
+    before[...] = after
+    return change
+
+
+def _part(pixels: np.ndarray, box: Box) -> np.ndarray:
+    return pixels[box.y0 : box.y1, box.x0 : box.x1]
 
 
 def _layer(patch: Patch, frame_size: tuple[int, int]) -> _Layer | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from latentsync.errors import ConfigError
 from latentsync.plugins import find_plugin
 
 if TYPE_CHECKING:
@@ -16,20 +17,29 @@ if TYPE_CHECKING:
     from latentsync.schema import Config
     from latentsync.types import Alignment, Chunk
 
+WHISPER, CEPSTRA = "whisper", "cepstra"
+"""What a generator may listen to; see LipGenerator.audio."""
+
 
 @runtime_checkable
 class LipGenerator(Protocol):
     """New mouths from sound, in the aligned crops of one chunk.
 
     size: R, side of the square crops that it works on. chunk_frames: the longest chunk it takes.
+    audio: what it listens to: "whisper" (features of the speech encoder), "cepstra", or None. One
+        that does not say is given Whisper's features.
     __call__: chunk.crops (F, 3, R, R), chunk.audio (F, tokens, C) -> (F, 3, R, R) float32 RGB on
         the CPU, about [-1, 1], not clamped. Where the mask is 0, the crops as they came.
-        A failure raises; handing the crops back would be the worst thing it could do.
+        A function of the chunk alone, from any thread, as often as it is asked for. A failure
+        raises; handing the crops back would be the worst thing it could do.
     """
 
     name: str
     size: int
     chunk_frames: int
+
+    @property
+    def audio(self) -> str | None: ...
 
     def __call__(self, chunk: Chunk) -> torch.Tensor: ...
 
@@ -51,10 +61,10 @@ class Sound(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footage:
-    """A film of F frames.
+    """A video of F frames.
 
     name: for messages. alignments: F entries, None without a face. seconds: (F,) rising, on the
-    sound's clock. cuts: (F,) bool, True where a new shot begins. sound: None: the film has none.
+    sound's clock. cuts: (F,) bool, True where a new shot begins. sound: None: the video has none.
     crops: rising numbers of frames with a face, side R -> the aligned crop of each, (3, R, R)
     float32 RGB [-1, 1], as chunks hold them.
     """
@@ -68,29 +78,38 @@ class Footage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Script:
-    """What is to be drawn: N output frames.
+class GenerationRequest:
+    """All that is to be generated for one video: N output frames.
 
-    film: what is drawn into. speaker: the same person's film to take from, often the same object.
-    seconds: (N,) rising, on the clock of the speech. shown: (N,) int, the frame of the film that
-    each output frame shows. chunks: (N,) int, the chunk of each, -1: it is not drawn. speech: the
-    new words.
+    video: what is generated into. open_footage: a path -> another video of the same person.
+    seconds: (N,) rising, on the clock of the speech. source: (N,) int, the frame of the video that
+    each output frame shows. chunks: (N,) int, the chunk of each, -1: it is not generated. jumps:
+    (N,) bool, True where the frame does not continue the one before. lengths: by chunk, the number
+    of frames that it is generated with. speech: the new speech as cepstra; None where the
+    generator does not listen to them. check: raises Cancelled once the work is no longer wanted;
+    to be called between steps that take long.
     """
 
-    film: Footage
-    speaker: Footage
+    video: Footage
+    open_footage: Callable[[str], Footage]
     seconds: np.ndarray
-    shown: np.ndarray
+    source: np.ndarray
     chunks: np.ndarray
-    speech: Sound
+    jumps: np.ndarray
+    lengths: Sequence[int]
+    speech: Sound | None
+    check: Callable[[], None]
 
 
 @runtime_checkable
-class Rehearsing(Protocol):
-    """A generator that has to see the whole film, and hear the whole speech, before it draws."""
+class Preparing(Protocol):
+    """A generator that looks at the whole request before the first chunk."""
 
-    def rehearsed(self, script: Script) -> LipGenerator:
-        """A generator for this script alone. Raises a LatentSyncError where it cannot be one."""
+    def prepare(self, request: GenerationRequest) -> LipGenerator:
+        """A generator for this request alone; the one that is asked stays as it is.
+
+        Raises a LatentSyncError where it cannot serve the request.
+        """
         ...
 
 
@@ -112,7 +131,6 @@ class GeneratorLoader(Protocol):
         execution: Execution,
         *,
         mask: np.ndarray,
-        frame_counts: Sequence[int] | None,
     ) -> LipGenerator: ...
 
 
@@ -122,19 +140,24 @@ GENERATORS: dict[str, str] = {
 }
 
 
-def load_generator(
-    config: Config,
-    execution: Execution,
-    *,
-    mask: np.ndarray,
-    frame_counts: Sequence[int] | None = None,
-) -> LipGenerator:
+def load_generator(config: Config, execution: Execution, *, mask: np.ndarray) -> LipGenerator:
     """The generator that ``generate.name`` asks for, ready for work.
 
     execution: how its networks run. mask: (R, R) float in [0, 1], 1 where the face is generated;
-    R: see settings.face_model. frame_counts: frames of every chunk of the film, in order; needed
-    for noise as upstream draws it. Raises UnknownPluginError, or whatever LatentSyncError its
-    loader raises.
+    R: see settings.face_model. Raises UnknownPluginError, or whatever LatentSyncError its loader
+    raises.
     """
     load: GeneratorLoader = find_plugin("generator", config.generate.name, GENERATORS)
-    return load(config, execution, mask=mask, frame_counts=frame_counts)
+    return load(config, execution, mask=mask)
+
+
+def listens_to(generator: LipGenerator) -> str | None:
+    """``generator.audio``; "whisper" where it does not say. Raises ConfigError for another word."""
+    audio = getattr(generator, "audio", WHISPER)
+    if audio not in (WHISPER, CEPSTRA, None):
+        raise ConfigError(
+            f"the generator {generator.name} listens to",
+            audio,
+            "let it say whisper, cepstra or None",
+        )
+    return audio

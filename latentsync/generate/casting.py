@@ -9,7 +9,7 @@ import numpy as np
 
 from latentsync.errors import MediaError
 from latentsync.generate.bank import Bank, best_stretches
-from latentsync.generate.base import Footage, Script, Sound
+from latentsync.generate.base import Footage, GenerationRequest, Sound
 from latentsync.generate.likeness import Wanted
 from latentsync.generate.lips import LearnedLips, head_pose, lip_shape
 from latentsync.generate.posture import MOUTH, learn_posture, steadied, to_aligned
@@ -19,7 +19,6 @@ BANK_FRAMES = 4500
 """Frames that can be shown at most: 3 minutes of the best speech at 25 frames a second."""
 LEAST_SPEECH = 3.0  # seconds; of less, lips can hardly be told from sound (r 0.28)
 STEADY = 1.5  # sigma [frames] that poses are averaged over
-MAX_STEP = 4  # frames of the film between neighbours; a larger step is a jump
 _BLOCK = 512  # output frames listened to at once: 0.6 MB
 
 
@@ -112,7 +111,7 @@ def make_bank(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Role:
-    """The N frames of a script that are drawn.
+    """The N frames of a request that are generated.
 
     numbers: (N,) int, of the output frames. places: (N,) int, of their faces in the film. seconds:
     (N,) on the clock of the speech. begins: (N,) bool, True where the picture jumps. shown: (N,)
@@ -147,14 +146,12 @@ class Role:
             )
 
 
-def make_role(script: Script, faces: Faces) -> Role:
-    """faces: of the script's film."""
-    numbers = np.flatnonzero(script.chunks >= 0)
-    frames = script.shown[numbers]
+def make_role(request: GenerationRequest, faces: Faces, *, itself: bool) -> Role:
+    """faces: of the request's video. itself: whether the mouths are taken from that video, too."""
+    numbers = np.flatnonzero(request.chunks >= 0)
+    frames = request.source[numbers]
     places = faces.places(frames)
-    begins = np.abs(np.diff(frames, prepend=frames[:1])) > MAX_STEP
-    begins |= np.diff(numbers, prepend=numbers[:1]) > 1
+    begins = request.jumps[numbers] | (np.diff(numbers, prepend=numbers[:1]) > 1)
     begins |= np.diff(faces.shot[places], prepend=faces.shot[places][:1]) != 0
-    itself = script.film is script.speaker
-    shown = script.film.seconds[frames] if itself else np.full(len(numbers), -np.inf)
-    return Role(numbers, places, script.seconds[numbers], begins, shown)
+    shown = request.video.seconds[frames] if itself else np.full(len(numbers), -np.inf)
+    return Role(numbers, places, request.seconds[numbers], begins, shown)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate import sampling
+from latentsync.generate.base import WHISPER
 from latentsync.generate.denoiser import load_unet
 from latentsync.generate.sampling import Autoencoder, Denoiser, Noise
 from latentsync.generate.settings import (
@@ -46,6 +47,7 @@ class LatentSync:
     """
 
     name = "latentsync"
+    audio: str | None = WHISPER
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ and a baseline: what was never said on film cannot be shown.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from latentsync.generate.bank import pack, unpack
-from latentsync.generate.base import Script
+from latentsync.generate.base import CEPSTRA, Footage, GenerationRequest
 from latentsync.generate.casting import (
     LEAST_SPEECH,
     Faces,
@@ -47,41 +47,47 @@ CLOSED = 10  # percentile of the aperture that counts as shut
 
 
 class Replay:
-    """See latentsync.generate.base.LipGenerator and Rehearsing.
+    """See latentsync.generate.base.LipGenerator and Preparing.
 
     mask: (R, R) float in [0, 1], 0 where a crop stays as it is.
     """
 
     name = "replay"
+    audio: str | None = CEPSTRA
 
     def __init__(self, settings: ReplayConfig, mask: np.ndarray, *, chunk_frames: int) -> None:
         self.size, self.chunk_frames = len(mask), chunk_frames
         self._settings, self._mask = settings, mask
 
     def __call__(self, chunk: Chunk) -> torch.Tensor:  # noqa: ARG002
-        """Raises RuntimeError: mouths come from a film, see rehearsed()."""
-        raise RuntimeError("replay draws from a film; call rehearsed(script) first")
+        """Raises RuntimeError: mouths come from a video, see prepare()."""
+        raise RuntimeError("replay takes mouths from a video; call prepare(request) first")
 
-    def rehearsed(self, script: Script) -> LipGenerator:
-        """Chooses the mouths for the whole script, and keeps those that will be shown.
+    def prepare(self, request: GenerationRequest) -> LipGenerator:
+        """Selects the mouths for the whole request, and keeps those that will be shown.
 
-        Raises MediaError: too little speech in the speaker's film.
+        Raises MediaError: too little speech in the speaker's video.
         """
-        if not (script.chunks >= 0).any():
+        if not (request.chunks >= 0).any():
             return self  # nobody is seen while there is speech: it will not be called
-        speaker, own = script.speaker, self._settings
+        if request.speech is None:
+            raise RuntimeError("replay listens to cepstra; the request holds no speech")
+        own, speaker = self._settings, request.video
+        if own.source is not None:
+            logger.info("looking at %s for mouths", own.source)
+            speaker = request.open_footage(own.source)
         sound = speaker.sound()
         spoken = 0.0 if sound is None else sound.speech_seconds
         if sound is None or spoken < LEAST_SPEECH:
             raise too_little(speaker.name, spoken)
         faces = find_faces(speaker)
-        itself = script.film is speaker
-        target = faces if itself else find_faces(script.film)
+        itself = request.video is speaker
+        target = faces if itself else find_faces(request.video)
         # Of another film it is the user who says that it shows the same person, throughout.
         person = np.zeros(max(len(faces.frames), len(target.frames)), np.int64)
         if itself:
             person = link_persons(speaker, faces.frames, faces.shot)
-        role = make_role(script, target)
+        role = make_role(request, target, itself=itself)
         whose = person[: len(faces.frames)]
         bank, kept = make_bank(speaker, faces, whose, sound, drawn=person[role.places])
         exclude = own.exclude_seconds if itself else 0.0
@@ -89,7 +95,7 @@ class Replay:
         _warn(speaker.name, spoken, learned)
         path = select(
             bank,
-            role.wanted(target, person, script.speech, learned, unseen=exclude > 0),
+            role.wanted(target, person, request.speech, learned, unseen=exclude > 0),
             Costs(silence=own.silence_weight),
             trust=learned.trust,
             closed=float(np.percentile(bank.lips[:, 0], CLOSED)),
@@ -104,8 +110,8 @@ class Replay:
             "bank_frames": len(bank),
         }
         chosen = Chosen(role, target, faces, kept[path], kept[partner], share)
-        pictures = _pictures(script, chosen, self.size)
-        return RehearsedReplay(self.chunk_frames, self._mask, chosen, pictures, facts)
+        pictures = _pictures(speaker, chosen, self.size)
+        return PreparedReplay(self.chunk_frames, self._mask, chosen, pictures, facts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,10 +130,11 @@ class Chosen:
     share: np.ndarray
 
 
-class RehearsedReplay:
-    """A replay that has learnt its part. pictures: packed mouths by their place in chosen.faces."""
+class PreparedReplay:
+    """A replay of one request. pictures: packed mouths by their place in chosen.faces."""
 
     name = "replay"
+    audio: str | None = CEPSTRA
 
     def __init__(
         self,
@@ -168,17 +175,16 @@ def load(
     _execution: Execution,
     *,
     mask: np.ndarray,
-    frame_counts: Sequence[int] | None = None,  # noqa: ARG001  there is no noise to draw
 ) -> LipGenerator:
     """The loader of the table. There is nothing to load, and mouths are small: CPU."""
     settings = config.generate.replay
     return Replay(settings, mask, chunk_frames=face_model(config).frames)
 
 
-def _pictures(script: Script, chosen: Chosen, size: int) -> dict[int, bytes]:
+def _pictures(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
     """Each mouth that will be shown, once: 30 kB at most."""
     places = np.union1d(chosen.path, chosen.partner[chosen.share > 0])
-    crops = script.speaker.crops(chosen.faces.frames[places], size)
+    crops = speaker.crops(chosen.faces.frames[places], size)
     return {
         int(place): pack(((crop + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy())
         for place, crop in zip(places, crops, strict=True)

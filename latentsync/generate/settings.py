@@ -87,24 +87,22 @@ def unet_file(model: FaceModel) -> ModelFile:
     return LATENTSYNC_UNET_15 if model.resolution == RESOLUTION_15 else LATENTSYNC_UNET
 
 
-def hears_whisper(config: Config) -> bool:
-    """Whether the generator is given Whisper's features; if not, cepstra."""
-    return config.generate.name.lower() != "replay"
+def whisper_file(config: Config) -> ModelFile:
+    """The speech encoder's weights for the configuration. Raises ConfigError."""
+    return WHISPER[face_model(config).audio]
 
 
 def weights_wanted(config: Config) -> list[tuple[ModelFile, str | None]]:
-    """The files that lip-sync needs, each with the path that the configuration gives it.
+    """The files that the generator of that name needs, each with the path that is given for it.
 
-    The speech encoder's first; the U-Net's and the VAE's where LatentSync is to draw. Raises
-    ConfigError.
+    The speech encoder's first, then the U-Net's and the VAE's: LatentSync's. Of a generator of
+    one's own nothing is known before it is loaded. Raises ConfigError.
     """
     model, own = face_model(config), config.generate
-    if not hears_whisper(config):
+    if own.name.lower() != "latentsync":
         return []
-    wanted = [(WHISPER[model.audio], own.whisper)]
-    if own.name.lower() == "latentsync":
-        wanted += [(unet_file(model), own.checkpoint), (VAE, own.vae)]
-    return wanted
+    files = [(unet_file(model), own.checkpoint), (VAE, own.vae)]
+    return [(whisper_file(config), own.whisper), *files]
 
 
 def model_paths(config: Config) -> ModelPaths:

@@ -1,4 +1,4 @@
-"""Pass 1: the whole film is read once, and only what is small is kept.
+"""Pass 1: the whole video is read once, and only what is small is kept.
 
 Afterwards every decision that needs to look ahead (smoothing, gate, the restorer's settings) is
 made on whole tracks, so that pass 2 can stream.
@@ -17,7 +17,7 @@ from latentsync.face.detector import DetectedFace, FaceDetector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import choose_track, is_cut, link_faces, thumbnail
 from latentsync.pipeline.concurrency import linked
-from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.sharpness import BANDS, SharpnessMeter
 from latentsync.schema import FaceConfig
 from latentsync.types import Alignment, Frame
@@ -27,7 +27,7 @@ SEEN_AHEAD = 2  # frames that may wait to be measured
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceAnalysis:
-    """What pass 1 keeps of a film of F frames: about 1 kB a frame.
+    """What pass 1 keeps of a video of F frames: about 1 kB a frame.
 
     pts: (F,) int64 ticks. pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
     alignments: F entries; None where there is no usable face.
@@ -43,7 +43,18 @@ class SourceAnalysis:
     @property
     def tracks(self) -> np.ndarray:
         """(F,) int: track of each frame's face, -1 without one."""
-        return np.array([-1 if a is None else a.track for a in self.alignments])
+        return np.array([-1 if a is None else a.track for a in self.alignments], np.int64)
+
+    @property
+    def matrices(self) -> np.ndarray:
+        """(F, 2, 3) float32, frame -> aligned crop; nan without a face."""
+        nothing = np.full((2, 3), np.nan, np.float32)
+        return np.stack([nothing if a is None else a.matrix for a in self.alignments])
+
+    def frames_by_track(self) -> dict[int, np.ndarray]:
+        """By track number, its frames' indices, rising."""
+        tracks = self.tracks
+        return {int(n): np.flatnonzero(tracks == n) for n in np.unique(tracks[tracks >= 0])}
 
     def __len__(self) -> int:
         return len(self.alignments)
@@ -55,7 +66,7 @@ def analyze_source(
     meter: SharpnessMeter,
     config: FaceConfig,
     *,
-    clock: StageTimer,
+    timer: StageTimer,
     on_frame: Callable[[], None],
 ) -> SourceAnalysis:
     """Reads all frames. on_frame: called after each.
@@ -63,12 +74,12 @@ def analyze_source(
     Raises FaceNotFoundError when no frame holds a usable face.
     """
     kept = _Observations()
-    looked_at = _looked_at(frames, detector, config.cut_threshold, clock)
-    for seen in linked(looked_at, "detect", "measure", SEEN_AHEAD, clock=clock):
-        with clock.stage("measure", frames=1):
+    looked_at = _looked_at(frames, detector, config.cut_threshold, timer)
+    for seen in linked(looked_at, Stage.DETECT, Stage.MEASURE, SEEN_AHEAD, timer=timer):
+        with timer.stage(Stage.MEASURE, frames=1):
             kept.add(seen, meter)
         on_frame()
-    with clock.stage("align", frames=len(kept)):
+    with timer.stage(Stage.ALIGN, frames=len(kept)):
         return kept.survey(config)
 
 
@@ -82,12 +93,12 @@ class _Seen:
 
 
 def _looked_at(
-    frames: Iterable[Frame], detector: FaceDetector, cut_threshold: float, clock: StageTimer
+    frames: Iterable[Frame], detector: FaceDetector, cut_threshold: float, timer: StageTimer
 ) -> Iterator[_Seen]:
     detector.reset()
     last: np.ndarray | None = None
     for frame in frames:
-        with clock.stage("detect"):
+        with timer.stage(Stage.DETECT):
             small = thumbnail(frame.pixels)
             cut = last is not None and is_cut(last, small, cut_threshold)
             last = small

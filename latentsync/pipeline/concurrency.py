@@ -5,10 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
-from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.errors import Cancelled
+from latentsync.pipeline.stage_timer import Stage, StageTimer
 
 T = TypeVar("T")
 
@@ -19,6 +20,27 @@ Waited = Callable[[float], None]
 
 def _unheard(_seconds: float) -> None:
     pass
+
+
+class CancelFlag:
+    """Set from any thread; whoever works looks at it between two steps."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._event = what, threading.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def check(self) -> None:
+        """Raises Cancelled once the flag is set."""
+        if self._event.is_set():
+            raise Cancelled(self._what)
+
+    def watched(self, items: Iterable[T]) -> Iterator[T]:
+        """The same items, as long as the flag is not set."""
+        for item in items:
+            self.check()
+            yield item
 
 
 def prefetch(
@@ -59,11 +81,11 @@ def prefetch(
 
 
 def linked(
-    items: Iterable[T], maker: str, taker: str, depth: int, *, clock: StageTimer
+    items: Iterable[T], maker: Stage, taker: Stage, depth: int, *, timer: StageTimer
 ) -> Generator[T, None, None]:
-    """prefetch() from one stage to the next, by whose names the clock keeps what they wait."""
+    """prefetch() from one stage to the next, by whose names the timer keeps what they wait."""
     return prefetch(
-        items, depth, for_input=clock.for_input(taker), handed_on=clock.handed_on(maker)
+        items, depth, for_input=timer.for_input(taker), handed_on=timer.handed_on(maker)
     )
 
 

@@ -69,30 +69,26 @@ def timed(name: str, act: Callable[[], object], count: float, *, times: int = 1)
     return Cost({name: seconds / count / times}, cpu / count / times)
 
 
-def of_one_more(
-    act: Callable[[Sequence[T]], object], items: Sequence[T], clock: StageTimer
-) -> Cost:
-    """What one item more costs, as the clock has it by stage; act works on any number of them.
+def of_one_more(act: Callable[[Sequence[T]], StageTimer], items: Sequence[T]) -> Cost:
+    """What one item more costs, by stage; act works on any number of them, and says what it took.
 
     Beginnings (a first call, a new shot) are left out where the items are quick enough to be
     tried in a short and in a long row.
     """
     act(items[:1])
     few = items[:FEW]
-    short, seconds = _read(lambda: act(few), clock)
+    short, seconds = _read(lambda: act(few))
     if len(items) == len(few) or seconds > PATIENCE:
         return short * (1 / len(few))
-    long, _ = _read(lambda: act(items), clock)
+    long, _ = _read(lambda: act(items))
     more = len(items) - len(few)
     stages = {name: max(0.0, s - short.stages.get(name, 0.0)) for name, s in long.stages.items()}
     return Cost(stages, max(0.0, long.cpu - short.cpu)) * (1 / more)
 
 
-def _read(act: Callable[[], object], clock: StageTimer) -> tuple[Cost, float]:
+def _read(act: Callable[[], StageTimer]) -> tuple[Cost, float]:
     """-> what it cost, seconds from start to end."""
-    before = dict(clock.seconds)
     begin, cpu = time.perf_counter(), time.process_time()
-    act()
+    timer = act()
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    stages = {name: value - before.get(name, 0.0) for name, value in clock.seconds.items()}
-    return Cost({name: value for name, value in stages.items() if value > 0}, cpu), seconds
+    return Cost({name: value for name, value in timer.seconds.items() if value > 0}, cpu), seconds

@@ -1,103 +1,126 @@
-"""How strongly each output frame is restored: as planned, or against the person's own mouth."""
+"""How strongly each output frame is restored: from the video's own mouths, or generated samples."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from latentsync.face.composite import composite
-from latentsync.pipeline.plan import FilmPlan
-from latentsync.restore.sharpness import BANDS, SharpnessMeter, sharpness
+from latentsync.pipeline.plan import RenderPlan, with_energies
+from latentsync.restore import gate
+from latentsync.restore.sharpness import sharpness
 from latentsync.schema import RestoreConfig
-from latentsync.types import PatchedFrame
 
-MEDIAN_FRAMES = 25
 OWN_ON, OWN_OFF = 0.85, 0.92
 """Sharpness of a generated mouth against the same mouth as filmed: restored below the first, until
 above the second."""
+SAMPLE_EVERY = 10.0
+"""Seconds of one run for which another chunk is generated beforehand and measured."""
+FEW_CHUNKS = 4
+"""A shorter run is judged by one of its chunks."""
 
 
-class Decision(Protocol):
-    """Weights for the restoration, batch by batch, in order."""
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredChunk:
+    """The generated mouths of one chunk, K of them measured.
 
-    def weights(self, batch: Sequence[PatchedFrame]) -> np.ndarray:
-        """(len(batch),) float in [0, 1]; 0: the frame stays as it is."""
-        ...
-
-    def energies(self, track: int) -> np.ndarray:
-        """(K, 2, BANDS): what is known of the track's [mouth, rest of the face] by now."""
-        ...
-
-
-class AsPlanned:
-    """Pass 1 has seen the very mouths that are to be restored."""
-
-    def __init__(self, plan: FilmPlan) -> None:
-        self._plan = plan
-
-    def weights(self, batch: Sequence[PatchedFrame]) -> np.ndarray:
-        return self._plan.weights[[item.frame.index for item in batch]]
-
-    def energies(self, track: int) -> np.ndarray:
-        return self._plan.tracks[track].energies
-
-
-class AgainstOwnMouth:
-    """Generated mouths, measured as they come, against the mouth that the person has in the film.
-
-    Nothing is known of the frames to come, so a decision turns by a fade that begins with it.
+    number: of the chunk. track: whose. energies: (K, 2, BANDS) float32, [generated mouth, the rest
+    of the same face]. ratio: median sharpness of the generated mouths against the same mouths as
+    filmed; nan where none could be measured.
     """
 
-    def __init__(self, plan: FilmPlan, config: RestoreConfig, meter: SharpnessMeter) -> None:
-        self._plan, self._config, self._meter = plan, config, meter
-        self._track = -1
-        self._seen: deque[np.ndarray] = deque(maxlen=MEDIAN_FRAMES)
-        self._ratios: deque[float] = deque(maxlen=MEDIAN_FRAMES)
-        self._on = False
-        self._weight = 0.0
+    number: int
+    track: int
+    energies: np.ndarray
+    ratio: float
 
-    def weights(self, batch: Sequence[PatchedFrame]) -> np.ndarray:
-        return np.array([self._next(item) for item in batch], np.float32)
 
-    def energies(self, track: int) -> np.ndarray:
-        if track != self._track or not self._seen:
-            return np.empty((0, 2, BANDS), np.float32)
-        return np.stack(self._seen)
+def decided_by_analysis(plan: RenderPlan, config: RestoreConfig) -> RenderPlan:
+    """The plan for mouths that are in the video: the analysis has measured every one of them."""
+    analysis = plan.analysis
+    energies = {
+        number: fill_gaps(analysis.energies[frames])
+        for number, frames in analysis.frames_by_track().items()
+    }
+    figures = np.full(len(analysis), np.nan, np.float32)
+    for number, frames in analysis.frames_by_track().items():
+        figures[frames] = sharpness(energies[number])
+    plan = replace(plan, sharpness=figures[plan.source])
+    return _gated(with_energies(plan, energies), config, config.sharpness_on, config.sharpness_off)
 
-    def _next(self, item: PatchedFrame) -> float:
-        alignment = self._plan.alignment(item.frame.index)
-        if alignment is None or not item.patches:
-            return 0.0
-        begins = alignment.track != self._track
-        if begins:
-            self._track = alignment.track
-            self._seen.clear()
-            self._ratios.clear()
-        self._measure(item, alignment.matrix)
-        self._on = self._wanted(item.frame.index, begins=begins)
-        step = 1 / (self._config.fade_frames + 1)
-        goal = float(self._on)
-        moved = self._weight + np.clip(goal - self._weight, -step, step)
-        self._weight = goal if begins else float(moved)
-        return self._weight
 
-    def _measure(self, item: PatchedFrame, matrix: np.ndarray) -> None:
-        source = self._plan.source(item.frame.index)
-        filmed = self._plan.survey.energies[source]
-        drawn = self._meter(composite(item.frame, item.patches), matrix)
-        if not np.isnan(drawn).any():
-            self._seen.append(np.stack([drawn[0], filmed[1]]))
-            self._ratios.append(float(sharpness(drawn) / sharpness(filmed)))
+def decided_by_samples(
+    plan: RenderPlan, config: RestoreConfig, samples: Sequence[MeasuredChunk]
+) -> RenderPlan:
+    """The plan for mouths that are yet to be generated, from some that were."""
+    energies = {
+        track: np.concatenate([one.energies for one in samples if one.track == track])
+        for track in {one.track for one in samples}
+    }
+    figures = _ratios(plan, {one.number: one.ratio for one in samples})
+    plan = replace(
+        plan, sharpness=figures, sampled=np.array([one.number for one in samples], np.int64)
+    )
+    return _gated(with_energies(plan, energies), config, OWN_ON, OWN_OFF)
 
-    def _wanted(self, index: int, *, begins: bool) -> bool:
-        if self._config.when != "auto":
-            return self._config.when == "always"
-        scale = self._plan.scale[self._plan.source(index)]
-        known = [ratio for ratio in self._ratios if not np.isnan(ratio)]
-        if not known or scale < self._config.min_scale:
-            return False
-        figure = float(np.median(known))
-        return figure < (OWN_OFF if self._on and not begins else OWN_ON)
+
+def chunks_to_sample(plan: RenderPlan) -> list[int]:
+    """Numbers of the chunks that stand for all: some in each run, evenly spread over it."""
+    chosen: list[int] = []
+    for first, last in plan.runs():
+        numbers = np.unique(plan.chunk[first:last])
+        seconds = float(plan.seconds[last - 1] - plan.seconds[first])
+        count = 1 + int(len(numbers) >= FEW_CHUNKS) + int(seconds // SAMPLE_EVERY)
+        middles = (np.arange(min(count, len(numbers))) + 0.5) / min(count, len(numbers))
+        chosen += [int(numbers[int(middle * len(numbers))]) for middle in middles]
+    return chosen
+
+
+def _ratios(plan: RenderPlan, ratios: Mapping[int, float]) -> np.ndarray:
+    """(N,) float32: between the middles of the chunks that were measured, on a straight line."""
+    figures, seconds = np.full(len(plan), np.nan, np.float32), plan.seconds
+    for first, last in plan.runs():
+        numbers = plan.chunk[first:last]
+        known = [n for n in np.unique(numbers) if not np.isnan(ratios.get(int(n), np.nan))]
+        if known:
+            middles = [float(seconds[first:last][numbers == n].mean()) for n in known]
+            values = [ratios[int(n)] for n in known]
+            figures[first:last] = np.interp(seconds[first:last], middles, values)
+    return figures
+
+
+def _gated(plan: RenderPlan, config: RestoreConfig, on: float, off: float) -> RenderPlan:
+    strength = np.zeros(len(plan), np.float32)
+    for first, last in plan.runs():
+        run = slice(first, last)
+        needed = gate.need(
+            plan.scale[run],
+            plan.sharpness[run],
+            when=config.when,
+            min_scale=config.min_scale,
+            sharpness_on=on,
+            sharpness_off=off,
+        )
+        strength[run] = gate.weights(
+            needed,
+            fade_frames=config.fade_frames,
+            fade_start=plan.borders_gap(first, -1),
+            fade_end=plan.borders_gap(last - 1, +1),
+        )
+    return replace(plan, strength=strength)
+
+
+def fill_gaps(values: np.ndarray) -> np.ndarray:
+    """(K, ...) float -> the same, each row with NaN replaced by the nearest row without.
+
+    Where no row is without NaN, they come back as they are.
+    """
+    good = np.flatnonzero(~np.isnan(values).reshape(len(values), -1).any(axis=1))
+    if not len(good):
+        return values
+    index = np.arange(len(values))
+    after = np.searchsorted(good, index).clip(max=len(good) - 1)
+    before = (after - 1).clip(min=0)
+    is_before = np.abs(good[before] - index) <= np.abs(good[after] - index)
+    return values[np.where(is_before, good[before], good[after])]

@@ -1,20 +1,19 @@
-"""What a whole film would cost: each stage is timed on a few frames, and multiplied."""
+"""What a whole video would cost: each stage is timed on a few frames, and multiplied."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from copy import copy
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from latentsync.errors import FaceNotFoundError
-from latentsync.generate.settings import hears_whisper
 from latentsync.media.audio import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
@@ -25,9 +24,13 @@ from latentsync.pipeline.cost import Cost, Pass, of_one_more, timed
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.lipsync import output_rate
-from latentsync.pipeline.plan import FilmPlan
+from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.requirements import restores
+from latentsync.pipeline.session import Session
+from latentsync.pipeline.source import Clip
+from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.threads import settle
-from latentsync.pipeline.timeline import Timeline, film_timeline, speech_timeline
+from latentsync.pipeline.timeline import Timeline, speech_timeline, video_timeline
 from latentsync.restore.base import Fittable
 from latentsync.runtime.execution import Execution
 from latentsync.types import Frame
@@ -45,6 +48,7 @@ class Estimate:
     as restored, as its mouth is not drawn yet. frames: of the output; 0: not known. passes: one
     after the other. beginning: seconds before the first and between them. converts: whether
     LatentSync's networks are to be converted first, which takes a minute and is in none of these.
+    untimed: whether the restorer's work is in none of them, as its weights are not there yet.
     """
 
     sampled: int
@@ -54,6 +58,7 @@ class Estimate:
     passes: tuple[Pass, ...]
     beginning: float
     converts: bool = False
+    untimed: bool = False
 
     @property
     def seconds(self) -> float:
@@ -62,102 +67,135 @@ class Estimate:
 
 
 def estimate(job: Job, engine: Engine) -> Estimate:
-    """Tries frames spread over the film, and times every stage on some in a row.
+    """Tries frames spread over the video, and times every stage on some in a row.
 
-    Raises ConfigError: a generator whose time cannot be told; MediaError: speech without sound.
+    engine: its restorer is left out of the time where its weights are not there yet. Raises
+    ConfigError: a generator whose time cannot be told; MediaError: speech without sound.
     """
-    samples = list(sample_frames(job.source.path, SAMPLES))
-    plans = [_plan(engine, frame) for frame in samples]
-    seen = [plan for plan in plans if plan is not None]
-    restored = sum(plan.weights[0] > 0 for plan in seen) if job.audio is None else len(seen)
-    row, decoding = _decoded(job.source)
-    typical = _with_faces(engine, row, samples, plans)
-    watching = decoding + of_one_more(engine.survey, typical, engine.clock) if seen else decoding
-    cost = _again(decoding) + _encoding(job, row)
+    trial = _Trial(job, engine)
+    seen = [plan for plan in trial.plans if plan is not None]
+    restored = sum(plan.strength[0] > 0 for plan in seen) if job.audio is None else len(seen)
+    watching = trial.decoding
+    if seen:
+        watching += of_one_more(trial.analyzed, trial.typical)
+    cost = _again(trial.decoding) + _encoding(job, trial.row)
     if seen and engine.restorer is not None:
-        cost += _restoring(engine, typical) * (restored / len(samples))
+        cost += _restoring(trial) * (restored / len(trial.samples))
     length, drawn = _output(job)
     execution = engine.execution if job.audio is None else _execution(engine)
     looking = Pass("finding faces", _count(job.source), watching, _cores())
     passes = [looking]
     if job.audio is not None:
-        if not hears_whisper(job.config):
-            passes.append(Pass("choosing mouths", looking.frames, decoding, _cores()))
-        cost += (
-            _drawing(engine, execution, typical) * (len(seen) / len(samples) * drawn)
-            if seen
-            else Cost()
-        )
-    title = "restoring" if job.audio is None else "speaking"
+        if job.config.generate.name.lower() == "replay":
+            passes.append(Pass("choosing mouths", looking.frames, trial.decoding, _cores()))
+        share = len(seen) / len(trial.samples) * drawn
+        cost += _drawing(trial, execution) * share if seen else Cost()
+    title = "restoring" if job.audio is None else "generating"
     passes += [*_reference(job, looking), Pass(title, length, cost, _cores())]
     learning = LEARNING if isinstance(engine.restorer, Fittable) else 0.0
     converts = _converts(job, execution)
     return Estimate(
-        len(samples), len(seen), restored, length, tuple(passes), learning, converts=converts
+        len(trial.samples),
+        len(seen),
+        restored,
+        length,
+        tuple(passes),
+        learning,
+        converts=converts,
+        untimed=engine.restorer is None and restores(job.config),
     )
 
 
-def _plan(engine: Engine, frame: Frame) -> FilmPlan | None:
-    """Of a film of this one frame; None without a face."""
-    try:
-        return engine.plan(engine.survey([replace(frame, index=0)]))
-    except FaceNotFoundError:
-        return None
+class _Trial:
+    """Frames of the job's video, and what sessions make of them.
 
+    samples: spread over the video; plans: of each, as a video of that frame alone; None without a
+    face. row: from the video's start. typical: a row in which there is a face, if there is one.
+    decoding: of a frame.
+    """
 
-def _with_faces(
-    engine: Engine, row: list[Frame], samples: Sequence[Frame], plans: Sequence[FilmPlan | None]
-) -> list[Frame]:
-    """A row in which there is a face: the film's beginning, or else one frame again and again."""
-    if row and _plan(engine, row[0]) is not None:
-        return row
-    found = [frame for frame, plan in zip(samples, plans, strict=True) if plan is not None]
-    return [replace(frame, index=i, pts=i) for i, frame in enumerate(found[:1] * ROW)] or row
+    def __init__(self, job: Job, engine: Engine) -> None:
+        self.job, self.engine = job, engine
+        self._detector = engine.new_detector()
+        self.samples = list(sample_frames(job.source.path, SAMPLES))
+        self.plans = [self.planned([frame]) for frame in self.samples]
+        self.row, self.decoding = _decoded(job.source)
+        self.typical = self._with_faces()
+
+    def session(self, frames: Sequence[Frame], **more: Any) -> Session:
+        clip = Clip(self.job.source, [replace(frame, index=i) for i, frame in enumerate(frames)])
+        return Session(self.engine, clip, detector=self._detector, **more)
+
+    def planned(self, frames: Sequence[Frame]) -> RenderPlan | None:
+        """None without a face."""
+        try:
+            return self.session(frames).plan
+        except FaceNotFoundError:
+            return None
+
+    def analyzed(self, frames: Sequence[Frame]) -> StageTimer:
+        session = self.session(frames)
+        session.analyze()
+        return session.timer
+
+    def _with_faces(self) -> list[Frame]:
+        """The video's beginning, or else one frame again and again."""
+        if self.row and self.planned(self.row[:1]) is not None:
+            return self.row
+        found = [f for f, plan in zip(self.samples, self.plans, strict=True) if plan is not None]
+        return [replace(frame, pts=i) for i, frame in enumerate(found[:1] * ROW)] or self.row
 
 
 def _decoded(source: VideoInfo) -> tuple[list[Frame], Cost]:
     row: list[Frame] = []
     first = islice(VideoReader(source.path), ROW)
-    cost = timed("decode", lambda: row.extend(first), min(ROW, source.frame_count or ROW))
+    cost = timed(Stage.DECODE.value, lambda: row.extend(first), min(ROW, source.frame_count or ROW))
     return row, cost
 
 
 def _again(decoding: Cost) -> Cost:
     """Pass 2 decodes as pass 1 does."""
-    return Cost({"decode again": decoding.stages["decode"]}, decoding.cpu)
+    return Cost({Stage.DECODE_AGAIN.value: decoding.stages[Stage.DECODE.value]}, decoding.cpu)
 
 
-def _restoring(engine: Engine, row: Sequence[Frame]) -> Cost:
+def _restoring(trial: _Trial) -> Cost:
     """Of one frame that is restored: crop, network and composite; as if none were spared."""
+    engine, restore = trial.engine, trial.engine.config.restore
     if isinstance(engine.restorer, Fittable):  # it has learnt nothing; Detail works much like it
-        config = engine.config
-        known = replace(config.restore, name="Detail", reference=None)
-        engine = Engine(replace(config, restore=known))
-    engine = copy(engine)  # a row may be one frame again and again, whose restoration would serve
-    engine.config = replace(engine.config, restore=replace(engine.config.restore, reuse=0.0))
-    plan = engine.plan(engine.survey(row))
-    plan = replace(plan, weights=np.ones_like(plan.weights))
+        restore = replace(restore, name="Detail", reference=None)
+        engine = Engine(replace(engine.config, restore=restore))
+        trial = _Trial(trial.job, engine)
+    # A row may be one frame again and again, whose restoration would serve.
+    config = replace(engine.config, restore=replace(restore, reuse=0.0))
 
-    def restore(frames: Sequence[Frame]) -> None:
-        for _ in engine.enhanced(frames, plan):
+    def restored(frames: Sequence[Frame]) -> StageTimer:
+        plan = trial.session(frames, config=config).plan
+        session = trial.session(
+            frames, config=config, plan=replace(plan, strength=np.ones_like(plan.strength))
+        )
+        for _ in session.rendered():
             pass
+        return session.timer
 
-    cost = of_one_more(restore, row, engine.clock)
-    wanted = {name: cost.stages[name] for name in ("restore", "composite") if name in cost.stages}
-    return Cost(wanted, cost.cpu)
+    cost = of_one_more(restored, trial.typical)
+    names = [stage.value for stage in (Stage.RESTORE, Stage.COMPOSITE)]
+    return Cost({name: cost.stages[name] for name in names if name in cost.stages}, cost.cpu)
 
 
-def _drawing(engine: Engine, execution: Execution, row: Sequence[Frame]) -> Cost:
-    plan = engine.plan(engine.survey(row[:1]))
-    face = plan.alignment(0)
-    assert face is not None, "the row was chosen for its faces"
-    return drawing_cost(engine.config, execution, row[0], face)
+def _drawing(trial: _Trial, execution: Execution) -> Cost:
+    frames = trial.typical[:1]
+    face = trial.session(frames).analyze().alignments[0]
+    if face is None:
+        return Cost()
+    return drawing_cost(trial.engine.config, execution, frames[0], face)
 
 
 def _execution(engine: Engine) -> Execution:
     """That of the networks that draw; replay has none."""
     config = engine.config
-    return settle(config.runtime, networks=True) if hears_whisper(config) else engine.execution
+    if config.generate.name.lower() == "replay":
+        return engine.execution
+    return settle(config.runtime, networks=True)
 
 
 def _converts(job: Job, execution: Execution) -> bool:
@@ -170,9 +208,9 @@ def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:
     pictures: list[Picture] = []
     count = max(len(frames), 1)
     with TemporaryDirectory() as folder, ExitStack() as file:
-        target = Path(folder) / f"trial{job.target.suffix}"
+        target = Path(folder) / f"trial{job.output.target.suffix}"
         silent = replace(job.source, audio=())
-        writer = file.enter_context(VideoWriter(target, silent, job.settings))
+        writer = file.enter_context(VideoWriter(target, silent, job.output.settings))
 
         def convert() -> None:
             pictures.extend(writer.picture(frame) for frame in frames)
@@ -182,7 +220,7 @@ def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:
                 writer.write_picture(picture)
             file.close()  # until then the encoder holds most of them
 
-        return timed("convert", convert, count) + timed("encode", encode, count)
+        return timed(Stage.CONVERT.value, convert, count) + timed(Stage.ENCODE.value, encode, count)
 
 
 def _output(job: Job) -> tuple[int, float]:
@@ -190,7 +228,7 @@ def _output(job: Job) -> tuple[int, float]:
     frames = _count(job.source)
     if job.audio is None or not frames:
         return frames, 1.0
-    samples = sum(len(block) for block in AudioReader(job.audio.path))
+    samples = sum(len(block) for block in AudioReader(job.audio))
     output = job.config.output
     line = speech_timeline(
         _film_line(job.source, frames),
@@ -206,7 +244,7 @@ def _film_line(source: VideoInfo, frames: int) -> Timeline:
     """As if every frame were shown as long as the others."""
     ticks = 1 / (source.average_rate * source.time_base)
     pts = np.round(np.arange(frames) * float(ticks)).astype(np.int64)
-    return film_timeline(pts, source.time_base, source.average_rate)
+    return video_timeline(pts, source.time_base, source.average_rate)
 
 
 def _count(source: VideoInfo) -> int:

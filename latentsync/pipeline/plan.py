@@ -1,167 +1,199 @@
-"""What is to be done to which frame: pure arithmetic on what pass 1 kept."""
+"""The plan of a video: every decision about every output frame, made once, before any is rendered.
+
+Whatever is rendered from the same plan is the same, bit for bit: whole, in segments, in batches of
+any size, here or on another machine.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
 from latentsync.face.landmarks import FIVE
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.timeline import Timeline, chunks
-from latentsync.restore import gate
+from latentsync.pipeline.timeline import Timeline
 from latentsync.restore.mouth import (
     PatchGeometry,
     ffhq_geometry,
     generator_scale,
     own_scale_geometry,
 )
-from latentsync.restore.sharpness import sharpness
-from latentsync.schema import RestoreConfig
-from latentsync.types import Alignment
+from latentsync.restore.sharpness import BANDS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PlannedTrack:
-    """One person between two cuts.
+class TrackPlan:
+    """One track's patches.
 
-    frames: (K,) int, indices into the film, increasing.
     geometry: from the aligned crop to the patch that the restorer works on; constant in the track.
-    energies: (K, 2, BANDS) float32 band energies without gaps.
+    energies: (K, 2, BANDS) float32 band energies [mouth, rest of the face] of the mouths that are
+        to be restored, or of a sample of them: what a restorer is tuned by. K = 0: not measured.
     """
 
-    frames: np.ndarray
     geometry: PatchGeometry
     energies: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FilmPlan:
-    """The decisions for a film of F frames, and for its N output frames.
+class RenderPlan:
+    """The decisions for N output frames. Arrays are N long but for those of the analysis.
 
-    timeline: the output frames where new speech lays the film out anew; None: the film as it is.
-    chunks: (N,) int, number of the chunk in which each is generated, -1: in none.
-    scale: (F,) frame pixels per generator pixel; NaN without a face.
-    sharpness: (F,) 1 = the mouth is as sharp as the rest of the face; NaN without a face.
-    weights: (F,) float32 in [0, 1], share of the restoration that is applied; 0 = frame untouched.
+    analysis: of the video. source: (N,) int, the frame of the video that each shows. pts: (N,) int,
+        ticks of time_base, rising. rate: frames a second.
+    track: (N,) int, the face's; -1: there is none. matrices: (N, 2, 3) float32, frame -> aligned
+        crop; nan without a face.
+    chunk: (N,) int, number of the chunk in which the mouth is generated; -1: in none. jumps: (N,)
+        bool, True where a frame does not continue the one before.
+    scale: (N,) float32, frame pixels per generator pixel; nan without a face. sharpness: (N,)
+        float32, 1 = as sharp as the rest of the face (a generated mouth: as the person's own);
+        nan where it is not known. strength: (N,) float32 in [0, 1], share of the restoration that
+        is applied; 0: none.
+    sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
     tracks: by track number.
     """
 
-    survey: SourceAnalysis
+    analysis: SourceAnalysis
+    source: np.ndarray
+    pts: np.ndarray
+    time_base: Fraction
+    rate: Fraction
+    track: np.ndarray
+    matrices: np.ndarray
+    chunk: np.ndarray
+    jumps: np.ndarray
     scale: np.ndarray
     sharpness: np.ndarray
-    weights: np.ndarray
-    tracks: Mapping[int, PlannedTrack]
-    timeline: Timeline | None = None
-    chunks: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    strength: np.ndarray
+    sampled: np.ndarray
+    tracks: Mapping[int, TrackPlan]
 
     def __len__(self) -> int:
-        """Number of output frames."""
-        return len(self.survey) if self.timeline is None else len(self.timeline)
+        return len(self.source)
 
-    def source(self, index: int) -> int:
-        """The frame of the film that output frame ``index`` shows."""
-        return index if self.timeline is None else int(self.timeline.source[index])
+    @property
+    def seconds(self) -> np.ndarray:
+        """(N,) float64, when each output frame is shown."""
+        return self.pts * float(self.time_base)
 
-    def alignment(self, index: int) -> Alignment | None:
-        """Where the face of output frame ``index`` lies."""
-        return self.survey.alignments[self.source(index)]
+    @property
+    def duration(self) -> float:
+        """Seconds, at which the last output frame ends."""
+        return float(self.seconds[-1] + 1 / self.rate)
+
+    @property
+    def generates(self) -> bool:
+        return bool((self.chunk >= 0).any())
+
+    def chunk_spans(self) -> dict[int, tuple[int, int]]:
+        """By number, each chunk's output frames, half open; some in between may have no face."""
+        frames = np.flatnonzero(self.chunk >= 0)
+        numbers, first = np.unique(self.chunk[frames], return_index=True)
+        last = len(frames) - 1 - np.unique(self.chunk[frames][::-1], return_index=True)[1]
+        spans = zip(numbers, frames[first], frames[last] + 1, strict=True)
+        return {int(number): (int(a), int(b)) for number, a, b in spans}
+
+    def widened(self, start: int, stop: int) -> tuple[int, int]:
+        """The least range of output frames that holds start..stop and cuts no chunk."""
+        for first, last in self.chunk_spans().values():
+            if start < stop and first < stop and start < last:
+                start, stop = min(start, first), max(stop, last)
+        return start, stop
+
+    def segments(self, count: int) -> list[tuple[int, int]]:
+        """At most ``count`` half-open ranges of output frames, about equal, that cut no chunk."""
+        frames = len(self)
+        inside = np.zeros(frames + 1, bool)  # borders that would fall between frames of one chunk
+        for first, last in self.chunk_spans().values():
+            inside[first + 1 : last] = True
+        allowed = np.flatnonzero(~inside)
+        wanted = np.linspace(0, frames, count + 1)
+        cuts = np.unique(allowed[np.abs(allowed[:, None] - wanted).argmin(axis=0)])
+        return [(int(a), int(b)) for a, b in itertools.pairwise(cuts)]
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """Half-open ranges of output frames that show one track without a break.
+
+        Where mouths are generated: of those frames alone.
+        """
+        shown = self.chunk >= 0 if self.generates else self.track >= 0
+        key = np.where(shown, self.track, -1)
+        begins = np.flatnonzero(self.jumps | (np.diff(key, prepend=key[:1]) != 0))
+        for a, b in itertools.pairwise([0, *begins[begins > 0], len(self)]):
+            if key[a] >= 0:
+                yield int(a), int(b)
+
+    def borders_gap(self, index: int, step: int) -> bool:
+        """Whether the output frame beside this one shows the same shot without the face.
+
+        step: -1: the one before, +1: the one behind.
+        """
+        beside = index + step
+        if not 0 <= beside < len(self) or self.track[beside] >= 0:
+            return False
+        shot = np.cumsum(self.analysis.cuts)
+        same = shot[self.source[index]] == shot[self.source[beside]]
+        return bool(same and not self.jumps[max(index, beside)])
 
 
-def plan_film(
-    survey: SourceAnalysis, config: RestoreConfig, *, size: int | None, region_mask: np.ndarray
-) -> FilmPlan:
-    """size: the restorer's square, None for the mouth box. region_mask: (560, 420), aligned."""
-    count = len(survey)
-    scale = np.full(count, np.nan, np.float32)
-    sharp = np.full(count, np.nan, np.float32)
-    weights = np.zeros(count, np.float32)
-    tracks: dict[int, PlannedTrack] = {}
-    for number, frames in _frames_by_track(survey).items():
-        track, matrices = _plan_track(survey, frames, size, region_mask)
-        tracks[number] = track
-        scale[frames] = generator_scale(matrices, config.generator_size)
-        sharp[frames] = sharpness(track.energies)
-        needed = gate.need(
-            scale[frames],
-            sharp[frames],
-            when=config.when,
-            min_scale=config.min_scale,
-            sharpness_on=config.sharpness_on,
-            sharpness_off=config.sharpness_off,
-        )
-        weights[frames] = gate.weights(
-            needed,
-            fade_frames=config.fade_frames,
-            fade_start=_borders_gap(survey, int(frames[0]), -1),
-            fade_end=_borders_gap(survey, int(frames[-1]), +1),
-        )
-    return FilmPlan(survey, scale, sharp, weights, tracks)
+def lay_out(
+    analysis: SourceAnalysis,
+    line: Timeline,
+    *,
+    chunk: np.ndarray,
+    jumps: np.ndarray,
+    generator_size: int,
+    size: int | None,
+    region_mask: np.ndarray,
+) -> RenderPlan:
+    """A plan in which nothing is restored yet.
 
-
-def lay_out(plan: FilmPlan, timeline: Timeline, *, chunk_frames: int) -> FilmPlan:
-    """The plan for a film whose frames are shown, and generated in chunks, along the timeline."""
-    numbers = chunks(timeline, plan.survey.tracks, size=chunk_frames)
-    return replace(plan, timeline=timeline, chunks=numbers)
-
-
-def pieces(plan: FilmPlan, count: int) -> list[tuple[int, int]]:
-    """At most ``count`` half-open ranges of output frames, about equal, none of which cuts a chunk.
-
-    Each can be rendered for itself; generated mouths and planned restoration are the whole's.
+    chunk, jumps: (N,), see RenderPlan. generator_size: side of the square that the mouths were, or
+    will be, generated in. size: the restorer's square, None for the mouth box. region_mask:
+    (560, 420), aligned.
     """
-    frames = len(plan)
-    inside = np.zeros(frames + 1, bool)  # cuts that would fall between two frames of one chunk
-    if len(plan.chunks):
-        inside[1:frames] = (np.diff(plan.chunks) == 0) & (plan.chunks[1:] >= 0)
-    allowed = np.flatnonzero(~inside)
-    wanted = np.linspace(0, frames, count + 1)
-    cuts = np.unique(allowed[np.abs(allowed[:, None] - wanted).argmin(axis=0)])
-    return [(int(a), int(b)) for a, b in itertools.pairwise(cuts)]
+    track = analysis.tracks[line.source]
+    matrices = analysis.matrices[line.source]
+    scale = np.full(len(line), np.nan, np.float32)
+    scale[track >= 0] = generator_scale(matrices[track >= 0], generator_size)
+    tracks = {
+        number: TrackPlan(
+            _geometry(analysis, frames, size, region_mask), np.empty((0, 2, BANDS), np.float32)
+        )
+        for number, frames in analysis.frames_by_track().items()
+    }
+    return RenderPlan(
+        analysis,
+        line.source,
+        line.pts,
+        line.time_base,
+        line.rate,
+        track,
+        matrices,
+        chunk,
+        jumps,
+        scale,
+        sharpness=np.full(len(line), np.nan, np.float32),
+        strength=np.zeros(len(line), np.float32),
+        sampled=np.empty(0, np.int64),
+        tracks=tracks,
+    )
 
 
-def _plan_track(
-    survey: SourceAnalysis, frames: np.ndarray, size: int | None, region_mask: np.ndarray
-) -> tuple[PlannedTrack, np.ndarray]:
-    alignments = [a for a in (survey.alignments[i] for i in frames) if a is not None]
-    matrices = np.stack([a.matrix for a in alignments])
+def with_energies(plan: RenderPlan, energies: Mapping[int, np.ndarray]) -> RenderPlan:
+    """The plan with the energies of some tracks, by number; see TrackPlan."""
+    known = {n: replace(plan.tracks[n], energies=e) for n, e in energies.items()}
+    return replace(plan, tracks={**plan.tracks, **known})
+
+
+def _geometry(
+    analysis: SourceAnalysis, frames: np.ndarray, size: int | None, region_mask: np.ndarray
+) -> PatchGeometry:
+    matrices = analysis.matrices[frames]
     if size is None:
-        geometry = own_scale_geometry(matrices, region_mask)
-    else:
-        points = np.stack([a.landmarks[FIVE] for a in alignments])
-        geometry = ffhq_geometry(matrices, points, region_mask, size=size)
-    return PlannedTrack(frames, geometry, fill_gaps(survey.energies[frames])), matrices
-
-
-def _frames_by_track(survey: SourceAnalysis) -> dict[int, np.ndarray]:
-    frames: dict[int, list[int]] = {}
-    for index, alignment in enumerate(survey.alignments):
-        if alignment is not None:
-            frames.setdefault(alignment.track, []).append(index)
-    return {number: np.array(indices) for number, indices in frames.items()}
-
-
-def _borders_gap(survey: SourceAnalysis, index: int, step: int) -> bool:
-    """Whether the frame next to a track's end shows the same shot without a face."""
-    neighbour = index + step
-    if not 0 <= neighbour < len(survey):
-        return False
-    starts_shot = survey.cuts[index] if step < 0 else survey.cuts[neighbour]
-    return not starts_shot
-
-
-def fill_gaps(values: np.ndarray) -> np.ndarray:
-    """(K, ...) float -> the same, each row with NaN replaced by the nearest row without.
-
-    Where no row is without NaN, they come back as they are.
-    """
-    good = np.flatnonzero(~np.isnan(values).reshape(len(values), -1).any(axis=1))
-    if not len(good):
-        return values
-    index = np.arange(len(values))
-    after = np.searchsorted(good, index).clip(max=len(good) - 1)
-    before = (after - 1).clip(min=0)
-    is_before = np.abs(good[before] - index) <= np.abs(good[after] - index)
-    return values[np.where(is_before, good[before], good[after])]
+        return own_scale_geometry(matrices, region_mask)
+    points = np.stack([a.landmarks[FIVE] for i in frames if (a := analysis.alignments[i])])
+    return ffhq_geometry(matrices, points, region_mask, size=size)

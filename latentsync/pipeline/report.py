@@ -1,93 +1,123 @@
-"""What was done to a film, as plain data for ``out.json``; docs/report.md documents it."""
+"""What was done to a video, as plain data for ``out.report.json``; docs/report.md documents it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latentsync.generate.base import LipGenerator
-from latentsync.pipeline.plan import FilmPlan
-from latentsync.pipeline.stage_timer import Work
+from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.restore.base import Restorer
 from latentsync.restore.gate import runs
 from latentsync.runtime.execution import FORMATS, Execution
-from latentsync.schema import Config
 from latentsync.weights import record
 
-SCHEMA = 1
-STAGES = (
-    *("load", "decode", "detect", "measure", "align", "rehearse"),
-    *("decode again", "listen", "generate", "restore", "composite", "convert", "encode"),
-)
+if TYPE_CHECKING:
+    from latentsync.pipeline.output import Output
+    from latentsync.pipeline.session import Session
+
+SCHEMA = 2
+KIND = "latentsync report"
+"""What a file says of itself, so that nothing else is ever replaced by a report."""
 
 
-def film_report(plan: FilmPlan, restored: np.ndarray, reused: int) -> dict[str, Any]:
-    """Faces and decisions: per output frame and as spans in seconds. restored: (N,) shares.
-    reused: frames that took an earlier one's restoration."""
-    survey = plan.survey
-    shown = np.array([plan.source(i) for i in range(len(plan))])
-    seconds = survey.pts_seconds if plan.timeline is None else plan.timeline.seconds
-    has_face = survey.tracks[shown] >= 0
+def plan_report(plan: RenderPlan, restored: np.ndarray, reused: int) -> dict[str, Any]:
+    """Faces, decisions and what came of them: per output frame and as spans in seconds.
+
+    restored: (N,) int, by how many code values the restoration changed each frame. reused: frames
+    that took an earlier one's restoration.
+    """
+    analysis, seconds = plan.analysis, plan.seconds
+    has_face, changed = plan.track >= 0, restored > 0
     return {
         "frames": {
             "total": len(plan),
             "with_face": int(has_face.sum()),
-            "generated": int((plan.chunks >= 0).sum()),
-            "restored": int((restored > 0).sum()),
+            "generated": int((plan.chunk >= 0).sum()),
+            "selected": int((plan.strength > 0).sum()),
+            "restored": int(changed.sum()),
             "reused": reused,
         },
         "spans_seconds": {
             "without_face": _seconds(seconds, ~has_face),
-            "restored": _seconds(seconds, restored > 0),
-            "face_left_alone": _seconds(seconds, has_face & (restored == 0)),
+            "restored": _seconds(seconds, changed),
+            "face_left_alone": _seconds(seconds, has_face & ~changed),
         },
         "tracks": len(plan.tracks),
-        "cuts_seconds": [round(float(t), 3) for t in survey.pts_seconds[survey.cuts]],
+        "cuts_seconds": [round(float(t), 3) for t in analysis.pts_seconds[analysis.cuts]],
         "per_frame": {
-            "scale": _numbers(plan.scale[shown], 3),
-            "sharpness": _numbers(plan.sharpness[shown], 3),
-            "weight": _numbers(restored, 3),
+            "scale": _numbers(plan.scale, 3),
+            "sharpness": _numbers(plan.sharpness, 3),
+            "strength": _numbers(plan.strength, 3),
+            "change": [int(change) for change in restored],
         },
     }
 
 
-def job_report(
-    config: Config,
-    plan: FilmPlan,
-    restorer: Restorer | None,
-    generator: LipGenerator | None,
+def session_report(
+    session: Session,
+    output: Output,
     *,
-    learnt: dict[int, dict[str, Any]],
     restored: np.ndarray,
-    reused: int,
-    media: dict[str, Any],
-    execution: Execution,
-    work: Mapping[str, Work],
     seconds: float,
-    warnings: list[str],
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
-    """The whole report. learnt: by track, what a restorer that learns said of it. media: facts on
-    input and output. work: by stage. seconds: from start to end."""
+    """The whole report. restored: see plan_report. seconds: from start to end."""
+    restorers, generator = session.restorers, session.generator
+    work = session.timer.work
     return {
+        "kind": KIND,
         "schema": SCHEMA,
-        **media,
-        "restorer": None if restorer is None else describe(restorer),
-        "learnt": learnt,
+        **_media_facts(session, output),
+        "restorer": None if restorers is None else describe(restorers.loaded),
+        "learnt": {} if restorers is None else restorers.verdicts,
         "generator": None if generator is None else describe(generator),
-        **film_report(plan, restored, reused),
-        "execution": _execution(execution),
+        **plan_report(session.plan, restored, session.reused),
+        "execution": _execution(session.engine.execution),
         "seconds": {
             **{name: round(one.busy, 3) for name, one in work.items()},
             "total": round(seconds, 3),
         },
         "stages": stages(work),
-        "warnings": warnings,
-        "settings": dataclasses.asdict(config),
+        "warnings": list(warnings),
+        "settings": dataclasses.asdict(session.config),
+    }
+
+
+def is_report(path: Path) -> bool:
+    """Whether the file is a report of this program, which a newer one may replace."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def _media_facts(session: Session, output: Output) -> dict[str, Any]:
+    source, settings = session.source.info, output.settings
+    return {
+        "input": {
+            "path": str(source.path),
+            "codec": source.codec,
+            "width": source.width,
+            "height": source.height,
+            "fps": float(source.average_rate),
+            "audio": [audio.codec for audio in source.audio],
+            "new_audio": None if session.audio is None else str(session.audio),
+        },
+        "output": {
+            "path": str(output.target),
+            "codec": settings.codec,
+            "crf": settings.crf,
+            "preset": settings.preset,
+            "pix_fmt": settings.pix_fmt,
+        },
     }
 
 
@@ -110,9 +140,9 @@ def stages(work: Mapping[str, Work]) -> dict[str, Any]:
 
 def stage_table(report: Mapping[str, Any]) -> str:
     """The report's stages as lines of text: what each did, and what it waited for."""
-    head = f"{'stage':12} {'busy':>9} {'no input':>9} {'no room':>9} {'frames':>7} {'fps':>7}"
+    head = f"{'stage':16} {'busy':>9} {'no input':>9} {'no room':>9} {'frames':>7} {'fps':>7}"
     frames, seconds = report["frames"]["total"], report["seconds"]["total"]
-    total = f"{'total':12} {seconds:7.1f} s {'':19} {frames:7d} {frames / seconds:7.1f}"
+    total = f"{'total':16} {seconds:7.1f} s {'':19} {frames:7d} {frames / seconds:7.1f}"
     return "\n".join([head, *(_line(name, one) for name, one in report["stages"].items()), total])
 
 
@@ -120,7 +150,7 @@ def _line(name: str, stage: Mapping[str, Any]) -> str:
     waits = f"{stage['waiting_for_input']:7.1f} s {stage['waiting_for_room']:7.1f} s"
     fps = "" if stage["fps"] is None else f"{stage['fps']:7.1f}"
     frames = stage["frames"] or ""
-    return f"{name:12} {stage['busy']:7.1f} s {waits} {frames:>7} {fps:>7}".rstrip()
+    return f"{name:16} {stage['busy']:7.1f} s {waits} {frames:>7} {fps:>7}".rstrip()
 
 
 def _stage(work: Work) -> dict[str, Any]:
@@ -135,8 +165,8 @@ def _stage(work: Work) -> dict[str, Any]:
 
 def _place(item: tuple[str, Work]) -> int:
     """Stages in the order in which a frame meets them."""
-    name = item[0]
-    return STAGES.index(name) if name in STAGES else len(STAGES)
+    name, order = item[0], [stage.value for stage in Stage]
+    return order.index(name) if name in order else len(order)
 
 
 def _execution(execution: Execution) -> dict[str, Any]:

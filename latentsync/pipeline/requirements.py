@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from latentsync.errors import CheckpointError
 from latentsync.generate import settings
 from latentsync.restore import base
 from latentsync.schema import Config
+from latentsync.weights.find import find
 from latentsync.weights.manifest import INSIGHTFACE, Licence, ModelFile
+
+NEEDS_REFERENCE = "it learns from the original video; name it with --reference"
 
 
 def weights_wanted(config: Config, *, speech: bool) -> list[tuple[ModelFile, str | None]]:
@@ -17,6 +21,29 @@ def weights_wanted(config: Config, *, speech: bool) -> list[tuple[ModelFile, str
     return spoken + base.weights_wanted(config.restore)
 
 
+def missing_weights(config: Config, *, speech: bool) -> list[ModelFile]:
+    """What would have to be fetched. Raises ConfigError, and CheckpointError for a path that the
+    configuration names and that is not there."""
+    missing = []
+    for model, path in weights_wanted(config, speech=speech):
+        try:
+            find(model, path, folders=config.weights.folders)
+        except CheckpointError:
+            if path is not None:
+                raise
+            missing.append(model)
+    return missing
+
+
+def restores(config: Config) -> bool:
+    """Whether there is a restorer that may have something to do."""
+    return config.restore.name.lower() != "none" and config.restore.when != "never"
+
+
 def licences_wanted(config: Config) -> list[Licence]:
     """Of what is not fetched by this project; those of weights files stand in the manifest."""
     return [INSIGHTFACE] if config.face.detector.lower() == "insightface" else []
+
+
+def check_detector(config: Config) -> None:
+    """Raises CheckpointError where the face detector would fetch models, but must not."""

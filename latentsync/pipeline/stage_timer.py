@@ -7,15 +7,38 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from enum import Enum
 from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
+class Stage(str, Enum):
+    """The stages, in the order in which a frame meets them."""
+
+    LOAD = "load"
+    DECODE = "decode"
+    DETECT = "detect"
+    MEASURE = "measure"
+    ALIGN = "align"
+    PREPARE = "prepare"
+    SAMPLE = "sample"
+    FIT = "fit"
+    DECODE_AGAIN = "decode (pass 2)"
+    LISTEN = "encode audio"
+    GENERATE = "generate"
+    RESTORE = "restore"
+    COMPOSITE = "composite"
+    CONVERT = "convert"
+    ENCODE = "encode"
+
+    __str__ = str.__str__
+
+
 @dataclass(slots=True)
 class Work:
-    """Wall seconds of one stage over the film.
+    """Wall seconds of one stage over the video.
 
     busy: at work. for_input: waiting for the stage before. for_room: waiting until the stage behind
     has taken something. frames: that went through it.
@@ -34,11 +57,11 @@ class StageTimer:
     """
 
     def __init__(self) -> None:
-        self._work: dict[str, Work] = {}
+        self._work: dict[Stage, Work] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def stage(self, name: str, frames: int = 0) -> Iterator[None]:
+    def stage(self, name: Stage, frames: int = 0) -> Iterator[None]:
         """Adds the time spent inside the ``with`` block to the stage.
 
         frames: that went through it, where handed_on() does not count them.
@@ -49,7 +72,7 @@ class StageTimer:
         finally:
             self._add(name, busy=time.perf_counter() - begin, frames=frames)
 
-    def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
+    def timed(self, name: Stage, items: Iterable[T]) -> Iterator[T]:
         """The same items; the time that it takes to make each is added to the stage."""
         source = iter(items)
         while True:
@@ -62,11 +85,11 @@ class StageTimer:
                 self._add(name, busy=time.perf_counter() - begin)
             yield item
 
-    def for_input(self, name: str) -> Callable[[float], None]:
+    def for_input(self, name: Stage) -> Callable[[float], None]:
         """What is called with the seconds that the stage has waited for something to do."""
         return partial(self._waited_for_input, name)
 
-    def handed_on(self, name: str) -> Callable[[float], None]:
+    def handed_on(self, name: Stage) -> Callable[[float], None]:
         """What is called for each frame that the stage hands on, with the seconds that took."""
         return partial(self._handed_on, name)
 
@@ -74,23 +97,23 @@ class StageTimer:
     def seconds(self) -> dict[str, float]:
         """Seconds at work by stage."""
         with self._lock:
-            return {name: work.busy for name, work in self._work.items()}
+            return {name.value: work.busy for name, work in self._work.items()}
 
     @property
     def work(self) -> dict[str, Work]:
         """A copy of what is known by now, by stage."""
         with self._lock:
-            return {name: Work(**asdict(work)) for name, work in self._work.items()}
+            return {name.value: Work(**asdict(work)) for name, work in self._work.items()}
 
-    def _waited_for_input(self, name: str, seconds: float) -> None:
+    def _waited_for_input(self, name: Stage, seconds: float) -> None:
         self._add(name, for_input=seconds)
 
-    def _handed_on(self, name: str, seconds: float) -> None:
+    def _handed_on(self, name: Stage, seconds: float) -> None:
         self._add(name, for_room=seconds, frames=1)
 
     def _add(
         self,
-        name: str,
+        name: Stage,
         *,
         busy: float = 0.0,
         for_input: float = 0.0,

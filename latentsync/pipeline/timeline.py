@@ -7,14 +7,16 @@ from fractions import Fraction
 
 import numpy as np
 
-MAX_STEP = 4  # source frames between neighbours of one motion; a larger step is a jump
+LONGEST_SKIP = 0.12
+"""Seconds that the video may run ahead of the output, or back, from one output frame to the next;
+more is a jump. At 25 frames a second: four frames of the video for one of the output."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
     """The N frames of the output.
 
-    source: (N,) int, frame of the film that is shown. pts: (N,) int, ticks of time_base, rising.
+    source: (N,) int, frame of the video that is shown. pts: (N,) int, ticks of time_base, rising.
     rate: frames a second. spoken: number of frames, from the first, during which there is speech.
     """
 
@@ -33,8 +35,8 @@ class Timeline:
         return self.pts * float(self.time_base)
 
 
-def film_timeline(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> Timeline:
-    """The film as it is. pts: (F,) int."""
+def video_timeline(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> Timeline:
+    """The video as it is. pts: (F,) int."""
     return Timeline(np.arange(len(pts)), pts, time_base, rate, spoken=len(pts))
 
 
@@ -66,12 +68,14 @@ def speech_timeline(
 
 
 def _resampled(film: Timeline, seconds: float, fps: Fraction) -> Timeline:
-    """At a steady rate; each instant shows the frame that was on the screen."""
-    count = max(1, int(np.ceil(round(seconds * float(fps), 6))))
-    at = np.arange(count) / float(fps) + film.seconds[0]
-    shown = (np.searchsorted(film.seconds, at + 1e-6, side="right") - 1).clip(0)
+    """At a steady rate, from the video's first frame on; each instant shows the frame that was on
+    the screen. seconds: when the output ends."""
     first = round(film.seconds[0] * float(fps))
-    return Timeline(film.source[shown], np.arange(count) + first, 1 / fps, fps, spoken=0)
+    end = int(np.ceil(round(seconds * float(fps), 6)))
+    pts = np.arange(first, max(first + 1, end))
+    at = pts / float(fps)
+    shown = (np.searchsorted(film.seconds, at + 1e-6, side="right") - 1).clip(0)
+    return Timeline(film.source[shown], pts, 1 / fps, fps, spoken=0)
 
 
 def _extension(frames: int, count: int, extend: str) -> np.ndarray:
@@ -89,15 +93,23 @@ def _extension(frames: int, count: int, extend: str) -> np.ndarray:
     return np.where(phase <= last, last - phase, phase - last)
 
 
-def chunks(line: Timeline, tracks: np.ndarray, *, size: int) -> np.ndarray:
+def jumps(line: Timeline, seconds: np.ndarray) -> np.ndarray:
+    """(N,) bool, True where an output frame does not continue the one before; the first: False.
+
+    seconds: (F,), when each frame of the video is shown there.
+    """
+    shown, step = seconds[line.source], np.diff(line.seconds, prepend=line.seconds[:1])
+    return np.abs(np.diff(shown, prepend=shown[:1])) > step + LONGEST_SKIP
+
+
+def chunks(line: Timeline, tracks: np.ndarray, seconds: np.ndarray, *, size: int) -> np.ndarray:
     """(N,) int: number of the chunk that each output frame is generated in; -1: in none.
 
-    tracks: (F,) int, track of each frame of the film, -1 without a face. A chunk holds at most
-    ``size`` consecutive frames of one track, and none that jump.
+    tracks: (F,) int, track of each frame of the video, -1 without a face. seconds: as in jumps. A
+    chunk holds at most ``size`` consecutive frames of one track, and none that jump.
     """
     track = tracks[line.source]
-    jump = np.abs(np.diff(line.source, prepend=line.source[:1])) > MAX_STEP
-    begins = jump | (np.diff(track, prepend=track[:1]) != 0)
+    begins = jumps(line, seconds) | (np.diff(track, prepend=track[:1]) != 0)
     run = np.cumsum(begins)
     speaks = (track >= 0) & (np.arange(len(line)) < line.spoken)
     numbers = np.full(len(line), -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -11,78 +11,93 @@ import torch
 from latentsync.face import upstream
 from latentsync.face.align import ALIGNED_HEIGHT, ALIGNED_WIDTH, UPSTREAM_RESOLUTION
 from latentsync.generate.base import LipGenerator
-from latentsync.pipeline.plan import FilmPlan
-from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.mouth import extract
 from latentsync.types import Chunk, Frame, Patch, PatchedFrame
 
-Heard = tuple[Frame, torch.Tensor]
+Waiting = tuple[PatchedFrame, torch.Tensor | None]
 
 
 class GenerateStage:
     """Frames in, frames with a generated mouth out, in order; others pass as they are.
 
     mask: (560, 420) float32, aligned crop, 1 where the generated mouth is shown. fill: whether a
-    short chunk is filled up with its own frames in reverse, so that its statistics are not odd.
-    upstream_crops: crops cut and rounded exactly as LatentSync does.
+    short chunk is filled up with its own frames in reverse, so that its statistics are as usual.
+    upstream: crops are cut and rounded exactly as LatentSync does. ready: by number, mouths
+    (F, 3, R, R) of chunks that were generated before.
     """
 
     def __init__(
         self,
         generator: LipGenerator,
-        plan: FilmPlan,
+        plan: RenderPlan,
         mask: np.ndarray,
         *,
         fill: bool,
-        upstream_crops: bool,
+        upstream: bool,
+        ready: Mapping[int, torch.Tensor] | None = None,
     ) -> None:
         self.generator, self.plan, self.fill = generator, plan, fill
-        self.upstream_crops = upstream_crops
+        self.upstream = upstream
+        self._ready = ready or {}
+        self._spans = plan.chunk_spans()
         self._square = square(generator.size)
         self._mask = _resized(mask, generator.size)
 
     def __call__(
-        self, frames: Iterable[Frame], windows: Iterator[torch.Tensor], *, clock: StageTimer
+        self, frames: Iterable[PatchedFrame], windows: Iterator[torch.Tensor], *, timer: StageTimer
     ) -> Iterator[PatchedFrame]:
-        """windows: (tokens, C) for each frame of the plan that is spoken to, in order."""
-        waiting: list[Heard] = []
-        number = -1
-        for frame in frames:
-            chunk = int(self.plan.chunks[frame.index])
-            if chunk != number and waiting:
-                yield from self._generate(number, waiting, clock)
+        """frames: none, or all, of each chunk. windows: (tokens, C) for each frame of a chunk, in
+        order."""
+        waiting: list[Waiting] = []
+        end = 0  # output frame at which the chunk that is waited for ends
+        for item in frames:
+            number = int(self.plan.chunk[item.index])
+            window = None
+            if number >= 0:
+                with timer.stage(Stage.LISTEN):
+                    window = next(windows)
+                end = self._spans[number][1]
+            if window is None and not waiting:
+                yield item
+                continue
+            waiting.append((item, window))
+            if item.index + 1 == end:
+                yield from self._generated(waiting, timer)
                 waiting = []
-            number = chunk
-            with clock.stage("listen"):
-                window = next(windows, None)
-            if chunk < 0:
-                yield PatchedFrame(frame)
-            else:
-                assert window is not None, "a chunk holds only frames during which there is speech"
-                waiting.append((frame, window))
-        if waiting:
-            yield from self._generate(number, waiting, clock)
 
-    def _generate(
-        self, number: int, heard: Sequence[Heard], clock: StageTimer
+    def chunk(self, frames: Sequence[PatchedFrame], windows: Sequence[torch.Tensor]) -> Chunk:
+        """frames: all of a chunk. windows: (tokens, C) for each."""
+        number = int(self.plan.chunk[frames[0].index])
+        crops = torch.stack([self._crop(item.frame, self._matrix(item)) for item in frames])
+        audio = torch.stack([window.cpu() for window in windows])
+        filled = _filled(len(frames), self.generator.chunk_frames if self.fill else 0)
+        numbers = np.array([item.index for item in frames])
+        return Chunk(number, crops[filled], audio[filled], numbers[filled])
+
+    def patched(
+        self, frames: Sequence[PatchedFrame], mouths: torch.Tensor
     ) -> Iterator[PatchedFrame]:
-        with clock.stage("generate"):
-            matrices = [self._alignment_matrix(frame) for frame, _ in heard]
-            crops = torch.stack(
-                [self._crop(f, m) for (f, _), m in zip(heard, matrices, strict=True)]
-            )
-            audio = torch.stack([window.cpu() for _, window in heard])
-            filled = _filled(len(heard), self.generator.chunk_frames if self.fill else 0)
-            numbers = np.array([frame.index for frame, _ in heard])
-            chunk = Chunk(number, crops[filled], audio[filled], numbers[filled])
-            mouths = self.generator(chunk)[: len(heard)]
-        for (frame, _), matrix, mouth in zip(heard, matrices, mouths, strict=True):
-            yield PatchedFrame(frame, (Patch(mouth, self._to_square(matrix), self._mask),))
+        """mouths: (F, 3, R, R), one for each frame."""
+        for item, mouth in zip(frames, mouths, strict=True):
+            patch = Patch(mouth, self._to_square(self._matrix(item)), self._mask)
+            yield PatchedFrame(item.index, item.frame, (*item.patches, patch))
 
-    def _alignment_matrix(self, frame: Frame) -> np.ndarray:
-        alignment = self.plan.alignment(frame.index)
-        assert alignment is not None, "a chunk holds only frames with a face"
-        return alignment.matrix
+    def _generated(self, waiting: Sequence[Waiting], timer: StageTimer) -> Iterator[PatchedFrame]:
+        frames = [item for item, window in waiting if window is not None]
+        with timer.stage(Stage.GENERATE):
+            mouths = self._ready.get(int(self.plan.chunk[frames[0].index]))
+            if mouths is None:
+                windows = [window for _, window in waiting if window is not None]
+                mouths = self.generator(self.chunk(frames, windows))
+        patched = self.patched(frames, mouths[: len(frames)])
+        for item, window in waiting:
+            yield item if window is None else next(patched)
+
+    def _matrix(self, item: PatchedFrame) -> np.ndarray:
+        """(2, 3), frame -> aligned crop."""
+        return self.plan.matrices[item.index]
 
     def _to_square(self, matrix: np.ndarray) -> np.ndarray:
         """(2, 3) frame -> aligned crop, to frame -> the generator's square."""
@@ -90,7 +105,7 @@ class GenerateStage:
 
     def _crop(self, frame: Frame, matrix: np.ndarray) -> torch.Tensor:
         size = self.generator.size
-        if not self.upstream_crops:
+        if not self.upstream:
             return extract(frame.pixels, self._to_square(matrix), (size, size))
         matrix = matrix * (size / UPSTREAM_RESOLUTION)
         crop = upstream.square_face(upstream.warp_crop(frame.pixels, matrix, size), size)

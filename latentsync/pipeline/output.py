@@ -1,0 +1,131 @@
+"""A session's frames to a file: checked first, complete or not there at all, a report beside it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentsync.errors import ConfigError
+from latentsync.media.probe import VideoInfo
+from latentsync.media.target import EncodeSettings, NewAudio, check_target
+from latentsync.media.writer import Picture, VideoWriter
+from latentsync.pipeline.concurrency import linked
+from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.progress import Progress
+from latentsync.pipeline.report import is_report, session_report, write_report
+from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.pipeline.stages.composite import Rendered, side_by_side
+from latentsync.schema import Config
+
+if TYPE_CHECKING:
+    from latentsync.pipeline.session import Session
+
+logger = logging.getLogger(__name__)
+
+WRITE_BEHIND = 2  # finished frames that may wait, twice: to be converted, and to be encoded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """A file that can be written. audio: sound that takes the place of the source's."""
+
+    target: Path
+    settings: EncodeSettings
+    audio: NewAudio | None
+
+    @property
+    def report_path(self) -> Path:
+        return self.target.with_suffix(".report.json")
+
+
+def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | None) -> Output:
+    """Raises ConfigError and MediaError where the file, or its report, cannot be written."""
+    own = config.output
+    settings = EncodeSettings(own.codec, own.crf, own.preset, own.pix_fmt, finer=own.finer_mouth)
+    output = Output(target, settings, None if audio is None else NewAudio(audio))
+    check_target(target, source, settings, output.audio)
+    if own.report and output.report_path.exists() and not is_report(output.report_path):
+        remedy = "move it away, or leave the report out with output.report=false"
+        raise ConfigError("not a report, so not replaced by one", output.report_path, remedy)
+    return output
+
+
+def write_video(session: Session, target: Path, progress: Progress) -> dict[str, Any]:
+    """See Session.render."""
+    begin = time.perf_counter()
+    config, source = session.config, session.source
+    output = check_output(config, source.info, target, session.audio)
+    plan = session.make_plan(progress)
+    warnings = _say_what_was_found(session, plan)
+    title = "restoring" if session.audio is None else "generating"
+    with progress(title, len(plan)) as step:
+        restored = _write(session, output, plan, step)
+    report = session_report(
+        session,
+        output,
+        restored=restored,
+        seconds=time.perf_counter() - begin,
+        warnings=warnings,
+    )
+    if config.output.report:
+        write_report(report, output.report_path)
+    return report
+
+
+def _write(
+    session: Session, output: Output, plan: RenderPlan, step: Callable[[], None]
+) -> np.ndarray:
+    """(N,) int: by how many code values the restoration changed each frame that was written."""
+    compare, timer, info = session.config.output.compare, session.timer, session.source.info
+    size = (info.width * 2, info.height) if compare else None
+    audio = output.audio
+    if audio is not None:
+        info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
+        audio = replace(audio, seconds=plan.duration)
+    restored = []
+    with VideoWriter(output.target, info, output.settings, size=size, audio=audio) as writer:
+        pictures = _pictures(session.rendered(), writer, timer, compare=compare)
+        queue = linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer)
+        with closing(queue):
+            for picture, change in queue:
+                with timer.stage(Stage.ENCODE, frames=1):
+                    writer.write_picture(picture)
+                restored.append(change)
+                step()
+    return np.array(restored)
+
+
+def _pictures(
+    frames: Iterable[Rendered], writer: VideoWriter, timer: StageTimer, *, compare: bool
+) -> Iterator[tuple[Picture, int]]:
+    """What is written of each frame, and by how much the restoration changed it."""
+    # Linked here, and held by nobody else, so that the stages before end when this does.
+    for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
+        with timer.stage(Stage.CONVERT):
+            frame = side_by_side(item.before, item.after) if compare else item.after
+            picture = writer.picture(frame, finer=None if compare else item.changed)
+        yield picture, item.restored
+
+
+def _say_what_was_found(session: Session, plan: RenderPlan) -> list[str]:
+    source, warnings = session.source, []
+    if source.issues:
+        warnings.append(f"{source.info.path}: {source.issues}")
+    if source.info.dropped:
+        warnings.append(f"not carried over: {', '.join(source.info.dropped)}")
+    faceless = int((plan.analysis.tracks < 0).sum())
+    if faceless:
+        total = len(plan.analysis)
+        warnings.append(f"{faceless} of {total} frames without a face stay as they are")
+    if session.audio is None and not plan.strength.any():
+        warnings.append("no frame needs restoration; restore.when=always restores regardless")
+    for warning in warnings:
+        logger.warning(warning)
+    return warnings

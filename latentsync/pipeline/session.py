@@ -1,0 +1,392 @@
+"""A session: one video, from what is seen in it to the finished frames. The recipe stands here.
+
+with Session(engine, "video.mp4", audio="speech.wav") as session:
+    session.analyze(progress)           # faces, tracks, cuts, sharpness of each source frame
+    session.preview([10, 50])           # before and after of some output frames
+    for frame in session.frames(): ...  # the finished video, frame by frame
+    session.render("out.mp4", progress) # the finished file, and its report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from latentsync.errors import ConfigError
+from latentsync.face.detector import FaceDetector
+from latentsync.face.masks import region_mask, rest_mask
+from latentsync.generate.base import Footage, GenerationRequest, LipGenerator, Preparing
+from latentsync.media.probe import VideoInfo, probe
+from latentsync.pipeline import decide
+from latentsync.pipeline.analysis import SourceAnalysis, analyze_source
+from latentsync.pipeline.concurrency import CancelFlag, linked
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
+from latentsync.pipeline.footage import footage_of
+from latentsync.pipeline.layout import Layout, laid_out, lead_in
+from latentsync.pipeline.lipsync import Speech
+from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.progress import Progress, unwatched
+from latentsync.pipeline.requirements import NEEDS_REFERENCE
+from latentsync.pipeline.samples import Remembering, Samples, measured
+from latentsync.pipeline.source import Source, VideoFile
+from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.pipeline.stages.composite import Rendered, render
+from latentsync.pipeline.stages.generate import GenerateStage
+from latentsync.pipeline.stages.restore import RestoreStage
+from latentsync.restore.base import Fittable, Tunable
+from latentsync.restore.sharpness import SharpnessMeter
+from latentsync.schema import Config
+from latentsync.speech.features import AcousticFeatures
+from latentsync.types import Frame, PatchedFrame
+
+AHEAD = 4  # frames that may wait between two stages: 25 MB at 1080p
+SHOWN = "lower_face"  # what of a generated face is shown; see face.masks
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """One output frame as it was and as it would become; index, from 0. (H, W, 3) uint8 RGB."""
+
+    index: int
+    before: Frame
+    after: Frame
+
+
+class Session:
+    """One video, and the speech that it is to say, if any; used by one thread at a time.
+
+    video: a file, also one that is probed already, or a Source. audio: a sound or video file; None:
+    the mouth that is there is restored. plan: made by another session of the same video, speech and
+    configuration; see pipeline.plan_file. config: of this video, where it differs from the engine's
+    in what is not loaded. detector: one that no other session uses at the same time; None: one of
+    its own.
+    Raises MediaError: not readable; whatever the face detector raises while loading.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        video: str | Path | VideoInfo | Source,
+        *,
+        audio: str | Path | None = None,
+        plan: RenderPlan | None = None,
+        config: Config | None = None,
+        detector: FaceDetector | None = None,
+    ) -> None:
+        self.engine, self.config = engine, config or engine.config
+        self.source = _source(video)
+        self.audio = None if audio is None else Path(audio)
+        self.timer = StageTimer()
+        self._flag = CancelFlag(str(self.source.info.path))
+        self._analysis = None if plan is None else plan.analysis
+        self._plan = plan
+        self._samples: Samples | None = None
+        self._kept: dict[int, torch.Tensor] = {}
+        self._restoring: RestoreStage | None = None
+        self._meter = SharpnessMeter(region_mask("mouth"), rest_mask())
+        with self.timer.stage(Stage.LOAD):
+            self._detector = detector or engine.new_detector()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends what is still running; the session cannot be used afterwards."""
+        self._flag.set()
+
+    def cancel(self) -> None:
+        """From any thread: what is running raises Cancelled within a denoising step or a frame."""
+        self._flag.set()
+
+    def analyze(self, progress: Progress = unwatched) -> SourceAnalysis:
+        """Pass 1, once: the faces of every source frame.
+
+        Raises FaceNotFoundError where no frame holds a usable face, MediaError and Cancelled.
+        """
+        if self._analysis is None:
+            with progress("finding faces", self.source.info.frame_count) as step:
+                self._analysis = self._analyzed(self.source, step)
+        return self._analysis
+
+    def make_plan(self, progress: Progress = unwatched) -> RenderPlan:
+        """Every decision about every output frame, made once.
+
+        With new speech some chunks are generated for it, and measured. Raises as analyze does, and
+        a LatentSyncError where the generator cannot serve this video, or this speech.
+        """
+        if self._plan is None:
+            self.analyze(progress)
+            self._plan = self._decided(progress)
+        return self._plan
+
+    @property
+    def plan(self) -> RenderPlan:
+        """See make_plan."""
+        return self.make_plan()
+
+    def preview(self, indices: Sequence[int]) -> list[Preview]:
+        """Those output frames as the whole run would give them; only their chunks are generated.
+
+        Raises ConfigError: there is no such frame.
+        """
+        for index in indices:
+            if not 0 <= index < len(self.plan):
+                remedy = f"the output has the frames 0 to {len(self.plan) - 1}"
+                raise ConfigError("no such output frame", index, remedy)
+        shown = (next(iter(self.rendered(index, index + 1))) for index in indices)
+        return [Preview(item.index, item.before, item.after) for item in shown]
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """The finished output frames from start to stop (not included), in order.
+
+        Any part is the same as in the whole. Raises MediaError where the video changed meanwhile,
+        and Cancelled.
+        """
+        return (item.after for item in self.rendered(start, stop))
+
+    def render(self, target: str | Path, progress: Progress = unwatched) -> dict[str, Any]:
+        """The finished file, and its report beside it. Returns the report.
+
+        Raises as make_plan does, ConfigError and MediaError where the file cannot be written.
+        Whatever is raised, nothing new is left, and what was there stays.
+        """
+        from latentsync.pipeline.output import write_video  # which knows sessions
+
+        return write_video(self, Path(target), progress)
+
+    def rendered(self, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
+        """As frames(), each with what became of it."""
+        plan = self.plan
+        stop = len(plan) if stop is None else min(stop, len(plan))
+        begin = start if self.restorers is None else lead_in(start, self.config.restore)
+        first, last = plan.widened(begin, stop)
+        self._fit(np.unique(plan.track[first:last][plan.strength[first:last] > 0]))
+        items: Iterator[PatchedFrame] = self._read(range(first, last))
+        items, maker, most = self._through_stages(items, first, last)
+        for item in self._ahead(items, maker, Stage.COMPOSITE, most):
+            with self.timer.stage(Stage.COMPOSITE):
+                done = render(item)
+            if start <= done.index < stop:
+                yield done
+
+    @property
+    def reused(self) -> int:
+        """Frames of the last pass that took an earlier one's restoration; see restore.reuse."""
+        return 0 if self._restoring is None else self._restoring.reused
+
+    @cached_property
+    def restorers(self) -> Restorers | None:
+        """By track, the restorer that is ready for it; None: nothing is restored."""
+        return None if self.engine.restorer is None else Restorers(self.engine.restorer)
+
+    @cached_property
+    def speech(self) -> Speech | None:
+        """What is heard of the new speech."""
+        return None if self.audio is None else self.engine.lipsync.listen(self.audio)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How output frames follow from source frames, and chunks from both."""
+        return Layout.of(self.config, None if self.audio is None else self.engine.lipsync.generator)
+
+    @cached_property
+    def generator(self) -> LipGenerator | None:
+        """The generator made ready for this video and speech, with what it remembers."""
+        if self.speech is None or not self._undecided.generates:
+            return None
+        generator = self.engine.lipsync.generator
+        if isinstance(generator, Preparing):
+            with self.timer.stage(Stage.PREPARE):
+                return generator.prepare(self._request())
+        return generator
+
+    @cached_property
+    def _undecided(self) -> RenderPlan:
+        if self._plan is not None:
+            return self._plan
+        restorer = self.engine.restorer
+        return laid_out(
+            self.config,
+            self.layout,
+            self.analyze(),
+            self.source.info,
+            self.speech,
+            size=None if restorer is None else restorer.size,
+        )
+
+    def _analyzed(self, source: Source, step: Any) -> SourceAnalysis:
+        frames = self.timer.timed(Stage.DECODE, self._flag.watched(source))
+        return analyze_source(
+            self._ahead(frames, Stage.DECODE, Stage.DETECT),
+            self._detector,
+            self._meter,
+            self.config.face,
+            timer=self.timer,
+            on_frame=step,
+        )
+
+    def _decided(self, progress: Progress) -> RenderPlan:
+        plan, restore = self._undecided, self.config.restore
+        if self.engine.restorer is None:
+            return plan
+        if self.audio is None:
+            return decide.decided_by_analysis(plan, restore)
+        tuned = isinstance(self.engine.restorer, Tunable | Fittable)
+        wanted = restore.when == "auto" or tuned
+        numbers = decide.chunks_to_sample(plan) if wanted else []
+        self._samples = self._sampled(numbers, progress)
+        return decide.decided_by_samples(plan, restore, self._samples.chunks)
+
+    def _sampled(self, numbers: Sequence[int], progress: Progress = unwatched) -> Samples:
+        """Generates those chunks, and measures their mouths."""
+        plan, spans = self._undecided, self._undecided.chunk_spans()
+        indices = [i for number in numbers for i in range(*spans[number])]
+        if not indices:
+            return Samples()
+        with progress("sampling mouths", len(indices)) as step:
+            items = self._generated(self._read(indices, step), np.array(indices), keep=True)
+            crops = isinstance(self.engine.restorer, Fittable)
+            with self.timer.stage(Stage.SAMPLE):
+                return measured(items, plan, self._meter, crops=crops)
+
+    def _read(self, indices: Iterable[int], step: Any = None) -> Iterator[PatchedFrame]:
+        """Output frames without patches yet, with the plan's times."""
+        plan, indices = self._undecided, np.fromiter(indices, np.int64)
+        seconds = plan.seconds
+        frames = self.timer.timed(
+            Stage.DECODE_AGAIN, self._flag.watched(self.source.shown(plan.source[indices]))
+        )
+        for i, frame in zip(indices, frames, strict=True):
+            pts, second = int(plan.pts[i]), float(seconds[i])
+            shown = replace(frame, index=int(i), pts=pts, pts_seconds=second)
+            yield PatchedFrame(int(i), shown)
+            if step is not None:
+                step()
+
+    def _through_stages(
+        self, items: Iterator[PatchedFrame], first: int, last: int
+    ) -> tuple[Iterator[PatchedFrame], Stage, int]:
+        """Each stage in a thread of its own, the queue behind it long enough for all it gives.
+
+        -> the items, the last stage, and how many it may give at once.
+        """
+        maker, most = Stage.DECODE_AGAIN, AHEAD
+        if self.generator is not None:
+            heard = self._ahead(items, maker, Stage.GENERATE, most)
+            items = self._generated(heard, np.arange(first, last))
+            maker, most = Stage.GENERATE, self.generator.chunk_frames
+        if self.restorers is not None:
+            below = self._ahead(items, maker, Stage.RESTORE, most)
+            items = self._restored(below)
+            maker, most = Stage.RESTORE, max(AHEAD, self.engine.restore_batch)
+        return items, maker, most
+
+    def _generated(
+        self, items: Iterable[PatchedFrame], indices: np.ndarray, *, keep: bool = False
+    ) -> Iterator[PatchedFrame]:
+        """indices: of the items. keep: whether some chunks are kept, not to be generated again."""
+        plan, speech, generator = self._undecided, self.speech, self.generator
+        if speech is None or generator is None:
+            return iter(items)
+        heard = plan.seconds[indices[plan.chunk[indices] >= 0]]
+        maker: LipGenerator = Remembering(generator, self._kept) if keep else generator
+        stage = GenerateStage(
+            maker,
+            plan,
+            region_mask(SHOWN),
+            fill=self.layout.fill,
+            upstream=self.config.face.align == "upstream",
+            ready=self._kept,
+        )
+        return stage(self._flag.watched(items), iter(speech.windows_at(heard)), timer=self.timer)
+
+    def _restored(self, items: Iterable[PatchedFrame]) -> Iterator[PatchedFrame]:
+        assert self.restorers is not None, "asked for where there is a restorer only"
+        loaded = self.restorers.loaded
+        config = replace(self.config.restore, batch=self.engine.restore_batch)
+        device = self.engine.execution.device
+        stage = RestoreStage(self.restorers, self.plan, config, device, size=loaded.size)
+        self._restoring = stage
+        return stage(self._flag.watched(items), timer=self.timer)
+
+    def _fit(self, tracks: np.ndarray) -> None:
+        """Makes the restorer ready for these tracks, where it is not yet."""
+        restorers, plan = self.restorers, self.plan
+        if restorers is None:
+            return
+        if not isinstance(restorers.loaded, Fittable):
+            restorers.tune(plan)
+            return
+        new = [int(track) for track in tracks if int(track) not in restorers.ready]
+        if not new:
+            return
+        with self.timer.stage(Stage.FIT):
+            if self.audio is None:
+                shown = mouths_to_restore(new, plan, self.source)
+            else:
+                shown = self._mouths_sampled
+            restorers.fit(new, plan, self._original, shown, self.generator)
+
+    @cached_property
+    def _mouths_sampled(self) -> dict[int, list[torch.Tensor]]:
+        samples = self._samples or self._sampled([int(n) for n in self.plan.sampled])
+        return samples.mouths
+
+    @cached_property
+    def _original(self) -> Original:
+        """Who teaches a restorer that learns. Raises ConfigError where nobody is known."""
+        reference = self.config.restore.reference
+        if reference is not None:
+            source = VideoFile(probe(reference))
+            return Original(source, self._analyzed(source, lambda: None), itself=False)
+        if self.audio is None:
+            raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
+        return Original(self.source, self.analyze(), itself=True)
+
+    def _request(self) -> GenerationRequest:
+        plan, speech = self._undecided, self.speech
+        return GenerationRequest(
+            footage_of(self.source, plan.analysis),
+            self._open_footage,
+            plan.seconds,
+            plan.source,
+            plan.chunk,
+            plan.jumps,
+            self.layout.lengths(plan),
+            speech.acoustics if isinstance(speech, AcousticFeatures) else None,
+            self._flag.check,
+        )
+
+    def _open_footage(self, path: str) -> Footage:
+        source = VideoFile(probe(path))
+        return footage_of(source, self._analyzed(source, lambda: None))
+
+    def _ahead(
+        self, items: Iterable[T], maker: Stage, taker: Stage, frames: int = AHEAD
+    ) -> Iterator[T]:
+        """What stage ``maker`` makes for stage ``taker``, in a thread of its own."""
+        return linked(items, maker, taker, frames, timer=self.timer)
+
+
+def _source(video: str | Path | VideoInfo | Source) -> Source:
+    if isinstance(video, str | Path):
+        return VideoFile(probe(video))
+    return VideoFile(video) if isinstance(video, VideoInfo) else video

@@ -1,0 +1,70 @@
+"""Where a session's frames come from: a file, or frames that are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from latentsync.media.ordered import OrderedReader
+from latentsync.media.probe import VideoInfo
+from latentsync.media.reader import VideoReader
+from latentsync.types import Frame
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A video that can be read again and again."""
+
+    @property
+    def info(self) -> VideoInfo: ...
+
+    @property
+    def issues(self) -> str | None:
+        """What could not be read the last time; None while all is well."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """All frames, in order."""
+        ...
+
+    def shown(self, indices: np.ndarray) -> Iterator[Frame]:
+        """The frames of these numbers, in that order, each as often.
+
+        Raises MediaError where the video has become shorter than it was.
+        """
+        ...
+
+
+class VideoFile:
+    """A file. Raises MediaError as media.probe does."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self.info = info
+        self._reader = VideoReader(info.path)
+
+    @property
+    def issues(self) -> str | None:
+        return self._reader.damage
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._reader)
+
+    def shown(self, indices: np.ndarray) -> Iterator[Frame]:
+        return iter(OrderedReader(self.info.path, indices))
+
+
+class Clip:
+    """Frames in memory, as if they were a whole video. info: of the video that they are from."""
+
+    issues: str | None = None
+
+    def __init__(self, info: VideoInfo, frames: Sequence[Frame]) -> None:
+        self.info, self._frames = info, frames
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames)
+
+    def shown(self, indices: np.ndarray) -> Iterator[Frame]:
+        return (self._frames[int(index)] for index in indices)

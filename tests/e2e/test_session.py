@@ -1,0 +1,189 @@
+"""One engine, many sessions: the same frames whole or in parts, in any batches, from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentsync import Engine, Session, load_config
+from latentsync.errors import Cancelled, ConfigError, MediaError
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.plan_file import load_plan, save_plan
+from tests.media_factory import Tone, make_film, make_sound
+
+ASSETS = Path(__file__).parents[2] / "assets"
+SOFT, LATE = "generate.name=tests.soft_mouths:load", "generate.name=tests.soft_mouths:load_late"
+FRAMES = 40
+MANY = 1000
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    """A person who talks, sharp, 1.6 s."""
+    reader = VideoReader(ASSETS / "demo_talking.mp4", start=20, stop=20 + FRAMES)
+    frames = [np.ascontiguousarray(frame.pixels[90:430, 140:500]) for frame in reader]
+    folder = tmp_path_factory.mktemp("session")
+    return make_film(folder / "video.mp4", frames, options={"crf": "8"}, audio=[Tone(1.6)])
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("speech")
+    return make_sound(folder / "speech.wav", Tone(2.6, codec="pcm_s16le", rate=16000))
+
+
+def engine(*settings: str) -> Engine:
+    return Engine(load_config(None, ["data.resolution=256", *settings]))
+
+
+def rendered(made: Engine, video: Path, speech: Path | None, *parts: int) -> list[np.ndarray]:
+    """The frames, in one go or between the places where it is cut."""
+    with Session(made, video, audio=speech) as session:
+        borders = [0, *parts, MANY]
+        return [
+            frame.pixels
+            for start, stop in zip(borders, borders[1:], strict=False)
+            for frame in session.frames(start, stop)
+        ]
+
+
+def equal(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
+    return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
+@pytest.mark.parametrize("generator", [SOFT, LATE], ids=["soft", "soft after six frames"])
+def test_the_batch_decides_nothing_and_the_report_counts_what_changed(
+    generator, video, speech, tmp_path
+):
+    plain = rendered(engine(generator, "restore.name=none"), video, speech)
+    made = {
+        b: engine(generator, f"restore.batch={b}", "output.preset=ultrafast") for b in (1, 4, 16)
+    }
+    frames = {batch: rendered(one, video, speech) for batch, one in made.items()}
+    assert equal(frames[1], frames[4])
+    assert equal(frames[1], frames[16])
+    changed = sum(not np.array_equal(a, b) for a, b in zip(plain, frames[4], strict=True))
+    assert changed > 30, "else nothing was restored, and nothing is proven"
+    with Session(made[4], video, audio=speech) as session:
+        report = session.render(tmp_path / "out.mp4")
+    assert report["frames"]["restored"] == changed
+    assert sum(change > 0 for change in report["per_frame"]["change"]) == changed
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [(SOFT,), (LATE, "output.extend=loop"), (SOFT, "restore.name=Self"), ("restore.when=always",)],
+    ids=["Detail", "Detail, looped", "Self", "Detail, no speech"],
+)
+def test_any_parts_joined_are_the_whole(settings, video, speech):
+    made = engine(*settings)
+    audio = speech if settings[0].startswith("generate") else None
+    whole = rendered(made, video, audio)
+    assert equal(whole, rendered(made, video, audio, 16, 32))
+    assert equal(whole, rendered(made, video, audio, 3, 21, 22))
+
+
+def test_a_preview_shows_what_the_run_does(video, speech):
+    made = engine(SOFT)
+    whole = rendered(made, video, speech)
+    with Session(made, video, audio=speech) as session:
+        shown = session.preview([50, 5])
+        assert [one.index for one in shown] == [50, 5]
+        assert all(np.array_equal(one.after.pixels, whole[one.index]) for one in shown)
+        assert all((one.after.pixels != one.before.pixels).any() for one in shown)
+        with pytest.raises(ConfigError, match="0 to 64"):
+            session.preview([65])
+
+
+def test_a_plan_renders_the_same_in_another_session(video, speech, tmp_path):
+    made = engine(SOFT, "restore.name=Self")
+    with Session(made, video, audio=speech) as session:
+        whole = [frame.pixels for frame in session.frames()]
+        save_plan(session.plan, tmp_path / "plan")
+    plan = load_plan(tmp_path / "plan")
+    with Session(engine(SOFT, "restore.name=Self"), video, audio=speech, plan=plan) as session:
+        again = [frame.pixels for frame in session.frames()]
+    assert equal(whole, again)
+
+
+def test_two_sessions_in_two_threads_are_as_one_after_the_other(video, speech):
+    made = engine(SOFT)
+    jobs = [(video, speech), (video, None)] * 2
+    alone = [rendered(made, *job) for job in jobs]
+    together: list[list[np.ndarray]] = [[] for _ in jobs]
+    start = threading.Barrier(len(jobs))
+
+    def work(place: int) -> None:
+        start.wait()
+        together[place] = rendered(made, *jobs[place])
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(equal(one, other) for one, other in zip(alone, together, strict=True))
+
+
+def test_a_cancelled_session_stops_within_a_frame_and_leaves_nothing(video, tmp_path):
+    target = tmp_path / "out.mp4"
+    session = Session(engine("restore.when=always"), video)
+    steps = 0
+
+    class Watched:
+        def __enter__(self):
+            def step() -> None:
+                nonlocal steps
+                steps += 1
+                if steps == FRAMES + 5:  # in the second pass
+                    session.cancel()
+
+            return step
+
+        def __exit__(self, *_):
+            return None
+
+    with session, pytest.raises(Cancelled):
+        session.render(target, lambda _title, _total: Watched())
+    assert steps < 2 * FRAMES
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_becomes_shorter_is_refused_and_leaves_nothing(video, tmp_path):
+    changing = tmp_path / "changing.mp4"
+    changing.write_bytes(video.read_bytes())
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"an earlier result")
+    with Session(engine("restore.when=always"), changing) as session:
+        session.analyze()
+        frames = [frame.pixels for frame in VideoReader(video, stop=FRAMES // 2)]
+        make_film(changing, frames)
+        with pytest.raises(MediaError, match="frame"):
+            session.render(target)
+    assert target.read_bytes() == b"an earlier result"
+    assert {path.name for path in tmp_path.iterdir()} == {"changing.mp4", "out.mp4"}
+
+
+def test_a_session_s_timings_are_its_own(video):
+    made = engine("restore.when=always")
+    for _ in range(2):
+        with Session(made, video) as session:
+            session.analyze()
+            assert session.timer.work["detect"].frames == FRAMES
+
+
+def test_no_other_file_is_replaced_by_a_report(video, tmp_path):
+    transcript = tmp_path / "out.report.json"
+    transcript.write_text('{"text": "mine"}')
+    made = engine("restore.when=always", "output.preset=ultrafast")
+    with Session(made, video) as session:
+        with pytest.raises(ConfigError, match=r"out\.report\.json"):
+            session.render(tmp_path / "out.mp4")
+        assert not (tmp_path / "out.mp4").exists()
+        session.render(tmp_path / "other.mp4")
+        session.render(tmp_path / "other.mp4")
+    assert transcript.read_text() == '{"text": "mine"}'

@@ -1,0 +1,45 @@
+"""Generators for tests that hand back blurred crops: what is lost is known, no weights are needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from latentsync.types import Chunk
+
+CHUNK = 16
+
+
+class SoftMouths:
+    """Blurs every crop from output frame ``first`` on; the others come back as they are."""
+
+    name = "soft mouths"
+    chunk_frames = CHUNK
+    audio: str | None = None
+
+    def __init__(self, first: int, mask: np.ndarray) -> None:
+        self.size, self._first, self._mask = len(mask), first, torch.from_numpy(mask.copy())
+        self.chunks: list[Chunk] = []
+
+    def __call__(self, chunk: Chunk) -> torch.Tensor:
+        self.chunks.append(chunk)
+        soft = _blurred(chunk.crops)
+        late = torch.from_numpy(chunk.frames >= self._first)[:, None, None, None]
+        return torch.where(late, chunk.crops + (soft - chunk.crops) * self._mask, chunk.crops)
+
+
+def load(_config, _execution, *, mask: np.ndarray) -> SoftMouths:
+    """All frames are soft."""
+    return SoftMouths(0, mask)
+
+
+def load_late(_config, _execution, *, mask: np.ndarray) -> SoftMouths:
+    """The first six are sharp."""
+    return SoftMouths(6, mask)
+
+
+def _blurred(crops: torch.Tensor) -> torch.Tensor:
+    """As if drawn three times smaller."""
+    small = functional.interpolate(crops, scale_factor=1 / 4, mode="area")
+    return functional.interpolate(small, crops.shape[-2:], mode="bicubic", align_corners=False)
