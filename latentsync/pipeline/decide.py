@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from latentsync.face.composite import composite
+from latentsync.frame_times import frame_duration
 from latentsync.pipeline.plan import FilmPlan
 from latentsync.restore.sharpness import BANDS, SharpnessMeter, sharpness
 from latentsync.schema import RestoreConfig
@@ -58,6 +59,9 @@ class AgainstOwnMouth:
         self._ratios: deque[float] = deque(maxlen=MEDIAN_FRAMES)
         self._on = False
         self._weight = 0.0
+        line = plan.timeline
+        step = frame_duration(plan.survey.pts_seconds if line is None else line.seconds)
+        self._step = step / (config.fade_seconds + step)
 
     def weights(self, batch: Sequence[PatchedFrame]) -> np.ndarray:
         return np.array([self._next(item) for item in batch], np.float32)
@@ -78,9 +82,8 @@ class AgainstOwnMouth:
             self._ratios.clear()
         self._measure(item, alignment.matrix)
         self._on = self._wanted(item.frame.index, begins=begins)
-        step = 1 / (self._config.fade_frames + 1)
         goal = float(self._on)
-        moved = self._weight + np.clip(goal - self._weight, -step, step)
+        moved = self._weight + np.clip(goal - self._weight, -self._step, self._step)
         self._weight = goal if begins else float(moved)
         return self._weight
 

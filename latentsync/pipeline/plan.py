@@ -87,6 +87,7 @@ def plan_film(
         needed = gate.need(
             scale[frames],
             sharp[frames],
+            seconds=survey.pts_seconds[frames],
             when=config.when,
             min_scale=config.min_scale,
             sharpness_on=config.sharpness_on,
@@ -94,7 +95,8 @@ def plan_film(
         )
         weights[frames] = gate.weights(
             needed,
-            fade_frames=config.fade_frames,
+            seconds=survey.pts_seconds[frames],
+            fade_seconds=config.fade_seconds,
             fade_start=_borders_gap(survey, int(frames[0]), -1),
             fade_end=_borders_gap(survey, int(frames[-1]), +1),
         )
