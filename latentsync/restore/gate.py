@@ -14,7 +14,7 @@ from latentsync.frame_times import PTS_ROUNDING, frame_duration, frame_spans
 
 # A mouth's sharpness swings with its opening: a second's median is the evidence, not a frame.
 _MEDIAN_REACH = 0.5  # seconds, before a frame and after it
-_SAME_TIME = 1e-6  # seconds; sums of frame durations that differ by less are equal
+_SAME_TIME = 1e-6  # relative; sums of frame durations that differ by less are equal
 _BLOCK = 1024  # frames whose medians are taken at once: 3 MB at 120 frames a second
 # A generated mouth that was enlarged on its way into the frame is short of detail by construction:
 # from 1 to 2 frame pixels per generator pixel both thresholds rise by so much.
@@ -112,9 +112,8 @@ def _weighted_medians(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     order = np.argsort(values, axis=1)
     passed = np.cumsum(np.take_along_axis(seconds, order, axis=1), axis=1)
     half = passed[:, -1:] / 2
-    below = [(passed < half + slip).sum(axis=1) for slip in (-_SAME_TIME, _SAME_TIME)]
-    middle = np.stack(below, axis=1).clip(max=values.shape[1] - 1)
-    picked = np.take_along_axis(order, middle, axis=1)
+    below = [(passed < half * slip).sum(axis=1) for slip in (1 - _SAME_TIME, 1 + _SAME_TIME)]
+    picked = np.take_along_axis(order, np.stack(below, axis=1), axis=1)
     return np.take_along_axis(values, picked, axis=1).mean(axis=1)
 
 

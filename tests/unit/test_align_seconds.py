@@ -105,14 +105,14 @@ def chosen(points: np.ndarray, track: int = 0) -> list[ChosenFace]:
 
 
 def test_each_run_is_smoothed_by_its_own_frame_rate() -> None:
-    """A video glued together from 12 and 120 frames a second, each part as it would be alone."""
-    slow, fast = np.arange(24) / 12, np.arange(120) / 120
-    first, second = path(nod(1.0)(slow)) + noise(24), path(nod(1.0)(fast)) + noise(120)
+    """A video glued together from 120 and 12 frames a second, each part as it would be alone."""
+    fast, slow = np.arange(120) / 120, np.arange(24) / 12
+    first, second = path(nod(1.0)(fast)) + noise(120), path(nod(1.0)(slow)) + noise(24)
     faces = [*chosen(first, 0), None, *chosen(second, 1)]
-    seconds = np.concatenate([slow, [2.0], 2.1 + fast])
+    seconds = np.concatenate([fast, [1.0], 1.1 + slow])
     aligned = align_film(faces, seconds=seconds, smoothing_seconds=SMOOTHING)
     matrices = np.stack([one.matrix for one in aligned if one is not None])
-    for points, times, got in ((first, slow, matrices[:24]), (second, fast, matrices[24:])):
+    for points, times, got in ((first, fast, matrices[:120]), (second, slow, matrices[120:])):
         alone = steady(points.astype(np.float32), times)
         np.testing.assert_allclose(got, similarity(alone, TEMPLATE), rtol=1e-4, atol=1e-3)
 
