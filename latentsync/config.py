@@ -2,13 +2,15 @@
 
 Order of strength: command-line flag > ``key=value`` > preset named there > YAML file > preset named
 in it > the defaults of schema.py. In one sentence: a preset stands just below what is written in
-the same place. What each key means is explained where users meet it, in the YAML files under
-``configs/``.
+the same place. A renamed key (schema.RENAMED) counts as the new one where it is written; where both
+are written in one place, the new one counts. What each key means is explained where users meet it,
+in the YAML files under ``configs/``.
 """
 
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -20,9 +22,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
 from latentsync.presets import preset_settings
-from latentsync.schema import Config, check
+from latentsync.schema import RENAMED, Config, Renamed, check
+
+logger = logging.getLogger(__name__)
 
 PRESET = "preset"  # the key, at the top level
+_ABSENT = object()
 
 
 def load_config(
@@ -34,6 +39,7 @@ def load_config(
     """The settings from a YAML file, ``key=value`` strings and command-line flags, checked.
 
     flags: dotted key -> value; None means "not given". Hyphens in keys count as underscores.
+    A renamed key that takes effect is logged, once, with what its value is taken as.
     Raises ConfigError: file missing or not YAML, unknown key, wrong type, value out of range,
         impossible combination.
     """
@@ -41,7 +47,10 @@ def load_config(
     file = {} if path is None else _read_yaml(Path(path))
     settings = _nested([_split_override(text) for text in overrides])
     given = _nested([(k, v) for k, v in (flags or {}).items() if v is not None])
-    for layer in _with_presets(file, settings, given):
+    layers = _with_presets(file, settings, given)
+    for notice in _use_new_keys(layers):
+        logger.warning(notice)
+    for layer in layers:
         _reject_unknown_keys(layer, Config)
         for key, value in _leaves(layer):
             try:
@@ -62,6 +71,67 @@ def _with_presets(
     command = _preset(asked[0]) if asked else {}
     below = {} if asked else _preset(file.get(PRESET))
     return [below, file, command, settings, flags]
+
+
+def _use_new_keys(layers: Sequence[dict[str, Any]]) -> list[str]:
+    """Replaces renamed keys, in place. -> A sentence for each whose value was not overruled.
+
+    layers: the weakest first. Raises ConfigError: a value that cannot be converted.
+    """
+    notices: dict[str, str] = {}
+    for layer in layers:
+        for old, now in RENAMED.items():
+            value = _take(layer, old)
+            given = value is not _ABSENT
+            section, name = _section(layer, now.key, create=given)
+            if name in section:
+                notices.pop(old, None)
+            elif given:
+                section[name] = _converted(old, value, now)
+                notices[old] = _notice(old, value, now, section[name])
+    return list(notices.values())
+
+
+def _take(tree: dict[str, Any], key: str) -> Any:
+    """Removes a dotted key, and sections that it leaves empty. -> Its value, or _ABSENT."""
+    first, _, rest = key.partition(".")
+    if not rest:
+        return tree.pop(first, _ABSENT)
+    section = tree.get(first)
+    value = _take(section, rest) if isinstance(section, dict) else _ABSENT
+    if value is not _ABSENT and not section:
+        del tree[first]
+    return value
+
+
+def _section(tree: dict[str, Any], key: str, *, create: bool = False) -> tuple[dict[str, Any], str]:
+    """The mapping that the last name of a dotted key belongs into, and that name.
+
+    Where there is none: an empty one, which is put into the tree on request.
+    """
+    *parents, name = key.split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {}) if create else node.get(parent)
+        node = child if isinstance(child, dict) else {}
+    return node, name
+
+
+def _converted(old: str, value: Any, now: Renamed) -> Any:
+    if now.convert is None:
+        return value
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return now.convert(float(value))
+    except (TypeError, ValueError):
+        raise ConfigError(old, value, f"use a number, or set {now.key}") from None
+
+
+def _notice(old: str, value: Any, now: Renamed, taken: Any) -> str:
+    if now.convert is None:
+        return f"{old} is now {now.key}"
+    return f"{old} {now.because} and is now {now.key}: {value} is taken as {taken:g} {now.unit}"
 
 
 def _preset(name: object) -> dict[str, Any]:
@@ -124,11 +194,11 @@ def _reject_unknown_keys(tree: Mapping[str, Any], schema: Any, prefix: str = "")
 
 
 def _nearest_key(key: str) -> str:
-    known = all_keys()
+    known = [*all_keys(), *RENAMED]
     leaf = key.rsplit(".", 1)[-1]
     same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
-    close = difflib.get_close_matches(key, same_leaf or known, n=1, cutoff=0.0)
-    return f"did you mean {close[0]}?"
+    close = difflib.get_close_matches(key, same_leaf or known, n=1, cutoff=0.0)[0]
+    return f"did you mean {RENAMED[close].key if close in RENAMED else close}?"
 
 
 def all_keys() -> list[str]:

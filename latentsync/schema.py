@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,8 +40,8 @@ class FaceConfig:
     max_faces: int = 4
     select: str = "largest"
     align: str = "smooth"
-    smoothing: float = 2.0
-    max_gap: int = 5
+    smoothing_seconds: float = 0.08
+    max_gap_seconds: float = 0.2
     cut_threshold: float = 0.30
 
 
@@ -82,7 +82,7 @@ class RestoreConfig:
     min_scale: float = 0.5
     sharpness_on: float = 0.62
     sharpness_off: float = 0.68
-    fade_frames: int = 8
+    fade_seconds: float = 0.32
     temporal: float = 0.0
     reuse: float = 0.0
     batch: int = 0
@@ -148,8 +148,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "generate.replay.silence_weight": (0, 100),
     "face.min_confidence": (0, 1),
     "face.max_faces": (1, 32),
-    "face.smoothing": (0, 50),
-    "face.max_gap": (0, 250),
+    "face.smoothing_seconds": (0, 2),
+    "face.max_gap_seconds": (0, 10),
     "face.cut_threshold": (0, 1),
     "restore.fidelity": (0, 1.2),
     "restore.strength": (0, 1),
@@ -157,12 +157,41 @@ RANGES: dict[str, tuple[float, float]] = {
     "restore.min_scale": (0, 10),
     "restore.sharpness_on": (0, 2),
     "restore.sharpness_off": (0, 2),
-    "restore.fade_frames": (0, 250),
+    "restore.fade_seconds": (0, 10),
     "restore.temporal": (0, 0.95),
     "restore.reuse": (0, 20),
     "restore.batch": (0, 64),
     "runtime.threads": (0, 1024),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The new key of a setting, and what an old value means under it; None: the same.
+
+    because: why the value is another, as said of the old key. unit: of the new value.
+    """
+
+    key: str
+    convert: Callable[[float], float] | None = None
+    because: str = ""
+    unit: str = ""
+
+
+FRAMES_PER_SECOND = 25
+"""What settings that counted frames were made for."""
+
+
+def _now_in_seconds(key: str) -> Renamed:
+    return Renamed(key, lambda frames: frames / FRAMES_PER_SECOND, "counts frames", "s")
+
+
+RENAMED: dict[str, Renamed] = {
+    "face.smoothing": _now_in_seconds("face.smoothing_seconds"),
+    "face.max_gap": _now_in_seconds("face.max_gap_seconds"),
+    "restore.fade_frames": _now_in_seconds("restore.fade_seconds"),
+}
+"""Old key -> new key. Old ones are read wherever settings are written, and listed nowhere."""
 
 
 def check(config: Config) -> None:

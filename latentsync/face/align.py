@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from latentsync.errors import ConfigError
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import ChosenFace
 from latentsync.face.upstream import UpstreamEstimator, crop_size, template
+from latentsync.frame_times import frame_duration
 from latentsync.types import Alignment
 
 UPSTREAM_RESOLUTION = 512
@@ -27,6 +29,9 @@ REACH = 3
 MOTION = 0.006
 """A point that strays from its smoothed path by this many brow distances begins to count as moving.
 Noise strays by 0.0015 to 0.003, measured on still faces; see steady_track."""
+CROSSING = 0.04
+"""Seconds, before and after, for which a face counts as moving: a nod crosses its smoothed path at
+full speed, without straying from it."""
 
 
 def similarity(points: np.ndarray, goal: np.ndarray) -> np.ndarray:
@@ -57,7 +62,8 @@ def smooth_track(values: np.ndarray, sigma: float, *, degree: int = 1) -> np.nda
     """
     if sigma < NARROWEST:
         return values.astype(np.float64)
-    frames, reach = len(values), math.ceil(REACH * sigma)
+    frames = len(values)
+    reach = math.ceil(REACH * sigma - 1e-6)  # a sigma out of seconds is 2.0000001 frames at times
     flat = values.reshape(frames, -1).astype(np.float64)
     inner = _kernel(-reach, reach, sigma, degree)
     smooth = np.empty_like(flat)
@@ -69,52 +75,66 @@ def smooth_track(values: np.ndarray, sigma: float, *, degree: int = 1) -> np.nda
     return smooth.reshape(values.shape)
 
 
-def steady_track(points: np.ndarray, sigma: float) -> np.ndarray:
+def steady_track(
+    points: np.ndarray, *, seconds: np.ndarray, smoothing_seconds: float
+) -> np.ndarray:
     """points: (F, 3, 2), the CONTROL points of one unbroken run -> same shape, float64.
 
-    Smoothed hard where the face keeps still, lightly where it moves, not at all where it moves
-    fast. On a still face with noise of 2 levels the corners of the crop stray by less than 0.1 px
-    (0.5 px as detected). On a lively one, where a plain Gaussian of 2 frames is up to 5.6 px off,
-    the face's own texture drifts by 0.96 px a frame at the mouth (1.05 px as detected).
+    seconds: (F,) float64, presentation times, rising. smoothing_seconds: sigma; 0: off. Smoothed
+    hard where the face keeps still, lightly where it moves, not at all where it moves fast. On a
+    still face with noise of 2 levels the corners of the crop stray by less than 0.1 px (0.5 px as
+    detected). On a lively one, where a plain Gaussian of 0.08 s is up to 5.6 px off, the face's own
+    texture drifts by 0.96 px a frame at the mouth (1.05 px as detected).
     """
+    rate = 1 / frame_duration(seconds)
+    sigma, crossing = smoothing_seconds * rate, max(1, round(CROSSING * rate))
     path = points.astype(np.float64)
     for width, degree in ((sigma / 2, 2), (2 * sigma, 1)):
         smooth = smooth_track(points, width, degree=degree)
         brows = np.linalg.norm(smooth[:, 1] - smooth[:, 0], axis=-1)
         stray = np.linalg.norm(points - smooth, axis=-1).max(axis=-1) / np.maximum(brows, 1e-6)
-        moving = _widened(np.clip(stray / MOTION - 1, 0, 1), sigma / 2)
+        moving = _widened(np.clip(stray / MOTION - 1, 0, 1), crossing)
+        moving = smooth_track(moving, sigma / 2, degree=0)
         path = smooth + moving[:, None, None] * (path - smooth)
     return path
 
 
 def align_film(
-    chosen: Sequence[ChosenFace | None], *, smoothing: float, mode: str = "smooth"
+    chosen: Sequence[ChosenFace | None],
+    *,
+    seconds: Sequence[float] | np.ndarray,
+    smoothing_seconds: float,
+    mode: str = "smooth",
 ) -> list[Alignment | None]:
     """The face of each frame -> its alignment, None where there is none.
 
-    smoothing: sigma in frames, see steady_track. mode: ``smooth``: each unbroken run of a track by
-    itself; ``upstream``: LatentSync's own estimator, rounding and all. The alignments' landmarks
-    are as detected: a mouth is not to be smoothed like a skull. ConfigError on another mode.
+    seconds: presentation time of each frame, rising. smoothing_seconds: sigma, see steady_track; by
+    the typical frame duration of each run it becomes a number of frames. mode: ``smooth``: each
+    unbroken run of a track by itself; ``upstream``: LatentSync's own estimator, rounding and all.
+    The alignments' landmarks are as detected: a mouth is not to be smoothed like a skull.
+    ConfigError on another mode.
     """
     if mode == "smooth":
-        return _aligned_smooth(chosen, smoothing)
+        return _aligned_smooth(chosen, np.asarray(seconds, np.float64), smoothing_seconds)
     if mode == "upstream":
         return _aligned_upstream(chosen)
     raise ConfigError("face.align", mode, "use smooth or upstream")
 
 
 def _aligned_smooth(
-    chosen: Sequence[ChosenFace | None], smoothing: float
+    chosen: Sequence[ChosenFace | None], seconds: np.ndarray, smoothing_seconds: float
 ) -> list[Alignment | None]:
     aligned: list[Alignment | None] = []
     for _, run in groupby(chosen, key=lambda one: None if one is None else one.track):
         frames = list(run)
+        times = seconds[len(aligned) : len(aligned) + len(frames)]
         faces = [one for one in frames if one is not None]
         if not faces:
             aligned += [None] * len(frames)
             continue
         points = np.stack([one.face.landmarks[CONTROL] for one in faces])
-        matrices = similarity(steady_track(points, smoothing), TEMPLATE)
+        steady = steady_track(points, seconds=times, smoothing_seconds=smoothing_seconds)
+        matrices = similarity(steady, TEMPLATE)
         aligned += [_alignment(one, matrix) for one, matrix in zip(faces, matrices, strict=True)]
     return aligned
 
@@ -131,10 +151,10 @@ def _alignment(one: ChosenFace, matrix: np.ndarray) -> Alignment:
     return Alignment(matrix, one.face.landmarks, one.face.confidence, one.track)
 
 
-def _widened(share: np.ndarray, sigma: float) -> np.ndarray:
-    """share: (F,) -> reaching its neighbours: a nod crosses its smoothed path at full speed."""
-    padded = np.pad(share, 1, mode="edge")
-    return smooth_track(np.maximum(np.maximum(padded[:-2], share), padded[2:]), sigma, degree=0)
+def _widened(share: np.ndarray, reach: int) -> np.ndarray:
+    """share: (F,) -> (F,): the largest within ``reach`` frames of each."""
+    padded = np.pad(share, reach, mode="edge")
+    return sliding_window_view(padded, 2 * reach + 1).max(axis=-1)
 
 
 def _kernel(first: int, last: int, sigma: float, degree: int) -> np.ndarray:

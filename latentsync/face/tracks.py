@@ -11,6 +11,7 @@ import numpy as np
 
 from latentsync.errors import ConfigError
 from latentsync.face.detector import DetectedFace
+from latentsync.frame_times import PTS_ROUNDING
 
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 64, 36
 SAMPLES = 4
@@ -97,28 +98,37 @@ class _Open:
     def stop(self) -> int:
         return self.start + len(self.faces)
 
-    def add(self, face: DetectedFace, frame: int) -> None:
-        gap = frame - self.stop
-        last = self.faces[-1]
-        self.faces += [_between(last, face, (i + 1) / (gap + 1)) for i in range(gap)]
-        self.faces.append(face)
+    def add(self, face: DetectedFace, frame: int, seconds: Sequence[float] | np.ndarray) -> None:
+        """seconds: per frame of the video. Frames in between get what a steady motion shows."""
+        last, begin = self.faces[-1], seconds[self.stop - 1]
+        shares = [
+            (seconds[missed] - begin) / (seconds[frame] - begin)
+            for missed in range(self.stop, frame)
+        ]
+        self.faces += [*(_between(last, face, share) for share in shares), face]
 
 
 def link_faces(
-    faces: Sequence[Sequence[DetectedFace]], cuts: Sequence[bool], *, max_gap: int
+    faces: Sequence[Sequence[DetectedFace]],
+    cuts: Sequence[bool],
+    *,
+    seconds: Sequence[float] | np.ndarray,
+    max_gap_seconds: float,
 ) -> list[Track]:
-    """faces, cuts: per frame; cuts[i]: a shot begins with frame i -> the tracks by first frame.
+    """faces, cuts, seconds: per frame -> the tracks by first frame.
 
-    A face missed for at most max_gap frames is filled in on a straight line; a longer gap ends its
-    track.
+    cuts[i]: a shot begins with frame i. seconds: presentation times, rising. A face is missed from
+    the first frame without it until the frame that shows it again. If that takes no longer than
+    max_gap_seconds, the face is filled in on a straight line in time; else its track ends.
     """
     tracks: list[_Open] = []
     active: list[_Open] = []
     shot = 0
-    for frame, (found, cut) in enumerate(zip(faces, cuts, strict=True)):
+    longest = max_gap_seconds + PTS_ROUNDING
+    for frame, (found, cut, now) in enumerate(zip(faces, cuts, seconds, strict=True)):
         if cut and frame:
             active, shot = [], shot + 1
-        active = [track for track in active if frame - track.stop <= max_gap]
+        active = [track for track in active if now - seconds[track.stop] <= longest]
         for track, face in _matches(active, found):
             if track is None:
                 track = _Open(len(tracks), shot, frame)
@@ -126,7 +136,7 @@ def link_faces(
                 active.append(track)
                 track.faces.append(face)
             else:
-                track.add(face, frame)
+                track.add(face, frame, seconds)
     return [Track(one.id, one.shot, one.start, tuple(one.faces)) for one in tracks]
 
 

@@ -130,7 +130,12 @@ class _Observations:
         self.energies.append([_measure(frame.pixels, face, meter) for face in seen.faces])
 
     def survey(self, config: FaceConfig) -> SourceAnalysis:
-        tracks = link_faces(self.faces, self.cuts, max_gap=config.max_gap)
+        tracks = link_faces(
+            self.faces,
+            self.cuts,
+            seconds=self.pts_seconds,
+            max_gap_seconds=config.max_gap_seconds,
+        )
         chosen = choose_track(tracks, len(self.faces), select=config.select)
         if not tracks:
             raise FaceNotFoundError(
@@ -138,7 +143,12 @@ class _Observations:
                 f"in any of {len(self.faces)} frames",
                 "there is no mouth to restore; a lower face.min_confidence finds fainter faces",
             )
-        alignments = align_film(chosen, smoothing=config.smoothing, mode=config.align)
+        alignments = align_film(
+            chosen,
+            seconds=self.pts_seconds,
+            smoothing_seconds=config.smoothing_seconds,
+            mode=config.align,
+        )
         energies = np.full((len(chosen), 2, BANDS), np.nan, np.float32)
         for index, one in enumerate(chosen):
             for face, energy in zip(self.faces[index], self.energies[index], strict=True):

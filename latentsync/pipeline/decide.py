@@ -97,6 +97,7 @@ def _gated(plan: RenderPlan, config: RestoreConfig, on: float, off: float) -> Re
         needed = gate.need(
             plan.scale[run],
             plan.sharpness[run],
+            seconds=plan.seconds[run],
             when=config.when,
             min_scale=config.min_scale,
             sharpness_on=on,
@@ -104,7 +105,8 @@ def _gated(plan: RenderPlan, config: RestoreConfig, on: float, off: float) -> Re
         )
         strength[run] = gate.weights(
             needed,
-            fade_frames=config.fade_frames,
+            seconds=plan.seconds[run],
+            fade_seconds=config.fade_seconds,
             fade_start=plan.borders_gap(first, -1),
             fade_end=plan.borders_gap(last - 1, +1),
         )

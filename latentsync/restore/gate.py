@@ -1,18 +1,21 @@
 """Which frames are restored, and how the decision fades in and out. Pure functions over a track.
 
-Pass 1 knows the track from end to end, so nothing here runs forward in time only: a film played
-backwards gets the same decisions.
+Pass 1 knows the track from end to end, so nothing here runs forward in time only: a video played
+backwards gets the same decisions. All limits are in seconds, so that one video at several frame
+rates gets the same decisions as well, up to a frame.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from latentsync.errors import ConfigError
+from latentsync.frame_times import PTS_ROUNDING, frame_duration, frame_spans
 
 # A mouth's sharpness swings with its opening: a second's median is the evidence, not a frame.
-_MEDIAN_FRAMES = 25
+_MEDIAN_REACH = 0.5  # seconds, before a frame and after it
+_SAME_TIME = 1e-6  # relative; sums of frame durations that differ by less are equal
+_BLOCK = 1024  # frames whose medians are taken at once: 3 MB at 120 frames a second
 # A generated mouth that was enlarged on its way into the frame is short of detail by construction:
 # from 1 to 2 frame pixels per generator pixel both thresholds rise by so much.
 _EAGERNESS = 0.05
@@ -22,64 +25,96 @@ def need(
     scale: np.ndarray,
     sharpness: np.ndarray,
     *,
+    seconds: np.ndarray,
     when: str,
     min_scale: float,
     sharpness_on: float,
     sharpness_off: float,
-    min_run: int = 16,
+    min_run_seconds: float = 0.64,
 ) -> np.ndarray:
     """(F,) bool: the frames of one track to restore.
 
     scale: (F,) frame pixels per generator pixel. sharpness: (F,), nan where it is not known.
+    seconds: (F,) float64, presentation times, rising.
     when: "always", "never" or "auto": the evidence is the sharpness; below min_scale the face is
     too small on the screen to gain. Hysteresis: a run of frames under sharpness_off counts if it
-    holds one under sharpness_on. Gaps and runs shorter than min_run frames are levelled.
+    holds one under sharpness_on. Gaps and runs that last less than min_run_seconds are levelled.
     ConfigError for another when.
     """
     if when not in ("auto", "always", "never"):
         raise ConfigError("restore.when", when, "use auto, always or never")
     if when != "auto":
         return np.full(len(scale), when == "always")
-    size, figure = _running_median(scale), _running_median(sharpness)
+    size, figure = _running_median(scale, seconds), _running_median(sharpness, seconds)
     eager = _EAGERNESS * np.clip(size - 1, 0, 1)
     under_off = (figure < sharpness_off + eager) & (size >= min_scale)
     under_on = under_off & (figure < sharpness_on + eager)
     wanted = _runs_that_hold(under_off, under_on)
-    wanted = ~_drop_short(~wanted, min_run, keep_ends=True)
-    return _drop_short(wanted, min_run, keep_ends=False)
+    wanted = ~_drop_short(~wanted, seconds, min_run_seconds, keep_ends=True)
+    return _drop_short(wanted, seconds, min_run_seconds, keep_ends=False)
 
 
 def weights(
-    needed: np.ndarray, *, fade_frames: int, fade_start: bool, fade_end: bool
+    needed: np.ndarray,
+    *,
+    seconds: np.ndarray,
+    fade_seconds: float,
+    fade_start: bool,
+    fade_end: bool,
 ) -> np.ndarray:
     """(F,) float32 in [0, 1]: strength of the restoration in each frame; 0 where it is not needed.
 
-    needed: (F,) bool of one track. A run rises over fade_frames like half a cosine, inside itself.
+    needed: (F,) bool of one track. seconds: (F,) float64, presentation times, rising. A run rises
+    over fade_seconds like half a cosine, inside itself, and falls in the same way.
     fade_start, fade_end: whether the track's first and last frame border on frames of the same shot
-    without this face; at a cut and at the film's ends there is nothing to fade into.
+    without this face; at a cut and at the video's ends there is nothing to fade into.
     """
-    padded = np.concatenate([[not fade_start], needed, [not fade_end]]).astype(bool)
-    distance = np.minimum(_since(~padded), _since(~padded[::-1])[::-1])[1:-1]
-    rise = np.clip(distance / (fade_frames + 1), 0, 1)
-    return (0.5 - 0.5 * np.cos(np.pi * rise)).astype(np.float32) * needed
+    step = frame_duration(seconds)
+    strength = np.zeros(len(needed), np.float32)
+    for start, end in runs(needed):
+        times = seconds[start:end]
+        since = times - times[0] + step if start > 0 or fade_start else np.inf
+        until = times[-1] - times + step if end < len(needed) or fade_end else np.inf
+        rise = np.clip(np.minimum(since, until) / (fade_seconds + step), 0, 1)
+        strength[start:end] = 0.5 - 0.5 * np.cos(np.pi * rise)
+    return strength
 
 
-def _since(flags: np.ndarray) -> np.ndarray:
-    """(F,) bool -> (F,) float: frames since the last True; inf before the first."""
-    frames = np.arange(len(flags), dtype=np.float64)
-    return frames - np.maximum.accumulate(np.where(flags, frames, -np.inf))
+def _running_median(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """(F,) -> (F,): median of the known values around each; nan where none is known nearby.
 
-
-def _running_median(values: np.ndarray) -> np.ndarray:
-    """(F,) -> (F,): median of the known values around each; nan where none is known nearby."""
-    half = _MEDIAN_FRAMES // 2
-    padded = np.pad(values.astype(np.float64), half, constant_values=np.nan)
-    windows = sliding_window_view(padded, 2 * half + 1)
-    known = ~np.isnan(windows).all(1)
+    A frame counts by how long it is shown: where frames are dropped, those left stand for more.
+    """
+    known = np.flatnonzero(~np.isnan(values))
+    figures, times = values[known].astype(np.float64), seconds[known]
+    begin, end = (border[known] for border in frame_spans(seconds))
+    reach = _MEDIAN_REACH + PTS_ROUNDING
+    first = np.searchsorted(times, seconds - reach, side="left")
+    stop = np.searchsorted(times, seconds + reach, side="right")
     medians = np.full(len(values), np.nan)
-    if known.any():
-        medians[known] = np.nanmedian(windows[known], axis=1)
+    some = np.flatnonzero(first < stop)
+    for rows in np.split(some, range(_BLOCK, len(some), _BLOCK)):
+        longest = (stop - first)[rows].max(initial=0)
+        near = first[rows, None] + np.arange(longest)
+        inside = near < stop[rows, None]
+        near = np.where(inside, near, 0)
+        since = np.maximum(begin[near], seconds[rows, None] - reach)
+        until = np.minimum(end[near], seconds[rows, None] + reach)
+        medians[rows] = _weighted_medians(figures[near], (until - since) * inside)
     return medians
+
+
+def _weighted_medians(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """(R, W), (R, W) -> (R,): half of the time a row's values lie below, half above.
+
+    Of two in the middle their mean. What takes no time has no part.
+    """
+    order = np.argsort(values, axis=1)
+    passed = np.cumsum(np.take_along_axis(seconds, order, axis=1), axis=1)
+    half = passed[:, -1:] / 2
+    below = [(passed < half * slip).sum(axis=1) for slip in (1 - _SAME_TIME, 1 + _SAME_TIME)]
+    picked = np.take_along_axis(order, np.stack(below, axis=1), axis=1)
+    return np.take_along_axis(values, picked, axis=1).mean(axis=1)
 
 
 def runs(flags: np.ndarray) -> list[tuple[int, int]]:
@@ -95,15 +130,20 @@ def _runs_that_hold(flags: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _drop_short(flags: np.ndarray, min_run: int, *, keep_ends: bool) -> np.ndarray:
-    """Runs of True shorter than min_run become False; keep_ends spares those at the track's ends.
+def _drop_short(
+    flags: np.ndarray, seconds: np.ndarray, least: float, *, keep_ends: bool
+) -> np.ndarray:
+    """Runs of True that last less than ``least`` seconds become False.
 
-    A track shorter than min_run is one run at most and stays as it is.
+    A run lasts from its first frame to its last, and one typical frame more. keep_ends spares those
+    at the track's ends. A track that is one run stays as it is, however short.
     """
     kept = flags.copy()
+    step = frame_duration(seconds)
     for start, end in runs(flags):
         at_end = start == 0 or end == len(flags)
         whole = start == 0 and end == len(flags)
-        if end - start < min_run and not whole and not (keep_ends and at_end):
+        lasts = seconds[end - 1] - seconds[start] + step
+        if lasts < least - PTS_ROUNDING and not whole and not (keep_ends and at_end):
             kept[start:end] = False
     return kept

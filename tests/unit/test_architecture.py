@@ -12,6 +12,7 @@ LIBRARY = ("latentsync", "GFPGAN", "CodeFormer")
 MAY_IMPORT = {  # room -> other rooms of the project; pipeline, scripts and tests may import all
     "types": "",
     "errors": "",
+    "frame_times": "",
     "schema": "errors",
     "presets": "errors",
     "config": "errors schema presets",
@@ -21,8 +22,8 @@ MAY_IMPORT = {  # room -> other rooms of the project; pipeline, scripts and test
     "media": "types errors",
     "speech": "types errors",
     "models": "types errors",
-    "face": "types errors plugins",
-    "restore": "types errors plugins weights runtime",
+    "face": "types errors frame_times plugins",
+    "restore": "types errors frame_times plugins weights runtime",
     "generate": "types errors plugins weights runtime models",
     "GFPGAN": "types errors weights runtime restore.base",
     "CodeFormer": "types errors weights runtime restore.base",
@@ -37,6 +38,7 @@ NOWHERE = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord"}
 NOT_HERE = {
     "types": "av cv2 omegaconf",
     "errors": "av cv2 omegaconf torch",
+    "frame_times": "av cv2 omegaconf torch",
     "media": "torch mediapipe omegaconf",
     "pipeline": "argparse omegaconf yaml ray tqdm",
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),

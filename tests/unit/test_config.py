@@ -1,11 +1,13 @@
 """Settings: read, merged by strength, and refused in one line that names the key."""
 
 import pickle
+from dataclasses import asdict
 
 import pytest
 
 from latentsync.config import all_keys, load_config
 from latentsync.errors import ConfigError
+from latentsync.schema import RENAMED, Config, Renamed
 
 
 @pytest.fixture
@@ -79,6 +81,91 @@ def test_a_file_that_is_no_settings_file_is_refused(tmp_path, text, said):
 def test_a_missing_file_is_named():
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load_config("nowhere.yaml")
+
+
+OLD_AND_NEW = [
+    ("face.smoothing", 2.0, "face.smoothing_seconds", 0.08),
+    ("face.max_gap", 5, "face.max_gap_seconds", 0.2),
+    ("restore.fade_frames", 8, "restore.fade_seconds", 0.32),
+    ("restore.fade_frames", 0, "restore.fade_seconds", 0.0),
+]
+
+
+def value_of(config: Config, key: str) -> object:
+    section, name = key.split(".")
+    return getattr(getattr(config, section), name)
+
+
+@pytest.mark.parametrize(("old", "frames", "new", "seconds"), OLD_AND_NEW)
+@pytest.mark.parametrize("way", ["yaml", "override", "flag"])
+def test_a_setting_in_frames_is_read_as_seconds_at_25_and_said_once(
+    tmp_path, caplog, way, old, frames, new, seconds
+):
+    path, (section, name) = tmp_path / "old.yaml", old.split(".")
+    path.write_text(f"{section}: {{{name}: {frames}}}\n" if way == "yaml" else "")
+    config = load_config(
+        path,
+        [f"{old}={frames}"] if way == "override" else [],
+        flags={old: frames} if way == "flag" else {},
+    )
+    assert value_of(config, new) == pytest.approx(seconds)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{old} counts frames and is now {new}: {frames} is taken as {seconds:g} s"
+    ]
+
+
+def test_new_keys_are_said_nothing_about(caplog):
+    config = load_config(None, ["face.max_gap_seconds=0.5", "restore.fade-seconds=1"])
+    assert (config.face.max_gap_seconds, config.restore.fade_seconds) == (0.5, 1.0)
+    assert caplog.records == []
+
+
+def test_an_old_key_has_the_strength_of_the_place_where_it_stands(tmp_path, caplog):
+    path = tmp_path / "mixed.yaml"
+    path.write_text("face: {max_gap_seconds: 0.1, smoothing: 3}\n")
+    config = load_config(path, ["face.max-gap=10", "face.smoothing=1"])
+    assert config.face.max_gap_seconds == pytest.approx(0.4)
+    assert config.face.smoothing_seconds == pytest.approx(0.04)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2 and "smoothing_seconds: 1 is taken as 0.04 s" in " ".join(said)
+
+
+def test_in_one_place_the_new_key_counts_and_a_stronger_new_key_overrules_an_old_one(
+    tmp_path, caplog
+):
+    path = tmp_path / "both.yaml"
+    path.write_text("face: {max_gap: 50, max_gap_seconds: 0.4, smoothing: 3}\n")
+    config = load_config(path, ["face.smoothing_seconds=0.1"])
+    assert (config.face.max_gap_seconds, config.face.smoothing_seconds) == (0.4, 0.1)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("value", ["lots", "null", "true", "[1]"])
+def test_an_old_key_that_holds_no_number_is_named_as_it_was_written(value):
+    with pytest.raises(
+        ConfigError, match=r"^face\.max_gap: .*; use a number, or set face\.max_gap_"
+    ):
+        load_config(None, [f"face.max_gap={value}"])
+
+
+@pytest.mark.parametrize("key", ["face.max_gp", "max_gap", "face.fade_frames", "smoothing"])
+def test_only_new_keys_are_proposed(key):
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [f"{key}=1"])
+    assert str(caught.value).endswith("_seconds?")
+
+
+def test_old_keys_are_listed_nowhere():
+    assert not set(RENAMED) & set(all_keys())
+    assert {now.key for now in RENAMED.values()} <= set(all_keys())
+    shown = asdict(load_config(None, ["face.max_gap=3"]))
+    assert shown["face"].keys() == asdict(Config())["face"].keys()
+
+
+def test_a_key_can_move_to_another_section_without_its_value_changing(monkeypatch, caplog):
+    monkeypatch.setitem(RENAMED, "old.side", Renamed("restore.generator_size"))
+    assert load_config(None, ["old.side=96"]).restore.generator_size == 96
+    assert [r.getMessage() for r in caplog.records] == ["old.side is now restore.generator_size"]
 
 
 def test_every_key_is_listed_once():

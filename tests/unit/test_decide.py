@@ -31,7 +31,7 @@ def face():
 
     pixels = np.ascontiguousarray(data.astronaut())
     found = load_detector("mediapipe")(pixels)[0]
-    alignment = align_film([ChosenFace(found, 0)], smoothing=0)[0]
+    alignment = align_film([ChosenFace(found, 0)], seconds=[0.0], smoothing_seconds=0)[0]
     meter = SharpnessMeter(region_mask("mouth"), rest_mask())
     own = meter(pixels, similarity(found.landmarks[CONTROL], TEMPLATE))
     index = np.arange(FRAMES)
@@ -74,7 +74,7 @@ def test_a_blurred_mouth_is_restored_from_the_first_frame_on(face):
 
 
 def test_a_change_of_mind_is_a_fade(face):
-    weights = _decided(face, [0] * 2 + [3] * 10, fade_frames=3)
+    weights = _decided(face, [0] * 2 + [3] * 10, fade_seconds=3 / 25)
     steps = np.diff(weights)
     assert weights[0] == 0
     assert weights[-1] == 1

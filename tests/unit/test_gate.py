@@ -13,8 +13,17 @@ from latentsync.restore.gate import need, weights
 LIMITS = {"min_scale": 0.5, "sharpness_on": 0.62, "sharpness_off": 0.68}
 
 
-def needed(sharpness: np.ndarray, scale: float = 0.8, when: str = "auto") -> np.ndarray:
-    return need(np.full(len(sharpness), scale), sharpness, when=when, **LIMITS)
+def at(fps: float, frames: int) -> np.ndarray:
+    """(F,) presentation times."""
+    return np.arange(frames) / fps
+
+
+def needed(
+    sharpness: np.ndarray, scale: float = 0.8, when: str = "auto", seconds: np.ndarray | None = None
+) -> np.ndarray:
+    """seconds: 25 frames a second unless given."""
+    times = at(25, len(sharpness)) if seconds is None else seconds
+    return need(np.full(len(sharpness), scale), sharpness, seconds=times, when=when, **LIMITS)
 
 
 def flat(value: float, frames: int = 100) -> np.ndarray:
@@ -89,7 +98,9 @@ def test_backwards_the_decisions_are_the_same_and_no_run_is_short(figures: list[
 
 
 def faded(flags: np.ndarray, start: bool = False, end: bool = False, frames: int = 8) -> np.ndarray:
-    return weights(flags, fade_frames=frames, fade_start=start, fade_end=end)
+    """frames: of the fade, at 25 a second."""
+    times = at(25, len(flags))
+    return weights(flags, seconds=times, fade_seconds=frames / 25, fade_start=start, fade_end=end)
 
 
 def test_a_run_fades_in_and_out_inside_itself() -> None:
@@ -110,6 +121,6 @@ def test_a_track_starts_at_full_strength_after_a_cut_and_fades_after_a_gap() -> 
     assert np.allclose(faded(flags, end=True), strength[::-1])
 
 
-def test_without_fade_frames_the_weights_are_the_decisions() -> None:
+def test_without_a_fade_the_weights_are_the_decisions() -> None:
     flags = np.array([False, True, True, False, True])
     assert np.array_equal(faded(flags, start=True, frames=0), flags)

@@ -34,6 +34,20 @@ def matrix(angle: float, scale: float, shift: tuple[float, float]) -> np.ndarray
     return np.array([[c, -s, shift[0]], [s, c, shift[1]]])
 
 
+def at(fps: float, frames: int) -> np.ndarray:
+    """(F,) presentation times."""
+    return np.arange(frames) / fps
+
+
+def steady(points: np.ndarray, fps: float = 25) -> np.ndarray:
+    return steady_track(points, seconds=at(fps, len(points)), smoothing_seconds=0.08)
+
+
+def align(faces, smoothing_seconds: float = 0.08, mode: str = "smooth") -> list[Alignment | None]:
+    times = at(25, len(faces))
+    return align_film(faces, seconds=times, smoothing_seconds=smoothing_seconds, mode=mode)
+
+
 def moved(points: np.ndarray, by: np.ndarray) -> np.ndarray:
     return points @ by[:, :2].T + by[:, 2]
 
@@ -132,12 +146,12 @@ def test_a_still_face_stays_still() -> None:
     brows_apart = 100.0
     scale = brows_apart / (TEMPLATE[1, 0] - TEMPLATE[0, 0])
     noise = np.random.default_rng(4).normal(0, 0.1, (200, 3, 2))
-    raw, steady = (
+    raw, calm = (
         corners_in_frame(similarity(points, TEMPLATE))
-        for points in (TEMPLATE * scale + noise, steady_track(TEMPLATE * scale + noise, 2.0))
+        for points in (TEMPLATE * scale + noise, steady(TEMPLATE * scale + noise))
     )
     assert raw.std(axis=0).max() > 0.2
-    assert steady.std(axis=0).max() < 0.1
+    assert calm.std(axis=0).max() < 0.1
 
 
 def corners_in_frame(matrices: np.ndarray) -> np.ndarray:
@@ -153,14 +167,15 @@ def test_a_nodding_head_is_followed(period) -> None:
     scale = 100 / (TEMPLATE[1, 0] - TEMPLATE[0, 0])
     nod = 12 * np.sin(2 * np.pi * np.arange(120) / period)
     points = TEMPLATE * scale + np.stack([0 * nod, nod], axis=-1)[:, None]
-    assert np.abs(steady_track(points, 2.0) - points).max() < 0.6
+    assert np.abs(steady(points) - points).max() < 0.6
     if period == 8:
         assert np.abs(smooth_track(points, 2.0) - points).max() > 8
 
 
 def test_no_smoothing_leaves_the_points() -> None:
     points = TEMPLATE + np.random.default_rng(5).normal(0, 3, (9, 3, 2))
-    np.testing.assert_array_equal(steady_track(points, 0.0), points)
+    got = steady_track(points, seconds=at(25, 9), smoothing_seconds=0.0)
+    np.testing.assert_array_equal(got, points)
 
 
 def test_nothing_passes_over_a_cut_or_a_gap() -> None:
@@ -168,8 +183,8 @@ def test_nothing_passes_over_a_cut_or_a_gap() -> None:
     here, there = (TEMPLATE + shift + rng.normal(0, 0.3, (12, 3, 2)) for shift in (0, 400))
     first = [chosen(points, 0) for points in here]
     second = [chosen(points, 1) for points in there]
-    together = align_film([*first, *second, None, *first], smoothing=2.0)
-    alone = align_film(first, smoothing=2.0)
+    together = align([*first, *second, None, *first])
+    alone = align(first)
     np.testing.assert_array_equal(matrices(together)[:12], matrices(alone))
     np.testing.assert_array_equal(matrices(together)[24:], matrices(alone))
     assert together[24] is None and len(together) == 37
@@ -177,7 +192,7 @@ def test_nothing_passes_over_a_cut_or_a_gap() -> None:
 
 def test_an_alignment_keeps_what_was_detected() -> None:
     faces = [chosen(TEMPLATE + i, track=7) for i in range(3)]
-    aligned = align_film(faces, smoothing=2.0)
+    aligned = align(faces)
     for face, one in zip(faces, aligned, strict=True):
         assert one is not None and one.landmarks is face.face.landmarks
         assert (one.track, one.confidence) == (7, 0.9)
@@ -186,8 +201,8 @@ def test_an_alignment_keeps_what_was_detected() -> None:
 
 def test_upstream_mode_rounds_the_landmarks_and_smooth_mode_does_not() -> None:
     faces = [chosen(np.round(TEMPLATE) + shift) for shift in (0.0, 0.2, 0.4)]
-    upstream = matrices(align_film(faces, smoothing=0.0, mode="upstream"))
-    smooth = matrices(align_film(faces, smoothing=0.0))
+    upstream = matrices(align(faces, 0.0, mode="upstream"))
+    smooth = matrices(align(faces, 0.0))
     np.testing.assert_allclose(np.diff(upstream, axis=0), 0, atol=1e-4)
     scale = smooth[0, 0, 0]
     np.testing.assert_allclose(np.diff(smooth[:, :, 2], axis=0), -0.2 * scale, atol=1e-3)
@@ -195,4 +210,4 @@ def test_upstream_mode_rounds_the_landmarks_and_smooth_mode_does_not() -> None:
 
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"face\.align: wobbly"):
-        align_film([], smoothing=2.0, mode="wobbly")
+        align([], mode="wobbly")

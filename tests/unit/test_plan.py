@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,6 +76,17 @@ def test_restoration_fades_towards_frames_without_the_face_but_not_towards_a_cut
     assert lost[0] == 1
     assert (np.diff(lost[11:20]) < 0).all()
     assert (cut[:20] == 1).all()
+
+
+def test_each_track_fades_by_its_own_presentation_times():
+    """Glued together from 25 and 100 frames a second: a fade of 0.32 s is 8 frames, then 32."""
+    survey = _survey([_alignment(0)] * 40 + [None] + [_alignment(1)] * 80 + [None], cuts=[41])
+    times = np.concatenate([np.arange(41) / 25, 2 + np.arange(81) / 100])
+    weights = _plan(replace(survey, pts_seconds=times)).weights
+    assert ((weights > 0) & (weights < 1)).nonzero()[0].tolist() == [
+        *range(32, 40),
+        *range(89, 121),
+    ]
 
 
 def test_the_scale_is_frame_pixels_per_generator_pixel():

@@ -32,9 +32,15 @@ def face(x: float, y: float = 200.0, size: float = 100.0, confidence: float = 0.
 
 
 def link(
-    *frames: Sequence[DetectedFace], cuts: Sequence[int] = (), max_gap: int = 5
+    *frames: Sequence[DetectedFace],
+    cuts: Sequence[int] = (),
+    max_gap_seconds: float = 0.2,
+    seconds: Sequence[float] | np.ndarray | None = None,
 ) -> list[Track]:
-    return link_faces(frames, [i in cuts for i in range(len(frames))], max_gap=max_gap)
+    """seconds: 25 frames a second unless given."""
+    times = np.arange(len(frames)) / 25 if seconds is None else seconds
+    begins = [i in cuts for i in range(len(frames))]
+    return link_faces(frames, begins, seconds=times, max_gap_seconds=max_gap_seconds)
 
 
 def places(chosen: Sequence[ChosenFace | None]) -> list[float | None]:
@@ -104,7 +110,7 @@ def test_two_people_side_by_side_are_two_tracks_whatever_their_order() -> None:
 @given(st.integers(1, 5), st.floats(-30, 30))
 def test_a_short_gap_is_bridged_on_a_straight_line(gap, speed) -> None:
     frames = [[face(300.0)], *[[]] * gap, [face(300.0 + speed, confidence=0.5)]]
-    (track,) = link(*frames, max_gap=5)
+    (track,) = link(*frames)
     line = np.linspace(300, 300 + speed, gap + 2)
     got = np.stack([one.landmarks for one in track.faces])
     np.testing.assert_allclose(got[..., 0], np.tile(line[:, None], len(LANDMARKS)), rtol=1e-5)
@@ -115,8 +121,61 @@ def test_a_short_gap_is_bridged_on_a_straight_line(gap, speed) -> None:
 
 
 def test_a_longer_gap_ends_the_track() -> None:
-    first, second = link([face(300)], *[[]] * 6, [face(300)], max_gap=5)
+    first, second = link([face(300)], *[[]] * 6, [face(300)])
     assert (first.stop, second.start) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("fps", "bridged"),
+    [
+        (12, 2),
+        (24000 / 1001, 4),
+        (25, 5),
+        (30000 / 1001, 6),
+        (30, 6),
+        (50, 10),
+        (60, 12),
+        (120, 24),
+    ],
+)
+@pytest.mark.parametrize("digits", [12, 3], ids=["exact", "rounded to milliseconds"])
+def test_a_face_is_missed_for_at_most_so_many_seconds_at_every_rate(fps, bridged, digits) -> None:
+    """0.2 s without the face on the screen are bridged; what a frame more makes is too long."""
+    for missed, tracks in ((bridged, 1), (bridged + 1, 2)):
+        frames = [[face(300)], *[[]] * missed, [face(300)]]
+        seconds = np.round(5.0 + np.arange(len(frames)) / fps, digits)
+        assert len(link(*frames, seconds=seconds)) == tracks
+
+
+@given(st.sampled_from([12, 25, 60, 120]), st.floats(0.0, 0.5), st.floats(0.02, 1))
+def test_one_gap_is_bridged_or_not_at_every_rate_up_to_a_frame(fps, gap, max_gap_seconds) -> None:
+    missed = round(gap * fps)
+    frames = [[face(300)], *[[]] * missed, [face(300)]]
+    seconds = np.arange(len(frames)) / fps
+    tracks = link(*frames, seconds=seconds, max_gap_seconds=max_gap_seconds)
+    if abs(gap - max_gap_seconds) > 1 / fps:
+        assert len(tracks) == (1 if gap < max_gap_seconds else 2)
+
+
+def test_without_a_gap_allowed_every_missed_frame_ends_the_track() -> None:
+    assert len(link([face(300)], [], [face(300)], max_gap_seconds=0)) == 2
+    assert len(link([face(300)], [face(300)], max_gap_seconds=0)) == 1
+
+
+@given(st.lists(st.floats(0.005, 0.06), min_size=2, max_size=4), st.floats(-30, 30))
+def test_a_face_that_is_filled_in_moves_evenly_in_time_not_in_frames(steps, way) -> None:
+    seconds = np.concatenate([[2.0], 2.0 + np.cumsum(steps)])
+    frames = [[face(300.0)], *[[]] * (len(steps) - 1), [face(300.0 + way)]]
+    (track,) = link(*frames, seconds=seconds)
+    line = 300 + way * (seconds - 2.0) / (seconds[-1] - 2.0)
+    got = [float(one.landmarks[0, 0]) for one in track.faces]
+    np.testing.assert_allclose(got, line, atol=1e-3)  # float32 at 300
+
+
+def test_what_counts_is_how_long_the_frames_without_the_face_are_shown() -> None:
+    frames = [face(300)], [], [face(300)]
+    assert len(link(*frames, seconds=[0.0, 3.0, 3.04])) == 1  # a still of 3 s that shows the face
+    assert len(link(*frames, seconds=[0.0, 0.04, 3.04])) == 2  # one that does not
 
 
 def test_a_cut_ends_every_track_even_on_the_same_spot() -> None:
