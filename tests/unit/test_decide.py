@@ -1,91 +1,111 @@
-"""Generated mouths are restored where they are blurrier than the person's own mouth in the film."""
+"""Generated mouths are restored where samples of them are blurrier than the person's own."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
-import torch
 
-from latentsync.face.align import TEMPLATE, align_film, similarity
-from latentsync.face.detector import load_detector
-from latentsync.face.landmarks import CONTROL
-from latentsync.face.masks import region_mask, rest_mask
-from latentsync.face.tracks import ChosenFace
-from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.decide import AgainstOwnMouth
-from latentsync.pipeline.plan import FilmPlan
-from latentsync.restore.sharpness import SharpnessMeter
+from latentsync.pipeline.decide import (
+    FEW_CHUNKS,
+    OWN_OFF,
+    OWN_ON,
+    SAMPLE_EVERY,
+    MeasuredChunk,
+    chunks_to_sample,
+    decided_by_samples,
+)
+from latentsync.pipeline.plan import RenderPlan
+from latentsync.restore.sharpness import BANDS
 from latentsync.schema import RestoreConfig
-from latentsync.types import Frame, Patch, PatchedFrame
+from tests.unit.test_plan import _alignment, _analysis, _laid
 
-FRAMES = 12
-
-
-@pytest.fixture(scope="module")
-def face():
-    """The frame (H, W, 3), its alignment, a plan of FRAMES such frames, and the meter."""
-    from skimage import data
-
-    pixels = np.ascontiguousarray(data.astronaut())
-    found = load_detector("mediapipe")(pixels)[0]
-    alignment = align_film([ChosenFace(found, 0)], seconds=[0.0], smoothing_seconds=0)[0]
-    meter = SharpnessMeter(region_mask("mouth"), rest_mask())
-    own = meter(pixels, similarity(found.landmarks[CONTROL], TEMPLATE))
-    index = np.arange(FRAMES)
-    survey = SourceAnalysis(
-        index, index / 25, index < 0, [alignment] * FRAMES, np.stack([own] * FRAMES)
-    )
-    nothing = np.zeros(FRAMES, np.float32)
-    plan = FilmPlan(survey, nothing + 1.0, nothing, nothing, {})
-    return pixels, alignment, plan, meter
+CHUNK = 16
 
 
-def _decided(face, blurs, **settings) -> np.ndarray:
-    """Weights for mouths drawn as the film's own, blurred by so many pixels each."""
-    pixels, alignment, plan, meter = face
-    if "scale" in settings:
-        plan = replace(plan, scale=np.full(FRAMES, settings.pop("scale"), np.float32))
-    decision = AgainstOwnMouth(plan, RestoreConfig(**settings), meter)
-    matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
-    mask = cv2.warpAffine(
-        region_mask("lower_face"),
-        alignment.matrix,
-        pixels.shape[1::-1],
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    )
-    weights = []
-    for index, blur in enumerate(blurs):
-        drawn = cv2.GaussianBlur(pixels, (0, 0), blur) if blur else pixels
-        patch = Patch(torch.from_numpy(drawn).permute(2, 0, 1).float() / 127.5 - 1, matrix, mask)
-        item = PatchedFrame(Frame(index, index / 25, index, pixels), (patch,))
-        weights.extend(decision.weights([item]))
-    return np.array(weights)
+def spoken(*lengths: int) -> RenderPlan:
+    """One track of so many frames for each length, cut after cut; chunks of 16."""
+    faces = [_alignment(track) for track, count in enumerate(lengths) for _ in range(count)]
+    cuts = np.cumsum(lengths)[:-1]
+    chunk = np.concatenate([np.arange(count) // CHUNK for count in lengths])
+    starts = np.cumsum([0, *(-(-count // CHUNK) for count in lengths)])[:-1]
+    offset = np.repeat(starts, lengths)
+    return _laid(_analysis(faces, cuts=cuts), chunk=chunk + offset)
 
 
-def test_a_mouth_as_sharp_as_one_s_own_is_left_alone(face):
-    assert (_decided(face, [0] * 6) == 0).all()
+def sample(number: int, ratio: float, track: int = 0) -> MeasuredChunk:
+    energies = np.full((3, 2, BANDS), 1.0 + number, np.float32)
+    return MeasuredChunk(number, track, energies, ratio)
 
 
-def test_a_blurred_mouth_is_restored_from_the_first_frame_on(face):
-    assert (_decided(face, [2] * 6) == 1).all()
+def strength(plan: RenderPlan, *samples: MeasuredChunk, **settings) -> np.ndarray:
+    return decided_by_samples(plan, RestoreConfig(**settings), samples).strength
 
 
-def test_a_change_of_mind_is_a_fade(face):
-    weights = _decided(face, [0] * 2 + [3] * 10, fade_seconds=3 / 25)
-    steps = np.diff(weights)
-    assert weights[0] == 0
-    assert weights[-1] == 1
-    assert steps.min() >= 0
-    assert steps.max() == pytest.approx(0.25)
+def test_a_mouth_as_sharp_as_one_s_own_is_left_alone():
+    assert (strength(spoken(48), sample(1, 0.99)) == 0).all()
 
 
-def test_a_face_too_small_to_matter_is_left_alone(face):
-    assert (_decided(face, [2] * 4, scale=0.3, min_scale=0.5) == 0).all()
+def test_a_blurred_mouth_is_restored_from_the_first_frame_to_the_last():
+    assert (strength(spoken(48), sample(1, 0.6)) == 1).all()
 
 
-@pytest.mark.parametrize(("when", "weight"), [("always", 1), ("never", 0)])
-def test_the_decision_can_be_taken_away(face, when, weight):
-    assert (_decided(face, [0, 2], when=when) == weight).all()
+@pytest.mark.parametrize(("first", "restored"), [(0.6, True), (0.99, False)])
+def test_between_the_thresholds_the_run_goes_on_as_it_began(first, restored):
+    """A run under the upper threshold counts only if some of it is under the lower one."""
+    between = (OWN_ON + OWN_OFF) / 2
+    late = strength(spoken(200), sample(0, first), sample(11, between))[-1]
+    assert (late > 0) == restored
+
+
+def test_a_change_between_two_samples_is_one_fade():
+    made = strength(spoken(400), sample(2, 0.99), sample(22, 0.5), fade_seconds=0.32)
+    assert made[0] == 0
+    assert made[-1] == 1
+    assert (np.diff(made) >= 0).all()
+    assert ((made > 0) & (made < 1)).sum() == 8
+
+
+def test_each_track_is_judged_and_tuned_by_its_own_samples():
+    plan = spoken(32, 32)
+    config = RestoreConfig()
+    made = decided_by_samples(plan, config, [sample(0, 0.6), sample(2, 0.99, track=1)])
+    assert (made.strength[:32] == 1).all()
+    assert (made.strength[32:] == 0).all()
+    assert (made.tracks[0].energies == 1).all()
+    assert (made.tracks[1].energies == 3).all()
+    assert made.sampled.tolist() == [0, 2]
+
+
+def test_a_face_too_small_to_matter_is_left_alone():
+    plan = spoken(32)
+    small = replace(plan, scale=np.full(32, 0.3, np.float32))
+    assert (strength(small, sample(0, 0.6), min_scale=0.5) == 0).all()
+
+
+@pytest.mark.parametrize(("when", "expected"), [("always", 1), ("never", 0)])
+def test_the_decision_can_be_taken_away(when, expected):
+    assert (strength(spoken(32), when=when) == expected).all()
+
+
+def test_what_could_not_be_measured_is_left_alone():
+    assert (strength(spoken(32), sample(0, np.nan)) == 0).all()
+
+
+def test_frames_in_no_chunk_are_never_restored():
+    plan = spoken(48)
+    silent = replace(plan, chunk=np.where(np.arange(48) < 32, plan.chunk, -1))
+    made = strength(silent, sample(0, 0.5), when="always")
+    assert (made[:32] > 0).all()
+    assert (made[32:] == 0).all()
+
+
+def test_every_run_is_sampled_and_a_long_one_more_often():
+    short, long = 20, round(2.5 * SAMPLE_EVERY * 25)
+    plan = spoken(short, long, 5)
+    chosen = chunks_to_sample(plan)
+    tracks = [int(plan.track[plan.chunk == number][0]) for number in chosen]
+    assert tracks == [0, 1, 1, 1, 1, 2]
+    assert len(set(chosen)) == len(chosen)
+    assert len(chunks_to_sample(spoken(FEW_CHUNKS * CHUNK))) == 2

@@ -1,8 +1,9 @@
-"""Decisions for a whole film from what pass 1 kept: gaps filled, runs found, tracks kept apart."""
+"""Decisions for a whole video from what pass 1 kept: gaps filled, runs found, tracks kept apart."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from latentsync.errors import MediaError
 from latentsync.face.align import TEMPLATE, similarity
 from latentsync.face.landmarks import CONTROL, FIVE, LANDMARKS
 from latentsync.face.masks import region_mask
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.plan import fill_gaps, plan_film
+from latentsync.pipeline.decide import decided_by_analysis, fill_gaps
+from latentsync.pipeline.plan import RenderPlan, lay_out
+from latentsync.pipeline.plan_file import load_plan, save_plan
+from latentsync.pipeline.timeline import Timeline, jumps, video_timeline
 from latentsync.restore.gate import runs
 from latentsync.restore.sharpness import BANDS
 from latentsync.schema import RestoreConfig
@@ -51,28 +56,44 @@ def _alignment(track: int, x: float = 300.0) -> Alignment:
     return Alignment(similarity(landmarks[CONTROL], TEMPLATE), landmarks, 0.9, track)
 
 
-def _survey(alignments, cuts=()) -> SourceAnalysis:
+def _analysis(alignments, cuts=(), seconds=None) -> SourceAnalysis:
     energies = np.ones((len(alignments), 2, BANDS), np.float32)
     is_cut = np.isin(np.arange(len(alignments)), cuts)
-    pts = np.arange(len(alignments))
-    return SourceAnalysis(pts, pts / 25, is_cut, list(alignments), energies)
+    times = np.arange(len(alignments)) / 25 if seconds is None else seconds
+    pts = np.round(times * 1000).astype(np.int64)
+    return SourceAnalysis(pts, times, is_cut, list(alignments), energies)
 
 
-def _plan(survey: SourceAnalysis, *, size: int | None = None, **settings):
-    config = RestoreConfig(when="always", **settings)
-    return plan_film(survey, config, size=size, region_mask=region_mask("mouth"))
+def _laid(analysis: SourceAnalysis, line=None, *, chunk=None, size=None, generator_size=256):
+    line = line or video_timeline(analysis.pts, Fraction(1, 1000), Fraction(25))
+    return lay_out(
+        analysis,
+        line,
+        chunk=np.full(len(line), -1) if chunk is None else np.asarray(chunk),
+        jumps=jumps(line, analysis.pts_seconds),
+        generator_size=generator_size,
+        size=size,
+        region_mask=region_mask("mouth"),
+    )
+
+
+def _plan(analysis: SourceAnalysis, *, size: int | None = None, **settings) -> RenderPlan:
+    config = RestoreConfig(**{"when": "always", **settings})
+    laid = _laid(analysis, size=size, generator_size=config.generator_size)
+    return decided_by_analysis(laid, config)
 
 
 def test_frames_without_a_face_are_left_alone_and_have_no_figures():
-    plan = _plan(_survey([_alignment(0)] * 20 + [None] * 5))
-    assert (plan.weights[20:] == 0).all()
+    plan = _plan(_analysis([_alignment(0)] * 20 + [None] * 5))
+    assert (plan.strength[20:] == 0).all()
     assert np.isnan(plan.scale[20:]).all()
     assert np.isnan(plan.sharpness[20:]).all()
+    assert np.isnan(plan.matrices[20:]).all()
 
 
 def test_restoration_fades_towards_frames_without_the_face_but_not_towards_a_cut():
-    lost = _plan(_survey([_alignment(0)] * 20 + [None] * 5)).weights
-    cut = _plan(_survey([_alignment(0)] * 20 + [None] * 5, cuts=[20])).weights
+    lost = _plan(_analysis([_alignment(0)] * 20 + [None] * 5)).strength
+    cut = _plan(_analysis([_alignment(0)] * 20 + [None] * 5, cuts=[20])).strength
     assert lost[0] == 1
     assert (np.diff(lost[11:20]) < 0).all()
     assert (cut[:20] == 1).all()
@@ -80,23 +101,38 @@ def test_restoration_fades_towards_frames_without_the_face_but_not_towards_a_cut
 
 def test_each_track_fades_by_its_own_presentation_times():
     """Glued together from 25 and 100 frames a second: a fade of 0.32 s is 8 frames, then 32."""
-    survey = _survey([_alignment(0)] * 40 + [None] + [_alignment(1)] * 80 + [None], cuts=[41])
     times = np.concatenate([np.arange(41) / 25, 2 + np.arange(81) / 100])
-    weights = _plan(replace(survey, pts_seconds=times)).weights
-    assert ((weights > 0) & (weights < 1)).nonzero()[0].tolist() == [
+    faces = [_alignment(0)] * 40 + [None] + [_alignment(1)] * 80 + [None]
+    strength = _plan(_analysis(faces, cuts=[41], seconds=times)).strength
+    assert ((strength > 0) & (strength < 1)).nonzero()[0].tolist() == [
         *range(32, 40),
         *range(89, 121),
     ]
 
 
+@pytest.mark.parametrize("fps", [12, 25, 60, 120])
+def test_a_soft_mouth_counts_by_its_seconds_at_any_rate(fps):
+    """Soft from second 2 to 4, and for half a second from 6 on: only the former is restored."""
+    times = np.arange(8 * fps) / fps
+    analysis = _analysis([_alignment(0)] * len(times), seconds=times)
+    soft = ((times >= 2) & (times < 4)) | ((times >= 6) & (times < 6.5))
+    spectrum = np.array([1.0, 2, 4, 8, 16], np.float32) * 40
+    blurred = spectrum * np.array([0.01, 0.1, 0.5, 0.9, 1.0], np.float32)
+    energies = np.stack([np.stack([blurred if s else spectrum, spectrum]) for s in soft])
+    plan = _plan(replace(analysis, energies=energies), when="auto")
+    chosen = times[plan.strength > 0]
+    assert chosen[0] == pytest.approx(2, abs=0.1)
+    assert chosen[-1] == pytest.approx(4, abs=0.1)
+
+
 def test_the_scale_is_frame_pixels_per_generator_pixel():
-    plan = _plan(_survey([_alignment(0)]), generator_size=512)
+    plan = _plan(_analysis([_alignment(0)]), generator_size=512)
     assert plan.scale[0] == pytest.approx(0.5 * np.sqrt(420 * 560) / 512, rel=1e-4)
 
 
 @pytest.mark.parametrize(("size", "shape"), [(512, (512, 512)), (256, (256, 256))])
 def test_each_track_has_one_geometry_with_the_restorer_s_size(size, shape):
-    plan = _plan(_survey([_alignment(0)] * 3 + [_alignment(1, 200.0)] * 3, cuts=[3]), size=size)
+    plan = _plan(_analysis([_alignment(0)] * 3 + [_alignment(1, 200.0)] * 3, cuts=[3]), size=size)
     assert sorted(plan.tracks) == [0, 1]
     for track in plan.tracks.values():
         assert track.geometry.size == shape
@@ -105,6 +141,75 @@ def test_each_track_has_one_geometry_with_the_restorer_s_size(size, shape):
 
 
 def test_the_mouth_box_has_as_many_pixels_as_the_frame():
-    plan = _plan(_survey([_alignment(0)]))
+    plan = _plan(_analysis([_alignment(0)]))
     matrix = plan.tracks[0].geometry.matrix(_alignment(0).matrix)
     assert np.linalg.det(matrix[:, :2]) == pytest.approx(1, abs=1e-3)
+
+
+CHUNKS = [-1, 0, 0, 0, -1, 0, 1, 1, 2, -1, -1, 3]
+
+
+def _chunked() -> RenderPlan:
+    faces = [None if i in (0, 4, 9, 10) else _alignment(0) for i in range(len(CHUNKS))]
+    return _laid(_analysis(faces), chunk=CHUNKS)
+
+
+def test_a_chunk_spans_its_frames_and_what_lies_between_them():
+    assert _chunked().chunk_spans() == {0: (1, 6), 1: (6, 8), 2: (8, 9), 3: (11, 12)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [((0, 1), (0, 1)), ((2, 3), (1, 6)), ((4, 7), (1, 8)), ((8, 11), (8, 11)), ((5, 5), (5, 5))],
+)
+def test_a_range_is_widened_to_whole_chunks(asked, given):
+    assert _chunked().widened(*asked) == given
+
+
+@given(st.integers(1, 12))
+def test_segments_cover_everything_once_and_cut_no_chunk(count):
+    plan = _chunked()
+    segments = plan.segments(count)
+    assert [i for a, b in segments for i in range(a, b)] == list(range(len(plan)))
+    assert all(plan.widened(a, b) == (a, b) for a, b in segments)
+    assert len(segments) <= count
+
+
+def test_runs_are_of_one_track_without_a_jump():
+    faces = [_alignment(0)] * 6 + [_alignment(1)] * 4 + [None] * 2
+    assert list(_laid(_analysis(faces)).runs()) == [(0, 6), (6, 10)]
+    source = np.array([0, 1, 2, 3, 4, 5, 0, 1])
+    line = Timeline(source, np.arange(8) * 200, Fraction(1, 1000), Fraction(5), spoken=8)
+    looped = _analysis([_alignment(0)] * 6, seconds=np.arange(6) / 5)
+    assert list(_laid(looped, line).runs()) == [(0, 6), (6, 8)]
+
+
+def test_a_saved_plan_is_the_plan(tmp_path):
+    plan = _plan(_analysis([_alignment(0)] * 20 + [None] * 5 + [_alignment(1)] * 3, cuts=[25]))
+    save_plan(plan, tmp_path / "plan")
+    again = load_plan(tmp_path / "plan")
+    for field in fields(plan):
+        if isinstance(getattr(plan, field.name), np.ndarray):
+            np.testing.assert_array_equal(getattr(again, field.name), getattr(plan, field.name))
+    assert (again.time_base, again.rate) == (plan.time_base, plan.rate)
+    for number, track in plan.tracks.items():
+        np.testing.assert_array_equal(again.tracks[number].energies, track.energies)
+        np.testing.assert_array_equal(again.tracks[number].geometry.mask, track.geometry.mask)
+    for one, other in zip(again.analysis.alignments, plan.analysis.alignments, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            assert (one.track, one.confidence) == (other.track, other.confidence)
+            np.testing.assert_array_equal(one.landmarks, other.landmarks)
+    np.testing.assert_array_equal(again.analysis.energies, plan.analysis.energies)
+
+
+@pytest.mark.parametrize("damage", ["missing", "text", "other"])
+def test_what_is_no_plan_is_refused_in_one_line(damage, tmp_path):
+    save_plan(_plan(_analysis([_alignment(0)] * 3)), tmp_path / "plan")
+    if damage == "missing":
+        (tmp_path / "plan.npz").unlink()
+    else:
+        (tmp_path / "plan.json").write_text("{" if damage == "text" else '{"format": "other"}')
+    with pytest.raises(MediaError, match="make the plan again") as caught:
+        load_plan(tmp_path / "plan")
+    assert "\n" not in str(caught.value)
