@@ -11,10 +11,16 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import ChosenFace
-from latentsync.face.upstream import UpstreamEstimator, crop_size, template
+from latentsync.face.upstream import (
+    ALIGNED_RESOLUTION,
+    crop_size,
+    template,
+    to_aligned,
+    upstream_matrices,
+)
 from latentsync.types import Alignment
 
-UPSTREAM_RESOLUTION = 512
+UPSTREAM_RESOLUTION = ALIGNED_RESOLUTION
 ALIGNED_WIDTH, ALIGNED_HEIGHT = crop_size(UPSTREAM_RESOLUTION)
 """420 x 560 pixels: LatentSync's aligned crop at 512, before it is stretched to a square."""
 TEMPLATE = template(UPSTREAM_RESOLUTION)
@@ -88,18 +94,23 @@ def steady_track(points: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def align_film(
-    chosen: Sequence[ChosenFace | None], *, smoothing: float, mode: str = "smooth"
+    chosen: Sequence[ChosenFace | None],
+    *,
+    smoothing: float,
+    mode: str = "smooth",
+    resolution: int = UPSTREAM_RESOLUTION,
 ) -> list[Alignment | None]:
     """The face of each frame -> its alignment, None where there is none.
 
     smoothing: sigma in frames, see steady_track. mode: ``smooth``: each unbroken run of a track by
-    itself; ``upstream``: LatentSync's own estimator, rounding and all. The alignments' landmarks
-    are as detected: a mouth is not to be smoothed like a skull. ConfigError on another mode.
+    itself; ``upstream``: LatentSync's own estimator at its resolution R, rounding and all, in
+    order of the frames here. The alignments' landmarks are as detected: a mouth is not to be
+    smoothed like a skull. ConfigError on another mode.
     """
     if mode == "smooth":
         return _aligned_smooth(chosen, smoothing)
     if mode == "upstream":
-        return _aligned_upstream(chosen)
+        return _aligned_upstream(chosen, resolution)
     raise ConfigError("face.align", mode, "use smooth or upstream")
 
 
@@ -119,12 +130,14 @@ def _aligned_smooth(
     return aligned
 
 
-def _aligned_upstream(chosen: Sequence[ChosenFace | None]) -> list[Alignment | None]:
-    estimate = UpstreamEstimator(UPSTREAM_RESOLUTION)
-    return [
-        None if one is None else _alignment(one, estimate(one.face.landmarks[CONTROL]))
-        for one in chosen
-    ]
+def _aligned_upstream(
+    chosen: Sequence[ChosenFace | None], resolution: int
+) -> list[Alignment | None]:
+    points = [one.face.landmarks[CONTROL] for one in chosen if one is not None]
+    matrices = iter(
+        to_aligned(upstream_matrices(np.reshape(points, (-1, 3, 2)), resolution), resolution)
+    )
+    return [None if one is None else _alignment(one, next(matrices)) for one in chosen]
 
 
 def _alignment(one: ChosenFace, matrix: np.ndarray) -> Alignment:
