@@ -129,7 +129,7 @@ class StoredLandmarks:
         self._known = known
 
     def __call__(self, pixels: np.ndarray) -> list[DetectedFace]:
-        return [face_at(self._known[pixels.tobytes()])]
+        return [detected_face(self._known[pixels.tobytes()])]
 
     def reset(self) -> None:
         pass
@@ -145,7 +145,7 @@ def load_detector(max_faces: int, min_confidence: float) -> StoredLandmarks:
     return StoredLandmarks(known)
 
 
-def face_at(control: np.ndarray) -> DetectedFace:
+def detected_face(control: np.ndarray) -> DetectedFace:
     """control: (3, 2) frame pixels, CONTROL's points as they are; the rest of a face about them."""
     to_frame = cv2.invertAffineTransform(similarity(control, TEMPLATE))
     landmarks = np.empty((len(LANDMARKS), 2), np.float32)
