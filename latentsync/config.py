@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
 from latentsync.presets import preset_settings
-from latentsync.schema import RENAMED, Config, Renamed, check
+from latentsync.schema import COMPAT, RENAMED, RETIRED, Config, Renamed, check
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ def _use_new_keys(layers: Sequence[dict[str, Any]]) -> list[str]:
     """
     notices: dict[str, str] = {}
     for layer in layers:
+        _drop_retired(layer)
         for old, now in RENAMED.items():
             value = _take(layer, old)
             given = value is not _ABSENT
@@ -90,6 +91,16 @@ def _use_new_keys(layers: Sequence[dict[str, Any]]) -> list[str]:
                 section[name] = _converted(old, value, now)
                 notices[old] = _notice(old, value, now, section[name])
     return list(notices.values())
+
+
+def _drop_retired(layer: dict[str, Any]) -> None:
+    """Raises ConfigError for a value that is no longer to be had by that key."""
+    for old, meant in RETIRED.items():
+        value = _take(layer, old)
+        if value not in (_ABSENT, meant):
+            raise ConfigError(
+                old, value, f"LatentSync's own way is set as a whole: compat={COMPAT}"
+            )
 
 
 def _take(tree: dict[str, Any], key: str) -> Any:

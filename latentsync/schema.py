@@ -25,7 +25,6 @@ class OutputConfig:
     preset: str = "medium"
     pix_fmt: str = "yuv420p"
     finer_mouth: int = 10
-    paste: str = "box"
     fps: str = "source"
     length: str = "audio"
     extend: str = "pingpong"
@@ -39,7 +38,6 @@ class FaceConfig:
     min_confidence: float = 0.5
     max_faces: int = 4
     select: str = "largest"
-    align: str = "smooth"
     smoothing_seconds: float = 0.08
     max_gap_seconds: float = 0.2
     cut_threshold: float = 0.30
@@ -63,8 +61,6 @@ class GenerateConfig:
     seed: int = 1247
     scheduler: str = "ddim"
     step_cache: int = 0
-    noise: str = "per_chunk"
-    last_chunk: str = "reflect"
     vae_batch: int = 4
     replay: ReplayConfig = field(default_factory=ReplayConfig)
 
@@ -105,6 +101,7 @@ class RuntimeConfig:
 @dataclass
 class Config:
     preset: str | None = None
+    compat: str | None = None
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     face: FaceConfig = field(default_factory=FaceConfig)
@@ -120,15 +117,13 @@ class Config:
     optimizer: dict[str, Any] = field(default_factory=dict)
 
 
+COMPAT = "upstream"
+
 CHOICES = {
-    "output.paste": ("box", "upstream"),
     "output.length": ("audio", "video"),
-    "output.extend": ("pingpong", "loop", "hold", "upstream"),
+    "output.extend": ("pingpong", "loop", "hold"),
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
-    "generate.noise": ("per_chunk", "upstream"),
-    "generate.last_chunk": ("reflect", "short"),
     "face.select": ("largest", "left", "right"),
-    "face.align": ("smooth", "upstream"),
     "restore.when": ("auto", "always", "never"),
     "restore.region": ("mouth", "lower_face", "face"),
     "runtime.device": ("auto", "cpu", "cuda", "mps"),
@@ -194,6 +189,16 @@ RENAMED: dict[str, Renamed] = {
 """Old key -> new key. Old ones are read wherever settings are written, and listed nowhere."""
 
 
+RETIRED: dict[str, str] = {
+    "face.align": "smooth",
+    "output.paste": "box",
+    "generate.noise": "per_chunk",
+    "generate.last_chunk": "reflect",
+}
+"""Settings that are none any more -> the value that is always meant now. Any other is refused: what
+they set one by one is compat=upstream."""
+
+
 def check(config: Config) -> None:
     """Raises ConfigError: a value that is not allowed, or settings that exclude each other."""
     for key, choices in CHOICES.items():
@@ -211,6 +216,12 @@ def check(config: Config) -> None:
 
 def _check_combinations(config: Config) -> None:
     restore = config.restore
+    if config.compat not in (None, COMPAT):
+        raise ConfigError("compat", config.compat, f"use {COMPAT}, or leave it out")
+    if config.compat == COMPAT and (config.output.fps, config.output.length) != ("source", "audio"):
+        what = f"{config.output.fps}, {config.output.length}"
+        remedy = f"leave both out: compat={COMPAT} is 25 frames a second, as long as the speech"
+        raise ConfigError("output.fps, output.length", what, remedy)
     if restore.sharpness_off < restore.sharpness_on:
         raise ConfigError(
             "restore.sharpness_off",

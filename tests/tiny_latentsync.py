@@ -6,6 +6,7 @@ The U-Net has the full topology; the speech encoder is Whisper tiny's at its rea
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 
 from latentsync.generate.vae import STANDARD
 from latentsync.models.unet import UNet3DConditionModel
-from latentsync.speech.encoder import tiny
+from latentsync.speech.encoder import ENCODERS
 from tests.parity.filled import filled
 from tests.parity.rule import weight
 
@@ -29,47 +30,55 @@ VAE_CONFIG = STANDARD | {
 WHISPER_DIMS = {"n_mels": 80, "n_audio_ctx": 1500, "n_audio_state": 384, "n_audio_head": 6}
 
 
-def write_tiny_model(folder: Path) -> dict[str, dict[str, Any]]:
+def write_tiny_model(
+    folder: Path,
+    *,
+    resolution: int = RESOLUTION,
+    model: Mapping[str, Any] = MODEL,
+    vae: Mapping[str, Any] = VAE_CONFIG,
+    whisper: Mapping[str, int] = WHISPER_DIMS,
+) -> dict[str, dict[str, Any]]:
     """Writes the three models below the folder -> the sections of a configuration that uses them.
 
-    Two steps and a resolution of 64: a chunk takes a second.
+    model, vae: what their constructors are given. whisper: ``dims`` of its file; n_audio_state is
+    384 or 768. Two steps and a resolution of 64: a chunk takes a second.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return {
-        "data": {"resolution": RESOLUTION, "num_frames": 16},
-        "model": dict(MODEL),
+        "data": {"resolution": resolution, "num_frames": 16},
+        "model": dict(model),
         "generate": {
-            "checkpoint": str(write_unet(folder / "latentsync_unet.pt")),
-            "vae": str(write_vae(folder / "vae")),
-            "whisper": str(write_whisper(folder / "whisper" / "tiny.pt")),
+            "checkpoint": str(write_unet(folder / "latentsync_unet.pt", model)),
+            "vae": str(write_vae(folder / "vae", vae)),
+            "whisper": str(write_whisper(folder / "whisper" / "tiny.pt", whisper)),
             "steps": 2,
         },
     }
 
 
-def write_unet(path: Path) -> Path:
-    state = filled(UNet3DConditionModel(**MODEL)).state_dict()
+def write_unet(path: Path, model: Mapping[str, Any] = MODEL) -> Path:
+    state = filled(UNet3DConditionModel(**model)).state_dict()
     torch.save({"global_step": 5, "state_dict": state}, path)
     return path
 
 
-def write_vae(folder: Path) -> Path:
+def write_vae(folder: Path, config: Mapping[str, Any] = VAE_CONFIG) -> Path:
     """-> the folder, which holds a config.json and the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     # The scale that the file claims is wrong on purpose: upstream overrules it.
-    about = VAE_CONFIG | {"_class_name": "AutoencoderKL", "scaling_factor": 1.0}
+    about = {**config, "_class_name": "AutoencoderKL", "scaling_factor": 1.0}
     (folder / "config.json").write_text(json.dumps(about))
-    vae = filled(AutoencoderKL(**VAE_CONFIG))
+    vae = filled(AutoencoderKL(**config))
     save_file(vae.state_dict(), folder / "diffusion_pytorch_model.safetensors")
     return folder
 
 
-def write_whisper(path: Path) -> Path:
+def write_whisper(path: Path, dims: Mapping[str, int] = WHISPER_DIMS) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         key: value if key.endswith("positional_embedding") else weight(key, tuple(value.shape))
-        for key, value in tiny().state_dict().items()
+        for key, value in ENCODERS[dims["n_audio_state"]]().state_dict().items()
     }
-    state["decoder.ln.weight"] = weight("decoder.ln.weight", (384,))  # is there, is of no use
-    torch.save({"dims": WHISPER_DIMS, "model_state_dict": state}, path)
+    state["decoder.ln.weight"] = weight("decoder.ln.weight", (8,))  # is there, is of no use
+    torch.save({"dims": dict(dims), "model_state_dict": state}, path)
     return path

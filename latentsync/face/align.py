@@ -9,17 +9,15 @@ from itertools import groupby
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from latentsync.errors import ConfigError
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import ChosenFace
-from latentsync.face.upstream import UpstreamEstimator, crop_size, template
+from latentsync.face.upstream import ALIGNED_RESOLUTION, crop_size, template
 from latentsync.frame_times import frame_duration
 from latentsync.types import Alignment
 
-UPSTREAM_RESOLUTION = 512
-ALIGNED_WIDTH, ALIGNED_HEIGHT = crop_size(UPSTREAM_RESOLUTION)
+ALIGNED_WIDTH, ALIGNED_HEIGHT = crop_size(ALIGNED_RESOLUTION)
 """420 x 560 pixels: LatentSync's aligned crop at 512, before it is stretched to a square."""
-TEMPLATE = template(UPSTREAM_RESOLUTION)
+TEMPLATE = template(ALIGNED_RESOLUTION)
 """Where the CONTROL points lie in the aligned crop: (95.2, 112), (324.8, 112), (210, 224)."""
 
 NARROWEST = 0.2
@@ -104,47 +102,28 @@ def align_film(
     *,
     seconds: Sequence[float] | np.ndarray,
     smoothing_seconds: float,
-    mode: str = "smooth",
 ) -> list[Alignment | None]:
     """The face of each frame -> its alignment, None where there is none.
 
     seconds: presentation time of each frame, rising. smoothing_seconds: sigma, see steady_track; by
-    the typical frame duration of each run it becomes a number of frames. mode: ``smooth``: each
-    unbroken run of a track by itself; ``upstream``: LatentSync's own estimator, rounding and all.
-    The alignments' landmarks are as detected: a mouth is not to be smoothed like a skull.
-    ConfigError on another mode.
+    the typical frame duration of each run it becomes a number of frames. Each unbroken run of a
+    track is smoothed by itself. The alignments' landmarks are as detected: a mouth is not to be
+    smoothed like a skull.
     """
-    if mode == "smooth":
-        return _aligned_smooth(chosen, np.asarray(seconds, np.float64), smoothing_seconds)
-    if mode == "upstream":
-        return _aligned_upstream(chosen)
-    raise ConfigError("face.align", mode, "use smooth or upstream")
-
-
-def _aligned_smooth(
-    chosen: Sequence[ChosenFace | None], seconds: np.ndarray, smoothing_seconds: float
-) -> list[Alignment | None]:
+    times = np.asarray(seconds, np.float64)
     aligned: list[Alignment | None] = []
     for _, run in groupby(chosen, key=lambda one: None if one is None else one.track):
         frames = list(run)
-        times = seconds[len(aligned) : len(aligned) + len(frames)]
+        own = times[len(aligned) : len(aligned) + len(frames)]
         faces = [one for one in frames if one is not None]
         if not faces:
             aligned += [None] * len(frames)
             continue
         points = np.stack([one.face.landmarks[CONTROL] for one in faces])
-        steady = steady_track(points, seconds=times, smoothing_seconds=smoothing_seconds)
+        steady = steady_track(points, seconds=own, smoothing_seconds=smoothing_seconds)
         matrices = similarity(steady, TEMPLATE)
         aligned += [_alignment(one, matrix) for one, matrix in zip(faces, matrices, strict=True)]
     return aligned
-
-
-def _aligned_upstream(chosen: Sequence[ChosenFace | None]) -> list[Alignment | None]:
-    estimate = UpstreamEstimator(UPSTREAM_RESOLUTION)
-    return [
-        None if one is None else _alignment(one, estimate(one.face.landmarks[CONTROL]))
-        for one in chosen
-    ]
 
 
 def _alignment(one: ChosenFace, matrix: np.ndarray) -> Alignment:

@@ -2,6 +2,10 @@
 
 Kept with all that the rest of this package does otherwise: landmarks rounded to whole pixels, a
 smoothing that hardly smooths, truncation to uint8, the whole crop pasted back with one feather.
+
+    matrices = upstream_matrices(points, resolution)
+    crop = network_input(face_at(frame, matrix, resolution))
+    frame = paste(frame, generated, matrix)
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ CARRY = 0.2
 """Share of the last frame's bias in this frame's (affine_transform.py:135)."""
 BASE = np.array([[17, 20], [58, 20], [37.5, 40]])
 BASE_WIDTH, BASE_HEIGHT = 75, 100
+ALIGNED_RESOLUTION = 512
+"""The face size whose aligned crop, 420 x 560, the rest of the project counts in."""
 EDGE_FRACTION = 20
 """The feather's width is the square root of the pasted area over this."""
 
@@ -32,26 +38,54 @@ def crop_size(resolution: int) -> tuple[int, int]:
     return int(BASE_WIDTH * _ratio(resolution)), int(BASE_HEIGHT * _ratio(resolution))
 
 
-class UpstreamEstimator:
-    """The matrix of each frame, in film order: its bias carries over from the frame before."""
+def upstream_matrices(points: np.ndarray, resolution: int) -> np.ndarray:
+    """points: (F, 3, 2) frame pixels, brows and nose -> (F, 2, 3) float32, frame -> aligned crop.
 
-    def __init__(self, resolution: int) -> None:
-        self._template = template(resolution).astype(np.float32)
-        self._bias: np.ndarray | None = None
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        """points: (3, 2) frame pixels -> (2, 3) float32, frame -> aligned crop."""
-        source, source_mean, source_std = _normalised(np.round(points).astype(np.float32))
-        goal, goal_mean, goal_std = _normalised(self._template)
+    F frames in the order in which upstream sees them: those of the video at 25 frames a second,
+    each carries a share of its bias over to the next. resolution: R, the size of the generated
+    face. The bias is added in pixels of R's crop whatever R is, so that matrices of one resolution
+    are not those of another one scaled (image_processor.py:65, affine_transform.py:98-145).
+    """
+    goal, goal_mean, goal_std = _normalised(template(resolution).astype(np.float32))
+    matrices = np.empty((len(points), 2, 3), np.float32)
+    carried: np.ndarray | None = None
+    for number, rounded in enumerate(np.round(points).astype(np.float32)):
+        source, source_mean, source_std = _normalised(rounded)
+        bias = goal[NOSE] - source[NOSE]
+        if carried is not None:
+            bias = carried * np.float32(CARRY) + bias * np.float32(1 - CARRY)
+        carried = bias
         linear = (goal_std / source_std) * _rotation(source, goal)
-        shift = goal_mean - linear @ source_mean + self._carried(goal[NOSE] - source[NOSE])
-        return np.concatenate([linear, shift[:, None]], axis=1).astype(np.float32)
+        matrices[number, :, :2] = linear
+        matrices[number, :, 2] = goal_mean - linear @ source_mean + bias
+    return matrices
 
-    def _carried(self, bias: np.ndarray) -> np.ndarray:
-        if self._bias is not None:
-            bias = self._bias * np.float32(CARRY) + bias * np.float32(1 - CARRY)
-        self._bias = bias
-        return bias
+
+def to_aligned(matrices: np.ndarray, resolution: int) -> np.ndarray:
+    """matrices: (..., 2, 3) frame -> aligned crop at R -> float32, frame -> the one of 420 x 560.
+
+    resolution: R. Exact where 512 / R is a power of two; elsewhere to a last bit of float32, 1e-4
+    pixels of the crop over a frame of 1000.
+    """
+    return (matrices * np.float32(ALIGNED_RESOLUTION / resolution)).astype(np.float32)
+
+
+def from_aligned(matrices: np.ndarray, resolution: int) -> np.ndarray:
+    """The inverse of to_aligned: (..., 2, 3) frame -> aligned crop of 420 x 560 -> at R."""
+    return (matrices * np.float32(resolution / ALIGNED_RESOLUTION)).astype(np.float32)
+
+
+def face_at(pixels: np.ndarray, matrix: np.ndarray, resolution: int) -> np.ndarray:
+    """pixels: (H, W, 3) uint8, matrix: (2, 3) frame -> aligned crop at R -> (R, R, 3) uint8.
+
+    The face as the U-Net sees it, before network_input.
+    """
+    return square_face(warp_crop(pixels, matrix, resolution), resolution)
+
+
+def network_input(face: np.ndarray) -> torch.Tensor:
+    """face: (R, R, 3) uint8 -> (3, R, R) float32 [-1, 1] (image_processor.py:73-91)."""
+    return (rearrange(torch.from_numpy(face), "h w c -> c h w").float() / 255 - 0.5) / 0.5
 
 
 def warp_crop(pixels: np.ndarray, matrix: np.ndarray, resolution: int) -> np.ndarray:
@@ -67,9 +101,11 @@ def square_face(crop: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def paste(frame: np.ndarray, generated: torch.Tensor, matrix: np.ndarray) -> np.ndarray:
-    """frame: (H, W, 3) uint8, generated: (3, R, R) float [-1, 1], matrix: (2, 3) frame -> crop.
+    """frame: (H, W, 3) uint8, generated: (3, R, R) float [-1, 1], matrix: (2, 3) frame -> crop
+    at R -> (H, W, 3) uint8: the whole crop laid over the frame (affine_transform.py:44-96).
 
-    Returns (H, W, 3) uint8: the whole crop laid over the frame (affine_transform.py:44-96).
+    generated: as a generator gives it, its mask's hard edge and all; nothing else is laid below.
+    Pixels outside the crop stay as they are.
     """
     size = frame.shape[:2]
     width, height = crop_size(generated.shape[-1])

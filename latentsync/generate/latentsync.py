@@ -6,6 +6,8 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +70,8 @@ class LatentSync:
         self._noise_of = noise_of
 
     def __call__(self, chunk: Chunk) -> Tensor:
-        """Raises ConfigError: out of GPU memory, or a chunk out of upstream's order;
-        CheckpointError: NaN or infinity in a mouth."""
+        """Raises ConfigError: out of GPU memory, or a chunk that upstream's order has no noise
+        for; CheckpointError: NaN or infinity in a mouth."""
         self._check(chunk)
         noise = self._noise_of(chunk)
         with self._enough_memory():
@@ -141,7 +143,11 @@ def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
 
 
 class UpstreamNoise:
-    """Noise in the one order that upstream draws it in: no chunk can be left out or come twice."""
+    """Noise as upstream draws it: what a chunk gets depends on the lengths of those before it.
+
+    frame_counts: of every chunk of the video, by its number; 0: there is no such chunk. side: r.
+    Chunks may come in any order; a step back, as for a second try, draws anew from the first on.
+    """
 
     def __init__(
         self,
@@ -152,21 +158,27 @@ class UpstreamNoise:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self._counts, self._next = tuple(frame_counts), 0
-        self._drawn = sampling.upstream_noise(seed, self._counts, side, device=device, dtype=dtype)
+        self._counts = tuple(frame_counts)
+        self._draw = partial(
+            sampling.upstream_noise, seed, self._counts, side, device=device, dtype=dtype
+        )
+        self._drawn, self._next = self._draw(), 0
 
     def __call__(self, chunk: Chunk) -> Noise:
-        """Raises ConfigError where it is not the chunk's turn, or it is of another length."""
-        frames = len(chunk.crops)
-        due = self._counts[self._next] if self._next < len(self._counts) else 0
-        if chunk.index != self._next or frames != due:
+        """Raises ConfigError where the video has no such chunk, or one of another length."""
+        frames, index = len(chunk.crops), chunk.index
+        due = self._counts[index] if index < len(self._counts) else 0
+        if frames != due:
             raise ConfigError(
-                "generate.noise=upstream takes every chunk in order",
-                f"chunk {chunk.index} of {frames} frames, where chunk {self._next} of {due} is due",
-                "use generate.noise=per_chunk",
+                "noise in upstream's order depends on the length of every chunk",
+                f"chunk {index} of {frames} frames, where {due} were laid out",
+                "lay the video out again, or use noise per chunk",
             )
-        self._next += 1
-        return next(self._drawn)
+        if index < self._next:
+            self._drawn, self._next = self._draw(), 0
+        passed = index - self._next
+        self._next = index + 1
+        return next(islice(self._drawn, passed, None))
 
 
 def load(

@@ -6,7 +6,7 @@ made on whole tracks, so that pass 2 can stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from latentsync.errors import FaceNotFoundError
 from latentsync.face.align import TEMPLATE, align_film, similarity
 from latentsync.face.detector import DetectedFace, FaceDetector
 from latentsync.face.landmarks import CONTROL
-from latentsync.face.tracks import choose_track, is_cut, link_faces, thumbnail
+from latentsync.face.tracks import ChosenFace, Track, choose_track, is_cut, link_faces, thumbnail
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.sharpness import BANDS, SharpnessMeter
@@ -68,8 +68,10 @@ def analyze_source(
     *,
     timer: StageTimer,
     on_frame: Callable[[], None],
+    largest_in_each: bool = False,
 ) -> SourceAnalysis:
-    """Reads all frames. on_frame: called after each.
+    """Reads all frames. on_frame: called after each. largest_in_each: each frame's largest face,
+    whoever it is, as LatentSync takes it; else one person for each shot, gaps filled.
 
     Raises FaceNotFoundError when no frame holds a usable face.
     """
@@ -80,7 +82,7 @@ def analyze_source(
             kept.add(seen, meter)
         on_frame()
     with timer.stage(Stage.ALIGN, frames=len(kept)):
-        return kept.survey(config)
+        return kept.analysis(config, largest_in_each=largest_in_each)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,14 +131,18 @@ class _Observations:
         self.faces.append(seen.faces)
         self.energies.append([_measure(frame.pixels, face, meter) for face in seen.faces])
 
-    def survey(self, config: FaceConfig) -> SourceAnalysis:
+    def analysis(self, config: FaceConfig, *, largest_in_each: bool) -> SourceAnalysis:
         tracks = link_faces(
             self.faces,
             self.cuts,
             seconds=self.pts_seconds,
             max_gap_seconds=config.max_gap_seconds,
         )
-        chosen = choose_track(tracks, len(self.faces), select=config.select)
+        chosen = (
+            self._largest(tracks)
+            if largest_in_each
+            else choose_track(tracks, len(self.faces), select=config.select)
+        )
         if not tracks:
             raise FaceNotFoundError(
                 "no face found",
@@ -147,7 +153,6 @@ class _Observations:
             chosen,
             seconds=self.pts_seconds,
             smoothing_seconds=config.smoothing_seconds,
-            mode=config.align,
         )
         energies = np.full((len(chosen), 2, BANDS), np.nan, np.float32)
         for index, one in enumerate(chosen):
@@ -161,6 +166,12 @@ class _Observations:
             alignments,
             energies,
         )
+
+    def _largest(self, tracks: Sequence[Track]) -> list[ChosenFace | None]:
+        number = {id(face): track.id for track in tracks for face in track.faces}
+        return [
+            ChosenFace(faces[0], number[id(faces[0])]) if faces else None for faces in self.faces
+        ]
 
 
 def _measure(pixels: np.ndarray, face: DetectedFace, meter: SharpnessMeter) -> np.ndarray:

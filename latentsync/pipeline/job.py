@@ -68,6 +68,9 @@ def prepare(config: Config, fetching: Bytes = unwatched_bytes) -> Job:
 
 def _check_purpose(config: Config) -> None:
     restore = config.restore
+    if config.compat is not None and config.input.audio is None:
+        remedy = "it makes LatentSync's own video of new speech; give it with --audio_path"
+        raise ConfigError("compat", config.compat, remedy)
     if restore.reference is not None:
         probe(restore.reference)
     elif config.input.audio is None and restore.name.lower() == "self":

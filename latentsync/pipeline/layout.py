@@ -8,15 +8,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latentsync.face.landmarks import CONTROL
 from latentsync.face.masks import region_mask
+from latentsync.face.upstream import to_aligned, upstream_matrices
 from latentsync.generate.base import LipGenerator
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.lipsync import Speech, output_rate, speech_seconds
 from latentsync.pipeline.plan import RenderPlan, lay_out
-from latentsync.pipeline.timeline import chunks, jumps, speech_timeline, video_timeline
+from latentsync.pipeline.timeline import (
+    Timeline,
+    chunks,
+    jumps,
+    speech_timeline,
+    video_timeline,
+)
+from latentsync.pipeline.upstream_timeline import (
+    UPSTREAM_FPS,
+    at_upstream_rate,
+    upstream_timeline,
+)
 from latentsync.restore.reuse import LONGEST
-from latentsync.schema import Config, RestoreConfig
+from latentsync.schema import COMPAT, Config, RestoreConfig
 
 FORGOTTEN = 1e-4
 """Share of a frame's residual at which a later one's average has lost it: 0.03 code values."""
@@ -25,19 +38,24 @@ FORGOTTEN = 1e-4
 @dataclass(frozen=True, slots=True)
 class Layout:
     """size: side of the square that mouths are generated in, or were. chunk_frames: of a whole
-    chunk; 0: nothing is generated. fill: whether a short chunk is filled up with its own frames."""
+    chunk; 0: nothing is generated. upstream: whether all is done as LatentSync itself does it:
+    alignment, crops, chunks, noise, length, extension, paste; see schema.COMPAT."""
 
     size: int
     chunk_frames: int
-    fill: bool
+    upstream: bool
 
     @classmethod
     def of(cls, config: Config, generator: LipGenerator | None) -> Layout:
         """generator: None where the mouths are in the video."""
         if generator is None:
-            return cls(config.restore.generator_size, 0, fill=False)
-        fill = config.generate.last_chunk == "reflect"
-        return cls(generator.size, generator.chunk_frames, fill)
+            return cls(config.restore.generator_size, 0, upstream=False)
+        return cls(generator.size, generator.chunk_frames, config.compat == COMPAT)
+
+    @property
+    def fill(self) -> bool:
+        """Whether a short chunk is filled up with its own frames."""
+        return not self.upstream
 
     def lengths(self, plan: RenderPlan) -> Sequence[int]:
         """By chunk, the number of frames that it is generated with."""
@@ -56,8 +74,10 @@ def laid_out(
 ) -> RenderPlan:
     """A plan in which nothing is restored yet. size: the restorer's square; None: the mouth box."""
     line = video_timeline(analysis.pts, info.time_base, info.average_rate)
-    chunk = np.full(len(line), -1)
-    if speech is not None:
+    chunk, matrices = np.full(len(line), -1), None
+    if speech is not None and layout.upstream:
+        line, chunk, matrices = _upstream(layout, analysis, info, speech)
+    elif speech is not None:
         output = config.output
         line = speech_timeline(
             line,
@@ -71,12 +91,34 @@ def laid_out(
     return lay_out(
         analysis,
         line,
+        matrices=matrices,
         chunk=chunk,
         jumps=jumps(line, analysis.pts_seconds),
         generator_size=layout.size,
         size=size,
         region_mask=region_mask(config.restore.region),
     )
+
+
+def _upstream(
+    layout: Layout, analysis: SourceAnalysis, info: VideoInfo, speech: Speech
+) -> tuple[Timeline, np.ndarray, np.ndarray]:
+    """-> the timeline, and each output frame's chunk (N,) and matrix (N, 2, 3), nan without a face;
+    all as LatentSync has them."""
+    end = float(analysis.pts_seconds[-1] + 1 / info.average_rate)
+    resampled = at_upstream_rate(analysis.pts_seconds, end)
+    has_face = analysis.tracks >= 0
+    line = upstream_timeline(len(speech), resampled, has_face, chunk_frames=layout.chunk_frames)
+    faces = [analysis.alignments[i] for i in line.resampled]
+    points = np.array([one.landmarks[CONTROL] for one in faces if one is not None])
+    matrices = np.full((len(faces), 2, 3), np.nan, np.float32)
+    seen = has_face[line.resampled]
+    matrices[seen] = to_aligned(
+        upstream_matrices(points.reshape(-1, 3, 2), layout.size), layout.size
+    )
+    count = len(line)
+    shown = Timeline(line.source, np.arange(count), 1 / UPSTREAM_FPS, UPSTREAM_FPS, spoken=count)
+    return shown, line.chunk, matrices[line.position]
 
 
 def lead_in(start: int, config: RestoreConfig) -> int:

@@ -143,6 +143,7 @@ def lay_out(
     analysis: SourceAnalysis,
     line: Timeline,
     *,
+    matrices: np.ndarray | None = None,
     chunk: np.ndarray,
     jumps: np.ndarray,
     generator_size: int,
@@ -151,12 +152,13 @@ def lay_out(
 ) -> RenderPlan:
     """A plan in which nothing is restored yet.
 
-    chunk, jumps: (N,), see RenderPlan. generator_size: side of the square that the mouths were, or
+    matrices: (N, 2, 3), see RenderPlan; None: those of the analysis. chunk, jumps: (N,), likewise. generator_size: side of the square that the mouths were, or
     will be, generated in. size: the restorer's square, None for the mouth box. region_mask:
     (560, 420), aligned.
     """
     track = analysis.tracks[line.source]
-    matrices = analysis.matrices[line.source]
+    if matrices is None:
+        matrices = analysis.matrices[line.source]
     scale = np.full(len(line), np.nan, np.float32)
     scale[track >= 0] = generator_scale(matrices[track >= 0], generator_size)
     tracks = {

@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from latentsync.face import align
-from latentsync.face.upstream import UpstreamEstimator, crop_size, template
+from latentsync.face.upstream import (
+    crop_size,
+    from_aligned,
+    template,
+    to_aligned,
+    upstream_matrices,
+)
 
 KIND = "align"
 TOLERANCE = (
@@ -23,9 +29,21 @@ def test_matrices_equal_upstreams(golden_file: Path) -> None:
     with np.load(golden_file) as golden:
         assert resolutions(golden)
         for resolution in resolutions(golden):
-            estimate = UpstreamEstimator(resolution)
-            got = np.stack([estimate(points) for points in golden[f"landmarks_{resolution}"]])
+            got = upstream_matrices(golden[f"landmarks_{resolution}"], resolution)
             np.testing.assert_allclose(got, golden[f"matrices_{resolution}"], atol=TOLERANCE)
+
+
+def test_matrices_survive_being_kept_at_the_aligned_crop_s_size(golden_file: Path) -> None:
+    with np.load(golden_file) as golden:
+        points = golden[f"landmarks_{resolutions(golden)[0]}"]
+    for resolution in (64, 256, 512):
+        matrices = upstream_matrices(points, resolution)
+        kept = to_aligned(matrices, resolution)
+        np.testing.assert_array_equal(from_aligned(kept, resolution), matrices)
+    for resolution in (96, 320, 384, 1000):  # 512 / R is no power of two: a last bit of 1000
+        matrices = upstream_matrices(points, resolution)
+        back = from_aligned(to_aligned(matrices, resolution), resolution)
+        np.testing.assert_allclose(back, matrices, rtol=3e-7)
 
 
 def test_the_template_is_upstreams(golden_file: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from latentsync.face import upstream
-from latentsync.face.align import ALIGNED_HEIGHT, ALIGNED_WIDTH, UPSTREAM_RESOLUTION
+from latentsync.face.align import ALIGNED_HEIGHT, ALIGNED_WIDTH
 from latentsync.generate.base import LipGenerator
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
@@ -24,8 +24,8 @@ class GenerateStage:
 
     mask: (560, 420) float32, aligned crop, 1 where the generated mouth is shown. fill: whether a
     short chunk is filled up with its own frames in reverse, so that its statistics are as usual.
-    upstream: crops are cut and rounded exactly as LatentSync does. ready: by number, mouths
-    (F, 3, R, R) of chunks that were generated before.
+    as_upstream: crops are cut, and faces pasted, exactly as LatentSync does. ready: by number,
+    mouths (F, 3, R, R) of chunks that were generated before.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class GenerateStage:
         mask: np.ndarray,
         *,
         fill: bool,
-        upstream: bool,
+        as_upstream: bool,
         ready: Mapping[int, torch.Tensor] | None = None,
     ) -> None:
         self.generator, self.plan, self.fill = generator, plan, fill
-        self.upstream = upstream
+        self.as_upstream = as_upstream
         self._ready = ready or {}
         self._spans = plan.chunk_spans()
         self._square = square(generator.size)
@@ -70,7 +70,7 @@ class GenerateStage:
     def chunk(self, frames: Sequence[PatchedFrame], windows: Sequence[torch.Tensor]) -> Chunk:
         """frames: all of a chunk. windows: (tokens, C) for each."""
         number = int(self.plan.chunk[frames[0].index])
-        crops = torch.stack([self._crop(item.frame, self._matrix(item)) for item in frames])
+        crops = torch.stack([self._crop(item) for item in frames])
         audio = torch.stack([window.cpu() for window in windows])
         filled = _filled(len(frames), self.generator.chunk_frames if self.fill else 0)
         numbers = np.array([item.index for item in frames])
@@ -81,7 +81,11 @@ class GenerateStage:
     ) -> Iterator[PatchedFrame]:
         """mouths: (F, 3, R, R), one for each frame."""
         for item, mouth in zip(frames, mouths, strict=True):
-            patch = Patch(mouth, self._to_square(self._matrix(item)), self._mask)
+            patch = (
+                _pasted(item.frame, mouth, self._upstream_matrix(item))
+                if self.as_upstream
+                else Patch(mouth, self._to_square(self._matrix(item)), self._mask)
+            )
             yield PatchedFrame(item.index, item.frame, (*item.patches, patch))
 
     def _generated(self, waiting: Sequence[Waiting], timer: StageTimer) -> Iterator[PatchedFrame]:
@@ -103,13 +107,31 @@ class GenerateStage:
         """(2, 3) frame -> aligned crop, to frame -> the generator's square."""
         return self._square @ np.vstack([matrix, [0, 0, 1]])
 
-    def _crop(self, frame: Frame, matrix: np.ndarray) -> torch.Tensor:
-        size = self.generator.size
-        if not self.upstream:
-            return extract(frame.pixels, self._to_square(matrix), (size, size))
-        matrix = matrix * (size / UPSTREAM_RESOLUTION)
-        crop = upstream.square_face(upstream.warp_crop(frame.pixels, matrix, size), size)
-        return torch.from_numpy(crop).permute(2, 0, 1).float() / 127.5 - 1
+    def _upstream_matrix(self, item: PatchedFrame) -> np.ndarray:
+        """(2, 3), frame -> aligned crop at the generator's size."""
+        return upstream.from_aligned(self._matrix(item), self.generator.size)
+
+    def _crop(self, item: PatchedFrame) -> torch.Tensor:
+        """(3, R, R) float32 RGB [-1, 1]."""
+        pixels, size = item.frame.pixels, self.generator.size
+        if self.as_upstream:
+            face = upstream.face_at(pixels, self._upstream_matrix(item), size)
+            return upstream.network_input(face)
+        return extract(pixels, self._to_square(self._matrix(item)), (size, size))
+
+
+def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray) -> Patch:
+    """The part of the frame that upstream's paste changes, as it leaves it; on the frame's pixels.
+
+    face: (3, R, R) float. matrix: (2, 3), frame -> aligned crop at R.
+    """
+    pixels = upstream.paste(frame.pixels, face, matrix)
+    changed = (pixels != frame.pixels).any(axis=2)
+    x, y, width, height = cv2.boundingRect(changed.view(np.uint8))
+    part = np.ascontiguousarray(pixels[y : y + height, x : x + width].transpose(2, 0, 1))
+    here = np.array([[1, 0, -x], [0, 1, -y]], np.float64)
+    everywhere = np.ones((height, width), np.float32)
+    return Patch(torch.from_numpy(part).float() / 127.5 - 1, here, everywhere)
 
 
 def square(size: int) -> np.ndarray:

@@ -159,17 +159,26 @@ def test_upstream_s_noise_depends_on_the_chunks_before(load: Load) -> None:
     assert not torch.equal(after_short(chunk(1)), after_long(chunk(1)))
 
 
-@pytest.mark.parametrize("wrong", [chunk(1), chunk(0, frames=2)], ids=["order", "length"])
-def test_upstream_s_noise_is_given_in_order_only(load: Load, wrong: Chunk) -> None:
-    generator = load(noise="upstream", frame_counts=[FRAMES, FRAMES])
-    assert "chunk 0 of 3 is due; use" in refusal(lambda: generator(wrong), ConfigError)
+def test_upstream_s_noise_is_the_same_in_any_order_of_chunks(load: Load) -> None:
+    in_order = load(noise="upstream", frame_counts=[FRAMES, 0, 2, FRAMES])
+    expected = [in_order(chunk(index, frames)) for index, frames in ((0, FRAMES), (2, 2))]
+    backwards = load(noise="upstream", frame_counts=[FRAMES, 0, 2, FRAMES])
+    backwards(chunk(3))
+    assert torch.equal(backwards(chunk(2, 2)), expected[1])
+    assert torch.equal(backwards(chunk(2, 2)), expected[1]), "a second try"
+    assert torch.equal(backwards(chunk(0)), expected[0])
+
+
+@pytest.mark.parametrize("wrong", [chunk(1), chunk(0, frames=2)], ids=["number", "length"])
+def test_upstream_s_noise_is_for_the_chunks_that_were_laid_out(load: Load, wrong: Chunk) -> None:
+    generator = load(noise="upstream", frame_counts=[FRAMES])
+    assert "were laid out; lay the video out again" in refusal(
+        lambda: generator(wrong), ConfigError
+    )
     generator(chunk(0))
-    refusal(lambda: generator(chunk(0)), ConfigError)
 
 
-def test_upstream_s_noise_ends_with_the_film(load: Load) -> None:
-    generator = load(noise="upstream", frame_counts=[])
-    refusal(lambda: generator(chunk(0)), ConfigError)
+def test_upstream_s_noise_needs_to_know_the_chunks(load: Load) -> None:
     assert "generate.noise" in refusal(lambda: load(noise="upstream"), ConfigError)
 
 
