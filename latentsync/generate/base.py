@@ -103,16 +103,24 @@ class Redrawing(Protocol):
         ...
 
 
+@runtime_checkable
+class Preparable(Protocol):
+    """A generator that serves many videos, and can be told about one of them."""
+
+    def prepared(self, *, frame_counts: Sequence[int], check: Callable[[], None]) -> LipGenerator:
+        """One for one video, with the same networks; costs nothing.
+
+        frame_counts: of every chunk, in order. check: called now and then during a call; what it
+        raises ends the call.
+        """
+        ...
+
+
 class GeneratorLoader(Protocol):
     """Makes a generator ready for work, or raises a LatentSyncError."""
 
     def __call__(
-        self,
-        config: Config,
-        execution: Execution,
-        *,
-        mask: np.ndarray,
-        frame_counts: Sequence[int] | None,
+        self, config: Config, execution: Execution, *, mask: np.ndarray
     ) -> LipGenerator: ...
 
 
@@ -137,4 +145,7 @@ def load_generator(
     loader raises.
     """
     load: GeneratorLoader = find_plugin("generator", config.generate.name, GENERATORS)
-    return load(config, execution, mask=mask, frame_counts=frame_counts)
+    generator = load(config, execution, mask=mask)
+    if frame_counts is not None and isinstance(generator, Preparable):
+        return generator.prepared(frame_counts=frame_counts, check=lambda: None)
+    return generator

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from latentsync.errors import CheckpointError, ConfigError
+from latentsync.errors import ConfigError
 from latentsync.generate import sampling
 from latentsync.generate.denoiser import load_unet
-from latentsync.generate.sampling import Autoencoder, Denoiser, Noise
+from latentsync.generate.noise import Noise, UpstreamNoise, per_chunk_noise
+from latentsync.generate.sampling import Autoencoder, Check, Denoiser
 from latentsync.generate.settings import (
     LATENT_STEP,
     FaceModel,
@@ -26,9 +28,9 @@ from latentsync.generate.settings import (
     unet_file,
 )
 from latentsync.generate.vae import load_vae
+from latentsync.runtime.execute import check_finite
 
 if TYPE_CHECKING:
-    from latentsync.generate.base import LipGenerator
     from latentsync.runtime.execution import Execution
     from latentsync.schema import Config, GenerateConfig
     from latentsync.types import Chunk
@@ -39,8 +41,9 @@ NoiseOf = Callable[["Chunk"], Noise]
 
 
 class LatentSync:
-    """See latentsync.generate.base.LipGenerator.
+    """See latentsync.generate.base.LipGenerator. Keeps nothing between two calls.
 
+    It serves any number of videos, from any number of threads: prepared() gives one for a video.
     mask: (R, R) float in [0, 1], 1 where the face is generated. seed: the one in use, for the
     report. checkpoint, licence: of the U-Net.
     """
@@ -54,41 +57,57 @@ class LatentSync:
         *,
         settings: GenerateConfig,
         model: FaceModel,
+        execution: Execution,
         mask: np.ndarray,
-        noise_of: NoiseOf,
         seed: int,
         checkpoint: Path,
     ) -> None:
         self.size, self.chunk_frames = model.resolution, model.frames
         self.seed, self.checkpoint, self.licence = seed, checkpoint, str(unet_file(model).licence)
         self._unet, self._vae, self._settings, self._model = unet, vae, settings, model
-        self._keep = torch.from_numpy(1 - mask)
-        self._noise_of = noise_of
+        self._keep, self._execution = torch.from_numpy(1 - mask), execution
+        self._check: Check = sampling.never
+        self._side = model.resolution // LATENT_STEP
+        self._noise_of = _noise_of_all(settings, seed, self._side, execution.device)
+
+    def prepared(self, *, frame_counts: Sequence[int], check: Check) -> LatentSync:
+        """One for one video, with the same networks and the same seed; costs nothing.
+
+        frame_counts: of every chunk of the video, in order, which noise as upstream draws it
+        depends on. check: called before every step of the sampler and every batch of the VAE; what
+        it raises ends the call.
+        """
+        other = copy.copy(self)
+        other._check = check
+        if self._settings.noise == "upstream":
+            place = self._execution.device
+            dtype = tensor_format(self._execution)
+            noise = UpstreamNoise(self.seed, frame_counts, self._side, device=place, dtype=dtype)
+            other._noise_of = _noise_in_order(noise)
+        return other
 
     def __call__(self, chunk: Chunk) -> Tensor:
-        """Raises ConfigError: out of GPU memory, or a chunk out of upstream's order;
-        CheckpointError: NaN or infinity in a mouth."""
-        self._check(chunk)
+        """Raises ConfigError: out of GPU memory, or not a chunk that upstream's noise was prepared
+        for; CheckpointError: NaN or infinity in a mouth. RuntimeError: upstream's noise, and not
+        prepared."""
+        self._verify(chunk)
         noise = self._noise_of(chunk)
         with self._enough_memory():
             crops = chunk.crops.to(self._vae.device)
             decoded = self._decoded(chunk, crops, noise)
-        if not decoded.isfinite().all():
-            raise CheckpointError(
-                "NaN or infinity in a generated mouth",
-                f"chunk {chunk.index}",
-                "set runtime.precision=fp32, or download the weights again",
-            )
+        check_finite(decoded, "a generated mouth", f"chunk {chunk.index}", self._execution)
         return sampling.composite(decoded, crops, self._keep).cpu()
 
     def redrawn(self, crops: Tensor) -> Tensor:
         """See latentsync.generate.base.Redrawing."""
         with self._enough_memory():
-            return sampling.redraw(self._vae, crops, vae_batch=self._settings.vae_batch).cpu()
+            batch = self._settings.vae_batch
+            return sampling.redraw(self._vae, crops, vae_batch=batch, check=self._check).cpu()
 
     def _decoded(self, chunk: Chunk, crops: Tensor, noise: Noise) -> Tensor:
         own = self._settings
-        conditions = sampling.prepare(self._vae, crops, self._keep, noise, vae_batch=own.vae_batch)
+        batches: Any = {"vae_batch": own.vae_batch, "check": self._check}
+        conditions = sampling.prepare(self._vae, crops, self._keep, noise, **batches)
         latents = sampling.denoise(
             self._unet,
             conditions,
@@ -98,9 +117,10 @@ class LatentSync:
             guidance=own.guidance,
             cache_interval=max(own.step_cache, 1),
             scheduler=own.scheduler,
+            check=self._check,
         )
         first, which = _first_of_each(chunk)
-        decoded = sampling.decode(self._vae, latents[:, :, first], vae_batch=own.vae_batch)
+        decoded = sampling.decode(self._vae, latents[:, :, first], **batches)
         return decoded[which]
 
     @contextmanager
@@ -117,7 +137,7 @@ class LatentSync:
                 "or use 256 pixels",
             ) from None
 
-    def _check(self, chunk: Chunk) -> None:
+    def _verify(self, chunk: Chunk) -> None:
         """A caller's mistake, which the networks would notice late or not at all."""
         frames, side = len(chunk.crops), self.size
         if not 0 < frames <= self.chunk_frames or chunk.crops.shape[1:] != (3, side, side):
@@ -129,7 +149,7 @@ class LatentSync:
 
 
 def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
-    """Where each frame of the film first lies in the chunk; which of those each place shows.
+    """Where each frame of the video first lies in the chunk; which of those each place shows.
 
     What a chunk is filled up with counts in the U-Net; nobody looks at it.
     """
@@ -138,43 +158,36 @@ def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(first), torch.from_numpy(which)
 
 
-class UpstreamNoise:
-    """Noise in the one order that upstream draws it in: no chunk can be left out or come twice."""
+def _noise_of_all(own: GenerateConfig, seed: int, side: int, device: torch.device) -> NoiseOf:
+    """The noise of a generator that knows no video."""
+    if own.noise != "upstream":
+        return lambda chunk: per_chunk_noise(
+            seed, chunk.index, len(chunk.crops), side, device=device
+        )
 
-    def __init__(
-        self,
-        seed: int,
-        frame_counts: Sequence[int],
-        side: int,
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        self._counts, self._next = tuple(frame_counts), 0
-        self._drawn = sampling.upstream_noise(seed, self._counts, side, device=device, dtype=dtype)
+    def unknown(_chunk: Chunk) -> Noise:
+        text = "noise as upstream draws it depends on all chunks: call prepared(frame_counts=...)"
+        raise RuntimeError(text)
 
-    def __call__(self, chunk: Chunk) -> Noise:
-        """Raises ConfigError where it is not the chunk's turn, or it is of another length."""
-        frames = len(chunk.crops)
-        due = self._counts[self._next] if self._next < len(self._counts) else 0
-        if chunk.index != self._next or frames != due:
+    return unknown
+
+
+def _noise_in_order(noise: UpstreamNoise) -> NoiseOf:
+    def noise_of(chunk: Chunk) -> Noise:
+        frames, planned = len(chunk.crops), noise.frames(chunk.index)
+        if frames != planned:
             raise ConfigError(
-                "generate.noise=upstream takes every chunk in order",
-                f"chunk {chunk.index} of {frames} frames, where chunk {self._next} of {due} is due",
+                "generate.noise=upstream needs the chunks that were planned",
+                f"chunk {chunk.index} of {frames} frames, where {planned} were planned",
                 "use generate.noise=per_chunk",
             )
-        self._next += 1
-        return next(self._drawn)
+        return noise(chunk.index)
+
+    return noise_of
 
 
-def load(
-    config: Config,
-    execution: Execution,
-    *,
-    mask: np.ndarray,
-    frame_counts: Sequence[int] | None = None,
-) -> LipGenerator:
-    """mask, frame_counts: see latentsync.generate.base.load_generator.
+def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSync:
+    """mask: see latentsync.generate.base.load_generator.
 
     Raises ConfigError (settings) and CheckpointError (weights missing, all at once, or not
     fitting). The network is never asked for anything.
@@ -185,7 +198,6 @@ def load(
     paths = model_paths(config)
     seed = own.seed if own.seed >= 0 else secrets.randbits(63)
     logger.info("seed %d", seed)
-    noise_of = _noise_source(own, seed, model, execution, frame_counts=frame_counts)
     unet = load_unet(config.model, model, paths.unet, execution)
     unet.prepare(model, guided=own.guidance > 1)
     vae = load_vae(paths.vae, execution)
@@ -195,28 +207,8 @@ def load(
         vae,
         settings=own,
         model=model,
+        execution=execution,
         mask=mask,
-        noise_of=noise_of,
         seed=seed,
         checkpoint=paths.unet,
-    )
-
-
-def _noise_source(
-    own: GenerateConfig,
-    seed: int,
-    model: FaceModel,
-    execution: Execution,
-    *,
-    frame_counts: Sequence[int] | None,
-) -> NoiseOf:
-    device, dtype = execution.device, tensor_format(execution)
-    side = model.resolution // LATENT_STEP
-    if own.noise == "upstream":
-        if frame_counts is None:
-            remedy = "it needs the whole film's chunks; use per_chunk"
-            raise ConfigError("generate.noise", own.noise, remedy)
-        return UpstreamNoise(seed, frame_counts, side, device=device, dtype=dtype)
-    return lambda chunk: sampling.per_chunk_noise(
-        seed, chunk.index, len(chunk.crops), side, device=device
     )

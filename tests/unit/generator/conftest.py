@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import LatentSyncError
+from latentsync.generate import latentsync
 from latentsync.generate.base import LipGenerator, load_generator
+from latentsync.generate.latentsync import LatentSync
+from latentsync.generate.sampling import never
 from latentsync.runtime.execution import REFERENCE
 from latentsync.schema import Config, GenerateConfig
 from latentsync.types import Chunk
@@ -20,7 +23,7 @@ from tests.tiny_latentsync import RESOLUTION, write_tiny_model
 
 FRAMES = 3
 
-Load = Callable[..., LipGenerator]
+Load = Callable[..., LatentSync]
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +49,20 @@ def configured(sections: dict[str, dict[str, Any]]) -> Callable[..., Config]:
 def load(configured: Callable[..., Config], mask: np.ndarray) -> Load:
     def load_it(
         frame_counts: Any = None, dtype: torch.dtype = torch.float32, **settings: Any
-    ) -> LipGenerator:
+    ) -> LatentSync:
+        """frame_counts: None: as it is loaded, else prepared for a video."""
         execution = replace(REFERENCE, dtype=dtype)
-        return load_generator(
-            configured(**settings), execution, mask=mask, frame_counts=frame_counts
-        )
+        generator = latentsync.load(configured(**settings), execution, mask=mask)
+        if frame_counts is None:
+            return generator
+        return generator.prepared(frame_counts=frame_counts, check=never)
 
     return load_it
 
 
 @pytest.fixture(scope="module")
 def plain(sections: dict[str, dict[str, Any]], mask: np.ndarray) -> LipGenerator:
-    """With the tiny model's own settings; noise per chunk, so that tests cannot disturb others."""
+    """With the tiny model's own settings."""
     own = GenerateConfig(**sections["generate"])
     config = Config(data=sections["data"], model=sections["model"], generate=own)
     return load_generator(config, REFERENCE, mask=mask)

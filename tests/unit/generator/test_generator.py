@@ -14,7 +14,8 @@ from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate import sampling
-from latentsync.generate.base import LipGenerator, load_generator
+from latentsync.generate.base import LipGenerator, Preparable, load_generator
+from latentsync.generate.noise import per_chunk_noise
 from latentsync.generate.vae import load_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE
@@ -40,7 +41,7 @@ def test_a_chunk_is_what_the_functions_of_sampling_make_of_it(
     vae_file = Path(sections["generate"]["vae"]) / "diffusion_pytorch_model.safetensors"
     vae = load_vae(vae_file, REFERENCE)
     keep = torch.from_numpy(1 - mask)
-    noise = sampling.per_chunk_noise(5, 2, FRAMES, RESOLUTION // 8, device=CPU)
+    noise = per_chunk_noise(5, 2, FRAMES, RESOLUTION // 8, device=CPU)
     conditions = sampling.prepare(vae, given.crops, keep, noise)
     latents = sampling.denoise(
         unet, conditions, given.audio, noise.initial, steps=2, guidance=1.5, cache_interval=1
@@ -154,23 +155,73 @@ def test_upstream_s_noise_depends_on_the_chunks_before(load: Load) -> None:
     after_short, after_long = (
         load(noise="upstream", frame_counts=[frames, FRAMES]) for frames in (1, 2)
     )
-    after_short(chunk(0, frames=1))
-    after_long(chunk(0, frames=2))
     assert not torch.equal(after_short(chunk(1)), after_long(chunk(1)))
 
 
-@pytest.mark.parametrize("wrong", [chunk(1), chunk(0, frames=2)], ids=["order", "length"])
-def test_upstream_s_noise_is_given_in_order_only(load: Load, wrong: Chunk) -> None:
+def test_chunks_with_upstream_s_noise_may_come_in_any_order_and_twice(load: Load) -> None:
+    generator = load(noise="upstream")
+    in_order, at_random = (
+        generator.prepared(frame_counts=[FRAMES] * 3, check=sampling.never) for _ in range(2)
+    )
+    expected = [in_order(chunk(index)) for index in range(3)]
+    for index in (2, 0, 0, 1, 2):
+        assert torch.equal(at_random(chunk(index)), expected[index])
+
+
+@pytest.mark.parametrize("wrong", [chunk(2), chunk(0, frames=2)], ids=["number", "length"])
+def test_a_chunk_that_upstream_s_noise_does_not_know_is_refused(load: Load, wrong: Chunk) -> None:
     generator = load(noise="upstream", frame_counts=[FRAMES, FRAMES])
-    assert "chunk 0 of 3 is due; use" in refusal(lambda: generator(wrong), ConfigError)
-    generator(chunk(0))
-    refusal(lambda: generator(chunk(0)), ConfigError)
+    message = refusal(lambda: generator(wrong), ConfigError)
+    assert f"chunk {wrong.index} of {len(wrong.crops)} frames, where " in message
+    assert "were planned; use generate.noise=per_chunk" in message
 
 
-def test_upstream_s_noise_ends_with_the_film(load: Load) -> None:
-    generator = load(noise="upstream", frame_counts=[])
-    refusal(lambda: generator(chunk(0)), ConfigError)
-    assert "generate.noise" in refusal(lambda: load(noise="upstream"), ConfigError)
+def test_upstream_s_noise_without_the_video_s_chunks_is_a_mistake(load: Load) -> None:
+    with pytest.raises(RuntimeError, match="prepared"):
+        load(noise="upstream")(chunk(0))
+
+
+# One video among many
+
+
+def test_a_prepared_generator_draws_the_same_with_the_same_networks_and_seed(load: Load) -> None:
+    generator = load(seed=-1)
+    prepared = generator.prepared(frame_counts=[FRAMES], check=sampling.never)
+    assert isinstance(generator, Preparable) and prepared is not generator
+    assert (prepared.seed, prepared._unet) == (generator.seed, generator._unet)
+    assert torch.equal(prepared(chunk()), generator(chunk()))
+
+
+class Stopped(Exception):
+    """What a caller raises in a check."""
+
+
+def test_a_check_is_called_before_every_step_and_every_batch_of_the_vae(load: Load) -> None:
+    calls: list[None] = []
+    generator = load(steps=4, vae_batch=2)
+    prepared = generator.prepared(frame_counts=[FRAMES], check=lambda: calls.append(None))
+    prepared(chunk())
+    assert len(calls) == 4 + 3 * 2, "FRAMES in batches of 2: masked, reference, decoded"
+    prepared.redrawn(chunk().crops)
+    assert len(calls) == 10 + 2 * 2
+    generator(chunk())
+    assert len(calls) == 14, "another one is nobody's to stop"
+
+
+@pytest.mark.parametrize("after", [0, 3, 6, 9], ids=["coding", "first step", "later", "decoding"])
+def test_what_a_check_raises_ends_the_chunk(load: Load, plain_chunk: Tensor, after: int) -> None:
+    calls: list[None] = []
+
+    def check() -> None:
+        calls.append(None)
+        if len(calls) == after + 1:
+            raise Stopped
+
+    prepared = load(steps=2, vae_batch=1).prepared(frame_counts=[FRAMES], check=check)
+    with pytest.raises(Stopped):
+        prepared(chunk())
+    assert len(calls) == after + 1
+    torch.testing.assert_close(prepared(chunk()), plain_chunk, rtol=0, atol=BIT_NOISE)
 
 
 # Failure
@@ -186,7 +237,10 @@ def broken(sections: dict[str, dict[str, Any]], tmp_path: Path) -> str:
 
 def test_a_mouth_that_is_not_a_number_raises(load: Load, broken: str) -> None:
     message = refusal(lambda: load(checkpoint=broken)(chunk(7)), CheckpointError)
-    assert "chunk 7; set runtime.precision=fp32" in message
+    assert "in a generated mouth: chunk 7; download the weights again" in message
+    half = load(checkpoint=broken, dtype=torch.float16)
+    message = refusal(lambda: half(chunk(7)), CheckpointError)
+    assert "set runtime.precision=fp32, or bf16" in message and "the weights" in message
 
 
 class Exhausted:
