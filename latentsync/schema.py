@@ -10,6 +10,9 @@ from typing import Any
 
 from latentsync.errors import ConfigError
 
+COMPAT = "upstream"
+"""The one value of the setting `compat`."""
+
 
 @dataclass
 class InputConfig:
@@ -116,8 +119,11 @@ class Config:
     run: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def as_upstream(self) -> bool:
+        """Whether all that can be is done as LatentSync itself does it."""
+        return self.compat == COMPAT
 
-COMPAT = "upstream"
 
 CHOICES = {
     "output.length": ("audio", "video"),
@@ -218,7 +224,7 @@ def _check_combinations(config: Config) -> None:
     restore = config.restore
     if config.compat not in (None, COMPAT):
         raise ConfigError("compat", config.compat, f"use {COMPAT}, or leave it out")
-    if config.compat == COMPAT and (config.output.fps, config.output.length) != ("source", "audio"):
+    if config.as_upstream and (config.output.fps, config.output.length) != ("source", "audio"):
         what = f"{config.output.fps}, {config.output.length}"
         remedy = f"leave both out: compat={COMPAT} is 25 frames a second, as long as the speech"
         raise ConfigError("output.fps, output.length", what, remedy)

@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, one-line errors, progress on the terminal."""
+"""What all commands share: a set-up of the process, exit codes, one-line errors, progress."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from latentsync.errors import LatentSyncError
+from scripts.quiet import quiet_libraries
 
 DONE, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 
@@ -87,7 +88,7 @@ class _OneLine(logging.Handler):
 
 
 def run(main: Callable[[], int], *, quiet: bool = False) -> int:
-    """Runs a command and turns what ends it into an exit code.
+    """Runs a command, in a process set up for it, and turns what ends it into an exit code.
 
     0 done; 2 the input's or the set-up's fault, one line on stderr; 130 Ctrl-C; 143 terminated.
     Anything else is a bug: it keeps its traceback (exit code 1).
@@ -97,13 +98,27 @@ def run(main: Callable[[], int], *, quiet: bool = False) -> int:
         logging.getLogger(package).setLevel(logging.WARNING if quiet else logging.INFO)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return main()
+        with quiet_libraries():
+            return main()
     except LatentSyncError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
+
+
+def use_threads(count: int) -> None:
+    """Sets PyTorch's CPU threads, and leaves OpenCV one, for the whole process.
+
+    count: see latentsync.runtime.execution.torch_threads. For commands only, once it is known how
+    the networks run.
+    """
+    import cv2  # takes a moment
+    import torch  # takes seconds
+
+    torch.set_num_threads(count)
+    cv2.setNumThreads(1)
 
 
 def _terminate(_signal: int, _frame: object) -> None:

@@ -20,7 +20,6 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.detector import DetectedFace, FaceDetector, largest_first
 from latentsync.face.landmarks import from_mesh
-from latentsync.face.quiet_mediapipe import plotting_deferred, quiet_mediapipe
 
 MESH_GRAPH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"
 MAX_SIDE = 1920
@@ -58,15 +57,18 @@ def load(max_faces: int, min_confidence: float) -> FaceDetector:
 
 
 class MediapipeDetector:
-    """Same frames in the same order -> same faces. 7 to 15 ms for a 1080p frame on one core, 20 to
-    50 ms where it has no face or only small ones. Of faces of very different sizes in one frame
-    only the larger may be found: the search for small ones starts where there is no other."""
+    """Same frames in the same order -> same faces.
+
+    It remembers the last frame: one is for one video, used by one thread at a time. Any number of
+    them work side by side. 7 to 15 ms for a 1080p frame on one core, 20 to 50 ms where it has no
+    face or only small ones. Of faces of very different sizes in one frame only the larger may be
+    found: the search for small ones starts where there is no other.
+    """
 
     def __init__(self, max_faces: int, min_confidence: float) -> None:
         self._max_faces = max_faces
         self._min_confidence = min_confidence
-        with quiet_mediapipe():
-            self._mesh = _Mesh(max_faces, min_confidence)
+        self._mesh = _Mesh(max_faces, min_confidence)
 
     def __call__(self, pixels: np.ndarray) -> list[DetectedFace]:
         """Contract of FaceDetector."""
@@ -83,16 +85,12 @@ class MediapipeDetector:
     @cached_property
     def _zoomed(self) -> _Mesh:
         """Few films need it: made when the first small face is found, in 40 ms."""
-        with quiet_mediapipe():
-            return _Mesh(1, self._min_confidence)
+        return _Mesh(1, self._min_confidence)
 
     @cached_property
     def _finder(self) -> Any:
         """Made when the first frame has no large face."""
-        with quiet_mediapipe():
-            finder = _full_range_finder(self._min_confidence)
-            finder.process(np.zeros((64, 64, 3), np.uint8))
-            return finder
+        return _full_range_finder(self._min_confidence)
 
     def _small_faces(
         self, pixels: np.ndarray, reduced: np.ndarray, factor: int
@@ -137,9 +135,8 @@ class _Mesh:
         return [_face(points, score) for points, score in self._last]
 
     def reset(self) -> None:
-        with quiet_mediapipe():
-            self._graph.reset()
-            self._last = self._look(np.zeros((64, 64, 3), np.uint8))
+        self._graph.reset()
+        self._last = self._look(np.zeros((64, 64, 3), np.uint8))
 
     def _look(self, pixels: np.ndarray) -> list[_Seen]:
         result = self._graph.process({"image": np.ascontiguousarray(pixels)})
@@ -239,8 +236,7 @@ def _center(detection: Any) -> np.ndarray:
 def _mesh_graph(max_faces: int, min_confidence: float) -> Any:
     """mediapipe's FaceMesh with one output more than its class asks for: the finder's scores."""
     try:
-        with plotting_deferred():
-            from mediapipe.python.solution_base import SolutionBase
+        from mediapipe.python.solution_base import SolutionBase
     except ImportError as error:
         raise _unusable(error) from error
     finder = "facedetectionshortrangecpu__facedetectionshortrange__facedetection"

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from latentsync.errors import CheckpointError, ConfigError
+from latentsync.errors import ConfigError
 from latentsync.generate import sampling
 from latentsync.generate.base import WHISPER
 from latentsync.generate.denoiser import load_unet
-from latentsync.generate.sampling import Autoencoder, Denoiser, Noise
+from latentsync.generate.noise import Noise, UpstreamNoise, per_chunk_noise
+from latentsync.generate.sampling import Autoencoder, Check, Denoiser
 from latentsync.generate.settings import (
     LATENT_STEP,
     FaceModel,
@@ -29,9 +29,10 @@ from latentsync.generate.settings import (
     unet_file,
 )
 from latentsync.generate.vae import load_vae
+from latentsync.runtime.execute import check_finite
 
 if TYPE_CHECKING:
-    from latentsync.generate.base import LipGenerator
+    from latentsync.generate.base import GenerationRequest
     from latentsync.runtime.execution import Execution
     from latentsync.schema import Config, GenerateConfig
     from latentsync.types import Chunk
@@ -42,8 +43,10 @@ NoiseOf = Callable[["Chunk"], Noise]
 
 
 class LatentSync:
-    """See latentsync.generate.base.LipGenerator.
+    """See latentsync.generate.base.LipGenerator and Preparing. Keeps nothing between two calls.
 
+    It serves any number of videos, from any number of threads: prepare() gives one for a video.
+    upstream: whether its noise is drawn in LatentSync's own order, for the whole video at once.
     mask: (R, R) float in [0, 1], 1 where the face is generated. seed: the one in use, for the
     report. checkpoint, licence: of the U-Net.
     """
@@ -58,41 +61,63 @@ class LatentSync:
         *,
         settings: GenerateConfig,
         model: FaceModel,
+        execution: Execution,
         mask: np.ndarray,
-        noise_of: NoiseOf,
         seed: int,
         checkpoint: Path,
+        upstream: bool = False,
     ) -> None:
         self.size, self.chunk_frames = model.resolution, model.frames
         self.seed, self.checkpoint, self.licence = seed, checkpoint, str(unet_file(model).licence)
         self._unet, self._vae, self._settings, self._model = unet, vae, settings, model
-        self._keep = torch.from_numpy(1 - mask)
-        self._noise_of = noise_of
+        self._keep, self._execution = torch.from_numpy(1 - mask), execution
+        self._check: Check = sampling.never
+        self._side = model.resolution // LATENT_STEP
+        self._upstream = upstream
+        self._noise_of = (
+            _unprepared if upstream else _noise_by_chunk(seed, self._side, execution.device)
+        )
+
+    def prepare(self, request: GenerationRequest) -> LatentSync:
+        """One for one video, with the same networks and the same seed; costs nothing.
+
+        The request's check is called before every denoising step and every batch of the VAE.
+        """
+        other = copy.copy(self)
+        other._check = request.check
+        if self._upstream:
+            noise = UpstreamNoise(
+                self.seed,
+                request.lengths,
+                self._side,
+                device=self._execution.device,
+                dtype=tensor_format(self._execution),
+            )
+            other._noise_of = _noise_in_order(noise)
+        return other
 
     def __call__(self, chunk: Chunk) -> Tensor:
-        """Raises ConfigError: out of GPU memory, or a chunk that upstream's order has no noise
-        for; CheckpointError: NaN or infinity in a mouth."""
-        self._check(chunk)
+        """Raises ConfigError: out of GPU memory, or not a chunk that upstream's noise was prepared
+        for; CheckpointError: NaN or infinity in a mouth. RuntimeError: upstream's noise, and not
+        prepared."""
+        self._verify(chunk)
         noise = self._noise_of(chunk)
         with self._enough_memory():
             crops = chunk.crops.to(self._vae.device)
             decoded = self._decoded(chunk, crops, noise)
-        if not decoded.isfinite().all():
-            raise CheckpointError(
-                "NaN or infinity in a generated mouth",
-                f"chunk {chunk.index}",
-                "set runtime.precision=fp32, or download the weights again",
-            )
+        check_finite(decoded, "a generated mouth", f"chunk {chunk.index}", self._execution)
         return sampling.composite(decoded, crops, self._keep).cpu()
 
     def redrawn(self, crops: Tensor) -> Tensor:
         """See latentsync.generate.base.Redrawing."""
         with self._enough_memory():
-            return sampling.redraw(self._vae, crops, vae_batch=self._settings.vae_batch).cpu()
+            batch = self._settings.vae_batch
+            return sampling.redraw(self._vae, crops, vae_batch=batch, check=self._check).cpu()
 
     def _decoded(self, chunk: Chunk, crops: Tensor, noise: Noise) -> Tensor:
         own = self._settings
-        conditions = sampling.prepare(self._vae, crops, self._keep, noise, vae_batch=own.vae_batch)
+        batches: Any = {"vae_batch": own.vae_batch, "check": self._check}
+        conditions = sampling.prepare(self._vae, crops, self._keep, noise, **batches)
         latents = sampling.denoise(
             self._unet,
             conditions,
@@ -102,9 +127,10 @@ class LatentSync:
             guidance=own.guidance,
             cache_interval=max(own.step_cache, 1),
             scheduler=own.scheduler,
+            check=self._check,
         )
         first, which = _first_of_each(chunk)
-        decoded = sampling.decode(self._vae, latents[:, :, first], vae_batch=own.vae_batch)
+        decoded = sampling.decode(self._vae, latents[:, :, first], **batches)
         return decoded[which]
 
     @contextmanager
@@ -121,7 +147,7 @@ class LatentSync:
                 "or use 256 pixels",
             ) from None
 
-    def _check(self, chunk: Chunk) -> None:
+    def _verify(self, chunk: Chunk) -> None:
         """A caller's mistake, which the networks would notice late or not at all."""
         frames, side = len(chunk.crops), self.size
         if not 0 < frames <= self.chunk_frames or chunk.crops.shape[1:] != (3, side, side):
@@ -133,7 +159,7 @@ class LatentSync:
 
 
 def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
-    """Where each frame of the film first lies in the chunk; which of those each place shows.
+    """Where each frame of the video first lies in the chunk; which of those each place shows.
 
     What a chunk is filled up with counts in the U-Net; nobody looks at it.
     """
@@ -142,53 +168,30 @@ def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(first), torch.from_numpy(which)
 
 
-class UpstreamNoise:
-    """Noise as upstream draws it: what a chunk gets depends on the lengths of those before it.
+def _noise_by_chunk(seed: int, side: int, device: torch.device) -> NoiseOf:
+    return lambda chunk: per_chunk_noise(seed, chunk.index, len(chunk.crops), side, device=device)
 
-    frame_counts: of every chunk of the video, by its number; 0: there is no such chunk. side: r.
-    Chunks may come in any order; a step back, as for a second try, draws anew from the first on.
-    """
 
-    def __init__(
-        self,
-        seed: int,
-        frame_counts: Sequence[int],
-        side: int,
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        self._counts = tuple(frame_counts)
-        self._draw = partial(
-            sampling.upstream_noise, seed, self._counts, side, device=device, dtype=dtype
-        )
-        self._drawn, self._next = self._draw(), 0
+def _unprepared(_chunk: Chunk) -> Noise:
+    raise RuntimeError("noise in LatentSync's order depends on all chunks: call prepare(request)")
 
-    def __call__(self, chunk: Chunk) -> Noise:
-        """Raises ConfigError where the video has no such chunk, or one of another length."""
-        frames, index = len(chunk.crops), chunk.index
-        due = self._counts[index] if index < len(self._counts) else 0
-        if frames != due:
+
+def _noise_in_order(noise: UpstreamNoise) -> NoiseOf:
+    def noise_of(chunk: Chunk) -> Noise:
+        frames, planned = len(chunk.crops), noise.frames(chunk.index)
+        if frames != planned:
             raise ConfigError(
-                "noise in upstream's order depends on the length of every chunk",
-                f"chunk {index} of {frames} frames, where {due} were laid out",
-                "lay the video out again, or use noise per chunk",
+                "compat=upstream needs the chunks that were planned",
+                f"chunk {chunk.index} of {frames} frames, where {planned} were planned",
+                "plan the video again",
             )
-        if index < self._next:
-            self._drawn, self._next = self._draw(), 0
-        passed = index - self._next
-        self._next = index + 1
-        return next(islice(self._drawn, passed, None))
+        return noise(chunk.index)
+
+    return noise_of
 
 
-def load(
-    config: Config,
-    execution: Execution,
-    *,
-    mask: np.ndarray,
-    frame_counts: Sequence[int] | None = None,
-) -> LipGenerator:
-    """mask, frame_counts: see latentsync.generate.base.load_generator.
+def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSync:
+    """mask: see latentsync.generate.base.load_generator.
 
     Raises ConfigError (settings) and CheckpointError (weights missing, all at once, or not
     fitting). The network is never asked for anything.
@@ -199,7 +202,6 @@ def load(
     paths = model_paths(config)
     seed = own.seed if own.seed >= 0 else secrets.randbits(63)
     logger.info("seed %d", seed)
-    noise_of = _noise_source(own, seed, model, execution, frame_counts=frame_counts)
     unet = load_unet(config.model, model, paths.unet, execution)
     unet.prepare(model, guided=own.guidance > 1)
     vae = load_vae(paths.vae, execution)
@@ -209,28 +211,9 @@ def load(
         vae,
         settings=own,
         model=model,
+        execution=execution,
         mask=mask,
-        noise_of=noise_of,
         seed=seed,
         checkpoint=paths.unet,
-    )
-
-
-def _noise_source(
-    own: GenerateConfig,
-    seed: int,
-    model: FaceModel,
-    execution: Execution,
-    *,
-    frame_counts: Sequence[int] | None,
-) -> NoiseOf:
-    device, dtype = execution.device, tensor_format(execution)
-    side = model.resolution // LATENT_STEP
-    if own.noise == "upstream":
-        if frame_counts is None:
-            remedy = "it needs the whole film's chunks; use per_chunk"
-            raise ConfigError("generate.noise", own.noise, remedy)
-        return UpstreamNoise(seed, frame_counts, side, device=device, dtype=dtype)
-    return lambda chunk: sampling.per_chunk_noise(
-        seed, chunk.index, len(chunk.crops), side, device=device
+        upstream=config.as_upstream,
     )

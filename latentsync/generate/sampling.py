@@ -5,23 +5,25 @@
     faces = composite(decode(vae, latents), faces, keep)
 
 F frames of R x R pixels, r = R / 8. The networks' device and number format are read from their
-tensors; between the steps of the sampler, latents are float32.
+tensors; between the steps of the sampler, latents are float32. Nothing is kept between two calls.
+
+check: called before every step of the sampler, and before every batch of the VAE; what it raises
+ends the work.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-CHANNELS = 4  # of a latent picture
+from latentsync.generate.noise import Noise
+
 LATENT_SCALE = 0.18215  # upstream sets it, whatever the VAE's own file says (inference.py:58)
 
 SCHEDULE: dict[str, Any] = {
@@ -45,6 +47,12 @@ SCHEDULERS = {
     "unipc": ("scheduling_unipc_multistep", "UniPCMultistepScheduler"),
 }
 """Module and class in diffusers.schedulers. All see the noise levels that the U-Net learnt from."""
+
+Check = Callable[[], None]
+
+
+def never() -> None:
+    """The check of work that nobody stops."""
 
 
 class Autoencoder(Protocol):
@@ -71,72 +79,15 @@ class Denoiser(Protocol):
     ) -> tuple[Tensor, Tensor]: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Noise:
-    """All that is left to chance in one chunk; standard normal.
-
-    initial: (1, 4, 1, r, r), one picture for all frames of a film: it sets what does not come from
-        the conditions, so that another one would make a jump at the chunk's edge.
-    masked, reference: (F, 4, r, r), of the VAE's two posteriors.
-    """
-
-    initial: Tensor
-    masked: Tensor
-    reference: Tensor
-
-
-def upstream_noise(
-    seed: int,
-    frame_counts: Iterable[int],
-    side: int,
-    *,
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
-) -> Iterator[Noise]:
-    """The noise of a film's chunks, number for number as upstream draws it, on the same device.
-
-    One sequence, as after torch.manual_seed(seed) (lipsync_pipeline.py:177-229): the later chunks
-    depend on the length of the earlier ones. side: r. The global generator is left alone.
-    """
-    generator = torch.Generator(device).manual_seed(seed)
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=device, dtype=dtype)
-
-    initial = draw(1, CHANNELS, 1, side, side)
-    for frames in frame_counts:
-        masked = draw(frames, CHANNELS, side, side)
-        yield Noise(initial, masked, draw(frames, CHANNELS, side, side))
-
-
-def per_chunk_noise(
-    seed: int,
-    index: int,
-    frames: int,
-    side: int,
-    *,
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
-) -> Noise:
-    """The noise of chunk number `index`: a function of the seed and the number alone.
-
-    Chunks can be made in any order and on several machines. Drawn on the CPU in float32: the same
-    for every device, but for the rounding to `dtype`. side: r. seed: 0 or more.
-    """
-
-    def draw(*shape: int, key: tuple[int, ...]) -> Tensor:
-        state = np.random.SeedSequence(key).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(state[0]))
-        return torch.randn(shape, generator=generator).to(device, dtype)
-
-    initial = draw(1, CHANNELS, 1, side, side, key=(seed,))
-    both = draw(2, frames, CHANNELS, side, side, key=(seed, 1 + index))
-    return Noise(initial, both[0], both[1])
-
-
 @torch.no_grad()
 def prepare(
-    vae: Autoencoder, faces: Tensor, keep: Tensor, noise: Noise, *, vae_batch: int = 4
+    vae: Autoencoder,
+    faces: Tensor,
+    keep: Tensor,
+    noise: Noise,
+    *,
+    vae_batch: int = 4,
+    check: Check = never,
 ) -> Tensor:
     """What the U-Net is told beside the audio: (1, 9, F, r, r): mask, masked latents, reference
     latents, in the VAE's number format.
@@ -146,16 +97,17 @@ def prepare(
     on the result but bit noise.
     """
     mask = F.interpolate(keep[None, None], size=noise.masked.shape[-2:], mode="nearest")
-    masked = _encode(vae, faces * keep.to(faces), noise.masked, vae_batch)
-    reference = _encode(vae, faces, noise.reference, vae_batch)
+    masked = _encode(vae, faces * keep.to(faces), noise.masked, vae_batch, check)
+    reference = _encode(vae, faces, noise.reference, vae_batch, check)
     mask = mask.to(masked).expand(len(faces), -1, -1, -1)
     return rearrange(torch.cat([mask, masked, reference], dim=1), "f c h w -> 1 c f h w")
 
 
-def _encode(vae: Autoencoder, faces: Tensor, noise: Tensor, batch: int) -> Tensor:
+def _encode(vae: Autoencoder, faces: Tensor, noise: Tensor, batch: int, check: Check) -> Tensor:
     """(F, 3, R, R) -> (F, 4, r, r): a sample of the posterior, not its middle, as upstream."""
     latents = []
     for part, chance in zip(faces.split(batch), noise.split(batch), strict=True):
+        check()
         posterior = vae.encode(part.to(vae.device, vae.dtype)).latent_dist
         latents.append(posterior.mean + posterior.std * chance.to(posterior.mean))
     return torch.cat(latents) * LATENT_SCALE
@@ -172,12 +124,13 @@ def denoise(
     guidance: float = 1.5,
     cache_interval: int = 3,
     scheduler: str = "ddim",
+    check: Check = never,
 ) -> Tensor:
     """-> latents (1, 4, F, r, r) float32. No noise is added on the way.
 
     conditions: as prepare gives them. audio: (F, s, c). initial: (1, 4, 1, r, r) or for each frame.
     guidance: above 1.0 the audio's influence is exaggerated, at twice the cost; else it is off.
-    cache_interval: the whole U-Net runs in every so manieth step; 1: in every step.
+    cache_interval: the whole U-Net runs in every cache_interval-th step.
     scheduler: a key of SCHEDULERS; ddim is upstream's.
     """
     sampler = make_scheduler(scheduler)
@@ -186,6 +139,7 @@ def denoise(
     x = initial.to(conditions.device, torch.float32) * sampler.init_noise_sigma
     x = x.expand(-1, -1, conditions.shape[2], -1, -1)
     for number, timestep in enumerate(sampler.timesteps.tolist()):
+        check()
         scaled = sampler.scale_model_input(x, timestep)
         noise = predict(scaled, timestep, whole=number % cache_interval == 0)
         x = sampler.step(noise, timestep, x).prev_sample
@@ -228,18 +182,24 @@ class _Predictor:
 
 
 @torch.no_grad()
-def decode(vae: Autoencoder, latents: Tensor, *, vae_batch: int = 4) -> Tensor:
+def decode(
+    vae: Autoencoder, latents: Tensor, *, vae_batch: int = 4, check: Check = never
+) -> Tensor:
     """latents: (1, 4, F, r, r) -> (F, 3, R, R) float32 RGB, about [-1, 1], not clamped."""
     frames = rearrange(latents / LATENT_SCALE, "1 c f h w -> f c h w").to(vae.device, vae.dtype)
-    return torch.cat([vae.decode(part).sample.float() for part in frames.split(vae_batch)])
+    decoded = []
+    for part in frames.split(vae_batch):
+        check()
+        decoded.append(vae.decode(part).sample.float())
+    return torch.cat(decoded)
 
 
 @torch.no_grad()
-def redraw(vae: Autoencoder, faces: Tensor, *, vae_batch: int = 4) -> Tensor:
+def redraw(vae: Autoencoder, faces: Tensor, *, vae_batch: int = 4, check: Check = never) -> Tensor:
     """faces: (F, 3, R, R) float RGB [-1, 1] -> the same, as the VAE gives them back at its best."""
     chance = torch.zeros(len(faces), 1, 1, 1)  # none: the middle of the posterior
-    latents = rearrange(_encode(vae, faces, chance, vae_batch), "f c h w -> 1 c f h w")
-    return decode(vae, latents, vae_batch=vae_batch)
+    latents = rearrange(_encode(vae, faces, chance, vae_batch, check), "f c h w -> 1 c f h w")
+    return decode(vae, latents, vae_batch=vae_batch, check=check)
 
 
 def composite(decoded: Tensor, faces: Tensor, keep: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
-from latentsync.generate.sampling import CHANNELS
+from latentsync.generate.noise import CHANNELS
 from latentsync.generate.settings import LATENT_STEP, tensor_format
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
@@ -116,20 +117,23 @@ class VAEInParts:
 
 
 class _Memory:
-    """The latest posteriors, by picture."""
+    """The latest posteriors, by picture; for any number of threads."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._turn = threading.Lock()
 
     def get(self, name: bytes) -> Tensor | None:
-        if name in self._kept:
-            self._kept.move_to_end(name)
-        return self._kept.get(name)
+        with self._turn:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+            return self._kept.get(name)
 
     def put(self, name: bytes, moments: Tensor) -> Tensor:
-        self._kept[name] = moments
-        if len(self._kept) * moments.nbytes > REMEMBERED:
-            self._kept.popitem(last=False)
+        with self._turn:
+            self._kept[name] = moments
+            if len(self._kept) * moments.nbytes > REMEMBERED:
+                self._kept.popitem(last=False)
         return moments
 
 

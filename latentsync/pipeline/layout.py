@@ -29,7 +29,7 @@ from latentsync.pipeline.upstream_timeline import (
     upstream_timeline,
 )
 from latentsync.restore.reuse import LONGEST
-from latentsync.schema import COMPAT, Config, RestoreConfig
+from latentsync.schema import Config, RestoreConfig
 
 FORGOTTEN = 1e-4
 """Share of a frame's residual at which a later one's average has lost it: 0.03 code values."""
@@ -39,7 +39,7 @@ FORGOTTEN = 1e-4
 class Layout:
     """size: side of the square that mouths are generated in, or were. chunk_frames: of a whole
     chunk; 0: nothing is generated. upstream: whether all is done as LatentSync itself does it:
-    alignment, crops, chunks, noise, length, extension, paste; see schema.COMPAT."""
+    alignment, crops, chunks, noise, length, extension, paste."""
 
     size: int
     chunk_frames: int
@@ -50,7 +50,7 @@ class Layout:
         """generator: None where the mouths are in the video."""
         if generator is None:
             return cls(config.restore.generator_size, 0, upstream=False)
-        return cls(generator.size, generator.chunk_frames, config.compat == COMPAT)
+        return cls(generator.size, generator.chunk_frames, config.as_upstream)
 
     @property
     def fill(self) -> bool:

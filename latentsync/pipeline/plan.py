@@ -152,9 +152,9 @@ def lay_out(
 ) -> RenderPlan:
     """A plan in which nothing is restored yet.
 
-    matrices: (N, 2, 3), see RenderPlan; None: those of the analysis. chunk, jumps: (N,), likewise. generator_size: side of the square that the mouths were, or
-    will be, generated in. size: the restorer's square, None for the mouth box. region_mask:
-    (560, 420), aligned.
+    matrices: (N, 2, 3), see RenderPlan; None: those of the analysis. chunk, jumps: (N,), likewise.
+    generator_size: side of the square that the mouths were, or will be, generated in. size: the
+    restorer's square, None for the mouth box. region_mask: (560, 420), aligned.
     """
     track = analysis.tracks[line.source]
     if matrices is None:

@@ -43,7 +43,7 @@ from latentsync.pipeline.stages.generate import GenerateStage
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.base import Fittable, Tunable
 from latentsync.restore.sharpness import SharpnessMeter
-from latentsync.schema import COMPAT, Config
+from latentsync.schema import Config
 from latentsync.speech.features import AcousticFeatures
 from latentsync.types import Frame, PatchedFrame
 
@@ -241,7 +241,7 @@ class Session:
             self.config.face,
             timer=self.timer,
             on_frame=step,
-            largest_in_each=self.config.compat == COMPAT,
+            largest_in_each=self.config.as_upstream,
         )
 
     def _decided(self, progress: Progress) -> RenderPlan:

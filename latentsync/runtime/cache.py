@@ -45,8 +45,8 @@ def kept(
     """The file of the graph, made and kept where there is none, or none that is whole.
 
     key: all that the graph depends on. save: writes FILES, given the path of the first; raises
-    OSError or RuntimeError. Processes that want the same graph take turns. The graph itself, in
-    memory, where it cannot be kept. Raises what ``make`` raises.
+    OSError or RuntimeError. Processes, and threads, that want the same graph take turns. The graph
+    itself, in memory, where it cannot be kept. Raises what ``make`` raises.
     """
     home = folder() / hashlib.sha256(_text(key).encode()).hexdigest()[:NAME_LENGTH]
     try:
@@ -69,7 +69,7 @@ def _my_turn(home: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        logger.info("another process is at work on the same graph; waiting for it")
+        logger.info("the same graph is being made elsewhere; waiting for it")
         lock.acquire()
     return lock
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +23,10 @@ def compile_module(module: nn.Module, *examples: Tensor) -> nn.Module:
     return faster
 
 
-def run_once(function: object, *examples: Tensor) -> None:
+def run_once(function: Callable[..., Any], *examples: Tensor) -> None:
     """Compilation happens in the first call. Raises ConfigError where it fails."""
     from torch._dynamo.exc import TorchDynamoException  # takes seconds
 
-    assert callable(function)
     try:
         with torch.no_grad():
             function(*examples)

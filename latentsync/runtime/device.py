@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 from latentsync.errors import ConfigError
@@ -27,9 +29,29 @@ def _available() -> list[str]:
     return [name for name, there in present.items() if there]
 
 
+def thread_count(wanted: int) -> int:
+    """runtime.threads as a number of CPU threads; 0: all cores. Changes nothing.
+
+    Raises ConfigError below 0.
+    """
+    if wanted < 0:
+        raise ConfigError("runtime.threads", wanted, "use a positive number, or 0 for all cores")
+    return wanted or _all_cores()
+
+
+@cache
+def _all_cores() -> int:
+    return torch.get_num_threads()
+
+
+_all_cores()  # what PyTorch takes by itself is known until somebody changes it
+
+
 def limit_threads(count: int) -> None:
-    """CPU threads for the networks; 0 leaves PyTorch's own choice. Raises ConfigError below 0."""
-    if count < 0:
-        raise ConfigError("runtime.threads", count, "use a positive number, or 0 for all cores")
+    """CPU threads for the networks; 0 leaves PyTorch's own choice. Raises ConfigError below 0.
+
+    It changes the whole process: for commands, never for the library.
+    """
+    thread_count(count)
     if count:
         torch.set_num_threads(count)

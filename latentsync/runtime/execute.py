@@ -1,4 +1,4 @@
-"""Running a network over a batch of faces."""
+"""Running a network over a batch of faces, and what may not come out of one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,18 @@ def run_on_faces(
     singly = execution.device.type == "cpu" or execution.backend == "compile"
     portions = faces.split(1) if singly else (faces,)
     results = torch.cat([network(portion) for portion in portions])
-    if not results.isfinite().all():
-        what = "NaN or infinity in a restored face"
-        raise CheckpointError(what, name, "download its weights file again")
+    check_finite(results, "a restored face", name, execution)
     return results.clamp(-1, 1).to(faces)
+
+
+def check_finite(result: Tensor, what: str, value: str, execution: Execution) -> None:
+    """Raises CheckpointError where a network's result holds NaN or infinity. what, value: which.
+
+    The largest fp16 number is 65504: what a network computes may lie beyond it, with good weights.
+    """
+    if result.isfinite().all():
+        return
+    remedy = "download the weights again"
+    if execution.dtype == torch.float16:
+        remedy = f"set runtime.precision=fp32, or bf16 where there is one; if that fails, {remedy}"
+    raise CheckpointError(f"NaN or infinity in {what}", value, remedy)

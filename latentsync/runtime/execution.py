@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from latentsync.errors import ConfigError
 from latentsync.runtime import compiled, openvino
-from latentsync.runtime.device import choose_device, limit_threads
+from latentsync.runtime.device import choose_device, thread_count
 
 if TYPE_CHECKING:
     from latentsync.schema import RuntimeConfig
@@ -27,7 +27,7 @@ FIRST_WITH_BF16 = 8  # compute capability; Volta and Turing are 7.x, and upstrea
 class Execution:
     """device: of the tensors. backend: torch | compile | openvino. dtype: what is computed in.
 
-    threads: of the CPU; 0: as many as PyTorch takes. plugin: OpenVINO's device, CPU or GPU.0 ...
+    threads: of the CPU; 0: all cores. plugin: OpenVINO's device, CPU or GPU.0 ...
     """
 
     device: torch.device
@@ -62,18 +62,28 @@ class Machine:
 def choose_execution(runtime: RuntimeConfig) -> Execution:
     """What runtime.device, .backend, .precision and .threads come to; said in one line.
 
-    Limits PyTorch's threads as well. Raises ConfigError: something that is asked for by name and
-    cannot be had on this machine.
+    Its threads are a number, never 0; the process is left as it is: see torch_threads. Raises
+    ConfigError: something that is asked for by name and cannot be had on this machine.
     """
-    limit_threads(runtime.threads)
-    execution = decide(runtime, look_around(runtime))
+    threads = thread_count(runtime.threads)
+    execution = replace(decide(runtime, look_around(runtime)), threads=threads)
     if execution.backend == "compile":
         compiled.check(execution.device)
-    threads = runtime.threads or torch.get_num_threads()
     counted = f", {threads} thread{'s' * (threads > 1)}"
     on_cpu = counted if execution.device.type == "cpu" else ""
     logger.info("networks: %s%s", execution, on_cpu)
     return execution
+
+
+def torch_threads(execution: Execution, *, networks: bool = True) -> int:
+    """How many CPU threads PyTorch should have in a process that runs a job; for scripts to set.
+
+    The stages run at the same time, so that none gains by threads of its own but a network that
+    PyTorch runs: on two cores Detail took 25 ms a frame with two threads of PyTorch's, which wait
+    for each other at every step, and 2 ms with one. networks: whether any is run.
+    """
+    by_torch = execution.backend != "openvino" and execution.device.type == "cpu"
+    return thread_count(execution.threads) if networks and by_torch else 1
 
 
 def look_around(runtime: RuntimeConfig) -> Machine:

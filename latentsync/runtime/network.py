@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,7 +47,8 @@ class Networks:
     only. Called at once, so that a bad file is refused early; for OpenVINO only when a part is not
     in the cache. checkpoint: the file that it reads. sources: the Python modules that define the
     network, and variant: what else it depends on, as text; where either has changed, a graph in the
-    cache is not taken. Runners do not keep this object alive.
+    cache is not taken. Runners do not keep this object alive. It and its runners serve any number
+    of threads: a part is made ready once, and a thread that wants it meanwhile waits.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Networks:
         self._build = build
         self._built: dict[torch.dtype, nn.Module] = {}
         self._ready: dict[object, Runner] = {}
+        self._turn = threading.RLock()  # held while a part is made ready; running one needs none
         if execution.backend != "openvino":
             self._network(execution.dtype)
 
@@ -76,13 +79,18 @@ class Networks:
         ConfigError.
         """
         key = (part.name, _marks(examples))
-        if key not in self._ready:
-            self._ready[key] = self._prepared(part, examples)
-        return self._ready[key]
+        ready = self._ready.get(key)
+        if ready is None:
+            with self._turn:
+                ready = self._ready.get(key)
+                if ready is None:
+                    ready = self._ready[key] = self._prepared(part, examples)
+        return ready
 
     def release(self) -> None:
         """Lets go of the weights where runners do without; another part reads them again."""
-        self._built.clear()
+        with self._turn:
+            self._built.clear()
 
     def _prepared(self, part: Part, examples: tuple[Tensor, ...]) -> Runner:
         own = self.execution

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+from latentsync.runtime.device import thread_count
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
@@ -21,10 +21,13 @@ HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 """The number format that a graph is run in."""
 
 
+_CONVERTING = threading.Lock()
+"""PyTorch's tracer keeps what it traces in a variable of its module."""
+
+
 def library() -> Any:
-    """The openvino package, without the part of it that reports every import to its makers."""
-    if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    """The openvino package. It reports every import to its makers where openvino_telemetry can be
+    imported and nobody has opted out: a matter for the process, see scripts.console."""
     return importlib.import_module("openvino")
 
 
@@ -49,19 +52,17 @@ def plugins() -> dict[str, frozenset[str]]:
 def convert(module: nn.Module, examples: Sequence[Tensor]) -> Any:
     """The module as an openvino.Model of open shapes, traced with the examples.
 
-    What the module computes from their shapes in Python becomes constants. The model shares the
-    module's weights. The module runs once, on the CPU.
+    What the module computes from their shapes in Python becomes constants: that is what PyTorch's
+    tracer warns of, and here it is meant. The model shares the module's weights. The module runs
+    once, on the CPU.
     """
     ov = library()
     decoder = importlib.import_module("openvino.frontend.pytorch.ts_decoder")
-    with warnings.catch_warnings(), torch.no_grad():
-        # The tracer warns of shapes that become constants: here they are meant to. Its check runs
-        # the module three times more.
-        warnings.simplefilter("ignore")
-        graph = decoder.TorchScriptPythonDecoder(
-            module, example_input=tuple(examples), trace_kwargs={"check_trace": False}
-        )
-        return ov.convert_model(graph)
+    with _CONVERTING, torch.no_grad():
+        # Its check would run the module three times more. Traced by the decoder itself, it would
+        # have builtins.divmod replaced for all threads meanwhile.
+        traced = torch.jit.trace(module, tuple(examples), check_trace=False, strict=False)
+        return ov.convert_model(decoder.TorchScriptPythonDecoder(traced))
 
 
 def save(model: Any, path: Path, *, halved: bool) -> None:
@@ -78,7 +79,8 @@ def save(model: Any, path: Path, *, halved: bool) -> None:
 class Graph:
     """A graph ready to run: tensors of the examples' shapes -> tensors on the CPU.
 
-    Floating point comes out as float32, whatever is computed in. Calls take turns.
+    Floating point comes out as float32, whatever is computed in. Calls from several threads take
+    turns; what comes out belongs to the caller.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class Graph:
             "PERFORMANCE_HINT": "LATENCY",
         }
         if execution.plugin == "CPU":
-            settings["INFERENCE_NUM_THREADS"] = execution.threads or torch.get_num_threads()
+            settings["INFERENCE_NUM_THREADS"] = thread_count(execution.threads)
         core = library().Core()
         if isinstance(model, Path):
             model = core.read_model(model)

@@ -17,12 +17,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from latentsync import Engine, Session, load_config
 from latentsync.face.align import TEMPLATE, similarity
 from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import CONTROL, LANDMARKS
 from tests.media_factory import make_film
 from tests.parity.conftest import golden_files
-from tests.parity.upstream_run import UpstreamRun
+from tests.parity.upstream_run import flattened
 from tests.tiny_latentsync import write_tiny_model
 
 KIND = "pipeline"
@@ -101,7 +102,10 @@ def settings_of(golden: Golden, folder: Path, *, step_cache: int = 0) -> dict[st
 
 def run(settings: dict[str, Any]) -> list[np.ndarray]:
     """The output frames, (H, W, 3) uint8 RGB each, before any encoding. settings: settings_of."""
-    return list(UpstreamRun.of(settings).final)
+    config = load_config(flags=flattened(settings))
+    assert config.input.video is not None
+    with Session(Engine(config), config.input.video, audio=config.input.audio) as session:
+        return [frame.pixels for frame in session.frames()]
 
 
 def write_video(path: Path, golden: Golden) -> Path:

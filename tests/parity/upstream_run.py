@@ -19,7 +19,7 @@ from latentsync.face import upstream
 from latentsync.face.detector import load_detector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.base import LipGenerator, load_generator
+from latentsync.generate.base import LipGenerator, Preparing, load_generator
 from latentsync.generate.settings import WHISPER
 from latentsync.media.audio import AudioReader
 from latentsync.media.reader import VideoReader
@@ -35,6 +35,7 @@ from latentsync.speech.encoder import ENCODERS, PART
 from latentsync.speech.features import SpeechFeatures
 from latentsync.types import Chunk, Frame
 from latentsync.weights.load import build
+from tests.unit.generator.conftest import request
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,16 +129,16 @@ class UpstreamRun:
 
     def generator(self, chunk_lengths: list[int]) -> LipGenerator:
         """With noise in upstream's order for chunks of those lengths."""
-        self.config.generate.noise = "upstream"
         mask = upstream_mask(self.resolution)
-        return load_generator(self.config, REFERENCE, mask=mask, frame_counts=chunk_lengths)
+        generator = load_generator(self.config, REFERENCE, mask=mask)
+        assert isinstance(generator, Preparing)
+        return generator.prepare(request(chunk_lengths))
 
 
 def flattened(sections: dict[str, Any]) -> dict[str, Any]:
-    """Dotted key -> value. `compat` is left out: what it stands for is what is done here."""
-    return {
-        f"{name}.{key}": value
-        for name, section in sections.items()
-        if name != "compat"
-        for key, value in section.items()
-    }
+    """Dotted key -> value."""
+    flat: dict[str, Any] = {}
+    for name, section in sections.items():
+        inner = section.items() if isinstance(section, dict) else ()
+        flat |= {f"{name}.{key}": value for key, value in inner} or {name: section}
+    return flat

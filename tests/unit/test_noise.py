@@ -2,25 +2,87 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
-from latentsync.generate.sampling import composite, per_chunk_noise, upstream_noise
+from latentsync.generate import noise as noise_module
+from latentsync.generate.noise import Noise, UpstreamNoise, per_chunk_noise, upstream_noise
+from latentsync.generate.sampling import composite
 
 CPU = torch.device("cpu")
+COUNTS = (16, 3, 16, 16, 1, 16, 2, 16, 16, 5, 16, 16)
+
+
+def assert_same(one: Noise, other: Noise) -> None:
+    for name in ("initial", "masked", "reference"):
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
+
+
+def in_order(seed: int, counts: tuple[int, ...], side: int) -> list[Noise]:
+    """As upstream draws it, from the global generator."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        initial = torch.randn(1, 4, 1, side, side)
+        both = [[torch.randn(n, 4, side, side) for _ in range(2)] for n in counts]
+    return [Noise(initial, masked, reference) for masked, reference in both]
 
 
 def test_upstream_s_noise_is_that_of_the_global_generator() -> None:
-    torch.manual_seed(1247)
-    initial = torch.randn(1, 4, 1, 8, 8)
-    expected = [(torch.randn(n, 4, 8, 8), torch.randn(n, 4, 8, 8)) for n in (16, 16, 3)]
     torch.manual_seed(0)
-    drawn = list(upstream_noise(1247, (16, 16, 3), 8, device=CPU))
+    drawn = list(upstream_noise(1247, COUNTS, 8, device=CPU))
     assert torch.initial_seed() == 0, "the global generator is not ours to seed"
-    for noise, (masked, reference) in zip(drawn, expected, strict=True):
-        assert torch.equal(noise.initial, initial)
-        assert torch.equal(noise.masked, masked)
-        assert torch.equal(noise.reference, reference)
+    for one, expected in zip(drawn, in_order(1247, COUNTS, 8), strict=True):
+        assert_same(one, expected)
+
+
+@pytest.mark.parametrize("every", [1, 4, 64])
+def test_any_chunk_of_upstream_s_noise_can_be_drawn_at_any_time_and_twice(
+    every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noise_module, "REMEMBERED_EVERY", every)
+    noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
+    for index in [7, 7, 0, 11, 10, *np.random.default_rng(0).integers(0, len(COUNTS), 40)]:
+        assert_same(noise(int(index)), expected[index])
+
+
+def test_two_threads_that_draw_upstream_s_noise_do_not_disturb_each_other() -> None:
+    noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
+    asked = [int(n) for n in np.random.default_rng(1).integers(0, len(COUNTS), 400)]
+    with ThreadPoolExecutor(4) as pool:
+        for index, drawn in zip(asked, pool.map(noise, asked), strict=True):
+            assert_same(drawn, expected[index])
+
+
+def test_a_draw_that_fails_does_not_shift_the_ones_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
+    draw, calls = noise._draw, []
+
+    def fails_once(*shape: int) -> Tensor:
+        calls.append(shape)
+        if len(calls) == 4:  # the second half of the second chunk
+            raise torch.OutOfMemoryError
+        return draw(*shape)
+
+    monkeypatch.setattr(noise, "_draw", fails_once)
+    noise(0)
+    with pytest.raises(torch.OutOfMemoryError):
+        noise(1)
+    for index in (2, 1):
+        assert_same(noise(index), expected[index])
+
+
+@pytest.mark.parametrize("index", [-1, len(COUNTS)])
+def test_a_chunk_that_the_video_does_not_have_has_no_noise(index: int) -> None:
+    noise = UpstreamNoise(3, COUNTS, 8, device=CPU)
+    assert noise.frames(index) == 0
+    with pytest.raises(IndexError, match=f"chunk {index} of 12"):
+        noise(index)
 
 
 def test_a_chunk_s_own_noise_depends_on_seed_and_number_alone() -> None:

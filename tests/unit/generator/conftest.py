@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import LatentSyncError
-from latentsync.generate.base import LipGenerator, load_generator
+from latentsync.generate import latentsync
+from latentsync.generate.base import GenerationRequest, LipGenerator, load_generator
+from latentsync.generate.latentsync import LatentSync
+from latentsync.generate.sampling import never
 from latentsync.runtime.execution import REFERENCE
 from latentsync.schema import Config, GenerateConfig
 from latentsync.types import Chunk
@@ -20,7 +23,7 @@ from tests.tiny_latentsync import RESOLUTION, write_tiny_model
 
 FRAMES = 3
 
-Load = Callable[..., LipGenerator]
+Load = Callable[..., LatentSync]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +35,9 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 def configured(sections: dict[str, dict[str, Any]]) -> Callable[..., Config]:
     """The tiny model's configuration; settings of `generate` by name, other sections whole."""
 
-    def configure(data: Any = None, model: Any = None, **own: Any) -> Config:
+    def configure(data: Any = None, model: Any = None, compat: Any = None, **own: Any) -> Config:
         return Config(
+            compat=compat,
             data=sections["data"] if data is None else data,
             model=sections["model"] if model is None else model,
             generate=GenerateConfig(**(sections["generate"] | own)),
@@ -45,19 +49,25 @@ def configured(sections: dict[str, dict[str, Any]]) -> Callable[..., Config]:
 @pytest.fixture
 def load(configured: Callable[..., Config], mask: np.ndarray) -> Load:
     def load_it(
-        frame_counts: Any = None, dtype: torch.dtype = torch.float32, **settings: Any
-    ) -> LipGenerator:
+        lengths: Any = None, dtype: torch.dtype = torch.float32, **settings: Any
+    ) -> LatentSync:
+        """lengths: None: as it is loaded, else prepared for a video of such chunks."""
         execution = replace(REFERENCE, dtype=dtype)
-        return load_generator(
-            configured(**settings), execution, mask=mask, frame_counts=frame_counts
-        )
+        generator = latentsync.load(configured(**settings), execution, mask=mask)
+        return generator if lengths is None else generator.prepare(request(lengths))
 
     return load_it
 
 
+def request(lengths: Sequence[int], check: Callable[[], None] = never) -> GenerationRequest:
+    """For a video of which nothing is known but its chunks."""
+    nothing: Any = None
+    return GenerationRequest(*(nothing,) * 6, lengths=lengths, speech=None, check=check)
+
+
 @pytest.fixture(scope="module")
 def plain(sections: dict[str, dict[str, Any]], mask: np.ndarray) -> LipGenerator:
-    """With the tiny model's own settings; noise per chunk, so that tests cannot disturb others."""
+    """With the tiny model's own settings."""
     own = GenerateConfig(**sections["generate"])
     config = Config(data=sections["data"], model=sections["model"], generate=own)
     return load_generator(config, REFERENCE, mask=mask)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate import sampling
-from latentsync.generate.base import LipGenerator, load_generator
+from latentsync.generate.base import LipGenerator, Preparing, load_generator
+from latentsync.generate.noise import per_chunk_noise
 from latentsync.generate.vae import load_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE
@@ -23,7 +24,7 @@ from latentsync.types import Chunk
 from latentsync.weights.load import read_state_dict
 from tests.parity.filled import filled
 from tests.tiny_latentsync import MODEL, RESOLUTION
-from tests.unit.generator.conftest import FRAMES, Load, chunk, refusal
+from tests.unit.generator.conftest import FRAMES, Load, chunk, refusal, request
 
 BIT_NOISE = 1e-5
 CPU = torch.device("cpu")
@@ -40,7 +41,7 @@ def test_a_chunk_is_what_the_functions_of_sampling_make_of_it(
     vae_file = Path(sections["generate"]["vae"]) / "diffusion_pytorch_model.safetensors"
     vae = load_vae(vae_file, REFERENCE)
     keep = torch.from_numpy(1 - mask)
-    noise = sampling.per_chunk_noise(5, 2, FRAMES, RESOLUTION // 8, device=CPU)
+    noise = per_chunk_noise(5, 2, FRAMES, RESOLUTION // 8, device=CPU)
     conditions = sampling.prepare(vae, given.crops, keep, noise)
     latents = sampling.denoise(
         unet, conditions, given.audio, noise.initial, steps=2, guidance=1.5, cache_interval=1
@@ -74,7 +75,7 @@ def test_the_mouth_follows_the_sound(plain: LipGenerator, plain_chunk: Tensor) -
         {"guidance": 3.0},
         {"scheduler": "euler"},
         {"step_cache": 2},
-        {"noise": "upstream", "frame_counts": [FRAMES]},
+        {"compat": "upstream", "lengths": [FRAMES]},
     ],
     ids=lambda settings: next(iter(settings)),
 )
@@ -152,34 +153,73 @@ def test_a_seed_of_minus_1_is_drawn_and_kept(load: Load) -> None:
 
 def test_upstream_s_noise_depends_on_the_chunks_before(load: Load) -> None:
     after_short, after_long = (
-        load(noise="upstream", frame_counts=[frames, FRAMES]) for frames in (1, 2)
+        load(compat="upstream", lengths=[frames, FRAMES]) for frames in (1, 2)
     )
-    after_short(chunk(0, frames=1))
-    after_long(chunk(0, frames=2))
     assert not torch.equal(after_short(chunk(1)), after_long(chunk(1)))
 
 
-def test_upstream_s_noise_is_the_same_in_any_order_of_chunks(load: Load) -> None:
-    in_order = load(noise="upstream", frame_counts=[FRAMES, 0, 2, FRAMES])
-    expected = [in_order(chunk(index, frames)) for index, frames in ((0, FRAMES), (2, 2))]
-    backwards = load(noise="upstream", frame_counts=[FRAMES, 0, 2, FRAMES])
-    backwards(chunk(3))
-    assert torch.equal(backwards(chunk(2, 2)), expected[1])
-    assert torch.equal(backwards(chunk(2, 2)), expected[1]), "a second try"
-    assert torch.equal(backwards(chunk(0)), expected[0])
+def test_chunks_with_upstream_s_noise_may_come_in_any_order_and_twice(load: Load) -> None:
+    generator = load(compat="upstream")
+    in_order, at_random = (generator.prepare(request([FRAMES] * 3)) for _ in range(2))
+    expected = [in_order(chunk(index)) for index in range(3)]
+    for index in (2, 0, 0, 1, 2):
+        assert torch.equal(at_random(chunk(index)), expected[index])
 
 
-@pytest.mark.parametrize("wrong", [chunk(1), chunk(0, frames=2)], ids=["number", "length"])
-def test_upstream_s_noise_is_for_the_chunks_that_were_laid_out(load: Load, wrong: Chunk) -> None:
-    generator = load(noise="upstream", frame_counts=[FRAMES])
-    assert "were laid out; lay the video out again" in refusal(
-        lambda: generator(wrong), ConfigError
-    )
-    generator(chunk(0))
+@pytest.mark.parametrize("wrong", [chunk(2), chunk(0, frames=2)], ids=["number", "length"])
+def test_a_chunk_that_upstream_s_noise_does_not_know_is_refused(load: Load, wrong: Chunk) -> None:
+    generator = load(compat="upstream", lengths=[FRAMES, FRAMES])
+    message = refusal(lambda: generator(wrong), ConfigError)
+    assert f"chunk {wrong.index} of {len(wrong.crops)} frames, where " in message
+    assert "were planned; plan the video again" in message
 
 
-def test_upstream_s_noise_needs_to_know_the_chunks(load: Load) -> None:
-    assert "generate.noise" in refusal(lambda: load(noise="upstream"), ConfigError)
+def test_upstream_s_noise_without_the_video_s_chunks_is_a_mistake(load: Load) -> None:
+    with pytest.raises(RuntimeError, match="prepare"):
+        load(compat="upstream")(chunk(0))
+
+
+# One video among many
+
+
+def test_a_prepared_generator_draws_the_same_with_the_same_networks_and_seed(load: Load) -> None:
+    generator = load(seed=-1)
+    prepared = generator.prepare(request([FRAMES]))
+    assert isinstance(generator, Preparing) and prepared is not generator
+    assert (prepared.seed, prepared._unet) == (generator.seed, generator._unet)
+    assert torch.equal(prepared(chunk()), generator(chunk()))
+
+
+class Stopped(Exception):
+    """What a caller raises in a check."""
+
+
+def test_a_check_is_called_before_every_step_and_every_batch_of_the_vae(load: Load) -> None:
+    calls: list[None] = []
+    generator = load(steps=4, vae_batch=2)
+    prepared = generator.prepare(request([FRAMES], lambda: calls.append(None)))
+    prepared(chunk())
+    assert len(calls) == 4 + 3 * 2, "FRAMES in batches of 2: masked, reference, decoded"
+    prepared.redrawn(chunk().crops)
+    assert len(calls) == 10 + 2 * 2
+    generator(chunk())
+    assert len(calls) == 14, "another one is nobody's to stop"
+
+
+@pytest.mark.parametrize("after", [0, 3, 6, 9], ids=["coding", "first step", "later", "decoding"])
+def test_what_a_check_raises_ends_the_chunk(load: Load, plain_chunk: Tensor, after: int) -> None:
+    calls: list[None] = []
+
+    def check() -> None:
+        calls.append(None)
+        if len(calls) == after + 1:
+            raise Stopped
+
+    prepared = load(steps=2, vae_batch=1).prepare(request([FRAMES], check))
+    with pytest.raises(Stopped):
+        prepared(chunk())
+    assert len(calls) == after + 1
+    torch.testing.assert_close(prepared(chunk()), plain_chunk, rtol=0, atol=BIT_NOISE)
 
 
 # Failure
@@ -195,7 +235,10 @@ def broken(sections: dict[str, dict[str, Any]], tmp_path: Path) -> str:
 
 def test_a_mouth_that_is_not_a_number_raises(load: Load, broken: str) -> None:
     message = refusal(lambda: load(checkpoint=broken)(chunk(7)), CheckpointError)
-    assert "chunk 7; set runtime.precision=fp32" in message
+    assert "in a generated mouth: chunk 7; download the weights again" in message
+    half = load(checkpoint=broken, dtype=torch.float16)
+    message = refusal(lambda: half(chunk(7)), CheckpointError)
+    assert "set runtime.precision=fp32, or bf16" in message and "the weights" in message
 
 
 class Exhausted:

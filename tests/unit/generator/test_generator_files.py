@@ -128,5 +128,9 @@ def test_an_empty_section_means_version_1_6() -> None:
     assert (model.resolution, model.frames, model.audio) == (512, 16, 384)
 
 
-def test_an_unknown_generator_is_refused(load: Load) -> None:
-    assert "latentsync" in refusal(lambda: load(name="wav2lip"), UnknownPluginError)
+def test_an_unknown_generator_is_refused(
+    configured: Callable[..., Config], mask: np.ndarray
+) -> None:
+    unknown = configured(name="wav2lip")
+    message = refusal(lambda: load_generator(unknown, REFERENCE, mask=mask), UnknownPluginError)
+    assert "latentsync" in message

@@ -1,0 +1,131 @@
+"""What libraries do unasked is prevented for a command; what they have to say comes through."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+CHATTER = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n"
+
+
+def command(body: str) -> subprocess.Popen[str]:
+    """A command whose main() is the body. What it writes last, the process itself has written."""
+    lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
+    code = (
+        "import os, sys, warnings\n"
+        "from scripts.console import run\n"
+        f"def main():\n{lines}\n    return 0\n"
+        "code = run(main)\n"
+        "os.write(2, b'the end\\n')\n"
+        "sys.exit(code)\n"
+    )
+    run = [sys.executable, "-c", code]
+    return subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def told(body: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    process = command(body)
+    out, error = process.communicate(timeout=120)
+    return process.returncode, out, error
+
+
+def test_chatter_is_dropped_and_a_real_complaint_is_not() -> None:
+    body = f"os.write(2, b'{CHATTER}'); os.write(2, b'out of memory\\n'); os.write(2, b'no end')"
+    code, _, error = told(body)
+    assert (code, error) == (0, "out of memory\nno endthe end\n")
+
+
+def test_what_python_writes_is_there_at_once_and_untouched() -> None:
+    body = f"sys.stderr.write('{CHATTER}10 %')\nprint(sys.stderr.fileno() > 2)"
+    code, out, error = told(body)
+    assert (code, out) == (0, "True\n")
+    assert error == CHATTER.replace("\\n", "\n") + "10 %the end\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [("1 / 0", 1), ("raise SystemExit(3)", 3), ("raise KeyboardInterrupt", 130)]
+)
+def test_however_it_ends_stderr_is_the_real_one_again_and_nothing_is_lost(
+    body: str, code: int
+) -> None:
+    found, _, error = told(f"os.write(2, b'before\\n')\n{body}")
+    assert found == code
+    assert error.startswith("before\n")
+    assert ("ZeroDivisionError" in error) == (code == 1)
+    assert ("interrupted" in error) == (code == 130)
+
+
+def test_the_last_words_of_an_abort_come_through() -> None:
+    code, _, error = told("os.write(2, b'check failed\\n'); os.abort()")
+    assert (code, error) == (-signal.SIGABRT, "check failed\n")
+
+
+def test_no_process_is_left_behind() -> None:
+    process = command(
+        "import scripts.quiet; print('ready', flush=True)\nimport time; time.sleep(60)"
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not tell of a process's children")
+    (helper,) = (Path("/proc", pid) for pid in children.read_text().split())
+    process.kill()
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and helper.exists():
+        time.sleep(0.05)
+    assert not helper.exists()
+
+
+def test_a_closed_stderr_is_no_reason_to_fail() -> None:
+    code = "import os; os.close(2)\nfrom scripts.console import run\nprint(run(lambda: 0))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
+
+
+def test_loading_a_detector_is_silent() -> None:
+    body = """
+import numpy as np; from latentsync.face.detector import load_detector
+detector = load_detector('mediapipe'); detector(np.zeros((640, 640, 3), np.uint8)); detector.reset()
+"""
+    assert told(body) == (0, "", "the end\n")
+
+
+def test_loading_a_detector_takes_no_plotting_library_along_and_leaves_it_usable() -> None:
+    body = """
+from latentsync.face.detector import load_detector
+load_detector('mediapipe'); print('matplotlib.cbook' in sys.modules)
+from importlib.util import find_spec; print(find_spec('matplotlib') is not None)
+from mediapipe.python.solutions import drawing_utils
+print(drawing_utils.plt.figure is __import__('matplotlib.pyplot').pyplot.figure)
+from matplotlib import colors; print(type(sys.modules['matplotlib']) is type(sys))
+"""
+    assert told(body)[1].split() == ["False", "True", "True", "True"]
+
+
+def test_openvino_reports_nothing_and_a_conversion_warns_of_nothing() -> None:
+    body = """
+import torch
+from latentsync.runtime import openvino
+class Small(torch.nn.Module):
+    def forward(self, x):
+        return x + 1 if x.shape[0] < 3 else x
+openvino.convert(Small().eval(), [torch.zeros(2, 3)])
+print(sys.modules['openvino_telemetry'])
+"""
+    assert told(body) == (0, "None\n", "the end\n")
+
+
+def test_a_command_sets_the_threads_that_it_is_told_and_opencv_s_to_one() -> None:
+    body = """
+from scripts.console import use_threads
+import cv2, torch
+use_threads(3); print(torch.get_num_threads(), cv2.getNumThreads())
+"""
+    assert told(body)[1].split() == ["3", "1"]
