@@ -69,22 +69,23 @@ class Detail:
             raise RuntimeError("Detail works on what a track lacks; call tuned(energies) first")
         if self.lost == 0.0:
             return faces.clone()
+        lost = self.lost
         luma = torch.einsum("nchw,c->nhw", faces, faces.new_tensor(_LUMA))
-        added = _cored(_filtered(luma, self._gain_minus_one))
+        added = _cored(_filtered(luma, lambda square: _gain_minus_one(square, lost, self.own)))
         return (faces + added[:, None]).clamp(-1, 1)
-
-    def _gain_minus_one(self, square: torch.Tensor) -> torch.Tensor:
-        """Gain - 1 at squared frequencies, (cycles / pixel)^2: Wiener's, for a 1/f picture."""
-        assert self.lost is not None
-        passed = torch.exp(-2 * (np.pi * self.lost) ** 2 * square)
-        widths = self.own**2 * square / 0.01
-        noise = _NOISE_TO_SIGNAL * widths * torch.exp(0.04 * np.pi**2 * (widths - 1))
-        return (passed / (passed**2 + noise)).clamp(1, MAX_GAIN) - 1
 
 
 def load(_config: RestoreConfig, _execution: Execution) -> Detail:
     """The loader of the table. There is nothing to load, and boxes of mouths are small: CPU."""
     return Detail()
+
+
+def _gain_minus_one(square: torch.Tensor, lost: float, own: float) -> torch.Tensor:
+    """Gain - 1 at squared frequencies, (cycles / pixel)^2: Wiener's, for a 1/f picture."""
+    passed = torch.exp(-2 * (np.pi * lost) ** 2 * square)
+    widths = own**2 * square / 0.01
+    noise = _NOISE_TO_SIGNAL * widths * torch.exp(0.04 * np.pi**2 * (widths - 1))
+    return (passed / (passed**2 + noise)).clamp(1, MAX_GAIN) - 1
 
 
 def _filtered(pictures: torch.Tensor, transfer: _Transfer) -> torch.Tensor:

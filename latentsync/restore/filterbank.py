@@ -8,6 +8,7 @@ the kinds overlap, so that an edge that slowly moves does not flicker between tw
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ _COHERENCE_ENDS = (0.25, 0.75)
 _RIDGE = 0.5  # grey levels squared: about the rounding of the pixels
 _BOUND_STEP, _BOUND_STEPS = 0.5, 64  # grey levels; of the histogram that the bounds are read from
 _BOUND_SHARE = 0.995
+_ROWS, _AT_ONCE = 256, 64  # pixels in a block, blocks: 5 MB of windows at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,17 +85,19 @@ class Accumulator:
         core = (slice(None), slice(_REACH, -_REACH), slice(_REACH, -_REACH))
         inside = self._inside[core[1:]]
         windows = high_pass(lost).unfold(1, SIDE, 1).unfold(2, SIDE, 1)
+        values = (own - lost)[core][:, inside].flatten()
         kinds = self._drawn(lost)[core][:, inside].flatten()
-        order = kinds.argsort(stable=True)
-        sizes = torch.bincount(kinds, minlength=BUCKETS)
-        rows = windows[:, inside].reshape(-1, TAPS)[order].split(sizes.tolist())
-        values = (own - lost)[core][:, inside].flatten()[order].split(sizes.tolist())
-        for bucket, (x, y) in enumerate(zip(rows, values, strict=True)):
-            self.squares[bucket] += (x.T @ x).double()
-            self.products[bucket] += (x.T @ y).double()
-            steps = (y.abs() / _BOUND_STEP).long().clamp_max(_BOUND_STEPS - 1)
-            self.spread[bucket] += torch.bincount(steps, minlength=_BOUND_STEPS)
-        self.counts += sizes
+        down, across = inside.nonzero(as_tuple=True)
+        for which, there, buckets in _blocks(kinds):
+            picture, place = which.div(len(down), rounding_mode="floor"), which % len(down)
+            x = windows[picture, down[place], across[place]].reshape(*which.shape, TAPS)
+            x, y = x * there[..., None], (values[which] * there)[..., None]
+            self.squares.index_add_(0, buckets, (x.mT @ x).double())
+            self.products.index_add_(0, buckets, (x.mT @ y)[..., 0].double())
+        steps = (values.abs() / _BOUND_STEP).long().clamp_max(_BOUND_STEPS - 1)
+        seen = torch.bincount(kinds * _BOUND_STEPS + steps, minlength=BUCKETS * _BOUND_STEPS)
+        self.spread += seen.reshape(BUCKETS, _BOUND_STEPS)
+        self.counts += torch.bincount(kinds, minlength=BUCKETS)
 
     def solved(self) -> FilterBank:
         """Ridge regression; where a kind has shown little, its filter is the one for all kinds."""
@@ -118,6 +122,26 @@ class Accumulator:
             for place in _places(lumas, self.centres)
         )
         return (angle % ANGLES * STRENGTHS + strength) * COHERENCES + coherence
+
+
+def _blocks(kinds: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """kinds: (M,) int -> the same pixels by kind, some blocks of _ROWS pixels at a time.
+
+    Of B blocks: (B, _ROWS) int, numbers of pixels; (B, _ROWS) float32, 1, or 0 where the last block
+    of a kind is filled up; (B,) int, the kind of each. Products of one size can be had in one go:
+    a thousand small ones have PyTorch's threads wait for each other, ten times longer than they
+    work where the machine is busy.
+    """
+    order, sizes = kinds.argsort(stable=True), torch.bincount(kinds, minlength=BUCKETS)
+    first, counts = sizes.cumsum(0) - sizes, (sizes + _ROWS - 1) // _ROWS
+    buckets = torch.arange(BUCKETS).repeat_interleave(counts)
+    number = torch.arange(len(buckets)) - (counts.cumsum(0) - counts)[buckets]
+    row = number[:, None] * _ROWS + torch.arange(_ROWS)
+    there = row < sizes[buckets][:, None]
+    which = order[torch.where(there, first[buckets][:, None] + row, 0)]
+    yield from zip(
+        which.split(_AT_ONCE), there.float().split(_AT_ONCE), buckets.split(_AT_ONCE), strict=True
+    )
 
 
 def high_pass(lumas: torch.Tensor) -> torch.Tensor:

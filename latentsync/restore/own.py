@@ -7,8 +7,7 @@ What is put back is bounded by what the pairs showed, and by how sharp the perso
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -60,7 +59,9 @@ class Verdict:
 class Self:
     """Adds to the luma what its kind of place has lost; colour is not touched. Deterministic.
 
-    Unfitted it knows nobody, and calling it raises RuntimeError. A fitted one is picklable.
+    Unfitted it knows nobody, and calling it raises RuntimeError. A fitted one is picklable, and
+    serves any number of threads. Its work is many short steps, which gain nothing by PyTorch's
+    threads: where these are more than the free cores, it takes twice as long as with one.
     """
 
     name = SELF
@@ -90,17 +91,6 @@ class Self:
         in the same box. mask: (h, w) in [0, 1], the region that counts. fallback: ready for work;
         stands in where it does better on the held-out mouths, or nothing can be learnt.
         """
-        with _one_thread():
-            return self._fit(originals, generated, seconds, mask, fallback)
-
-    def _fit(
-        self,
-        originals: Faces,
-        generated: Faces,
-        seconds: Moments,
-        mask: np.ndarray,
-        fallback: Restorer | None,
-    ) -> Self:
         own, moments = _sample(originals, seconds)
         drawn = _lumas([generated[i] for i in spread(len(generated), _GENERATED_FRAMES)])
         parts = split(moments)
@@ -133,8 +123,7 @@ class Self:
         if parts is None:
             return _unlearnt(fallback, len(own), len(lost))
         course = Course(own, lambda i: lost[i : i + 1], parts, mask)
-        with _one_thread():
-            return _decided(course, course.taken(lost, own), fallback, None)
+        return _decided(course, course.taken(lost, own), fallback, None)
 
     @torch.no_grad()
     def __call__(self, faces: torch.Tensor) -> torch.Tensor:
@@ -144,23 +133,11 @@ class Self:
         if self.verdict.used == NOTHING:
             return faces.clone()
         if self._bank is None:
-            assert self._fallback is not None
+            if self._fallback is None:
+                raise RuntimeError(f"{self.verdict.used} is to stand in, but was not given")
             return self._fallback(faces)
-        with _one_thread():
-            added = self._bank.residual(luma(faces)) * (self.verdict.strength / 127.5)
+        added = self._bank.residual(luma(faces)) * (self.verdict.strength / 127.5)
         return (faces + added[:, None]).clamp(-1, 1)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Thousands of small products: on a busy machine threads wait for each other ten times longer
-    than they work, and one of them needs seconds only."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def load(_config: RestoreConfig, _execution: Execution) -> Self:

@@ -48,14 +48,14 @@ class ResidualReuse:
         self._threshold = threshold
         self._mask = np.empty((0, 0), np.float32)
         self._source: Mouth | None = None
-        self._residual: torch.Tensor | None = None
+        self._residual = torch.empty(0)  # the source's: set before it is used, as the first is new
         self._number = -2
         self.reused = 0
 
     def enter(self, mask: np.ndarray) -> None:
         """A new track begins. mask: (h, w) in [0, 1] of its patches, 1 where change counts."""
         self._mask = mask
-        self._source = self._residual = None
+        self._source = None
 
     def __call__(
         self, mouths: Sequence[Mouth], residuals: Callable[[torch.Tensor], torch.Tensor]
@@ -72,7 +72,6 @@ class ResidualReuse:
         for mouth, place in zip(mouths, places, strict=True):
             if place is None:
                 self._residual = next(made)
-            assert self._residual is not None, "the first mouth is new"
             changes.append((self._residual, mouth.matrix if place is None else place))
         self.reused += len(mouths) - len(new)
         return changes
