@@ -11,14 +11,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from latentsync.config import load_config
 from latentsync.errors import ConfigError
 from latentsync.presets import PRESETS
 from latentsync.schema import Config
 from latentsync.weights.licences import accept
-from scripts.console import DONE, Parser, byte_bar, progress_bar, run
+from scripts.console import DONE, Parser, byte_bar, progress_bar, run, use_threads
+
+if TYPE_CHECKING:
+    from latentsync.pipeline.engine import Engine
 
 
 def build_parser() -> Parser:
@@ -101,7 +105,6 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _enhance(config: Config, *, quiet: bool) -> int:
-    from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.progress import unwatched
     from latentsync.pipeline.report import stage_table
@@ -109,7 +112,7 @@ def _enhance(config: Config, *, quiet: bool) -> int:
     from latentsync.weights.obtain import unwatched_bytes
 
     job = prepare(config, unwatched_bytes if quiet else byte_bar)
-    with Session(Engine(config), job.source, audio=job.audio) as session:
+    with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
         report = session.render(job.output.target, unwatched if quiet else progress_bar)
     if not quiet:
         print(stage_table(report), file=sys.stderr)
@@ -122,21 +125,32 @@ def _enhance(config: Config, *, quiet: bool) -> int:
     return DONE
 
 
-def _preview(config: Config, count: int) -> int:
+def _engine(config: Config, audio: Path | None) -> Engine:
+    """The loaded models, and the process's threads set for what will run."""
     from latentsync.pipeline.engine import Engine
+    from latentsync.pipeline.requirements import runs_networks
+    from latentsync.runtime.execution import torch_threads
+
+    engine = Engine(config)
+    execution = engine.execution if audio is None else engine.lipsync.execution
+    networks = runs_networks(config, speech=audio is not None)
+    use_threads(torch_threads(execution, networks=networks))
+    return engine
+
+
+def _preview(config: Config, count: int) -> int:
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.preview import write_previews
     from latentsync.pipeline.session import Session
 
     job = prepare(config, byte_bar)
-    with Session(Engine(config), job.source, audio=job.audio) as session:
+    with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
         for path in write_previews(session, count, job.output.target):
             print(path)
     return DONE
 
 
 def _dry_run(config: Config) -> int:
-    from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.estimate import estimate
     from latentsync.pipeline.job import checked
     from latentsync.pipeline.requirements import missing_weights
@@ -147,7 +161,7 @@ def _dry_run(config: Config) -> int:
     missing = missing_weights(config, speech=job.audio is not None)
     here = not any(model in missing for model, _ in weights_wanted(config.restore))
     loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
-    print(told(job, estimate(job, Engine(loaded)), missing))
+    print(told(job, estimate(job, _engine(loaded, None)), missing))
     return DONE
 
 

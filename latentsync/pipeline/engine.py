@@ -10,16 +10,23 @@ See pipeline.session.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import torch
 
 from latentsync.face.detector import FaceDetector, load_detector
 from latentsync.pipeline.lipsync import LipSync
-from latentsync.pipeline.requirements import check_detector, licences_wanted, restores
-from latentsync.pipeline.threads import is_network, settle
+from latentsync.pipeline.requirements import (
+    check_detector,
+    licences_wanted,
+    restores,
+    runs_networks,
+)
 from latentsync.restore.base import load_restorer
+from latentsync.runtime.device import choose_device, thread_count
+from latentsync.runtime.execution import REFERENCE, Execution, choose_execution
 from latentsync.runtime.memory import fitting_batch
-from latentsync.schema import Config
+from latentsync.schema import Config, RuntimeConfig
 from latentsync.weights import licences
 
 FEW, MANY = 4, 16  # faces restored at once, if restore.batch leaves it open: on a CPU; on a GPU
@@ -40,8 +47,8 @@ class Engine:
         self._batch: int | None = None
         check_detector(config)
         licences.require(licences_wanted(config))
-        self._networks = restores(config) and is_network(config.restore)
-        self.execution = settle(config.runtime, networks=self._networks)
+        networks = runs_networks(config, speech=False)
+        self.execution = execution_of(config.runtime, networks=networks)
         self.restorer = (
             load_restorer(config.restore, self.execution, folders=config.weights.folders)
             if restores(config)
@@ -53,11 +60,10 @@ class Engine:
         """Loaded when first asked for: restoring alone needs none of it."""
         with self._lock:
             if self._lipsync is None:
-                own = self.config.generate.name.lower()
-                if own != "replay" and not self._networks:
-                    self._networks = True
-                    self.execution = settle(self.config.runtime, networks=True)
-                self._lipsync = LipSync(self.config, self.execution)
+                config, known = self.config, runs_networks(self.config, speech=False)
+                if runs_networks(config, speech=True) and not known:
+                    self.execution = execution_of(config.runtime, networks=True)
+                self._lipsync = LipSync(config, self.execution)
             return self._lipsync
 
     @property
@@ -82,3 +88,14 @@ class Engine:
             return wanted or FEW
         faces = torch.zeros(MANY, 3, restorer.size, restorer.size, device=device)
         return fitting_batch(lambda count: restorer(faces[:count]), most=MANY, device=device)
+
+
+def execution_of(runtime: RuntimeConfig, *, networks: bool) -> Execution:
+    """How networks run; where there are none, nothing is looked for but the device.
+
+    Raises ConfigError.
+    """
+    if networks:
+        return choose_execution(runtime)
+    device, threads = choose_device(runtime.device), thread_count(runtime.threads)
+    return replace(REFERENCE, device=device, threads=threads)

@@ -21,7 +21,7 @@ from latentsync.media.sample import sample_frames
 from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.calibrate import drawing_cost, is_converted
 from latentsync.pipeline.cost import Cost, Pass, of_one_more, timed
-from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.plan import RenderPlan
@@ -29,7 +29,6 @@ from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.pipeline.threads import settle
 from latentsync.pipeline.timeline import Timeline, speech_timeline, video_timeline
 from latentsync.restore.base import Fittable
 from latentsync.runtime.execution import Execution
@@ -124,6 +123,7 @@ class _Trial:
 
     def session(self, frames: Sequence[Frame], **more: Any) -> Session:
         clip = Clip(self.job.source, [replace(frame, index=i) for i, frame in enumerate(frames)])
+        more = {"config": self.job.config, **more}
         return Session(self.engine, clip, detector=self._detector, **more)
 
     def planned(self, frames: Sequence[Frame]) -> RenderPlan | None:
@@ -195,7 +195,7 @@ def _execution(engine: Engine) -> Execution:
     config = engine.config
     if config.generate.name.lower() == "replay":
         return engine.execution
-    return settle(config.runtime, networks=True)
+    return execution_of(config.runtime, networks=True)
 
 
 def _converts(job: Job, execution: Execution) -> bool:

@@ -40,6 +40,14 @@ def restores(config: Config) -> bool:
     return config.restore.name.lower() != "none" and config.restore.when != "never"
 
 
+def runs_networks(config: Config, *, speech: bool) -> bool:
+    """Whether any network runs, or may: whatever is not known to be none. speech: whether there is
+    some."""
+    restorer, generator = config.restore.name.lower(), config.generate.name.lower()
+    plain = {name.lower() for name in base.RESTORERS} - set(base.PUBLISHED)
+    return (restores(config) and restorer not in plain) or (speech and generator != "replay")
+
+
 def licences_wanted(config: Config) -> list[Licence]:
     """Of what is not fetched by this project; those of weights files stand in the manifest."""
     return [INSIGHTFACE] if config.face.detector.lower() == "insightface" else []

@@ -34,7 +34,7 @@ from latentsync.pipeline.layout import Layout, laid_out, lead_in
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.progress import Progress, unwatched
-from latentsync.pipeline.requirements import NEEDS_REFERENCE
+from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
 from latentsync.pipeline.samples import Remembering, Samples, measured
 from latentsync.pipeline.source import Source, VideoFile
 from latentsync.pipeline.stage_timer import Stage, StageTimer
@@ -94,8 +94,7 @@ class Session:
         self._kept: dict[int, torch.Tensor] = {}
         self._restoring: RestoreStage | None = None
         self._meter = SharpnessMeter(region_mask("mouth"), rest_mask())
-        with self.timer.stage(Stage.LOAD):
-            self._detector = detector or engine.new_detector()
+        self._detector = self._loaded_detector() if detector is None else detector
 
     def __enter__(self) -> Session:
         return self
@@ -232,6 +231,10 @@ class Session:
             size=None if restorer is None else restorer.size,
         )
 
+    def _loaded_detector(self) -> FaceDetector:
+        with self.timer.stage(Stage.LOAD):
+            return self.engine.new_detector()
+
     def _analyzed(self, source: Source, step: Any) -> SourceAnalysis:
         frames = self.timer.timed(Stage.DECODE, self._flag.watched(source))
         return analyze_source(
@@ -246,7 +249,7 @@ class Session:
 
     def _decided(self, progress: Progress) -> RenderPlan:
         plan, restore = self._undecided, self.config.restore
-        if self.engine.restorer is None:
+        if not restores(self.config):
             return plan
         if self.audio is None:
             return decide.decided_by_analysis(plan, restore)
