@@ -1,4 +1,4 @@
-"""Generators for tests that hand back blurred crops: what is lost is known, no weights are needed."""
+"""Generators for tests that hand back blurred crops: it is known what is lost, without weights."""
 
 from __future__ import annotations
 

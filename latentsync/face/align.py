@@ -11,14 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import ChosenFace
-from latentsync.face.upstream import ALIGNED_RESOLUTION, crop_size, template
 from latentsync.frame_times import frame_duration
+from latentsync.geometry import TEMPLATE, similarity
 from latentsync.types import Alignment
-
-ALIGNED_WIDTH, ALIGNED_HEIGHT = crop_size(ALIGNED_RESOLUTION)
-"""420 x 560 pixels: LatentSync's aligned crop at 512, before it is stretched to a square."""
-TEMPLATE = template(ALIGNED_RESOLUTION)
-"""Where the CONTROL points lie in the aligned crop: (95.2, 112), (324.8, 112), (210, 224)."""
 
 NARROWEST = 0.2
 """A window of fewer frames holds but one: its neighbours weigh less than 1e-5."""
@@ -30,25 +25,6 @@ Noise strays by 0.0015 to 0.003, measured on still faces; see steady_track."""
 CROSSING = 0.04
 """Seconds, before and after, for which a face counts as moving: a nod crosses its smoothed path at
 full speed, without straying from it."""
-
-
-def similarity(points: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """points: (..., K, 2), goal: (K, 2) -> (..., 2, 3) float32, points -> goal, never mirrored.
-
-    Least squares over rotation, scale and shift in closed form, float64 inside (Umeyama 1991; in
-    two dimensions the singular values are not needed). ValueError where all points coincide.
-    """
-    source, target = points.astype(np.float64), goal.astype(np.float64)
-    source_mean, target_mean = source.mean(axis=-2), target.mean(axis=-2)
-    x, y = np.moveaxis(source - source_mean[..., None, :], -1, 0)
-    u, v = np.moveaxis(target - target_mean, -1, 0)
-    spread = (x * x + y * y).sum(axis=-1)
-    if not np.all(spread > 0):
-        raise ValueError("all points of a face coincide")
-    a, b = (x * u + y * v).sum(axis=-1) / spread, (x * v - y * u).sum(axis=-1) / spread
-    linear = np.stack([np.stack([a, -b], -1), np.stack([b, a], -1)], -2)
-    shift = target_mean - np.einsum("...ij,...j->...i", linear, source_mean)
-    return np.concatenate([linear, shift[..., None]], axis=-1).astype(np.float32)
 
 
 def smooth_track(values: np.ndarray, sigma: float, *, degree: int = 1) -> np.ndarray:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from latentsync.errors import ConfigError
-from latentsync.face.align import ALIGNED_HEIGHT, ALIGNED_WIDTH
+from latentsync.geometry import ALIGNED_HEIGHT, ALIGNED_WIDTH
 
 GRID = 256
 """LatentSync's masks are drawn 256 x 256, whatever the resolution of the face."""

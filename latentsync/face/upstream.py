@@ -16,26 +16,14 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 
+from latentsync.geometry import ALIGNED_RESOLUTION, crop_size, template
+
 NOSE = 2
 GREY = 127.0
 CARRY = 0.2
 """Share of the last frame's bias in this frame's (affine_transform.py:135)."""
-BASE = np.array([[17, 20], [58, 20], [37.5, 40]])
-BASE_WIDTH, BASE_HEIGHT = 75, 100
-ALIGNED_RESOLUTION = 512
-"""The face size whose aligned crop, 420 x 560, the rest of the project counts in."""
 EDGE_FRACTION = 20
 """The feather's width is the square root of the pasted area over this."""
-
-
-def template(resolution: int) -> np.ndarray:
-    """(3, 2) float64 pixels of the aligned crop: brows, nose (affine_transform.py:12-18)."""
-    return BASE * _ratio(resolution)
-
-
-def crop_size(resolution: int) -> tuple[int, int]:
-    """Width and height of the aligned crop: 420 x 560 at 512, 210 x 280 at 256."""
-    return int(BASE_WIDTH * _ratio(resolution)), int(BASE_HEIGHT * _ratio(resolution))
 
 
 def upstream_matrices(points: np.ndarray, resolution: int) -> np.ndarray:
@@ -117,10 +105,6 @@ def paste(frame: np.ndarray, generated: torch.Tensor, matrix: np.ndarray) -> np.
     soft = torch.from_numpy(_feathered(inside))
     out = soft * (torch.from_numpy(inside) * face) + (1 - soft) * _tensor(frame)
     return _to_uint8(out)
-
-
-def _ratio(resolution: int) -> float:
-    return resolution / 256 * 2.8
 
 
 def _normalised(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,8 @@ from latentsync.generate.bank import Bank, best_stretches
 from latentsync.generate.base import Footage, GenerationRequest, Sound
 from latentsync.generate.likeness import Wanted
 from latentsync.generate.lips import LearnedLips, head_pose, lip_shape
-from latentsync.generate.posture import MOUTH, learn_posture, steadied, to_aligned
+from latentsync.generate.posture import MOUTH, learn_posture, steadied
+from latentsync.geometry import points_to_aligned
 from latentsync.types import Alignment
 
 BANK_FRAMES = 4500
@@ -57,7 +58,7 @@ def find_faces(footage: Footage) -> Faces:
         | footage.cuts[frames]
         | (np.diff(shot, prepend=shot[:1]) != 0)
     )
-    aligned = to_aligned(points, np.stack([one.matrix for one in alignments]))
+    aligned = points_to_aligned(points, np.stack([one.matrix for one in alignments]))
     pose = head_pose(points)
     steady = steadied(pose, run, STEADY)
     rest = np.empty((len(frames), len(MOUTH) + 1, 2))

@@ -60,12 +60,6 @@ def placement(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     return np.linalg.lstsq(design, source, rcond=None)[0].T
 
 
-def to_aligned(points: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """points: (F, K, 2) frame pixels, matrices: (F, 2, 3) frame -> aligned crop -> (F, K, 2)."""
-    turned = np.einsum("fij,fkj->fki", matrices[:, :, :2].astype(np.float64), points)
-    return turned + matrices[:, None, :, 2]
-
-
 def steadied(values: np.ndarray, runs: np.ndarray, sigma: float) -> np.ndarray:
     """values: (F, K) -> the same, averaged over neighbours of one run; sigma in frames.
 

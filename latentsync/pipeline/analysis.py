@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsync.errors import FaceNotFoundError
-from latentsync.face.align import TEMPLATE, align_film, similarity
+from latentsync.face.align import align_film
 from latentsync.face.detector import DetectedFace, FaceDetector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import ChosenFace, Track, choose_track, is_cut, link_faces, thumbnail
+from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.sharpness import BANDS, SharpnessMeter

@@ -19,14 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from latentsync.errors import ConfigError
 from latentsync.face.masks import upstream_mask
 from latentsync.generate import denoiser
-from latentsync.generate.posture import MOUTH, RESTING, placement, to_aligned
+from latentsync.generate.posture import MOUTH, RESTING, placement
 from latentsync.generate.settings import CHANNELS, LATENT_STEP, TOKENS, face_model
 from latentsync.generate.transplant import Mouth, Transplanter
 from latentsync.generate.vae import DECODER, make_vae
+from latentsync.geometry import extract, points_to_aligned, square
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.pipeline.cost import Cost, timed
-from latentsync.pipeline.stages.generate import square
-from latentsync.restore.mouth import extract
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Eager
@@ -78,7 +77,7 @@ def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:
     """The frame's own mouth put into the frame; where it comes from costs nothing."""
     side = face_model(config).resolution
     matrix = square(side) @ np.vstack([face.matrix, [0, 0, 1]])
-    points = to_aligned(face.landmarks[None], face.matrix[None])[0]
+    points = points_to_aligned(face.landmarks[None], face.matrix[None])[0]
     mouth, rest = points[list(MOUTH)], points[list(RESTING)]
     transplant = Transplanter(upstream_mask(side))
 

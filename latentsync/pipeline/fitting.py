@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from latentsync.generate.base import LipGenerator, Redrawing
+from latentsync.geometry import extract, square
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.source import Source
-from latentsync.pipeline.stages.generate import square
 from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restore.base import Fittable, Restorer, Tunable
 from latentsync.restore.detail import Detail
-from latentsync.restore.mouth import PatchGeometry, extract
+from latentsync.restore.mouth import PatchGeometry
 from latentsync.types import Frame, PatchedFrame
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from latentsync.generate.base import Footage, Sound
+from latentsync.geometry import extract, square
 from latentsync.media.audio import AudioReader
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.source import Source
-from latentsync.pipeline.stages.generate import square
-from latentsync.restore.mouth import extract
 from latentsync.speech.acoustic import listen
 
 

@@ -14,14 +14,10 @@ from fractions import Fraction
 import numpy as np
 
 from latentsync.face.landmarks import FIVE
+from latentsync.geometry import generator_scale
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.timeline import Timeline
-from latentsync.restore.mouth import (
-    PatchGeometry,
-    ffhq_geometry,
-    generator_scale,
-    own_scale_geometry,
-)
+from latentsync.restore.mouth import PatchGeometry, ffhq_geometry, own_scale_geometry
 from latentsync.restore.sharpness import BANDS
 
 

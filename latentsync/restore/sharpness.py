@@ -12,7 +12,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from latentsync.restore.mouth import part_of
+from latentsync.geometry import part_of
 
 BANDS = 5
 """Octave bands of the luma, finest first: between Gaussians of sigma 0, 1, 2, 4, 8, 16 pixels."""

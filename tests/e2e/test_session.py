@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def rendered(made: Engine, video: Path, speech: Path | None, *parts: int) -> lis
         borders = [0, *parts, MANY]
         return [
             frame.pixels
-            for start, stop in zip(borders, borders[1:], strict=False)
+            for start, stop in itertools.pairwise(borders)
             for frame in session.frames(start, stop)
         ]
 

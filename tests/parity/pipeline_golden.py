@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 
 from latentsync import Engine, Session, load_config
-from latentsync.face.align import TEMPLATE, similarity
 from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import CONTROL, LANDMARKS
+from latentsync.geometry import TEMPLATE, similarity
 from tests.media_factory import make_film
 from tests.parity.conftest import golden_files
 from tests.parity.upstream_run import flattened

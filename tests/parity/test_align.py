@@ -6,14 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsync.face import align
-from latentsync.face.upstream import (
-    crop_size,
-    from_aligned,
-    template,
-    to_aligned,
-    upstream_matrices,
-)
+from latentsync import geometry
+from latentsync.face.upstream import from_aligned, to_aligned, upstream_matrices
+from latentsync.geometry import crop_size, template
 
 KIND = "align"
 TOLERANCE = (
@@ -66,5 +61,5 @@ def angle(matrices: np.ndarray) -> np.ndarray:
 
 
 def test_the_crop_has_upstreams_size() -> None:
-    assert crop_size(512) == (420, 560) == (align.ALIGNED_WIDTH, align.ALIGNED_HEIGHT)
+    assert crop_size(512) == (420, 560) == (geometry.ALIGNED_WIDTH, geometry.ALIGNED_HEIGHT)
     assert crop_size(256) == (210, 280)

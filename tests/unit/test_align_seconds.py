@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentsync.face.align import TEMPLATE, align_film, similarity, smooth_track, steady_track
+from latentsync.face.align import align_film, smooth_track, steady_track
 from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import CONTROL, LANDMARKS
 from latentsync.face.tracks import ChosenFace
+from latentsync.geometry import TEMPLATE, similarity
 
 RATES = (12, 25, 60, 120)
 BROWS_APART = 100.0  # pixels; all movements and bounds below are meant for a face of this size

@@ -13,6 +13,7 @@ MAY_IMPORT = {  # room -> other rooms of the project; pipeline, scripts and test
     "types": "",
     "errors": "",
     "frame_times": "",
+    "geometry": "types errors",
     "schema": "errors",
     "presets": "errors",
     "config": "errors schema presets",
@@ -22,9 +23,9 @@ MAY_IMPORT = {  # room -> other rooms of the project; pipeline, scripts and test
     "media": "types errors",
     "speech": "types errors",
     "models": "types errors",
-    "face": "types errors frame_times plugins",
-    "restore": "types errors frame_times plugins weights runtime",
-    "generate": "types errors plugins weights runtime models",
+    "face": "types errors geometry frame_times plugins",
+    "restore": "types errors geometry frame_times plugins weights runtime",
+    "generate": "types errors geometry plugins weights runtime models",
     "GFPGAN": "types errors weights runtime restore.base",
     "CodeFormer": "types errors weights runtime restore.base",
 }
@@ -37,6 +38,7 @@ NOWHERE = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord"}
 """Packages that cannot be installed, or break others, on a current machine."""
 NOT_HERE = {
     "types": "av cv2 omegaconf",
+    "geometry": "av omegaconf yaml tqdm argparse",
     "errors": "av cv2 omegaconf torch",
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch mediapipe omegaconf",

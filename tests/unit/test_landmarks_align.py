@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentsync.errors import ConfigError
-from latentsync.face.align import TEMPLATE, align_film, similarity, smooth_track, steady_track
+from latentsync.face.align import align_film, smooth_track, steady_track
 from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import (
     CONTROL,
@@ -22,6 +22,7 @@ from latentsync.face.landmarks import (
     from_mesh,
 )
 from latentsync.face.tracks import ChosenFace
+from latentsync.geometry import TEMPLATE, similarity
 from latentsync.types import Alignment
 
 angles = st.floats(-np.pi, np.pi)

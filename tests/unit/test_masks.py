@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from latentsync.errors import ConfigError
-from latentsync.face.align import ALIGNED_HEIGHT, ALIGNED_WIDTH, TEMPLATE
 from latentsync.face.masks import REGIONS, region_mask, rest_mask, upstream_mask
+from latentsync.geometry import ALIGNED_HEIGHT, ALIGNED_WIDTH, TEMPLATE
 
 ALL = {**{region: region_mask(region) for region in REGIONS}, "rest": rest_mask()}
 

@@ -6,16 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from latentsync.restore.mouth import (
+from latentsync.geometry import (
     ALIGNED_SIZE,
     FFHQ_TEMPLATE,
     extract,
-    ffhq_geometry,
     frame_scale,
     generator_scale,
-    own_scale_geometry,
     part_of,
 )
+from latentsync.restore.mouth import ffhq_geometry, own_scale_geometry
 
 
 def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> np.ndarray:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from latentsync.errors import MediaError
-from latentsync.face.align import TEMPLATE, similarity
 from latentsync.face.landmarks import CONTROL, FIVE, LANDMARKS
 from latentsync.face.masks import region_mask
+from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.decide import decided_by_analysis, fill_gaps
 from latentsync.pipeline.plan import RenderPlan, lay_out

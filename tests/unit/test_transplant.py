@@ -10,14 +10,7 @@ import torch
 from latentsync.face.masks import upstream_mask
 from latentsync.generate.bank import FIRST_ROW, pack, unpack
 from latentsync.generate.lips import NOSE_TIP
-from latentsync.generate.posture import (
-    MOUTH,
-    RESTING,
-    learn_posture,
-    placement,
-    steadied,
-    to_aligned,
-)
+from latentsync.generate.posture import MOUTH, RESTING, learn_posture, placement, steadied
 from latentsync.generate.transplant import (
     JAW_LIMIT,
     NOSTRILS,
@@ -27,6 +20,7 @@ from latentsync.generate.transplant import (
     low_frequencies,
     skin_region,
 )
+from latentsync.geometry import points_to_aligned
 
 SIDE = 256
 SHUT, OPEN = 4.0, 50.0
@@ -260,4 +254,4 @@ def test_steadying_keeps_runs_apart_and_steady_values_as_they_are() -> None:
 def test_points_are_carried_from_the_frame_into_the_aligned_crop() -> None:
     points = np.array([[[10.0, 20.0], [30.0, 40.0]]])
     matrix = np.array([[[2.0, 0.0, 1.0], [0.0, 2.0, -1.0]]])
-    np.testing.assert_allclose(to_aligned(points, matrix), [[[21, 39], [61, 79]]])
+    np.testing.assert_allclose(points_to_aligned(points, matrix), [[[21, 39], [61, 79]]])

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from latentsync.face import upstream
-from latentsync.face.align import ALIGNED_HEIGHT, ALIGNED_WIDTH
 from latentsync.generate.base import LipGenerator
+from latentsync.geometry import extract, square
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.restore.mouth import extract
 from latentsync.types import Chunk, Frame, Patch, PatchedFrame
 
 Waiting = tuple[PatchedFrame, torch.Tensor | None]
@@ -132,14 +131,6 @@ def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray) -> Patch:
     here = np.array([[1, 0, -x], [0, 1, -y]], np.float64)
     everywhere = np.ones((height, width), np.float32)
     return Patch(torch.from_numpy(part).float() / 127.5 - 1, here, everywhere)
-
-
-def square(size: int) -> np.ndarray:
-    """(2, 3) float64: pixels of the aligned crop -> pixels of the square it is stretched to."""
-    matrix = np.array([[size / ALIGNED_WIDTH, 0, 0], [0, size / ALIGNED_HEIGHT, 0]])
-    # Pixel centres: aligned pixel 0 covers the same ground as the square's first pixels.
-    matrix[:, 2] = (matrix[:, :2].sum(axis=1) - 1) / 2
-    return matrix
 
 
 def _filled(frames: int, wanted: int) -> np.ndarray:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from latentsync.face.composite import composite
+from latentsync.geometry import extract
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.base import Restorer, Windowed
-from latentsync.restore.mouth import PatchGeometry, extract
+from latentsync.restore.mouth import PatchGeometry
 from latentsync.restore.reuse import Mouth, ResidualReuse
 from latentsync.restore.site import Site
 from latentsync.restore.stability import ResidualSmoother

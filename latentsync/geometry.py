@@ -1,0 +1,163 @@
+"""Matrices, crops and sampling: where things lie in a frame, and how they are cut out of it.
+
+Points are x, y; an integer is a pixel's centre. A (2, 3) matrix takes points of one picture to
+points of another; which to which is said with each.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+
+BASE = np.array([[17, 20], [58, 20], [37.5, 40]])
+BASE_WIDTH, BASE_HEIGHT = 75, 100
+"""Brows and nose in an aligned crop of that size, in LatentSync's own unit; see template()."""
+ALIGNED_RESOLUTION = 512
+"""The face size whose aligned crop, 420 x 560, the rest of the project counts in."""
+ALIGNED_SIZE = (560, 420)
+"""Height and width of the aligned crop."""
+FFHQ_TEMPLATE = np.array(
+    [
+        [192.98138, 239.94708],
+        [318.90277, 240.1936],
+        [256.63416, 314.01935],
+        [201.26117, 371.41043],
+        [313.08905, 371.15118],
+    ]
+)
+"""(5, 2) x, y in a square of 512: eyes, nose, mouth corners, the picture's left before its right.
+The constants of facexlib, which GFPGAN's and CodeFormer's training faces were aligned with."""
+
+_TAPS = 3  # pixels that a cubic reaches beyond a place, with one to spare
+
+
+def template(resolution: int) -> np.ndarray:
+    """(3, 2) float64 pixels of the aligned crop: brows, nose (affine_transform.py:12-18)."""
+    return BASE * _ratio(resolution)
+
+
+def crop_size(resolution: int) -> tuple[int, int]:
+    """Width and height of the aligned crop: 420 x 560 at 512, 210 x 280 at 256."""
+    return int(BASE_WIDTH * _ratio(resolution)), int(BASE_HEIGHT * _ratio(resolution))
+
+
+def _ratio(resolution: int) -> float:
+    return resolution / 256 * 2.8
+
+
+ALIGNED_WIDTH, ALIGNED_HEIGHT = crop_size(ALIGNED_RESOLUTION)
+"""420 x 560 pixels: LatentSync's aligned crop at 512, before it is stretched to a square."""
+TEMPLATE = template(ALIGNED_RESOLUTION)
+"""Where the CONTROL points lie in the aligned crop: (95.2, 112), (324.8, 112), (210, 224)."""
+
+
+def similarity(
+    points: np.ndarray, goal: np.ndarray, dtype: type[np.floating] = np.float32
+) -> np.ndarray:
+    """points: (..., K, 2), goal: (K, 2) -> (..., 2, 3), points -> goal, never mirrored.
+
+    Least squares over rotation, scale and shift in closed form, float64 inside (Umeyama 1991; in
+    two dimensions the singular values are not needed). ValueError where all points coincide.
+    """
+    source, target = points.astype(np.float64), goal.astype(np.float64)
+    source_mean, target_mean = source.mean(axis=-2), target.mean(axis=-2)
+    x, y = np.moveaxis(source - source_mean[..., None, :], -1, 0)
+    u, v = np.moveaxis(target - target_mean, -1, 0)
+    spread = (x * x + y * y).sum(axis=-1)
+    if not np.all(spread > 0):
+        raise ValueError("all points of a face coincide")
+    a, b = (x * u + y * v).sum(axis=-1) / spread, (x * v - y * u).sum(axis=-1) / spread
+    linear = np.stack([np.stack([a, -b], -1), np.stack([b, a], -1)], -2)
+    shift = target_mean - np.einsum("...ij,...j->...i", linear, source_mean)
+    return np.concatenate([linear, shift[..., None]], axis=-1).astype(dtype)
+
+
+def square(size: int) -> np.ndarray:
+    """(2, 3) float64: pixels of the aligned crop -> pixels of the square it is stretched to."""
+    matrix = np.array([[size / ALIGNED_WIDTH, 0, 0], [0, size / ALIGNED_HEIGHT, 0]])
+    # Pixel centres: aligned pixel 0 covers the same ground as the square's first pixels.
+    matrix[:, 2] = (matrix[:, :2].sum(axis=1) - 1) / 2
+    return matrix
+
+
+def points_to_aligned(points: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """points: (F, K, 2) frame pixels, matrices: (F, 2, 3) frame -> aligned crop -> (F, K, 2)."""
+    turned = np.einsum("fij,fkj->fki", matrices[:, :, :2].astype(np.float64), points)
+    return turned + matrices[:, None, :, 2]
+
+
+def frame_scale(matrices: np.ndarray) -> np.ndarray:
+    """(...): frame pixels per target pixel, of (..., 2, 3) matrices frame -> target."""
+    return 1 / np.sqrt(np.abs(np.linalg.det(matrices[..., :2])))
+
+
+def generator_scale(matrices: np.ndarray, generator_size: int) -> np.ndarray:
+    """(...): frame pixels per generator pixel, of (..., 2, 3) matrices frame -> aligned crop.
+
+    The crop of 420x560 is stretched to a square of generator_size; the ratio is that of the areas.
+    Above 1 the generator's mouth is enlarged on its way into the frame.
+    """
+    return frame_scale(matrices) * math.sqrt(math.prod(ALIGNED_SIZE)) / generator_size
+
+
+def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+    """(3, h, w) float32 RGB [-1, 1]: the patch of a frame; beyond its border the border goes on.
+
+    pixels: (H, W, 3) uint8 RGB. matrix: (2, 3), frame pixels -> patch pixels. size: (h, w).
+    Cubic, not rounded; where the patch has fewer pixels than the frame, averaged down from a
+    multiple.
+    """
+    height, width = size
+    multiple = max(1, math.ceil(float(frame_scale(matrix)) - 0.2))
+    fine = matrix.astype(np.float64) * multiple
+    fine[:, 2] += (multiple - 1) / 2  # pixel centres, not corners, are whole numbers
+    fine_size = height * multiple, width * multiple
+    part, fine = part_of(pixels, fine, fine_size)
+    patch = np.empty((3, height, width), np.float32)
+    for source, plane in zip(cv2.split(part), patch, strict=True):
+        levels = _averaged(_warp(source, fine, fine_size), multiple)
+        # By numpy and a plane at a time: torch's threads take longer to meet than this takes.
+        np.divide(levels, 127.5, out=plane)
+        plane -= 1
+        np.clip(plane, -1, 1, out=plane)
+    return torch.from_numpy(patch)
+
+
+def part_of(
+    pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What of a picture (H, W, ...) a patch of size (h, w) is made of, and the matrix from there.
+
+    matrix: (2, 3), pixels of the picture -> patch pixels. At least one pixel, whatever it says.
+    """
+    height, width = size
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
+    places = corners @ cv2.invertAffineTransform(matrix).T
+    limit = np.array(pixels.shape[1::-1])
+    low = np.clip(np.floor(places.min(axis=0)) - _TAPS, 0, limit - 1).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + _TAPS, low + 1, limit).astype(int)
+    from_part = matrix.astype(np.float64)
+    from_part[:, 2] += from_part[:, :2] @ low
+    return pixels[low[1] : high[1], low[0] : high[0]], from_part
+
+
+def _warp(plane: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) float32. In float32, a plane at a time: a third of the time that OpenCV takes for the
+    cubic of interleaved bytes."""
+    return cv2.warpAffine(
+        plane.astype(np.float32),
+        matrix,
+        size[::-1],
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _averaged(plane: np.ndarray, multiple: int) -> np.ndarray:
+    if multiple == 1:
+        return plane
+    height, width = (side // multiple for side in plane.shape)
+    return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
