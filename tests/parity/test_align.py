@@ -52,7 +52,7 @@ def test_least_squares_turns_the_face_as_upstream_does(golden_file: Path) -> Non
     with np.load(golden_file) as golden:
         for resolution in resolutions(golden):
             points, theirs = (golden[f"{what}_{resolution}"] for what in ("landmarks", "matrices"))
-            ours = align.similarity(points, template(resolution))
+            ours = geometry.similarity(points, template(resolution))
             np.testing.assert_allclose(angle(ours), angle(theirs), atol=1e-5)
 
 
