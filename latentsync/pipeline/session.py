@@ -299,7 +299,7 @@ class Session:
             maker, most = Stage.GENERATE, self.generator.chunk_frames
         if self.restorers is not None:
             below = self._ahead(items, maker, Stage.RESTORE, most)
-            items = self._restored(below)
+            items = self._restored(below, self.restorers)
             maker, most = Stage.RESTORE, max(AHEAD, self.engine.restore_batch)
         return items, maker, most
 
@@ -322,12 +322,13 @@ class Session:
         )
         return stage(self._flag.watched(items), iter(speech.windows_at(heard)), timer=self.timer)
 
-    def _restored(self, items: Iterable[PatchedFrame]) -> Iterator[PatchedFrame]:
-        assert self.restorers is not None, "asked for where there is a restorer only"
-        loaded = self.restorers.loaded
+    def _restored(
+        self, items: Iterable[PatchedFrame], restorers: Restorers
+    ) -> Iterator[PatchedFrame]:
         config = replace(self.config.restore, batch=self.engine.restore_batch)
         device = self.engine.execution.device
-        stage = RestoreStage(self.restorers, self.plan, config, device, size=loaded.size)
+        size = restorers.loaded.size
+        stage = RestoreStage(restorers, self.plan, config, device, size=size)
         self._restoring = stage
         return stage(self._flag.watched(items), timer=self.timer)
 
