@@ -50,8 +50,8 @@ class Restorers:
         return self.ready[track]
 
     def tune(self, plan: RenderPlan) -> None:
-        """Makes ready one that has nothing to learn."""
-        for number, track in plan.tracks.items():
+        """Makes ready one that has nothing to learn, once."""
+        for number, track in plan.tracks.items() if not self.ready else ():
             loaded = self.loaded
             tuned = loaded.tuned(track.energies) if isinstance(loaded, Tunable) else loaded
             self.ready[number] = tuned

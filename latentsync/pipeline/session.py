@@ -9,12 +9,12 @@ with Session(engine, "video.mp4", audio="speech.wav") as session:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,23 +34,17 @@ from latentsync.pipeline.layout import Layout, laid_out, lead_in
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.progress import Progress, unwatched
+from latentsync.pipeline.rendering import AHEAD, Rendering
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.samples import Remembering, Samples, measured
-from latentsync.pipeline.source import Source, VideoFile
+from latentsync.pipeline.samples import Samples, measured
+from latentsync.pipeline.source import Source, VideoFile, Watched
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.pipeline.stages.composite import Rendered, render
-from latentsync.pipeline.stages.generate import GenerateStage
-from latentsync.pipeline.stages.restore import RestoreStage
+from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restore.base import Fittable, Tunable
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.schema import Config
 from latentsync.speech.features import AcousticFeatures
-from latentsync.types import Frame, PatchedFrame
-
-AHEAD = 4  # frames that may wait between two stages: 25 MB at 1080p
-SHOWN = "lower_face"  # what of a generated face is shown; see face.masks
-
-T = TypeVar("T")
+from latentsync.types import Frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,15 +78,14 @@ class Session:
         detector: FaceDetector | None = None,
     ) -> None:
         self.engine, self.config = engine, config or engine.config
-        self.source = _source(video)
+        source = _source(video)
+        self._flag = CancelFlag(str(source.info.path))
+        self.source: Source = Watched(source, self._flag.check)
         self.audio = None if audio is None else Path(audio)
         self.timer = StageTimer()
-        self._flag = CancelFlag(str(self.source.info.path))
         self._analysis = None if plan is None else plan.analysis
         self._plan = plan
         self._samples: Samples | None = None
-        self._kept: dict[int, torch.Tensor] = {}
-        self._restoring: RestoreStage | None = None
         self._meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         self._detector = self._loaded_detector() if detector is None else detector
 
@@ -150,8 +143,13 @@ class Session:
             if not 0 <= index < len(self.plan):
                 remedy = f"the output has the frames 0 to {len(self.plan) - 1}"
                 raise ConfigError("no such output frame", index, remedy)
-        shown = (next(iter(self.rendered(index, index + 1))) for index in indices)
-        return [Preview(item.index, item.before, item.after) for item in shown]
+        needed = {i for index in indices for i in range(*self._reach(index, index + 1))}
+        made = {
+            item.index: Preview(item.index, item.before, item.after)
+            for item in self._rendered(np.array(sorted(needed), np.int64))
+            if item.index in indices
+        }
+        return [made[index] for index in indices]
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """The finished output frames from start to stop (not included), in order.
@@ -173,23 +171,15 @@ class Session:
 
     def rendered(self, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
         """As frames(), each with what became of it."""
-        plan = self.plan
-        stop = len(plan) if stop is None else min(stop, len(plan))
-        begin = start if self.restorers is None else lead_in(start, self.config.restore)
-        first, last = plan.widened(begin, stop)
-        self._fit(np.unique(plan.track[first:last][plan.strength[first:last] > 0]))
-        items: Iterator[PatchedFrame] = self._read(range(first, last))
-        items, maker, most = self._through_stages(items, first, last)
-        for item in self._ahead(items, maker, Stage.COMPOSITE, most):
-            with self.timer.stage(Stage.COMPOSITE):
-                done = render(item)
-            if start <= done.index < stop:
-                yield done
+        stop = len(self.plan) if stop is None else min(stop, len(self.plan))
+        for item in self._rendered(np.arange(*self._reach(start, stop))):
+            if start <= item.index < stop:
+                yield item
 
     @property
     def reused(self) -> int:
         """Frames of the last pass that took an earlier one's restoration; see restore.reuse."""
-        return 0 if self._restoring is None else self._restoring.reused
+        return self._rendering.reused
 
     @cached_property
     def restorers(self) -> Restorers | None:
@@ -218,6 +208,19 @@ class Session:
         return generator
 
     @cached_property
+    def _rendering(self) -> Rendering:
+        return Rendering(
+            self.engine,
+            self.source,
+            self.timer,
+            self._flag,
+            self.layout,
+            self.config.restore,
+            self.speech,
+            self.generator,
+        )
+
+    @cached_property
     def _undecided(self) -> RenderPlan:
         if self._plan is not None:
             return self._plan
@@ -236,9 +239,9 @@ class Session:
             return self.engine.new_detector()
 
     def _analyzed(self, source: Source, step: Any) -> SourceAnalysis:
-        frames = self.timer.timed(Stage.DECODE, self._flag.watched(source))
+        frames = self.timer.timed(Stage.DECODE, source)
         return analyze_source(
-            self._ahead(frames, Stage.DECODE, Stage.DETECT),
+            linked(frames, Stage.DECODE, Stage.DETECT, AHEAD, timer=self.timer),
             self._detector,
             self._meter,
             self.config.face,
@@ -262,75 +265,26 @@ class Session:
     def _sampled(self, numbers: Sequence[int], progress: Progress = unwatched) -> Samples:
         """Generates those chunks, and measures their mouths."""
         plan, spans = self._undecided, self._undecided.chunk_spans()
-        indices = [i for number in numbers for i in range(*spans[number])]
-        if not indices:
+        if not numbers:
             return Samples()
+        indices = np.concatenate([np.arange(*spans[number]) for number in numbers])
         with progress("sampling mouths", len(indices)) as step:
-            items = self._generated(self._read(indices, step), np.array(indices), keep=True)
+            made = self._rendering
+            items = made.generated(plan, made.read(plan, indices, step), indices, keep=True)
             crops = isinstance(self.engine.restorer, Fittable)
             with self.timer.stage(Stage.SAMPLE):
                 return measured(items, plan, self._meter, crops=crops)
 
-    def _read(self, indices: Iterable[int], step: Any = None) -> Iterator[PatchedFrame]:
-        """Output frames without patches yet, with the plan's times."""
-        plan, indices = self._undecided, np.fromiter(indices, np.int64)
-        seconds = plan.seconds
-        frames = self.timer.timed(
-            Stage.DECODE_AGAIN, self._flag.watched(self.source.shown(plan.source[indices]))
-        )
-        for i, frame in zip(indices, frames, strict=True):
-            pts, second = int(plan.pts[i]), float(seconds[i])
-            shown = replace(frame, index=int(i), pts=pts, pts_seconds=second)
-            yield PatchedFrame(int(i), shown)
-            if step is not None:
-                step()
+    def _rendered(self, indices: np.ndarray) -> Iterator[Rendered]:
+        """indices: of output frames, rising; all of each chunk."""
+        plan = self.plan
+        self._fit(np.unique(plan.track[indices[plan.strength[indices] > 0]]))
+        return self._rendering.rendered(plan, indices, self.restorers)
 
-    def _through_stages(
-        self, items: Iterator[PatchedFrame], first: int, last: int
-    ) -> tuple[Iterator[PatchedFrame], Stage, int]:
-        """Each stage in a thread of its own, the queue behind it long enough for all it gives.
-
-        -> the items, the last stage, and how many it may give at once.
-        """
-        maker, most = Stage.DECODE_AGAIN, AHEAD
-        if self.generator is not None:
-            heard = self._ahead(items, maker, Stage.GENERATE, most)
-            items = self._generated(heard, np.arange(first, last))
-            maker, most = Stage.GENERATE, self.generator.chunk_frames
-        if self.restorers is not None:
-            below = self._ahead(items, maker, Stage.RESTORE, most)
-            items = self._restored(below, self.restorers)
-            maker, most = Stage.RESTORE, max(AHEAD, self.engine.restore_batch)
-        return items, maker, most
-
-    def _generated(
-        self, items: Iterable[PatchedFrame], indices: np.ndarray, *, keep: bool = False
-    ) -> Iterator[PatchedFrame]:
-        """indices: of the items. keep: whether some chunks are kept, not to be generated again."""
-        plan, speech, generator = self._undecided, self.speech, self.generator
-        if speech is None or generator is None:
-            return iter(items)
-        heard = plan.seconds[indices[plan.chunk[indices] >= 0]]
-        maker: LipGenerator = Remembering(generator, self._kept) if keep else generator
-        stage = GenerateStage(
-            maker,
-            plan,
-            region_mask(SHOWN),
-            fill=self.layout.fill,
-            as_upstream=self.layout.upstream,
-            ready=self._kept,
-        )
-        return stage(self._flag.watched(items), iter(speech.windows_at(heard)), timer=self.timer)
-
-    def _restored(
-        self, items: Iterable[PatchedFrame], restorers: Restorers
-    ) -> Iterator[PatchedFrame]:
-        config = replace(self.config.restore, batch=self.engine.restore_batch)
-        device = self.engine.execution.device
-        size = restorers.loaded.size
-        stage = RestoreStage(restorers, self.plan, config, device, size=size)
-        self._restoring = stage
-        return stage(self._flag.watched(items), timer=self.timer)
+    def _reach(self, start: int, stop: int) -> tuple[int, int]:
+        """The output frames that the stages have to see, for those from start to stop."""
+        begin = start if self.restorers is None else lead_in(start, self.config.restore)
+        return self.plan.widened(begin, stop)
 
     def _fit(self, tracks: np.ndarray) -> None:
         """Makes the restorer ready for these tracks, where it is not yet."""
@@ -360,7 +314,7 @@ class Session:
         """Who teaches a restorer that learns. Raises ConfigError where nobody is known."""
         reference = self.config.restore.reference
         if reference is not None:
-            source = VideoFile(probe(reference))
+            source = self._opened(reference)
             return Original(source, self._analyzed(source, lambda: None), itself=False)
         if self.audio is None:
             raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
@@ -381,14 +335,12 @@ class Session:
         )
 
     def _open_footage(self, path: str) -> Footage:
-        source = VideoFile(probe(path))
+        source = self._opened(path)
         return footage_of(source, self._analyzed(source, lambda: None))
 
-    def _ahead(
-        self, items: Iterable[T], maker: Stage, taker: Stage, frames: int = AHEAD
-    ) -> Iterator[T]:
-        """What stage ``maker`` makes for stage ``taker``, in a thread of its own."""
-        return linked(items, maker, taker, frames, timer=self.timer)
+    def _opened(self, path: str) -> Source:
+        """Another video that is needed for this one."""
+        return Watched(VideoFile(probe(path)), self._flag.check)
 
 
 def _source(video: str | Path | VideoInfo | Source) -> Source:

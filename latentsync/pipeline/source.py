@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -53,6 +53,32 @@ class VideoFile:
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
         return iter(OrderedReader(self.info.path, indices))
+
+
+class Watched:
+    """A source whose reader may be stopped: check is called at every frame, and may raise."""
+
+    def __init__(self, source: Source, check: Callable[[], None]) -> None:
+        self._source, self._check = source, check
+
+    @property
+    def info(self) -> VideoInfo:
+        return self._source.info
+
+    @property
+    def issues(self) -> str | None:
+        return self._source.issues
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._checked(self._source)
+
+    def shown(self, indices: np.ndarray) -> Iterator[Frame]:
+        return self._checked(self._source.shown(indices))
+
+    def _checked(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            self._check()
+            yield frame
 
 
 class Clip:

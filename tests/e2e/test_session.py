@@ -162,7 +162,7 @@ def test_a_video_that_becomes_shorter_is_refused_and_leaves_nothing(video, tmp_p
     with Session(engine("restore.when=always"), changing) as session:
         session.analyze()
         frames = [frame.pixels for frame in VideoReader(video, stop=FRAMES // 2)]
-        make_film(changing, frames)
+        make_film(changing, frames, audio=[Tone(0.8)])
         with pytest.raises(MediaError, match="frame"):
             session.render(target)
     assert target.read_bytes() == b"an earlier result"

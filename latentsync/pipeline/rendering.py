@@ -1,0 +1,136 @@
+"""Pass 2: a plan's output frames, through the list of stages. No stage holds more than a chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from latentsync.face.masks import region_mask
+from latentsync.generate.base import LipGenerator
+from latentsync.pipeline.concurrency import CancelFlag, linked
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.fitting import Restorers
+from latentsync.pipeline.layout import Layout
+from latentsync.pipeline.lipsync import Speech
+from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.samples import Remembering
+from latentsync.pipeline.source import Source
+from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.pipeline.stages.composite import Rendered, render
+from latentsync.pipeline.stages.generate import GenerateStage
+from latentsync.pipeline.stages.restore import RestoreStage
+from latentsync.schema import RestoreConfig
+from latentsync.types import PatchedFrame
+
+AHEAD = 4  # frames that may wait between two stages: 25 MB at 1080p
+SHOWN = "lower_face"  # what of a generated face is shown; see face.masks
+
+Items = Iterator[PatchedFrame]
+
+
+class StageLink(NamedTuple):
+    """A stage in the chain. ahead: how many frames it may have ready: all that it gives at once."""
+
+    name: Stage
+    ahead: int
+    run: Callable[[Items], Items]
+
+
+@dataclass(slots=True, eq=False)
+class Rendering:
+    """What the stages of one session need beside the plan.
+
+    restore: settings of the restoration. generator: ready for this video, None: no mouths are
+    generated. kept: by number, mouths of chunks that are not generated again. reused: frames of the
+    last pass that took an earlier one's restoration.
+    """
+
+    engine: Engine
+    source: Source
+    timer: StageTimer
+    flag: CancelFlag
+    layout: Layout
+    restore: RestoreConfig
+    speech: Speech | None
+    generator: LipGenerator | None
+    kept: dict[int, torch.Tensor] = field(default_factory=dict)
+    _last: RestoreStage | None = None
+
+    @property
+    def reused(self) -> int:
+        return 0 if self._last is None else self._last.reused
+
+    def rendered(
+        self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None
+    ) -> Iterator[Rendered]:
+        """indices: of output frames, rising; all of each chunk. restorers: None: none at all."""
+        items: Items = self.read(plan, indices)
+        before = StageLink(Stage.DECODE_AGAIN, AHEAD, lambda frames: frames)
+        for stage in self._stages(plan, indices, restorers):
+            below = linked(items, before.name, stage.name, before.ahead, timer=self.timer)
+            items, before = stage.run(self.flag.watched(below)), stage
+        for item in linked(items, before.name, Stage.COMPOSITE, before.ahead, timer=self.timer):
+            with self.timer.stage(Stage.COMPOSITE):
+                done = render(item)
+            yield done
+
+    def read(
+        self, plan: RenderPlan, indices: np.ndarray, step: Callable[[], None] | None = None
+    ) -> Items:
+        """Those output frames, without patches yet, at the plan's times. step: called for each."""
+        seconds = plan.seconds
+        frames = self.timer.timed(Stage.DECODE_AGAIN, self.source.shown(plan.source[indices]))
+        for i, frame in zip(indices, frames, strict=True):
+            pts, second = int(plan.pts[i]), float(seconds[i])
+            yield PatchedFrame(int(i), replace(frame, index=int(i), pts=pts, pts_seconds=second))
+            if step is not None:
+                step()
+
+    def generated(
+        self,
+        plan: RenderPlan,
+        items: Iterable[PatchedFrame],
+        indices: np.ndarray,
+        *,
+        keep: bool = False,
+    ) -> Items:
+        """The items with generated mouths. keep: whether some chunks' are kept."""
+        speech, generator = self.speech, self.generator
+        if speech is None or generator is None:
+            return iter(items)
+        stage = GenerateStage(
+            Remembering(generator, self.kept) if keep else generator,
+            plan,
+            region_mask(SHOWN),
+            fill=self.layout.fill,
+            as_upstream=self.layout.upstream,
+            ready=self.kept,
+        )
+        heard = plan.seconds[indices[plan.chunk[indices] >= 0]]
+        return stage(items, iter(speech.windows_at(heard)), timer=self.timer)
+
+    def _stages(
+        self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None
+    ) -> Iterator[StageLink]:
+        if self.generator is not None:
+            ahead = self.generator.chunk_frames
+            yield StageLink(
+                Stage.GENERATE, ahead, lambda items: self.generated(plan, items, indices)
+            )
+        if restorers is not None:
+            batch = self.engine.restore_batch
+            stage = RestoreStage(
+                restorers,
+                plan,
+                replace(self.restore, batch=batch),
+                self.engine.execution.device,
+                size=restorers.loaded.size,
+            )
+            self._last = stage
+            yield StageLink(
+                Stage.RESTORE, max(AHEAD, batch), lambda items: stage(items, timer=self.timer)
+            )
