@@ -23,7 +23,7 @@ from latentsync.restore.sharpness import BANDS, SharpnessMeter
 from latentsync.schema import FaceConfig
 from latentsync.types import Alignment, Frame
 
-SEEN_AHEAD = 2  # frames that may wait to be measured
+DECODED_AHEAD, SEEN_AHEAD = 4, 2  # frames that may wait for the detector, and to be measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +84,35 @@ def analyze_source(
         on_frame()
     with timer.stage(Stage.ALIGN, frames=len(kept)):
         return kept.analysis(config, largest_in_each=largest_in_each)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analyzer:
+    """Pass 1 over the videos of one session, one after the other.
+
+    as_upstream: each frame's largest face, whoever it is.
+    """
+
+    detector: FaceDetector
+    meter: SharpnessMeter
+    config: FaceConfig
+    timer: StageTimer
+    as_upstream: bool
+
+    def __call__(
+        self, source: Iterable[Frame], on_frame: Callable[[], None] = lambda: None
+    ) -> SourceAnalysis:
+        """See analyze_source."""
+        frames = self.timer.timed(Stage.DECODE, source)
+        return analyze_source(
+            linked(frames, Stage.DECODE, Stage.DETECT, DECODED_AHEAD, timer=self.timer),
+            self.detector,
+            self.meter,
+            self.config,
+            timer=self.timer,
+            on_frame=on_frame,
+            largest_in_each=self.as_upstream,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

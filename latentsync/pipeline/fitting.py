@@ -4,7 +4,7 @@ person's own mouths."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, cast
 
@@ -49,9 +49,31 @@ class Restorers:
     def __call__(self, track: int) -> Restorer:
         return self.ready[track]
 
+    def make_ready(
+        self,
+        tracks: Iterable[int],
+        plan: RenderPlan,
+        *,
+        original: Callable[[], Original],
+        to_restore: Callable[[Sequence[int]], Mapping[int, Sequence[torch.Tensor]]],
+        generator: LipGenerator | None,
+    ) -> None:
+        """For these tracks, each once.
+
+        original, to_restore: asked where there is something to learn; see fit(). generator: the one
+        that draws the mouths, if any does.
+        """
+        new = [track for track in tracks if track not in self.ready]
+        if not new:
+            return
+        if isinstance(self.loaded, Fittable):
+            self.fit(new, plan, original(), to_restore(new), generator)
+        else:
+            self.tune(plan)
+
     def tune(self, plan: RenderPlan) -> None:
-        """Makes ready one that has nothing to learn, once."""
-        for number, track in plan.tracks.items() if not self.ready else ():
+        """Makes ready one that has nothing to learn."""
+        for number, track in plan.tracks.items():
             loaded = self.loaded
             tuned = loaded.tuned(track.energies) if isinstance(loaded, Tunable) else loaded
             self.ready[number] = tuned

@@ -17,17 +17,19 @@ from latentsync.pipeline.fitting import Restorers
 from latentsync.pipeline.layout import Layout
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.plan import RenderPlan
-from latentsync.pipeline.samples import Remembering
 from latentsync.pipeline.source import Source
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
 from latentsync.pipeline.stages.generate import GenerateStage
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.schema import RestoreConfig
-from latentsync.types import PatchedFrame
+from latentsync.types import Chunk, PatchedFrame
 
 AHEAD = 4  # frames that may wait between two stages: 25 MB at 1080p
 SHOWN = "lower_face"  # what of a generated face is shown; see face.masks
+
+KEPT = 4
+"""Chunks that are not generated again when the video is rendered: 50 MB each at 512 pixels."""
 
 Items = Iterator[PatchedFrame]
 
@@ -38,6 +40,22 @@ class StageLink(NamedTuple):
     name: Stage
     ahead: int
     run: Callable[[Items], Items]
+
+
+class Remembering:
+    """A generator that keeps the mouths of its first KEPT chunks in ``kept``, by number."""
+
+    def __init__(self, generator: LipGenerator, kept: dict[int, torch.Tensor]) -> None:
+        self._generator, self._kept = generator, kept
+        self.name, self.size = generator.name, generator.size
+        self.chunk_frames = generator.chunk_frames
+        self.audio: str | None = generator.audio
+
+    def __call__(self, chunk: Chunk) -> torch.Tensor:
+        mouths = self._generator(chunk)
+        if len(self._kept) < KEPT:
+            self._kept[chunk.index] = mouths
+        return mouths
 
 
 @dataclass(slots=True, eq=False)

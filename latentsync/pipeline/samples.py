@@ -6,38 +6,21 @@ video is rendered, and in whatever batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from latentsync.face.composite import composite
-from latentsync.generate.base import LipGenerator
 from latentsync.pipeline.decide import MeasuredChunk
 from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.progress import Progress
+from latentsync.pipeline.rendering import Rendering
+from latentsync.pipeline.stage_timer import Stage
 from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restore.sharpness import BANDS, SharpnessMeter, sharpness
-from latentsync.types import Chunk, PatchedFrame
-
-KEPT = 4
-"""Chunks that are not generated again when the video is rendered: 50 MB each at 512 pixels."""
-
-
-class Remembering:
-    """A generator that keeps the mouths of its first KEPT chunks in ``kept``, by number."""
-
-    def __init__(self, generator: LipGenerator, kept: dict[int, torch.Tensor]) -> None:
-        self._generator, self._kept = generator, kept
-        self.name, self.size = generator.name, generator.size
-        self.chunk_frames = generator.chunk_frames
-        self.audio: str | None = generator.audio
-
-    def __call__(self, chunk: Chunk) -> torch.Tensor:
-        mouths = self._generator(chunk)
-        if len(self._kept) < KEPT:
-            self._kept[chunk.index] = mouths
-        return mouths
+from latentsync.types import PatchedFrame
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +29,28 @@ class Samples:
 
     chunks: list[MeasuredChunk] = field(default_factory=list)
     mouths: dict[int, list[torch.Tensor]] = field(default_factory=dict)
+
+
+def sampled(
+    rendering: Rendering,
+    plan: RenderPlan,
+    numbers: Sequence[int],
+    meter: SharpnessMeter,
+    *,
+    crops: bool,
+    progress: Progress,
+) -> Samples:
+    """Generates those chunks, and measures their mouths. crops: whether the mouths themselves are
+    wanted as well."""
+    if not numbers:
+        return Samples()
+    spans = plan.chunk_spans()
+    indices = np.concatenate([np.arange(*spans[number]) for number in numbers])
+    with progress("sampling mouths", len(indices)) as step:
+        items = rendering.read(plan, indices, step)
+        made = rendering.generated(plan, items, indices, keep=True)
+        with rendering.timer.stage(Stage.SAMPLE):
+            return measured(made, plan, meter, crops=crops)
 
 
 def measured(

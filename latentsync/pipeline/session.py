@@ -9,7 +9,7 @@ with Session(engine, "video.mp4", audio="speech.wav") as session:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,11 @@ import torch
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceDetector
 from latentsync.face.masks import region_mask, rest_mask
-from latentsync.generate.base import Footage, GenerationRequest, LipGenerator, Preparing
+from latentsync.generate.base import GenerationRequest, LipGenerator, Preparing
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline import decide
-from latentsync.pipeline.analysis import SourceAnalysis, analyze_source
-from latentsync.pipeline.concurrency import CancelFlag, linked
+from latentsync.pipeline.analysis import Analyzer, SourceAnalysis
+from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
 from latentsync.pipeline.footage import footage_of
@@ -34,9 +34,9 @@ from latentsync.pipeline.layout import Layout, laid_out, lead_in
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.progress import Progress, unwatched
-from latentsync.pipeline.rendering import AHEAD, Rendering
+from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.samples import Samples, measured
+from latentsync.pipeline.samples import Samples, sampled
 from latentsync.pipeline.source import Source, VideoFile, Watched
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
@@ -87,7 +87,10 @@ class Session:
         self._plan = plan
         self._samples: Samples | None = None
         self._meter = SharpnessMeter(region_mask("mouth"), rest_mask())
-        self._detector = self._loaded_detector() if detector is None else detector
+        with self.timer.stage(Stage.LOAD):
+            detector = detector or engine.new_detector()
+        own = self.config
+        self._analyzed = Analyzer(detector, self._meter, own.face, self.timer, own.as_upstream)
 
     def __enter__(self) -> Session:
         return self
@@ -125,8 +128,10 @@ class Session:
         a LatentSyncError where the generator cannot serve this video, or this speech.
         """
         if self._plan is None:
+            self.speech  # noqa: B018  what is wrong with it is found before the long work
             self.analyze(progress)
             self._plan = self._decided(progress)
+            self.generator  # noqa: B018  likewise
         return self._plan
 
     @property
@@ -171,7 +176,7 @@ class Session:
 
     def rendered(self, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
         """As frames(), each with what became of it."""
-        stop = len(self.plan) if stop is None else min(stop, len(self.plan))
+        start, stop = max(start, 0), len(self.plan) if stop is None else min(stop, len(self.plan))
         for item in self._rendered(np.arange(*self._reach(start, stop))):
             if start <= item.index < stop:
                 yield item
@@ -234,22 +239,6 @@ class Session:
             size=None if restorer is None else restorer.size,
         )
 
-    def _loaded_detector(self) -> FaceDetector:
-        with self.timer.stage(Stage.LOAD):
-            return self.engine.new_detector()
-
-    def _analyzed(self, source: Source, step: Any) -> SourceAnalysis:
-        frames = self.timer.timed(Stage.DECODE, source)
-        return analyze_source(
-            linked(frames, Stage.DECODE, Stage.DETECT, AHEAD, timer=self.timer),
-            self._detector,
-            self._meter,
-            self.config.face,
-            timer=self.timer,
-            on_frame=step,
-            largest_in_each=self.config.as_upstream,
-        )
-
     def _decided(self, progress: Progress) -> RenderPlan:
         plan, restore = self._undecided, self.config.restore
         if not restores(self.config):
@@ -263,22 +252,14 @@ class Session:
         return decide.decided_by_samples(plan, restore, self._samples.chunks)
 
     def _sampled(self, numbers: Sequence[int], progress: Progress = unwatched) -> Samples:
-        """Generates those chunks, and measures their mouths."""
-        plan, spans = self._undecided, self._undecided.chunk_spans()
-        if not numbers:
-            return Samples()
-        indices = np.concatenate([np.arange(*spans[number]) for number in numbers])
-        with progress("sampling mouths", len(indices)) as step:
-            made = self._rendering
-            items = made.generated(plan, made.read(plan, indices, step), indices, keep=True)
-            crops = isinstance(self.engine.restorer, Fittable)
-            with self.timer.stage(Stage.SAMPLE):
-                return measured(items, plan, self._meter, crops=crops)
+        crops = isinstance(self.engine.restorer, Fittable)
+        made, plan = self._rendering, self._undecided
+        return sampled(made, plan, numbers, self._meter, crops=crops, progress=progress)
 
     def _rendered(self, indices: np.ndarray) -> Iterator[Rendered]:
         """indices: of output frames, rising; all of each chunk."""
         plan = self.plan
-        self._fit(np.unique(plan.track[indices[plan.strength[indices] > 0]]))
+        self._make_ready(np.unique(plan.track[indices[plan.strength[indices] > 0]]))
         return self._rendering.rendered(plan, indices, self.restorers)
 
     def _reach(self, start: int, stop: int) -> tuple[int, int]:
@@ -286,28 +267,24 @@ class Session:
         begin = start if self.restorers is None else lead_in(start, self.config.restore)
         return self.plan.widened(begin, stop)
 
-    def _fit(self, tracks: np.ndarray) -> None:
-        """Makes the restorer ready for these tracks, where it is not yet."""
-        restorers, plan = self.restorers, self.plan
-        if restorers is None:
-            return
-        if not isinstance(restorers.loaded, Fittable):
-            restorers.tune(plan)
-            return
-        new = [int(track) for track in tracks if int(track) not in restorers.ready]
-        if not new:
-            return
-        with self.timer.stage(Stage.FIT):
-            if self.audio is None:
-                shown = mouths_to_restore(new, plan, self.source)
-            else:
-                shown = self._mouths_sampled
-            restorers.fit(new, plan, self._original, shown, self.generator)
+    def _make_ready(self, tracks: np.ndarray) -> None:
+        if self.restorers is not None and len(tracks):
+            with self.timer.stage(Stage.FIT):
+                self.restorers.make_ready(
+                    tracks.tolist(),
+                    self.plan,
+                    original=lambda: self._original,
+                    to_restore=self._to_restore,
+                    generator=self.generator,
+                )
 
-    @cached_property
-    def _mouths_sampled(self) -> dict[int, list[torch.Tensor]]:
-        samples = self._samples or self._sampled([int(n) for n in self.plan.sampled])
-        return samples.mouths
+    def _to_restore(self, tracks: Sequence[int]) -> Mapping[int, Sequence[torch.Tensor]]:
+        """By track, some of the mouths that are to be restored."""
+        if self.audio is None:
+            return mouths_to_restore(tracks, self.plan, self.source)
+        if self._samples is None:
+            self._samples = self._sampled(self.plan.sampled.tolist())
+        return self._samples.mouths
 
     @cached_property
     def _original(self) -> Original:
@@ -315,7 +292,7 @@ class Session:
         reference = self.config.restore.reference
         if reference is not None:
             source = self._opened(reference)
-            return Original(source, self._analyzed(source, lambda: None), itself=False)
+            return Original(source, self._analyzed(source), itself=False)
         if self.audio is None:
             raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
         return Original(self.source, self.analyze(), itself=True)
@@ -324,7 +301,7 @@ class Session:
         plan, speech = self._undecided, self.speech
         return GenerationRequest(
             footage_of(self.source, plan.analysis),
-            self._open_footage,
+            lambda path: footage_of(source := self._opened(path), self._analyzed(source)),
             plan.seconds,
             plan.source,
             plan.chunk,
@@ -333,10 +310,6 @@ class Session:
             speech.acoustics if isinstance(speech, AcousticFeatures) else None,
             self._flag.check,
         )
-
-    def _open_footage(self, path: str) -> Footage:
-        source = self._opened(path)
-        return footage_of(source, self._analyzed(source, lambda: None))
 
     def _opened(self, path: str) -> Source:
         """Another video that is needed for this one."""
