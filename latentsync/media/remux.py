@@ -23,15 +23,7 @@ if TYPE_CHECKING:
 
 _RESTART_SECONDS = 1  # as in the reader
 
-_STALE = (
-    "major_brand",
-    "minor_version",
-    "compatible_brands",
-    "encoder",
-    "rotate",
-    "duration",
-    "alpha_mode",
-)
+_STALE = ("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration")
 _STALE_BEGINNINGS = ("bps", "number_of_", "_statistics_", "duration-", "bps-")
 """Metadata that describes the old file and would be wrong in the new one."""
 

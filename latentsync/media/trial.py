@@ -20,7 +20,8 @@ from latentsync.media.mux import Contents, Muxing, OpenFiles
 from latentsync.media.remux import PacketCopy
 
 _ENOUGH = 4  # packets of a stream: what a muxer wants to see of it, AC-3's header for one
-_PATIENCE = 1000  # packets of any stream that are read to find them
+_PATIENCE = 1000  # packets of any stream that are read to find them, and again further on
+_FURTHER_ON = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)  # shares of the file's duration
 
 
 class Trial:
@@ -98,13 +99,12 @@ class Trial:
 
 
 def _first_packets(container: InputContainer) -> dict[int, list[Packet]]:
-    """Of each audio stream, by its number."""
+    """Of each audio stream, by its number; of one that begins late, some that lie further on."""
     found: dict[int, list[Packet]] = {s.index: [] for s in container.streams.audio}
     _gather(container.demux(), found)
-    for index in [index for index, packets in found.items() if not packets]:
-        stream = container.streams[index]
+    for share in _FURTHER_ON if not all(found.values()) else ():
         with suppress(av.FFmpegError):  # the format cannot seek
-            container.seek(stream.start_time or 0, stream=stream)
+            container.seek(round(share * (container.duration or 0)))
             _gather(container.demux(), found)
     return found
 

@@ -95,3 +95,13 @@ def test_audio_that_was_described_is_handed_on(tmp_path: Path, opened: Counter[s
     source = probe(make_film(tmp_path / "a.mp4"))
     plan = check_target(tmp_path / "b.mp4", source, QUICK, NewAudio(sound, info=info))
     assert plan.tracks[0].sound is info
+
+
+def test_samples_of_a_video_without_a_duration_do_not_probe_it_again(
+    tmp_path: Path, opened: Counter[str]
+) -> None:
+    info = probe(make_film(tmp_path / "a.h264"))
+    assert not info.duration_seconds
+    opened.clear()
+    assert len(list(sample_frames(info, 3))) == 1
+    assert opened == {"a.h264": 1}
