@@ -33,8 +33,9 @@ class VideoWriter:
     audio: sound that takes the place of the source's.
     plan: what check_target has settled for the same output; without one it is called here.
     The file grows beside the target and takes its name on a clean exit only; after any exception
-    nothing is left of it. Times, sound, colour tags and metadata are the source's; Matroska alone
-    rounds times to milliseconds, and moves the whole film back where its sound begins before zero.
+    nothing is left of it. Times, colour tags and metadata are the source's, and so is the audio
+    unless notes say otherwise; Matroska alone rounds times to milliseconds, and moves the whole
+    video back where its audio begins before zero.
     Raises MediaError and ConfigError as check_target does, and MediaError where the disk fails.
     """
 
