@@ -193,7 +193,8 @@ def _chapter(number: int, title: str, start: int, end: int) -> dict[str, object]
 
 
 def _add_audio(output: OutputContainer, tone: Tone) -> AudioStream:
-    stream = output.add_stream(tone.codec, rate=tone.rate)
+    options = {"strict": "-2"}  # FFmpeg's own Vorbis counts as an experiment
+    stream = output.add_stream(tone.codec, rate=tone.rate, options=options)
     assert isinstance(stream, AudioStream)
     stream.metadata.update(tone.metadata)
     return stream

@@ -7,7 +7,6 @@ darken the luma by a full level (47 dB); exact rounding and interpolated chroma 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 
 import cv2
@@ -19,8 +18,6 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from latentsync.media.fields import PROGRESSIVE
 from latentsync.media.filters import PictureFilter
 from latentsync.media.planes import plane_pixels
-
-_log = logging.getLogger(__name__)
 
 UNSPECIFIED = "unspecified"
 
@@ -131,6 +128,11 @@ def _code(names: dict[int, str], name: str) -> int:
     return codes[name] if name in codes else int(name)
 
 
+def foreign_matrix(tags: ColorTags) -> bool:
+    """Whether the colours are said to be made by a matrix that is unknown here."""
+    return tags.matrix not in _CONVERTIBLE and tags.matrix not in (UNSPECIFIED, "rgb")
+
+
 def is_rgb(pix_fmt: str) -> bool:
     return VideoFormat(pix_fmt, 16, 16).is_rgb
 
@@ -160,8 +162,6 @@ class Conversion:
         name = tags.matrix
         if name not in _CONVERTIBLE:
             name = _usual_matrix(width, height)
-            if tags.matrix not in (UNSPECIFIED, "rgb"):
-                _log.warning("colour matrix %s is unknown here: %s is used", tags.matrix, name)
         full = tags.range == "pc" or pix_fmt.startswith("yuvj") or is_rgb(pix_fmt)
         return cls(_CONVERTIBLE[name], ColorRange.JPEG if full else ColorRange.MPEG)
 

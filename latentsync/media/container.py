@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.format import Flags
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from latentsync.errors import MediaError
@@ -67,6 +68,28 @@ def main_video(container: InputContainer, path: Path) -> VideoStream:
 def has_flag(container: InputContainer | OutputContainer, flag: Flags) -> bool:
     """Whether the container's format is of that kind."""
     return bool(container.format.flags & cast(int, flag.value))
+
+
+def stream_start(stream: Stream) -> Fraction:
+    """Seconds on the container's clock; 0 where it does not say."""
+    return (stream.start_time or 0) * (stream.time_base or Fraction(0))
+
+
+def stream_duration(stream: Stream, container: InputContainer) -> Fraction:
+    """Seconds, as promised by the stream, or by Matroska's statistics tag, or by the container."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    tagged = _tagged_duration(stream.metadata.get("DURATION", ""))
+    return tagged or Fraction(container.duration or 0, av.time_base)
+
+
+def _tagged_duration(text: str) -> Fraction:
+    """ "HH:MM:SS.fraction" -> seconds; 0 for anything else."""
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in text.strip().split(":"))
+    except ValueError:
+        return Fraction(0)
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def _check_file(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 
@@ -20,13 +19,10 @@ from latentsync.media.color import Conversion, FromRgb, output_tags
 from latentsync.media.fields import PROGRESSIVE
 from latentsync.media.finer import FinerRegion
 from latentsync.media.probe import VideoInfo
-from latentsync.media.target import ENCODERS, EncodeSettings
+from latentsync.media.settings import ENCODERS, EncodeSettings
 from latentsync.types import Box, Frame
 
-_log = logging.getLogger(__name__)
-
 _THREADS = 12  # each holds a few pictures of its own
-_HDR = {"smpte2084", "arib-std-b67"}
 _INTERLACED = Flags.interlaced_dct | Flags.interlaced_me
 
 
@@ -66,8 +62,6 @@ class Encoder:
         for name, code in tags.codes().items():
             setattr(context, name, code)
         conversion = Conversion.of(tags, settings.pix_fmt, width, height)
-        if tags.transfer in _HDR:
-            _log.warning("%s is HDR: 8 bits a colour and no mastering data are left", source.path)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
         self._regions = FinerRegion(settings.finer)
@@ -124,11 +118,13 @@ def _tune(context: VideoCodecContext, output: OutputContainer, settings: EncodeS
 
 
 def _keep_fields(context: VideoCodecContext, source: VideoInfo) -> str:
-    """Have interlaced film coded as such. Only x264 can; a turned picture has lost its fields."""
-    if not source.interlaced:
-        return PROGRESSIVE
-    if context.name != "libx264" or source.rotation:
-        _log.warning("%s is interlaced, which the output does not say", source.path)
+    """Have interlaced video coded as such, where that can be."""
+    if not source.interlaced or not says_fields(source, context.name):
         return PROGRESSIVE
     context.flags |= _INTERLACED
     return source.field_order
+
+
+def says_fields(source: VideoInfo, codec: str) -> bool:
+    """Whether an output can say that it is interlaced. Only x264; a turned video has no fields."""
+    return codec == "libx264" and not source.rotation

@@ -11,7 +11,7 @@ import numpy as np
 from latentsync.errors import MediaError
 from latentsync.media.damage import Damage
 from latentsync.media.decoding import Decoding, ToUpright
-from latentsync.media.probe import VideoInfo, probe
+from latentsync.media.probe import VideoInfo, probed
 from latentsync.media.revisit import FrameTable, Revisit, Shot
 from latentsync.types import Frame
 
@@ -27,8 +27,8 @@ class OrderedReader:
     Raises MediaError as probe does; once iterated, also: an index behind the film's last frame.
     """
 
-    def __init__(self, path: Path | str, indices: Sequence[int] | np.ndarray) -> None:
-        self.info: VideoInfo = probe(path)
+    def __init__(self, source: Path | str | VideoInfo, indices: Sequence[int] | np.ndarray) -> None:
+        self.info: VideoInfo = probed(source)
         self._order = [int(index) for index in indices]
         if min(self._order, default=0) < 0:
             raise ValueError(f"a frame cannot have the number {min(self._order)}")

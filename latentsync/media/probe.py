@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.format import Flags
-from av.stream import Stream
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from latentsync.errors import MediaError
+from latentsync.media.audio_info import AudioInfo
 from latentsync.media.color import ColorTags
-from latentsync.media.container import has_flag, main_video, open_source
+from latentsync.media.container import (
+    has_flag,
+    main_video,
+    open_source,
+    stream_duration,
+    stream_start,
+)
 from latentsync.media.fields import PROGRESSIVE, field_order
 from latentsync.media.orientation import Orientation, orientation_of
 
 _PATIENCE = 1000  # packets without a picture, as after a cut in the middle of a stream
 _DEFAULT_RATE = Fraction(25)
-
-
-@dataclass(frozen=True, slots=True)
-class AudioInfo:
-    """One audio stream. index: its number in the file. start: seconds on the video's clock."""
-
-    index: int
-    codec: str
-    sample_rate: int
-    channels: int
-    duration_seconds: float
-    start: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +44,9 @@ class VideoInfo:
     frame_count, duration_seconds: the container's word, or worked out from each other; 0: unknown.
     field_order: "progressive", "tff" or "bff".
     dropped: the streams that cannot be carried over to an output.
+    alpha: whether it says which pixels are transparent.
+    file_metadata, chapters: what the file says of itself. chapters are as PyAV has them, on the
+        container's clock. metadata, disposition: what its video stream says.
     """
 
     path: Path
@@ -70,6 +68,11 @@ class VideoInfo:
     field_order: str
     audio: tuple[AudioInfo, ...]
     dropped: tuple[str, ...]
+    alpha: bool = False
+    file_metadata: Mapping[str, str] = field(default_factory=dict)
+    chapters: tuple[Mapping[str, Any], ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    disposition: Disposition = field(default_factory=lambda: Disposition(0))
 
     @property
     def rotation(self) -> int:
@@ -99,6 +102,11 @@ def probe(path: Path | str) -> VideoInfo:
         return _describe(path, container, stream, picture)
 
 
+def probed(source: Path | str | VideoInfo) -> VideoInfo:
+    """What is in the video; not read again where it is known. Raises MediaError as probe does."""
+    return source if isinstance(source, VideoInfo) else probe(source)
+
+
 def _describe(
     path: Path, container: InputContainer, stream: VideoStream, picture: VideoFrame
 ) -> VideoInfo:
@@ -106,7 +114,7 @@ def _describe(
     width, height = orientation.upright_size(picture.width, picture.height)
     ratio = stream.sample_aspect_ratio or Fraction(1)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or _DEFAULT_RATE
-    seconds = _duration(stream, container)
+    seconds = stream_duration(stream, container)
     origin = _origin(container)
     return VideoInfo(
         path=path,
@@ -123,13 +131,18 @@ def _describe(
         origin=origin,
         frame_count=stream.frames or round(seconds * rate),
         duration_seconds=float(seconds),
-        start=float(_start(stream) - origin),
+        start=float(stream_start(stream) - origin),
         color=ColorTags.of(picture),
         field_order=field_order(picture),
         audio=tuple(
-            _audio(s, container, origin) for s in container.streams.audio if s.codec_context
+            AudioInfo.of(s, container, origin) for s in container.streams.audio if s.codec_context
         ),
         dropped=tuple(_dropped(container, stream)),
+        alpha=_has_alpha(stream, picture),
+        file_metadata=dict(container.metadata),
+        chapters=tuple(container.chapters()),
+        metadata=dict(stream.metadata),
+        disposition=stream.disposition,
     )
 
 
@@ -151,43 +164,17 @@ def _decoded(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
         return []
 
 
-def _duration(stream: Stream, container: InputContainer) -> Fraction:
-    """Seconds, as promised by the stream, or by Matroska's statistics tag, or by the container."""
-    if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
-    tagged = _tagged_duration(stream.metadata.get("DURATION", ""))
-    return tagged or Fraction(container.duration or 0, av.time_base)
-
-
-def _tagged_duration(text: str) -> Fraction:
-    """ "HH:MM:SS.fraction" -> seconds; 0 for anything else."""
-    try:
-        hours, minutes, seconds = (Fraction(part) for part in text.strip().split(":"))
-    except ValueError:
-        return Fraction(0)
-    return hours * 3600 + minutes * 60 + seconds
+def _has_alpha(stream: VideoStream, picture: VideoFrame) -> bool:
+    """WebM keeps it in a stream within the stream, of which no decoder here gives anything."""
+    in_picture = any(component.is_alpha for component in picture.format.components)
+    return in_picture or stream.metadata.get("alpha_mode") == "1"
 
 
 def _origin(container: InputContainer) -> Fraction:
     if not has_flag(container, Flags.ts_discont):
         return Fraction(0)
-    starts = [_start(s) for s in (*container.streams.video, *container.streams.audio)]
+    starts = [stream_start(s) for s in (*container.streams.video, *container.streams.audio)]
     return min(starts, default=Fraction(0))
-
-
-def _start(stream: Stream) -> Fraction:
-    return (stream.start_time or 0) * (stream.time_base or Fraction(0))
-
-
-def _audio(stream: AudioStream, container: InputContainer, origin: Fraction) -> AudioInfo:
-    return AudioInfo(
-        index=stream.index,
-        codec=stream.codec.canonical_name,
-        sample_rate=stream.codec_context.sample_rate,
-        channels=stream.codec_context.channels,
-        duration_seconds=float(_duration(stream, container)),
-        start=float(_start(stream) - origin),
-    )
 
 
 def _dropped(container: InputContainer, video: VideoStream) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latentsync.media.damage import Damage
 from latentsync.media.decoding import Decoding, ToUpright
-from latentsync.media.probe import VideoInfo, probe
+from latentsync.media.probe import VideoInfo, probed
 from latentsync.types import Frame
 
 
@@ -19,8 +19,10 @@ class VideoReader:
     Raises MediaError as probe does.
     """
 
-    def __init__(self, path: Path | str, *, start: int = 0, stop: int | None = None) -> None:
-        self.info: VideoInfo = probe(path)
+    def __init__(
+        self, source: Path | str | VideoInfo, *, start: int = 0, stop: int | None = None
+    ) -> None:
+        self.info: VideoInfo = probed(source)
         self._start, self._stop = start, stop
         self._damage = Damage()
 

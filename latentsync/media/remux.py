@@ -1,30 +1,51 @@
-"""What an output takes over from its source: sound, packet by packet, and whatever it says."""
+"""What an output takes over from its source: audio, packet by packet, and its words."""
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol, cast
 
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.container import InputContainer, OutputContainer
 from av.format import Flags
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 
 from latentsync.media.clock import Clock
-from latentsync.media.container import has_flag, main_video, open_source
+from latentsync.media.container import has_flag
 from latentsync.media.probe import VideoInfo
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 _RESTART_SECONDS = 1  # as in the reader
 
 _STALE = ("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration")
 _STALE_BEGINNINGS = ("bps", "number_of_", "_statistics_", "duration-", "bps-")
 """Metadata that describes the old file and would be wrong in the new one."""
+
+
+_IN_QUICKTIME = {
+    "bod": "tib",
+    "cym": "wel",
+    "deu": "ger",
+    "ell": "gre",
+    "eus": "baq",
+    "fas": "per",
+    "hye": "arm",
+    "isl": "ice",
+    "kat": "geo",
+    "mkd": "mac",
+    "msa": "may",
+    "mya": "bur",
+    "nld": "dut",
+    "sqi": "alb",
+    "zho": "chi",
+}
+"""ISO 639-2 has two codes for these. MP4 has the first; FFmpeg writes the second alone to .mov."""
 
 
 class PacketCopy:
@@ -37,6 +58,8 @@ class PacketCopy:
         """origin: instant [seconds, the source's clock] that is the output's zero."""
         self._input, self._origin, self._output = source, origin, output
         self._streams: dict[int, Stream] = {}
+        self.damage: str | None = None
+        """What could not be read; None while all is well."""
 
     def add_stream(self, index: int) -> None:
         """Before the header is written. index: number of the stream in the source."""
@@ -45,18 +68,27 @@ class PacketCopy:
         describe(stream, template)
         self._streams[index] = stream
 
-    def packets(self) -> Iterator[Packet]:
-        """After the header is written: in the order of the file."""
-        if not self._streams:
-            return
-        clocks = {index: self._clock(index) for index in self._streams}
+    def packets(self, end: float | None = None) -> Iterator[Packet]:
+        """After the header is written: in the order of the file. end: seconds; None: all of it."""
         wanted = [self._input.streams[index] for index in self._streams]
+        for packet in self.readdressed(_that_last(self._read(wanted))):
+            if end is not None and (packet.pts or 0) * packet.time_base >= end:
+                return
+            yield packet
+
+    def readdressed(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Packets of the input's, with the output's times and streams. Times rise, if need be."""
+        clocks = {index: self._clock(index) for index in self._streams}
+        for packet in packets:
+            yield self._readdressed(packet, clocks[packet.stream_index])
+
+    def _read(self, streams: list[Stream]) -> Iterator[Packet]:
         try:
-            for packet in self._input.demux(*wanted):
+            for packet in self._input.demux(*streams):
                 if packet.dts is not None or packet.pts is not None:
-                    yield self._readdressed(packet, clocks[packet.stream_index])
+                    yield packet
         except av.FFmpegError as error:
-            _log.warning("%s: the sound ends early: %s", self._input.name, error)
+            self.damage = f"the sound ends early: {error.strerror or type(error).__name__}"
 
     def _clock(self, index: int) -> Clock:
         """In ticks of the output stream, which are settled once the header is written."""
@@ -77,39 +109,6 @@ class PacketCopy:
         packet.duration = _rounded((packet.duration or 0) * old / new)
         packet.time_base, packet.stream = new, stream
         return packet
-
-
-class SourceCopy:
-    """Opens the source once more: for what it says, and for its sound unless that is replaced."""
-
-    def __init__(self, source: VideoInfo, output: OutputContainer, *, sound: bool = True) -> None:
-        self._source, self._output, self._sound = source, output, sound
-        self._input = open_source(source.path)
-        self._copy = PacketCopy(self._input, source.origin, output)
-
-    def add_streams(self, video: Stream) -> None:
-        """Before the header is written: add the audio streams, repeat what the source says."""
-        self._output.metadata.update(_lasting(self._input.metadata))
-        describe(video, main_video(self._input, self._source.path))
-        self._copy_chapters()
-        for audio in self._source.audio if self._sound else ():
-            self._copy.add_stream(audio.index)
-
-    def packets(self) -> Iterator[Packet]:
-        """The packets of its sound, for an output whose header is written."""
-        return self._copy.packets()
-
-    def close(self) -> None:
-        self._input.close()
-
-    def _copy_chapters(self) -> None:
-        chapters = self._input.chapters()
-        for chapter in chapters:
-            shift = round(self._source.origin / (chapter["time_base"] or 1))
-            chapter["start"] -= shift
-            chapter["end"] -= shift
-        if chapters:
-            self._output.set_chapters(chapters)
 
 
 class InStep:
@@ -144,13 +143,62 @@ def _packet_seconds(stream: Stream) -> Fraction | None:
     return Fraction(context.frame_size, context.sample_rate)
 
 
-def describe(stream: Stream, template: Stream) -> None:
+def _that_last(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """The same packets. One that does not say how long it lasts does so until the next one.
+
+    Without, an MP4 ends where its last packet begins: ALAC out of Matroska loses its last word.
+    """
+    held: dict[int, Packet] = {}
+    lengths: dict[int, int] = {}
+    for packet in packets:
+        before = held.pop(packet.stream_index, None)
+        if before is not None:
+            before.duration = max(0, (packet.dts or 0) - (before.dts or 0))
+            lengths[packet.stream_index] = before.duration
+            yield before
+        if packet.duration:
+            yield packet
+        else:
+            held[packet.stream_index] = packet
+    for index, packet in held.items():
+        packet.duration = lengths.get(index, 0)
+        yield packet
+
+
+class Described(Protocol):
+    """A stream, or what is known of one."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+
+    @property
+    def disposition(self) -> Disposition: ...
+
+
+def describe(stream: Stream, template: Described) -> None:
     """Language, title, and whether it is the default one."""
-    stream.metadata.update(_lasting(template.metadata))
+    said = _lasting(template.metadata)
+    if "name" in said:  # the title of an MP4's track, when it is read
+        said.setdefault("title", said["name"])
+    if "language" in said and stream.container.format.name == "mov":
+        said["language"] = _IN_QUICKTIME.get(said["language"], said["language"])
+    stream.metadata.update(said)
     stream.disposition = template.disposition
 
 
-def _lasting(metadata: dict[str, str]) -> dict[str, str]:
+def describe_file(output: OutputContainer, source: VideoInfo) -> None:
+    """Before the header is written: title, chapters and the like."""
+    output.metadata.update(_lasting(source.file_metadata))
+    chapters = [dict(chapter) for chapter in source.chapters]
+    for chapter in chapters:
+        shift = round(source.origin / (chapter["time_base"] or 1))
+        chapter["start"] -= shift
+        chapter["end"] -= shift
+    if chapters:
+        output.set_chapters(cast("list[Chapter]", chapters))
+
+
+def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in metadata.items()

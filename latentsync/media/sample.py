@@ -13,12 +13,12 @@ from av.video.stream import VideoStream
 
 from latentsync.media.container import main_video, open_source
 from latentsync.media.decoding import ToUpright
-from latentsync.media.probe import VideoInfo, probe
+from latentsync.media.probe import VideoInfo, probed
 from latentsync.media.reader import VideoReader
 from latentsync.types import Frame
 
 
-def sample_frames(path: Path | str, count: int) -> Iterator[Frame]:
+def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]:
     """At most ``count`` different frames, in order, one from each of as many parts of the film.
 
     index counts them from 0. Seeking lands on key frames: one that lies well within the part is
@@ -26,9 +26,9 @@ def sample_frames(path: Path | str, count: int) -> Iterator[Frame]:
     the file does not say how long the film is, its first frame alone.
     Raises MediaError as probe does.
     """
-    info = probe(path)
+    info = probed(source)
     if not info.duration_seconds:
-        yield from VideoReader(path, stop=min(count, 1))
+        yield from VideoReader(info, stop=min(count, 1))
         return
     part = Fraction(info.duration_seconds) / max(count, 1)
     index = 0

@@ -1,10 +1,11 @@
-"""Sound from another file in place of the film's: copied where an output holds it, else encoded."""
+"""An audio stream of an output: how it is made, and its packets where it is encoded anew."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -13,90 +14,113 @@ from av.codec import Codec
 from av.container import OutputContainer
 from av.packet import Packet
 
-from latentsync.media.audio import AudioReader, SoundInfo, main_sound, open_sound
-from latentsync.media.remux import PacketCopy, describe
-from latentsync.media.target import NewAudio, audio_codecs
-
-_log = logging.getLogger(__name__)
+from latentsync.media.audio import AudioReader
+from latentsync.media.audio_info import SoundInfo
+from latentsync.media.remux import describe
+from latentsync.media.timeline import SampleFormat
 
 _BIT_RATE = 192_000
+_BIT_RATE_EACH = 64_000  # of a channel, where there are more than three
 _USUAL_RATE = 48_000  # Hz, where AAC has no such rate as the sound's
-_IN_MP4 = {"aac", "mp3", "alac", "ac3", "eac3"}
-"""MP4 may hold FLAC, Opus and PCM as well, but then few players play them."""
 _LAYOUTS = {"5.0(side)": "5.0", "5.1(side)": "5.1", "6 channels": "5.1"} | {
     name: name for name in ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 }
 """What AAC can say in its header in so many words; anything else is mixed down to two channels."""
+_NOT_IN_ALAC = {"7.1": "5.1"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackPlan:
+    """One audio stream of an output. encoder: "aac" or "alac"; None: its packets are copied.
+
+    reason: why it is encoded; "" where it is copied.
+    """
+
+    sound: SoundInfo
+    encoder: str | None = None
+    reason: str = ""
+
+    @property
+    def rate(self) -> int:
+        """Hz, of the encoded stream."""
+        rates = Codec(self.encoder, "w").audio_rates if self.encoder else None
+        usable = not rates or self.sound.sample_rate in rates
+        return self.sound.sample_rate if usable else _USUAL_RATE
+
+    @property
+    def layout(self) -> str:
+        """FFmpeg's name of the encoded stream's channels."""
+        layout = _LAYOUTS.get(self.sound.layout, "mono" if self.sound.channels == 1 else "stereo")
+        return _NOT_IN_ALAC.get(layout, layout) if self.encoder == "alac" else layout
+
+    @property
+    def sample_format(self) -> SampleFormat:
+        """Of what is encoded: 32 bits only where more than 16 are there and will be kept."""
+        deep = self.sound.sample_format.startswith(("s32", "s64"))
+        deep |= self.sound.codec.startswith("pcm_f")
+        return "s32" if deep and self.encoder == "alac" else "s16"
+
+    @property
+    def note(self) -> str:
+        """What is done to it and why, in a sentence; "" where it is copied."""
+        if self.encoder is None:
+            return ""
+        old, new = self.sound, f"{self.encoder.upper()}, {self.rate} Hz, {self.layout}"
+        track = f"audio #{old.index}, {old.codec}, {old.sample_rate} Hz"
+        return f"{old.path}: {track}, is encoded to {new}: {self.reason}"
 
 
 class SoundTrack:
-    """One audio stream of an output, filled from a file of its own, of which little is held.
+    """One audio stream of an output, encoded from a file of its own, of which little is held.
 
     Raises MediaError as AudioReader does, also while its packets are taken.
     """
 
-    def __init__(self, audio: NewAudio, output: OutputContainer) -> None:
-        """Before the header is written."""
-        reader = AudioReader(audio.path)
-        self._end = audio.seconds
-        self._input = open_sound(audio.path)
-        if _can_be_copied(reader.info.codec, output):
-            copy = PacketCopy(self._input, reader.info.origin, output)
-            copy.add_stream(reader.info.index)
-            self._packets = self._copied(copy)
-        else:
-            stream = _aac_stream(reader.info, output)
-            describe(stream, main_sound(self._input, audio.path))
-            self._packets = self._encoded(reader, stream)
+    def __init__(self, plan: TrackPlan, output: OutputContainer, end: float | None) -> None:
+        """Before the header is written. plan: with an encoder. end: seconds; None: all of it."""
+        self._reader = AudioReader(plan.sound)
+        self._plan, self._end = plan, end
+        self._stream = _added(plan, output)
+
+    @property
+    def path(self) -> Path:
+        return self._plan.sound.path
+
+    @property
+    def damage(self) -> str | None:
+        """What of it could not be read so far, and where; None while all is well."""
+        return self._reader.damage
 
     def packets(self) -> Iterator[Packet]:
         """After the header is written: all up to the end, once."""
-        return self._packets
-
-    def close(self) -> None:
-        self._input.close()
-
-    def _copied(self, copy: PacketCopy) -> Iterator[Packet]:
-        for packet in copy.packets():
-            if self._end is not None and (packet.pts or 0) * packet.time_base >= self._end:
-                return
-            yield packet
-
-    def _encoded(self, reader: AudioReader, stream: AudioStream) -> Iterator[Packet]:
-        rate, layout = stream.codec_context.sample_rate, stream.codec_context.layout.name
+        plan = self._plan
+        rate, layout, sample_format = plan.rate, plan.layout, plan.sample_format
         end = None if self._end is None else round(self._end * rate)
         begin = 0
-        for piece in reader.pieces(rate, layout):
+        for piece in self._reader.pieces(rate, layout, sample_format):
             samples = piece if end is None else piece[: end - begin]
             if not len(samples):
                 break
-            yield from stream.encode(_frame(samples, begin, rate, layout))
+            frame = AudioFrame.from_ndarray(_packed(samples), format=sample_format, layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
+            yield from self._stream.encode(frame)
             begin += len(samples)
-        yield from stream.encode(None)
-        if reader.damage:
-            _log.warning("%s: %s", reader.info.path, reader.damage)
+        yield from self._stream.encode(None)
 
 
-def _can_be_copied(codec: str, output: OutputContainer) -> bool:
-    if codec not in audio_codecs(output.format.name):
-        return False
-    return codec in _IN_MP4 or output.format.name != "mp4"
-
-
-def _aac_stream(info: SoundInfo, output: OutputContainer) -> AudioStream:
-    rates = Codec("aac", "w").audio_rates or ()
-    rate = info.sample_rate if info.sample_rate in rates else _USUAL_RATE
-    layout = _LAYOUTS.get(info.layout, "mono" if info.channels == 1 else "stereo")
-    stream = output.add_stream("aac", rate=rate, layout=layout, bit_rate=_BIT_RATE)
+def _added(plan: TrackPlan, output: OutputContainer) -> AudioStream:
+    assert plan.encoder is not None
+    stream = output.add_stream(plan.encoder, rate=plan.rate, layout=plan.layout)
     assert isinstance(stream, AudioStream)
-    said = (info.path, info.codec, info.sample_rate, rate, layout)
-    _log.info("%s: %s, %d Hz, is encoded to AAC, %d Hz, %s", *said)
+    if plan.encoder == "aac":
+        channels = stream.codec_context.channels
+        stream.codec_context.bit_rate = max(_BIT_RATE, channels * _BIT_RATE_EACH)
+    if plan.sample_format == "s32":
+        stream.codec_context.format = "s32p"
+    describe(stream, plan.sound)
     return stream
 
 
-def _frame(samples: np.ndarray, begin: int, rate: int, layout: str) -> AudioFrame:
-    """samples: (n, channels) int16. begin: number of the first one."""
-    packed = np.ascontiguousarray(samples).reshape(1, -1)
-    frame = AudioFrame.from_ndarray(packed, format="s16", layout=layout)
-    frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
-    return frame
+def _packed(samples: np.ndarray) -> np.ndarray:
+    """(n, channels) -> (1, n * channels), in one piece."""
+    return np.ascontiguousarray(samples).reshape(1, -1)

@@ -2,70 +2,34 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
-from av.codec import Codec
 
-from latentsync.errors import ConfigError, MediaError
-from latentsync.media.audio import AudioReader
-from latentsync.media.container import MUXERS, file_url
+from latentsync.errors import MediaError
+from latentsync.media.audio_plan import planned_audio
+from latentsync.media.container import MUXERS
+from latentsync.media.mux import Contents
+from latentsync.media.notes import picture_notes
 from latentsync.media.probe import VideoInfo
+from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
+from latentsync.media.soundtrack import TrackPlan
+from latentsync.media.trial import Trial
 
-_PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-)
-ENCODERS: dict[str, dict[str, str]] = {
-    # A tenth more bits, spent on colour: at crf 18 it lifts a 1080p film's PSNR to its source, over
-    # RGB, from 44.8 to 45.6 dB. Colour that drifts in the face is what people notice.
-    "libx264": {"x264-params": "chroma-qp-offset=-6"},
-    "libx265": {"x265-params": "log-level=error"},  # it prints past FFmpeg's own log
-}
-"""The encoders that are known here, with the options that each needs besides crf and preset."""
-
-_NOT_IN_MOV = {"flac", "opus", "truehd"}
-"""FFmpeg lists them for QuickTime as well, and refuses them once the header is to be written."""
-
-_MAX_CRF = 51
 _MAX_NAME = 255  # bytes, in every file system that matters
 
 
-@dataclass(frozen=True, slots=True)
-class EncodeSettings:
-    """How the picture is encoded, once. crf: 0 (lossless) to 51.
+@dataclass(frozen=True, slots=True, eq=False)
+class OutputPlan:
+    """What was settled before the work. tracks: the output's audio.
 
-    finer: steps of crf by which the part of a frame that VideoWriter.write is told of is finer.
+    notes: what the output will not keep of the source, a sentence each; VideoWriter logs them.
     """
 
-    codec: str = "libx264"
-    crf: int = 18
-    preset: str = "medium"
-    pix_fmt: str = "yuv420p"
-    finer: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NewAudio:
-    """Sound that takes the place of the film's: the first sound track of path.
-
-    Its file's zero is the film's. seconds: where it is cut off; None: it ends when it ends.
-    """
-
-    path: Path
-    seconds: float | None = None
+    tracks: tuple[TrackPlan, ...]
+    notes: tuple[str, ...]
 
 
 def part_path(target: Path) -> Path:
@@ -74,11 +38,18 @@ def part_path(target: Path) -> Path:
 
 
 def check_target(
-    target: Path, source: VideoInfo, settings: EncodeSettings, audio: NewAudio | None = None
-) -> None:
+    target: Path,
+    source: VideoInfo,
+    settings: EncodeSettings,
+    audio: NewAudio | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+) -> OutputPlan:
     """Raise MediaError if the output cannot be written, ConfigError if the settings make no sense.
 
-    MediaError, too, if the new audio cannot be read. What the output cannot hold of it is encoded.
+    size: (width, height) of the frames where it is not the source's. What the output cannot hold
+    of the audio is encoded. That all of it can be muxed is tried out, in memory, with the first
+    packets of the audio. MediaError, too, if audio cannot be read.
     Writes nothing: folders that are missing are made when the writing starts.
     """
     check_settings(settings)
@@ -91,33 +62,27 @@ def check_target(
     except OSError as error:
         remedy = f"{error.strerror}; choose another place"
         raise MediaError("cannot write the output", target, remedy) from error
-    if audio is None:
-        _check_audio(target, source)
-    else:
-        AudioReader(audio.path)
+    size = size or (source.width, source.height)
+    with Trial() as trial:
+        tracks = planned_audio(target, source, settings, audio, trial)
+        muxer = MUXERS[target.suffix.lower()]
+        _try_out(target, Contents(muxer, source, settings, size, tracks), trial)
+    encoded = () if audio is not None else tuple(t.note for t in tracks if t.encoder)
+    return OutputPlan(tracks, (*picture_notes(source, settings), *encoded))
 
 
-def check_settings(settings: EncodeSettings) -> None:
-    """Raises ConfigError: unknown encoder, preset or pixel format, crf out of range."""
-    if settings.codec not in ENCODERS:
-        raise ConfigError("unknown video encoder", settings.codec, f"use {_one_of(ENCODERS)}")
-    if settings.preset not in _PRESETS:
-        raise ConfigError("unknown encoder preset", settings.preset, f"use {_one_of(_PRESETS)}")
-    if not 0 <= settings.crf <= _MAX_CRF:
-        raise ConfigError("crf out of range", settings.crf, f"use 0 (lossless) to {_MAX_CRF}")
-    formats = [f.name for f in Codec(settings.codec, "w").video_formats or ()]
-    usable = tuple(name for name in formats if name.startswith("yuv4"))
-    if settings.pix_fmt not in usable:
-        raise ConfigError(
-            f"{settings.codec} cannot write this pixel format",
-            settings.pix_fmt,
-            f"use {_one_of(usable)}",
-        )
+def _try_out(target: Path, contents: Contents, trial: Trial) -> None:
+    try:
+        trial.make(contents)
+    except (OSError, ValueError, av.FFmpegError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        remedy = f"{reason}: choose another encoder, pixel format or kind of output"
+        raise MediaError("cannot write the output", target, remedy) from error
 
 
 def _check_name(target: Path) -> None:
     if target.suffix.lower() not in MUXERS:
-        raise MediaError("unknown kind of output", target, f"end its name in {_one_of(MUXERS)}")
+        raise MediaError("unknown kind of output", target, f"end its name in {one_of(MUXERS)}")
     if len(os.fsencode(part_path(target).name)) > _MAX_NAME:
         raise MediaError("the output's name is too long", target, "shorten it")
 
@@ -139,39 +104,3 @@ def _check_place(target: Path) -> None:
 def _check_not_the_input(target: Path, source: Path) -> None:
     if target.exists() and source.exists() and target.samefile(source):
         raise MediaError("the output is the input", target, "choose another name for the output")
-
-
-def _check_audio(target: Path, source: VideoInfo) -> None:
-    codecs = {stream.codec for stream in source.audio}
-    missing = codecs - audio_codecs(MUXERS[target.suffix.lower()])
-    if not missing:
-        return
-    fitting = tuple(s for s, muxer in MUXERS.items() if codecs <= audio_codecs(muxer))
-    remedy = f"end its name in {_one_of(fitting)}" if fitting else "convert the sound to AAC first"
-    raise MediaError(
-        f"a {target.suffix} file cannot hold {_one_of(sorted(missing))} sound", target, remedy
-    )
-
-
-@functools.lru_cache
-def audio_codecs(muxer: str) -> frozenset[str]:
-    """What the container may hold, by the codecs' canonical names."""
-    with av.open(file_url(Path(os.devnull)), "w", format=muxer) as container:
-        names = container.supported_codecs
-    found = {canonical for name in names for canonical in _canonical_names(name)}
-    return frozenset(found - _NOT_IN_MOV if muxer == "mov" else found)
-
-
-def _canonical_names(name: str) -> set[str]:
-    found = set()
-    for mode in ("r", "w"):
-        try:
-            found.add(Codec(name, mode).canonical_name)
-        except ValueError:  # UnknownCodecError: it only codes, or only decodes
-            continue
-    return found
-
-
-def _one_of(names: Iterable[str]) -> str:
-    words = list(names)
-    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]

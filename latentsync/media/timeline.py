@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import av
 import numpy as np
@@ -10,6 +11,10 @@ from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 
 from latentsync.media.damage import Damage
+
+SampleFormat = Literal["s16", "s32"]
+"""FFmpeg's names of whole numbers of 16 and 32 bits."""
+_DTYPES = {"s16": np.int16, "s32": np.int32}
 
 _GAP = 0.02  # seconds without sound that are filled; half a frame of film, above any rounding
 _LONGEST_GAP = 3600.0  # seconds; a stamp that says more starts a new clock
@@ -22,7 +27,15 @@ class TimeLine:
     layout: FFmpeg's name of the channels. length: samples given so far.
     """
 
-    def __init__(self, rate: int, damage: Damage, *, layout: str = "mono") -> None:
+    def __init__(
+        self,
+        rate: int,
+        damage: Damage,
+        *,
+        layout: str = "mono",
+        sample_format: SampleFormat = "s16",
+    ) -> None:
+        self._format, self._dtype = sample_format, _DTYPES[sample_format]
         self._rate, self._damage, self._layout = rate, damage, layout
         self._channels = AudioLayout(layout).nb_channels
         self._resampler: av.AudioResampler | None = None
@@ -33,7 +46,7 @@ class TimeLine:
         self.length = 0
 
     def place(self, frame: AudioFrame, second: float | None) -> Iterator[np.ndarray]:
-        """second: when the frame is due; None: after the one before. -> (n, channels) int16."""
+        """second: when the frame is due; None: after the one before. -> (n, channels) int."""
         if not frame.samples:
             return
         like = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -56,7 +69,7 @@ class TimeLine:
             yield from self._kept(last)
 
     def _new_resampler(self) -> av.AudioResampler:
-        return av.AudioResampler("s16", self._layout, self._rate)
+        return av.AudioResampler(self._format, self._layout, self._rate)
 
     def _gap(self, second: float) -> float:
         """Seconds from the end of the last frame to the next one's start; < 0: they overlap."""
@@ -73,7 +86,7 @@ class TimeLine:
         missing = round(self._end * self._rate) - self.length
         self._surplus = max(0, -missing) if self.length == 0 else 0
         while missing > 0:
-            silence = np.zeros((min(missing, self._rate), self._channels), np.int16)
+            silence = np.zeros((min(missing, self._rate), self._channels), self._dtype)
             missing -= len(silence)
             self.length += len(silence)
             yield silence

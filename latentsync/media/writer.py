@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 import av
-from av.container import OutputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from latentsync.errors import MediaError
-from latentsync.media.audio import AudioReader
-from latentsync.media.container import METADATA_ERRORS, MUXERS, file_url
-from latentsync.media.encoder import Encoder, padding
+from latentsync.media.container import MUXERS
+from latentsync.media.encoder import padding
+from latentsync.media.mux import Contents, Muxing, OpenFiles
 from latentsync.media.probe import VideoInfo
-from latentsync.media.remux import InStep, SourceCopy
-from latentsync.media.soundtrack import SoundTrack
-from latentsync.media.target import EncodeSettings, NewAudio, check_target, part_path
+from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.target import OutputPlan, check_target, part_path
 from latentsync.types import Box, Frame
 
 Picture = VideoFrame  # a frame as the encoder takes it
 
 _log = logging.getLogger(__name__)
-
-_MAX_CLOCK = 2**31
 
 
 class VideoWriter:
@@ -37,9 +31,11 @@ class VideoWriter:
 
     size: (width, height) of the frames where it is not the source's.
     audio: sound that takes the place of the source's.
+    plan: what check_target has settled for the same output; without one it is called here.
     The file grows beside the target and takes its name on a clean exit only; after any exception
-    nothing is left of it. Times, sound, colour tags and metadata are the source's; Matroska alone
-    rounds times to milliseconds, and moves the whole film back where its sound begins before zero.
+    nothing is left of it. Times, colour tags and metadata are the source's, and so is the audio
+    unless notes say otherwise; Matroska alone rounds times to milliseconds, and moves the whole
+    video back where its audio begins before zero.
     Raises MediaError and ConfigError as check_target does, and MediaError where the disk fails.
     """
 
@@ -51,20 +47,30 @@ class VideoWriter:
         *,
         size: tuple[int, int] | None = None,
         audio: NewAudio | None = None,
+        plan: OutputPlan | None = None,
     ) -> None:
         self.target = Path(target)
-        check_target(self.target, source, settings, audio)
-        self._source, self._settings, self._audio = source, settings, audio
-        self._size = size or (source.width, source.height)
+        size = size or (source.width, source.height)
+        plan = plan or check_target(self.target, source, settings, audio, size=size)
+        muxer = MUXERS[self.target.suffix.lower()]
+        end = None if audio is None else audio.seconds
+        self._contents = Contents(muxer, source, settings, size, plan.tracks, end)
         self._part = part_path(self.target)
+        self._files = OpenFiles()
+        self._muxing: Muxing | None = None
         self._frames = 0
-        self.padding = padding(self._size, settings.pix_fmt)
+        self.padding = padding(size, settings.pix_fmt)
         """(columns at the right, rows at the bottom) that repeat the edge to make the size even."""
+        self.notes = [*plan.notes, *_padding_note(size, self.padding)]
+        """What the output does not keep of the source, a sentence each; logged on entry. When it is
+        complete: also what could not be read of its audio."""
 
     def __enter__(self) -> VideoWriter:
-        if any(self.padding):
-            numbers = (*self._size, *self.padding)
-            _log.warning("%dx%d must be even: padded by %d column(s), %d row(s)", *numbers)
+        for note in self.notes:
+            _log.warning(note)
+        for track in self._contents.tracks:
+            if track.encoder and track.note not in self.notes:  # new audio
+                _log.info(track.note)
         with self._leaving_nothing(), self._in_one_line():
             self._open()
         return self
@@ -79,12 +85,13 @@ class VideoWriter:
     def picture(self, frame: Frame, *, finer: Box | None = None) -> Picture:
         """The first half of write(), which may run in another thread than the second."""
         with self._in_one_line():
-            return self._encoder.picture(frame, finer)
+            return self._open_muxing.encoder.picture(frame, finer)
 
     def write_picture(self, picture: Picture) -> None:
         """The second half; picture: from picture(), in the order of presentation."""
         with self._in_one_line():
-            self._mux(self._encoder.encode(picture))
+            muxing = self._open_muxing
+            muxing.write(muxing.encoder.encode(picture))
         self._frames += 1
 
     def __exit__(
@@ -101,49 +108,30 @@ class VideoWriter:
 
     def _open(self) -> None:
         self.target.parent.mkdir(parents=True, exist_ok=True)
-        muxer = MUXERS[self.target.suffix.lower()]
-        self._output = av.open(
-            file_url(self._part),
-            "w",
-            format=muxer,
-            container_options=_muxer_options(muxer, self._source, self._audio),
-            metadata_errors=METADATA_ERRORS,
-        )
-        self._encoder = Encoder(self._output, self._source, self._settings, size=self._size)
-        self._copy = SourceCopy(self._source, self._output, sound=self._audio is None)
-        self._copy.add_streams(self._encoder.stream)
-        packets = self._copy.packets()
-        if self._audio is not None:
-            self._new_sound = SoundTrack(self._audio, self._output)
-            packets = self._new_sound.packets()
-        self._sound = InStep(packets, self._output)
-        self._output.start_encoding()
+        self._muxing = Muxing(self._part, self._contents, self._files)
+        self._muxing.start()
 
-    def _mux(self, packets: Iterable[Packet]) -> None:
-        """Sound in step with the picture, as both will be played, so that neither piles up."""
-        for packet in packets:
-            self._sound.until((packet.dts or 0) * packet.time_base)
-            self._output.mux_one(packet)
+    @property
+    def _open_muxing(self) -> Muxing:
+        assert self._muxing is not None, "a VideoWriter writes inside its with block only"
+        return self._muxing
 
     def _finish(self) -> None:
         if not self._frames:
             raise MediaError("not one frame for the output", self.target, "check the input")
-        self._mux(self._encoder.finish())
-        self._sound.until(None)
-        for opened in self._opened():
-            opened.close()
+        muxing = self._open_muxing
+        muxing.finish()
+        self._files.close()
         os.replace(self._part, self.target)  # noqa: PTH105
+        for damage in muxing.damage:
+            _log.warning(damage)
+            self.notes.append(damage)
 
     def _discard(self) -> None:
-        for opened in self._opened():
-            with contextlib.suppress(av.FFmpegError, OSError):
-                opened.close()
+        if self._muxing is not None:
+            self._muxing.discard()
+        self._files.close()
         self._part.unlink(missing_ok=True)
-
-    def _opened(self) -> list[SourceCopy | SoundTrack | OutputContainer]:
-        """All that is to be closed, the output last; an error may come before there is any."""
-        parts = (getattr(self, part, None) for part in ("_copy", "_new_sound", "_output"))
-        return [part for part in parts if part is not None]
 
     @contextlib.contextmanager
     def _leaving_nothing(self) -> Iterator[None]:
@@ -163,19 +151,7 @@ class VideoWriter:
             raise MediaError("cannot write the output", self.target, remedy) from error
 
 
-def _muxer_options(muxer: str, source: VideoInfo, audio: NewAudio | None) -> dict[str, str]:
-    if muxer == "matroska":
-        return {}
-    # The index in front lets a film start to play before it is all there.
-    options = {"movflags": "+faststart"}
-    tracks = source.audio if audio is None else (AudioReader(audio.path).info,)
-    if any(start > 0 for start in (source.start, *(track.start for track in tracks))):
-        rates = (track.sample_rate for track in tracks)
-        options["movie_timescale"] = str(_common_clock(source.time_base.denominator, rates))
-    return options
-
-
-def _common_clock(video: int, rates: Iterable[int]) -> int:
-    """Ticks a second that hit every frame and sample: a late start is stored in such ticks."""
-    ticks = math.lcm(video, *rates)
-    return ticks if ticks < _MAX_CLOCK else video
+def _padding_note(size: tuple[int, int], padding: tuple[int, int]) -> list[str]:
+    numbers = (*size, *padding)
+    text = "%dx%d must be even: padded by %d column(s), %d row(s)"
+    return [text % numbers] if any(padding) else []

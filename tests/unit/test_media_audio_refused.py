@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 
 from latentsync.errors import MediaError
@@ -24,12 +25,30 @@ def test_sound_that_cannot_be_read_is_refused_before_any_work(tmp_path: Path) ->
         assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("codec", ["flac", "libopus"])
-def test_what_a_mov_refuses_is_refused_before_any_work(tmp_path: Path, codec: str) -> None:
-    tone = Tone(codec=codec, rate=48000)
-    info = probe(make_film(tmp_path / "film.mkv", moving_pattern(count=25), audio=[tone]))
-    with pytest.raises(MediaError, match=r"cannot hold (flac|opus) sound"):
+def garbage(path: Path, codec: str) -> Path:
+    """A video whose audio packets are nothing that a decoder could use."""
+    whole = make_film(path.with_name("whole.mkv"), moving_pattern(), audio=[Tone(0.4, codec=codec)])
+    with av.open(str(whole)) as source, av.open(str(path), "w") as output:
+        streams = [output.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            kept = packet.stream.type == "video"
+            copy = av.Packet(bytes(packet) if kept else b"\x00garbage" * 40)
+            copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.is_keyframe, copy.stream = packet.is_keyframe, streams[packet.stream_index]
+            output.mux(copy)
+    return path
+
+
+def test_audio_that_can_be_neither_copied_nor_decoded_is_refused_before_any_work(
+    tmp_path: Path,
+) -> None:
+    info = probe(garbage(tmp_path / "a.mkv", "flac"))
+    with pytest.raises(MediaError, match=r"#1 \(flac\) can be neither copied nor decoded") as error:
         check_target(tmp_path / "b.mov", info, QUICK)
+    assert ".mkv" in str(error.value) and "\n" not in str(error.value)
+    assert check_target(tmp_path / "b.mkv", info, QUICK).notes == ()
 
 
 def test_a_sound_of_the_film_that_the_target_cannot_hold_does_not_matter(tmp_path: Path) -> None:

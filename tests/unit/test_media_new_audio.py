@@ -60,15 +60,16 @@ def test_a_wav_becomes_aac_of_the_same_rate_and_channels(
     assert sound_end(target) == pytest.approx(1.0, abs=FRAME)
 
 
-def test_aac_is_given_enough_bits(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(-9000, 9000, 2 * 48000 * 4).astype(np.int16)
+@pytest.mark.parametrize(("channels", "rate"), [(2, 192_000), (6, 384_000)])
+def test_aac_is_given_enough_bits(tmp_path: Path, channels: int, rate: int) -> None:
+    noise = np.random.default_rng(0).integers(-9000, 9000, channels * 48000 * 4).astype(np.int16)
     sound = write_wav(tmp_path / "a.wav")
     with wave.open(str(sound), "wb") as file:
-        file.setparams((2, 2, 48000, 0, "NONE", ""))
+        file.setparams((channels, 2, 48000, 0, "NONE", ""))
         file.writeframes(noise.tobytes())
     target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
     bits = 8 * sum(map(len, payloads(target))) / 4
-    assert bits == pytest.approx(192_000, rel=0.1)
+    assert bits == pytest.approx(rate, rel=0.1)
 
 
 def test_a_rate_that_aac_does_not_have_is_converted(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from latentsync.errors import MediaError
-from latentsync.media.color import ColorTags
+from latentsync.media.color import ColorTags, ToRgb
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
 from tests.media_factory import (
@@ -268,3 +268,24 @@ def test_other_pixel_formats_show_the_same_picture(tmp_path: Path, pix_fmt: str)
 def test_interlaced_film_is_recognised(tmp_path: Path, order: str) -> None:
     info = probe(make_film(tmp_path / "a.mp4", fields=order))
     assert info.interlaced and info.field_order == order
+
+
+def test_frames_before_the_start_are_decoded_and_not_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_film(tmp_path / "a.mp4", moving_pattern(count=30), options={"bf": "3"})
+    all_frames = list(VideoReader(path))
+    converted = []
+    real = ToRgb.__call__
+
+    def counting(self, picture, width, height):
+        converted.append(picture.pts)
+        return real(self, picture, width, height)
+
+    monkeypatch.setattr(ToRgb, "__call__", counting)
+    for found, expected in zip(
+        VideoReader(path, start=20, stop=25), all_frames[20:25], strict=True
+    ):
+        assert (found.index, found.pts) == (expected.index, expected.pts)
+        assert np.array_equal(found.pixels, expected.pixels)
+    assert len(converted) == 5

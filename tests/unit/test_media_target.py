@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from latentsync.errors import ConfigError, MediaError
+from latentsync.media import writer
+from latentsync.media.ordered import OrderedReader
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
 from latentsync.media.target import EncodeSettings, check_target, part_path
@@ -51,6 +53,25 @@ def test_an_older_output_stands_until_the_new_one_is_complete(tmp_path: Path) ->
     copied(source, target)
     assert len(pts_of(target)) == 10
     assert files_in(tmp_path) == {"a.mp4", "b.mp4"}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_source_that_is_shorter_the_second_time_leaves_the_older_output(
+    tmp_path: Path, suffix: str
+) -> None:
+    tone = Tone(1.0, codec="pcm_mulaw", rate=8000)  # encoded while it is written
+    source = make_film(tmp_path / "a.avi", audio=[tone])
+    target = tmp_path / f"b{suffix}"
+    target.write_bytes(b"old")
+    reader = OrderedReader(source, range(20))  # there are 10
+    with (
+        pytest.raises(MediaError, match="ends before its frame 10"),
+        VideoWriter(target, reader.info, QUICK) as output,
+    ):
+        for frame in reader:
+            output.write(frame)
+    assert target.read_bytes() == b"old"
+    assert files_in(tmp_path) == {"a.avi", target.name}
 
 
 @contextmanager
@@ -185,12 +206,24 @@ def test_unknown_suffixes_are_refused_with_the_known_ones(
     assert ".mkv" in refusal(tmp_path / name, film)
 
 
-def test_sound_that_the_container_cannot_hold_names_one_that_can(tmp_path: Path) -> None:
-    tone = Tone(0.4, codec="pcm_mulaw", rate=8000)
-    source = probe(make_film(tmp_path / "a.mov", audio=[tone]))
-    text = refusal(tmp_path / "b.mp4", source)
-    assert "pcm_mulaw" in text and ".mov" in text
-    check_target(tmp_path / "b.mov", source, QUICK)
+def test_what_the_encoder_refuses_is_known_before_any_work(tmp_path: Path) -> None:
+    small = probe(make_film(tmp_path / "a.mkv", moving_pattern(8, 8, 2), codec="ffv1"))
+    text = refusal(tmp_path / "b.mp4", small, EncodeSettings("libx265"))  # 16 pixels at least
+    assert "another encoder" in text
+    check_target(tmp_path / "b.mp4", small, EncodeSettings("libx264"))
+    check_target(tmp_path / "b.mp4", small, EncodeSettings("libx265"), size=(32, 32))
+    assert files_in(tmp_path) == {"a.mkv"}
+
+
+def test_what_is_settled_once_is_not_asked_again(
+    tmp_path: Path, film: VideoInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = check_target(tmp_path / "b.mp4", film, QUICK)
+    monkeypatch.setattr(writer, "check_target", None)
+    with VideoWriter(tmp_path / "b.mp4", film, QUICK, plan=plan) as output:
+        for frame in VideoReader(film):
+            output.write(frame)
+    assert [audio.codec for audio in probe(tmp_path / "b.mp4").audio] == ["aac"]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +234,7 @@ def test_sound_that_the_container_cannot_hold_names_one_that_can(tmp_path: Path)
         (EncodeSettings(crf=52), "0 (lossless) to 51"),
         (EncodeSettings(crf=-1), "0 (lossless) to 51"),
         (EncodeSettings(pix_fmt="rgb24"), "yuv420p"),
+        (EncodeSettings(audio="mp3"), "auto, aac or alac"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(

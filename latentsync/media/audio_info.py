@@ -1,0 +1,69 @@
+"""What is known of an audio stream once its file has been opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+
+from latentsync.media.container import stream_duration, stream_start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioInfo:
+    """One audio stream. index: its number in the file.
+
+    layout: FFmpeg's name of its channels. sample_format: FFmpeg's name of what its decoder gives.
+    start: seconds on the video's clock, when its first sample is due.
+    metadata, disposition: language, title and the like, and whether it is the default track.
+    """
+
+    index: int
+    codec: str
+    sample_rate: int
+    channels: int
+    layout: str
+    sample_format: str
+    duration_seconds: float
+    start: float
+    metadata: Mapping[str, str]
+    disposition: Disposition
+
+    @classmethod
+    def of(cls, stream: AudioStream, container: InputContainer, origin: Fraction) -> AudioInfo:
+        """stream: one that can be decoded. origin: instant [seconds, container's clock] of zero."""
+        context = stream.codec_context
+        return AudioInfo(
+            index=stream.index,
+            codec=stream.codec.canonical_name,
+            sample_rate=context.sample_rate,
+            channels=context.channels,
+            layout=context.layout.name,
+            sample_format=context.format.name if context.format else "",
+            duration_seconds=float(stream_duration(stream, container)),
+            start=float(stream_start(stream) - origin),
+            metadata=dict(stream.metadata),
+            disposition=stream.disposition,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundInfo(AudioInfo):
+    """An audio stream and where it is found.
+
+    origin: instant [seconds, container's clock] that counts as zero in everything else.
+    """
+
+    path: Path
+    origin: Fraction
+
+    @classmethod
+    def found(cls, audio: AudioInfo, path: Path, origin: Fraction) -> SoundInfo:
+        """The stream, in that file."""
+        known = {field.name: getattr(audio, field.name) for field in fields(AudioInfo)}
+        return cls(**known, path=path, origin=origin)

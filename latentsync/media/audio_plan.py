@@ -1,0 +1,73 @@
+"""Which audio of an output is copied, and which is encoded anew; decided before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from latentsync.errors import MediaError
+from latentsync.media.audio import nothing_in
+from latentsync.media.audio_info import SoundInfo
+from latentsync.media.audio_source import sound_of
+from latentsync.media.container import MUXERS
+from latentsync.media.probe import VideoInfo
+from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.soundtrack import TrackPlan
+from latentsync.media.trial import Trial
+
+_IN_MP4 = {"aac", "mp3", "alac", "ac3", "eac3"}
+"""MP4 may hold FLAC, Opus and PCM as well, but then few players play them."""
+_USUAL = "aac"
+
+
+def audio_plan(
+    target: Path, source: VideoInfo, settings: EncodeSettings, audio: NewAudio | None = None
+) -> tuple[TrackPlan, ...]:
+    """The output's audio tracks, in the source's order; one where there is new audio.
+
+    Raises MediaError: the new audio cannot be read; a track can be neither copied nor decoded.
+    """
+    with Trial() as trial:
+        return planned_audio(target, source, settings, audio, trial)
+
+
+def planned_audio(
+    target: Path,
+    source: VideoInfo,
+    settings: EncodeSettings,
+    audio: NewAudio | None,
+    trial: Trial,
+) -> tuple[TrackPlan, ...]:
+    """The same, with files that are open already."""
+    if audio is None:
+        sounds = [sound_of(source, number) for number in range(len(source.audio))]
+        return tuple(_planned(sound, target, settings.audio, trial, own=True) for sound in sounds)
+    sound = audio.info or trial.sound_in(audio.path)
+    if not trial.can_decode(sound):
+        raise nothing_in(sound.path)
+    return (_planned(sound, target, settings.audio, trial, own=False),)
+
+
+def _planned(sound: SoundInfo, target: Path, asked: str, trial: Trial, *, own: bool) -> TrackPlan:
+    reason = _reason_to_encode(sound, target, asked, trial, own=own)
+    if not reason:
+        return TrackPlan(sound)
+    if not trial.is_empty(sound) and not trial.can_decode(sound):
+        track = f"audio #{sound.index} ({sound.codec}) can be neither copied nor decoded"
+        raise MediaError(track, sound.path, "end the output's name in .mkv, or remove the track")
+    return TrackPlan(sound, _USUAL if asked == "auto" else asked, reason)
+
+
+def _reason_to_encode(
+    sound: SoundInfo, target: Path, asked: str, trial: Trial, *, own: bool
+) -> str:
+    """ "": it can be copied. own: the source's audio, not new."""
+    if asked not in ("auto", sound.codec):
+        return f"{asked.upper()} was asked for"
+    muxer = MUXERS[target.suffix.lower()]
+    if not trial.can_copy(sound, muxer):
+        return f"a {target.suffix} file cannot hold it"
+    # Who plays a source that is an MP4 plays an output that is one, with the same audio.
+    played = own and MUXERS.get(sound.path.suffix.lower()) == "mp4"
+    if muxer == "mp4" and sound.codec not in _IN_MP4 and not played:
+        return f"few players play it in a {target.suffix} file"
+    return ""

@@ -1,0 +1,156 @@
+"""One output file: its video encoder, and its audio as it was planned, in step with the frames."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+
+from latentsync.media.audio_source import open_sound
+from latentsync.media.container import METADATA_ERRORS, file_url
+from latentsync.media.encoder import Encoder
+from latentsync.media.probe import VideoInfo
+from latentsync.media.remux import InStep, PacketCopy, describe, describe_file
+from latentsync.media.settings import EncodeSettings
+from latentsync.media.soundtrack import SoundTrack, TrackPlan
+
+_MAX_CLOCK = 2**31
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """What goes into an output. muxer: FFmpeg's name of its format. size: (width, height).
+
+    end: seconds, where the audio is cut off; None: it ends when it ends.
+    """
+
+    muxer: str
+    source: VideoInfo
+    settings: EncodeSettings
+    size: tuple[int, int]
+    tracks: Sequence[TrackPlan]
+    end: float | None = None
+
+
+class OpenFiles:
+    """Files that packets are copied from, each opened when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._containers: dict[Path, InputContainer] = {}
+
+    def __getitem__(self, path: Path) -> InputContainer:
+        if path not in self._containers:
+            self._containers[path] = open_sound(path)
+        return self._containers[path]
+
+    def close(self) -> None:
+        for container in self._containers.values():
+            container.close()
+
+
+class Muxing:
+    """An output from its header on. Whoever makes one closes or discards it, whatever happens.
+
+    Raises av.FFmpegError, OSError and, where a codec has no place in the format, ValueError.
+    """
+
+    def __init__(self, file: Path | BinaryIO, contents: Contents, files: OpenFiles) -> None:
+        """file: a path, or something in memory. Nothing is written before start()."""
+        self._contents, self._files = contents, files
+        in_memory = not isinstance(file, Path)
+        self._output = av.open(
+            file_url(file) if isinstance(file, Path) else file,
+            "w",
+            format=contents.muxer,
+            container_options=_muxer_options(contents, in_memory=in_memory),
+            metadata_errors=METADATA_ERRORS,
+        )
+        self.copies: dict[Path, PacketCopy] = {}
+        self._encoded: list[SoundTrack] = []
+
+    def start(self) -> None:
+        """Write the header."""
+        source = self._contents.source
+        self.encoder = Encoder(
+            self._output, source, self._contents.settings, size=self._contents.size
+        )
+        describe_file(self._output, source)
+        describe(self.encoder.stream, source)
+        for track in self._contents.tracks:
+            self._add(track)
+        end = self._contents.end
+        packets = [copy.packets(end) for copy in self.copies.values()]
+        packets += [track.packets() for track in self._encoded]
+        self._sound = [InStep(stream, self._output) for stream in packets]
+        self._output.start_encoding()
+
+    def write(self, packets: Iterable[Packet]) -> None:
+        """Audio in step with the video, as both will be played, so that neither piles up."""
+        for packet in packets:
+            for sound in self._sound:
+                sound.until((packet.dts or 0) * packet.time_base)
+            self._output.mux_one(packet)
+
+    def write_as_is(self, packets: Iterable[Packet]) -> None:
+        """Packets of any stream of the output, as they come."""
+        for packet in packets:
+            self._output.mux_one(packet)
+
+    def finish(self) -> None:
+        """What the encoders still hold, and the trailer."""
+        self.write(self.encoder.finish())
+        for sound in self._sound:
+            sound.until(None)
+        self._output.close()
+
+    def close(self) -> None:
+        """The trailer alone."""
+        self._output.close()
+
+    def discard(self) -> None:
+        with contextlib.suppress(av.FFmpegError, OSError):
+            self._output.close()
+
+    @property
+    def damage(self) -> list[str]:
+        """What of the audio could not be read, a sentence for each file and stream."""
+        found = [(path, copy.damage) for path, copy in self.copies.items()]
+        found += [(track.path, track.damage) for track in self._encoded]
+        return [f"{path}: {damage}" for path, damage in found if damage]
+
+    def _add(self, track: TrackPlan) -> None:
+        sound = track.sound
+        if track.encoder is not None:
+            self._encoded.append(SoundTrack(track, self._output, self._contents.end))
+            return
+        if sound.path not in self.copies:
+            container = self._files[sound.path]
+            self.copies[sound.path] = PacketCopy(container, sound.origin, self._output)
+        self.copies[sound.path].add_stream(sound.index)
+
+
+def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
+    if contents.muxer == "matroska":
+        return {}
+    # The index in front lets a video start to play before it is all there. For that FFmpeg reads
+    # the file a second time, by its name.
+    options = {} if in_memory else {"movflags": "+faststart"}
+    copied = [track.sound for track in contents.tracks if track.encoder is None]
+    source = contents.source
+    if any(start > 0 for start in (source.start, *(sound.start for sound in copied))):
+        rates = (sound.sample_rate for sound in copied)
+        options["movie_timescale"] = str(_common_clock(source.time_base.denominator, rates))
+    return options
+
+
+def _common_clock(video: int, rates: Iterable[int]) -> int:
+    """Ticks a second that hit every frame and sample: a late start is stored in such ticks."""
+    ticks = math.lcm(video, *rates)
+    return ticks if ticks < _MAX_CLOCK else video
