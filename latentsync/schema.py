@@ -27,6 +27,7 @@ class OutputConfig:
     crf: int = 18
     preset: str = "medium"
     pix_fmt: str = "yuv420p"
+    audio_codec: str = "auto"
     finer_mouth: int = 10
     fps: str = "source"
     length: str = "audio"
@@ -126,6 +127,7 @@ class Config:
 
 
 CHOICES = {
+    "output.audio_codec": ("auto", "aac", "alac"),
     "output.length": ("audio", "video"),
     "output.extend": ("pingpong", "loop", "hold"),
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),

@@ -113,7 +113,7 @@ def _enhance(config: Config, *, quiet: bool) -> int:
 
     job = prepare(config, unwatched_bytes if quiet else byte_bar)
     with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
-        report = session.render(job.output.target, unwatched if quiet else progress_bar)
+        report = session.render(job.output, unwatched if quiet else progress_bar)
     if not quiet:
         print(stage_table(report), file=sys.stderr)
         frames = report["frames"]

@@ -116,7 +116,7 @@ class _Trial:
     def __init__(self, job: Job, engine: Engine) -> None:
         self.job, self.engine = job, engine
         self._detector = engine.new_detector()
-        self.samples = list(sample_frames(job.source.path, SAMPLES))
+        self.samples = list(sample_frames(job.source, SAMPLES))
         self.plans = [self.planned([frame]) for frame in self.samples]
         self.row, self.decoding = _decoded(job.source)
         self.typical = self._with_faces()
@@ -148,7 +148,7 @@ class _Trial:
 
 def _decoded(source: VideoInfo) -> tuple[list[Frame], Cost]:
     row: list[Frame] = []
-    first = islice(VideoReader(source.path), ROW)
+    first = islice(VideoReader(source), ROW)
     cost = timed(Stage.DECODE.value, lambda: row.extend(first), min(ROW, source.frame_count or ROW))
     return row, cost
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from latentsync.errors import ConfigError
 from latentsync.media.probe import VideoInfo
-from latentsync.media.target import EncodeSettings, NewAudio, check_target
+from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.plan import RenderPlan
@@ -34,11 +35,14 @@ WRITE_BEHIND = 2  # finished frames that may wait, twice: to be converted, and t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """A file that can be written. audio: sound that takes the place of the source's."""
+    """A file that can be written. size: (width, height) of its frames. audio: sound that takes the
+    place of the source's. plan: what was found out about it."""
 
     target: Path
     settings: EncodeSettings
+    size: tuple[int, int]
     audio: NewAudio | None
+    plan: OutputPlan
 
     @property
     def report_path(self) -> Path:
@@ -48,31 +52,44 @@ class Output:
 def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | None) -> Output:
     """Raises ConfigError and MediaError where the file, or its report, cannot be written."""
     own = config.output
-    settings = EncodeSettings(own.codec, own.crf, own.preset, own.pix_fmt, finer=own.finer_mouth)
-    output = Output(target, settings, None if audio is None else NewAudio(audio))
-    check_target(target, source, settings, output.audio)
+    settings = EncodeSettings(
+        own.codec,
+        own.crf,
+        own.preset,
+        own.pix_fmt,
+        finer=own.finer_mouth,
+        audio=own.audio_codec,
+    )
+    size = (source.width * (2 if own.compare else 1), source.height)
+    sound = None if audio is None else NewAudio(audio)
+    plan = check_target(target, source, settings, sound, size=size)
+    output = Output(target, settings, size, sound, plan)
     if own.report and output.report_path.exists() and not is_report(output.report_path):
         remedy = "move it away, or leave the report out with output.report=false"
         raise ConfigError("not a report, so not replaced by one", output.report_path, remedy)
     return output
 
 
-def write_video(session: Session, target: Path, progress: Progress) -> dict[str, Any]:
+def write_video(session: Session, target: Path | Output, progress: Progress) -> dict[str, Any]:
     """See Session.render."""
     begin = time.perf_counter()
     config, source = session.config, session.source
-    output = check_output(config, source.info, target, session.audio)
+    output = (
+        check_output(config, source.info, target, session.audio)
+        if isinstance(target, Path)
+        else target
+    )
     plan = session.make_plan(progress)
     warnings = _say_what_was_found(session, plan)
     title = "restoring" if session.audio is None else "generating"
     with progress(title, len(plan)) as step:
-        restored = _write(session, output, plan, step)
+        restored, notes = _write(session, output, plan, step)
     report = session_report(
         session,
         output,
         restored=restored,
         seconds=time.perf_counter() - begin,
-        warnings=warnings,
+        warnings=[*warnings, *notes],
     )
     if config.output.report:
         write_report(report, output.report_path)
@@ -81,16 +98,19 @@ def write_video(session: Session, target: Path, progress: Progress) -> dict[str,
 
 def _write(
     session: Session, output: Output, plan: RenderPlan, step: Callable[[], None]
-) -> np.ndarray:
-    """(N,) int: by how many code values the restoration changed each frame that was written."""
+) -> tuple[np.ndarray, list[str]]:
+    """-> (N,) int: by how many code values the restoration changed each frame that was written; and
+    what the file does not keep of the source."""
     compare, timer, info = session.config.output.compare, session.timer, session.source.info
-    size = (info.width * 2, info.height) if compare else None
     audio = output.audio
     if audio is not None:
         info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
         audio = replace(audio, seconds=plan.duration)
     restored = []
-    with VideoWriter(output.target, info, output.settings, size=size, audio=audio) as writer:
+    writer = VideoWriter(
+        output.target, info, output.settings, size=output.size, audio=audio, plan=output.plan
+    )
+    with writer:
         pictures = _pictures(session.rendered(), writer, timer, compare=compare)
         queue = linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer)
         with closing(queue):
@@ -99,7 +119,7 @@ def _write(
                     writer.write_picture(picture)
                 restored.append(change)
                 step()
-    return np.array(restored)
+    return np.array(restored), writer.notes
 
 
 def _pictures(

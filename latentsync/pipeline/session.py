@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -45,6 +45,9 @@ from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.schema import Config
 from latentsync.speech.features import AcousticFeatures
 from latentsync.types import Frame
+
+if TYPE_CHECKING:
+    from latentsync.pipeline.output import Output
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,15 +167,17 @@ class Session:
         """
         return (item.after for item in self.rendered(start, stop))
 
-    def render(self, target: str | Path, progress: Progress = unwatched) -> dict[str, Any]:
+    def render(self, target: str | Path | Output, progress: Progress = unwatched) -> dict[str, Any]:
         """The finished file, and its report beside it. Returns the report.
+
+        target: the file, or what check_output has found out about it already.
 
         Raises as make_plan does, ConfigError and MediaError where the file cannot be written.
         Whatever is raised, nothing new is left, and what was there stays.
         """
         from latentsync.pipeline.output import write_video  # which knows sessions
 
-        return write_video(self, Path(target), progress)
+        return write_video(self, Path(target) if isinstance(target, str) else target, progress)
 
     def rendered(self, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
         """As frames(), each with what became of it."""

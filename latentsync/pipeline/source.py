@@ -42,7 +42,7 @@ class VideoFile:
 
     def __init__(self, info: VideoInfo) -> None:
         self.info = info
-        self._reader = VideoReader(info.path)
+        self._reader = VideoReader(info)
 
     @property
     def issues(self) -> str | None:
@@ -52,7 +52,7 @@ class VideoFile:
         return iter(self._reader)
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
-        return iter(OrderedReader(self.info.path, indices))
+        return iter(OrderedReader(self.info, indices))
 
 
 class Watched:
