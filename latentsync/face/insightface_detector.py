@@ -7,25 +7,45 @@ non-commercial research only, hence not the default.
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from latentsync.errors import ConfigError
+from latentsync.errors import CheckpointError, ConfigError
 from latentsync.face.detector import DetectedFace, FaceDetector, largest_first
 from latentsync.face.landmarks import from_106
 
 logger = logging.getLogger(__name__)
 
 MODEL_ROOT = "checkpoints/auxiliary"
+PACK = "buffalo_l"
+MODEL_FILES = ("det_10g.onnx", "2d106det.onnx")
+"""Of the pack's five, the two that are used: the finder, and 106 landmarks."""
+
 DETECTION_SIZE = (512, 512)
 MIN_WIDTH, MIN_HEIGHT = 50, 80
 MIN_ASPECT, MAX_ASPECT = 0.2, 1.5
 """LatentSync face_detector.py:28-41: smaller, wider or narrower faces do not count."""
 
 
+def ensure_models(*, offline: bool) -> None:
+    """Raises CheckpointError where load() would fail for want of the models, or may not fetch them.
+
+    The package fetches the pack where its folder is missing, and only there.
+    """
+    folder = Path(MODEL_ROOT, "models", PACK)
+    missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
+    if missing and (offline or folder.exists()):
+        what = f"models of the face detector insightface not found ({', '.join(missing)})"
+        fetch = "run once without --offline" if offline else "the package fetches them again"
+        put = f"put the pack {PACK} there, or {fetch}, or choose face.detector=mediapipe"
+        remedy = f"remove this folder, which is not complete; then {put}"
+        raise CheckpointError(what, folder, remedy if folder.exists() else put)
+
+
 def load(max_faces: int, min_confidence: float) -> FaceDetector:
-    """ConfigError where the package is not installed."""
+    """ConfigError where the package is not installed. See ensure_models."""
     try:
         import onnxruntime
         from insightface.app import FaceAnalysis
@@ -36,6 +56,7 @@ def load(max_faces: int, min_confidence: float) -> FaceDetector:
         ) from error
     logger.warning("insightface's models are licensed for non-commercial research only")
     analysis = FaceAnalysis(
+        name=PACK,
         allowed_modules=["detection", "landmark_2d_106"],
         root=MODEL_ROOT,
         providers=onnxruntime.get_available_providers(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from latentsync.errors import ConfigError, UnknownPluginError
+from latentsync.errors import CheckpointError, ConfigError, UnknownPluginError
 from latentsync.face import insightface_detector
 from latentsync.face.detector import DETECTORS, DetectedFace, FaceDetector, load_detector
 from latentsync.face.insightface_detector import InsightfaceDetector
@@ -246,6 +247,35 @@ def test_insightface_says_what_to_install_where_it_is_missing(monkeypatch) -> No
         load_detector("insightface")
     assert "\n" not in str(caught.value)
     assert DETECTORS["insightface"] == f"{insightface_detector.__name__}:load"
+
+
+@pytest.fixture
+def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where insightface's models are looked for; nothing is there yet."""
+    monkeypatch.setattr(insightface_detector, "MODEL_ROOT", str(tmp_path))
+    return tmp_path / "models" / "buffalo_l"
+
+
+def test_insightface_s_models_are_not_fetched_offline(pack: Path) -> None:
+    insightface_detector.ensure_models(offline=False)
+    with pytest.raises(CheckpointError) as caught:
+        insightface_detector.ensure_models(offline=True)
+    message = str(caught.value)
+    for part in ("det_10g.onnx, 2d106det.onnx", str(pack), "without --offline", "mediapipe"):
+        assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_insightface_s_models_are_taken_where_both_are_there_and_refused_where_one_is_not(
+    pack: Path, offline: bool
+) -> None:
+    pack.mkdir(parents=True)
+    (pack / "det_10g.onnx").touch()
+    with pytest.raises(CheckpointError, match=r"\(2d106det.onnx\): .*; remove this folder"):
+        insightface_detector.ensure_models(offline=offline)
+    (pack / "2d106det.onnx").touch()
+    insightface_detector.ensure_models(offline=offline)
 
 
 def from_network(
