@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from latentsync.errors import CheckpointError
+from latentsync.face.insightface_detector import ensure_models
 from latentsync.generate import settings
 from latentsync.restore import base
 from latentsync.schema import Config
@@ -55,3 +56,5 @@ def licences_wanted(config: Config) -> list[Licence]:
 
 def check_detector(config: Config) -> None:
     """Raises CheckpointError where the face detector would fetch models, but must not."""
+    if config.face.detector.lower() == "insightface":
+        ensure_models(offline=config.weights.offline)
