@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentsync.pipeline.plan import FilmPlan
+from latentsync.pipeline.plan import RenderPlan
 from tests.unit.test_restoration import film, planned, run, stage_of
 
 STEADY = 0.8  # restore.temporal
@@ -27,15 +27,15 @@ class Flickering:
         return faces + 0.1 * torch.stack(textures)
 
 
-def changes(plan: FilmPlan, *, temporal: float, batch: int) -> dict[int, torch.Tensor]:
+def changes(plan: RenderPlan, *, temporal: float, batch: int) -> dict[int, torch.Tensor]:
     """By the frame's number, what is added to a video of one still picture."""
     stage = stage_of(Flickering(), plan, temporal=temporal, batch=batch)
-    frames = film(len(plan.weights), still=True)
+    frames = film(len(plan.strength), still=True)
     made = run(stage, frames)
-    return {item.frame.index: item.patches[0].pixels for item in made if item.patches}
+    return {item.index: item.patches[0].pixels for item in made if item.patches}
 
 
-def smoothed(plan: FilmPlan, batch: int) -> list[int]:
+def smoothed(plan: RenderPlan, batch: int) -> list[int]:
     """The frames whose change is mixed with earlier ones."""
     steady, plain = (changes(plan, temporal=beta, batch=batch) for beta in (STEADY, 0.0))
     return [number for number in plain if not torch.equal(steady[number], plain[number])]
@@ -54,5 +54,5 @@ def test_nothing_is_smoothed_across_a_cut_even_where_the_picture_stays(batch: in
 @pytest.mark.parametrize("batch", [1, 4])
 def test_nothing_is_smoothed_across_a_frame_that_is_not_restored(batch: int) -> None:
     plan = planned([0] * 5)
-    plan.weights[2] = 0
+    plan.strength[2] = 0
     assert smoothed(plan, batch) == [1, 4]
