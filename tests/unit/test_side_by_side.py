@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.generate import latentsync
-from latentsync.generate.sampling import never
 from latentsync.generate.vae import _Memory
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import REFERENCE, Execution
@@ -23,6 +22,7 @@ from latentsync.runtime.network import Networks, Part
 from latentsync.schema import Config, GenerateConfig
 from latentsync.types import Chunk
 from tests.tiny_latentsync import RESOLUTION, write_tiny_model
+from tests.unit.generator.conftest import request
 
 OPENVINO = Execution(torch.device("cpu"), "openvino", torch.float32, 1)
 WHOLE = Part("whole", lambda net: net)
@@ -227,13 +227,14 @@ def chunk(seed: int, index: int) -> Chunk:
     return Chunk(index, crops, torch.randn(FRAMES, 50, 384, generator=g))
 
 
-@pytest.mark.parametrize("noise", ["per_chunk", "upstream"])
+@pytest.mark.parametrize("compat", [None, "upstream"])
 @pytest.mark.parametrize("execution", [REFERENCE, OPENVINO], ids=["torch", "openvino"])
 def test_videos_drawn_at_once_by_one_generator_are_as_if_drawn_one_after_the_other(
-    sections: dict[str, dict[str, Any]], execution: Execution, noise: str
+    sections: dict[str, dict[str, Any]], execution: Execution, compat: str | None
 ) -> None:
-    own = sections["generate"] | {"noise": noise, "step_cache": 2, "steps": 3, "seed": 4}
+    own = sections["generate"] | {"step_cache": 2, "steps": 3, "seed": 4}
     config = Config(
+        compat=compat,
         data=sections["data"] | {"num_frames": FRAMES},
         model=sections["model"],
         generate=GenerateConfig(**own),
@@ -242,7 +243,7 @@ def test_videos_drawn_at_once_by_one_generator_are_as_if_drawn_one_after_the_oth
     loaded = latentsync.load(config, execution, mask=mask)
 
     def video(seed: int) -> list[Tensor]:
-        generator = loaded.prepared(frame_counts=[FRAMES] * 3, check=never)
+        generator = loaded.prepare(request([FRAMES] * 3))
         return [generator(chunk(seed, index)) for index in (0, 1, 2, 1)]
 
     expected = [video(seed) for seed in range(2)]
