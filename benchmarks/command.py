@@ -37,7 +37,7 @@ def _run(film: Path, target: Path) -> tuple[float, float, float, int, str]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    report = json.loads(target.with_suffix(".json").read_text("utf-8"))
+    report = json.loads(target.with_suffix(".report.json").read_text("utf-8"))
     size = f"{report['input']['width']}x{report['input']['height']}"
     start = total - report["seconds"]["total"]
     return total, start, usage.ru_maxrss / 1024, report["frames"]["total"], size

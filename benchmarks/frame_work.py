@@ -20,14 +20,14 @@ import cv2
 import numpy as np
 import torch
 
-from latentsync.face.align import TEMPLATE, similarity
 from latentsync.face.composite import composited
 from latentsync.face.detector import FaceDetector, load_detector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.upstream import paste
+from latentsync.geometry import TEMPLATE, extract, similarity
 from latentsync.media.reader import VideoReader
-from latentsync.restore.mouth import PatchGeometry, extract, ffhq_geometry, own_scale_geometry
+from latentsync.restore.mouth import PatchGeometry, ffhq_geometry, own_scale_geometry
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.runtime.device import limit_threads
 from latentsync.types import Frame, Patch

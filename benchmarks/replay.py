@@ -19,12 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.ready import ready_engine
 from latentsync.config import load_config
 from latentsync.face.detector import load_detector
 from latentsync.generate.lips import lip_shape
-from latentsync.media.reader import VideoReader
-from latentsync.pipeline.engine import Engine, ordered
+from latentsync.pipeline.session import Session
 from latentsync.speech.features import AcousticFeatures
+from scripts.quiet import quiet_libraries
 
 SETTINGS = ("generate.name=replay", "restore.when=never")
 ITSELF = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
@@ -36,43 +37,34 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--speech", type=Path, help="new words; without: the clip's own")
     parser.add_argument("settings", nargs="*", help="key=value")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     own = () if options.speech else ITSELF
-    engine = Engine(load_config(None, [*SETTINGS, *own, *options.settings]))
-    begin = time.perf_counter()
-    reader = VideoReader(options.clip)
-    survey = engine.survey(reader)
-    surveyed = time.perf_counter()
-    speech = engine.lipsync.listen(options.speech or options.clip)
-    plan = engine.lipsync.lay_out(engine.plan(survey), reader.info, speech)
-    performance = engine.perform(plan, reader.info.path, speech)
-    rehearsed = time.perf_counter()
-    frames = list(
-        _apertures(
-            item.after.pixels for item in engine.enhanced(ordered(reader, plan), plan, performance)
-        )
-    )
-    seconds = engine.clock.seconds
-    made = np.array(frames)
-    true = lip_shape(np.stack([a.landmarks for a in survey.alignments if a is not None]))[:, 0]
-    facts = getattr(performance.generator, "facts", {})
-    length = float(plan.timeline.seconds[-1]) if plan.timeline else 0.0
+    engine = ready_engine(load_config(None, [*SETTINGS, *own, *options.settings]), speech=True)
+    with Session(engine, options.clip, audio=options.speech or options.clip) as session:
+        begin = time.perf_counter()
+        analysis = session.analyze()
+        analyzed = time.perf_counter()
+        plan, generator, speech = session.plan, session.generator, session.speech
+        prepared = time.perf_counter()
+        made = np.array(list(_apertures(frame.pixels for frame in session.frames())))
+        seconds = session.timer.seconds
+    true = lip_shape(np.stack([a.landmarks for a in analysis.alignments if a is not None]))[:, 0]
+    facts = getattr(generator, "facts", {})
     print(f"{options.clip.name}: {len(made)} frames, {facts}")
     if options.speech is None:
         count = min(len(true), len(made))
         r, chance = _r(true[:count], made[:count]), _by_chance(true[:count], made[:count])
         print(f"r {r:.2f}, by chance {chance:.2f}")
     motion = np.abs(np.diff(made)).mean() / np.abs(np.diff(true)).mean()
-    print(f"motion {motion:.2f}, joins {facts.get('joins', 0) / length:.1f} a second")
-    assert plan.timeline is not None
+    print(f"motion {motion:.2f}, joins {facts.get('joins', 0) / plan.duration:.1f} a second")
     assert isinstance(speech, AcousticFeatures)
-    silent = speech.acoustics.silent(plan.timeline.seconds)
+    silent = speech.acoustics.silent(plan.seconds)
     if silent.any():
         shut = (made[silent] < np.percentile(true, 25)).mean()
         print(f"shut in {100 * shut:.0f} % of {silent.sum()} silent frames")
     print(
-        f"seconds: finding faces {surveyed - begin:.1f}, listening and choosing "
-        f"{rehearsed - surveyed:.1f}, drawing {seconds['generate'] / len(made):.3f} a frame, "
+        f"seconds: finding faces {analyzed - begin:.1f}, listening and choosing "
+        f"{prepared - analyzed:.1f}, drawing {seconds['generate'] / len(made):.3f} a frame, "
         f"compositing {seconds['composite'] / len(made):.3f} a frame"
     )
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB")
@@ -99,4 +91,5 @@ def _r(one: np.ndarray, other: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with quiet_libraries():
+        main()

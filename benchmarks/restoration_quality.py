@@ -17,11 +17,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.ready import ready_engine
 from latentsync.config import load_config
 from latentsync.face.masks import region_mask
+from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.engine import Engine, Enhanced
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.session import Session
+from latentsync.pipeline.source import Clip
+from latentsync.pipeline.stages.composite import Rendered
 from latentsync.types import Alignment, Frame
+from scripts.quiet import quiet_libraries
 
 Degradation = Callable[[np.ndarray], np.ndarray]
 
@@ -37,13 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--superres", default="Detail")
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("settings", nargs="*", metavar="key=value")
-    args = parser.parse_args(arguments)
-    engine = Engine(load_config(None, [f"restore.name={args.superres}", *args.settings]))
-    truth = list(islice(VideoReader(args.clip), args.frames))
-    alignments = engine.survey(truth).alignments
+    args = parser.parse_intermixed_args(arguments)
+    engine = ready_engine(load_config(None, [f"restore.name={args.superres}", *args.settings]))
+    reader = VideoReader(args.clip)
+    truth = list(islice(reader, args.frames))
+    with Session(engine, Clip(reader.info, truth)) as session:
+        alignments = session.analyze().alignments
     print(f"{'':14}restored  sharpness   energy         gradient       PSNR [dB]")
     for name, degrade in DEGRADATIONS.items():
-        print(f"{name:14}{_line(engine, truth, alignments, degrade)}", flush=True)
+        print(f"{name:14}{_line(engine, reader.info, truth, alignments, degrade)}", flush=True)
 
 
 def _thirds(pixels: np.ndarray) -> np.ndarray:
@@ -77,6 +85,7 @@ DEGRADATIONS: dict[str, Degradation] = {
 
 def _line(
     engine: Engine,
+    info: VideoInfo,
     truth: Sequence[Frame],
     alignments: Sequence[Alignment | None],
     degrade: Degradation,
@@ -84,11 +93,12 @@ def _line(
     masks = [_in_frame("lower_face", frame, a) for frame, a in zip(truth, alignments, strict=True)]
     mouths = [_in_frame("mouth", frame, a) for frame, a in zip(truth, alignments, strict=True)]
     bad = [_degraded(frame, mask, degrade) for frame, mask in zip(truth, masks, strict=True)]
-    plan = engine.plan(engine.survey(bad))
-    rows = np.array(list(_figures(truth, engine.enhanced(bad, plan), masks, mouths)))
+    with Session(engine, Clip(info, bad)) as session:
+        plan = session.plan
+        rows = np.array(list(_figures(truth, session.rendered(), masks, mouths)))
     energy, energy_after, gradient, gradient_after, psnr, psnr_after = np.median(rows, axis=0)
     return (
-        f"{(plan.weights > 0).mean():7.0%}{np.nanmedian(plan.sharpness):11.2f}   "
+        f"{(plan.strength > 0).mean():7.0%}{np.nanmedian(plan.sharpness):11.2f}   "
         f"{energy:5.2f} -> {energy_after:.2f}  {gradient:5.2f} -> {gradient_after:.2f}  "
         f"{psnr:6.2f} -> {psnr_after:.2f} ({psnr_after - psnr:+.2f})"
     )
@@ -96,7 +106,7 @@ def _line(
 
 def _figures(
     truth: Sequence[Frame],
-    pairs: Iterator[Enhanced],
+    pairs: Iterator[Rendered],
     masks: Sequence[np.ndarray],
     mouths: Sequence[np.ndarray],
 ) -> Iterator[list[float]]:
@@ -149,4 +159,5 @@ def _psnr(frame: Frame, truth: Frame, mask: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with quiet_libraries():
+        main()

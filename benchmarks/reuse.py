@@ -34,18 +34,22 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benchmarks.ready import ready_engine
 from latentsync.config import load_config
 from latentsync.face.composite import composite
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.decide import AsPlanned
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.plan import FilmPlan
+from latentsync.pipeline.fitting import Restorers
+from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.session import Session
+from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.site import Site
 from latentsync.runtime.execution import Execution
 from latentsync.schema import RestoreConfig
 from latentsync.types import Frame, PatchedFrame
+from scripts.quiet import quiet_libraries
 
 THRESHOLDS = (2, 4, 8, 12, 16)
 STAND_IN = "benchmarks.reuse:load"
@@ -74,11 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=250)
     parser.add_argument("--superres", default=STAND_IN)
     parser.add_argument("settings", nargs="*", metavar="key=value")
-    args = parser.parse_args(arguments)
+    args = parser.parse_intermixed_args(arguments)
     settings = (f"restore.name={args.superres}", "restore.when=always", *args.settings)
-    engine = Engine(load_config(None, settings))
-    frames = list(islice(VideoReader(args.clip), args.frames))
-    plan = engine.plan(engine.survey(frames))
+    engine = ready_engine(load_config(None, settings))
+    reader = VideoReader(args.clip)
+    frames = list(islice(reader, args.frames))
+    with Session(engine, Clip(reader.info, frames)) as session:
+        plan = session.plan
     whole, _ = restored(engine, plan, frames, 0)
     nothing = np.median([psnr(added, np.zeros_like(added)) for added in whole.values()])
     print(f"{args.clip.name}, {len(frames)} frames; nothing restored: {nothing:.1f} dB")
@@ -92,33 +98,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def restored(
-    engine: Engine, plan: FilmPlan, frames: Sequence[Frame], threshold: float
+    engine: Engine, plan: RenderPlan, frames: Sequence[Frame], threshold: float
 ) -> tuple[dict[int, np.ndarray], list[int]]:
     """-> what is added in each frame's mouth box [levels]; and the frames that were spared."""
     config = replace(engine.config.restore, reuse=float(threshold), batch=1)
     assert engine.restorer is not None
-    stage = RestoreStage(engine.restorer, plan, config, engine.execution.device, AsPlanned(plan))
+    restorers, size = Restorers(engine.restorer), engine.restorer.size
+    restorers.tune(plan)
+    # The stage alone, in this thread: so it is known which frame was spared.
+    stage = RestoreStage(restorers, plan, config, engine.execution.device, size=size)
     added: dict[int, np.ndarray] = {}
     spared: list[int] = []
     box = mouth_box(plan)
-    for item in stage((PatchedFrame(frame) for frame in frames), clock=StageTimer()):
+    for item in stage((PatchedFrame(f.index, f) for f in frames), timer=StageTimer()):
         if not item.patches:
             continue
         before, after = item.frame.pixels[box], composite(item.frame, item.patches)[box]
-        added[item.frame.index] = after.astype(np.int16) - before
+        added[item.index] = after.astype(np.int16) - before
         if stage.reused > len(spared):
-            spared.append(item.frame.index)
+            spared.append(item.index)
     return added, spared
 
 
-def mouth_box(plan: FilmPlan) -> tuple[slice, slice]:
+def mouth_box(plan: RenderPlan) -> tuple[slice, slice]:
     """Rows and columns of the film that hold all its mouths."""
     corners = []
-    for alignment in plan.survey.alignments:
-        if alignment is not None:
-            geometry = plan.tracks[alignment.track].geometry
+    for track, matrix in zip(plan.track, plan.matrices, strict=True):
+        if track >= 0:
+            geometry = plan.tracks[int(track)].geometry
             shown = Site.of(geometry.mask, low_cut=0).shown
-            back = cv2.invertAffineTransform(geometry.matrix(alignment.matrix))
+            back = cv2.invertAffineTransform(geometry.matrix(matrix))
             ends = [[x, y, 1] for x in (shown.x0, shown.x1) for y in (shown.y0, shown.y1)]
             corners.append(np.array(ends) @ back.T)
     points = np.concatenate(corners)
@@ -138,4 +147,5 @@ def flicker(added: dict[int, np.ndarray]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with quiet_libraries():
+        main()

@@ -21,15 +21,18 @@ import numpy as np
 import torch
 
 from benchmarks.degradations import Degradation, degradations
+from benchmarks.ready import ready_engine
 from latentsync.config import load_config
-from latentsync.face.masks import region_mask
-from latentsync.media.reader import VideoReader
-from latentsync.pipeline.engine import Engine
+from latentsync.face.masks import region_mask, rest_mask
+from latentsync.geometry import extract
+from latentsync.pipeline.session import Session
 from latentsync.restore.base import Restorer
 from latentsync.restore.detail import Detail
-from latentsync.restore.mouth import PatchGeometry, extract
+from latentsync.restore.mouth import PatchGeometry
 from latentsync.restore.own import Self
+from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.types import Frame
+from scripts.quiet import quiet_libraries
 
 _FINE = 2.0  # sigma, pixels: detail is what a Gaussian of it takes away
 _SSIM_SIGMA, _SSIM_CONSTANTS = 1.5, (6.5025, 58.5225)  # Wang et al. 2004, of 8 bits
@@ -44,7 +47,7 @@ class Scene:
     matrices: list[np.ndarray]
     seconds: np.ndarray
     geometry: PatchGeometry
-    engine: Engine
+    meter: SharpnessMeter
 
     def crop(self, pixels: np.ndarray, index: int) -> torch.Tensor:
         return extract(pixels, self.geometry.matrix(self.matrices[index]), self.geometry.size)
@@ -65,7 +68,7 @@ class Scene:
     def detail(self, pixels: Sequence[np.ndarray], indices: Sequence[int]) -> Detail:
         """Detail, set as the pipeline sets it, from what the degraded frames measure."""
         pairs = zip(pixels, indices, strict=True)
-        measured = [self.engine.meter(p, self.matrices[i]) for p, i in pairs]
+        measured = [self.meter(p, self.matrices[i]) for p, i in pairs]
         return Detail().tuned(np.stack(measured))
 
 
@@ -90,15 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _scene(clip: Path, settings: Sequence[str]) -> Scene:
     """Raises LatentSyncError where there is no face."""
-    engine = Engine(load_config(None, ["restore.name=Detail", *settings]))
-    frames = list(VideoReader(clip))
-    survey = engine.survey(frames)
-    plan = engine.plan(survey)
-    number, track = max(plan.tracks.items(), key=lambda item: len(item[1].frames))
-    chosen = [i for i in track.frames.tolist() if survey.tracks[i] == number]
-    matrices = [a.matrix for i in chosen if (a := survey.alignments[i]) is not None]
-    seconds = survey.pts_seconds[chosen]
-    return Scene([frames[i] for i in chosen], matrices, seconds, track.geometry, engine)
+    engine = ready_engine(load_config(None, ["restore.name=Detail", *settings]))
+    with Session(engine, clip) as session:
+        analysis, plan = session.analyze(), session.plan
+        track, chosen = max(analysis.frames_by_track().items(), key=lambda item: len(item[1]))
+        frames = list(session.source.shown(chosen))
+    matrices, seconds = list(analysis.matrices[chosen]), analysis.pts_seconds[chosen]
+    meter = SharpnessMeter(region_mask("mouth"), rest_mask())
+    return Scene(frames, matrices, seconds, plan.tracks[track].geometry, meter)
 
 
 def _lines(scene: Scene, degrade: Degradation, count: int) -> list[str]:
@@ -200,4 +202,5 @@ def _restlessness(residual: np.ndarray, mask: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with quiet_libraries():
+        main()

@@ -52,11 +52,11 @@ class UnknownPluginError(LatentSyncError):
 
 
 class Cancelled(LatentSyncError):
-    """The work was stopped because its owner asked for it; nothing of it is left."""
+    """The work was stopped because its owner asked for it, or had ended it; nothing of it is left."""
 
-    def __init__(self, what: str = "the work") -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, what: str = "the work", how: str = "was cancelled") -> None:
+        super().__init__(what, how)
+        self.what, self.how = what, how
 
     def __str__(self) -> str:
-        return f"{self.what} was cancelled; nothing was written"
+        return f"{self.what} {self.how}; nothing was written"

@@ -125,15 +125,23 @@ def _enhance(config: Config, *, quiet: bool) -> int:
     return DONE
 
 
-def _engine(config: Config, audio: Path | None) -> Engine:
-    """The loaded models, and the process's threads set for what will run."""
-    from latentsync.pipeline.engine import Engine
+def _engine(config: Config, audio: Path | None, *, estimate: bool = False) -> Engine:
+    """The loaded models, and the process's threads set for what will run.
+
+    estimate: those that draw mouths are not loaded, as their weights may not be there.
+    """
+    from latentsync.pipeline.engine import Engine, execution_of
     from latentsync.pipeline.requirements import runs_networks
     from latentsync.runtime.execution import torch_threads
 
     engine = Engine(config)
-    execution = engine.execution if audio is None else engine.lipsync.execution
     networks = runs_networks(config, speech=audio is not None)
+    if audio is None:
+        execution = engine.execution
+    elif estimate:
+        execution = execution_of(config.runtime, networks=networks)
+    else:
+        execution = engine.lipsync.execution
     use_threads(torch_threads(execution, networks=networks))
     return engine
 
@@ -161,7 +169,7 @@ def _dry_run(config: Config) -> int:
     missing = missing_weights(config, speech=job.audio is not None)
     here = not any(model in missing for model, _ in weights_wanted(config.restore))
     loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
-    print(told(job, estimate(job, _engine(loaded, None)), missing))
+    print(told(job, estimate(job, _engine(loaded, job.audio, estimate=True)), missing))
     return DONE
 
 

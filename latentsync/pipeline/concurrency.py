@@ -26,15 +26,15 @@ class CancelFlag:
     """Set from any thread; whoever works looks at it between two steps."""
 
     def __init__(self, what: str) -> None:
-        self._what, self._event = what, threading.Event()
+        self._what, self._how = what, ""
 
-    def set(self) -> None:
-        self._event.set()
+    def set(self, how: str = "was cancelled") -> None:
+        self._how = self._how or how
 
     def check(self) -> None:
         """Raises Cancelled once the flag is set."""
-        if self._event.is_set():
-            raise Cancelled(self._what)
+        if self._how:
+            raise Cancelled(self._what, self._how)
 
     def watched(self, items: Iterable[T]) -> Iterator[T]:
         """The same items, as long as the flag is not set."""

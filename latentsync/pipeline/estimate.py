@@ -30,8 +30,10 @@ from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.timeline import Timeline, speech_timeline, video_timeline
+from latentsync.pipeline.upstream_timeline import UPSTREAM_FPS
 from latentsync.restore.base import Fittable
 from latentsync.runtime.execution import Execution
+from latentsync.speech.windows import FEATURES_PER_SECOND, frame_count
 from latentsync.types import Frame
 
 SAMPLES = 8  # frames that are looked at, spread over the film
@@ -229,6 +231,8 @@ def _output(job: Job) -> tuple[int, float]:
     if job.audio is None or not frames:
         return frames, 1.0
     samples = sum(len(block) for block in AudioReader(job.audio))
+    if job.config.as_upstream:
+        return frame_count(int(samples / SAMPLE_RATE * FEATURES_PER_SECOND), UPSTREAM_FPS), 1.0
     output = job.config.output
     line = speech_timeline(
         _film_line(job.source, frames),

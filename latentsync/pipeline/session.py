@@ -82,7 +82,7 @@ class Session:
     ) -> None:
         self.engine, self.config = engine, config or engine.config
         source = _source(video)
-        self._flag = CancelFlag(str(source.info.path))
+        self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = Watched(source, self._flag.check)
         self.audio = None if audio is None else Path(audio)
         self.timer = StageTimer()
@@ -108,7 +108,7 @@ class Session:
 
     def close(self) -> None:
         """Ends what is still running; the session cannot be used afterwards."""
-        self._flag.set()
+        self._flag.set("is closed")
 
     def cancel(self) -> None:
         """From any thread: what is running raises Cancelled within a denoising step or a frame."""

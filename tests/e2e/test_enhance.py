@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from latentsync.config import load_config
+from latentsync import Engine, Session, load_config
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.engine import Engine
 from tests.media_factory import Tone, audio_packets, make_film, pts_of
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +27,12 @@ def _pixels(path: Path) -> np.ndarray:
     return np.stack([frame.pixels for frame in VideoReader(path)])
 
 
+def _restored(engine: Engine, film: Path) -> np.ndarray:
+    """The finished frames, before they are encoded."""
+    with Session(engine, film) as session:
+        return np.stack([frame.pixels for frame in session.frames()])
+
+
 def test_frames_times_and_sound_are_the_source_s_own(film, tmp_path, run):
     target = tmp_path / "out.mp4"
     assert run("-i", film, "-o", target, "restore.when=always").code == 0
@@ -38,8 +43,7 @@ def test_frames_times_and_sound_are_the_source_s_own(film, tmp_path, run):
 def test_before_the_encode_only_the_mouth_differs(film):
     """A band around the mouth changes; the upper half of the picture and its borders do not."""
     config = load_config(None, ["restore.when=always"])
-    before = _pixels(film).astype(int)
-    after = np.stack([f.pixels for f in Engine(config).frames(film)]).astype(int)
+    before, after = _pixels(film).astype(int), _restored(Engine(config), film).astype(int)
     rows, columns = np.nonzero(np.abs(after - before).max(axis=(0, 3)))
     height, width = before.shape[1:3]
     assert len(rows) > 200, "the mouth was not restored at all"
@@ -50,8 +54,7 @@ def test_before_the_encode_only_the_mouth_differs(film):
 
 def test_the_mouth_gains_detail(film):
     config = load_config(None, ["restore.when=always"])
-    before = _pixels(film)
-    after = np.stack([f.pixels for f in Engine(config).frames(film)])
+    before, after = _pixels(film), _restored(Engine(config), film)
     changed = np.abs(after.astype(int) - before).max(axis=(0, 3)) > 0
     assert _fine_detail(after, changed) > 1.2 * _fine_detail(before, changed)
 
@@ -63,32 +66,37 @@ def _fine_detail(film: np.ndarray, where: np.ndarray) -> float:
 
 def test_the_same_film_twice_gives_the_same_frames(film):
     engine = Engine(load_config(None, ["restore.when=always"]))
-    first, second = (np.stack([f.pixels for f in engine.frames(film)]) for _ in range(2))
+    first, second = (_restored(engine, film) for _ in range(2))
     assert (first == second).all()
 
 
 def test_the_report_says_what_was_done(film, tmp_path, run):
     target = tmp_path / "out.mp4"
     run("-i", film, "-o", target, "restore.when=always", "output.crf=14")
-    report = json.loads((tmp_path / "out.json").read_text())
-    assert report["schema"] == 1
+    report = json.loads((tmp_path / "out.report.json").read_text())
+    assert (report["kind"], report["schema"]) == ("latentsync report", 2)
     assert report["frames"] == {
         "total": 12,
         "with_face": 12,
         "generated": 0,
+        "selected": 12,
         "restored": 12,
         "reused": 0,
     }
     assert len(report["per_frame"]["sharpness"]) == 12
+    assert report["per_frame"]["strength"] == [1.0] * 12
+    assert all(change > 0 for change in report["per_frame"]["change"])
     assert report["spans_seconds"]["restored"] == [[0.0, 0.44]]
     assert report["restorer"]["name"] == "Detail"
     assert report["settings"]["output"]["crf"] == 14
-    assert {"decode", "detect", "restore", "composite", "encode", "total"} <= set(report["seconds"])
+    stages = ("decode", "detect", "decode (pass 2)", "restore", "composite", "encode")
+    assert {*stages, "total"} <= set(report["seconds"])
+    assert [name for name in report["stages"] if name in stages] == list(stages)
 
 
 def test_no_report_where_none_is_wanted(film, tmp_path, run):
     run("-i", film, "-o", tmp_path / "out.mp4", "output.report=false")
-    assert not (tmp_path / "out.json").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
 def test_compare_puts_before_and_after_side_by_side(film, tmp_path, run):
@@ -121,10 +129,21 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(film, tmp_path, ru
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4"]
 
 
-def test_upstream_s_alignment_and_paste_can_be_had_for_comparison(film, tmp_path, run):
-    options = ("face.align=upstream", "output.paste=upstream", "restore.when=always")
-    assert run("-i", film, "-o", tmp_path / "out.mp4", *options).code == 0
-    assert len(pts_of(tmp_path / "out.mp4")) == 12
+@pytest.mark.parametrize(
+    ("setting", "remedy"),
+    [
+        ("compat=upstream", "--audio_path"),
+        ("face.align=upstream", "compat=upstream"),
+        ("output.paste=upstream", "compat=upstream"),
+    ],
+)
+def test_upstream_s_way_is_refused_where_there_is_no_new_speech(
+    setting, remedy, film, tmp_path, run
+):
+    result = run("-i", film, "-o", tmp_path / "out.mp4", setting, "restore.when=always")
+    assert result.code == 2
+    assert remedy in result.err.strip().splitlines()[-1]
+    assert not (tmp_path / "out.mp4").exists()
 
 
 @pytest.mark.parametrize("region", ["mouth", "lower_face", "face"])
@@ -171,7 +190,8 @@ def test_a_restorer_that_fails_is_an_error_and_leaves_no_film(film, tmp_path, ru
 
 def test_the_five_lines_of_the_readme(film):
     engine = Engine(load_config(None, ["restore.when=always"]))
-    shapes = {frame.pixels.shape for frame in engine.frames(film)}
+    with Session(engine, film) as session:
+        shapes = {frame.pixels.shape for frame in session.frames()}
     assert shapes == {(340, 360, 3)}
 
 

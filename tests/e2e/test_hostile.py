@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
+from latentsync.media.reader import VideoReader
 from tests.media_factory import Tone, cut, make_film, make_sound, moving_pattern, pts_of
 
 FAST = ("restore.when=always", "output.preset=ultrafast")
-FACES = "faces"  # marks arguments that are filled with the demo's frames
+SOFT = ("generate.name=tests.soft_mouths:load", "data.resolution=256")  # needs no weights
+DEMO = Path(__file__).parents[2] / "assets" / "demo_lipsynced.mp4"
 
 
 def _two_faces(frames):
@@ -98,6 +102,47 @@ def test_a_strange_film_comes_out_right(kind, tmp_path, demo_frames, run):
             atol=0.0011 if target.suffix == ".mkv" else 1e-9,
         )
     assert not list(target.parent.glob(".*")), "a partial file was left"
+
+
+def test_a_video_that_begins_late_ends_with_the_speech(tmp_path, demo_frames, run):
+    """Half a second in which there is sound only; then at 25 frames a second until the end."""
+    ticks = [25 + 2 * index for index in range(60)]
+    source = make_film(
+        tmp_path / "late.mp4",
+        demo_frames * 5,
+        time_base=Fraction(1, 50),
+        pts=ticks,
+        audio=[Tone(3.0)],
+    )
+    speech = make_sound(tmp_path / "speech.wav", Tone(2.0, codec="pcm_s16le", rate=16000))
+    target = tmp_path / "out.mp4"
+    files = ("-i", source, "--audio_path", speech, "-o", target)
+    result = run(*files, *FAST, *SOFT, "output.fps=25")
+    assert result.code == 0, result.err
+    shown = pts_of(target)
+    assert all(float(b - a) == 1 / 25 for a, b in itertools.pairwise(shown))
+    assert abs(float(shown[0]) - 0.5) <= 1 / 25
+    assert abs(float(shown[-1]) + 1 / 25 - 2.0) <= 1 / 25
+
+
+@pytest.mark.parametrize(
+    ("rate", "output"), [(12, 25), (25, 25), (60, 25), (120, 25), (60, 10)], ids=str
+)
+def test_any_frame_rate_gives_chunks_of_sixteen(rate, output, tmp_path):
+    """The same 1.6 s of a talking face, shown back and forth for 2.4 s of speech."""
+    shown = [frame.pixels for frame in VideoReader(DEMO, start=20, stop=60)]
+    frames = [
+        np.ascontiguousarray(shown[index * 25 // rate][90:430, 140:500])
+        for index in range(round(1.6 * rate))
+    ]
+    source = make_film(tmp_path / "in.mp4", frames, rate=rate)
+    speech = make_sound(tmp_path / "speech.wav", Tone(2.4, codec="pcm_s16le", rate=16000))
+    config = load_config(None, [*SOFT, f"output.fps={output}", "restore.name=none"])
+    with Session(Engine(config), source, audio=speech) as session:
+        chunk = session.plan.chunk
+    count = round(2.4 * output)
+    assert abs(len(chunk) - count) <= 1
+    assert chunk.tolist() == [index // 16 for index in range(len(chunk))]
 
 
 def _film(path: Path, frames) -> Path:

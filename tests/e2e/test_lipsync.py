@@ -15,11 +15,9 @@ import pytest
 import torch
 import yaml
 
-from latentsync.config import load_config
+from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.engine import Engine, ordered
-from latentsync.pipeline.plan import pieces
 from tests.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
 from tests.parity.rule import published_shapes, weights
 from tests.tiny_latentsync import write_tiny_model
@@ -71,7 +69,8 @@ def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, film,
     sound = make_sound(tmp_path / "speech.wav", Tone(1.0, codec="pcm_s16le", rate=16000))
     engine = Engine(load_config(settings))
     before = [frame.pixels.astype(int) for frame in VideoReader(film)]
-    after = [frame.pixels.astype(int) for frame in engine.frames(film, audio=sound)]
+    with Session(engine, film, audio=sound) as session:
+        after = [frame.pixels.astype(int) for frame in session.frames()]
     assert len(after) == 25
     triangle = [*range(12), *range(10, -1, -1), 1, 2]
     for shown, made in zip(triangle, after, strict=True):
@@ -82,22 +81,17 @@ def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, film,
         assert (changed[:, 320:] == 0).all()
 
 
-def test_a_film_made_in_three_pieces_is_the_film_made_whole(settings, film, tmp_path):
+def test_a_film_made_in_three_segments_is_the_film_made_whole(settings, film, tmp_path):
     sound = make_sound(tmp_path / "speech.wav", Tone(2.2, codec="pcm_s16le", rate=16000))
     engine = Engine(load_config(settings))
-    reader = VideoReader(film)
-    speech = engine.lipsync.listen(sound)
-    plan = engine.lipsync.lay_out(engine.plan(engine.survey(reader)), reader.info, speech)
-    performance = engine.perform(plan, film, speech)
-    whole = [f.pixels for f in engine.frames(film, audio=sound)]
-    joined = [
-        item.after.pixels
-        for start, stop in pieces(plan, 3)
-        for item in engine.enhanced(
-            ordered(reader, plan, start, stop), plan, performance, start=start
-        )
-    ]
-    assert len(pieces(plan, 3)) == 3
+    with Session(engine, film, audio=sound) as session:
+        plan = session.plan
+        whole = [frame.pixels for frame in session.frames()]
+    joined = []
+    for start, stop in plan.segments(3):
+        with Session(engine, film, audio=sound, plan=plan) as session:
+            joined += [frame.pixels for frame in session.frames(start, stop)]
+    assert len(plan.segments(3)) == 3
     assert len(joined) == len(whole) == 55
     assert all((a == b).all() for a, b in zip(whole, joined, strict=True))
 
@@ -106,7 +100,7 @@ def test_the_film_s_length_can_be_kept(speak, film):
     target, result = speak(0.2, "output.length=video")
     assert result.code == 0, result.err
     assert len(pts_of(target)) == 12
-    report = json.loads(target.with_suffix(".json").read_text())
+    report = json.loads(target.with_suffix(".report.json").read_text())
     assert report["frames"]["generated"] == 5
 
 
@@ -120,10 +114,8 @@ def test_another_frame_rate(speak):
 @pytest.mark.parametrize(
     "options",
     [
-        ("generate.noise=upstream", "generate.last_chunk=short", "output.extend=upstream"),
         ("--enable_deepcache", "--inference_steps", "4", "--guidance_scale", "1.0"),
         ("generate.scheduler=dpmpp_2m", "--seed", "7"),
-        ("face.align=upstream", "output.paste=upstream"),
         ("--temp_dir", "anything"),
     ],
     ids=lambda options: options[0],
@@ -132,6 +124,15 @@ def test_other_ways_to_make_it(options, speak):
     target, result = speak(0.8, *options)
     assert result.code == 0, result.err
     assert len(pts_of(target)) == 20
+
+
+def test_upstream_s_own_way_makes_as_many_frames_as_upstream_does(speak):
+    """A window of speech every 1/25 s, and two more than fit: 22 where 0.8 s are 20 frames."""
+    target, result = speak(0.8, "compat=upstream")
+    assert result.code == 0, result.err
+    assert [round(float(t) * 25) for t in pts_of(target)] == list(range(22))
+    frames = json.loads(target.with_suffix(".report.json").read_text())["frames"]
+    assert frames["generated"] == frames["total"] == 22
 
 
 def test_stretches_without_a_face_pass_as_they_are(speak, tmp_path, demo_frames):
@@ -156,11 +157,12 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
         options.append(f"restore.checkpoint={checkpoint}")
     target, result = speak(0.08, *options)
     assert result.code == 0, result.err
-    report = json.loads(target.with_suffix(".json").read_text())
+    report = json.loads(target.with_suffix(".report.json").read_text())
     assert report["frames"] == {
         "total": 2,
         "with_face": 2,
         "generated": 2,
+        "selected": 2,
         "restored": 2,
         "reused": 0,
     }

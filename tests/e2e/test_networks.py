@@ -34,7 +34,7 @@ def restored(name, tmp_path, demo_frames, run, *options):
     changed = _change(film, target)
     assert changed[220:280, 130:230].mean() > 5
     assert changed[:190].mean() < 2
-    report = json.loads((tmp_path / "out.json").read_text())
+    report = json.loads((tmp_path / "out.report.json").read_text())
     assert report["restorer"]["checkpoint"] == str(checkpoint)
     assert len(report["restorer"]["sha256"]) == 64
     return changed, result.err

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentsync.config import load_config
+from latentsync import Engine, Session, load_config
 from latentsync.face.detector import load_detector
 from latentsync.generate.lips import lip_shape
 from latentsync.media.audio import read_audio
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.engine import Engine, ordered
 from tests.media_factory import Tone, make_film, make_sound, pts_of
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -37,7 +36,7 @@ def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> Non
     assert "low confidence" not in result.err
     seconds = len(read_audio(NEW_WORDS)) / 16000
     assert abs(len(pts_of(target)) / 25 - seconds) < 0.04
-    report = json.loads(target.with_suffix(".json").read_text())
+    report = json.loads(target.with_suffix(".report.json").read_text())
     assert report["frames"]["generated"] == report["frames"]["total"]
     assert report["generator"]["lips_heard"][0] > 0.8
     assert report["frames"]["restored"] < report["frames"]["total"] / 4, "filmed mouths are sharp"
@@ -50,19 +49,17 @@ def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> Non
 def test_a_film_is_remade_from_itself_in_step_and_only_below_the_nose() -> None:
     own = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
     engine = Engine(load_config(None, [*REPLAY, *own, "restore.when=never"]))
-    reader = VideoReader(TALKING)
-    speech = engine.lipsync.listen(TALKING)
-    survey = engine.survey(reader)
-    plan = engine.lipsync.lay_out(engine.plan(survey), reader.info, speech)
-    performance = engine.perform(plan, TALKING, speech)
     made, changed = [], 0
-    for item in engine.enhanced(ordered(reader, plan), plan, performance):
-        alignment = plan.alignment(item.before.index)
-        assert alignment is not None
-        eyes = int(alignment.landmarks[3:5, 1].max()) + 8
-        np.testing.assert_array_equal(item.after.pixels[:eyes], item.before.pixels[:eyes])
-        changed += bool((item.after.pixels != item.before.pixels).any())
-        made.append(item.after.pixels)
+    with Session(engine, TALKING, audio=TALKING) as session:
+        plan = session.plan
+        for item in session.rendered():
+            alignment = plan.analysis.alignments[plan.source[item.index]]
+            assert alignment is not None
+            eyes = int(alignment.landmarks[3:5, 1].max()) + 8
+            np.testing.assert_array_equal(item.after.pixels[:eyes], item.before.pixels[:eyes])
+            changed += bool((item.after.pixels != item.before.pixels).any())
+            made.append(item.after.pixels)
+    assert len(made) == len(plan)
     assert changed == len(made)
     found = aperture(iter(made))
     true = aperture(frame.pixels for frame in VideoReader(TALKING))[: len(found)]

@@ -43,7 +43,7 @@ def test_a_mouth_comes_back_from_the_original_film(tmp_path, run) -> None:
     options = ("--superres", "self", "--reference", ORIGINAL, "output.crf=8")
     result = run("-i", soft, "-o", target, *options, "output.preset=ultrafast")
     assert result.code == 0, result.err
-    report = json.loads(target.with_suffix(".json").read_text())
+    report = json.loads(target.with_suffix(".report.json").read_text())
     verdict = report["learnt"]["0"]
     assert verdict["used"] == "Self"
     assert verdict["gains"]["Self"] > verdict["gains"]["Detail"] > 0
@@ -81,6 +81,6 @@ def test_with_new_speech_the_film_itself_is_the_original(tmp_path, demo_frames, 
     result = run("--config", settings, *files, "--superres", "Self", "restore.when=always")
     assert result.code == 0, result.err
     assert len(pts_of(target)) == 5
-    verdict = json.loads(target.with_suffix(".json").read_text())["learnt"]["0"]
+    verdict = json.loads(target.with_suffix(".report.json").read_text())["learnt"]["0"]
     assert verdict["used"] == "Detail"
     assert "too few" in verdict["reason"]

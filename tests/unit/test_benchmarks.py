@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import pytest
+import torch
 from torch import nn
 
+from benchmarks import restoration_quality, reuse
 from benchmarks.__main__ import BY_DEFAULT, CONVERTED, PIECES, main, piece
 from benchmarks.floor import work_of
 from benchmarks.measure import in_turns, machine, peak_megabytes
 from benchmarks.table import Row, as_json, duration, table
 
-README = (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+CLIP = str(ROOT / "assets" / "demo_lipsynced.mp4")
+
+
+@pytest.fixture
+def own_threads() -> Iterator[None]:
+    """Benchmarks set the process's threads as commands do."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    yield
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
 
 
 def test_work_is_done_in_turns_and_the_first_round_does_not_count(
@@ -92,3 +107,21 @@ def test_one_piece_runs_in_its_process_and_fills_table_and_json(
 
 def test_the_readme_names_every_piece() -> None:
     assert all(f"`{name}`" in README for name in PIECES)
+
+
+def test_quality_is_told_for_each_degradation(
+    capsys: pytest.CaptureFixture[str], own_threads: None
+) -> None:
+    restoration_quality.main([CLIP, "--frames", "3", "restore.when=always"])
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert [line[:14].strip() for line in lines] == list(restoration_quality.DEGRADATIONS)
+    assert all(line[14:].split()[0] == "100%" for line in lines)
+
+
+def test_reuse_is_told_for_each_threshold(
+    capsys: pytest.CaptureFixture[str], own_threads: None
+) -> None:
+    reuse.main([CLIP, "--frames", "4"])
+    first, _, *lines = capsys.readouterr().out.splitlines()
+    assert "4 frames" in first
+    assert [int(line.split()[0]) for line in lines] == list(reuse.THRESHOLDS)

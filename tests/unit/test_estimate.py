@@ -15,6 +15,7 @@ import yaml
 from latentsync.config import load_config
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate import denoiser
+from latentsync.media.probe import probe
 from latentsync.media.sample import sample_frames
 from latentsync.pipeline import calibrate
 from latentsync.pipeline.calibrate import drawing_cost
@@ -22,9 +23,12 @@ from latentsync.pipeline.cost import FEW, Cost, Pass, of_one_more
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.estimate import SAMPLES, estimate
 from latentsync.pipeline.job import prepare
-from latentsync.pipeline.preview import try_frame
-from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.preview import state
+from latentsync.pipeline.session import Session
+from latentsync.pipeline.source import Clip
+from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.runtime.execution import REFERENCE
+from latentsync.types import Alignment, Frame
 from scripts.dry_run import told
 from tests.tiny_latentsync import write_tiny_model
 
@@ -57,15 +61,30 @@ def test_costs_add_up_by_stage() -> None:
 def test_what_comes_once_is_no_part_of_what_one_more_costs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now, clock = [0.0], StageTimer()
+    now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
-    def work(items: Sequence[int]) -> None:
-        with clock.stage("work"):
+    def work(items: Sequence[int]) -> StageTimer:
+        timer = StageTimer()
+        with timer.stage(Stage.RESTORE):
             now[0] += 0.2 + 0.02 * len(items)
+        return timer
 
-    cost = of_one_more(work, range(3 * FEW), clock)
-    assert cost.stages["work"] == pytest.approx(0.02)
+    cost = of_one_more(work, range(3 * FEW))
+    assert cost.stages["restore"] == pytest.approx(0.02)
+
+
+def session_of_a_frame(engine: Engine) -> Session:
+    """A video of one of the film's frames."""
+    (frame,) = sample_frames(FILM, 1)
+    return Session(engine, Clip(probe(FILM), [replace(frame, index=0)]))
+
+
+def a_face(engine: Engine) -> tuple[Frame, Alignment]:
+    session = session_of_a_frame(engine)
+    (face,) = session.analyze().alignments
+    assert face is not None
+    return next(iter(session.source)), face
 
 
 def settings(tmp_path: Path, *more: str) -> list[str]:
@@ -87,8 +106,7 @@ def test_a_restoration_is_two_passes_over_the_film(tmp_path: Path) -> None:
 def test_what_will_not_be_restored_costs_nothing(tmp_path: Path) -> None:
     job = prepare(load_config(None, settings(tmp_path, "restore.sharpness_on=0")))
     engine = Engine(job.config)
-    (frame,) = sample_frames(FILM, 1)
-    assert try_frame(engine, frame).state == "left_alone"
+    assert state(session_of_a_frame(engine).plan, 0) == "left_alone"
     found = estimate(job, engine)
     assert found.restored == 0
     assert found.passes[1].cost.stages.get("restore", 0.0) == 0
@@ -98,7 +116,7 @@ def test_new_speech_is_drawn_for_as_long_as_it_lasts(tmp_path: Path) -> None:
     speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
     job = prepare(load_config(None, settings(tmp_path, speech, "generate.name=replay")))
     found = estimate(job, Engine(job.config))
-    assert [one.title for one in found.passes][-1] == "speaking"
+    assert [one.title for one in found.passes][-1] == "generating"
     assert found.passes[-1].cost.stages["generate"] > 0
     assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the film
     assert "replay" in told(job, found) and "every face is counted" in told(job, found)
@@ -112,10 +130,7 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     monkeypatch.setattr(calibrate, "SMALLER_SIDE", 4)
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(write_tiny_model(tmp_path / "weights")))
-    (frame,) = sample_frames(FILM, 1)
-    engine = Engine(load_config(path, ["restore.name=none"]))
-    face = engine.plan(engine.survey([frame])).alignment(0)
-    assert face is not None
+    frame, face = a_face(Engine(load_config(path, ["restore.name=none"])))
     torch.set_num_threads(1)
 
     def seconds(*more: str) -> float:
@@ -152,10 +167,7 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
 def test_a_generator_of_one_s_own_is_refused_in_one_line(tmp_path: Path) -> None:
     speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
     config = load_config(None, settings(tmp_path, speech, "generate.name=my.own:load"))
-    (frame,) = sample_frames(FILM, 1)
-    engine = Engine(load_config(None))
-    face = engine.plan(engine.survey([frame])).alignment(0)
-    assert face is not None
+    frame, face = a_face(Engine(load_config(None)))
     with pytest.raises(ConfigError, match=r"my\.own:load") as caught:
         drawing_cost(config, REFERENCE, frame, face)
     assert "\n" not in str(caught.value)

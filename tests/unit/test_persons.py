@@ -15,17 +15,19 @@ from latentsync.errors import MediaError
 from latentsync.generate.base import Footage
 from latentsync.generate.casting import find_faces, make_bank
 from latentsync.generate.persons import link_persons
-from latentsync.media.reader import VideoReader
+from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.footage import film_footage
+from latentsync.pipeline.footage import footage_of
+from latentsync.pipeline.session import Session
+from latentsync.pipeline.source import VideoFile
 
 FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
 
 
 @pytest.fixture(scope="module")
 def footage() -> Footage:
-    survey = Engine(load_config()).survey(VideoReader(FILM))
-    return film_footage(FILM, survey)
+    with Session(Engine(load_config()), FILM) as session:
+        return footage_of(VideoFile(probe(FILM)), session.analyze())
 
 
 def in_two_shots(footage: Footage, change: object = None) -> tuple[Footage, np.ndarray]:

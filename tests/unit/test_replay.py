@@ -1,4 +1,4 @@
-"""A replay draws what it has rehearsed, and nothing else."""
+"""A replay draws what it has selected for a request, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,26 +11,36 @@ import torch
 
 from latentsync.config import load_config
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.base import Rehearsing, Script
+from latentsync.generate.base import Footage, GenerationRequest, Preparing
 from latentsync.generate.replay import Replay
-from latentsync.media.reader import VideoReader
+from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.footage import film_footage
+from latentsync.pipeline.footage import footage_of
+from latentsync.pipeline.session import Session
+from latentsync.pipeline.source import VideoFile
 from latentsync.schema import ReplayConfig
 from latentsync.types import Chunk
 
 FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
 
 
+def refuse(path: str) -> Footage:
+    raise AssertionError(f"{path} is not asked for")
+
+
 @pytest.fixture(scope="module")
-def script() -> Script:
+def said() -> GenerationRequest:
     """The film says its own words again, in chunks of 16."""
-    survey = Engine(load_config()).survey(VideoReader(FILM))
-    footage = film_footage(FILM, survey)
+    with Session(Engine(load_config()), FILM) as session:
+        footage = footage_of(VideoFile(probe(FILM)), session.analyze())
     sound = footage.sound()
     assert sound is not None
     frames = np.arange(len(footage.seconds))
-    return Script(footage, footage, footage.seconds, frames, frames // 16, sound)
+    chunks = frames // 16
+    lengths = np.bincount(chunks).tolist()
+    return GenerationRequest(
+        footage, refuse, footage.seconds, frames, chunks, frames < 0, lengths, sound, lambda: None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +48,15 @@ def replay() -> Replay:
     return Replay(ReplayConfig(), upstream_mask(256), chunk_frames=16)
 
 
-def chunk(script: Script, *frames: int) -> Chunk:
-    crops = torch.stack(list(script.film.crops(np.array(frames), 256)))
+def chunk(said: GenerationRequest, *frames: int) -> Chunk:
+    crops = torch.stack(list(said.video.crops(np.array(frames), 256)))
     return Chunk(0, crops, torch.zeros(len(frames), 1, 1), np.array(frames))
 
 
-def test_own_words_are_said_with_the_very_frames(script: Script) -> None:
+def test_own_words_are_said_with_the_very_frames(said: GenerationRequest) -> None:
     as_heard = Replay(ReplayConfig(silence_weight=0), upstream_mask(256), chunk_frames=16)
-    generator = as_heard.rehearsed(script)
-    given = chunk(script, 40, 41, 42)
+    generator = as_heard.prepare(said)
+    given = chunk(said, 40, 41, 42)
     drawn = generator(given)
     assert drawn.shape == given.crops.shape
     assert (drawn - given.crops).abs().mean() < 2 / 127.5
@@ -54,21 +64,21 @@ def test_own_words_are_said_with_the_very_frames(script: Script) -> None:
 
 
 def test_a_chunk_filled_up_with_its_own_frames_gets_the_same_mouths(
-    replay: Replay, script: Script
+    replay: Replay, said: GenerationRequest
 ) -> None:
-    drawn = replay.rehearsed(script)(chunk(script, 40, 41, 40))
+    drawn = replay.prepare(said)(chunk(said, 40, 41, 40))
     assert torch.equal(drawn[0], drawn[2])
     assert not torch.equal(drawn[0], drawn[1])
 
 
-def test_equal_scripts_give_equal_mouths(replay: Replay, script: Script) -> None:
-    given = chunk(script, 3, 4)
-    assert torch.equal(replay.rehearsed(script)(given), replay.rehearsed(script)(given))
+def test_equal_requests_give_equal_mouths(replay: Replay, said: GenerationRequest) -> None:
+    given = chunk(said, 3, 4)
+    assert torch.equal(replay.prepare(said)(given), replay.prepare(said)(given))
 
 
-def test_where_nobody_is_seen_nothing_is_rehearsed(replay: Replay, script: Script) -> None:
-    nothing = replace(script, chunks=np.full(len(script.chunks), -1))
-    assert isinstance(replay, Rehearsing)
-    assert replay.rehearsed(nothing) is replay
-    with pytest.raises(RuntimeError, match="rehearsed"):
-        replay(chunk(script, 0))
+def test_where_nobody_is_seen_nothing_is_prepared(replay: Replay, said: GenerationRequest) -> None:
+    nothing = replace(said, chunks=np.full(len(said.chunks), -1))
+    assert isinstance(replay, Preparing)
+    assert replay.prepare(nothing) is replay
+    with pytest.raises(RuntimeError, match="prepare"):
+        replay(chunk(said, 0))

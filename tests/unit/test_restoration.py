@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,14 +13,14 @@ from torch.nn import functional
 from latentsync.config import load_config
 from latentsync.face.composite import composite
 from latentsync.face.masks import region_mask
+from latentsync.geometry import FFHQ_TEMPLATE, extract
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.decide import AsPlanned
 from latentsync.pipeline.engine import FEW, Engine
-from latentsync.pipeline.plan import FilmPlan, PlannedTrack
+from latentsync.pipeline.plan import RenderPlan, TrackPlan
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.base import Windowed
-from latentsync.restore.mouth import FFHQ_TEMPLATE, extract, ffhq_geometry
+from latentsync.restore.mouth import ffhq_geometry
 from latentsync.restore.residual import residual
 from latentsync.restore.sharpness import BANDS
 from latentsync.restore.stability import ResidualSmoother
@@ -85,35 +86,47 @@ def film(count: int, *, still: bool = False) -> list[Frame]:
     return pictures
 
 
-def planned(tracks: Sequence[int], region: str = "mouth") -> FilmPlan:
+def planned(tracks: Sequence[int], region: str = "mouth") -> RenderPlan:
     """One frame for each number of a track, the same place in all of them; all are restored."""
     count, index = len(tracks), np.arange(len(tracks))
     points = np.zeros((1, 2), np.float32)
     alignments: list[Alignment | None] = [Alignment(IDENTITY, points, 1.0, t) for t in tracks]
     energies = np.ones((count, 2, BANDS), np.float32)
-    survey = SourceAnalysis(index, index / 25, index < 0, alignments, energies)
+    analysis = SourceAnalysis(index, index / 25, index < 0, alignments, energies)
     geometry = ffhq_geometry(IDENTITY[None], FIVE_POINTS[None], region_mask(region))
-    known = {
-        t: PlannedTrack(np.flatnonzero(np.array(tracks) == t), geometry, energies) for t in tracks
-    }
-    nothing = np.zeros(count, np.float32)
-    return FilmPlan(survey, nothing + 1, nothing, nothing + 1, known)
+    one = np.ones(count, np.float32)
+    return RenderPlan(
+        analysis,
+        source=index,
+        pts=index,
+        time_base=Fraction(1, 25),
+        rate=Fraction(25),
+        track=analysis.tracks,
+        matrices=analysis.matrices,
+        chunk=np.full(count, -1),
+        jumps=index < 0,
+        scale=one,
+        sharpness=one * 0,
+        strength=one.copy(),
+        sampled=np.empty(0, np.int64),
+        tracks={track: TrackPlan(geometry, energies) for track in tracks},
+    )
 
 
-def stage_of(restorer, plan: FilmPlan, **settings) -> RestoreStage:
+def stage_of(restorer, plan: RenderPlan, **settings) -> RestoreStage:
     config = RestoreConfig(**{"batch": 4, **settings})
-    return RestoreStage(restorer, plan, config, DEVICE, AsPlanned(plan))
+    return RestoreStage(lambda _track: restorer, plan, config, DEVICE, size=restorer.size)
 
 
 def run(stage: RestoreStage, frames: Sequence[Frame]) -> list[PatchedFrame]:
-    return list(stage([PatchedFrame(frame) for frame in frames], clock=StageTimer()))
+    return list(stage([PatchedFrame(f.index, f) for f in frames], timer=StageTimer()))
 
 
 def shown(items: Sequence[PatchedFrame]) -> list[np.ndarray]:
     return [composite(item.frame, item.patches) for item in items]
 
 
-def by_hand(frames: Sequence[Frame], plan: FilmPlan, *, beta: float = 0.0) -> list[np.ndarray]:
+def by_hand(frames: Sequence[Frame], plan: RenderPlan, *, beta: float = 0.0) -> list[np.ndarray]:
     """Whole squares throughout."""
     geometry, smoother, painter = plan.tracks[0].geometry, ResidualSmoother(beta), Painter()
     matrix = geometry.matrix(IDENTITY)
@@ -181,7 +194,7 @@ def test_a_film_that_moves_is_restored_frame_by_frame() -> None:
 
 def test_nothing_is_taken_over_from_another_track_or_across_a_gap() -> None:
     painter, plan = Painter(), planned([0, 0, 1, 1, 1])
-    plan.weights[3] = 0
+    plan.strength[3] = 0
     stage = stage_of(painter, plan, reuse=2.0)
     run(stage, film(5, still=True))
     assert (painter.painted, stage.reused) == (3, 1)
@@ -206,3 +219,24 @@ def test_two_people_in_turn_are_both_restored() -> None:
 def test_as_many_faces_as_asked_for_are_restored_at_once() -> None:
     assert Engine(load_config(None, ["restore.batch=7"])).restore_batch == 7
     assert Engine(load_config(None, ["runtime.device=cpu"])).restore_batch == FEW
+
+
+def test_each_track_is_restored_by_the_restorer_that_is_ready_for_it() -> None:
+    painters, plan = {0: Painter(), 1: Painter()}, planned([0, 0, 1])
+    stage = RestoreStage(
+        painters.__getitem__, plan, RestoreConfig(batch=4), DEVICE, size=Painter.size
+    )
+    run(stage, film(3))
+    assert [painter.painted for painter in painters.values()] == [2, 1]
+
+
+def test_a_frame_is_restored_by_its_place_in_the_output_not_in_the_video() -> None:
+    """A frame that is shown again is restored there only where the plan says so."""
+    plan = planned([0, 0, 0, 0])
+    plan.strength[:] = [0, 1, 0.5, 0]
+    (frame,) = film(1)
+    stage = stage_of(Painter(), plan)
+    items = list(stage([PatchedFrame(i, frame) for i in range(4)], timer=StageTimer()))
+    assert [len(item.patches) for item in items] == [0, 1, 1, 0]
+    whole, half = (items[i].patches[0].pixels for i in (1, 2))
+    torch.testing.assert_close(half, whole / 2)

@@ -5,38 +5,38 @@ from __future__ import annotations
 import pytest
 
 from latentsync.pipeline.report import stage_table, stages
-from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.stage_timer import Stage, StageTimer
 
 
-def _clock() -> StageTimer:
-    clock = StageTimer()
+def _timer() -> StageTimer:
+    timer = StageTimer()
     for _ in range(50):
-        clock.handed_on("restore")(0.02)
-        clock.for_input("encode")(0.01)
-    with clock.stage("encode", frames=50):
+        timer.handed_on(Stage.RESTORE)(0.02)
+        timer.for_input(Stage.ENCODE)(0.01)
+    with timer.stage(Stage.ENCODE, frames=50):
         pass
-    clock.handed_on("decode")(0.5)
-    return clock
+    timer.handed_on(Stage.DECODE)(0.5)
+    return timer
 
 
 def test_stages_stand_in_the_order_in_which_a_frame_meets_them() -> None:
-    assert list(stages(_clock().work)) == ["decode", "restore", "encode"]
+    assert list(stages(_timer().work)) == ["decode", "restore", "encode"]
 
 
 def test_a_stage_tells_its_work_its_waits_and_its_speed() -> None:
-    restore = stages(_clock().work)["restore"]
+    restore = stages(_timer().work)["restore"]
     assert restore["waiting_for_room"] == pytest.approx(1.0)
     assert restore["waiting_for_input"] == 0
     assert restore["frames"] == 50
     assert restore["fps"] is None  # it was never busy
-    assert stages(_clock().work)["encode"]["fps"] > 50
+    assert stages(_timer().work)["encode"]["fps"] > 50
 
 
 def test_the_table_has_a_line_for_each_stage_and_the_total() -> None:
     report = {
         "frames": {"total": 50},
         "seconds": {"total": 4.0},
-        "stages": stages(_clock().work),
+        "stages": stages(_timer().work),
     }
     head, *lines, total = stage_table(report).splitlines()
     assert head.split() == ["stage", "busy", "no", "input", "no", "room", "frames", "fps"]

@@ -1,4 +1,4 @@
-"""The clock knows what each stage did and what it waited for, whichever threads they ran in."""
+"""The timer knows what each stage did and what it waited for, whichever threads they ran in."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 
 from latentsync.pipeline.concurrency import linked
-from latentsync.pipeline.stage_timer import StageTimer, Work
+from latentsync.pipeline.stage_timer import Stage, StageTimer, Work
 
 SOON = 0.0625  # seconds; a power of two, so that sums are exact
 
@@ -24,21 +24,21 @@ def sleep(monkeypatch):
 
 
 def test_a_stage_is_busy_while_its_block_runs(sleep):
-    clock = StageTimer()
+    timer = StageTimer()
     for _ in range(2):
-        with clock.stage("encode", frames=3):
+        with timer.stage(Stage.ENCODE, frames=3):
             sleep(SOON)
     sleep(SOON)
-    assert clock.work["encode"].busy == 2 * SOON
-    assert clock.work["encode"].frames == 6
+    assert timer.work["encode"].busy == 2 * SOON
+    assert timer.work["encode"].frames == 6
 
 
 def test_a_stage_that_fails_was_busy_as_well():
-    clock = StageTimer()
-    with pytest.raises(OSError), clock.stage("encode"):
+    timer = StageTimer()
+    with pytest.raises(OSError), timer.stage(Stage.ENCODE):
         time.sleep(SOON)
         raise OSError("disk gone")
-    assert clock.seconds["encode"] >= SOON
+    assert timer.seconds["encode"] >= SOON
 
 
 def test_making_an_item_counts_and_using_it_does_not(sleep):
@@ -47,20 +47,20 @@ def test_making_an_item_counts_and_using_it_does_not(sleep):
             sleep(SOON)
             yield i
 
-    clock = StageTimer()
-    for _ in clock.timed("decode", source()):
+    timer = StageTimer()
+    for _ in timer.timed(Stage.DECODE, source()):
         sleep(2 * SOON)
-    assert clock.seconds["decode"] == 3 * SOON
+    assert timer.seconds["decode"] == 3 * SOON
 
 
 def test_a_slow_stage_leaves_the_one_before_without_room():
-    clock = StageTimer()
-    for _ in linked(range(6), "fast", "slow", 1, clock=clock):
+    timer = StageTimer()
+    for _ in linked(range(6), Stage.DECODE, Stage.DETECT, 1, timer=timer):
         time.sleep(SOON)
-    work = clock.work
-    assert work["fast"].for_room > 2 * SOON
-    assert work["slow"].for_input < work["fast"].for_room
-    assert work["fast"].frames == 6
+    work = timer.work
+    assert work["decode"].for_room > 2 * SOON
+    assert work["detect"].for_input < work["decode"].for_room
+    assert work["decode"].frames == 6
 
 
 def test_a_slow_stage_leaves_the_one_behind_without_input():
@@ -69,51 +69,51 @@ def test_a_slow_stage_leaves_the_one_behind_without_input():
             time.sleep(SOON)
             yield i
 
-    clock = StageTimer()
-    assert list(linked(source(), "slow", "fast", 1, clock=clock)) == list(range(6))
-    work = clock.work
-    assert work["fast"].for_input > 4 * SOON
-    assert work["slow"].for_room < work["fast"].for_input
+    timer = StageTimer()
+    assert list(linked(source(), Stage.DECODE, Stage.DETECT, 1, timer=timer)) == list(range(6))
+    work = timer.work
+    assert work["detect"].for_input > 4 * SOON
+    assert work["decode"].for_room < work["detect"].for_input
 
 
 def test_stages_that_overlap_are_busy_for_longer_than_it_took():
-    clock = StageTimer()
+    timer = StageTimer()
 
     def stage(name, items):
         for item in items:
-            with clock.stage(name):
+            with timer.stage(name):
                 time.sleep(SOON)
             yield item
 
     begin = time.perf_counter()
-    first = linked(stage("first", range(8)), "first", "second", 2, clock=clock)
-    for _ in stage("second", first):
+    first = linked(stage(Stage.DECODE, range(8)), Stage.DECODE, Stage.DETECT, 2, timer=timer)
+    for _ in stage(Stage.DETECT, first):
         pass
     took = time.perf_counter() - begin
-    assert sum(clock.seconds.values()) > 1.3 * took
+    assert sum(timer.seconds.values()) > 1.3 * took
 
 
 def test_no_second_is_lost_between_threads():
-    clock = StageTimer()
+    timer = StageTimer()
 
     def work():
         for _ in range(2000):
-            clock.handed_on("stage")(1.0)
-            clock.for_input("stage")(2.0)
+            timer.handed_on(Stage.DETECT)(1.0)
+            timer.for_input(Stage.DETECT)(2.0)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert clock.work == {"stage": Work(0.0, 16000.0, 8000.0, 8000)}
+    assert timer.work == {"detect": Work(0.0, 16000.0, 8000.0, 8000)}
 
 
-def test_what_the_clock_has_told_does_not_change():
-    clock = StageTimer()
-    with clock.stage("decode"):
+def test_what_the_timer_has_told_does_not_change():
+    timer = StageTimer()
+    with timer.stage(Stage.DECODE):
         pass
-    told = clock.work
-    with clock.stage("decode", frames=1):
+    told = timer.work
+    with timer.stage(Stage.DECODE, frames=1):
         pass
     assert told["decode"].frames == 0

@@ -1,0 +1,20 @@
+"""Engines for benchmarks, as a command has them."""
+
+from __future__ import annotations
+
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.requirements import runs_networks
+from latentsync.runtime.execution import torch_threads
+from latentsync.schema import Config
+from scripts.console import use_threads
+
+
+def ready_engine(config: Config, *, speech: bool = False) -> Engine:
+    """The loaded models, and the process's threads as a command sets them.
+
+    speech: whether there is some. Raises LatentSyncError.
+    """
+    engine = Engine(config)
+    execution = engine.lipsync.execution if speech else engine.execution
+    use_threads(torch_threads(execution, networks=runs_networks(config, speech=speech)))
+    return engine
