@@ -52,7 +52,7 @@ class UnknownPluginError(LatentSyncError):
 
 
 class Cancelled(LatentSyncError):
-    """The work was stopped because its owner asked for it, or had ended it; nothing of it is left."""
+    """The work was stopped because its owner asked for it, or ended it; nothing of it is left."""
 
     def __init__(self, what: str = "the work", how: str = "was cancelled") -> None:
         super().__init__(what, how)
