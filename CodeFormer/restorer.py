@@ -19,7 +19,7 @@ from latentsync.weights.manifest import CODEFORMER
 if TYPE_CHECKING:
     from latentsync.restore.base import Restorer
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import RestoreConfig
+    from latentsync.settings.schema import RestoreConfig
 
 DEFAULT_FIDELITY = 0.8  # in a video the choice of codes flickers less the higher it is
 HIGHEST_FIDELITY = 1.2  # the author's advice for videos goes up to here

@@ -22,7 +22,7 @@ from latentsync.weights.manifest import GFPGAN
 if TYPE_CHECKING:
     from latentsync.restore.base import Restorer
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import RestoreConfig
+    from latentsync.settings.schema import RestoreConfig
 
 DEFAULT_FIDELITY = 0.2  # the blend of 80 % that others ship as their default
 USUAL = {

@@ -27,7 +27,7 @@ from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.upstream import paste
 from latentsync.geometry import TEMPLATE, extract, similarity
 from latentsync.media.reader import VideoReader
-from latentsync.restore.mouth import PatchGeometry, ffhq_geometry, own_scale_geometry
+from latentsync.restore.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.runtime.device import limit_threads
 from latentsync.types import Frame, Patch

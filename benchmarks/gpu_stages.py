@@ -1,7 +1,7 @@
 """What a GPU does for a chunk of frames, stage by stage, from tensors to tensors.
 
-The same arithmetic as latentsync.generate.sampling (a test compares them), arranged for a GPU: all
-shapes are fixed, a step of the sampler is one function together with its network, and nothing
+The same arithmetic as latentsync.generate.diffusion.sampling (a test compares them), arranged for a
+GPU: all shapes are fixed, a step of the sampler is one function together with its network, and nothing
 makes the CPU wait. Networks have random weights, which cost what the published ones cost.
 """
 
@@ -21,7 +21,7 @@ from benchmarks.gpu_graphs import Captured, Pool, capture
 from benchmarks.gpu_vae import LATENTS, PlainVAE
 from GFPGAN.network import SIZE, GFPGANv1Clean
 from latentsync.errors import ConfigError
-from latentsync.generate.sampling import LATENT_SCALE, SCHEDULE
+from latentsync.generate.diffusion.sampling import LATENT_SCALE, SCHEDULE
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.layout import lay_out
 

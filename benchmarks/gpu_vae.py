@@ -1,7 +1,7 @@
 """The picture coder of Stable Diffusion 1 in plain PyTorch, for machines without diffusers.
 
-Tensor for tensor the network that latentsync.generate.vae gets from diffusers (a test compares
-them), so that what it costs is what the product pays.
+Tensor for tensor the network that latentsync.generate.diffusion.vae gets from diffusers (a test
+compares them), so that what it costs is what the product pays.
 """
 
 from __future__ import annotations

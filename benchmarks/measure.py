@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from latentsync.runtime.execution import Execution, choose_execution
-from latentsync.schema import RuntimeConfig
+from latentsync.settings.schema import RuntimeConfig
 
 ROUNDS = 3
 LONGEST = 90.0  # seconds of rounds; a slow machine makes fewer

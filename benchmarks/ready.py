@@ -5,7 +5,7 @@ from __future__ import annotations
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.requirements import runs_networks
 from latentsync.runtime.execution import torch_threads
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 from scripts.console import use_threads
 
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ready import ready_engine
-from latentsync.config import load_config
 from latentsync.face.detector import load_detector
-from latentsync.generate.lips import lip_shape
+from latentsync.generate.replay.lips import lip_shape
 from latentsync.pipeline.session import Session
+from latentsync.settings.load import load_config
 from latentsync.speech.features import AcousticFeatures
 from scripts.quiet import quiet_libraries
 

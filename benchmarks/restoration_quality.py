@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 
 from benchmarks.ready import ready_engine
-from latentsync.config import load_config
 from latentsync.face.masks import region_mask
 from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
@@ -26,6 +25,7 @@ from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stages.composite import Rendered
+from latentsync.settings.load import load_config
 from latentsync.types import Alignment, Frame
 from scripts.quiet import quiet_libraries
 

@@ -24,7 +24,7 @@ from GFPGAN.window import WHOLE
 from latentsync.restore.base import load_restorer
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.network import Networks
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Box
 from latentsync.weights.load import build
 from latentsync.weights.manifest import CODEFORMER, GFPGAN

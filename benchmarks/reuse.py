@@ -35,7 +35,6 @@ import torch
 from torch.nn import functional
 
 from benchmarks.ready import ready_engine
-from latentsync.config import load_config
 from latentsync.face.composite import composite
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.engine import Engine
@@ -47,7 +46,8 @@ from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.site import Site
 from latentsync.runtime.execution import Execution
-from latentsync.schema import RestoreConfig
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Frame, PatchedFrame
 from scripts.quiet import quiet_libraries
 

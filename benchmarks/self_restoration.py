@@ -22,15 +22,15 @@ import torch
 
 from benchmarks.degradations import Degradation, degradations
 from benchmarks.ready import ready_engine
-from latentsync.config import load_config
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.geometry import extract
 from latentsync.pipeline.session import Session
 from latentsync.restore.base import Restorer
 from latentsync.restore.detail import Detail
-from latentsync.restore.mouth import PatchGeometry
-from latentsync.restore.own import Self
+from latentsync.restore.patch import PatchGeometry
+from latentsync.restore.personal.restorer import Self
 from latentsync.restore.sharpness import SharpnessMeter
+from latentsync.settings.load import load_config
 from latentsync.types import Frame
 from scripts.quiet import quiet_libraries
 

@@ -28,14 +28,14 @@ from torch import Tensor, nn
 
 from benchmarks.gpu_stages import random_weights
 from benchmarks.measure import peak_megabytes
-from latentsync.generate.denoiser import SOURCES, UNetInParts
-from latentsync.generate.settings import CHANNELS, LATENT_STEP, TOKENS, FaceModel, tensor_format
-from latentsync.generate.vae import VAEInParts, make_vae
+from latentsync.generate.diffusion.unet_runner import SOURCES, UNetInParts
+from latentsync.generate.diffusion.vae import VAEInParts, make_vae
+from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, tensor_format
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel
-from latentsync.presets import PRESETS
 from latentsync.runtime.execution import Execution, choose_execution
 from latentsync.runtime.network import Networks
-from latentsync.schema import RuntimeConfig
+from latentsync.settings.presets import PRESETS
+from latentsync.settings.schema import RuntimeConfig
 
 M = TypeVar("M", bound=nn.Module)
 

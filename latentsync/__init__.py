@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from latentsync.config import load_config
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.plan import RenderPlan
     from latentsync.pipeline.session import Preview, Session
+    from latentsync.settings.load import load_config
 
 __all__ = ["Engine", "Preview", "RenderPlan", "Session", "load_config"]
 
@@ -21,7 +21,7 @@ _HOMES = {
     "Preview": "latentsync.pipeline.session",
     "RenderPlan": "latentsync.pipeline.plan",
     "Session": "latentsync.pipeline.session",
-    "load_config": "latentsync.config",
+    "load_config": "latentsync.settings.load",
 }
 
 

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from latentsync.config import load_config
 from latentsync.errors import CheckpointError
-from latentsync.schema import Config
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import Config
 from latentsync.weights import record
 from latentsync.weights.find import find
 from latentsync.weights.licences import accept

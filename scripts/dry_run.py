@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from latentsync.pipeline.estimate import Estimate
+from latentsync.estimate.estimate import Estimate
 from latentsync.pipeline.job import Job
 from latentsync.weights.manifest import ModelFile, readable
 

@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentsync.config import load_config
 from latentsync.errors import ConfigError
-from latentsync.presets import PRESETS
-from latentsync.schema import Config
+from latentsync.settings.load import load_config
+from latentsync.settings.presets import PRESETS
+from latentsync.settings.schema import Config
 from latentsync.weights.licences import accept
 from scripts.console import DONE, Parser, byte_bar, progress_bar, run, use_threads
 
@@ -159,7 +159,7 @@ def _preview(config: Config, count: int) -> int:
 
 
 def _dry_run(config: Config) -> int:
-    from latentsync.pipeline.estimate import estimate
+    from latentsync.estimate.estimate import estimate
     from latentsync.pipeline.job import checked
     from latentsync.pipeline.requirements import missing_weights
     from latentsync.restore.base import weights_wanted

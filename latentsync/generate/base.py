@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import Config
+    from latentsync.settings.schema import Config
     from latentsync.types import Alignment, Chunk
 
 WHISPER, CEPSTRA = "whisper", "cepstra"
@@ -135,8 +135,8 @@ class GeneratorLoader(Protocol):
 
 
 GENERATORS: dict[str, str] = {
-    "latentsync": "latentsync.generate.latentsync:load",
-    "replay": "latentsync.generate.replay:load",
+    "latentsync": "latentsync.generate.diffusion.generator:load",
+    "replay": "latentsync.generate.replay.generator:load",
 }
 
 

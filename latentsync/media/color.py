@@ -15,8 +15,8 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
+from latentsync.media.avframe import PictureFilter
 from latentsync.media.fields import PROGRESSIVE
-from latentsync.media.filters import PictureFilter
 from latentsync.media.planes import plane_pixels
 
 UNSPECIFIED = "unspecified"

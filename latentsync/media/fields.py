@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from av.video.frame import VideoFrame
 
-from latentsync.media.filters import PictureFilter
+from latentsync.media.avframe import PictureFilter
 from latentsync.media.planes import plane_pixels
 
 PROGRESSIVE, TOP_FIRST, BOTTOM_FIRST = "progressive", "tff", "bff"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from av.video.frame import VideoFrame
 
-from latentsync.media.filters import PictureFilter
+from latentsync.media.avframe import PictureFilter
 from latentsync.types import Box
 
 _CRF_RANGE = 51  # steps of crf in FFmpeg's quality offset of 1

@@ -13,13 +13,13 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 
-from latentsync.media.audio_source import open_sound
+from latentsync.media.audio.source import open_sound
+from latentsync.media.audio.track import SoundTrack, TrackPlan
 from latentsync.media.container import METADATA_ERRORS, file_url
 from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
 from latentsync.media.remux import InStep, PacketCopy, describe, describe_file
 from latentsync.media.settings import EncodeSettings
-from latentsync.media.soundtrack import SoundTrack, TrackPlan
 
 _MAX_CLOCK = 2**31
 

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from latentsync.errors import MediaError
-from latentsync.media.audio_info import AudioInfo
+from latentsync.media.audio.info import AudioInfo
 from latentsync.media.color import ColorTags
 from latentsync.media.container import (
     has_flag,

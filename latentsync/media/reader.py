@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from latentsync.media.damage import Damage
-from latentsync.media.decoding import Decoding, ToUpright
+from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.types import Frame
 

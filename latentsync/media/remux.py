@@ -14,9 +14,9 @@ from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from latentsync.media.clock import Clock
 from latentsync.media.container import has_flag
 from latentsync.media.probe import VideoInfo
+from latentsync.media.pts import Clock
 
 if TYPE_CHECKING:
     from av.container.core import Chapter

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from latentsync.media.container import main_video, open_source
-from latentsync.media.decoding import ToUpright
+from latentsync.media.decoder import ToUpright
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.media.reader import VideoReader
 from latentsync.types import Frame

@@ -9,7 +9,7 @@ from pathlib import Path
 from av.codec import Codec
 
 from latentsync.errors import ConfigError
-from latentsync.media.audio_info import SoundInfo
+from latentsync.media.audio.info import SoundInfo
 
 _PRESETS = (
     "ultrafast",

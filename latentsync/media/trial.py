@@ -13,8 +13,8 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 
-from latentsync.media.audio_info import SoundInfo
-from latentsync.media.audio_source import main_sound, sound_stream
+from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.source import main_sound, sound_stream
 from latentsync.media.container import METADATA_ERRORS
 from latentsync.media.mux import Contents, Muxing, OpenFiles
 from latentsync.media.remux import PacketCopy

@@ -20,7 +20,7 @@ from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.sharpness import BANDS, SharpnessMeter
-from latentsync.schema import FaceConfig
+from latentsync.settings.schema import FaceConfig
 from latentsync.types import Alignment, Frame
 
 DECODED_AHEAD, SEEN_AHEAD = 4, 2  # frames that may wait for the detector, and to be measured

@@ -10,7 +10,7 @@ import numpy as np
 from latentsync.pipeline.plan import RenderPlan, with_energies
 from latentsync.restore import gate
 from latentsync.restore.sharpness import sharpness
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 
 OWN_ON, OWN_OFF = 0.85, 0.92
 """Sharpness of a generated mouth against the same mouth as filmed: restored below the first, until

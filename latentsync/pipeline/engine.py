@@ -26,7 +26,7 @@ from latentsync.restore.base import load_restorer
 from latentsync.runtime.device import choose_device, thread_count
 from latentsync.runtime.execution import REFERENCE, Execution, choose_execution
 from latentsync.runtime.memory import fitting_batch
-from latentsync.schema import Config, RuntimeConfig
+from latentsync.settings.schema import Config, RuntimeConfig
 from latentsync.weights import licences
 
 FEW, MANY = 4, 16  # faces restored at once, if restore.batch leaves it open: on a CPU; on a GPU

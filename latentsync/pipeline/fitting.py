@@ -19,7 +19,7 @@ from latentsync.pipeline.source import Source
 from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restore.base import Fittable, Restorer, Tunable
 from latentsync.restore.detail import Detail
-from latentsync.restore.mouth import PatchGeometry
+from latentsync.restore.patch import PatchGeometry
 from latentsync.types import Frame, PatchedFrame
 
 logger = logging.getLogger(__name__)

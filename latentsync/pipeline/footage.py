@@ -10,7 +10,7 @@ import torch
 
 from latentsync.generate.base import Footage, Sound
 from latentsync.geometry import extract, square
-from latentsync.media.audio import AudioReader
+from latentsync.media.audio.reader import AudioReader
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.source import Source
 from latentsync.speech.acoustic import listen

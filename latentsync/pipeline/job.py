@@ -16,7 +16,7 @@ from latentsync.pipeline.requirements import (
     restores,
     weights_wanted,
 )
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 from latentsync.weights import licences
 from latentsync.weights.download import Progress as Bytes
 from latentsync.weights.obtain import obtain, unwatched_bytes

@@ -28,8 +28,8 @@ from latentsync.pipeline.upstream_timeline import (
     at_upstream_rate,
     upstream_timeline,
 )
-from latentsync.restore.reuse import LONGEST
-from latentsync.schema import Config, RestoreConfig
+from latentsync.restore.temporal import LONGEST
+from latentsync.settings.schema import Config, RestoreConfig
 
 FORGOTTEN = 1e-4
 """Share of a frame's residual at which a later one's average has lost it: 0.03 code values."""

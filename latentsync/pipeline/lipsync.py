@@ -14,11 +14,11 @@ import torch
 from latentsync.errors import ConfigError, MediaError
 from latentsync.face.masks import upstream_mask
 from latentsync.generate.base import CEPSTRA, WHISPER, listens_to, load_generator
-from latentsync.generate.settings import face_model, whisper_file
-from latentsync.media.audio import AudioReader
+from latentsync.generate.model_spec import face_model, whisper_file
+from latentsync.media.audio.reader import AudioReader
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 from latentsync.speech import encoder as whisper
 from latentsync.speech.features import AcousticFeatures, Encoder, SpeechFeatures
 from latentsync.speech.mel import N_MELS, SEGMENT_FRAMES, Extent, measure

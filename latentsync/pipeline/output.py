@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentsync.errors import ConfigError
+from latentsync.media.output import OutputPlan, check_target
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
-from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.plan import RenderPlan
@@ -23,7 +23,7 @@ from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.report import is_report, session_report, write_report
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, side_by_side
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 
 if TYPE_CHECKING:
     from latentsync.pipeline.session import Session

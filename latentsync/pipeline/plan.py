@@ -17,7 +17,7 @@ from latentsync.face.landmarks import FIVE
 from latentsync.geometry import generator_scale
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.timeline import Timeline
-from latentsync.restore.mouth import PatchGeometry, ffhq_geometry, own_scale_geometry
+from latentsync.restore.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
 from latentsync.restore.sharpness import BANDS
 
 

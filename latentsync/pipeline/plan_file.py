@@ -13,7 +13,7 @@ import numpy as np
 from latentsync.errors import MediaError
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.plan import RenderPlan, TrackPlan
-from latentsync.restore.mouth import PatchGeometry
+from latentsync.restore.patch import PatchGeometry
 from latentsync.types import Alignment
 
 FORMAT = "latentsync plan 1"

@@ -22,7 +22,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
 from latentsync.pipeline.stages.generate import GenerateStage
 from latentsync.pipeline.stages.restore import RestoreStage
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Chunk, PatchedFrame
 
 AHEAD = 4  # frames that may wait between two stages: 25 MB at 1080p

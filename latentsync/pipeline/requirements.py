@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from latentsync.errors import CheckpointError
 from latentsync.face.insightface_detector import ensure_models
-from latentsync.generate import settings
+from latentsync.generate import model_spec as settings
 from latentsync.restore import base
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 from latentsync.weights.find import find
 from latentsync.weights.manifest import INSIGHTFACE, Licence, ModelFile
 

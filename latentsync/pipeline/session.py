@@ -42,7 +42,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restore.base import Fittable, Tunable
 from latentsync.restore.sharpness import SharpnessMeter
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 from latentsync.speech.features import AcousticFeatures
 from latentsync.types import Frame
 

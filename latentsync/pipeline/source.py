@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from latentsync.media.ordered import OrderedReader
+from latentsync.media.indexed import OrderedReader
 from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
 from latentsync.types import Frame

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import RestoreConfig
+    from latentsync.settings.schema import RestoreConfig
     from latentsync.types import Box
 
 
@@ -96,7 +96,7 @@ RestorerLoader = Callable[["RestoreConfig", "Execution"], Restorer]
 
 RESTORERS: dict[str, str] = {
     "Detail": "latentsync.restore.detail:load",
-    "Self": "latentsync.restore.own:load",
+    "Self": "latentsync.restore.personal.restorer:load",
     "GFPGAN": "GFPGAN.restorer:load",
     "CodeFormer": "CodeFormer.restorer:load",
 }

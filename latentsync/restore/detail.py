@@ -18,7 +18,7 @@ from latentsync.restore.sharpness import blur_widths
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import RestoreConfig
+    from latentsync.settings.schema import RestoreConfig
 
 MAX_GAIN = 2.5
 """No frequency is raised by more: what has fallen further lies in the codec's noise."""

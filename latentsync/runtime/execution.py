@@ -14,7 +14,7 @@ from latentsync.runtime import compiled, openvino
 from latentsync.runtime.device import choose_device, thread_count
 
 if TYPE_CHECKING:
-    from latentsync.schema import RuntimeConfig
+    from latentsync.settings.schema import RuntimeConfig
 
 logger = logging.getLogger(__name__)
 

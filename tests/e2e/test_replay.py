@@ -11,8 +11,8 @@ import pytest
 
 from latentsync import Engine, Session, load_config
 from latentsync.face.detector import load_detector
-from latentsync.generate.lips import lip_shape
-from latentsync.media.audio import read_audio
+from latentsync.generate.replay.lips import lip_shape
+from latentsync.media.audio.reader import read_audio
 from latentsync.media.reader import VideoReader
 from tests.media_factory import Tone, make_film, make_sound, pts_of
 

@@ -17,7 +17,7 @@ from latentsync.runtime import openvino
 from latentsync.runtime.execution import REFERENCE
 from latentsync.runtime.network import Networks
 from latentsync.runtime.openvino import Graph, plugins
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 from latentsync.weights.licences import accept
 from tests.parity.rule import face, face_of, published_shapes, weights
 

@@ -17,7 +17,7 @@ from latentsync.errors import CheckpointError
 from latentsync.runtime import openvino
 from latentsync.runtime.execution import REFERENCE
 from latentsync.runtime.openvino import Graph, plugins
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 from tests.parity.rule import face, face_of, published_shapes, weights
 
 KIND = "gfpgan"

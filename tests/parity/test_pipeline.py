@@ -15,7 +15,7 @@ import pytest
 from latentsync.face import upstream
 from latentsync.face.composite import composited
 from latentsync.face.masks import region_mask
-from latentsync.media.audio import read_audio
+from latentsync.media.audio.reader import read_audio
 from latentsync.media.reader import VideoReader
 from latentsync.types import Chunk, Patch
 from tests.parity import pipeline_golden

@@ -15,8 +15,8 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentsync.generate.noise import Noise, per_chunk_noise, upstream_noise
-from latentsync.generate.sampling import (
+from latentsync.generate.diffusion.noise import Noise, per_chunk_noise, upstream_noise
+from latentsync.generate.diffusion.sampling import (
     LATENT_SCALE,
     SCHEDULE,
     composite,

@@ -14,14 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentsync.config import load_config
 from latentsync.face import upstream
 from latentsync.face.detector import load_detector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.masks import upstream_mask
 from latentsync.generate.base import LipGenerator, Preparing, load_generator
-from latentsync.generate.settings import WHISPER
-from latentsync.media.audio import AudioReader
+from latentsync.generate.model_spec import WHISPER
+from latentsync.media.audio.reader import AudioReader
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.upstream_timeline import (
     UPSTREAM_FPS,
@@ -30,7 +29,8 @@ from latentsync.pipeline.upstream_timeline import (
     upstream_timeline,
 )
 from latentsync.runtime.execution import REFERENCE
-from latentsync.schema import Config
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import Config
 from latentsync.speech.encoder import ENCODERS, PART
 from latentsync.speech.features import SpeechFeatures
 from latentsync.types import Chunk, Frame

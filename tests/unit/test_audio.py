@@ -1,4 +1,4 @@
-"""latentsync.media.audio: what is heard in the files that people have."""
+"""latentsync.media.audio.reader: what is heard in the files that people have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from latentsync.errors import MediaError
-from latentsync.media.audio import AudioReader, read_audio
+from latentsync.media.audio.reader import AudioReader, read_audio
 from tests.media_factory import Tone, cut, make_film, make_sound, spoil
 
 RATE = 16000

@@ -1,4 +1,4 @@
-"""latentsync.media.timeline: sound laid out by its own time stamps."""
+"""latentsync.media.audio.assembler: sound laid out by its own time stamps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
+from latentsync.media.audio.assembler import TimeLine
 from latentsync.media.damage import Damage
-from latentsync.media.timeline import TimeLine
 
 RATE = 16000
 

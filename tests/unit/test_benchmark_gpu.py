@@ -26,9 +26,9 @@ from benchmarks.gpu_stages import (
     stepper,
 )
 from benchmarks.gpu_vae import PlainVAE
-from latentsync.generate import sampling
-from latentsync.generate.sampling import Noise
-from latentsync.generate.vae import STANDARD, make_vae
+from latentsync.generate.diffusion import sampling
+from latentsync.generate.diffusion.sampling import Noise
+from latentsync.generate.diffusion.vae import STANDARD, make_vae
 from latentsync.runtime.layout import lay_out
 
 SETTING = Setting(torch.device("cpu"), torch.float32, 64, frames=4, faces=0, small=True)

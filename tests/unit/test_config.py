@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import pytest
 
-from latentsync.config import all_keys, load_config
 from latentsync.errors import ConfigError
-from latentsync.schema import RENAMED, Config, Renamed
+from latentsync.settings.load import all_keys, load_config
+from latentsync.settings.schema import RENAMED, Config, Renamed
 
 
 @pytest.fixture

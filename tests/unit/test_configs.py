@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from latentsync.config import all_keys, load_config
-from latentsync.schema import Config
+from latentsync.settings.load import all_keys, load_config
+from latentsync.settings.schema import Config
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "configs").glob("*.yaml"))

@@ -18,7 +18,7 @@ from latentsync.pipeline.decide import (
 )
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.restore.sharpness import BANDS
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 from tests.unit.test_plan import _alignment, _analysis, _laid
 
 CHUNK = 16

@@ -10,7 +10,7 @@ import torch
 from latentsync.restore.base import Restorer, Tunable, load_restorer
 from latentsync.restore.detail import MAX_GAIN, Detail
 from latentsync.restore.sharpness import BANDS, SharpnessMeter
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 from tests.unit.test_sharpness import natural
 
 SIZE = (120, 168)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from latentsync.config import load_config
 from latentsync.restore.base import Restorer, load_restorer
 from latentsync.runtime.execution import REFERENCE
-from latentsync.schema import RestoreConfig
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import RestoreConfig
 from scripts.inference import build_parser
 
 ROOT = Path(__file__).parents[2]

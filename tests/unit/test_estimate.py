@@ -12,22 +12,22 @@ import pytest
 import torch
 import yaml
 
-from latentsync.config import load_config
 from latentsync.errors import CheckpointError, ConfigError
-from latentsync.generate import denoiser
+from latentsync.estimate import calibrate
+from latentsync.estimate.calibrate import drawing_cost
+from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
+from latentsync.estimate.estimate import SAMPLES, estimate
+from latentsync.generate.diffusion import unet_runner as denoiser
 from latentsync.media.probe import probe
 from latentsync.media.sample import sample_frames
-from latentsync.pipeline import calibrate
-from latentsync.pipeline.calibrate import drawing_cost
-from latentsync.pipeline.cost import FEW, Cost, Pass, of_one_more
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.estimate import SAMPLES, estimate
 from latentsync.pipeline.job import prepare
 from latentsync.pipeline.preview import state
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.runtime.execution import REFERENCE
+from latentsync.settings.load import load_config
 from latentsync.types import Alignment, Frame
 from scripts.dry_run import told
 from tests.tiny_latentsync import write_tiny_model

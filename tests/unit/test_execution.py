@@ -9,7 +9,7 @@ import torch
 
 from latentsync.errors import ConfigError
 from latentsync.runtime.execution import REFERENCE, Execution, Machine, choose_execution, decide
-from latentsync.schema import RuntimeConfig
+from latentsync.settings.schema import RuntimeConfig
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 PLAIN = frozenset({"FP32", "INT8"})

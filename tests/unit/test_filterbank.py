@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.restore.filterbank import (
+from latentsync.restore.personal.filterbank import (
     ANGLES,
     BUCKETS,
     Accumulator,

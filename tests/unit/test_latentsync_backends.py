@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.generate import vae as vae_module
 from latentsync.generate.base import LipGenerator, load_generator
-from latentsync.generate.settings import tensor_format
-from latentsync.generate.vae import load_vae
+from latentsync.generate.diffusion import vae as vae_module
+from latentsync.generate.diffusion.vae import load_vae
+from latentsync.generate.model_spec import tensor_format
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.openvino import plugins
-from latentsync.schema import Config, GenerateConfig
+from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.types import Chunk
 from tests.parity.filled import filled
 from tests.tiny_latentsync import RESOLUTION, write_tiny_model
@@ -125,7 +125,7 @@ def test_what_has_been_converted_needs_no_diffusers(
 import sys, torch
 from dataclasses import replace
 from pathlib import Path
-from latentsync.generate.vae import load_vae
+from latentsync.generate.diffusion.vae import load_vae
 from latentsync.runtime.execution import REFERENCE
 vae = load_vae(Path({str(vae)!r}), replace(REFERENCE, backend="openvino", threads=1))
 vae.prepare({RESOLUTION}, 1)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentsync.face.landmarks import LANDMARKS
-from latentsync.generate import lips
-from latentsync.generate.lips import fit_ridge, head_pose, learn_lips, lip_shape
+from latentsync.generate.replay.generator import lips
+from latentsync.generate.replay.lips import fit_ridge, head_pose, learn_lips, lip_shape
 
 FACE = np.array(
     [

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentsync.restore.losses import Loss, counterparts, family, neighbours, signature, suspects
+from latentsync.restore.personal.degradation import (
+    Loss,
+    counterparts,
+    family,
+    neighbours,
+    signature,
+    suspects,
+)
 from tests.unit.test_detail import SIZE, scene
 
 MASK = np.ones(SIZE, np.float32)

@@ -11,11 +11,11 @@ import av
 import numpy as np
 import pytest
 
-from latentsync.media.audio import AudioReader, read_audio
-from latentsync.media.audio_source import sound_of
+from latentsync.media.audio.reader import AudioReader, read_audio
+from latentsync.media.audio.source import sound_of
+from latentsync.media.output import EncodeSettings, NewAudio, check_target
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from latentsync.media.target import EncodeSettings, NewAudio, check_target
 from latentsync.media.writer import VideoWriter
 from tests.copying import QUICK, copied
 from tests.dubbing import FRAME, dubbed, write_wav

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentsync.media.audio import read_audio
-from latentsync.media.audio_plan import audio_plan
-from latentsync.media.audio_source import sound_of
+from latentsync.media.audio.plan import audio_plan
+from latentsync.media.audio.reader import read_audio
+from latentsync.media.audio.source import sound_of
+from latentsync.media.output import EncodeSettings
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from latentsync.media.target import EncodeSettings
 from latentsync.media.trial import Trial
 from latentsync.media.writer import VideoWriter
 from tests.copying import QUICK

@@ -1,10 +1,10 @@
-"""latentsync.media.clock: time stamps put in order."""
+"""latentsync.media.pts: time stamps put in order."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from latentsync.media.clock import Clock
+from latentsync.media.pts import Clock
 
 
 def ticks(stamps: list[int | None], step: Fraction = Fraction(40)) -> list[int]:

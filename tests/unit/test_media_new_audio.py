@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from latentsync.media.audio import AudioReader, read_audio
+from latentsync.media.audio.reader import AudioReader, read_audio
 from latentsync.media.probe import probe
 from tests.dubbing import CLICK, FRAME, dubbed, film, write_wav
 from tests.media_factory import (

@@ -9,12 +9,12 @@ import av
 import numpy as np
 import pytest
 
-from latentsync.media.audio import AudioReader
-from latentsync.media.ordered import OrderedReader
+from latentsync.media.audio.reader import AudioReader
+from latentsync.media.indexed import OrderedReader
+from latentsync.media.output import NewAudio, check_target
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
 from latentsync.media.sample import sample_frames
-from latentsync.media.target import NewAudio, check_target
 from latentsync.media.writer import VideoWriter
 from tests.copying import QUICK
 from tests.dubbing import film, write_wav

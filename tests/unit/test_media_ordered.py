@@ -1,4 +1,4 @@
-"""latentsync.media.ordered: frames in any order are the very frames of the film."""
+"""latentsync.media.indexed: frames in any order are the very frames of the film."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latentsync.errors import MediaError
-from latentsync.media.decoding import Decoding
-from latentsync.media.ordered import OrderedReader
+from latentsync.media.decoder import Decoding
+from latentsync.media.indexed import OrderedReader
 from latentsync.media.reader import VideoReader
 from latentsync.types import Frame
 from tests.media_factory import cut, make_film, moving_pattern, spoil

@@ -14,10 +14,10 @@ import pytest
 
 from latentsync.errors import ConfigError, MediaError
 from latentsync.media import writer
-from latentsync.media.ordered import OrderedReader
+from latentsync.media.indexed import OrderedReader
+from latentsync.media.output import EncodeSettings, check_target, part_path
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
-from latentsync.media.target import EncodeSettings, check_target, part_path
 from latentsync.media.writer import VideoWriter
 from tests.copying import QUICK, copied, files_in
 from tests.media_factory import (

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import pytest
 
+from latentsync.media.output import EncodeSettings
 from latentsync.media.probe import probe
-from latentsync.media.target import EncodeSettings
 from tests.copying import copied
 from tests.media_factory import (
     Tone,

@@ -9,9 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from latentsync.generate import noise as noise_module
-from latentsync.generate.noise import Noise, UpstreamNoise, per_chunk_noise, upstream_noise
-from latentsync.generate.sampling import composite
+from latentsync.generate.diffusion import noise as noise_module
+from latentsync.generate.diffusion.noise import (
+    Noise,
+    UpstreamNoise,
+    per_chunk_noise,
+    upstream_noise,
+)
+from latentsync.generate.diffusion.sampling import composite
 
 CPU = torch.device("cpu")
 COUNTS = (16, 3, 16, 16, 1, 16, 2, 16, 16, 5, 16, 16)

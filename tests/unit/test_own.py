@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from latentsync.restore.base import Restorer
-from latentsync.restore.lessons import GAP, split
-from latentsync.restore.losses import Loss
-from latentsync.restore.own import NOTHING, SELF, Self, load
-from latentsync.schema import RestoreConfig
+from latentsync.restore.personal.degradation import Loss
+from latentsync.restore.personal.restorer import NOTHING, SELF, Self, load
+from latentsync.restore.personal.training import GAP, split
+from latentsync.settings.schema import RestoreConfig
 from tests.unit.test_detail import scene
 
 SIZE = (80, 104)

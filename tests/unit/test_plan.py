@@ -22,7 +22,7 @@ from latentsync.pipeline.plan_file import load_plan, save_plan
 from latentsync.pipeline.timeline import Timeline, jumps, video_timeline
 from latentsync.restore.gate import runs
 from latentsync.restore.sharpness import BANDS
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Alignment
 
 

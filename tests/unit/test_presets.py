@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from latentsync.config import load_config
 from latentsync.errors import ConfigError
-from latentsync.presets import PRESETS
-from latentsync.schema import Config
+from latentsync.settings.load import load_config
+from latentsync.settings.presets import PRESETS
+from latentsync.settings.schema import Config
 from scripts.inference import build_parser
 
 ROOT = Path(__file__).parents[2]

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.config import load_config
 from latentsync.face.masks import upstream_mask
 from latentsync.generate.base import Footage, GenerationRequest, Preparing
-from latentsync.generate.replay import Replay
+from latentsync.generate.replay.generator import Replay
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.footage import footage_of
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import VideoFile
-from latentsync.schema import ReplayConfig
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import ReplayConfig
 from latentsync.types import Chunk
 
 FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from latentsync.config import load_config
 from latentsync.face.composite import composite
 from latentsync.face.masks import region_mask
 from latentsync.geometry import FFHQ_TEMPLATE, extract
@@ -20,11 +19,12 @@ from latentsync.pipeline.plan import RenderPlan, TrackPlan
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.base import Windowed
-from latentsync.restore.mouth import ffhq_geometry
+from latentsync.restore.patch import ffhq_geometry
 from latentsync.restore.residual import residual
 from latentsync.restore.sharpness import BANDS
 from latentsync.restore.stability import ResidualSmoother
-from latentsync.schema import RestoreConfig
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Alignment, Box, Frame, Patch, PatchedFrame
 
 IDENTITY = np.eye(2, 3, dtype=np.float32)

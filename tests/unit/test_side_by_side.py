@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from latentsync.generate import latentsync
-from latentsync.generate.vae import _Memory
+from latentsync.generate.diffusion import generator as latentsync
+from latentsync.generate.diffusion.vae import _Memory
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.network import Networks, Part
-from latentsync.schema import Config, GenerateConfig
+from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.types import Chunk
 from tests.tiny_latentsync import RESOLUTION, write_tiny_model
 from tests.unit.generator.conftest import request
@@ -255,7 +255,7 @@ def test_videos_drawn_at_once_by_one_generator_are_as_if_drawn_one_after_the_oth
 def test_what_is_remembered_of_pictures_survives_many_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("latentsync.generate.vae.REMEMBERED", 8 * 4)  # eight numbers
+    monkeypatch.setattr("latentsync.generate.diffusion.vae.REMEMBERED", 8 * 4)  # eight numbers
     memory = _Memory()
 
     def use(seed: int) -> None:

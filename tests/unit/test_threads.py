@@ -10,13 +10,13 @@ import cv2
 import pytest
 import torch
 
-from latentsync.config import load_config
 from latentsync.errors import ConfigError
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.requirements import runs_networks
 from latentsync.pipeline.session import Session
 from latentsync.runtime.execution import REFERENCE, torch_threads
-from latentsync.schema import RuntimeConfig
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import RuntimeConfig
 from scripts.console import use_threads
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo_lipsynced.mp4"

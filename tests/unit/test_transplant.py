@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.bank import FIRST_ROW, pack, unpack
-from latentsync.generate.lips import NOSE_TIP
-from latentsync.generate.posture import MOUTH, RESTING, learn_posture, placement, steadied
-from latentsync.generate.transplant import (
+from latentsync.generate.replay.database import FIRST_ROW, pack, unpack
+from latentsync.generate.replay.head_pose import MOUTH, RESTING, learn_posture, placement, steadied
+from latentsync.generate.replay.lips import NOSE_TIP
+from latentsync.generate.replay.transplant import (
     JAW_LIMIT,
     NOSTRILS,
     Mouth,

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latentsync.generate.bank import Bank, Succession, best_stretches, pack, unpack
-from latentsync.generate.likeness import STUTTER, Costs, Likeness, Wanted
-from latentsync.generate.units import DISSOLVE, dissolves, joins, select
+from latentsync.generate.replay.costs import STUTTER, Costs, Likeness, Wanted
+from latentsync.generate.replay.database import Bank, Succession, best_stretches, pack, unpack
+from latentsync.generate.replay.selection import DISSOLVE, dissolves, joins, select
 
 TRUST = np.array([0.7, 0.2])
 CLOSED = 0.03

@@ -20,7 +20,7 @@ from GFPGAN.network import GFPGANv1Clean
 from GFPGAN.restorer import load as load_gfpgan
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.runtime.device import choose_device, limit_threads
-from latentsync.schema import RestoreConfig
+from latentsync.settings.schema import RestoreConfig
 from latentsync.weights.licences import accept
 from latentsync.weights.load import build, load_strictly, read_state_dict
 from latentsync.weights.manifest import GFPGAN, Licence

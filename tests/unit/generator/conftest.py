@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import LatentSyncError
-from latentsync.generate import latentsync
 from latentsync.generate.base import GenerationRequest, LipGenerator, load_generator
-from latentsync.generate.latentsync import LatentSync
-from latentsync.generate.sampling import never
+from latentsync.generate.diffusion import generator as latentsync
+from latentsync.generate.diffusion.generator import LatentSync
+from latentsync.generate.diffusion.sampling import never
 from latentsync.runtime.execution import REFERENCE
-from latentsync.schema import Config, GenerateConfig
+from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.types import Chunk
 from tests.tiny_latentsync import RESOLUTION, write_tiny_model
 

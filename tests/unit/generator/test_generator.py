@@ -13,13 +13,13 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError
-from latentsync.generate import sampling
 from latentsync.generate.base import LipGenerator, Preparing, load_generator
-from latentsync.generate.noise import per_chunk_noise
-from latentsync.generate.vae import load_vae
+from latentsync.generate.diffusion import sampling
+from latentsync.generate.diffusion.noise import per_chunk_noise
+from latentsync.generate.diffusion.vae import load_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 from latentsync.types import Chunk
 from latentsync.weights.load import read_state_dict
 from tests.parity.filled import filled

@@ -1,4 +1,4 @@
-"""latentsync.generate.latentsync: the files and settings that it is made of."""
+"""latentsync.generate.diffusion.generator: the files and settings that it is made of."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError, UnknownPluginError
 from latentsync.generate.base import load_generator
-from latentsync.generate.settings import face_model
+from latentsync.generate.model_spec import face_model
 from latentsync.runtime.execution import REFERENCE
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 from latentsync.weights.load import read_state_dict
 from tests.tiny_latentsync import MODEL, write_vae
 from tests.unit.generator.conftest import Load, chunk, refusal

@@ -19,7 +19,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from latentsync.media.damage import Damage
-from latentsync.media.decoding import Decoding, ToUpright
+from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo
 
 _NEAR = 250  # frames that are decoded on to rather than sought

@@ -10,9 +10,9 @@ import numpy as np
 
 from latentsync.errors import MediaError
 from latentsync.media.damage import Damage
-from latentsync.media.decoding import Decoding, ToUpright
+from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
-from latentsync.media.revisit import FrameTable, Revisit, Shot
+from latentsync.media.seeking import FrameTable, Revisit, Shot
 from latentsync.types import Frame
 
 _BLOCK = 24  # frames of a run backwards that are held: 150 MB at 1080p

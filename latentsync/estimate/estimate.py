@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from latentsync.errors import FaceNotFoundError
-from latentsync.media.audio import SAMPLE_RATE, AudioReader
+from latentsync.estimate.calibrate import drawing_cost, is_converted
+from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
+from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
 from latentsync.media.sample import sample_frames
 from latentsync.media.writer import Picture, VideoWriter
-from latentsync.pipeline.calibrate import drawing_cost, is_converted
-from latentsync.pipeline.cost import Cost, Pass, of_one_more, timed
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.lipsync import output_rate

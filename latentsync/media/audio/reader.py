@@ -14,8 +14,9 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from latentsync.errors import MediaError
-from latentsync.media.audio_info import SoundInfo
-from latentsync.media.audio_source import (
+from latentsync.media.audio.assembler import SampleFormat, TimeLine, regrouped
+from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.source import (
     WITHOUT_CLOCK,
     main_sound,
     open_sound,
@@ -25,7 +26,6 @@ from latentsync.media.audio_source import (
 from latentsync.media.container import stream_start
 from latentsync.media.damage import Damage
 from latentsync.media.probe import VideoInfo
-from latentsync.media.timeline import SampleFormat, TimeLine, regrouped
 
 _log = logging.getLogger(__name__)
 

@@ -17,19 +17,19 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from latentsync.errors import ConfigError
+from latentsync.estimate.cost import Cost, timed
 from latentsync.face.masks import upstream_mask
-from latentsync.generate import denoiser
-from latentsync.generate.posture import MOUTH, RESTING, placement
-from latentsync.generate.settings import CHANNELS, LATENT_STEP, TOKENS, face_model
-from latentsync.generate.transplant import Mouth, Transplanter
-from latentsync.generate.vae import DECODER, make_vae
+from latentsync.generate.diffusion import unet_runner as denoiser
+from latentsync.generate.diffusion.vae import DECODER, make_vae
+from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, face_model
+from latentsync.generate.replay.head_pose import MOUTH, RESTING, placement
+from latentsync.generate.replay.transplant import Mouth, Transplanter
 from latentsync.geometry import extract, points_to_aligned, square
 from latentsync.models.unet import UNet3DConditionModel
-from latentsync.pipeline.cost import Cost, timed
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Eager
-from latentsync.schema import Config
+from latentsync.settings.schema import Config
 from latentsync.types import Alignment, Frame
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latentsync.generate.lips import CHIN, LIP_LOWER, LIP_UPPER, MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP
+from latentsync.generate.replay.lips import (
+    CHIN,
+    LIP_LOWER,
+    LIP_UPPER,
+    MOUTH_LEFT,
+    MOUTH_RIGHT,
+    NOSE_TIP,
+)
 
 MOUTH = (MOUTH_LEFT, MOUTH_RIGHT, LIP_UPPER, LIP_LOWER, CHIN)
 """The points that speech moves, in the order of all mouth points here and in transplant."""

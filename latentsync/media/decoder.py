@@ -12,11 +12,11 @@ import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from latentsync.media.clock import Clock
 from latentsync.media.color import Conversion, ToRgb
 from latentsync.media.container import main_video, open_source
 from latentsync.media.damage import Damage, Pace, missing_end
 from latentsync.media.probe import VideoInfo
+from latentsync.media.pts import Clock
 
 _THREADS = 4  # each decoding thread holds pictures of its own: 3 MB at 1080p, 12 MB at 4K
 _RESTART_SECONDS = 1  # a step back in time by more than this is a new recording, not a slip

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from latentsync.generate.bank import FIRST_ROW
+from latentsync.generate.replay.database import FIRST_ROW
 
 ALIGNED_WIDTH, ALIGNED_HEIGHT = 420, 560
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from latentsync.errors import MediaError
-from latentsync.media.audio import nothing_in
-from latentsync.media.audio_info import SoundInfo
-from latentsync.media.audio_source import sound_of
+from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.reader import nothing_in
+from latentsync.media.audio.source import sound_of
+from latentsync.media.audio.track import TrackPlan
 from latentsync.media.container import MUXERS
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
-from latentsync.media.soundtrack import TrackPlan
 from latentsync.media.trial import Trial
 
 _IN_MP4 = {"aac", "mp3", "alac", "ac3", "eac3"}

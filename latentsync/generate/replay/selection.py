@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from latentsync.generate.bank import Bank, Succession
-from latentsync.generate.likeness import Costs, Likeness, Wanted
+from latentsync.generate.replay.costs import Costs, Likeness, Wanted
+from latentsync.generate.replay.database import Bank, Succession
 
 NEAREST = 60
 """Frames of the bank that come into question for their likeness."""

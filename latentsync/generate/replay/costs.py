@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latentsync.generate.bank import Bank, Succession
+from latentsync.generate.replay.database import Bank, Succession
 
 STUTTER = 0.3  # seconds; what was shown more recently than that is seen to come again
 STILL = 0.03

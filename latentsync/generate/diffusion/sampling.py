@@ -22,7 +22,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentsync.generate.noise import Noise
+from latentsync.generate.diffusion.noise import Noise
 
 LATENT_SCALE = 0.18215  # upstream sets it, whatever the VAE's own file says (inference.py:58)
 

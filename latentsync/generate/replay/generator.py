@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from latentsync.generate.bank import pack, unpack
 from latentsync.generate.base import CEPSTRA, Footage, GenerationRequest
-from latentsync.generate.casting import (
+from latentsync.generate.model_spec import face_model
+from latentsync.generate.replay.costs import Costs
+from latentsync.generate.replay.database import pack, unpack
+from latentsync.generate.replay.head_pose import placement
+from latentsync.generate.replay.identity import link_persons
+from latentsync.generate.replay.inputs import (
     LEAST_SPEECH,
     Faces,
     Role,
@@ -26,18 +30,14 @@ from latentsync.generate.casting import (
     make_role,
     too_little,
 )
-from latentsync.generate.likeness import Costs
-from latentsync.generate.lips import LOW_CONFIDENCE, MARGIN, LearnedLips, learn_lips
-from latentsync.generate.persons import link_persons
-from latentsync.generate.posture import placement
-from latentsync.generate.settings import face_model
-from latentsync.generate.transplant import Mouth, Transplanter
-from latentsync.generate.units import dissolves, joins, select
+from latentsync.generate.replay.lips import LOW_CONFIDENCE, MARGIN, LearnedLips, learn_lips
+from latentsync.generate.replay.selection import dissolves, joins, select
+from latentsync.generate.replay.transplant import Mouth, Transplanter
 
 if TYPE_CHECKING:
     from latentsync.generate.base import LipGenerator
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import Config, ReplayConfig
+    from latentsync.settings.schema import Config, ReplayConfig
     from latentsync.types import Chunk
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from latentsync.generate.settings import CHANNELS, LATENT_STEP, TOKENS, FaceModel, unet_file
+from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, unet_file
 from latentsync.models import attention, blocks, motion_module, parts, resnet, topology, unet
 from latentsync.models.parts import DeepLayers, LastLayer
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel, time_waves
@@ -35,7 +35,7 @@ def last_layer(net: nn.Module) -> nn.Module:
 
 
 class UNetInParts:
-    """See latentsync.generate.sampling.Denoiser.
+    """See latentsync.generate.diffusion.sampling.Denoiser.
 
     networks: of UNet3DConditionModel. width: channels of its time waves, and of what is cached.
     audio: numbers in a token of sound.

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
-from latentsync.generate.noise import CHANNELS
-from latentsync.generate.settings import LATENT_STEP, tensor_format
+from latentsync.generate.diffusion.noise import CHANNELS
+from latentsync.generate.model_spec import LATENT_STEP, tensor_format
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, introduce
@@ -74,7 +74,7 @@ class Decoded:
 
 
 class VAEInParts:
-    """See latentsync.generate.sampling.Autoencoder. networks: of diffusers.AutoencoderKL."""
+    """See generate.diffusion.sampling.Autoencoder. networks: of diffusers.AutoencoderKL."""
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks

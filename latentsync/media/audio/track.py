@@ -14,10 +14,10 @@ from av.codec import Codec
 from av.container import OutputContainer
 from av.packet import Packet
 
-from latentsync.media.audio import AudioReader
-from latentsync.media.audio_info import SoundInfo
+from latentsync.media.audio.assembler import SampleFormat
+from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.reader import AudioReader
 from latentsync.media.remux import describe
-from latentsync.media.timeline import SampleFormat
 
 _BIT_RATE = 192_000
 _BIT_RATE_EACH = 64_000  # of a channel, where there are more than three

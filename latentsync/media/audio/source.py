@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.format import Flags
 
 from latentsync.errors import MediaError
-from latentsync.media.audio_info import AudioInfo, SoundInfo
+from latentsync.media.audio.info import AudioInfo, SoundInfo
 from latentsync.media.container import METADATA_ERRORS, file_url, has_flag, stream_start
 from latentsync.media.probe import VideoInfo
 

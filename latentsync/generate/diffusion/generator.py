@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import ConfigError
-from latentsync.generate import sampling
 from latentsync.generate.base import WHISPER
-from latentsync.generate.denoiser import load_unet
-from latentsync.generate.noise import Noise, UpstreamNoise, per_chunk_noise
-from latentsync.generate.sampling import Autoencoder, Check, Denoiser
-from latentsync.generate.settings import (
+from latentsync.generate.diffusion import sampling
+from latentsync.generate.diffusion.noise import Noise, UpstreamNoise, per_chunk_noise
+from latentsync.generate.diffusion.sampling import Autoencoder, Check, Denoiser
+from latentsync.generate.diffusion.unet_runner import load_unet
+from latentsync.generate.diffusion.vae import load_vae
+from latentsync.generate.model_spec import (
     LATENT_STEP,
     FaceModel,
     face_model,
@@ -28,13 +29,12 @@ from latentsync.generate.settings import (
     tensor_format,
     unet_file,
 )
-from latentsync.generate.vae import load_vae
 from latentsync.runtime.execute import check_finite
 
 if TYPE_CHECKING:
     from latentsync.generate.base import GenerationRequest
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import Config, GenerateConfig
+    from latentsync.settings.schema import Config, GenerateConfig
     from latentsync.types import Chunk
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from latentsync.weights.manifest import (
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import Config
+    from latentsync.settings.schema import Config
 
 WHISPER = {384: WHISPER_TINY, 768: WHISPER_SMALL}
 """A U-Net's cross_attention_dim -> the file of the encoder that it listens to."""

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from latentsync.restore.base import Restorer
-from latentsync.restore.filterbank import FilterBank
-from latentsync.restore.lessons import Course, Trial, by_suspects, split, spread
-from latentsync.restore.losses import Loss, Suspects, counterparts, suspects
+from latentsync.restore.personal.degradation import Loss, Suspects, counterparts, suspects
+from latentsync.restore.personal.filterbank import FilterBank
+from latentsync.restore.personal.training import Course, Trial, by_suspects, split, spread
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
-    from latentsync.schema import RestoreConfig
+    from latentsync.settings.schema import RestoreConfig
 
 Faces: TypeAlias = Sequence[torch.Tensor] | torch.Tensor
 Moments: TypeAlias = Sequence[float] | np.ndarray

@@ -9,13 +9,13 @@ from pathlib import Path
 import av
 
 from latentsync.errors import MediaError
-from latentsync.media.audio_plan import planned_audio
+from latentsync.media.audio.plan import planned_audio
+from latentsync.media.audio.track import TrackPlan
 from latentsync.media.container import MUXERS
 from latentsync.media.mux import Contents
 from latentsync.media.notes import picture_notes
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
-from latentsync.media.soundtrack import TrackPlan
 from latentsync.media.trial import Trial
 
 _MAX_NAME = 255  # bytes, in every file system that matters

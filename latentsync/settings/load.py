@@ -21,8 +21,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
-from latentsync.presets import preset_settings
-from latentsync.schema import COMPAT, RENAMED, RETIRED, Config, Renamed, check
+from latentsync.settings.presets import preset_settings
+from latentsync.settings.schema import COMPAT, RENAMED, RETIRED, Config, Renamed, check
 
 logger = logging.getLogger(__name__)
 

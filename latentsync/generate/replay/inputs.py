@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsync.errors import MediaError
-from latentsync.generate.bank import Bank, best_stretches
 from latentsync.generate.base import Footage, GenerationRequest, Sound
-from latentsync.generate.likeness import Wanted
-from latentsync.generate.lips import LearnedLips, head_pose, lip_shape
-from latentsync.generate.posture import MOUTH, learn_posture, steadied
+from latentsync.generate.replay.costs import Wanted
+from latentsync.generate.replay.database import Bank, best_stretches
+from latentsync.generate.replay.head_pose import MOUTH, learn_posture, steadied
+from latentsync.generate.replay.lips import LearnedLips, head_pose, lip_shape
 from latentsync.geometry import points_to_aligned
 from latentsync.types import Alignment
 
