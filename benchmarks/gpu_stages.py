@@ -1,7 +1,7 @@
 """What a GPU does for a chunk of frames, stage by stage, from tensors to tensors.
 
 The same arithmetic as latentsync.generate.diffusion.sampling (a test compares them), arranged for a
-GPU: all shapes are fixed, a step of the sampler is one function together with its network, and nothing
+GPU: all shapes are fixed, a denoising step is one function together with its network, and nothing
 makes the CPU wait. Networks have random weights, which cost what the published ones cost.
 """
 

@@ -13,7 +13,7 @@ import pytest
 
 from latentsync import Engine, Session, load_config
 from latentsync.media.reader import VideoReader
-from tests.media_factory import Tone, audio_packets, make_film, pts_of
+from tests.support.media_factory import Tone, audio_packets, make_film, pts_of
 
 ROOT = Path(__file__).parents[2]
 

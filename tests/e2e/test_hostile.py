@@ -12,10 +12,10 @@ import pytest
 from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from tests.media_factory import Tone, cut, make_film, make_sound, moving_pattern, pts_of
+from tests.support.media_factory import Tone, cut, make_film, make_sound, moving_pattern, pts_of
 
 FAST = ("restore.when=always", "output.preset=ultrafast")
-SOFT = ("generate.name=tests.soft_mouths:load", "data.resolution=256")  # needs no weights
+SOFT = ("generate.name=tests.support.soft_mouths:load", "data.resolution=256")  # needs no weights
 DEMO = Path(__file__).parents[2] / "assets" / "demo_lipsynced.mp4"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.media_factory import make_film
+from tests.support.media_factory import make_film
 
 ROOT = Path(__file__).parents[2]
 

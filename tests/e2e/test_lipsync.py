@@ -18,9 +18,9 @@ import yaml
 from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from tests.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
 from tests.parity.rule import published_shapes, weights
-from tests.tiny_latentsync import write_tiny_model
+from tests.support.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
+from tests.support.tiny_latentsync import write_tiny_model
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ import torch
 
 from latentsync.media.reader import VideoReader
 from latentsync.weights.licences import accept
-from tests.media_factory import make_film, pts_of
 from tests.parity.rule import published_shapes, weights
+from tests.support.media_factory import make_film, pts_of
 
 NETWORKS = {"GFPGAN": "gfpgan_v14", "CodeFormer": "codeformer"}
 

@@ -14,7 +14,7 @@ from latentsync.face.detector import load_detector
 from latentsync.generate.replay.lips import lip_shape
 from latentsync.media.audio.reader import read_audio
 from latentsync.media.reader import VideoReader
-from tests.media_factory import Tone, make_film, make_sound, pts_of
+from tests.support.media_factory import Tone, make_film, make_sound, pts_of
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SPEAKER, TALKING = ASSETS / "demo_speaker.mp4", ASSETS / "demo_talking.mp4"

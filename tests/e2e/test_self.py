@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from latentsync.media.reader import VideoReader
-from tests.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
-from tests.tiny_latentsync import write_tiny_model
+from tests.support.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
+from tests.support.tiny_latentsync import write_tiny_model
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SOFT, ORIGINAL = ASSETS / "demo_lipsynced.mp4", ASSETS / "demo_talking.mp4"

@@ -14,10 +14,13 @@ from latentsync import Engine, Session, load_config
 from latentsync.errors import Cancelled, ConfigError, MediaError
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.plan_file import load_plan, save_plan
-from tests.media_factory import Tone, make_film, make_sound
+from tests.support.media_factory import Tone, make_film, make_sound
 
 ASSETS = Path(__file__).parents[2] / "assets"
-SOFT, LATE = "generate.name=tests.soft_mouths:load", "generate.name=tests.soft_mouths:load_late"
+SOFT, LATE = (
+    "generate.name=tests.support.soft_mouths:load",
+    "generate.name=tests.support.soft_mouths:load_late",
+)
 FRAMES = 40
 MANY = 1000
 

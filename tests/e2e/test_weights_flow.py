@@ -20,9 +20,9 @@ import yaml
 
 from latentsync.media.reader import VideoReader
 from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY, HubFile
-from tests.loopback import Loopback, Served
-from tests.media_factory import Tone, make_film, make_sound, pts_of
-from tests.tiny_latentsync import write_tiny_model
+from tests.support.loopback import Loopback, Served
+from tests.support.media_factory import Tone, make_film, make_sound, pts_of
+from tests.support.tiny_latentsync import write_tiny_model
 
 ROOT = Path(__file__).parents[2]
 RUNNER = """

@@ -21,10 +21,10 @@ from latentsync import Engine, Session, load_config
 from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import CONTROL, LANDMARKS
 from latentsync.geometry import TEMPLATE, similarity
-from tests.media_factory import make_film
 from tests.parity.conftest import golden_files
 from tests.parity.upstream_run import flattened
-from tests.tiny_latentsync import write_tiny_model
+from tests.support.media_factory import make_film
+from tests.support.tiny_latentsync import write_tiny_model
 
 KIND = "pipeline"
 

@@ -35,7 +35,7 @@ from latentsync.speech.encoder import ENCODERS, PART
 from latentsync.speech.features import SpeechFeatures
 from latentsync.types import Chunk, Frame
 from latentsync.weights.load import build
-from tests.unit.generator.conftest import request
+from tests.generate.conftest import request
 
 
 @dataclass(frozen=True, eq=False)

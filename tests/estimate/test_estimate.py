@@ -1,0 +1,180 @@
+"""The time that a film will take is told from a few frames of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from latentsync.errors import CheckpointError, ConfigError
+from latentsync.estimate import calibrate
+from latentsync.estimate.calibrate import drawing_cost
+from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
+from latentsync.estimate.estimate import SAMPLES, estimate
+from latentsync.generate.diffusion import unet_runner as denoiser
+from latentsync.media.probe import probe
+from latentsync.media.sample import sample_frames
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.job import prepare
+from latentsync.pipeline.preview import state
+from latentsync.pipeline.session import Session
+from latentsync.pipeline.source import Clip
+from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.runtime.execution import REFERENCE
+from latentsync.settings.load import load_config
+from latentsync.types import Alignment, Frame
+from scripts.dry_run import told
+from tests.support.tiny_latentsync import write_tiny_model
+
+ASSETS = Path(__file__).parents[2] / "assets"
+FILM = ASSETS / "demo_lipsynced.mp4"
+
+
+def costing(cpu: float, **stages: float) -> Cost:
+    return Cost(stages, cpu)
+
+
+def test_of_stages_that_overlap_the_slowest_counts() -> None:
+    one = Pass("restoring", 100, costing(0.05, decode=0.01, restore=0.04, encode=0.02), cores=4)
+    assert one.seconds == pytest.approx(4.0)
+    assert one.slowest == "restore"
+
+
+def test_too_few_cores_for_all_stages_count_as_well() -> None:
+    one = Pass("restoring", 100, costing(0.12, decode=0.02, restore=0.05, encode=0.05), cores=2)
+    assert one.seconds == pytest.approx(6.0)
+    assert one.slowest == "the processor"
+
+
+def test_costs_add_up_by_stage() -> None:
+    both = costing(0.1, decode=0.1) + costing(0.3, decode=0.1, encode=0.2) * 0.5
+    assert dict(both.stages) == pytest.approx({"decode": 0.15, "encode": 0.1})
+    assert both.cpu == pytest.approx(0.25)
+
+
+def test_what_comes_once_is_no_part_of_what_one_more_costs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def work(items: Sequence[int]) -> StageTimer:
+        timer = StageTimer()
+        with timer.stage(Stage.RESTORE):
+            now[0] += 0.2 + 0.02 * len(items)
+        return timer
+
+    cost = of_one_more(work, range(3 * FEW))
+    assert cost.stages["restore"] == pytest.approx(0.02)
+
+
+def session_of_a_frame(engine: Engine) -> Session:
+    """A video of one of the film's frames."""
+    (frame,) = sample_frames(FILM, 1)
+    return Session(engine, Clip(probe(FILM), [replace(frame, index=0)]))
+
+
+def a_face(engine: Engine) -> tuple[Frame, Alignment]:
+    session = session_of_a_frame(engine)
+    (face,) = session.analyze().alignments
+    assert face is not None
+    return next(iter(session.source)), face
+
+
+def settings(tmp_path: Path, *more: str) -> list[str]:
+    return [f"output.path={tmp_path / 'out.mp4'}", f"input.video={FILM}", *more]
+
+
+def test_a_restoration_is_two_passes_over_the_film(tmp_path: Path) -> None:
+    job = prepare(load_config(None, settings(tmp_path, "restore.when=always")))
+    found = estimate(job, Engine(job.config))
+    assert [one.title for one in found.passes] == ["finding faces", "restoring"]
+    assert {"decode", "detect"} <= set(found.passes[0].cost.stages)
+    assert {"restore", "composite", "encode"} <= set(found.passes[1].cost.stages)
+    assert found.restored == found.with_face == found.sampled == SAMPLES
+    assert found.seconds == pytest.approx(sum(one.seconds for one in found.passes))
+    assert found.frames == job.source.frame_count
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_will_not_be_restored_costs_nothing(tmp_path: Path) -> None:
+    job = prepare(load_config(None, settings(tmp_path, "restore.sharpness_on=0")))
+    engine = Engine(job.config)
+    assert state(session_of_a_frame(engine).plan, 0) == "left_alone"
+    found = estimate(job, engine)
+    assert found.restored == 0
+    assert found.passes[1].cost.stages.get("restore", 0.0) == 0
+
+
+def test_new_speech_is_drawn_for_as_long_as_it_lasts(tmp_path: Path) -> None:
+    speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
+    job = prepare(load_config(None, settings(tmp_path, speech, "generate.name=replay")))
+    found = estimate(job, Engine(job.config))
+    assert [one.title for one in found.passes][-1] == "generating"
+    assert found.passes[-1].cost.stages["generate"] > 0
+    assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the film
+    assert "replay" in told(job, found) and "every face is counted" in told(job, found)
+
+
+def test_diffusion_costs_more_the_more_steps_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the machine did a thousand million operations a second, of every kind.
+    monkeypatch.setattr(calibrate, "timed", lambda name, *_, **__: Cost({name: 1e-9}, 1e-9))
+    monkeypatch.setattr(calibrate, "SMALLER_SIDE", 4)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(write_tiny_model(tmp_path / "weights")))
+    frame, face = a_face(Engine(load_config(path, ["restore.name=none"])))
+    torch.set_num_threads(1)
+
+    def seconds(*more: str) -> float:
+        cost = drawing_cost(load_config(path, more), REFERENCE, frame, face)
+        return cost.stages["generate"]
+
+    # The picture coder is full-size, the U-Net tiny: it takes many steps to outweigh that.
+    few, many = seconds("generate.steps=8", "generate.guidance=1"), seconds("generate.steps=1000")
+    assert many > 4 * few
+
+
+def test_networks_that_are_to_be_converted_first_are_told_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
+    graphs = replace(REFERENCE, backend="openvino")
+    assert calibrate.is_converted(REFERENCE)
+    assert not calibrate.is_converted(graphs)
+    about = tmp_path / "openvino" / "name" / "key.json"
+    about.parent.mkdir(parents=True)
+    about.write_text(json.dumps({"key": {"network": "VAE"}}))
+    assert not calibrate.is_converted(graphs)
+    about.write_text(json.dumps({"key": {"network": denoiser.NAME}}))
+    assert calibrate.is_converted(graphs)
+
+
+def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
+    speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
+    config = load_config(None, settings(tmp_path, speech, "weights.offline=true"))
+    with pytest.raises(CheckpointError, match=r"latentsync_unet\.pt"):
+        prepare(config)
+
+
+def test_a_generator_of_one_s_own_is_refused_in_one_line(tmp_path: Path) -> None:
+    speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
+    config = load_config(None, settings(tmp_path, speech, "generate.name=my.own:load"))
+    frame, face = a_face(Engine(load_config(None)))
+    with pytest.raises(ConfigError, match=r"my\.own:load") as caught:
+        drawing_cost(config, REFERENCE, frame, face)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_last_line_says_the_time(tmp_path: Path) -> None:
+    job = prepare(load_config(None, settings(tmp_path)))
+    lines = told(job, estimate(job, Engine(job.config))).splitlines()
+    assert lines[-1].startswith("time ") and lines[-1].endswith(" fps")
+    assert any("Detail, mouth, auto" in line for line in lines)

@@ -1,0 +1,135 @@
+"""The lips of a film, and what its sound tells about them: never from the frame that is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latentsync.face.landmarks import LANDMARKS
+from latentsync.generate.replay import lips
+from latentsync.generate.replay.lips import fit_ridge, head_pose, learn_lips, lip_shape
+
+FACE = np.array(
+    [
+        [107, 106],
+        [316, 103],
+        [207, 240],
+        [127, 177],
+        [300, 176],
+        [205, 242],
+        [129, 351],
+        [291, 350],
+        [207, 334],
+        [208, 367],
+        [206, 489],
+    ],
+    np.float64,
+)
+
+
+def film(frames: int, *, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """features, lips and seconds of a film whose lips follow its sound but for the noise."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(frames, 30)).astype(np.float32)
+    follows = features @ rng.normal(size=(30, 2)) / np.sqrt(30)
+    shape = 0.15 + 0.05 * (follows + noise * rng.normal(size=(frames, 2)))
+    return features, shape, np.arange(frames) / 25
+
+
+def test_the_points_are_named_in_the_order_of_the_landmarks() -> None:
+    for place, name in enumerate(LANDMARKS):
+        assert getattr(lips, name.upper()) == place
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 5), st.floats(-500, 500), st.floats(-500, 500))
+@settings(max_examples=40, deadline=None)
+def test_zoom_roll_and_place_change_neither_shape_nor_pose(
+    turn: float, zoom: float, x: float, y: float
+) -> None:
+    matrix = zoom * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    moved = FACE @ matrix.T + [x, y]
+    np.testing.assert_allclose(lip_shape(moved[None]), lip_shape(FACE[None]), atol=1e-6)
+    np.testing.assert_allclose(head_pose(moved[None]), head_pose(FACE[None]), atol=1e-6)
+
+
+def test_aperture_and_width_are_in_distances_between_the_brows() -> None:
+    brows = np.hypot(209, 3)
+    expected = [[np.hypot(1, 33) / brows, np.hypot(162, 1) / brows]]
+    np.testing.assert_allclose(lip_shape(FACE[None]), expected)
+
+
+def test_speech_moves_no_head_and_a_turned_head_opens_no_mouth() -> None:
+    speaking, turned = FACE.copy(), FACE.copy()
+    speaking[lips.MOUTH_LEFT :] += [[3, 4], [-2, 3], [0, -4], [1, 30], [2, 25]]
+    turned[lips.NOSE_TIP] += [20, -9]
+    np.testing.assert_allclose(head_pose(speaking[None]), head_pose(FACE[None]))
+    np.testing.assert_allclose(lip_shape(turned[None]), lip_shape(FACE[None]))
+    turn, nod = (head_pose(turned[None]) - head_pose(FACE[None]))[0]
+    assert turn > 0.1 and nod < -0.04
+
+
+def test_a_ridge_without_a_penalty_finds_a_linear_law() -> None:
+    features, shape, _ = film(200, noise=0.0)
+    ridge = fit_ridge(features, shape, penalty=1e-6)
+    np.testing.assert_allclose(ridge(features), shape, atol=1e-5)
+
+
+def test_features_that_never_change_teach_the_mean() -> None:
+    shape = np.random.default_rng(1).normal(size=(50, 2))
+    ridge = fit_ridge(np.ones((50, 4)), shape)
+    np.testing.assert_allclose(ridge(np.ones((3, 4))), np.tile(shape.mean(axis=0), (3, 1)))
+
+
+def test_lips_that_follow_the_sound_are_trusted_and_others_are_not() -> None:
+    sure = learn_lips(*film(1000, noise=0.3))
+    unsure = learn_lips(*film(1000, noise=20.0))
+    assert sure.trust.min() > 0.8 and not sure.low_confidence
+    assert unsure.trust.max() < 0.2 and unsure.low_confidence
+
+
+def test_a_part_of_a_film_is_expected_without_having_been_seen() -> None:
+    """Other lips there, the same expectation: no number of them, nor of their margin, is used."""
+    features, shape, seconds = film(400, noise=0.5)
+    near = np.zeros(400, bool)
+    near[80 - 12 : 120 + 12] = True  # the third of ten folds, and half a second either side
+    other = shape.copy()
+    other[near] = np.random.default_rng(7).uniform(0, 1, (near.sum(), 2))
+    one, two = learn_lips(features, shape, seconds), learn_lips(features, other, seconds)
+    np.testing.assert_array_equal(one.folds[2].slope, two.folds[2].slope)
+    np.testing.assert_array_equal(one.folds[2].offset, two.folds[2].offset)
+    assert not np.allclose(one.whole.slope, two.whole.slope)
+
+
+def test_what_is_asked_for_a_second_of_the_film_comes_from_its_fold() -> None:
+    features, shape, seconds = film(400, noise=0.5)
+    learned = learn_lips(features, shape, seconds)
+    expected = learned.expected(features, shown=seconds)
+    for frame in (0, 39, 40, 210, 399):
+        ridge = learned.folds[frame // 40]
+        np.testing.assert_allclose(expected[frame], ridge(features[frame], learned.gain))
+
+
+def test_noise_is_learned_by_heart_only_where_it_has_been_seen() -> None:
+    features, shape, seconds = film(60, noise=1e3)
+    learned = learn_lips(features, shape, seconds, margin=0.2)
+    seen = np.corrcoef(learned.expected(features)[:, 0], shape[:, 0])[0, 1]
+    unseen = np.corrcoef(learned.expected(features, shown=seconds)[:, 0], shape[:, 0])[0, 1]
+    assert seen > 0.35 > unseen
+
+
+def test_expectations_are_as_lively_as_lips() -> None:
+    features, shape, seconds = film(600, noise=0.5)
+    learned = learn_lips(features, shape, seconds)
+    expected = learned.expected(features, shown=seconds)
+    np.testing.assert_allclose(expected.std(axis=0), shape.std(axis=0), rtol=0.05)
+    assert (learned.gain >= 1).all() and (learned.gain <= 2).all()
+
+
+@pytest.mark.parametrize("frames", [1, 5, 24])
+def test_too_short_a_film_has_no_trust(frames: int) -> None:
+    features, shape, seconds = film(frames, noise=0.0)
+    learned = learn_lips(features, shape, seconds)
+    assert learned.low_confidence and not learned.trust.any()
+    assert np.isfinite(learned.expected(features, shown=seconds)).all()

@@ -1,0 +1,166 @@
+"""Detail makes good the blur that the mouth has over its face: no more, no noise, no colour."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from latentsync.restore.base import Restorer, Tunable, load_restorer
+from latentsync.restore.detail import MAX_GAIN, Detail
+from latentsync.restore.sharpness import BANDS, SharpnessMeter
+from latentsync.settings.schema import RestoreConfig
+from tests.restore.test_sharpness import natural
+
+SIZE = (120, 168)
+UPRIGHT = np.array([[1.0, 0, 0], [0, 1, 0]])
+
+
+def scene(seed: int) -> np.ndarray:
+    """(h, w) in 0..255: edges of many sizes and strengths on a texture, as a lens draws them."""
+    random = np.random.default_rng(seed)
+    picture = 128 + 22 * natural(2 * SIZE[0], SIZE[1], seed)
+    for _ in range(60):
+        x, y = random.integers(0, SIZE[1]), random.integers(0, 2 * SIZE[0])
+        inside = np.zeros_like(picture)
+        axes = tuple(int(a) for a in random.integers(3, 26, 2))
+        cv2.ellipse(inside, (int(x), int(y)), axes, random.uniform(0, 180), 0, 360, 1.0, -1)
+        picture += random.uniform(-50, 50) * inside
+    return cv2.GaussianBlur(picture, (0, 0), 0.8).clip(0, 255)
+
+
+def to_tensor(luma: np.ndarray) -> torch.Tensor:
+    """(h, w) in 0..255 -> (1, 3, h, w), slightly coloured."""
+    tint = torch.tensor([0.9, 1.0, 0.8])[:, None, None]
+    return ((torch.from_numpy(luma).float() / 127.5 - 1) * tint)[None]
+
+
+def measured(mouth: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """(1, 2, BANDS): a face whose upper half is rest, whose lower half is mouth."""
+    both = np.rint(np.concatenate([rest, mouth])).clip(0, 255).astype(np.uint8)
+    upper = np.zeros(both.shape, np.float32)
+    upper[8 : SIZE[0] - 8] = 1
+    meter = SharpnessMeter(upper[::-1], upper)
+    return meter(cv2.cvtColor(both, cv2.COLOR_GRAY2RGB), UPRIGHT)[None]
+
+
+def halves(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    whole = scene(seed)
+    return whole[: SIZE[0]], whole[SIZE[0] :]
+
+
+def error(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).square().mean())
+
+
+def steepness(face: torch.Tensor) -> float:
+    return sum(float(step.square().mean()) for step in torch.gradient(face[0, 1]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("blur", [2.0, 3.0])
+def test_a_blurred_mouth_comes_two_decibels_nearer_to_the_truth(seed: int, blur: float) -> None:
+    rest, mouth = halves(seed)
+    blurred = np.rint(cv2.GaussianBlur(mouth, (0, 0), blur))
+    restored = Detail().tuned(measured(blurred, rest))(to_tensor(blurred))
+    truth = to_tensor(mouth)
+    assert error(to_tensor(blurred), truth) > 10**0.2 * error(restored, truth)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_mouth_as_sharp_as_its_face_comes_back_bit_for_bit(seed: int) -> None:
+    rest, mouth = halves(seed)
+    faces = to_tensor(mouth)
+    assert torch.equal(Detail().tuned(measured(mouth, rest))(faces), faces)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_mouth_drawn_four_times_too_small_gains_edges_and_loses_nothing(seed: int) -> None:
+    rest, mouth = halves(seed)
+    small = cv2.resize(mouth, (SIZE[1] // 4, SIZE[0] // 4), interpolation=cv2.INTER_AREA)
+    bad = np.rint(cv2.resize(small, SIZE[::-1], interpolation=cv2.INTER_CUBIC))
+    restored = Detail().tuned(measured(bad, rest))(to_tensor(bad))
+    truth = to_tensor(mouth)
+    assert error(restored, truth) < error(to_tensor(bad), truth)
+    assert 1.1 * steepness(to_tensor(bad)) < steepness(restored) < steepness(truth)
+
+
+def test_no_frequency_is_raised_by_more_than_the_limit() -> None:
+    detail = Detail(lost=2.5, own=0.8)
+    along = torch.arange(256.0)
+    gains = []
+    for frequency in np.linspace(0.01, 0.49, 49):
+        wave = 0.2 * torch.cos(2 * np.pi * frequency * along).expand(1, 3, 64, 256)
+        middle = (..., slice(16, -16), slice(48, -48))
+        gains.append(float(detail(wave)[middle].norm() / wave[middle].norm()))
+    # The reflection at the border turns a wave's phase and leaks a few thousandths of it.
+    assert max(gains) < MAX_GAIN * 1.01
+    assert max(gains) > 2 and min(gains) > 0.99
+
+
+def test_colour_is_not_touched() -> None:
+    faces = to_tensor(halves(0)[1]) * 0.7
+    added = Detail(lost=1.5)(faces) - faces
+    assert float(added.abs().max()) > 0.05
+    assert torch.allclose(added[:, 0], added[:, 1], atol=1e-6)
+    assert torch.allclose(added[:, 0], added[:, 2], atol=1e-6)
+
+
+def test_brightness_is_not_touched() -> None:
+    faces = to_tensor(halves(1)[1]) * 0.7
+    shift = (Detail(lost=1.5)(faces) - faces).mean()
+    assert abs(float(shift)) < 0.25 / 127.5  # a quarter of a grey level
+
+
+def test_noise_on_flat_skin_is_not_raised() -> None:
+    skin = 0.2 + torch.randn(1, 1, *SIZE, generator=torch.manual_seed(3)) / 127.5
+    skin = skin.expand(1, 3, *SIZE)
+    added = Detail(lost=1.5)(skin) - skin
+    assert float(added.std()) < 0.25 / 127.5  # of a noise of one grey level
+
+
+def test_the_range_is_kept() -> None:
+    faces = to_tensor((scene(2)[: SIZE[0]] > 128) * 255.0)
+    restored = Detail(lost=1.5)(faces)
+    assert float(restored.min()) >= -1 and float(restored.max()) <= 1
+
+
+def test_each_face_of_a_batch_is_on_its_own() -> None:
+    faces = torch.cat([to_tensor(halves(seed)[1]) for seed in range(3)])
+    detail = Detail(lost=1.2)
+    alone = torch.cat([detail(faces[i : i + 1]) for i in range(3)])
+    assert torch.allclose(detail(faces), alone, atol=1e-6)
+    assert torch.equal(detail(faces), detail(faces))
+
+
+@pytest.mark.parametrize("size", [(40, 30), (9, 300), (131, 97)])
+def test_any_size_of_box_will_do(size: tuple[int, int]) -> None:
+    faces = torch.rand(1, 3, *size, generator=torch.manual_seed(0))
+    assert Detail(lost=1.2)(faces).shape == faces.shape
+
+
+def test_the_setting_is_that_of_the_whole_track() -> None:
+    rest, mouth = halves(0)
+    blurred = measured(cv2.GaussianBlur(mouth, (0, 0), 1.5), rest)
+    odd = measured(mouth, cv2.GaussianBlur(rest, (0, 0), 3.0))
+    unknown = np.full_like(odd, np.nan)
+    track = np.concatenate([unknown, blurred, odd, blurred, blurred, unknown])
+    assert Detail().tuned(track).lost == pytest.approx(Detail().tuned(blurred).lost)
+
+
+def test_a_track_without_a_measurement_is_left_alone() -> None:
+    faces = to_tensor(halves(0)[1])
+    tuned = Detail().tuned(np.full((5, 2, BANDS), np.nan, np.float32))
+    assert torch.equal(tuned(faces), faces)
+
+
+def test_untuned_it_refuses() -> None:
+    with pytest.raises(RuntimeError, match="tuned"):
+        Detail()(to_tensor(halves(0)[1]))
+
+
+def test_it_is_found_under_its_name_and_keeps_the_contract() -> None:
+    loaded = load_restorer(RestoreConfig(name="detail"), torch.device("cpu"))
+    assert isinstance(loaded, Restorer) and isinstance(loaded, Tunable)
+    assert loaded.name == "Detail" and loaded.size is None

@@ -1,0 +1,174 @@
+"""Self learns from a person's own mouths, says what it does and why, and leaves sharp ones be."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from latentsync.restore.base import Restorer
+from latentsync.restore.personal.degradation import Loss
+from latentsync.restore.personal.restorer import NOTHING, SELF, Self, load
+from latentsync.restore.personal.training import GAP, split
+from latentsync.settings.schema import RestoreConfig
+from tests.restore.test_detail import scene
+
+SIZE = (80, 104)
+MASK = np.ones(SIZE, np.float32)
+SECONDS = np.arange(20) / 4
+
+
+def mouths(first: int, count: int) -> np.ndarray:
+    seeds = range(first, first + count)
+    return np.stack([scene(seed)[: SIZE[0], : SIZE[1]] for seed in seeds]).astype(np.float32)
+
+
+def faces(lumas: np.ndarray) -> torch.Tensor:
+    """(N, h, w) grey levels -> (N, 3, h, w) RGB [-1, 1]."""
+    return (torch.from_numpy(lumas) / 127.5 - 1)[:, None].repeat(1, 3, 1, 1)
+
+
+def after(loss: Callable[[np.ndarray], np.ndarray], lumas: np.ndarray) -> torch.Tensor:
+    return faces(np.stack([loss(picture) for picture in lumas]))
+
+
+def decibels(before: torch.Tensor, now: torch.Tensor, truth: torch.Tensor) -> float:
+    errors = [float((x - truth).square().mean()) for x in (before, now)]
+    return 10 * float(np.log10(errors[0] / errors[1]))
+
+
+@pytest.fixture(scope="module")
+def own() -> np.ndarray:
+    return mouths(0, 20)
+
+
+@pytest.fixture(scope="module")
+def others() -> np.ndarray:
+    """Mouths of other moments, never learnt from."""
+    return mouths(50, 6)
+
+
+@pytest.fixture(scope="module")
+def fitted(own: np.ndarray, others: np.ndarray) -> Self:
+    generated = after(Loss(blur=1.6), others)
+    return Self().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+
+
+class Idle:
+    """A restorer that could be used, and changes nothing."""
+
+    name, size = "Idle", None
+
+    def __call__(self, faces: torch.Tensor) -> torch.Tensor:
+        return faces
+
+
+class Perfect:
+    """A restorer that knows the truth of all mouths."""
+
+    name, size = "Perfect", None
+
+    def __init__(self, truth: np.ndarray) -> None:
+        self._truth = faces(truth)
+
+    def __call__(self, seen: torch.Tensor) -> torch.Tensor:
+        distance = (seen[:, None] - self._truth).square().mean((2, 3, 4))
+        return self._truth[distance.argmin(1)]
+
+
+def test_unfitted_it_refuses_to_work() -> None:
+    restorer = load(RestoreConfig(), torch.device("cpu"))
+    assert isinstance(restorer, Restorer) and restorer.size is None
+    with pytest.raises(RuntimeError, match="fit"):
+        restorer(torch.zeros(1, 3, *SIZE))
+
+
+def test_a_blur_nobody_told_of_is_undone_on_other_mouths(fitted: Self, others: np.ndarray) -> None:
+    generated = after(Loss(blur=1.6), others)
+    assert fitted.verdict is not None and fitted.verdict.used == SELF
+    assert decibels(generated, fitted(generated), faces(others)) > 1.4
+
+
+def test_it_is_repeatable_and_survives_pickling(
+    own: np.ndarray, others: np.ndarray, fitted: Self
+) -> None:
+    generated = after(Loss(blur=1.6), others)
+    again = Self().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+    assert again.verdict == fitted.verdict
+    assert torch.equal(again(generated), fitted(generated))
+    assert torch.equal(pickle.loads(pickle.dumps(fitted))(generated), fitted(generated))
+
+
+def test_only_the_luma_changes(fitted: Self, others: np.ndarray) -> None:
+    tinted = after(Loss(blur=1.6), others) * torch.tensor([0.7, 0.6, 0.5])[:, None, None]
+    change = fitted(tinted) - tinted
+    assert change.abs().max() > 0.02
+    assert torch.allclose(change[:, 0], change[:, 2], atol=1e-6)
+
+
+def test_sharp_mouths_are_left_bit_for_bit(own: np.ndarray, others: np.ndarray) -> None:
+    generated = faces(np.rint(others))
+    restorer = Self().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+    assert restorer.verdict is not None and restorer.verdict.used == NOTHING
+    assert torch.equal(restorer(generated), generated)
+
+
+def test_noise_on_sharp_mouths_is_not_raised(own: np.ndarray, others: np.ndarray) -> None:
+    random = np.random.default_rng(0)
+    noisy = faces(others + random.normal(0, 2, others.shape).astype(np.float32))
+    restorer = Self().fit(faces(own), noisy, seconds=SECONDS, mask=MASK)
+    assert decibels(noisy, restorer(noisy), faces(others)) > -0.2
+
+
+def test_true_pairs_teach_without_any_guess(own: np.ndarray, others: np.ndarray) -> None:
+    def wavy(picture: np.ndarray) -> np.ndarray:
+        kept = np.fft.rfft2(picture)
+        rows, columns = np.fft.fftfreq(SIZE[0])[:, None], np.fft.rfftfreq(SIZE[1])
+        kept *= 1 / (1 + (np.hypot(rows, columns) / 0.12) ** 2)
+        return np.rint(np.fft.irfft2(kept, s=SIZE)).astype(np.float32)
+
+    restorer = Self().fit_pairs(after(wavy, own), faces(own), seconds=SECONDS, mask=MASK)
+    assert restorer.verdict is not None and restorer.verdict.loss is None
+    assert decibels(after(wavy, others), restorer(after(wavy, others)), faces(others)) > 2
+
+
+def test_the_better_one_on_held_out_mouths_is_used(own: np.ndarray, others: np.ndarray) -> None:
+    generated = after(Loss(blur=1.6), others)
+    moments = {"seconds": SECONDS, "mask": MASK}
+    behind = Self().fit(faces(own), generated, **moments, fallback=Idle())
+    assert behind.verdict is not None and behind.verdict.used == SELF
+    assert behind.verdict.gains["Idle"] == 0 < behind.verdict.gains[SELF]
+    ahead = Self().fit(faces(own), generated, **moments, fallback=Perfect(own))
+    assert ahead.verdict is not None and ahead.verdict.used == "Perfect"
+    assert "Perfect" in ahead.verdict.reason
+    assert torch.equal(ahead(generated), Perfect(own)(generated))
+
+
+@pytest.mark.parametrize(("fallback", "used"), [(None, NOTHING), (Idle(), "Idle")])
+def test_a_second_of_film_is_too_little_to_learn_from(
+    own: np.ndarray, others: np.ndarray, fallback: Restorer | None, used: str
+) -> None:
+    generated = after(Loss(blur=1.6), others)
+    restorer = Self().fit(faces(own), generated, seconds=SECONDS / 6, mask=MASK, fallback=fallback)
+    assert restorer.verdict is not None and restorer.verdict.used == used
+    assert "too few" in restorer.verdict.reason
+    assert torch.equal(restorer(generated), generated)
+
+
+def test_mouths_without_their_moments_are_refused(own: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="moments"):
+        Self().fit(faces(own), faces(own), seconds=SECONDS[:3], mask=MASK)
+
+
+@pytest.mark.parametrize("length", [3.0, 9.0, 20.0, 200.0])
+def test_held_out_moments_lie_a_second_from_all_that_is_learnt(length: float) -> None:
+    seconds = np.linspace(0, length, 40)
+    parts = split(seconds)
+    assert parts is not None
+    gaps = np.abs(seconds[parts.learn][:, None] - seconds[parts.hold])
+    assert gaps.min() >= GAP
+    assert set(parts.learn) | set(parts.rest) == set(range(40))
+    assert not set(parts.learn) & set(parts.rest)

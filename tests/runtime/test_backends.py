@@ -1,0 +1,213 @@
+"""A small network through every backend, against the same network called as it is."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import tests.runtime.test_backends as this_module
+from latentsync.errors import ConfigError
+from latentsync.runtime import compiled
+from latentsync.runtime.execution import REFERENCE, Execution
+from latentsync.runtime.network import Networks, Part
+from latentsync.runtime.openvino import plugins
+from latentsync.runtime.patience import said
+
+CPU = torch.device("cpu")
+OPENVINO = Execution(CPU, "openvino", torch.float32, 1)
+BF16_TOLERANCE = 0.05  # of outputs of size 1; an 8-bit mantissa, over two layers, gives about 0.01
+SHAPE = (2, 3, 16, 16)
+
+
+class Small(nn.Module):
+    """A picture -> features, and for each place the number of the strongest of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 16, 3, padding=1)
+        self.second = nn.Conv2d(16, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.second(torch.relu(self.first(x)))
+        return features, features.argmax(dim=1)
+
+
+class Built:
+    """The network, and how often it was built in which format."""
+
+    def __init__(self, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.network = Small().eval().requires_grad_(False)
+        self.formats: list[torch.dtype] = []
+
+    def __call__(self, dtype: torch.dtype) -> nn.Module:
+        self.formats.append(dtype)
+        copy = Small().eval().requires_grad_(False)
+        copy.load_state_dict(self.network.state_dict())
+        return copy.to(dtype)
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
+    monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "weights").write_text("seed 0")
+    return Built()
+
+
+@pytest.fixture
+def picture() -> Tensor:
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def networks(built: Built, tmp_path: Path) -> Callable[..., Networks]:
+    def make(execution: Execution, **options) -> Networks:
+        options = {"name": "small", "checkpoint": tmp_path / "weights"} | options
+        return Networks(built, execution=execution, **options)
+
+    return make
+
+
+WHOLE = Part("whole", lambda net: net)
+PRECISE = Part("whole, precisely", lambda net: net, precise=True)
+
+
+def test_the_reference_is_the_network_bit_by_bit(networks, built, picture) -> None:
+    run = networks(REFERENCE).part(WHOLE, picture)
+    for given, wanted in zip(run(picture), built.network(picture), strict=True):
+        assert torch.equal(given, wanted)
+        assert not given.requires_grad
+
+
+def test_openvino_in_float32_differs_by_rounding_alone(networks, built, picture) -> None:
+    features, strongest = networks(OPENVINO).part(WHOLE, picture)(picture)
+    wanted, wanted_strongest = built.network(picture)
+    torch.testing.assert_close(features, wanted, rtol=0, atol=1e-5)
+    assert torch.equal(strongest.long(), wanted_strongest)
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_bfloat16_is_close_and_a_precise_part_is_exact(networks, built, picture, backend) -> None:
+    if backend == "openvino" and "BF16" not in plugins()["CPU"]:
+        pytest.skip("this processor does not compute in bf16")
+    own = networks(Execution(CPU, backend, torch.bfloat16, 1))
+    wanted = built.network(picture)[0]
+    rough = own.part(WHOLE, picture)(picture)[0].float()
+    exact = own.part(PRECISE, picture)(picture)[0]
+    assert 1e-4 < (rough - wanted).abs().max() < BF16_TOLERANCE
+    torch.testing.assert_close(exact, wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:dynamo_pgo")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_it_gives_the_same_or_says_what_is_missing(
+    networks, built, picture, monkeypatch
+) -> None:
+    from torch._inductor import config
+
+    execution = Execution(CPU, "compile", torch.float32, 1)
+    features = networks(execution).part(WHOLE, picture)(picture)[0]
+    torch.testing.assert_close(features, built.network(picture)[0], rtol=0, atol=1e-5)
+    monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setattr(config, "force_disable_caches", True)
+    torch._dynamo.reset()
+    with pytest.raises(ConfigError, match=r"runtime\.backend: compile; it needs a C\+\+ compiler"):
+        compiled.check(CPU)
+
+
+def test_runners_of_the_same_part_and_shape_are_shared(networks, built, picture) -> None:
+    for execution in (REFERENCE, OPENVINO):
+        own = networks(execution)
+        run = own.part(WHOLE, picture)
+        assert own.part(WHOLE, torch.zeros(SHAPE)) is run
+        assert own.part(WHOLE, picture[:1]) is not run
+        assert own.part(PRECISE, picture) is not run
+    assert built.formats == [torch.float32] * 2
+
+
+def test_openvino_refuses_another_shape(networks, picture) -> None:
+    run = networks(OPENVINO).part(WHOLE, picture)
+    with pytest.raises(ValueError, match=r"made for shapes \[\(2, 3, 16, 16\)\], not \[\(1, "):
+        run(picture[:1])
+
+
+def test_results_do_not_change_with_the_next_call(networks, picture) -> None:
+    run = networks(OPENVINO).part(WHOLE, picture)
+    first = run(picture)[0]
+    before = first.clone()
+    run(-picture)
+    assert torch.equal(first, before)
+
+
+def test_the_network_is_built_only_for_what_is_not_in_the_cache(networks, built, picture) -> None:
+    first = networks(OPENVINO).part(WHOLE, picture)(picture)[0]
+    assert built.formats == [torch.float32]
+    again = networks(OPENVINO).part(WHOLE, picture)(picture)[0]
+    assert built.formats == [torch.float32]
+    assert torch.equal(again, first)
+
+
+def test_released_weights_are_read_again_when_they_are_needed(networks, built, picture) -> None:
+    own = networks(OPENVINO)
+    run = own.part(WHOLE, picture)
+    own.release()
+    own.part(WHOLE, picture[:1])
+    assert built.formats == [torch.float32] * 2
+    assert run(picture)[0].shape == (2, 8, 16, 16)
+
+
+def test_other_weights_sources_and_variants_are_other_graphs(
+    networks, built, picture, tmp_path
+) -> None:
+    networks(OPENVINO).part(WHOLE, picture)
+    for options in ({"sources": [this_module]}, {"variant": "other"}, {"name": "other"}):
+        networks(OPENVINO, **options).part(WHOLE, picture)
+    built.network = Built(seed=1).network
+    (tmp_path / "weights").write_text("seed 1!")
+    run = networks(OPENVINO).part(WHOLE, picture)
+    assert len(built.formats) == 5
+    torch.testing.assert_close(run(picture)[0], built.network(picture)[0], rtol=0, atol=1e-5)
+
+
+@contextmanager
+def files_of_at_most(count: int) -> Iterator[None]:
+    """Bytes. The system refuses to write more, as it does when a disk is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_graph_that_cannot_be_written_is_run_all_the_same(
+    networks, built, picture, caplog
+) -> None:
+    own = networks(OPENVINO)
+    own._key(WHOLE, (picture,))  # remembers the hash of the weights file
+    with files_of_at_most(3000):
+        run = own.part(WHOLE, picture)
+    assert "the graph is not kept" in caplog.text
+    torch.testing.assert_close(run(picture)[0], built.network(picture)[0], rtol=0, atol=1e-5)
+    networks(OPENVINO).part(WHOLE, picture)
+    assert built.formats == [torch.float32] * 2
+
+
+def test_long_work_gives_a_sign_of_life(caplog) -> None:
+    caplog.set_level(logging.INFO, logger="latentsync")
+    with said("converting", every=0.01):
+        deadline = time.monotonic() + 10
+        while len(caplog.records) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "so far" in caplog.records[1].message
+    assert caplog.records[0].message.startswith("converting, once")
+    assert "converting: done in" in caplog.records[-1].message

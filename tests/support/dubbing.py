@@ -1,0 +1,46 @@
+"""Films given new sound, for tests."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+
+from latentsync.media.output import EncodeSettings, NewAudio
+from latentsync.media.reader import VideoReader
+from latentsync.media.writer import VideoWriter
+from tests.support.media_factory import Tone, make_film, moving_pattern
+
+QUICK = EncodeSettings(preset="ultrafast")
+FRAME = 0.04  # seconds
+CLICK = 0.5  # seconds
+
+
+def film(folder: Path, *, seconds: float = 1.0, suffix: str = ".mp4") -> Path:
+    """A film with two sound tracks of 200 Hz."""
+    tones = [Tone(seconds, hertz=200), Tone(seconds, hertz=200)]
+    pictures = moving_pattern(count=round(seconds / FRAME))
+    return make_film(folder / f"film{suffix}", pictures, options={"preset": "fast"}, audio=tones)
+
+
+def dubbed(source: Path, target: Path, sound: Path, seconds: float | None = None) -> Path:
+    reader = VideoReader(source)
+    with VideoWriter(target, reader.info, QUICK, audio=NewAudio(sound, seconds)) as writer:
+        for frame in reader:
+            writer.write(frame)
+    return target
+
+
+def write_wav(
+    path: Path, *, seconds: float = 1.0, rate: int = 48000, channels: int = 2, click: float = CLICK
+) -> Path:
+    """Silence with a click of two milliseconds."""
+    samples = np.zeros((round(seconds * rate), channels), np.int16)
+    samples[round(click * rate) : round((click + 0.002) * rate)] = 25000
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
+    return path
