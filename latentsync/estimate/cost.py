@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from latentsync.pipeline.stage_timer import StageTimer
+from latentsync.pipeline.stage_timer import Stage, StageTimer
 
 T = TypeVar("T")
 
@@ -91,4 +91,6 @@ def _read(act: Callable[[], StageTimer]) -> tuple[Cost, float]:
     begin, cpu = time.perf_counter(), time.process_time()
     timer = act()
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    return Cost({name: value for name, value in timer.seconds.items() if value > 0}, cpu), seconds
+    worked = {name: value for name, value in timer.seconds.items() if value > 0}
+    worked.pop(Stage.LOAD.value, None)  # once a run
+    return Cost(worked, cpu), seconds

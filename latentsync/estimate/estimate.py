@@ -117,7 +117,7 @@ class _Trial:
 
     def __init__(self, job: Job, engine: Engine) -> None:
         self.job, self.engine = job, engine
-        self._detector = engine.new_detector()
+        self._detector = engine.new_detector(engine.config.face)
         self.samples = list(sample_frames(job.source, SAMPLES))
         self.plans = [self.planned([frame]) for frame in self.samples]
         self.row, self.decoding = _decoded(job.source)
@@ -125,7 +125,6 @@ class _Trial:
 
     def session(self, frames: Sequence[Frame], **more: Any) -> Session:
         clip = Clip(self.job.source, [replace(frame, index=i) for i, frame in enumerate(frames)])
-        more = {"config": self.job.config, **more}
         return Session(self.engine, clip, detector=self._detector, **more)
 
     def planned(self, frames: Sequence[Frame]) -> RenderPlan | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, 
 from latentsync.media.trial import Trial
 
 _MAX_NAME = 255  # bytes, in every file system that matters
+_MANY = 9_999_999  # writers of one process, so that the length of a name does not depend on it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,9 +34,20 @@ class OutputPlan:
     notes: tuple[str, ...]
 
 
-def part_path(target: Path) -> Path:
-    """Where this process's output grows until it is complete: beside its place, hidden."""
-    return target.with_name(f".{target.name}.{os.getpid()}.part{target.suffix}")
+_WRITERS = itertools.count()
+
+
+def part_path(target: Path, number: int = 0) -> Path:
+    """Where a writer's output grows until it is complete: beside its place, hidden.
+
+    number: of the writer in this process, so that two of one target do not meet.
+    """
+    return target.with_name(f".{target.name}.{os.getpid()}.{number}.part{target.suffix}")
+
+
+def new_part_path(target: Path) -> Path:
+    """part_path of a writer of its own."""
+    return part_path(target, next(_WRITERS))
 
 
 def check_target(
@@ -83,7 +96,7 @@ def _try_out(target: Path, contents: Contents, trial: Trial) -> None:
 def _check_name(target: Path) -> None:
     if target.suffix.lower() not in MUXERS:
         raise MediaError("unknown kind of output", target, f"end its name in {one_of(MUXERS)}")
-    if len(os.fsencode(part_path(target).name)) > _MAX_NAME:
+    if len(os.fsencode(part_path(target, _MANY).name)) > _MAX_NAME:
         raise MediaError("the output's name is too long", target, "shorten it")
 
 

@@ -16,7 +16,7 @@ from latentsync.errors import MediaError
 from latentsync.media.container import MUXERS
 from latentsync.media.encoder import padding
 from latentsync.media.mux import Contents, Muxing, OpenFiles
-from latentsync.media.output import OutputPlan, check_target, part_path
+from latentsync.media.output import OutputPlan, check_target, new_part_path
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.types import Box, Frame
@@ -55,7 +55,7 @@ class VideoWriter:
         muxer = MUXERS[self.target.suffix.lower()]
         end = None if audio is None else audio.seconds
         self._contents = Contents(muxer, source, settings, size, plan.tracks, end)
-        self._part = part_path(self.target)
+        self._part = new_part_path(self.target)
         self._files = OpenFiles()
         self._muxing: Muxing | None = None
         self._frames = 0

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from latentsync.errors import Cancelled
 from latentsync.pipeline.stage_timer import Stage, StageTimer
@@ -36,10 +36,20 @@ class CancelFlag:
         if self._how:
             raise Cancelled(self._what, self._how)
 
-    def watched(self, items: Iterable[T]) -> Iterator[T]:
-        """The same items, as long as the flag is not set."""
-        for item in items:
-            self.check()
+    def watched(self, items: Iterable[T]) -> Iterable[T]:
+        """The same items, as often as they can be had, as long as the flag is not set."""
+        return Checked(items, self.check)
+
+
+class Checked(Generic[T]):
+    """The same items, as often as they can be had; check is called before each, and may raise."""
+
+    def __init__(self, items: Iterable[T], check: Callable[[], None]) -> None:
+        self._items, self._check = items, check
+
+    def __iter__(self) -> Iterator[T]:
+        for item in self._items:
+            self._check()
             yield item
 
 
@@ -68,7 +78,10 @@ def prefetch(
             if kind == "item":
                 yield value
             elif kind == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # with it, this frame would keep itself and all before it alive
             else:
                 return
             del value  # not one item more in memory than wanted

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from operator import attrgetter
 
 import torch
 
+from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceDetector, load_detector
 from latentsync.pipeline.lipsync import LipSync
 from latentsync.pipeline.requirements import (
@@ -26,9 +28,14 @@ from latentsync.restore.base import load_restorer
 from latentsync.runtime.device import choose_device, thread_count
 from latentsync.runtime.execution import REFERENCE, Execution, choose_execution
 from latentsync.runtime.memory import fitting_batch
-from latentsync.settings.schema import Config, RuntimeConfig
+from latentsync.settings.schema import Config, FaceConfig, RuntimeConfig
 from latentsync.weights import licences
 
+LOADED = (
+    *("compat", "generate", "data", "model", "weights", "runtime"),
+    *("restore.name", "restore.checkpoint", "restore.fidelity", "restore.batch"),
+)
+"""Settings that the loaded models were made by."""
 FEW, MANY = 4, 16  # faces restored at once, if restore.batch leaves it open: on a CPU; on a GPU
 
 
@@ -60,10 +67,11 @@ class Engine:
         """Loaded when first asked for: restoring alone needs none of it."""
         with self._lock:
             if self._lipsync is None:
-                config, known = self.config, runs_networks(self.config, speech=False)
+                config, execution = self.config, self.execution
+                known = runs_networks(config, speech=False)
                 if runs_networks(config, speech=True) and not known:
-                    self.execution = execution_of(config.runtime, networks=True)
-                self._lipsync = LipSync(config, self.execution)
+                    execution = execution_of(config.runtime, networks=True)
+                self._lipsync = LipSync(config, execution)
             return self._lipsync
 
     @property
@@ -74,9 +82,20 @@ class Engine:
                 self._batch = self._fitting_batch()
             return self._batch
 
-    def new_detector(self) -> FaceDetector:
+    def check_fits(self, config: Config) -> None:
+        """Raises ConfigError where a session's settings ask for other models than are loaded."""
+        for key in LOADED:
+            own, wanted = attrgetter(key)(self.config), attrgetter(key)(config)
+            if own != wanted:
+                raise ConfigError(
+                    key, wanted, f"the engine was loaded with {own}; make another one"
+                )
+        if restores(config) and self.restorer is None:
+            remedy = "the engine was loaded without a restorer; make another one"
+            raise ConfigError("restore.when", config.restore.when, remedy)
+
+    def new_detector(self, face: FaceConfig) -> FaceDetector:
         """A face detector of one's own: it follows the faces of one video, in one thread."""
-        face = self.config.face
         return load_detector(
             face.detector, max_faces=face.max_faces, min_confidence=face.min_confidence
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
@@ -12,18 +12,22 @@ from latentsync.generate.base import Footage, Sound
 from latentsync.geometry import extract, square
 from latentsync.media.audio.reader import AudioReader
 from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.concurrency import Checked
 from latentsync.pipeline.source import Source
 from latentsync.speech.acoustic import listen
 
 
-def footage_of(source: Source, analysis: SourceAnalysis) -> Footage:
-    """The video and what pass 1 found in it. Its sound is read when first asked for."""
+def footage_of(source: Source, analysis: SourceAnalysis, check: Callable[[], None]) -> Footage:
+    """The video and what pass 1 found in it. Its sound is read when first asked for.
+
+    check: called while that is read; may raise.
+    """
     path = source.info.path
     has_sound = bool(source.info.audio)
 
     @cache
     def sound() -> Sound | None:
-        return listen(AudioReader(path)) if has_sound else None
+        return listen(Checked(AudioReader(path), check)) if has_sound else None
 
     def crops(numbers: np.ndarray, size: int) -> Iterator[torch.Tensor]:
         matrices = analysis.matrices[numbers]

@@ -91,6 +91,8 @@ def laid_out(
     return lay_out(
         analysis,
         line,
+        frame_size=(info.width, info.height),
+        speech=speech is not None,
         matrices=matrices,
         chunk=chunk,
         jumps=jumps(line, analysis.pts_seconds),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from latentsync.face.masks import upstream_mask
 from latentsync.generate.base import CEPSTRA, WHISPER, listens_to, load_generator
 from latentsync.generate.model_spec import face_model, whisper_file
 from latentsync.media.audio.reader import AudioReader
+from latentsync.pipeline.concurrency import Checked
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.settings.schema import Config
@@ -63,9 +64,12 @@ class LipSync:
         self.audio = listens_to(self.generator)
         self._encoder = self._load_encoder() if self.audio == WHISPER else None
 
-    def listen(self, audio: Path) -> Speech:
-        """Measures the speech, in one pass. Raises MediaError: unreadable, or too short to use."""
-        sound = AudioReader(audio)
+    def listen(self, audio: Path, check: Callable[[], None]) -> Speech:
+        """Measures the speech, in one pass. check: called at every block; may raise.
+
+        Raises MediaError: unreadable, or too short to use.
+        """
+        sound = Checked(AudioReader(audio), check)
         speech: Speech
         if self._encoder is not None:
             speech = SpeechFeatures(sound, self._encoder)

@@ -72,7 +72,7 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
 
 def write_video(session: Session, target: Path | Output, progress: Progress) -> dict[str, Any]:
     """See Session.render."""
-    begin = time.perf_counter()
+    begin, before = time.perf_counter(), session.timer.work
     config, source = session.config, session.source
     output = (
         check_output(config, source.info, target, session.audio)
@@ -84,11 +84,15 @@ def write_video(session: Session, target: Path | Output, progress: Progress) -> 
     title = "restoring" if session.audio is None else "generating"
     with progress(title, len(plan)) as step:
         restored, notes = _write(session, output, plan, step)
+    if plan.strength.any() and not restored.any():
+        notes = [*notes, "nothing to gain: the restoration changed no pixel of the selected frames"]
+        logger.warning(notes[-1])
     report = session_report(
         session,
         output,
         restored=restored,
         seconds=time.perf_counter() - begin,
+        work=session.timer.since(before),
         warnings=[*warnings, *notes],
     )
     if config.output.report:

@@ -38,7 +38,8 @@ class TrackPlan:
 class RenderPlan:
     """The decisions for N output frames. Arrays are N long but for those of the analysis.
 
-    analysis: of the video. source: (N,) int, the frame of the video that each shows. pts: (N,) int,
+    analysis: of the video. frame_size: (width, height) of its frames. speech: whether there is new
+        speech. source: (N,) int, the frame of the video that each shows. pts: (N,) int,
         ticks of time_base, rising. rate: frames a second.
     track: (N,) int, the face's; -1: there is none. matrices: (N, 2, 3) float32, frame -> aligned
         crop; nan without a face.
@@ -53,6 +54,8 @@ class RenderPlan:
     """
 
     analysis: SourceAnalysis
+    frame_size: tuple[int, int]
+    speech: bool
     source: np.ndarray
     pts: np.ndarray
     time_base: Fraction
@@ -139,6 +142,8 @@ def lay_out(
     analysis: SourceAnalysis,
     line: Timeline,
     *,
+    frame_size: tuple[int, int],
+    speech: bool,
     matrices: np.ndarray | None = None,
     chunk: np.ndarray,
     jumps: np.ndarray,
@@ -148,7 +153,7 @@ def lay_out(
 ) -> RenderPlan:
     """A plan in which nothing is restored yet.
 
-    matrices: (N, 2, 3), see RenderPlan; None: those of the analysis. chunk, jumps: (N,), likewise.
+    frame_size, speech, chunk, jumps: see RenderPlan; so are matrices, None: those of the analysis.
     generator_size: side of the square that the mouths were, or will be, generated in. size: the
     restorer's square, None for the mouth box. region_mask: (560, 420), aligned.
     """
@@ -165,6 +170,8 @@ def lay_out(
     }
     return RenderPlan(
         analysis,
+        frame_size,
+        speech,
         line.source,
         line.pts,
         line.time_base,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from latentsync.errors import MediaError
 from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.part_file import part_file
 from latentsync.pipeline.plan import RenderPlan, TrackPlan
 from latentsync.restore.patch import PatchGeometry
 from latentsync.types import Alignment
@@ -31,9 +34,10 @@ def save_plan(plan: RenderPlan, path: str | Path) -> list[Path]:
     arrays, about = _plan_parts(plan)
     arrays_path, about_path = _paths(path)
     try:
-        _write(arrays_path, lambda part: _save_arrays(part, arrays))
-        text = json.dumps(about, indent=1)
-        _write(about_path, lambda part: part.write_text(text, "utf-8"))
+        with part_file(arrays_path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        with part_file(about_path) as part:
+            part.write_text(json.dumps(about, indent=1), "utf-8")
     except OSError as error:
         remedy = f"{error.strerror}; choose another place"
         raise MediaError("cannot write the plan", arrays_path, remedy) from error
@@ -49,7 +53,7 @@ def load_plan(path: str | Path) -> RenderPlan:
             raise ValueError(f"it is {about['format']}, not {FORMAT}")
         with np.load(arrays_path, allow_pickle=False) as file:
             return _plan_of(dict(file), about)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
         remedy = f"{reason}; make the plan again"
         raise MediaError("not a plan that can be read", arrays_path, remedy) from error
@@ -58,21 +62,6 @@ def load_plan(path: str | Path) -> RenderPlan:
 def _paths(path: str | Path) -> tuple[Path, Path]:
     path = Path(path)
     return path.with_name(f"{path.name}.npz"), path.with_name(f"{path.name}.json")
-
-
-def _write(path: Path, write: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _save_arrays(part: Path, arrays: dict[str, np.ndarray]) -> None:
-    with part.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -89,6 +78,8 @@ def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]
         "format": FORMAT,
         "time_base": str(plan.time_base),
         "rate": str(plan.rate),
+        "frame_size": list(plan.frame_size),
+        "speech": plan.speech,
         "tracks": [int(number) for number in plan.tracks],
     }
     return arrays, about
@@ -116,13 +107,30 @@ def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan
         size = int(mask.shape[0]), int(mask.shape[1])
         geometry = PatchGeometry(arrays[f"track.{number}.from_aligned"], size, mask)
         tracks[number] = TrackPlan(geometry, arrays[f"track.{number}.energies"])
-    return RenderPlan(
+    width, height = about["frame_size"]
+    plan = RenderPlan(
         analysis=_analysis_of(arrays),
+        frame_size=(int(width), int(height)),
+        speech=bool(about["speech"]),
         time_base=Fraction(about["time_base"]),
         rate=Fraction(about["rate"]),
         tracks=tracks,
         **{name: arrays[name] for name in _ARRAYS},
     )
+    _check_lengths(plan)
+    return plan
+
+
+def _check_lengths(plan: RenderPlan) -> None:
+    """Raises ValueError where arrays that belong together are not equally long."""
+    output = {len(getattr(plan, name)) for name in _ARRAYS if name != "sampled"}
+    analysis = plan.analysis
+    source = {
+        *(len(getattr(analysis, field.name)) for field in fields(analysis)),
+        max(len(analysis), int(plan.source.max(initial=0)) + 1),
+    }
+    if len(output) > 1 or len(source) > 1:
+        raise ValueError("its arrays are not equally long")
 
 
 def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from latentsync.pipeline.stages.composite import Rendered, render
 from latentsync.pipeline.stages.generate import GenerateStage
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.settings.schema import RestoreConfig
-from latentsync.types import Chunk, PatchedFrame
+from latentsync.types import PatchedFrame
 
 AHEAD = 4  # frames that may wait between two stages: 25 MB at 1080p
 SHOWN = "lower_face"  # what of a generated face is shown; see face.masks
@@ -39,23 +39,7 @@ class StageLink(NamedTuple):
 
     name: Stage
     ahead: int
-    run: Callable[[Items], Items]
-
-
-class Remembering:
-    """A generator that keeps the mouths of its first KEPT chunks in ``kept``, by number."""
-
-    def __init__(self, generator: LipGenerator, kept: dict[int, torch.Tensor]) -> None:
-        self._generator, self._kept = generator, kept
-        self.name, self.size = generator.name, generator.size
-        self.chunk_frames = generator.chunk_frames
-        self.audio: str | None = generator.audio
-
-    def __call__(self, chunk: Chunk) -> torch.Tensor:
-        mouths = self._generator(chunk)
-        if len(self._kept) < KEPT:
-            self._kept[chunk.index] = mouths
-        return mouths
+    run: Callable[[Iterable[PatchedFrame]], Items]
 
 
 @dataclass(slots=True, eq=False)
@@ -84,10 +68,10 @@ class Rendering:
 
     def rendered(
         self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None
-    ) -> Iterator[Rendered]:
+    ) -> Generator[Rendered, None, None]:
         """indices: of output frames, rising; all of each chunk. restorers: None: none at all."""
         items: Items = self.read(plan, indices)
-        before = StageLink(Stage.DECODE_AGAIN, AHEAD, lambda frames: frames)
+        before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
         for stage in self._stages(plan, indices, restorers):
             below = linked(items, before.name, stage.name, before.ahead, timer=self.timer)
             items, before = stage.run(self.flag.watched(below)), stage
@@ -121,12 +105,13 @@ class Rendering:
         if speech is None or generator is None:
             return iter(items)
         stage = GenerateStage(
-            Remembering(generator, self.kept) if keep else generator,
+            generator,
             plan,
             region_mask(SHOWN),
             fill=self.layout.fill,
             as_upstream=self.layout.upstream,
             ready=self.kept,
+            keep=KEPT if keep else 0,
         )
         heard = plan.seconds[indices[plan.chunk[indices] >= 0]]
         return stage(items, iter(speech.windows_at(heard)), timer=self.timer)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentsync.generate.base import LipGenerator
+from latentsync.pipeline.part_file import part_file
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.restore.base import Restorer
@@ -66,11 +67,12 @@ def session_report(
     *,
     restored: np.ndarray,
     seconds: float,
+    work: Mapping[str, Work],
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    """The whole report. restored: see plan_report. seconds: from start to end."""
+    """The whole report. restored: see plan_report. seconds: from start to end. work: of the stages
+    in that time."""
     restorers, generator = session.restorers, session.generator
-    work = session.timer.work
     return {
         "kind": KIND,
         "schema": SCHEMA,
@@ -79,7 +81,7 @@ def session_report(
         "learnt": {} if restorers is None else restorers.verdicts,
         "generator": None if generator is None else describe(generator),
         **plan_report(session.plan, restored, session.reused),
-        "execution": _execution(session.engine.execution),
+        "execution": _execution(session.execution),
         "seconds": {
             **{name: round(one.busy, 3) for name, one in work.items()},
             "total": round(seconds, 3),
@@ -180,9 +182,9 @@ def _execution(execution: Execution) -> dict[str, Any]:
 
 def write_report(report: dict[str, Any], path: Path) -> None:
     """JSON under its name only when complete."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(report, indent=1, allow_nan=False, default=str) + "\n", "utf-8")
-    part.replace(path)
+    text = json.dumps(report, indent=1, allow_nan=False, default=str) + "\n"
+    with part_file(path) as part:
+        part.write_text(text, "utf-8")
 
 
 def _seconds(pts_seconds: np.ndarray, flags: np.ndarray) -> list[list[float]]:

@@ -6,7 +6,7 @@ video is rendered, and in whatever batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,8 @@ import torch
 
 from latentsync.face.composite import composite
 from latentsync.pipeline.decide import MeasuredChunk
+from latentsync.pipeline.fitting import TO_RESTORE as MOUTHS
+from latentsync.pipeline.fitting import spread
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.rendering import Rendering
@@ -40,36 +42,49 @@ def sampled(
     crops: bool,
     progress: Progress,
 ) -> Samples:
-    """Generates those chunks, and measures their mouths. crops: whether the mouths themselves are
-    wanted as well."""
+    """Generates those chunks, and measures their mouths. crops: whether some of the mouths
+    themselves are wanted as well, MOUTHS of each track at most."""
     if not numbers:
         return Samples()
     spans = plan.chunk_spans()
     indices = np.concatenate([np.arange(*spans[number]) for number in numbers])
+    kept = _spread_by_track(plan, indices) if crops else frozenset()
     with progress("sampling mouths", len(indices)) as step:
         items = rendering.read(plan, indices, step)
         made = rendering.generated(plan, items, indices, keep=True)
         with rendering.timer.stage(Stage.SAMPLE):
-            return measured(made, plan, meter, crops=crops)
+            return measured(made, plan, meter, kept)
 
 
 def measured(
-    items: Iterable[PatchedFrame], plan: RenderPlan, meter: SharpnessMeter, *, crops: bool
+    items: Iterable[PatchedFrame], plan: RenderPlan, meter: SharpnessMeter, kept: Set[int]
 ) -> Samples:
     """items: all frames of some chunks, with their generated mouths, in order.
 
-    crops: whether the mouths themselves are wanted as well.
+    kept: output frames whose mouths themselves are wanted as well.
     """
     found = Samples()
     for number, frames in _by_chunk(items, plan):
         track = int(plan.track[frames[0].index])
         found.chunks.append(_measured_chunk(number, track, frames, plan, meter))
-        if crops:
-            geometry = plan.tracks[track].geometry
-            found.mouths.setdefault(track, []).extend(
-                mouth_of(item, geometry, plan.matrices[item.index]) for item in frames
-            )
+        geometry = plan.tracks[track].geometry
+        found.mouths.setdefault(track, []).extend(
+            mouth_of(item, geometry, plan.matrices[item.index])
+            for item in frames
+            if item.index in kept
+        )
     return found
+
+
+def _spread_by_track(plan: RenderPlan, indices: np.ndarray) -> frozenset[int]:
+    """Some of these output frames, evenly spread over those of each track."""
+    drawn = indices[plan.chunk[indices] >= 0]
+    tracks = plan.track[drawn]
+    return frozenset(
+        int(index)
+        for track in np.unique(tracks)
+        for index in spread(drawn[tracks == track], MOUTHS)
+    )
 
 
 def _by_chunk(

@@ -9,12 +9,14 @@ with Session(engine, "video.mp4", audio="speech.wav") as session:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ import torch
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceDetector
 from latentsync.face.masks import region_mask, rest_mask
-from latentsync.generate.base import GenerationRequest, LipGenerator, Preparing
+from latentsync.generate.base import Footage, GenerationRequest, LipGenerator, Preparing
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline import decide
 from latentsync.pipeline.analysis import Analyzer, SourceAnalysis
@@ -42,6 +44,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restore.base import Fittable, Tunable
 from latentsync.restore.sharpness import SharpnessMeter
+from latentsync.runtime.execution import Execution
 from latentsync.settings.schema import Config
 from latentsync.speech.features import AcousticFeatures
 from latentsync.types import Frame
@@ -81,17 +84,21 @@ class Session:
         detector: FaceDetector | None = None,
     ) -> None:
         self.engine, self.config = engine, config or engine.config
+        engine.check_fits(self.config)
         source = _source(video)
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = Watched(source, self._flag.check)
         self.audio = None if audio is None else Path(audio)
         self.timer = StageTimer()
+        if plan is not None:
+            _check_plan(plan, source.info, speech=audio is not None)
         self._analysis = None if plan is None else plan.analysis
         self._plan = plan
         self._samples: Samples | None = None
+        self._open: WeakSet[Generator[Rendered, None, None]] = WeakSet()
         self._meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         with self.timer.stage(Stage.LOAD):
-            detector = detector or engine.new_detector()
+            detector = detector or engine.new_detector(self.config.face)
         own = self.config
         self._analyzed = Analyzer(detector, self._meter, own.face, self.timer, own.as_upstream)
 
@@ -109,6 +116,9 @@ class Session:
     def close(self) -> None:
         """Ends what is still running; the session cannot be used afterwards."""
         self._flag.set("is closed")
+        for running in list(self._open):
+            with suppress(ValueError):  # another thread is in it: the flag ends it
+                running.close()
 
     def cancel(self) -> None:
         """From any thread: what is running raises Cancelled within a denoising step or a frame."""
@@ -185,6 +195,7 @@ class Session:
         for item in self._rendered(np.arange(*self._reach(start, stop))):
             if start <= item.index < stop:
                 yield item
+        self._flag.check()  # closed meanwhile, it ends early
 
     @property
     def reused(self) -> int:
@@ -194,12 +205,15 @@ class Session:
     @cached_property
     def restorers(self) -> Restorers | None:
         """By track, the restorer that is ready for it; None: nothing is restored."""
-        return None if self.engine.restorer is None else Restorers(self.engine.restorer)
+        restorer = self.engine.restorer
+        return Restorers(restorer) if restorer is not None and restores(self.config) else None
 
     @cached_property
     def speech(self) -> Speech | None:
         """What is heard of the new speech."""
-        return None if self.audio is None else self.engine.lipsync.listen(self.audio)
+        if self.audio is None:
+            return None
+        return self.engine.lipsync.listen(self.audio, self._flag.check)
 
     @cached_property
     def layout(self) -> Layout:
@@ -261,11 +275,13 @@ class Session:
         made, plan = self._rendering, self._undecided
         return sampled(made, plan, numbers, self._meter, crops=crops, progress=progress)
 
-    def _rendered(self, indices: np.ndarray) -> Iterator[Rendered]:
+    def _rendered(self, indices: np.ndarray) -> Generator[Rendered, None, None]:
         """indices: of output frames, rising; all of each chunk."""
         plan = self.plan
         self._make_ready(np.unique(plan.track[indices[plan.strength[indices] > 0]]))
-        return self._rendering.rendered(plan, indices, self.restorers)
+        running = self._rendering.rendered(plan, indices, self.restorers)
+        self._open.add(running)
+        return running
 
     def _reach(self, start: int, stop: int) -> tuple[int, int]:
         """The output frames that the stages have to see, for those from start to stop."""
@@ -291,6 +307,11 @@ class Session:
             self._samples = self._sampled(self.plan.sampled.tolist())
         return self._samples.mouths
 
+    @property
+    def execution(self) -> Execution:
+        """How the networks of this session run."""
+        return self.engine.execution if self.audio is None else self.engine.lipsync.execution
+
     @cached_property
     def _original(self) -> Original:
         """Who teaches a restorer that learns. Raises ConfigError where nobody is known."""
@@ -305,8 +326,8 @@ class Session:
     def _request(self) -> GenerationRequest:
         plan, speech = self._undecided, self.speech
         return GenerationRequest(
-            footage_of(self.source, plan.analysis),
-            lambda path: footage_of(source := self._opened(path), self._analyzed(source)),
+            footage_of(self.source, plan.analysis, self._flag.check),
+            self._footage,
             plan.seconds,
             plan.source,
             plan.chunk,
@@ -315,6 +336,10 @@ class Session:
             speech.acoustics if isinstance(speech, AcousticFeatures) else None,
             self._flag.check,
         )
+
+    def _footage(self, path: str) -> Footage:
+        source = self._opened(path)
+        return footage_of(source, self._analyzed(source), self._flag.check)
 
     def _opened(self, path: str) -> Source:
         """Another video that is needed for this one."""
@@ -325,3 +350,18 @@ def _source(video: str | Path | VideoInfo | Source) -> Source:
     if isinstance(video, str | Path):
         return VideoFile(probe(video))
     return VideoFile(video) if isinstance(video, VideoInfo) else video
+
+
+def _check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
+    """Raises ConfigError where the plan was plainly made for something else."""
+    what = "the plan was made for another video or speech"
+    remedy = "make it again"
+    if plan.speech != speech:
+        given, made = ("with" if there else "without" for there in (speech, plan.speech))
+        raise ConfigError(what, f"{made} new speech, and used {given}", remedy)
+    size = info.width, info.height
+    if plan.frame_size != size:
+        raise ConfigError(what, f"{plan.frame_size} pixels, and {info.path} has {size}", remedy)
+    frames, seen = info.frame_count, len(plan.analysis)
+    if frames and abs(frames - seen) > max(2, seen // 50):  # a container's count may be a guess
+        raise ConfigError(what, f"{seen} frames, and {info.path} has {frames}", remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -48,6 +48,14 @@ class Work:
     for_input: float = 0.0
     for_room: float = 0.0
     frames: int = 0
+
+    def minus(self, other: Work) -> Work:
+        return Work(
+            self.busy - other.busy,
+            self.for_input - other.for_input,
+            self.for_room - other.for_room,
+            self.frames - other.frames,
+        )
 
 
 class StageTimer:
@@ -104,6 +112,11 @@ class StageTimer:
         """A copy of what is known by now, by stage."""
         with self._lock:
             return {name.value: Work(**asdict(work)) for name, work in self._work.items()}
+
+    def since(self, before: Mapping[str, Work]) -> dict[str, Work]:
+        """What has been added to an earlier ``work``; stages that did nothing are left out."""
+        now = {name: work.minus(before.get(name, Work())) for name, work in self.work.items()}
+        return {name: work for name, work in now.items() if work != Work()}
 
     def _waited_for_input(self, name: Stage, seconds: float) -> None:
         self._add(name, for_input=seconds)

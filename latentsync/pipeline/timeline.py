@@ -70,7 +70,7 @@ def speech_timeline(
 def _resampled(film: Timeline, seconds: float, fps: Fraction) -> Timeline:
     """At a steady rate, from the video's first frame on; each instant shows the frame that was on
     the screen. seconds: when the output ends."""
-    first = round(film.seconds[0] * float(fps))
+    first = int(np.ceil(round(film.seconds[0] * float(fps), 6)))
     end = int(np.ceil(round(seconds * float(fps), 6)))
     pts = np.arange(first, max(first + 1, end))
     at = pts / float(fps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from latentsync import Engine, Session, load_config
-from latentsync.errors import Cancelled, ConfigError, MediaError
+from latentsync.errors import Cancelled, CheckpointError, ConfigError, MediaError
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.plan_file import load_plan, save_plan
 from tests.support.media_factory import Tone, make_film, make_sound
@@ -191,3 +192,118 @@ def test_no_other_file_is_replaced_by_a_report(video, tmp_path):
         session.render(tmp_path / "other.mp4")
         session.render(tmp_path / "other.mp4")
     assert transcript.read_text() == '{"text": "mine"}'
+
+
+def test_two_renders_to_one_place_leave_one_whole_file(video, tmp_path):
+    made = engine("restore.when=always", "output.preset=ultrafast")
+    target, results = tmp_path / "out.mp4", []
+    start = threading.Barrier(2)
+
+    def work() -> None:
+        with Session(made, video) as session:
+            session.analyze()
+            start.wait()
+            results.append(session.render(target)["frames"]["total"])
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [FRAMES, FRAMES]
+    assert len(list(VideoReader(target))) == FRAMES
+    assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.report.json"}
+
+
+@pytest.mark.parametrize("kind", ["nan", "small", "few"])
+def test_what_is_no_mouth_is_never_shown(kind, video, speech, tmp_path):
+    made = engine(f"generate.name=tests.support.soft_mouths:load_{kind}")
+    with Session(made, video, audio=speech) as session, pytest.raises(CheckpointError) as caught:
+        session.render(tmp_path / "out.mp4")
+    assert "soft mouths" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_restorer_s_nan_is_never_shown(video, tmp_path):
+    made = engine("restore.when=always", "restore.name=tests.e2e.test_session:load_nan_restorer")
+    with Session(made, video) as session, pytest.raises(CheckpointError, match="a nan restorer"):
+        session.render(tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+class NanRestorer:
+    name, size = "a nan restorer", None
+
+    def __call__(self, faces):
+        return faces * float("nan")
+
+
+def load_nan_restorer(_config, _execution) -> NanRestorer:
+    return NanRestorer()
+
+
+def test_a_plan_of_something_else_is_refused(video, speech, tmp_path):
+    made = engine(SOFT)
+    with Session(made, video) as session:
+        plan = session.plan
+    with pytest.raises(ConfigError, match="without new speech, and used with"):
+        Session(made, video, audio=speech, plan=plan)
+    with pytest.raises(ConfigError, match="pixels"):
+        Session(made, ASSETS / "demo_talking.mp4", plan=plan)
+    other = make_film(tmp_path / "short.mp4", [f.pixels for f in VideoReader(video, stop=9)])
+    with pytest.raises(ConfigError, match="40 frames"):
+        Session(made, other, plan=plan)
+
+
+def test_settings_that_need_other_models_are_refused(video):
+    made = engine("restore.when=always")
+    for setting in ("restore.name=Self", "runtime.threads=1", "generate.steps=3"):
+        with pytest.raises(ConfigError, match="make another one"):
+            Session(made, video, config=load_config(None, ["data.resolution=256", setting]))
+    config = load_config(None, ["data.resolution=256", "restore.when=never"])
+    with Session(made, video, config=config) as session:
+        assert session.restorers is None
+
+
+def test_a_second_report_counts_its_own_work(video, tmp_path):
+    with Session(engine("restore.when=always", "output.preset=ultrafast"), video) as session:
+        reports = [session.render(tmp_path / f"{number}.mp4") for number in range(2)]
+    assert [report["stages"]["encode"]["frames"] for report in reports] == [FRAMES, FRAMES]
+    assert "detect" in reports[0]["stages"]
+    assert "detect" not in reports[1]["stages"]
+
+
+def running() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.is_alive()}
+
+
+def test_closing_ends_the_threads_of_what_was_left_half_way(video):
+    before = running()
+    with Session(engine("restore.when=always"), video) as session:
+        frames = session.frames()
+        next(frames)
+        assert running() > before
+    assert running() <= before
+    with pytest.raises(Cancelled, match="is closed"):
+        list(frames)
+
+
+def test_a_failure_leaves_no_thread_behind_even_before_the_collector_comes(video):
+    made = engine("restore.when=always", "restore.name=tests.e2e.test_session:load_nan_restorer")
+    before = running()
+    gc.disable()
+    try:
+        with Session(made, video) as session, pytest.raises(CheckpointError):
+            list(session.frames())
+        assert running() <= before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(("kind", "said"), [("load_sharp", True), ("load", False)])
+def test_a_restoration_that_changes_nothing_is_said(kind, said, video, speech, tmp_path):
+    settings = (f"generate.name=tests.support.soft_mouths:{kind}", "restore.when=always")
+    with Session(engine(*settings, "output.preset=ultrafast"), video, audio=speech) as session:
+        report = session.render(tmp_path / "out.mp4")
+    assert (report["frames"]["restored"] == 0) == said
+    assert any("nothing to gain" in warning for warning in report["warnings"]) == said

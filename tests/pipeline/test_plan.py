@@ -69,6 +69,8 @@ def _laid(analysis: SourceAnalysis, line=None, *, chunk=None, size=None, generat
     return lay_out(
         analysis,
         line,
+        frame_size=(640, 480),
+        speech=chunk is not None,
         chunk=np.full(len(line), -1) if chunk is None else np.asarray(chunk),
         jumps=jumps(line, analysis.pts_seconds),
         generator_size=generator_size,
@@ -192,6 +194,7 @@ def test_a_saved_plan_is_the_plan(tmp_path):
         if isinstance(getattr(plan, field.name), np.ndarray):
             np.testing.assert_array_equal(getattr(again, field.name), getattr(plan, field.name))
     assert (again.time_base, again.rate) == (plan.time_base, plan.rate)
+    assert (again.frame_size, again.speech) == (plan.frame_size, plan.speech)
     for number, track in plan.tracks.items():
         np.testing.assert_array_equal(again.tracks[number].energies, track.energies)
         np.testing.assert_array_equal(again.tracks[number].geometry.mask, track.geometry.mask)
@@ -203,13 +206,29 @@ def test_a_saved_plan_is_the_plan(tmp_path):
     np.testing.assert_array_equal(again.analysis.energies, plan.analysis.energies)
 
 
-@pytest.mark.parametrize("damage", ["missing", "text", "other"])
-def test_what_is_no_plan_is_refused_in_one_line(damage, tmp_path):
+def _shorten(path):
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"strength": arrays["strength"][:2]}))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("plan.npz", lambda path: path.unlink()),
+        ("plan.npz", lambda path: path.write_bytes(b"")),
+        ("plan.npz", lambda path: path.write_bytes(path.read_bytes()[:-200])),
+        ("plan.npz", lambda path: path.write_bytes(path.read_bytes()[:300] + b"x" * 300)),
+        ("plan.npz", _shorten),
+        ("plan.json", lambda path: path.write_text("{")),
+        ("plan.json", lambda path: path.write_text("[]")),
+        ("plan.json", lambda path: path.write_text('{"format": "other"}')),
+    ],
+    ids=["missing", "empty", "cut off", "overwritten", "uneven", "no JSON", "a list", "other"],
+)
+def test_what_is_no_plan_is_refused_in_one_line(name, damage, tmp_path):
     save_plan(_plan(_analysis([_alignment(0)] * 3)), tmp_path / "plan")
-    if damage == "missing":
-        (tmp_path / "plan.npz").unlink()
-    else:
-        (tmp_path / "plan.json").write_text("{" if damage == "text" else '{"format": "other"}')
+    damage(tmp_path / name)
     with pytest.raises(MediaError, match="make the plan again") as caught:
         load_plan(tmp_path / "plan")
     assert "\n" not in str(caught.value)

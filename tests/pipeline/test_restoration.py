@@ -97,6 +97,8 @@ def planned(tracks: Sequence[int], region: str = "mouth") -> RenderPlan:
     one = np.ones(count, np.float32)
     return RenderPlan(
         analysis,
+        frame_size=(420, 560),
+        speech=False,
         source=index,
         pts=index,
         time_base=Fraction(1, 25),

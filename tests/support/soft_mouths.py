@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -43,3 +45,35 @@ def _blurred(crops: torch.Tensor) -> torch.Tensor:
     """As if drawn three times smaller."""
     small = functional.interpolate(crops, scale_factor=1 / 4, mode="area")
     return functional.interpolate(small, crops.shape[-2:], mode="bicubic", align_corners=False)
+
+
+def load_sharp(_config, _execution, *, mask: np.ndarray) -> SoftMouths:
+    """None is soft."""
+    return SoftMouths(10**6, mask)
+
+
+class Broken(SoftMouths):
+    """Its second chunk is not what it should be."""
+
+    def __init__(self, mask: np.ndarray, spoil: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__(0, mask)
+        self._spoil = spoil
+
+    def __call__(self, chunk: Chunk) -> torch.Tensor:
+        mouths = super().__call__(chunk)
+        return self._spoil(mouths) if chunk.index else mouths
+
+
+def load_nan(_config, _execution, *, mask: np.ndarray) -> Broken:
+    """NaN."""
+    return Broken(mask, lambda mouths: mouths * torch.nan)
+
+
+def load_small(_config, _execution, *, mask: np.ndarray) -> Broken:
+    """Half as large."""
+    return Broken(mask, lambda mouths: mouths[..., ::2, ::2])
+
+
+def load_few(_config, _execution, *, mask: np.ndarray) -> Broken:
+    """Three mouths too few."""
+    return Broken(mask, lambda mouths: mouths[3:])

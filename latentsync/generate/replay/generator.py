@@ -8,7 +8,7 @@ and a baseline: what was never said on film cannot be shown.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import torch
 
 from latentsync.generate.base import CEPSTRA, Footage, GenerationRequest
 from latentsync.generate.model_spec import face_model
-from latentsync.generate.replay.costs import Costs
+from latentsync.generate.replay.costs import Costs, Wanted
 from latentsync.generate.replay.database import pack, unpack
 from latentsync.generate.replay.head_pose import placement
 from latentsync.generate.replay.identity import link_persons
@@ -93,9 +93,10 @@ class Replay:
         exclude = own.exclude_seconds if itself else 0.0
         learned = learn_lips(bank.features, bank.lips, bank.seconds, margin=max(MARGIN, exclude))
         _warn(speaker.name, spoken, learned)
+        wanted = role.wanted(target, person, request.speech, learned, unseen=exclude > 0)
         path = select(
             bank,
-            role.wanted(target, person, request.speech, learned, unseen=exclude > 0),
+            _checked(wanted, request.check),
             Costs(silence=own.silence_weight),
             trust=learned.trust,
             closed=float(np.percentile(bank.lips[:, 0], CLOSED)),
@@ -179,6 +180,12 @@ def load(
     """The loader of the table. There is nothing to load, and mouths are small: CPU."""
     settings = config.generate.replay
     return Replay(settings, mask, chunk_frames=face_model(config).frames)
+
+
+def _checked(parts: Iterable[Wanted], check: Callable[[], None]) -> Iterator[Wanted]:
+    for part in parts:
+        check()
+        yield part
 
 
 def _pictures(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:

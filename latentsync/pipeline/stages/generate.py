@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
 import torch
 
+from latentsync.errors import CheckpointError
 from latentsync.face import upstream
 from latentsync.generate.base import LipGenerator
 from latentsync.geometry import extract, square
@@ -24,7 +25,8 @@ class GenerateStage:
     mask: (560, 420) float32, aligned crop, 1 where the generated mouth is shown. fill: whether a
     short chunk is filled up with its own frames in reverse, so that its statistics are as usual.
     as_upstream: crops are cut, and faces pasted, exactly as LatentSync does. ready: by number,
-    mouths (F, 3, R, R) of chunks that were generated before.
+    mouths (F, 3, R, R) of chunks that were generated before; those that are generated are put there
+    as long as it holds less than ``keep``.
     """
 
     def __init__(
@@ -35,11 +37,12 @@ class GenerateStage:
         *,
         fill: bool,
         as_upstream: bool,
-        ready: Mapping[int, torch.Tensor] | None = None,
+        ready: dict[int, torch.Tensor] | None = None,
+        keep: int = 0,
     ) -> None:
         self.generator, self.plan, self.fill = generator, plan, fill
         self.as_upstream = as_upstream
-        self._ready = ready or {}
+        self._ready, self._keep = {} if ready is None else ready, keep
         self._spans = plan.chunk_spans()
         self._square = square(generator.size)
         self._mask = _resized(mask, generator.size)
@@ -90,13 +93,30 @@ class GenerateStage:
     def _generated(self, waiting: Sequence[Waiting], timer: StageTimer) -> Iterator[PatchedFrame]:
         frames = [item for item, window in waiting if window is not None]
         with timer.stage(Stage.GENERATE):
-            mouths = self._ready.get(int(self.plan.chunk[frames[0].index]))
+            number = int(self.plan.chunk[frames[0].index])
+            mouths = self._ready.get(number)
             if mouths is None:
                 windows = [window for _, window in waiting if window is not None]
-                mouths = self.generator(self.chunk(frames, windows))
+                mouths = self._drawn(self.chunk(frames, windows))
+                if len(self._ready) < self._keep:
+                    self._ready[number] = mouths
         patched = self.patched(frames, mouths[: len(frames)])
         for item, window in waiting:
             yield item if window is None else next(patched)
+
+    def _drawn(self, chunk: Chunk) -> torch.Tensor:
+        """Raises CheckpointError where the generator gives something else than mouths."""
+        mouths = self.generator(chunk)
+        where = f"{self.generator.name}, chunk {chunk.index}"
+        if mouths.shape != chunk.crops.shape:
+            given, wanted = tuple(mouths.shape), tuple(chunk.crops.shape)
+            raise CheckpointError(
+                "a generator gave the wrong shape", where, f"{given}, not {wanted}"
+            )
+        if not mouths.isfinite().all():
+            remedy = "try runtime.precision=fp32, or other weights"
+            raise CheckpointError("NaN or infinity in a generated mouth", where, remedy)
+        return mouths
 
     def _matrix(self, item: PatchedFrame) -> np.ndarray:
         """(2, 3), frame -> aligned crop."""

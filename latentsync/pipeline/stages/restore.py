@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from latentsync.errors import CheckpointError
 from latentsync.face.composite import composite
 from latentsync.geometry import extract
 from latentsync.pipeline.plan import RenderPlan
@@ -115,8 +116,20 @@ class RestoreStage:
         # On a CPU a batch gains no time, and sums over one may be rounded otherwise than alone.
         most = 1 if self.device.type == "cpu" else self.config.batch
         parts = [part.to(self.device) for part in mouths.split(most)]
-        changes = [self._site.residuals(self._restorer(part), part) for part in parts]
+        changes = [self._site.residuals(self._restored(part), part) for part in parts]
         return torch.cat(changes).to(mouths)
+
+    def _restored(self, mouths: torch.Tensor) -> torch.Tensor:
+        """Raises CheckpointError where the restorer gives something else than mouths."""
+        restored = self._restorer(mouths)
+        name = getattr(self._restorer, "name", type(self._restorer).__name__)
+        if restored.shape != mouths.shape:
+            remedy = f"{tuple(restored.shape)}, not {tuple(mouths.shape)}"
+            raise CheckpointError("a restorer gave the wrong shape", name, remedy)
+        if not restored.isfinite().all():
+            remedy = "try runtime.precision=fp32, or other weights"
+            raise CheckpointError("NaN or infinity in a restored mouth", name, remedy)
+        return restored
 
     def _enter(self, track: int) -> None:
         """Makes ready for the track, once."""
