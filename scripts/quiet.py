@@ -35,8 +35,11 @@ PLOTTING = ("matplotlib", "matplotlib.pyplot")
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Around a whole command, before mediapipe and openvino are imported."""
+    """Around a whole command, before mediapipe, openvino and huggingface_hub are imported."""
     os.environ.setdefault("GLOG_minloglevel", "2")
+    # What the hub's library says is either no matter, or said better in an error of ours.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", module="huggingface_hub")
     for beginning in NO_MATTER:
         warnings.filterwarnings("ignore", beginning)
     if "openvino" not in sys.modules:  # it would report every import to its makers

@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,7 @@ def fetch(
     if found is not None and _is_intact(found, sha256):
         return found
     wanted = _Wanted(repo, filename, size, sha256 or None)
-    with _quiet(), _explained(wanted):
+    with _explained(wanted):
         blob = _fetch_blob(wanted, progress, patience)
         return _enter(wanted, blob)
 
@@ -200,21 +199,6 @@ def _enter(wanted: _Wanted, blob: Path) -> Path:
     elif path.resolve() != blob.resolve():
         raise wanted.refused("it changed while it was fetched", "start again")
     return path
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """What the library logs and warns of is either no matter or said better in an error."""
-    from huggingface_hub.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(before)
 
 
 @contextlib.contextmanager

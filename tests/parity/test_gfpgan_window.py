@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,17 @@ def test_the_restorer_restores_the_window_and_leaves_the_rest_as_it_is(
     around = torch.ones(512, 512, dtype=torch.bool)
     around[MOUTH.y0 : MOUTH.y1, MOUTH.x0 : MOUTH.x1] = False
     assert torch.equal(restored[0, :, around], one_face[0, :, around])
+
+
+def test_windows_of_one_network_restored_at_once_are_as_if_one_after_the_other(
+    network: GFPGANv1Clean, one_face: Tensor
+) -> None:
+    path = Path("not-read.pth")
+    networks = Networks(lambda _: network, name="GFPGAN", checkpoint=path, execution=REFERENCE)
+    whole = GFPGANRestorer(networks, fidelity=0.0)
+    boxes = [Box(0, 0, 64, 64), Box(200, 200, 232, 232)] * 2
+    expected = [whole.within(box)(one_face) for box in boxes[:2]]
+    with ThreadPoolExecutor(len(boxes)) as pool:
+        made = list(pool.map(lambda box: whole.within(box)(one_face), boxes))
+    assert all(map(torch.equal, made, expected * 2))
+    assert not torch.equal(expected[0], expected[1])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,6 +55,25 @@ class Small(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
+
+
+class Slow(nn.Module):
+    """Takes a while between its layers, and notes how many are at it at once."""
+
+    at_it, most = 0, 0
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        Slow.at_it += 1
+        Slow.most = max(Slow.most, Slow.at_it)
+        for layer in self.net.layers:
+            time.sleep(0.02)
+            x = layer(x)
+        Slow.at_it -= 1
+        return x
 
 
 class Built:
@@ -147,13 +169,14 @@ def test_the_same_graph_for_two_engines_at_once_is_converted_once(
     assert torch.equal(first(pictures(1))[0], second(pictures(1))[0])
 
 
-def test_networks_converted_at_once_come_out_right(networks: Callable[..., Networks]) -> None:
+def test_networks_are_traced_in_turn_and_come_out_right(networks: Callable[..., Networks]) -> None:
     """Different ones, so that they do not wait for the same file of the cache."""
-    parts = [Part(f"part {n}", lambda net, n=n: net.layers[n]) for n in range(THREADS)]
+    parts = [Part(f"part {n}", Slow) for n in range(THREADS)]
     own = [networks() for _ in parts]
     runners = at_once(
         [lambda n=n, p=p: n.part(p, pictures(0)) for n, p in zip(own, parts, strict=True)]
     )
+    assert Slow.most == 1, "PyTorch's tracer has a state of the whole process"
     for part, run in zip(parts, runners, strict=True):
         expected = networks(REFERENCE).part(part, pictures(0))(pictures(1))[0]
         torch.testing.assert_close(run(pictures(1))[0], expected, rtol=0, atol=1e-5)
@@ -172,10 +195,6 @@ def test_a_runner_in_several_threads_gives_each_its_own_result(
 
 
 def test_a_conversion_leaves_the_process_as_it_is(networks: Callable[..., Networks]) -> None:
-    import builtins
-    import sys
-    import warnings
-
     seen: list[object] = []
 
     def watched(net: nn.Module) -> nn.Module:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CHATTER = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n"
 
 
-def command(body: str) -> subprocess.Popen[str]:
+def command(body: str, **options: bool) -> subprocess.Popen[str]:
     """A command whose main() is the body. What it writes last, the process itself has written."""
     lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
     code = (
@@ -24,8 +26,8 @@ def command(body: str) -> subprocess.Popen[str]:
         "os.write(2, b'the end\\n')\n"
         "sys.exit(code)\n"
     )
-    run = [sys.executable, "-c", code]
-    return subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", code], text=True, **pipes, **options)
 
 
 def told(body: str) -> tuple[int, str, str]:
@@ -81,6 +83,32 @@ def test_no_process_is_left_behind() -> None:
     while time.monotonic() < deadline and helper.exists():
         time.sleep(0.05)
     assert not helper.exists()
+
+
+def test_a_ctrl_c_on_the_terminal_reaches_the_command_and_not_the_filter() -> None:
+    body = """
+import time
+try:
+    os.write(2, b'before\\n'); print('ready', flush=True); time.sleep(60)
+except KeyboardInterrupt:
+    os.write(2, b'after\\n'); raise
+"""
+    process = command(body, start_new_session=True)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == "before\nafter\ninterrupted; nothing was written\nthe end\n"
+
+
+def test_afterwards_the_file_descriptor_is_the_one_it_was() -> None:
+    code = (
+        "import os\nfrom scripts.console import run\nbefore = os.fstat(2)\n"
+        "run(lambda: print(os.path.samestat(os.fstat(2), before)) or 0)\n"
+        "print(os.path.samestat(os.fstat(2), before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_a_closed_stderr_is_no_reason_to_fail() -> None:
