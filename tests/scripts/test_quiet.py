@@ -150,6 +150,14 @@ print(sys.modules['openvino_telemetry'])
     assert told(body) == (0, "None\n", "the end\n")
 
 
+def test_the_hub_s_library_says_nothing_beside_our_errors() -> None:
+    body = """
+from huggingface_hub.utils import logging
+logging.get_logger('huggingface_hub.file_download').warning('you are not signed in')
+"""
+    assert told(body) == (0, "", "the end\n")
+
+
 def test_a_command_sets_the_threads_that_it_is_told_and_opencv_s_to_one() -> None:
     body = """
 from scripts.console import use_threads
