@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from latentsync.errors import ConfigError
-from latentsync.runtime.execution import REFERENCE, Execution, Machine, choose_execution, decide
+from latentsync.runtime.device import thread_count
+from latentsync.runtime.execution import (
+    REFERENCE,
+    Execution,
+    Machine,
+    choose_execution,
+    decide,
+    torch_threads,
+)
 from latentsync.settings.schema import RuntimeConfig
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
@@ -82,14 +90,44 @@ def test_a_missing_openvino_is_said(caplog) -> None:
     assert "OpenVINO is not installed" in caplog.text
 
 
-def test_the_choice_for_this_machine_is_said_in_one_line(caplog) -> None:
+def test_the_choice_for_this_machine_is_said_in_one_line_and_changes_nothing(caplog) -> None:
     caplog.set_level(logging.INFO, logger="latentsync")
     before = torch.get_num_threads()
+    chosen = choose_execution(RuntimeConfig(device="cpu", precision="fp32", threads=before + 1))
+    assert (chosen.backend, chosen.dtype) == ("openvino", torch.float32)
+    assert (chosen.threads, torch.get_num_threads()) == (before + 1, before)
+    assert [record.message for record in caplog.records] == [
+        f"networks: OpenVINO, fp32, CPU, {before + 1} threads"
+    ]
+
+
+def test_all_cores_are_as_many_as_before_anybody_limited_pytorch() -> None:
+    before, every = torch.get_num_threads(), thread_count(0)
     try:
-        chosen = choose_execution(RuntimeConfig(device="cpu", precision="fp32", threads=1))
+        torch.set_num_threads(every + 2)
+        assert thread_count(0) == every
+        assert choose_execution(RuntimeConfig(device="cpu")).threads == every
     finally:
         torch.set_num_threads(before)
-    assert (chosen.backend, chosen.dtype, chosen.threads) == ("openvino", torch.float32, 1)
-    assert [record.message for record in caplog.records] == [
-        "networks: OpenVINO, fp32, CPU, 1 thread"
-    ]
+
+
+def test_fewer_threads_than_none_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"runtime\.threads: -1"):
+        choose_execution(RuntimeConfig(threads=-1))
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "networks", "threads"),
+    [
+        ("openvino", CPU, True, 1),
+        ("torch", CPU, True, 5),
+        ("compile", CPU, True, 5),
+        ("torch", CPU, False, 1),
+        ("torch", CUDA, True, 1),
+    ],
+)
+def test_pytorch_gets_more_than_one_thread_only_for_a_network_that_it_runs_on_the_cpu(
+    backend: str, device: torch.device, networks: bool, threads: int
+) -> None:
+    execution = Execution(device, backend, torch.float32, 5)
+    assert torch_threads(execution, networks=networks) == threads
