@@ -29,7 +29,7 @@ from latentsync.geometry import TEMPLATE, extract, similarity
 from latentsync.media.reader import VideoReader
 from latentsync.restore.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
 from latentsync.restore.sharpness import SharpnessMeter
-from latentsync.runtime.device import limit_threads
+from latentsync.runtime.device import thread_count
 from latentsync.types import Frame, Patch
 
 DEMO = "assets/demo_speaker.mp4"
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
     parser.add_argument("--rounds", type=int, default=40)
     options = parser.parse_args()
-    limit_threads(options.threads)
+    torch.set_num_threads(thread_count(options.threads))
     cv2.setNumThreads(options.threads or -1)
     still = timed(still_work(options.face, options.region), options.rounds)
     moving = detection(options.video, load_detector("mediapipe"), options.rounds)

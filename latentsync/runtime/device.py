@@ -45,13 +45,3 @@ def _all_cores() -> int:
 
 
 _all_cores()  # what PyTorch takes by itself is known until somebody changes it
-
-
-def limit_threads(count: int) -> None:
-    """CPU threads for the networks; 0 leaves PyTorch's own choice. Raises ConfigError below 0.
-
-    It changes the whole process: for commands, never for the library.
-    """
-    thread_count(count)
-    if count:
-        torch.set_num_threads(count)

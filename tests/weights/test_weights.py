@@ -19,7 +19,7 @@ from CodeFormer.restorer import load as load_codeformer
 from GFPGAN.network import GFPGANv1Clean
 from GFPGAN.restorer import load as load_gfpgan
 from latentsync.errors import CheckpointError, ConfigError
-from latentsync.runtime.device import choose_device, limit_threads
+from latentsync.runtime.device import choose_device
 from latentsync.settings.schema import RestoreConfig
 from latentsync.weights.licences import accept
 from latentsync.weights.load import build, load_strictly, read_state_dict
@@ -276,16 +276,3 @@ def test_the_device_is_chosen_by_name() -> None:
 def test_an_unknown_device_is_refused_with_what_there_is(name: str) -> None:
     with pytest.raises(ConfigError, match=r"--device.*use one of auto, cpu"):
         choose_device(name)
-
-
-def test_threads_are_limited_and_0_leaves_them() -> None:
-    before = torch.get_num_threads()
-    try:
-        limit_threads(1)
-        assert torch.get_num_threads() == 1
-        limit_threads(0)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
-    with pytest.raises(ConfigError, match=r"runtime\.threads"):
-        limit_threads(-1)
