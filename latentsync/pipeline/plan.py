@@ -13,8 +13,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from latentsync.errors import ConfigError
 from latentsync.face.landmarks import FIVE
 from latentsync.geometry import generator_scale
+from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.timeline import Timeline
 from latentsync.restore.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
@@ -192,6 +194,21 @@ def with_energies(plan: RenderPlan, energies: Mapping[int, np.ndarray]) -> Rende
     """The plan with the energies of some tracks, by number; see TrackPlan."""
     known = {n: replace(plan.tracks[n], energies=e) for n, e in energies.items()}
     return replace(plan, tracks={**plan.tracks, **known})
+
+
+def check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
+    """Raises ConfigError where the plan was plainly made for something else."""
+    what = "the plan was made for another video or speech"
+    remedy = "make it again"
+    if plan.speech != speech:
+        given, made = ("with" if there else "without" for there in (speech, plan.speech))
+        raise ConfigError(what, f"{made} new speech, and used {given}", remedy)
+    size = info.width, info.height
+    if plan.frame_size != size:
+        raise ConfigError(what, f"{plan.frame_size} pixels, and {info.path} has {size}", remedy)
+    frames, seen = info.frame_count, len(plan.analysis)
+    if frames and abs(frames - seen) > max(2, seen // 50):  # a container's count may be a guess
+        raise ConfigError(what, f"{seen} frames, and {info.path} has {frames}", remedy)
 
 
 def _geometry(

@@ -34,7 +34,7 @@ from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
 from latentsync.pipeline.footage import footage_of
 from latentsync.pipeline.layout import Layout, laid_out, lead_in
 from latentsync.pipeline.lipsync import Speech
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.plan import RenderPlan, check_plan
 from latentsync.pipeline.progress import Progress, unwatched
 from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
@@ -70,7 +70,8 @@ class Session:
     configuration; see pipeline.plan_file. config: of this video, where it differs from the engine's
     in what is not loaded. detector: one that no other session uses at the same time; None: one of
     its own.
-    Raises MediaError: not readable; whatever the face detector raises while loading.
+    Raises MediaError: not readable; ConfigError: the plan or the settings are for something else,
+    or a restorer that learns has nobody to learn from; whatever the face detector raises.
     """
 
     def __init__(
@@ -91,7 +92,10 @@ class Session:
         self.audio = None if audio is None else Path(audio)
         self.timer = StageTimer()
         if plan is not None:
-            _check_plan(plan, source.info, speech=audio is not None)
+            check_plan(plan, source.info, speech=audio is not None)
+        learns = isinstance(engine.restorer, Fittable) and restores(self.config)
+        if learns and audio is None and self.config.restore.reference is None:
+            raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
         self._analysis = None if plan is None else plan.analysis
         self._plan = plan
         self._samples: Samples | None = None
@@ -314,14 +318,12 @@ class Session:
 
     @cached_property
     def _original(self) -> Original:
-        """Who teaches a restorer that learns. Raises ConfigError where nobody is known."""
+        """The video with the person's own mouths, for a restorer that learns."""
         reference = self.config.restore.reference
-        if reference is not None:
-            source = self._opened(reference)
-            return Original(source, self._analyzed(source), itself=False)
-        if self.audio is None:
-            raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
-        return Original(self.source, self.analyze(), itself=True)
+        if reference is None:
+            return Original(self.source, self.analyze(), itself=True)
+        source = self._opened(reference)
+        return Original(source, self._analyzed(source), itself=False)
 
     def _request(self) -> GenerationRequest:
         plan, speech = self._undecided, self.speech
@@ -350,18 +352,3 @@ def _source(video: str | Path | VideoInfo | Source) -> Source:
     if isinstance(video, str | Path):
         return VideoFile(probe(video))
     return VideoFile(video) if isinstance(video, VideoInfo) else video
-
-
-def _check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
-    """Raises ConfigError where the plan was plainly made for something else."""
-    what = "the plan was made for another video or speech"
-    remedy = "make it again"
-    if plan.speech != speech:
-        given, made = ("with" if there else "without" for there in (speech, plan.speech))
-        raise ConfigError(what, f"{made} new speech, and used {given}", remedy)
-    size = info.width, info.height
-    if plan.frame_size != size:
-        raise ConfigError(what, f"{plan.frame_size} pixels, and {info.path} has {size}", remedy)
-    frames, seen = info.frame_count, len(plan.analysis)
-    if frames and abs(frames - seen) > max(2, seen // 50):  # a container's count may be a guess
-        raise ConfigError(what, f"{seen} frames, and {info.path} has {frames}", remedy)
