@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -87,7 +88,7 @@ class Clip:
     issues: str | None = None
 
     def __init__(self, info: VideoInfo, frames: Sequence[Frame]) -> None:
-        self.info, self._frames = info, frames
+        self.info, self._frames = replace(info, frame_count=len(frames)), frames
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._frames)
