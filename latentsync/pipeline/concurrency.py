@@ -22,6 +22,10 @@ def _unheard(_seconds: float) -> None:
     pass
 
 
+def unchecked() -> None:
+    """The check of work that nobody cancels."""
+
+
 class CancelFlag:
     """Set from any thread; whoever works looks at it between two steps."""
 

@@ -12,12 +12,14 @@ from latentsync.generate.base import Footage, Sound
 from latentsync.geometry import extract, square
 from latentsync.media.audio.reader import AudioReader
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.concurrency import Checked
+from latentsync.pipeline.concurrency import Checked, unchecked
 from latentsync.pipeline.source import Source
 from latentsync.speech.acoustic import listen
 
 
-def footage_of(source: Source, analysis: SourceAnalysis, check: Callable[[], None]) -> Footage:
+def footage_of(
+    source: Source, analysis: SourceAnalysis, check: Callable[[], None] = unchecked
+) -> Footage:
     """The video and what pass 1 found in it. Its sound is read when first asked for.
 
     check: called while that is read; may raise.
