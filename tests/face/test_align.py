@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentsync.errors import ConfigError
 from latentsync.face.align import align_film, smooth_track, steady_track
 from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import (
@@ -44,9 +43,9 @@ def steady(points: np.ndarray, fps: float = 25) -> np.ndarray:
     return steady_track(points, seconds=at(fps, len(points)), smoothing_seconds=0.08)
 
 
-def align(faces, smoothing_seconds: float = 0.08, mode: str = "smooth") -> list[Alignment | None]:
+def align(faces, smoothing_seconds: float = 0.08) -> list[Alignment | None]:
     times = at(25, len(faces))
-    return align_film(faces, seconds=times, smoothing_seconds=smoothing_seconds, mode=mode)
+    return align_film(faces, seconds=times, smoothing_seconds=smoothing_seconds)
 
 
 def moved(points: np.ndarray, by: np.ndarray) -> np.ndarray:
@@ -180,7 +179,12 @@ def test_a_nod_is_followed_also_where_it_crosses_its_smoothed_path(height, perio
     scale = 100 / (TEMPLATE[1, 0] - TEMPLATE[0, 0])
     nod = height * np.sin(2 * np.pi * np.arange(120) / period)
     points = TEMPLATE * scale + np.stack([0 * nod, nod], axis=-1)[:, None]
-    assert np.abs(steady_track(points, 2.0) - points).max() < 0.16
+    assert (
+        np.abs(
+            steady_track(points, seconds=at(25, len(points)), smoothing_seconds=0.08) - points
+        ).max()
+        < 0.16
+    )
 
 
 def test_no_smoothing_leaves_the_points() -> None:
@@ -208,17 +212,3 @@ def test_an_alignment_keeps_what_was_detected() -> None:
         assert one is not None and one.landmarks is face.face.landmarks
         assert (one.track, one.confidence) == (7, 0.9)
         assert one.matrix.shape == (2, 3) and one.matrix.dtype == np.float32
-
-
-def test_upstream_mode_rounds_the_landmarks_and_smooth_mode_does_not() -> None:
-    faces = [chosen(np.round(TEMPLATE) + shift) for shift in (0.0, 0.2, 0.4)]
-    upstream = matrices(align(faces, 0.0, mode="upstream"))
-    smooth = matrices(align(faces, 0.0))
-    np.testing.assert_allclose(np.diff(upstream, axis=0), 0, atol=1e-4)
-    scale = smooth[0, 0, 0]
-    np.testing.assert_allclose(np.diff(smooth[:, :, 2], axis=0), -0.2 * scale, atol=1e-3)
-
-
-def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"face\.align: wobbly"):
-        align([], mode="wobbly")
