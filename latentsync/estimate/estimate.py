@@ -36,14 +36,14 @@ from latentsync.runtime.execution import Execution
 from latentsync.speech.windows import FEATURES_PER_SECOND, frame_count
 from latentsync.types import Frame
 
-SAMPLES = 8  # frames that are looked at, spread over the film
-ROW = 16  # frames in a row, from the film's start, that stages are timed on
+SAMPLES = 8  # frames that are looked at, spread over the video
+ROW = 16  # frames in a row, from the start of the video, that stages are timed on
 LEARNING = 8.0  # seconds, at most, that Self learns a person
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """What a few frames say about the whole film.
+    """What a few frames say about the whole video.
 
     sampled, with_face, restored: numbers of frames; with new speech every frame with a face counts
     as restored, as its mouth is not drawn yet. frames: of the output; 0: not known. passes: one
@@ -256,7 +256,7 @@ def _count(source: VideoInfo) -> int:
 
 
 def _reference(job: Job, looking: Pass) -> list[Pass]:
-    """The pass over the original film that Self learns from."""
+    """The pass over the original video that Self learns from."""
     path = job.config.restore.reference
     if path is None:
         return []
