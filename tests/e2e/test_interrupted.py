@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.media_factory import make_film
+from tests.support.signals import hears_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,17 +37,12 @@ def _start(film: Path, target: Path, **options) -> subprocess.Popen:
     )
 
 
-def _hears_ctrl_c() -> None:
-    """As from a terminal; a test run in the background has it ignored, and would hand that down."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminated"]
 )
 def test_a_stopped_job_leaves_no_file(sent, code, tmp_path, demo_frames):
     film = make_film(tmp_path / "in.mp4", demo_frames * 60)
-    job = _start(film, tmp_path / "out.mp4", preexec_fn=_hears_ctrl_c)
+    job = _start(film, tmp_path / "out.mp4", preexec_fn=hears_ctrl_c)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".*")) and job.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

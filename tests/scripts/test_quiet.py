@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.signals import hears_ctrl_c
+
 CHATTER = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n"
 
 
-def command(body: str, **options: bool) -> subprocess.Popen[str]:
+def command(body: str, **options: Any) -> subprocess.Popen[str]:
     """A command whose main() is the body. What it writes last, the process itself has written."""
     lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
     code = (
@@ -93,7 +95,7 @@ try:
 except KeyboardInterrupt:
     os.write(2, b'after\\n'); raise
 """
-    process = command(body, start_new_session=True)
+    process = command(body, start_new_session=True, preexec_fn=hears_ctrl_c)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)

@@ -1,0 +1,10 @@
+"""Child processes of tests, as a terminal would start them."""
+
+from __future__ import annotations
+
+import signal
+
+
+def hears_ctrl_c() -> None:
+    """For preexec_fn: tests run in the background have Ctrl-C ignored, and would hand that down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
