@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from latentsync.commands.inference import build_parser
 from latentsync.restore.base import Restorer, load_restorer
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig
-from scripts.inference import build_parser
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
