@@ -11,24 +11,27 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from latentsync import __version__
+from latentsync.commands.console import DONE, USER_ERROR, Parser, byte_bar, run
 from latentsync.errors import CheckpointError
+from latentsync.places import command
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.weights import record
 from latentsync.weights.find import find
 from latentsync.weights.licences import accept
 from latentsync.weights.manifest import MODEL_FILES, ModelFile
-from scripts.console import DONE, USER_ERROR, Parser, byte_bar, run
 
 
 def build_parser() -> Parser:
     parser = Parser(
-        prog="python -m scripts.download",
+        prog=command("download"),
         description="Fetch the weights that a configuration needs for lip-sync and restoration.",
         epilog="Any setting of the YAML file may follow as key=value, as weights.folders=[/data].",
         allow_abbrev=False,
     )
     add = parser.add_argument
+    add("--version", action="version", version=f"latentsync {__version__}")
     add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
     add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer or none")
     add(
@@ -142,7 +145,3 @@ def _found(model: ModelFile, config: Config) -> Path | None:
         return find(model, folders=config.weights.folders)
     except CheckpointError:
         return None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

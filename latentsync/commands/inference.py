@@ -14,12 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentsync import __version__
+from latentsync.commands.console import DONE, Parser, byte_bar, progress_bar, run, use_threads
 from latentsync.errors import ConfigError
+from latentsync.places import command
 from latentsync.settings.load import load_config
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import Config
 from latentsync.weights.licences import accept
-from scripts.console import DONE, Parser, byte_bar, progress_bar, run, use_threads
 
 if TYPE_CHECKING:
     from latentsync.pipeline.engine import Engine
@@ -27,13 +29,15 @@ if TYPE_CHECKING:
 
 def build_parser() -> Parser:
     parser = Parser(
-        prog="python -m scripts.inference",
+        prog=command("inference"),
         description="Lip-sync a film to new speech, and restore its mouth where it needs it. "
         "Without --audio_path the mouth that is there is restored.",
-        epilog="Any setting of the YAML file may follow as key=value, e.g. restore.when=always.",
+        epilog="Any setting of the YAML file may follow as key=value, e.g. restore.when=always. "
+        f"{command('download')} fetches weights beforehand.",
         allow_abbrev=False,
     )
     add = parser.add_argument
+    add("--version", action="version", version=f"latentsync {__version__}")
     add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
     add("--preset", metavar="NAME", help=f"{', '.join(PRESETS)}: how much time it may take")
     add("-i", "--input", "--input_path", "--video_path", dest="input", metavar="VIDEO")
@@ -159,11 +163,11 @@ def _preview(config: Config, count: int) -> int:
 
 
 def _dry_run(config: Config) -> int:
+    from latentsync.commands.dry_run import told
     from latentsync.estimate.estimate import estimate
     from latentsync.pipeline.job import checked
     from latentsync.pipeline.requirements import missing_weights
     from latentsync.restore.base import weights_wanted
-    from scripts.dry_run import told
 
     job = checked(config)
     missing = missing_weights(config, speech=job.audio is not None)
@@ -171,7 +175,3 @@ def _dry_run(config: Config) -> int:
     loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
     print(told(job, estimate(job, _engine(loaded, job.audio, estimate=True)), missing))
     return DONE
-
-
-if __name__ == "__main__":
-    sys.exit(main())
