@@ -83,9 +83,25 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides, flags=_flags(options))
     if options.preview is not None and options.dry_run:
         raise ConfigError("--preview", options.preview, "leave out --dry-run")
+    _check_named(config)
     if options.preview is not None:
         return _preview(config, options.preview)
     return _dry_run(config) if options.dry_run else _enhance(config, quiet=options.quiet)
+
+
+def _check_named(config: Config) -> None:
+    """A video that is not there is found out before torch is imported, which takes seconds.
+
+    Raises what pipeline.job.checked would.
+    """
+    if config.input.video is None:
+        raise ConfigError("input.video", "not given", "pass --input VIDEO")
+    if config.output.path is None:
+        raise ConfigError("output.path", "not given", "pass --output VIDEO")
+    if not Path(config.input.video).exists():
+        from latentsync.media.container import open_source
+
+        open_source(Path(config.input.video)).close()
 
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
