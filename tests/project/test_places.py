@@ -48,6 +48,15 @@ def test_an_installed_package_writes_into_the_user_s_folders_only(
     assert len(set(folders())) == 3
 
 
+def test_an_installed_package_asks_the_system_where_that_is(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("data", "cache", "state"):
+        place = Path("Library", kind)
+        monkeypatch.setattr(f"platformdirs.user_{kind}_path", lambda *_, place=place, **__: place)
+    assert folders() == [Path("Library", kind) for kind in ("data", "cache", "state")]
+
+
 @pytest.mark.parametrize("installed", [False, True])
 def test_folders_that_the_environment_names_count_either_way(
     installed: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
