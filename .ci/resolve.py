@@ -24,6 +24,8 @@ UNREACHABLE = re.compile(
     r"Retrying \(Retry|Could not fetch URL|NewConnectionError|NameResolutionError|ConnectTimeout"
     r"|ReadTimeout|ConnectionError|ProxyError"
 )
+IMPOSSIBLE = re.compile(r"from versions: (?!none)|conflicting dependencies|ResolutionImpossible")
+"""The index was reached after all."""
 
 
 def main(versions: list[str]) -> int:
@@ -35,7 +37,7 @@ def main(versions: list[str]) -> int:
         said = _pip("-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, *needed)
         for version in versions:
             said = said or _resolved(version, folder)
-            if said and UNREACHABLE.search(said):
+            if UNREACHABLE.search(said) and not IMPOSSIBLE.search(said):
                 print("the package index cannot be reached: not resolved", flush=True)
                 return 0
             if said:
