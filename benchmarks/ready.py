@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from latentsync.commands.console import use_threads
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.requirements import runs_networks
 from latentsync.runtime.execution import torch_threads
 from latentsync.settings.schema import Config
-from scripts.console import use_threads
 
 
 def ready_engine(config: Config, *, speech: bool = False) -> Engine:

@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ready import ready_engine
+from latentsync.commands.quiet import quiet_libraries
 from latentsync.face.detector import load_detector
 from latentsync.generate.replay.lips import lip_shape
 from latentsync.pipeline.session import Session
 from latentsync.settings.load import load_config
 from latentsync.speech.features import AcousticFeatures
-from scripts.quiet import quiet_libraries
 
 SETTINGS = ("generate.name=replay", "restore.when=never")
 ITSELF = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from benchmarks.ready import ready_engine
+from latentsync.commands.quiet import quiet_libraries
 from latentsync.face.masks import region_mask
 from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
@@ -27,7 +28,6 @@ from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.settings.load import load_config
 from latentsync.types import Alignment, Frame
-from scripts.quiet import quiet_libraries
 
 Degradation = Callable[[np.ndarray], np.ndarray]
 

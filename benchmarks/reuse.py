@@ -35,6 +35,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.ready import ready_engine
+from latentsync.commands.quiet import quiet_libraries
 from latentsync.face.composite import composite
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.engine import Engine
@@ -49,7 +50,6 @@ from latentsync.runtime.execution import Execution
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Frame, PatchedFrame
-from scripts.quiet import quiet_libraries
 
 THRESHOLDS = (2, 4, 8, 12, 16)
 STAND_IN = "benchmarks.reuse:load"

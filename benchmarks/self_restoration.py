@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.degradations import Degradation, degradations
 from benchmarks.ready import ready_engine
+from latentsync.commands.quiet import quiet_libraries
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.geometry import extract
 from latentsync.pipeline.session import Session
@@ -32,7 +33,6 @@ from latentsync.restore.personal.restorer import Self
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.settings.load import load_config
 from latentsync.types import Frame
-from scripts.quiet import quiet_libraries
 
 _FINE = 2.0  # sigma, pixels: detail is what a Gaussian of it takes away
 _SSIM_SIGMA, _SSIM_CONSTANTS = 1.5, (6.5025, 58.5225)  # Wang et al. 2004, of 8 bits

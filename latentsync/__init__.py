@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from latentsync.pipeline.session import Preview, Session
     from latentsync.settings.load import load_config
 
+__version__ = "0.1.0"
+
 __all__ = ["Engine", "Preview", "RenderPlan", "Session", "load_config"]
 
 _HOMES = {

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """The stages, in the order in which a frame meets them."""
 
     LOAD = "load"
@@ -32,8 +32,6 @@ class Stage(str, Enum):
     COMPOSITE = "composite"
     CONVERT = "convert"
     ENCODE = "encode"
-
-    __str__ = str.__str__
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
+from latentsync import places
 from latentsync.weights.record import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -32,11 +33,9 @@ M = TypeVar("M")
 
 def folder() -> Path:
     """$LATENTSYNC_CACHE/openvino; by default $XDG_CACHE_HOME/latentsync/openvino, or that below
-    ~/.cache."""
-    own, shared = os.environ.get("LATENTSYNC_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own) / "openvino"
-    return (Path(shared) if shared else Path.home() / ".cache") / "latentsync" / "openvino"
+    ~/.cache; an installed package's, elsewhere than on Linux, in the system's own place."""
+    own = os.environ.get("LATENTSYNC_CACHE")
+    return (Path(own) if own else places.cache_folder()) / "openvino"
 
 
 def kept(

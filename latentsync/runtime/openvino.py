@@ -27,7 +27,7 @@ _CONVERTING = threading.Lock()
 
 def library() -> Any:
     """The openvino package. It reports every import to its makers where openvino_telemetry can be
-    imported and nobody has opted out: a matter for the process, see scripts.console."""
+    imported and nobody has opted out: a matter for the process, see latentsync.commands.console."""
     return importlib.import_module("openvino")
 
 

@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
+from latentsync.places import shipped_config
 from latentsync.settings.presets import preset_settings
 from latentsync.settings.schema import COMPAT, RENAMED, RETIRED, Config, Renamed, check
 
@@ -39,6 +40,7 @@ def load_config(
     """The settings from a YAML file, ``key=value`` strings and command-line flags, checked.
 
     flags: dotted key -> value; None means "not given". Hyphens in keys count as underscores.
+    A file named ``unet.yaml`` or ``configs/unet.yaml`` that is not there is the shipped one.
     A renamed key that takes effect is logged, once, with what its value is taken as.
     Raises ConfigError: file missing or not YAML, unknown key, wrong type, value out of range,
         impossible combination.
@@ -151,7 +153,11 @@ def _preset(name: object) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ConfigError("configuration file not found", path, "check --config; see configs/")
+        shipped = shipped_config(path)
+        if shipped is None:
+            raise ConfigError("configuration file not found", path, "check --config; see configs/")
+        logger.info("%s is not here; taking the one that was shipped", path)
+        path = shipped
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:

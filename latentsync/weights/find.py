@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from latentsync import places
 from latentsync.errors import CheckpointError
 from latentsync.weights import hub
 from latentsync.weights.manifest import MODEL_FILES, HubFile, ModelFile, readable
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the latentsync package
+PROJECT_ROOT = places.weights_root()
 FOLDERS_VARIABLE = "LATENTSYNC_CHECKPOINTS"
 CONVERTED = ".safetensors"
 DEPTH = 5  # folders below one that is pointed at, e.g. ComfyUI/models/facerestore_models
@@ -21,7 +22,8 @@ def find(
 ) -> Path:
     """The file that `explicit` names, itself or by its folder, else the first one found.
 
-    Looked through, in order: the model's places in the current folder and in the project's own;
+    Looked through, in order: the model's places in the current folder and in the checkout, or in
+    the user's data folder;
     `folders` and those that $LATENTSYNC_CHECKPOINTS names, by name, and below them by name and
     size; the hub's cache. Where a converted file lies beside it, that one is given. Raises
     CheckpointError where there is no such file, saying how to come by it.
@@ -139,9 +141,9 @@ def _listed(wanted: Sequence[tuple[ModelFile, str | None]], missing: Sequence[Mo
 def _remedy(*models: ModelFile) -> str:
     total = readable(sum(model.bytes for model in models))
     licences = ", ".join(dict.fromkeys(str(model.licence) for model in models))
-    places = ", ".join(model.places[0] for model in models)
+    homes = ", ".join(model.places[0] for model in models)
     settings = ", ".join(model.setting for model in models)
     return (
-        f"python -m scripts.download fetches what is missing ({total}, licence: {licences}); "
-        f"or put it at {places}, or name it by {settings}"
+        f"{places.command('download')} fetches what is missing ({total}, licence: {licences}); "
+        f"or put it at {homes}, or name it by {settings}"
     )

@@ -15,6 +15,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from latentsync import places
+
 logger = logging.getLogger(__name__)
 
 LOCK_SECONDS = 10
@@ -75,10 +77,9 @@ def first_time(remark: str) -> bool:
 
 
 def record_path() -> Path:
-    """$XDG_STATE_HOME/latentsync/weights.json, by default below ~/.local/state."""
-    state = os.environ.get("XDG_STATE_HOME")
-    folder = Path(state) if state else Path.home() / ".local" / "state"
-    return folder / "latentsync" / "weights.json"
+    """$XDG_STATE_HOME/latentsync/weights.json, by default below ~/.local/state (an installed
+    package's, elsewhere than on Linux, in the system's own place)."""
+    return places.state_folder() / "weights.json"
 
 
 def _licences(record: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from latentsync.commands.dry_run import told
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.estimate import calibrate
 from latentsync.estimate.calibrate import drawing_cost
@@ -29,7 +30,6 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.load import load_config
 from latentsync.types import Alignment, Frame
-from scripts.dry_run import told
 from tests.support.tiny_latentsync import write_tiny_model
 
 ASSETS = Path(__file__).parents[2] / "assets"

@@ -10,6 +10,7 @@ import cv2
 import pytest
 import torch
 
+from latentsync.commands.console import use_threads
 from latentsync.errors import ConfigError
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.requirements import runs_networks
@@ -17,7 +18,6 @@ from latentsync.pipeline.session import Session
 from latentsync.runtime.execution import REFERENCE, torch_threads
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RuntimeConfig
-from scripts.console import use_threads
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo_lipsynced.mp4"
 BY_PYTORCH = RuntimeConfig(device="cpu", backend="torch", precision="fp32")

@@ -10,19 +10,20 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = ("latentsync", "GFPGAN", "CodeFormer")
 
 BELOW = (
-    "types errors geometry frame_times plugins settings weights runtime models "
+    "types errors places geometry frame_times plugins settings weights runtime models "
     "media speech face restore generate"
 )
 """What the pipeline is made of."""
 MAY_IMPORT = {  # room -> other rooms of the project; scripts, benchmarks and tests may import all
     "types": "",
     "errors": "",
+    "places": "",
     "frame_times": "",
     "geometry": "types errors",
-    "settings": "errors",
+    "settings": "errors places",
     "plugins": "errors",
-    "weights": "types errors",
-    "runtime": "types errors weights.record",
+    "weights": "types errors places",
+    "runtime": "types errors places weights.record",
     "media": "types errors",
     "speech": "types errors",
     "models": "types errors",
@@ -33,6 +34,7 @@ MAY_IMPORT = {  # room -> other rooms of the project; scripts, benchmarks and te
     "CodeFormer": "types errors weights runtime restore.base",
     "pipeline": BELOW,
     "estimate": f"{BELOW} pipeline",
+    "commands": f"{BELOW} pipeline estimate __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
     ("restore", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
@@ -45,6 +47,7 @@ NOT_HERE = {
     "types": "av cv2 omegaconf",
     "geometry": "av omegaconf yaml tqdm argparse",
     "errors": "av cv2 omegaconf torch",
+    "places": "av cv2 omegaconf torch numpy",
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch mediapipe omegaconf",
     **dict.fromkeys(("pipeline", "estimate"), "argparse omegaconf yaml ray tqdm"),
@@ -129,7 +132,12 @@ def test_nothing_edits_paths_opens_a_shell_or_unpickles_code() -> None:
 
 
 def test_the_library_does_not_print() -> None:
-    assert [name for name, tree in files(*LIBRARY) if "print" in offences(tree)] == []
+    found = [name for name, tree in files(*LIBRARY) if "print" in offences(tree)]
+    assert [name for name in found if room_of(name) != "commands"] == []
+
+
+def test_no_room_imports_the_commands() -> None:
+    assert [room for room, others in MAY_IMPORT.items() if "commands" in others.split()] == []
 
 
 def test_a_wrong_import_is_noticed() -> None:
@@ -139,6 +147,7 @@ def test_a_wrong_import_is_noticed() -> None:
         ("latentsync.restore.gate", "from latentsync.settings import load"),
         ("GFPGAN.network", "from latentsync.restore.detail import Detail"),
         ("latentsync.face.align", "from .masks import region_mask"),
+        ("latentsync.pipeline.session", "from latentsync.commands.console import run"),
         ("scripts.inference", "import torchvision.ops"),
     ):
         assert wrong_imports(module, ast.parse(line)), line

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from latentsync.commands.inference import build_parser
 from latentsync.restore.base import Restorer, load_restorer
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig
-from scripts.inference import build_parser
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -61,3 +61,11 @@ def test_local_links_lead_somewhere(document: str) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     missing = [link for link in links if not (ROOT / document).parent.joinpath(link).exists()]
     assert not missing
+
+
+def test_the_readme_s_opencv_is_the_one_of_the_requirements() -> None:
+    pinned = re.search(
+        r"^opencv-contrib-python==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE
+    )
+    assert pinned is not None
+    assert re.findall(r"opencv-contrib-python-headless==([\d.]*\d)", README) == [pinned[1]]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from latentsync.commands.inference import build_parser
 from latentsync.errors import ConfigError
 from latentsync.settings.load import load_config
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import Config
-from scripts.inference import build_parser
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -58,7 +58,7 @@ class Hub:
             "HF_HOME": str(self.home),
             "HF_ENDPOINT": server.address,
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_VERBOSITY": "error",  # as scripts.quiet has it
+            "HF_HUB_VERBOSITY": "error",  # as latentsync.commands.quiet has it
             "XDG_STATE_HOME": str(folder / "state"),
         }
 

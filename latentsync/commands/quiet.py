@@ -50,7 +50,7 @@ def quiet_libraries() -> Iterator[None]:
 
 @contextmanager
 def chatter_dropped() -> Iterator[None]:
-    """What C++ writes to the file descriptor of stderr goes through scripts.stderr_filter.
+    """What C++ writes to the file descriptor of stderr goes through stderr_filter.py.
 
     sys.stderr, with its progress bars and tracebacks, keeps the real one. Lines of C++ come when
     they are complete. All is as before when the block ends, either way.

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
+from latentsync.commands.quiet import quiet_libraries
 from latentsync.errors import LatentSyncError
-from scripts.quiet import quiet_libraries
 
 DONE, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 

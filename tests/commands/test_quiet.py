@@ -22,7 +22,7 @@ def command(body: str, **options: Any) -> subprocess.Popen[str]:
     lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
     code = (
         "import os, sys, warnings\n"
-        "from scripts.console import run\n"
+        "from latentsync.commands.console import run\n"
         f"def main():\n{lines}\n    return 0\n"
         "code = run(main)\n"
         "os.write(2, b'the end\\n')\n"
@@ -72,7 +72,7 @@ def test_the_last_words_of_an_abort_come_through() -> None:
 
 def test_no_process_is_left_behind() -> None:
     process = command(
-        "import scripts.quiet; print('ready', flush=True)\nimport time; time.sleep(60)"
+        "import latentsync.commands.quiet; print('ready', flush=True)\nimport time; time.sleep(60)"
     )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -105,7 +105,7 @@ except KeyboardInterrupt:
 
 def test_afterwards_the_file_descriptor_is_the_one_it_was() -> None:
     code = (
-        "import os\nfrom scripts.console import run\nbefore = os.fstat(2)\n"
+        "import os\nfrom latentsync.commands.console import run\nbefore = os.fstat(2)\n"
         "run(lambda: print(os.path.samestat(os.fstat(2), before)) or 0)\n"
         "print(os.path.samestat(os.fstat(2), before))"
     )
@@ -114,7 +114,9 @@ def test_afterwards_the_file_descriptor_is_the_one_it_was() -> None:
 
 
 def test_a_closed_stderr_is_no_reason_to_fail() -> None:
-    code = "import os; os.close(2)\nfrom scripts.console import run\nprint(run(lambda: 0))"
+    code = (
+        "import os; os.close(2)\nfrom latentsync.commands.console import run\nprint(run(lambda: 0))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "0\n"
 
@@ -162,7 +164,7 @@ logging.get_logger('huggingface_hub.file_download').warning('you are not signed 
 
 def test_a_command_sets_the_threads_that_it_is_told_and_opencv_s_to_one() -> None:
     body = """
-from scripts.console import use_threads
+from latentsync.commands.console import use_threads
 import cv2, torch
 use_threads(3); print(torch.get_num_threads(), cv2.getNumThreads())
 """

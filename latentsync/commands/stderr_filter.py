@@ -1,6 +1,6 @@
 """Passes on what it is given, line by line, but for what mediapipe says unasked.
 
-A process of its own, started by scripts.quiet: it passes on the last words of a command that is
+A process of its own, started by quiet.py: it passes on the last words of a command that is
 killed or aborts, and it never waits for a Python that is busy. Nothing but the standard library is
 imported, as it starts with every command.
 """

@@ -1,0 +1,147 @@
+"""Fetch, list, check and convert the weights that a configuration needs.
+
+python -m scripts.download --superres CodeFormer --accept-licence CodeFormer
+python -m scripts.download --list
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from latentsync import __version__
+from latentsync.commands.console import DONE, USER_ERROR, Parser, byte_bar, run
+from latentsync.errors import CheckpointError
+from latentsync.places import command
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import Config
+from latentsync.weights import record
+from latentsync.weights.find import find
+from latentsync.weights.licences import accept
+from latentsync.weights.manifest import MODEL_FILES, ModelFile
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog=command("download"),
+        description="Fetch the weights that a configuration needs for lip-sync and restoration.",
+        epilog="Any setting of the YAML file may follow as key=value, as weights.folders=[/data].",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"latentsync {__version__}")
+    add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
+    add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer or none")
+    add(
+        "--accept_licence",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="CodeFormer, insightface",
+    )
+    add("--offline", action="store_true", default=None, help="fetch nothing, name what is missing")
+    add("--quiet", action="store_true", help="no progress, warnings and errors only")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="every file: size, place, licence")
+    what.add_argument("--verify", action="store_true", help="hash every file that is found, anew")
+    what.add_argument("--convert", action="store_true", help="write safetensors beside each .pt")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command. arguments: without the program's name; None: those of the process."""
+    options = build_parser().read(sys.argv[1:] if arguments is None else arguments)
+    return run(lambda: _run(options), quiet=options.quiet)
+
+
+def _run(options: argparse.Namespace) -> int:
+    accept(options.accept_licence)
+    flags = {"restore.name": options.superres, "weights.offline": options.offline}
+    config = load_config(options.config, options.overrides, flags=flags)
+    if options.list:
+        return _list(config)
+    if options.verify:
+        return _verify(config)
+    return _convert(config) if options.convert else _fetch(config, quiet=options.quiet)
+
+
+def _fetch(config: Config, *, quiet: bool) -> int:
+    from latentsync.pipeline.requirements import weights_wanted
+    from latentsync.weights.obtain import obtain, unwatched_bytes
+
+    wanted = weights_wanted(config, speech=True)
+    paths = obtain(
+        wanted,
+        folders=config.weights.folders,
+        offline=config.weights.offline,
+        progress=unwatched_bytes if quiet else byte_bar,
+    )
+    for (model, _), path in zip(wanted, paths, strict=True):
+        print(f"{model.key}: {path} (licence: {model.licence})")
+    if not wanted:
+        print("this configuration needs no weights")
+    return DONE
+
+
+def _list(config: Config) -> int:
+    rows = [
+        ("model", "file", "size", "verified", "licence", "needed by", "where it is, or comes from")
+    ]
+    for model in MODEL_FILES.values():
+        path = _found(model, config)
+        digest = "" if path is None else record.known_sha256(path)
+        verified = {model.sha256: "yes", "": "not yet"}
+        rows.append(
+            (
+                model.key,
+                model.filename,
+                model.size,
+                "" if path is None else verified.get(digest, "is another file"),
+                str(model.licence),
+                model.needed_by,
+                str(path or f"from {model.sources[0]}"),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip())
+    return DONE
+
+
+def _verify(config: Config) -> int:
+    from latentsync.weights.trust import origin_sha256
+
+    found = [(model, _found(model, config)) for model in MODEL_FILES.values()]
+    others = 0
+    for model, path in found:
+        if path is None:
+            continue
+        before = record.known_sha256(path)
+        record.forget(path)
+        intact = record.sha256(path) == before or not before
+        good = intact and origin_sha256(path) == model.sha256
+        others += not good
+        print(f"{'verified' if good else 'NOT THE PUBLISHED FILE'}: {model.key}: {path}")
+    if not any(path for _, path in found):
+        print("no weights were found")
+    return USER_ERROR if others else DONE
+
+
+def _convert(config: Config) -> int:
+    from latentsync.weights.convert import convert
+    from latentsync.weights.load import is_safetensors
+
+    for model in MODEL_FILES.values():
+        path = _found(model, config)
+        if path is not None and not is_safetensors(path):
+            print(f"{model.key}: {convert(path)}")
+    return DONE
+
+
+def _found(model: ModelFile, config: Config) -> Path | None:
+    try:
+        return find(model, folders=config.weights.folders)
+    except CheckpointError:
+        return None

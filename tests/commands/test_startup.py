@@ -1,0 +1,82 @@
+"""What is no work is answered at once: torch, which takes seconds, is not imported for it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import latentsync
+from latentsync.commands import installed
+
+HEAVY = {"torch", "mediapipe", "openvino", "diffusers", "huggingface_hub"}
+RUNNER = """
+import json, sys
+from latentsync.commands.installed import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as stop:
+    code = stop.code or 0
+print(json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--version"], 0, f"latentsync {latentsync.__version__}"),
+        (["download", "--version"], 0, f"latentsync {latentsync.__version__}"),
+        (["--help"], 0, "--superres"),
+        (["--no_such_flag"], 2, "unknown flag --no_such_flag"),
+        (["--config", "none.yaml"], 2, "none.yaml"),
+        (["restore.nmae=GFPGAN"], 2, "did you mean restore.name?"),
+        ([], 2, "pass --input VIDEO"),
+        (["--input", "none.mp4"], 2, "pass --output VIDEO"),
+        (["--input", "none.mp4", "--output", "out.mp4"], 2, "cannot open the video: none.mp4"),
+    ],
+)
+def test_an_answer_without_work_imports_nothing_heavy(
+    arguments: list[str], code: int, said: str
+) -> None:
+    line = [sys.executable, "-c", RUNNER, *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    *shown, last = done.stdout.splitlines()
+    ended, imported = json.loads(last)
+    assert ended == code
+    assert said in "\n".join(shown) + done.stderr
+    assert HEAVY.isdisjoint(imported)
+
+
+def test_the_installed_command_hands_download_its_own_flags(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[tuple[str, list[str]]] = []
+    for name in ("download", "inference"):
+        monkeypatch.setattr(
+            f"latentsync.commands.{name}.main",
+            lambda arguments, name=name: given.append((name, arguments)) or 0,
+        )
+    installed.main(["download", "--list"])
+    installed.main(["--input", "download"])
+    assert given == [("download", ["--list"]), ("inference", ["--input", "download"])]
+
+
+@pytest.mark.parametrize("name", ["inference", "download"])
+def test_a_checkout_s_scripts_are_the_same_commands(name: str) -> None:
+    script = importlib.import_module(f"scripts.{name}")
+    assert script.main is importlib.import_module(f"latentsync.commands.{name}").main
+
+
+def test_a_script_ends_with_the_exit_code_of_its_command() -> None:
+    for line in (["-m", "scripts.inference"], ["-m", "scripts.download"], ["inference.py"]):
+        done = subprocess.run(
+            [sys.executable, *line, "--config", "none.yaml"],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 2
