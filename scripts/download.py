@@ -31,6 +31,7 @@ def build_parser() -> Parser:
     add = parser.add_argument
     add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
     add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer or none")
+    add("--generator", metavar="NAME", help="latentsync, or replay, which needs none")
     add(
         "--accept_licence",
         action="append",
@@ -55,7 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     accept(options.accept_licence)
-    flags = {"restore.name": options.superres, "weights.offline": options.offline}
+    flags = {
+        "restore.name": options.superres,
+        "generate.name": options.generator,
+        "weights.offline": options.offline,
+    }
     config = load_config(options.config, options.overrides, flags=flags)
     if options.list:
         return _list(config)

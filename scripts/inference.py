@@ -19,6 +19,7 @@ from latentsync.settings.load import load_config
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import Config
 from latentsync.weights.licences import accept
+from scripts.consent import Consent
 from scripts.console import DONE, Parser, byte_bar, progress_bar, run, use_threads
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def build_parser() -> Parser:
         metavar="NAME",
         help="Detail, Self, GFPGAN, CodeFormer, none, package.module:load",
     )
+    add("--generator", metavar="NAME", help="latentsync, replay (no weights), package.module:load")
     add("--reference", metavar="VIDEO", help="the original film, for Self to learn the person from")
     add("-w", "--fidelity_weight", type=float, metavar="0..1", help="1: closest to the input")
     add("--inference_ckpt_path", dest="checkpoint", metavar="FILE", help="the U-Net's weights")
@@ -53,6 +55,7 @@ def build_parser() -> Parser:
     add("--enable_deepcache", action="store_const", const=3, dest="step_cache", help="faster steps")
     add("--temp_dir", metavar="DIR", help="taken and ignored: nothing temporary is written")
     add("--offline", action="store_true", default=None, help="fetch no weights")
+    add("--yes", action="store_true", help="fetch weights that are missing without asking")
     add(
         "--accept_licence",
         action="append",
@@ -80,8 +83,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.preview is not None and options.dry_run:
         raise ConfigError("--preview", options.preview, "leave out --dry-run")
     if options.preview is not None:
-        return _preview(config, options.preview)
-    return _dry_run(config) if options.dry_run else _enhance(config, quiet=options.quiet)
+        return _preview(config, options.preview, Consent(options, config))
+    if options.dry_run:
+        return _dry_run(config)
+    return _enhance(config, Consent(options, config), quiet=options.quiet)
 
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
@@ -94,6 +99,7 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
         "restore.name": options.superres,
         "restore.reference": options.reference,
         "restore.fidelity": options.fidelity_weight,
+        "generate.name": options.generator,
         "generate.checkpoint": options.checkpoint,
         "generate.steps": options.steps,
         "generate.guidance": options.guidance,
@@ -104,14 +110,14 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _enhance(config: Config, *, quiet: bool) -> int:
+def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.progress import unwatched
     from latentsync.pipeline.report import stage_table
     from latentsync.pipeline.session import Session
     from latentsync.weights.obtain import unwatched_bytes
 
-    job = prepare(config, unwatched_bytes if quiet else byte_bar)
+    job = prepare(config, unwatched_bytes if quiet else byte_bar, consent)
     with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
         report = session.render(job.output, unwatched if quiet else progress_bar)
     if not quiet:
@@ -146,12 +152,12 @@ def _engine(config: Config, audio: Path | None, *, estimate: bool = False) -> En
     return engine
 
 
-def _preview(config: Config, count: int) -> int:
+def _preview(config: Config, count: int, consent: Consent) -> int:
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.preview import write_previews
     from latentsync.pipeline.session import Session
 
-    job = prepare(config, byte_bar)
+    job = prepare(config, byte_bar, consent)
     with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
         for path in write_previews(session, count, job.output.target):
             print(path)

@@ -4,7 +4,7 @@ Order of strength: command-line flag > ``key=value`` > preset named there > YAML
 in it > the defaults of schema.py. In one sentence: a preset stands just below what is written in
 the same place. A renamed key (schema.RENAMED) counts as the new one where it is written; where both
 are written in one place, the new one counts. What each key means is explained where users meet it,
-in the YAML files under ``configs/``.
+in the YAML files under ``configs/``, and which file a relative path there means in paths.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
+from latentsync.settings.paths import resolve_paths
 from latentsync.settings.presets import preset_settings
 from latentsync.settings.schema import COMPAT, RENAMED, RETIRED, Config, Renamed, check
 
@@ -50,6 +51,8 @@ def load_config(
     layers = _with_presets(file, settings, given)
     for notice in _use_new_keys(layers):
         logger.warning(notice)
+    if path is not None:
+        resolve_paths(file, Path(path).parent)
     for layer in layers:
         _reject_unknown_keys(layer, Config)
         for key, value in _leaves(layer):

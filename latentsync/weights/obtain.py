@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,20 @@ logger = logging.getLogger(__name__)
 Wanted = tuple[ModelFile, str | None]
 """A model and the path that the configuration gives it, if any."""
 
+TYPICAL_SPEED = 10e6
+"""Bytes a second that estimates are made for, as they say."""
+
+Consent = Callable[[Sequence[ModelFile]], None]
+
 
 @contextmanager
 def unwatched_bytes(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
     """Progress that nobody sees."""
     yield lambda _count: None
+
+
+def unasked(_missing: Sequence[ModelFile]) -> None:
+    """Consent of a program, which nobody watches."""
 
 
 def obtain(
@@ -32,24 +42,36 @@ def obtain(
     folders: Sequence[str | Path] = (),
     offline: bool = False,
     progress: Progress = unwatched_bytes,
+    consent: Consent = unasked,
 ) -> list[Path]:
     """The files, in order; those that are not on this machine are fetched, and all looked over.
 
+    consent: called with what would be fetched, if anything; raises where it must not be.
     Raises ConfigError for licences not accepted, CheckpointError naming everything that is missing
     (offline), that cannot be fetched, or that is another model's file.
     """
-    licences.require(model.licence for model, _ in wanted)
     missing = [model for model, path in wanted if path is None and not _is_here(model, folders)]
-    if missing and not offline and not hub.is_offline():
-        total = readable(sum(model.bytes for model in missing))
-        listed = ", ".join(f"{model.key} ({model.size})" for model in missing)
-        logger.info("fetching %s: %s in total", listed, total)
+    fetching = bool(missing) and not offline and not hub.is_offline()
+    if fetching:
+        consent(missing)
+    licences.require(model.licence for model, _ in wanted)
+    if fetching:
+        logger.info("fetching %s", described(missing))
         for model in missing:
             fetch(model, progress)
     paths = find_all(wanted, folders=folders)
     for (model, _), path in zip(wanted, paths, strict=True):
         vouch(model, path)
     return paths
+
+
+def described(missing: Sequence[ModelFile]) -> str:
+    """Names and sizes, and how long it takes to fetch them."""
+    total = sum(model.bytes for model in missing)
+    listed = ", ".join(f"{model.key} ({model.size})" for model in missing)
+    minutes = math.ceil(total / TYPICAL_SPEED / 60)
+    length = f"about {minutes} minutes" if minutes > 1 else "less than a minute"
+    return f"{listed}: {readable(total)} in total, {length} at {TYPICAL_SPEED / 1e6:.0f} MB/s"
 
 
 def fetch(model: ModelFile, progress: Progress = unwatched_bytes) -> Path:
