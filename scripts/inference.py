@@ -64,6 +64,7 @@ def build_parser() -> Parser:
         help="CodeFormer, insightface",
     )
     add("--device", metavar="NAME", help="auto, cpu, cuda or mps")
+    add("--overwrite", action="store_true", default=None, help="replace an output that is there")
     add("--compare", action="store_true", default=None, help="write before | after side by side")
     add("--preview", type=int, metavar="N", help="N frames before | after as PNG, no video")
     add("--dry_run", action="store_true", help="say what would be done and how long it would take")
@@ -90,11 +91,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
+    writes_video = options.preview is None and not options.dry_run
     return {
         "preset": options.preset,
         "input.video": options.input,
         "input.audio": options.audio,
         "output.path": options.output,
+        "output.overwrite": options.overwrite or not writes_video or None,
         "output.compare": options.compare,
         "restore.name": options.superres,
         "restore.reference": options.reference,

@@ -50,7 +50,8 @@ class Output:
 
 
 def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | None) -> Output:
-    """Raises ConfigError and MediaError where the file, or its report, cannot be written."""
+    """Raises ConfigError and MediaError where the file, or its report, cannot be written, or would
+    replace what is there unasked."""
     own = config.output
     settings = EncodeSettings(
         own.codec,
@@ -63,6 +64,9 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
     size = (source.width * (2 if own.compare else 1), source.height)
     sound = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, sound, size=size)
+    if target.exists() and not own.overwrite:
+        remedy = "replace it with --overwrite (output.overwrite=true), or choose another name"
+        raise ConfigError("the output is there already", target, remedy)
     output = Output(target, settings, size, sound, plan)
     if own.report and output.report_path.exists() and not is_report(output.report_path):
         remedy = "move it away, or leave the report out with output.report=false"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from latentsync import Engine, Session, load_config
+from latentsync.errors import ConfigError
 from latentsync.media.reader import VideoReader
 from tests.support.media_factory import Tone, audio_packets, make_film, pts_of
 
@@ -107,6 +108,30 @@ def test_compare_puts_before_and_after_side_by_side(film, tmp_path, run):
     left, right = both[:, :, : before.shape[2]], both[:, :, before.shape[2] :]
     assert np.abs(left - before).mean() < 2
     assert np.abs(right - left).max() > 10
+
+
+def test_an_output_that_is_there_is_replaced_on_request_only(film, tmp_path, run):
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"dear to me")
+    refused = run("-i", film, "-o", target)
+    (line,) = refused.err.strip().splitlines()
+    assert refused.code == 2
+    assert str(target) in line and "--overwrite" in line
+    assert target.read_bytes() == b"dear to me"
+    assert run("-i", film, "-o", target, "--dry-run").code == 0
+    assert run("-i", film, "-o", target, "--preview", "1").code == 0
+    assert target.read_bytes() == b"dear to me"
+    assert run("-i", film, "-o", target, "--overwrite").code == 0
+    assert len(pts_of(target)) == 12
+
+
+def test_a_session_does_not_replace_an_output_unasked(film, tmp_path):
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"dear to me")
+    with Session(Engine(load_config(None)), film) as session:
+        with pytest.raises(ConfigError, match="overwrite"):
+            session.render(target)
+        assert "detect" not in session.timer.work, "it is refused before any work"
 
 
 def test_preview_writes_pictures_and_no_film(film, tmp_path, run):
