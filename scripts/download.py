@@ -18,7 +18,8 @@ from latentsync.weights import record
 from latentsync.weights.find import find
 from latentsync.weights.licences import accept
 from latentsync.weights.manifest import MODEL_FILES, ModelFile
-from scripts.console import DONE, USER_ERROR, Parser, byte_bar, run
+from scripts.console import DONE, USER_ERROR, Parser, run
+from scripts.progress import byte_bar
 
 
 def build_parser() -> Parser:

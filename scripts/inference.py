@@ -20,7 +20,8 @@ from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import Config
 from latentsync.weights.licences import accept
 from scripts.consent import Consent
-from scripts.console import DONE, Parser, byte_bar, progress_bar, run, use_threads
+from scripts.console import DONE, Parser, run, use_threads
+from scripts.progress import byte_bar, progress_bar
 
 if TYPE_CHECKING:
     from latentsync.pipeline.engine import Engine
@@ -68,7 +69,7 @@ def build_parser() -> Parser:
     add("--compare", action="store_true", default=None, help="write before | after side by side")
     add("--preview", type=int, metavar="N", help="N frames before | after as PNG, no video")
     add("--dry_run", action="store_true", help="say what would be done and how long it would take")
-    add("--quiet", action="store_true", help="no progress, warnings and errors only")
+    add("--quiet", action="store_true", help="no progress; warnings, errors and the last line")
     return parser
 
 
@@ -125,12 +126,12 @@ def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
         report = session.render(job.output, unwatched if quiet else progress_bar)
     if not quiet:
         print(stage_table(report), file=sys.stderr)
-        frames = report["frames"]
-        spoken = f"{frames['generated']} frames generated, " if job.audio else ""
-        counted = f"{frames['restored']} of {frames['total']} frames restored"
-        print(f"{job.output.target}: {spoken}{counted}")
         if config.output.report:
             print(f"{job.output.report_path}: what was done to which frame, and why")
+    frames = report["frames"]
+    spoken = f"{frames['generated']} frames generated, " if job.audio else ""
+    counted = f"{frames['restored']} of {frames['total']} frames restored"
+    print(f"{job.output.target}: {spoken}{counted}")
     return DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from latentsync import Engine, Session, load_config
 from latentsync.errors import ConfigError
 from latentsync.media.reader import VideoReader
 from tests.support.media_factory import Tone, audio_packets, make_film, pts_of
+from tests.support.terminal import THERE_ARE_NONE, terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,6 +110,23 @@ def test_compare_puts_before_and_after_side_by_side(film, tmp_path, run):
     left, right = both[:, :, : before.shape[2]], both[:, :, before.shape[2] :]
     assert np.abs(left - before).mean() < 2
     assert np.abs(right - left).max() > 10
+
+
+def test_where_nobody_watches_a_pass_is_two_lines(film, tmp_path, run):
+    result = run("-i", film, "-o", tmp_path / "out.mp4", "restore.when=always")
+    assert "\r" not in result.err
+    lines = [line for line in result.err.splitlines() if line.startswith("finding faces")]
+    assert lines[0] == "finding faces: 12 frames"
+    assert re.fullmatch(r"finding faces: done, 12 frames in .* s, .* fps", lines[1])
+    assert len(lines) == 2
+
+
+@pytest.mark.skipif(THERE_ARE_NONE, reason="there are no such terminals here")
+def test_on_a_terminal_a_pass_is_a_bar(film, tmp_path):
+    line = [sys.executable, "-m", "scripts.inference", "-i", film, "-o", tmp_path / "out.mp4"]
+    with terminal() as made:
+        subprocess.run(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=made.number, check=True)
+    assert "12/12 frames" in made.shown and "finding faces: done" not in made.shown
 
 
 def test_an_output_that_is_there_is_replaced_on_request_only(film, tmp_path, run):
@@ -221,7 +240,7 @@ def test_the_five_lines_of_the_readme(film):
 
 
 @pytest.mark.parametrize("entry", [["inference.py"], ["-m", "scripts.inference"]])
-def test_both_entry_points_start(entry, film, tmp_path):
+def test_both_entry_points_start_and_say_one_line_when_quiet(entry, film, tmp_path):
     target = tmp_path / "out.mp4"
     done = subprocess.run(
         [sys.executable, *entry, "--input", film, "--output", target, "--quiet"],
@@ -230,5 +249,7 @@ def test_both_entry_points_start(entry, film, tmp_path):
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{target}: 12 of 12 frames restored\n"
+    assert "finding faces" not in done.stderr
     assert len(pts_of(target)) == 12

@@ -24,12 +24,8 @@ from latentsync.media.reader import VideoReader
 from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY, HubFile
 from tests.support.loopback import Loopback, Served
 from tests.support.media_factory import Tone, make_film, make_sound, pts_of
+from tests.support.terminal import THERE_ARE_NONE, terminal
 from tests.support.tiny_latentsync import write_tiny_model
-
-try:
-    import pty
-except ImportError:  # Windows
-    pty = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).parents[2]
 RUNNER = """
@@ -192,21 +188,17 @@ def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, t
     assert {request.path for request in mirror.asked} == {"/GFPGANv1.4.pth"}
 
 
-@pytest.mark.skipif(pty is None, reason="there are no such terminals here")
+@pytest.mark.skipif(THERE_ARE_NONE, reason="there are no such terminals here")
 @pytest.mark.parametrize(("answer", "requests"), [("n", 0), ("", 0), ("y", 1)])
 def test_on_a_terminal_the_question_is_asked_first(
     command, mirror, tmp_path, answer, requests
 ) -> None:
     mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # asked for, and refused: that is soon
-    controller, terminal = pty.openpty()
-    os.write(controller, f"{answer}\n".encode())
     files = ("-i", tmp_path / "film.mp4", "-o", tmp_path / "out.mp4", "--superres", "GFPGAN")
-    result = command("inference", *files, stdin=terminal, stderr=terminal)
-    shown = os.read(controller, 100_000).decode()
-    os.close(terminal)
-    os.close(controller)
+    with terminal(f"{answer}\n") as made:
+        result = command("inference", *files, stdin=made.number, stderr=made.number)
     assert result.returncode == 2
-    assert "GFPGANv1.4 (100,000 bytes)" in shown and "Fetch them now? [y/N]" in shown
+    assert "GFPGANv1.4 (0.1 MB)" in made.shown and "Fetch them now? [y/N]" in made.shown
     assert len(mirror.asked) == requests
 
 
