@@ -66,7 +66,12 @@ def build_parser() -> Parser:
     )
     add("--device", metavar="NAME", help="auto, cpu, cuda or mps")
     add("--overwrite", action="store_true", default=None, help="replace an output that is there")
-    add("--compare", action="store_true", default=None, help="write before | after side by side")
+    add(
+        "--compare",
+        action="store_true",
+        default=None,
+        help="also write before | after side by side",
+    )
     add("--preview", type=int, metavar="N", help="N frames before | after as PNG, no video")
     add("--dry_run", action="store_true", help="say what would be done and how long it would take")
     add("--quiet", action="store_true", help="no progress; warnings, errors and the last line")
@@ -126,6 +131,8 @@ def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
         report = session.render(job.output, unwatched if quiet else progress_bar)
     if not quiet:
         print(stage_table(report), file=sys.stderr)
+        if job.output.comparison is not None:
+            print(f"{job.output.comparison.target}: before | after, side by side")
         if config.output.report:
             print(f"{job.output.report_path}: what was done to which frame, and why")
     frames = report["frames"]

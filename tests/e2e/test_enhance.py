@@ -102,10 +102,19 @@ def test_no_report_where_none_is_wanted(film, tmp_path, run):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
-def test_compare_puts_before_and_after_side_by_side(film, tmp_path, run):
-    target = tmp_path / "out.mp4"
-    run("-i", film, "-o", target, "--compare", "restore.when=always", "output.crf=1")
-    before, both = _pixels(film).astype(int), _pixels(target).astype(int)
+def test_compare_puts_before_and_after_side_by_side_in_a_file_beside_the_result(
+    film, tmp_path, run
+):
+    target, beside = tmp_path / "out.mp4", tmp_path / "out_compare.mp4"
+    options = ("--compare", "restore.when=always", "output.crf=1")
+    assert str(beside) in run("-i", film, "-o", target, *options).out
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("in.mp4", "out.mp4", "out_compare.mp4", "out.report.json")
+    }
+    before, both = _pixels(film).astype(int), _pixels(beside).astype(int)
+    assert _pixels(target).shape == before.shape
+    assert np.abs(_pixels(target) - both[:, :, before.shape[2] :]).mean() < 2
+    assert pts_of(beside) == pts_of(target) and audio_packets(beside) == audio_packets(target)
     assert both.shape[2] == 2 * before.shape[2]
     left, right = both[:, :, : before.shape[2]], both[:, :, before.shape[2] :]
     assert np.abs(left - before).mean() < 2
@@ -142,6 +151,14 @@ def test_an_output_that_is_there_is_replaced_on_request_only(film, tmp_path, run
     assert target.read_bytes() == b"dear to me"
     assert run("-i", film, "-o", target, "--overwrite").code == 0
     assert len(pts_of(target)) == 12
+
+
+def test_nor_is_the_comparison_beside_it(film, tmp_path, run):
+    beside = tmp_path / "out_compare.mp4"
+    beside.write_bytes(b"dear to me")
+    refused = run("-i", film, "-o", tmp_path / "out.mp4", "--compare")
+    assert refused.code == 2 and str(beside) in refused.err
+    assert beside.read_bytes() == b"dear to me" and not (tmp_path / "out.mp4").exists()
 
 
 def test_a_session_does_not_replace_an_output_unasked(film, tmp_path):

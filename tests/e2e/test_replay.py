@@ -20,6 +20,7 @@ ASSETS = Path(__file__).parents[2] / "assets"
 SPEAKER, TALKING = ASSETS / "demo_speaker.mp4", ASSETS / "demo_talking.mp4"
 NEW_WORDS = ASSETS / "demo_speech.wav"
 REPLAY = ("generate.name=replay", "output.preset=ultrafast")
+CONFIG = ASSETS.parent / "configs" / "replay.yaml"
 
 
 def aperture(pictures: Iterator[np.ndarray]) -> np.ndarray:
@@ -31,7 +32,7 @@ def aperture(pictures: Iterator[np.ndarray]) -> np.ndarray:
 def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> None:
     target = tmp_path / "out.mp4"
     files = ("--video_path", SPEAKER, "--audio_path", NEW_WORDS, "--video_out_path", target)
-    result = run(*files, *REPLAY)
+    result = run("--config", CONFIG, *files, "output.preset=ultrafast")
     assert result.code == 0, result.err
     assert "low confidence" not in result.err
     seconds = len(read_audio(NEW_WORDS)) / 16000
@@ -75,7 +76,7 @@ def test_a_film_with_sound_but_no_speech_is_told_from_one_without_sound(
 ) -> None:
     film = make_film(tmp_path / "hum.mp4", demo_frames, audio=[Tone(0.5)])
     files = ("-i", film, "--audio_path", NEW_WORDS, "-o", tmp_path / "out.mp4")
-    refused = run(*files, *REPLAY)
+    refused = run(*files, "--generator", "replay")
     assert refused.code == 2
     assert "too little speech" in refused.err and "hum.mp4 (" in refused.err
 

@@ -141,7 +141,8 @@ def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_film
     assert np.abs(first[220:300].astype(int) - second[220:300]).mean() > 3
     assert not list((tmp_path / "empty").rglob("*"))
     sent = mirror.sent()
-    again = command("inference", *speaking(tmp_path), "--superres", "none", "--offline")
+    options = ("--superres", "none", "--offline", "--overwrite")
+    again = command("inference", *speaking(tmp_path), *options)
     assert again.returncode == 0, again.stderr
     assert mirror.sent() == sent, "what is here is not fetched again"
     assert "fetching" not in again.stderr

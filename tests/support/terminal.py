@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 try:
+    import fcntl
     import pty
+    import termios
 except ImportError:  # Windows
     pty = None  # type: ignore[assignment]
 
 THERE_ARE_NONE = pty is None
+LINES, COLUMNS = 24, 120
 
 
 @dataclass
@@ -29,6 +33,7 @@ class Terminal:
 def terminal(typed: str = "") -> Iterator[Terminal]:
     """typed: what is typed beforehand."""
     controller, number = pty.openpty()
+    fcntl.ioctl(number, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     os.write(controller, typed.encode())
     made = Terminal(number)
 
