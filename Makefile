@@ -21,10 +21,10 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 
 demo: $(VENV)/.installed
 	@echo "Lip-sync: assets/demo_speaker.mp4 says what is in assets/demo_speech.wav ..."
-	@$(BIN)/python -m scripts.inference --config configs/demo.yaml
+	@$(BIN)/python -m scripts.inference --config configs/demo.yaml --overwrite
 	@echo "Restoration alone: the soft mouth of assets/demo_lipsynced.mp4, learnt from the original ..."
 	@$(BIN)/python -m inference --input assets/demo_lipsynced.mp4 --output outputs/demo_restored.mp4 \
-		--superres Self --reference assets/demo_talking.mp4
+		--superres Self --reference assets/demo_talking.mp4 --overwrite
 	@echo "Done: look at outputs/demo.mp4 and outputs/demo_restored.mp4."
 
 test: lint

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: configs/ is installed as latentsync/configs."""
+"""What pyproject.toml cannot say: configs/ and assets/ are installed inside latentsync/."""
 
 from setuptools import find_packages, setup
 
@@ -6,6 +6,7 @@ setup(
     packages=[
         *find_packages(include=["latentsync*", "GFPGAN*", "CodeFormer*"]),
         "latentsync.configs",
+        "latentsync.assets",
     ],
-    package_dir={"latentsync.configs": "configs"},
+    package_dir={"latentsync.configs": "configs", "latentsync.assets": "assets"},
 )

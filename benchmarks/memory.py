@@ -39,7 +39,15 @@ def repeat_film(source: Path, target: Path, times: int) -> None:
 def peak_megabytes(film: Path, target: Path, overrides: list[str]) -> float:
     """Runs the command; peak resident memory of its process [MB]. Raises where it fails."""
     files = ["-i", str(film), "-o", str(target)]
-    command = [sys.executable, "-m", "scripts.inference", *files, "--quiet", *overrides]
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.inference",
+        *files,
+        "--quiet",
+        "--overwrite",
+        *overrides,
+    ]
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     if status:

@@ -1,4 +1,4 @@
-"""What all commands share: a set-up of the process, exit codes, one-line errors, progress."""
+"""What all commands share: a set-up of the process, exit codes, one-line errors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import difflib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -45,38 +44,6 @@ def _underscored(text: str) -> str:
         return text
     flag, equals, value = text[2:].partition("=")
     return f"--{flag.replace('-', '_')}{equals}{value}"
-
-
-class _FrameBar(tqdm):
-    """tqdm with ``{fps}`` in its layout."""
-
-    @property
-    def format_dict(self) -> dict[str, Any]:
-        values = super().format_dict
-        elapsed = values["elapsed"]
-        values["fps"] = f"{values['n'] / elapsed:.1f} fps" if elapsed else "? fps"
-        return values
-
-
-@contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Frames done, frames per second and time left, on stderr; see pipeline.job.Progress."""
-    known = "{percentage:3.0f}% |{bar}| {n}/{total} frames, {fps}, {remaining} left"
-    layout = "{desc}: " + (known if total else "{n} frames, {fps}")
-    bar = _FrameBar(
-        desc=title, total=total or None, bar_format=layout, mininterval=0.5, dynamic_ncols=True
-    )
-    with bar:
-        yield lambda: bar.update() and None
-        if total:  # the container's count may have been an estimate
-            bar.total = bar.n
-
-
-@contextmanager
-def byte_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Bytes fetched, bytes per second and time left, on stderr; see weights.download.Progress."""
-    with tqdm(desc=title, total=total or None, unit="B", unit_scale=True, mininterval=0.5) as bar:
-        yield lambda count: bar.update(count) and None
 
 
 class _OneLine(logging.Handler):

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latentsync import __version__
-from latentsync.commands.console import DONE, USER_ERROR, Parser, byte_bar, run
+from latentsync.commands.console import DONE, USER_ERROR, Parser, run
+from latentsync.commands.progress import byte_bar
 from latentsync.errors import CheckpointError
 from latentsync.places import command
 from latentsync.settings.load import load_config
@@ -34,6 +35,7 @@ def build_parser() -> Parser:
     add("--version", action="version", version=f"latentsync {__version__}")
     add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
     add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer or none")
+    add("--generator", metavar="NAME", help="latentsync, or replay, which needs none")
     add(
         "--accept_licence",
         action="append",
@@ -58,7 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     accept(options.accept_licence)
-    flags = {"restore.name": options.superres, "weights.offline": options.offline}
+    flags = {
+        "restore.name": options.superres,
+        "generate.name": options.generator,
+        "weights.offline": options.offline,
+    }
     config = load_config(options.config, options.overrides, flags=flags)
     if options.list:
         return _list(config)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentsync import __version__
-from latentsync.commands.console import DONE, Parser, byte_bar, progress_bar, run, use_threads
+from latentsync.commands.consent import Consent
+from latentsync.commands.console import DONE, Parser, run, use_threads
+from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.errors import ConfigError
 from latentsync.places import command
 from latentsync.settings.load import load_config
@@ -48,6 +50,7 @@ def build_parser() -> Parser:
         metavar="NAME",
         help="Detail, Self, GFPGAN, CodeFormer, none, package.module:load",
     )
+    add("--generator", metavar="NAME", help="latentsync, replay (no weights), package.module:load")
     add("--reference", metavar="VIDEO", help="the original film, for Self to learn the person from")
     add("-w", "--fidelity_weight", type=float, metavar="0..1", help="1: closest to the input")
     add("--inference_ckpt_path", dest="checkpoint", metavar="FILE", help="the U-Net's weights")
@@ -57,6 +60,7 @@ def build_parser() -> Parser:
     add("--enable_deepcache", action="store_const", const=3, dest="step_cache", help="faster steps")
     add("--temp_dir", metavar="DIR", help="taken and ignored: nothing temporary is written")
     add("--offline", action="store_true", default=None, help="fetch no weights")
+    add("--yes", action="store_true", help="fetch weights that are missing without asking")
     add(
         "--accept_licence",
         action="append",
@@ -65,10 +69,16 @@ def build_parser() -> Parser:
         help="CodeFormer, insightface",
     )
     add("--device", metavar="NAME", help="auto, cpu, cuda or mps")
-    add("--compare", action="store_true", default=None, help="write before | after side by side")
+    add("--overwrite", action="store_true", default=None, help="replace an output that is there")
+    add(
+        "--compare",
+        action="store_true",
+        default=None,
+        help="also write before | after side by side",
+    )
     add("--preview", type=int, metavar="N", help="N frames before | after as PNG, no video")
     add("--dry_run", action="store_true", help="say what would be done and how long it would take")
-    add("--quiet", action="store_true", help="no progress, warnings and errors only")
+    add("--quiet", action="store_true", help="no progress; warnings, errors and the last line")
     return parser
 
 
@@ -85,8 +95,10 @@ def _run(options: argparse.Namespace) -> int:
         raise ConfigError("--preview", options.preview, "leave out --dry-run")
     _check_named(config)
     if options.preview is not None:
-        return _preview(config, options.preview)
-    return _dry_run(config) if options.dry_run else _enhance(config, quiet=options.quiet)
+        return _preview(config, options.preview, Consent(options, config))
+    if options.dry_run:
+        return _dry_run(config)
+    return _enhance(config, Consent(options, config), quiet=options.quiet)
 
 
 def _check_named(config: Config) -> None:
@@ -105,15 +117,18 @@ def _check_named(config: Config) -> None:
 
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
+    writes_video = options.preview is None and not options.dry_run
     return {
         "preset": options.preset,
         "input.video": options.input,
         "input.audio": options.audio,
         "output.path": options.output,
+        "output.overwrite": options.overwrite or not writes_video or None,
         "output.compare": options.compare,
         "restore.name": options.superres,
         "restore.reference": options.reference,
         "restore.fidelity": options.fidelity_weight,
+        "generate.name": options.generator,
         "generate.checkpoint": options.checkpoint,
         "generate.steps": options.steps,
         "generate.guidance": options.guidance,
@@ -124,24 +139,26 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _enhance(config: Config, *, quiet: bool) -> int:
+def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.progress import unwatched
     from latentsync.pipeline.report import stage_table
     from latentsync.pipeline.session import Session
     from latentsync.weights.obtain import unwatched_bytes
 
-    job = prepare(config, unwatched_bytes if quiet else byte_bar)
+    job = prepare(config, unwatched_bytes if quiet else byte_bar, consent)
     with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
         report = session.render(job.output, unwatched if quiet else progress_bar)
     if not quiet:
         print(stage_table(report), file=sys.stderr)
-        frames = report["frames"]
-        spoken = f"{frames['generated']} frames generated, " if job.audio else ""
-        counted = f"{frames['restored']} of {frames['total']} frames restored"
-        print(f"{job.output.target}: {spoken}{counted}")
+        if job.output.comparison is not None:
+            print(f"{job.output.comparison.target}: before | after, side by side")
         if config.output.report:
             print(f"{job.output.report_path}: what was done to which frame, and why")
+    frames = report["frames"]
+    spoken = f"{frames['generated']} frames generated, " if job.audio else ""
+    counted = f"{frames['restored']} of {frames['total']} frames restored"
+    print(f"{job.output.target}: {spoken}{counted}")
     return DONE
 
 
@@ -166,12 +183,12 @@ def _engine(config: Config, audio: Path | None, *, estimate: bool = False) -> En
     return engine
 
 
-def _preview(config: Config, count: int) -> int:
+def _preview(config: Config, count: int, consent: Consent) -> int:
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.preview import write_previews
     from latentsync.pipeline.session import Session
 
-    job = prepare(config, byte_bar)
+    job = prepare(config, byte_bar, consent)
     with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
         for path in write_previews(session, count, job.output.target):
             print(path)

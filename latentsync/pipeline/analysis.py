@@ -33,6 +33,7 @@ class SourceAnalysis:
     pts: (F,) int64 ticks. pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
     alignments: F entries; None where there is no usable face.
     energies: (F, 2, BANDS) float32 band energies [mouth, rest of the face]; NaN where not measured.
+    people: (F,) int, the faces seen in each frame, chosen or not.
     """
 
     pts: np.ndarray
@@ -40,6 +41,7 @@ class SourceAnalysis:
     cuts: np.ndarray
     alignments: list[Alignment | None]
     energies: np.ndarray
+    people: np.ndarray
 
     @property
     def tracks(self) -> np.ndarray:
@@ -195,6 +197,7 @@ class _Observations:
             np.array(self.cuts),
             alignments,
             energies,
+            np.array([len(faces) for faces in self.faces], np.int64),
         )
 
     def _largest(self, tracks: Sequence[Track]) -> list[ChosenFace | None]:

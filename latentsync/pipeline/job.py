@@ -19,7 +19,7 @@ from latentsync.pipeline.requirements import (
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
 from latentsync.weights.download import Progress as Bytes
-from latentsync.weights.obtain import obtain, unwatched_bytes
+from latentsync.weights.obtain import Consent, obtain, unasked, unwatched_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,11 +48,12 @@ def checked(config: Config) -> Job:
     return Job(config, source, check_output(config, source, Path(config.output.path), audio), audio)
 
 
-def prepare(config: Config, fetching: Bytes = unwatched_bytes) -> Job:
+def prepare(config: Config, fetching: Bytes = unwatched_bytes, consent: Consent = unasked) -> Job:
     """Checks what can be checked without work, then fetches the weights that are missing.
 
-    fetching: shows the progress of that. Raises ConfigError (licences included), MediaError, and
-    CheckpointError naming every weights file that is missing and cannot be had.
+    fetching: shows the progress of that. consent: see weights.obtain. Raises ConfigError (licences
+    included), MediaError, and CheckpointError naming every weights file that is missing and cannot
+    be had, or may not be fetched.
     """
     job = checked(config)
     check_detector(config)
@@ -62,6 +63,7 @@ def prepare(config: Config, fetching: Bytes = unwatched_bytes) -> Job:
         folders=config.weights.folders,
         offline=config.weights.offline,
         progress=fetching,
+        consent=consent,
     )
     return job
 

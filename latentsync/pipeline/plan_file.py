@@ -19,7 +19,7 @@ from latentsync.pipeline.plan import RenderPlan, TrackPlan
 from latentsync.restore.patch import PatchGeometry
 from latentsync.types import Alignment
 
-FORMAT = "latentsync plan 1"
+FORMAT = "latentsync plan 2"
 _ARRAYS = (
     *("source", "pts", "track", "matrices", "chunk", "jumps"),
     *("scale", "sharpness", "strength", "sampled"),

@@ -186,7 +186,8 @@ class Session:
 
         target: the file, or what check_output has found out about it already.
 
-        Raises as make_plan does, ConfigError and MediaError where the file cannot be written.
+        Raises as make_plan does, ConfigError and MediaError where the file cannot be written, or is
+        there already (output.overwrite).
         Whatever is raised, nothing new is left, and what was there stays.
         """
         from latentsync.pipeline.output import write_video  # which knows sessions

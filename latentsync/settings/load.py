@@ -4,7 +4,7 @@ Order of strength: command-line flag > ``key=value`` > preset named there > YAML
 in it > the defaults of schema.py. In one sentence: a preset stands just below what is written in
 the same place. A renamed key (schema.RENAMED) counts as the new one where it is written; where both
 are written in one place, the new one counts. What each key means is explained where users meet it,
-in the YAML files under ``configs/``.
+in the YAML files under ``configs/``, and which file a relative path there means in paths.py.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
 from latentsync.places import shipped_config
+from latentsync.settings.paths import resolve_paths
 from latentsync.settings.presets import preset_settings
 from latentsync.settings.schema import COMPAT, RENAMED, RETIRED, Config, Renamed, check
 
@@ -46,12 +47,15 @@ def load_config(
         impossible combination.
     """
     merged = OmegaConf.structured(Config)
-    file = {} if path is None else _read_yaml(Path(path))
+    source = None if path is None else _located(Path(path))
+    file = {} if source is None else _read_yaml(source)
     settings = _nested([_split_override(text) for text in overrides])
     given = _nested([(k, v) for k, v in (flags or {}).items() if v is not None])
     layers = _with_presets(file, settings, given)
     for notice in _use_new_keys(layers):
         logger.warning(notice)
+    if source is not None:
+        resolve_paths(file, source.parent)
     for layer in layers:
         _reject_unknown_keys(layer, Config)
         for key, value in _leaves(layer):
@@ -151,13 +155,17 @@ def _preset(name: object) -> dict[str, Any]:
     return {} if name is None else _nested(list(preset_settings(name).items()))
 
 
+def _located(path: Path) -> Path:
+    if path.is_file():
+        return path
+    shipped = shipped_config(path)
+    if shipped is None:
+        raise ConfigError("configuration file not found", path, "check --config; see configs/")
+    logger.info("%s is not here; using the configuration of that name that was shipped", path)
+    return shipped
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        shipped = shipped_config(path)
-        if shipped is None:
-            raise ConfigError("configuration file not found", path, "check --config; see configs/")
-        logger.info("%s is not here; taking the one that was shipped", path)
-        path = shipped
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:

@@ -32,6 +32,7 @@ class OutputConfig:
     fps: str = "source"
     length: str = "audio"
     extend: str = "pingpong"
+    overwrite: bool = False
     compare: bool = False
     report: bool = True
 

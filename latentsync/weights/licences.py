@@ -24,13 +24,17 @@ def accept(names: Iterable[str]) -> None:
         record.accept_licence(name)
 
 
-def require(licences: Iterable[Licence]) -> None:
-    """Raises ConfigError naming every licence that would have to be accepted first."""
+def unaccepted(licences: Iterable[Licence]) -> list[Licence]:
+    """Those that have to be accepted and were not, each once."""
     named = {name.strip().lower() for name in os.environ.get(VARIABLE, "").split(",")}
     accepted = named | record.accepted_licences()
-    missing = {
-        one.ask_as: one for one in licences if one.ask_as and one.ask_as.lower() not in accepted
-    }
+    asked = {one.ask_as: one for one in licences if one.ask_as}
+    return [one for name, one in asked.items() if name.lower() not in accepted]
+
+
+def require(licences: Iterable[Licence]) -> None:
+    """Raises ConfigError naming every licence that would have to be accepted first."""
+    missing = {one.ask_as: one for one in unaccepted(licences)}
     if missing:
         flags = " ".join(f"--accept-licence {name}" for name in missing)
         raise ConfigError(

@@ -5,6 +5,8 @@ Sizes and hashes of the published files are those on which several independent r
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -74,6 +76,19 @@ def readable(count: int) -> str:
     """Bytes as people read them: 348.6 MB."""
     unit, power = ("GB", 1e9) if count >= 1e9 else ("MB", 1e6)
     return f"{count / power:.1f} {unit}" if count >= 1e5 else f"{count:,} bytes"
+
+
+TYPICAL_SPEED = 10e6
+"""Bytes a second that estimates are made for, as they say."""
+
+
+def described(missing: Sequence[ModelFile]) -> str:
+    """Names and sizes, and how long it takes to fetch them."""
+    total = sum(model.bytes for model in missing)
+    listed = ", ".join(f"{model.key} ({model.size})" for model in missing)
+    minutes = math.ceil(total / TYPICAL_SPEED / 60)
+    length = f"about {minutes} minutes" if minutes > 1 else "less than a minute"
+    return f"{listed}: {readable(total)} in total, {length} at {TYPICAL_SPEED / 1e6:.0f} MB/s"
 
 
 APACHE = Licence("Apache-2.0", "any use, with the notice kept")

@@ -11,7 +11,7 @@ from latentsync.errors import CheckpointError
 from latentsync.weights import hub, licences
 from latentsync.weights.download import Progress, SourceError, download
 from latentsync.weights.find import find, find_all, recommended_place
-from latentsync.weights.manifest import HubFile, ModelFile, ReleaseFile, readable
+from latentsync.weights.manifest import HubFile, ModelFile, ReleaseFile, described
 from latentsync.weights.trust import vouch
 
 logger = logging.getLogger(__name__)
@@ -20,10 +20,17 @@ Wanted = tuple[ModelFile, str | None]
 """A model and the path that the configuration gives it, if any."""
 
 
+Consent = Callable[[Sequence[ModelFile]], None]
+
+
 @contextmanager
 def unwatched_bytes(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
     """Progress that nobody sees."""
     yield lambda _count: None
+
+
+def unasked(_missing: Sequence[ModelFile]) -> None:
+    """Consent of a program, which nobody watches."""
 
 
 def obtain(
@@ -32,18 +39,21 @@ def obtain(
     folders: Sequence[str | Path] = (),
     offline: bool = False,
     progress: Progress = unwatched_bytes,
+    consent: Consent = unasked,
 ) -> list[Path]:
     """The files, in order; those that are not on this machine are fetched, and all looked over.
 
+    consent: called with what would be fetched, if anything; raises where it must not be.
     Raises ConfigError for licences not accepted, CheckpointError naming everything that is missing
     (offline), that cannot be fetched, or that is another model's file.
     """
-    licences.require(model.licence for model, _ in wanted)
     missing = [model for model, path in wanted if path is None and not _is_here(model, folders)]
-    if missing and not offline and not hub.is_offline():
-        total = readable(sum(model.bytes for model in missing))
-        listed = ", ".join(f"{model.key} ({model.size})" for model in missing)
-        logger.info("fetching %s: %s in total", listed, total)
+    fetching = bool(missing) and not offline and not hub.is_offline()
+    if fetching:
+        consent(missing)
+    licences.require(model.licence for model, _ in wanted)
+    if fetching:
+        logger.info("fetching %s", described(missing))
         for model in missing:
             fetch(model, progress)
     paths = find_all(wanted, folders=folders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 from latentsync import Engine, Session, load_config
+from latentsync.errors import ConfigError
 from latentsync.media.reader import VideoReader
 from tests.support.media_factory import Tone, audio_packets, make_film, pts_of
+from tests.support.terminal import THERE_ARE_NONE, terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,14 +102,72 @@ def test_no_report_where_none_is_wanted(film, tmp_path, run):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
-def test_compare_puts_before_and_after_side_by_side(film, tmp_path, run):
-    target = tmp_path / "out.mp4"
-    run("-i", film, "-o", target, "--compare", "restore.when=always", "output.crf=1")
-    before, both = _pixels(film).astype(int), _pixels(target).astype(int)
+def test_compare_puts_before_and_after_side_by_side_in_a_file_beside_the_result(
+    film, tmp_path, run
+):
+    target, beside = tmp_path / "out.mp4", tmp_path / "out_compare.mp4"
+    options = ("--compare", "restore.when=always", "output.crf=1")
+    assert str(beside) in run("-i", film, "-o", target, *options).out
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("in.mp4", "out.mp4", "out_compare.mp4", "out.report.json")
+    }
+    before, both = _pixels(film).astype(int), _pixels(beside).astype(int)
+    assert _pixels(target).shape == before.shape
+    assert np.abs(_pixels(target) - both[:, :, before.shape[2] :]).mean() < 2
+    assert pts_of(beside) == pts_of(target) and audio_packets(beside) == audio_packets(target)
     assert both.shape[2] == 2 * before.shape[2]
     left, right = both[:, :, : before.shape[2]], both[:, :, before.shape[2] :]
     assert np.abs(left - before).mean() < 2
     assert np.abs(right - left).max() > 10
+
+
+def test_where_nobody_watches_a_pass_is_two_lines(film, tmp_path, run):
+    result = run("-i", film, "-o", tmp_path / "out.mp4", "restore.when=always")
+    assert "\r" not in result.err
+    lines = [line for line in result.err.splitlines() if line.startswith("finding faces")]
+    assert lines[0] == "finding faces: 12 frames"
+    assert re.fullmatch(r"finding faces: done, 12 frames in .* s, .* fps", lines[1])
+    assert len(lines) == 2
+
+
+@pytest.mark.skipif(THERE_ARE_NONE, reason="there are no such terminals here")
+def test_on_a_terminal_a_pass_is_a_bar(film, tmp_path):
+    line = [sys.executable, "-m", "scripts.inference", "-i", film, "-o", tmp_path / "out.mp4"]
+    with terminal() as made:
+        subprocess.run(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=made.number, check=True)
+    assert "12/12 frames" in made.shown and "finding faces: done" not in made.shown
+
+
+def test_an_output_that_is_there_is_replaced_on_request_only(film, tmp_path, run):
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"dear to me")
+    refused = run("-i", film, "-o", target)
+    (line,) = refused.err.strip().splitlines()
+    assert refused.code == 2
+    assert str(target) in line and "--overwrite" in line
+    assert target.read_bytes() == b"dear to me"
+    assert run("-i", film, "-o", target, "--dry-run").code == 0
+    assert run("-i", film, "-o", target, "--preview", "1").code == 0
+    assert target.read_bytes() == b"dear to me"
+    assert run("-i", film, "-o", target, "--overwrite").code == 0
+    assert len(pts_of(target)) == 12
+
+
+def test_nor_is_the_comparison_beside_it(film, tmp_path, run):
+    beside = tmp_path / "out_compare.mp4"
+    beside.write_bytes(b"dear to me")
+    refused = run("-i", film, "-o", tmp_path / "out.mp4", "--compare")
+    assert refused.code == 2 and str(beside) in refused.err
+    assert beside.read_bytes() == b"dear to me" and not (tmp_path / "out.mp4").exists()
+
+
+def test_a_session_does_not_replace_an_output_unasked(film, tmp_path):
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"dear to me")
+    with Session(Engine(load_config(None)), film) as session:
+        with pytest.raises(ConfigError, match="overwrite"):
+            session.render(target)
+        assert "detect" not in session.timer.work, "it is refused before any work"
 
 
 def test_preview_writes_pictures_and_no_film(film, tmp_path, run):
@@ -196,7 +257,7 @@ def test_the_five_lines_of_the_readme(film):
 
 
 @pytest.mark.parametrize("entry", [["inference.py"], ["-m", "scripts.inference"]])
-def test_both_entry_points_start(entry, film, tmp_path):
+def test_both_entry_points_start_and_say_one_line_when_quiet(entry, film, tmp_path):
     target = tmp_path / "out.mp4"
     done = subprocess.run(
         [sys.executable, *entry, "--input", film, "--output", target, "--quiet"],
@@ -205,5 +266,7 @@ def test_both_entry_points_start(entry, film, tmp_path):
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{target}: 12 of 12 frames restored\n"
+    assert "finding faces" not in done.stderr
     assert len(pts_of(target)) == 12

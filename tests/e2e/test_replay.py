@@ -20,6 +20,7 @@ ASSETS = Path(__file__).parents[2] / "assets"
 SPEAKER, TALKING = ASSETS / "demo_speaker.mp4", ASSETS / "demo_talking.mp4"
 NEW_WORDS = ASSETS / "demo_speech.wav"
 REPLAY = ("generate.name=replay", "output.preset=ultrafast")
+CONFIG = ASSETS.parent / "configs" / "replay.yaml"
 
 
 def aperture(pictures: Iterator[np.ndarray]) -> np.ndarray:
@@ -31,7 +32,7 @@ def aperture(pictures: Iterator[np.ndarray]) -> np.ndarray:
 def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> None:
     target = tmp_path / "out.mp4"
     files = ("--video_path", SPEAKER, "--audio_path", NEW_WORDS, "--video_out_path", target)
-    result = run(*files, *REPLAY)
+    result = run("--config", CONFIG, *files, "output.preset=ultrafast")
     assert result.code == 0, result.err
     assert "low confidence" not in result.err
     seconds = len(read_audio(NEW_WORDS)) / 16000
@@ -70,6 +71,16 @@ def test_a_film_is_remade_from_itself_in_step_and_only_below_the_nose() -> None:
     assert 0.7 < np.abs(np.diff(found)).mean() / np.abs(np.diff(true)).mean() < 1.4
 
 
+def test_a_film_with_sound_but_no_speech_is_told_from_one_without_sound(
+    tmp_path, demo_frames, run
+) -> None:
+    film = make_film(tmp_path / "hum.mp4", demo_frames, audio=[Tone(0.5)])
+    files = ("-i", film, "--audio_path", NEW_WORDS, "-o", tmp_path / "out.mp4")
+    refused = run(*files, "--generator", "replay")
+    assert refused.code == 2
+    assert "too little speech" in refused.err and "hum.mp4 (" in refused.err
+
+
 def test_mouths_may_come_from_another_film_of_the_person(tmp_path, demo_frames, run) -> None:
     mute = make_film(tmp_path / "mute.mp4", demo_frames)
     target = tmp_path / "out.mp4"
@@ -77,7 +88,9 @@ def test_mouths_may_come_from_another_film_of_the_person(tmp_path, demo_frames, 
     files = ("-i", mute, "--audio_path", speech, "-o", target)
     refused = run(*files, *REPLAY)
     assert refused.code == 2
-    assert "mute.mp4 (0.0 s found, 3 s needed)" in refused.err.strip().splitlines()[-1]
+    said = refused.err.strip().splitlines()[-1]
+    assert "the video has no sound" in said and "mute.mp4" in said and "CLIP" in said
+    assert "0.0 s" not in said
     assert not target.exists()
     result = run(*files, *REPLAY, f"generate.replay.source={TALKING}")
     assert result.code == 0, result.err

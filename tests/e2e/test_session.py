@@ -24,6 +24,7 @@ SOFT, LATE = (
 )
 FRAMES = 40
 MANY = 1000
+REPLACED = "output.overwrite=true"
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def test_a_video_that_becomes_shorter_is_refused_and_leaves_nothing(video, tmp_p
     changing.write_bytes(video.read_bytes())
     target = tmp_path / "out.mp4"
     target.write_bytes(b"an earlier result")
-    with Session(engine("restore.when=always"), changing) as session:
+    with Session(engine("restore.when=always", REPLACED), changing) as session:
         session.analyze()
         frames = [frame.pixels for frame in VideoReader(video, stop=FRAMES // 2)]
         make_film(changing, frames, audio=[Tone(0.8)])
@@ -184,7 +185,7 @@ def test_a_session_s_timings_are_its_own(video):
 def test_no_other_file_is_replaced_by_a_report(video, tmp_path):
     transcript = tmp_path / "out.report.json"
     transcript.write_text('{"text": "mine"}')
-    made = engine("restore.when=always", "output.preset=ultrafast")
+    made = engine("restore.when=always", "output.preset=ultrafast", REPLACED)
     with Session(made, video) as session:
         with pytest.raises(ConfigError, match=r"out\.report\.json"):
             session.render(tmp_path / "out.mp4")
@@ -195,7 +196,7 @@ def test_no_other_file_is_replaced_by_a_report(video, tmp_path):
 
 
 def test_two_renders_to_one_place_leave_one_whole_file(video, tmp_path):
-    made = engine("restore.when=always", "output.preset=ultrafast")
+    made = engine("restore.when=always", "output.preset=ultrafast", REPLACED)
     target, results = tmp_path / "out.mp4", []
     start = threading.Barrier(2)
 

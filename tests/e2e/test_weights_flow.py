@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from latentsync.media.reader import VideoReader
 from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY, HubFile
 from tests.support.loopback import Loopback, Served
 from tests.support.media_factory import Tone, make_film, make_sound, pts_of
+from tests.support.terminal import THERE_ARE_NONE, terminal
 from tests.support.tiny_latentsync import write_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -104,16 +107,17 @@ def command(
         "OMP_NUM_THREADS": "1",
     }
 
-    def run(name: str, *arguments: object) -> subprocess.CompletedProcess:
+    def run(name: str, *arguments: object, **changed: object) -> subprocess.CompletedProcess:
         line = [sys.executable, "-c", RUNNER, json.dumps(facts), f"scripts.{name}"]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **changed}
         return subprocess.run(
             [*line, *map(str, arguments)],
             cwd=tmp_path / "empty",
             env=environment,
-            capture_output=True,
             text=True,
             timeout=300,
             check=False,
+            **streams,
         )
 
     return run
@@ -127,20 +131,76 @@ def speaking(folder: Path) -> tuple[object, ...]:
 def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_film(
     command, mirror, tmp_path
 ) -> None:
-    result = command("inference", *speaking(tmp_path), "--superres", "none")
+    result = command("inference", *speaking(tmp_path), "--superres", "none", "--yes")
     assert result.returncode == 0, result.stderr
     assert "fetching Whisper tiny" in result.stderr
-    assert "in total" in result.stderr
+    assert "in total, less than a minute at 10 MB/s" in result.stderr
     assert "Traceback" not in result.stderr and "Warning" not in result.stderr
     assert len(pts_of(tmp_path / "out.mp4")) == 10
     first, second = (next(iter(VideoReader(tmp_path / f))).pixels for f in ("film.mp4", "out.mp4"))
     assert np.abs(first[220:300].astype(int) - second[220:300]).mean() > 3
     assert not list((tmp_path / "empty").rglob("*"))
     sent = mirror.sent()
-    again = command("inference", *speaking(tmp_path), "--superres", "none", "--offline")
+    options = ("--superres", "none", "--offline", "--overwrite")
+    again = command("inference", *speaking(tmp_path), *options)
     assert again.returncode == 0, again.stderr
     assert mirror.sent() == sent, "what is here is not fetched again"
     assert "fetching" not in again.stderr
+
+
+def test_the_first_command_in_a_fresh_clone_says_what_it_needs_and_how_to_get_it(
+    command, mirror, tmp_path
+) -> None:
+    for folder in ("configs", "assets"):
+        shutil.copytree(ROOT / folder, tmp_path / "empty" / folder)
+    typed = ("--config", "configs/unet.yaml", "--superres", "CodeFormer")
+    result = command("inference", *typed)
+    assert result.returncode == 2
+    (line,) = result.stderr.strip().splitlines()
+    for said in ("LatentSync 1.6 (", "CodeFormer (376.6 MB)", "at 10 MB/s", "non-commercial"):
+        assert said in line
+    words = line.split("fetch them with: python -m scripts.")[1].split(";")[0].split()
+    assert words == ["download", *typed, "--accept-licence", "CodeFormer"]
+    assert "--yes --accept-licence CodeFormer" in line and "--generator replay" in line
+    assert not mirror.asked
+
+
+def test_nothing_is_fetched_without_a_yes_where_nobody_can_be_asked(
+    command, mirror, tmp_path
+) -> None:
+    result = command("inference", *speaking(tmp_path), "--superres", "none")
+    assert result.returncode == 2
+    (line,) = result.stderr.strip().splitlines()
+    assert "--yes" in line and "--generator replay" in line
+    assert not mirror.asked and not (tmp_path / "out.mp4").exists()
+    fetch = line.split("fetch them with: python -m scripts.download ")[1].split(";")[0]
+    fetched = command("download", *shlex.split(fetch))
+    assert fetched.returncode == 0, fetched.stderr
+    again = command("inference", *speaking(tmp_path), "--superres", "none")
+    assert again.returncode == 0, again.stderr
+
+
+def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, tmp_path) -> None:
+    files = ("-i", tmp_path / "film.mp4", "-o", tmp_path / "out.mp4")
+    result = command("inference", *files, "--superres", "GFPGAN")
+    assert "python -m scripts.download --generator replay --superres GFPGAN;" in result.stderr
+    assert "lip-syncs" not in result.stderr
+    assert command("download", "--generator", "replay", "--superres", "GFPGAN").returncode == 0
+    assert {request.path for request in mirror.asked} == {"/GFPGANv1.4.pth"}
+
+
+@pytest.mark.skipif(THERE_ARE_NONE, reason="there are no such terminals here")
+@pytest.mark.parametrize(("answer", "requests"), [("n", 0), ("", 0), ("y", 1)])
+def test_on_a_terminal_the_question_is_asked_first(
+    command, mirror, tmp_path, answer, requests
+) -> None:
+    mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # asked for, and refused: that is soon
+    files = ("-i", tmp_path / "film.mp4", "-o", tmp_path / "out.mp4", "--superres", "GFPGAN")
+    with terminal(f"{answer}\n") as made:
+        result = command("inference", *files, stdin=made.number, stderr=made.number)
+    assert result.returncode == 2
+    assert "GFPGANv1.4 (0.1 MB)" in made.shown and "Fetch them now? [y/N]" in made.shown
+    assert len(mirror.asked) == requests
 
 
 def test_offline_names_everything_that_is_missing_at_once_and_asks_nobody(
@@ -187,7 +247,7 @@ def test_a_mirror_with_other_bytes_is_not_believed(command, mirror, tmp_path) ->
     path = "/ByteDance/LatentSync-1.6/resolve/main/whisper/tiny.pt"
     served = mirror.files[path]
     served.body = served.read()[:-1] + b"?"
-    result = command("inference", *speaking(tmp_path), "--superres", "none")
+    result = command("inference", *speaking(tmp_path), "--superres", "none", "--yes")
     assert result.returncode == 2
     assert "tiny.pt" in result.stderr.strip().splitlines()[-1]
     assert not list((tmp_path / "hub").rglob("tiny.pt"))

@@ -61,7 +61,8 @@ def _analysis(alignments, cuts=(), seconds=None) -> SourceAnalysis:
     is_cut = np.isin(np.arange(len(alignments)), cuts)
     times = np.arange(len(alignments)) / 25 if seconds is None else seconds
     pts = np.round(times * 1000).astype(np.int64)
-    return SourceAnalysis(pts, times, is_cut, list(alignments), energies)
+    people = np.ones(len(alignments), np.int64)
+    return SourceAnalysis(pts, times, is_cut, list(alignments), energies, people)
 
 
 def _laid(analysis: SourceAnalysis, line=None, *, chunk=None, size=None, generator_size=256):
@@ -204,6 +205,7 @@ def test_a_saved_plan_is_the_plan(tmp_path):
             assert (one.track, one.confidence) == (other.track, other.confidence)
             np.testing.assert_array_equal(one.landmarks, other.landmarks)
     np.testing.assert_array_equal(again.analysis.energies, plan.analysis.energies)
+    np.testing.assert_array_equal(again.analysis.people, plan.analysis.people)
 
 
 def _shorten(path):

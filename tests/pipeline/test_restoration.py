@@ -92,7 +92,7 @@ def planned(tracks: Sequence[int], region: str = "mouth") -> RenderPlan:
     points = np.zeros((1, 2), np.float32)
     alignments: list[Alignment | None] = [Alignment(IDENTITY, points, 1.0, t) for t in tracks]
     energies = np.ones((count, 2, BANDS), np.float32)
-    analysis = SourceAnalysis(index, index / 25, index < 0, alignments, energies)
+    analysis = SourceAnalysis(index, index / 25, index < 0, alignments, energies, index * 0 + 1)
     geometry = ffhq_geometry(IDENTITY[None], FIVE_POINTS[None], region_mask(region))
     one = np.ones(count, np.float32)
     return RenderPlan(

@@ -14,7 +14,16 @@ import pytest
 import latentsync
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("latentsync", "GFPGAN", "CodeFormer", "configs", "scripts", "benchmarks", "tests")
+FOLDERS = (
+    "latentsync",
+    "GFPGAN",
+    "CodeFormer",
+    "configs",
+    "assets",
+    "scripts",
+    "benchmarks",
+    "tests",
+)
 FILES = ("pyproject.toml", "setup.py", "requirements.txt", "README.md", "LICENSE", "inference.py")
 NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pth", "*.pt", "*.safetensors", "golden")
 
@@ -73,6 +82,20 @@ def test_all_that_the_library_reads_is_installed(installed: Path) -> None:
             assert {path for path in wanted if not (installed / path).is_file()} == set()
     shipped = {path.name for path in (installed / "latentsync" / "configs").iterdir()}
     assert shipped == {path.name for path in (ROOT / "configs").glob("*.yaml")}
+
+
+def test_the_demo_s_inputs_are_installed_where_its_configuration_names_them(
+    installed: Path, tmp_path: Path
+) -> None:
+    code = (
+        "from latentsync import load_config\n"
+        "given = load_config('demo.yaml').input\n"
+        "print(given.video, given.audio, sep='\\n')"
+    )
+    done = run(installed, tmp_path, code)
+    named = [Path(line) for line in done.stdout.splitlines()]
+    assert len(named) == 2, done.stderr
+    assert all(path.is_file() and path.is_relative_to(installed) for path in named)
 
 
 def test_no_weights_are_installed(installed: Path) -> None:

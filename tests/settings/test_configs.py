@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from latentsync.settings.load import all_keys, load_config
-from latentsync.settings.schema import Config
+from latentsync.settings.schema import Config, ReplayConfig
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -59,16 +59,33 @@ def test_a_file_is_accepted(path: Path) -> None:
     assert isinstance(load_config(path), Config)
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_a_file_reads_is_there(path: Path) -> None:
+    given = load_config(path).input
+    assert all(Path(one).is_file() for one in (given.video, given.audio) if one is not None)
+
+
 def test_the_demo_shows_the_defaults() -> None:
     shown, defaults = asdict(load_config(ROOT / "configs/demo.yaml")), asdict(Config())
     assert shown.pop("input") == {
-        "video": "assets/demo_speaker.mp4",
-        "audio": "assets/demo_speech.wav",
+        "video": str(ROOT / "assets/demo_speaker.mp4"),
+        "audio": str(ROOT / "assets/demo_speech.wav"),
     }
     assert shown["output"].pop("path") == "outputs/demo.mp4"
     assert shown["generate"].pop("name") == "replay"
     del defaults["input"], defaults["output"]["path"], defaults["generate"]["name"]
     assert shown == defaults
+
+
+def test_replay_has_a_file_with_the_defaults_and_no_paths() -> None:
+    text = (ROOT / "configs/replay.yaml").read_text("utf-8")
+    shown, defaults = asdict(load_config(ROOT / "configs/replay.yaml")), asdict(Config())
+    assert shown["generate"].pop("name") == "replay"
+    del defaults["generate"]["name"]
+    assert shown == defaults
+    keys = {key for key, _ in settings(yaml.compose(text))}
+    assert not keys & {"input.video", "input.audio", "output.path"}
+    assert {f"generate.replay.{name}" for name in asdict(ReplayConfig())} < keys
 
 
 def test_the_demo_films_are_there_and_small() -> None:

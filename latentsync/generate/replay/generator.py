@@ -28,6 +28,7 @@ from latentsync.generate.replay.inputs import (
     find_faces,
     make_bank,
     make_role,
+    silent_video,
     too_little,
 )
 from latentsync.generate.replay.lips import LOW_CONFIDENCE, MARGIN, LearnedLips, learn_lips
@@ -66,7 +67,7 @@ class Replay:
     def prepare(self, request: GenerationRequest) -> LipGenerator:
         """Selects the mouths for the whole request, and keeps those that will be shown.
 
-        Raises MediaError: too little speech in the speaker's video.
+        Raises MediaError: no sound, or too little speech, in the speaker's video.
         """
         if not (request.chunks >= 0).any():
             return self  # nobody is seen while there is speech: it will not be called
@@ -77,8 +78,10 @@ class Replay:
             logger.info("looking at %s for mouths", own.source)
             speaker = request.open_footage(own.source)
         sound = speaker.sound()
-        spoken = 0.0 if sound is None else sound.speech_seconds
-        if sound is None or spoken < LEAST_SPEECH:
+        if sound is None:
+            raise silent_video(speaker.name)
+        spoken = sound.speech_seconds
+        if spoken < LEAST_SPEECH:
             raise too_little(speaker.name, spoken)
         faces = find_faces(speaker)
         itself = request.video is speaker

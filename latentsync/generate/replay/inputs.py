@@ -20,6 +20,10 @@ BANK_FRAMES = 4500
 """Frames that can be shown at most: 3 minutes of the best speech at 25 frames a second."""
 LEAST_SPEECH = 3.0  # seconds; of less, lips can hardly be told from sound (r 0.28)
 STEADY = 1.5  # sigma [frames] that poses are averaged over
+REMEDY = (
+    "name a clip in which the same person speaks (generate.replay.source=CLIP), "
+    "or take generate.name=latentsync"
+)
 _BLOCK = 512  # output frames listened to at once: 0.6 MB
 
 
@@ -73,9 +77,13 @@ def too_little(where: str, seconds: float) -> MediaError:
     return MediaError(
         "too little speech to take mouths from",
         f"{where} ({seconds:.1f} s found, {LEAST_SPEECH:g} s needed)",
-        "name a clip in which the same person speaks (generate.replay.source=CLIP), "
-        "or take generate.name=latentsync",
+        REMEDY,
     )
+
+
+def silent_video(name: str) -> MediaError:
+    """The error of a video without an audio stream."""
+    return MediaError("the video has no sound, so no mouths can be taken from it", name, REMEDY)
 
 
 def make_bank(

@@ -1,0 +1,70 @@
+"""Nothing large is fetched unasked: what is missing, how large it is, and the question."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+from latentsync.errors import CheckpointError
+from latentsync.places import command
+from latentsync.settings.schema import Config
+from latentsync.weights import licences
+from latentsync.weights.manifest import Licence, ModelFile, described
+
+
+class Consent:
+    """Called with the weights that would be fetched; returns where they may be.
+
+    Raises CheckpointError, one line: what is missing, how large it is, which licence has to be
+    accepted, and the commands that go on from there.
+    """
+
+    def __init__(self, options: argparse.Namespace, config: Config) -> None:
+        """options: of the inference command. config: read with them."""
+        self._options, self._config = options, config
+
+    def __call__(self, missing: Sequence[ModelFile]) -> None:
+        unaccepted = licences.unaccepted(model.licence for model in missing)
+        if unaccepted or not (self._options.yes or _agreed(missing)):
+            raise CheckpointError(
+                "weights are missing",
+                described(missing) + _to_accept(unaccepted),
+                self._remedy(missing, unaccepted),
+            )
+
+    def _remedy(self, missing: Sequence[ModelFile], unaccepted: Sequence[Licence]) -> str:
+        accept = [f"--accept-licence {licence.ask_as}" for licence in unaccepted]
+        remedy = (
+            f"fetch them with: {' '.join([self._download(), *accept])}; "
+            f"or add {' '.join(['--yes', *accept])} to this command"
+        )
+        if any(model.setting.startswith("generate.") for model in missing):
+            remedy += "; --generator replay lip-syncs without such weights"
+        return remedy
+
+    def _download(self) -> str:
+        """The command that fetches what this one needs, and no more."""
+        own, generator = self._options, self._options.generator
+        if self._config.input.audio is None:
+            generator = "replay"  # which needs none
+        flags = {"--config": own.config, "--generator": generator, "--superres": own.superres}
+        named = [word for flag, value in flags.items() if value for word in (flag, value)]
+        if own.checkpoint:
+            named.append(f"generate.checkpoint={own.checkpoint}")
+        return " ".join([command("download"), shlex.join([*named, *own.overrides])]).rstrip()
+
+
+def _to_accept(unaccepted: Sequence[Licence]) -> str:
+    named = ", ".join(f"{licence.ask_as}: {licence}" for licence in unaccepted)
+    return f"; licence to be accepted: {named}" if named else ""
+
+
+def _agreed(missing: Sequence[ModelFile]) -> bool:
+    """Asks, where somebody can answer."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    question = f"weights are missing: {described(missing)}. Fetch them now? [y/N] "
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
