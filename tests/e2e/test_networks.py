@@ -44,7 +44,9 @@ def test_a_full_size_gfpgan_restores_a_film_and_is_converted_once(tmp_path, demo
     first, said = restored("GFPGAN", tmp_path, demo_frames, run, "runtime.backend=openvino")
     assert "converting GFPGAN" in said
     assert "Apache-2.0" in said
-    again, said = restored("GFPGAN", tmp_path, demo_frames, run, "runtime.backend=openvino")
+    again, said = restored(
+        "GFPGAN", tmp_path, demo_frames, run, "runtime.backend=openvino", "--overwrite"
+    )
     assert "converting" not in said
     assert "Apache-2.0" in said
     assert np.array_equal(again, first)
