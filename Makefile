@@ -29,7 +29,7 @@ demo: $(VENV)/.installed
 
 test: lint
 	$(BIN)/python -m mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-all:
 	@ran=; for version in $(VERSIONS); do \

@@ -17,10 +17,31 @@ for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]
 
 
+LONG = (
+    *("parity/test_unet_openvino.py", "parity/test_codeformer.py", "e2e/test_weights_flow.py"),
+    *("e2e/test_lipsync.py", "pipeline/test_side_by_side.py", "parity/test_gfpgan.py"),
+    *("e2e/test_session.py", "e2e/test_networks.py", "e2e/test_interrupted.py"),
+    *("e2e/test_self.py", "e2e/test_replay.py", "generate/test_latentsync_backends.py"),
+)
+"""Files that take longest, begun first, so that no process is left with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where converted networks are kept: one folder for all tests, as each is asked for often."""
-    return tmp_path_factory.mktemp("graphs")
+    """Where converted networks are kept: one folder for all tests, as each is asked for often.
+
+    Also for those in other processes, whose own temporary folders lie side by side.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "graphs"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,10 @@ def restored(name, tmp_path, demo_frames, run, *options):
     return changed, result.err
 
 
-def test_a_full_size_gfpgan_restores_a_film_and_is_converted_once(tmp_path, demo_frames, run):
+def test_a_full_size_gfpgan_restores_a_film_and_is_converted_once(
+    tmp_path, demo_frames, run, monkeypatch
+):
+    monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path / "cache"))
     first, said = restored("GFPGAN", tmp_path, demo_frames, run, "runtime.backend=openvino")
     assert "converting GFPGAN" in said
     assert "Apache-2.0" in said
