@@ -1,9 +1,9 @@
-"""One table: what the work costs here, and what it costs the plain way, in the same run.
+"""One table: the time that each part of the work takes here, and with a plain baseline.
 
-    python -m benchmarks [--film FILM] [--only NAME ...] [--unet] [--json FILE]
+    python -m benchmarks [--film VIDEO] [--only NAME ...] [--unet] [--json FILE]
 
-Every piece has a process of its own, so that its memory can be told. Converted networks go into a
-folder that is thrown away; converting is timed by itself. Five to ten minutes on two cores.
+Each benchmark runs in a process of its own, so that its peak memory is known. Converted networks go
+to a temporary folder; conversion has a row of its own. Takes 5 to 10 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BY_DEFAULT = tuple(name for name in PIECES if name != "unet")
 
 
 def piece(name: str, film: Path) -> Callable[[Path], list[Row]]:
-    """What measures it; takes a folder for its files. Its imports are its process's own."""
+    """The benchmark of that name; takes a folder for its files. Imports only what it needs."""
     if name in CONVERTED:
         return partial(_converted(name).measured, name)
     if name == "floor":
@@ -51,15 +51,15 @@ def piece(name: str, film: Path) -> Callable[[Path], list[Row]]:
 
 
 def prepare(name: str, folder: Path) -> list[Row]:
-    """Converts the piece's networks, which a user waits for once."""
+    """Converts the benchmark's networks, as the first run of a command does."""
     module = _converted(name)
     begin = time.perf_counter()
     module.ready(name, folder)
-    return [Row(f"{name}, converting, once", time.perf_counter() - begin, peak=peak_megabytes())]
+    return [Row(f"{name}, conversion, once", time.perf_counter() - begin, peak=peak_megabytes())]
 
 
 def _converted(name: str) -> Any:
-    """The module that has ready() and measured() for it."""
+    """The module with its ready() and measured()."""
     return import_module("benchmarks.restorers" if name in RESTORERS else "benchmarks.speaking")
 
 
@@ -89,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(name: str, film: Path, folder: Path) -> list[Row]:
-    """Runs the piece, in processes of its own."""
+    """Runs the benchmark, in processes of its own."""
     begin = time.perf_counter()
     print(f"{name} ...", file=sys.stderr, flush=True)
-    # Where converted networks are left; of the restorers' weights nothing here is published.
+    # Where converted networks are kept. The licence covers published weights; none are used here.
     own = {"LATENTSYNC_CACHE": str(folder / "cache"), "LATENTSYNC_ACCEPT_LICENCES": "CodeFormer"}
     files = ["--film", str(film.resolve()), "--folder", str(folder)]
     command = [sys.executable, "-m", "benchmarks", "--piece", name, *files]
@@ -113,10 +113,16 @@ def _measured(name: str, film: Path, folder: Path) -> list[Row]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--film", type=Path, default=DEMO, help="for the command and detection")
+    parser.add_argument(
+        "--film", type=Path, default=DEMO, help="video for the benchmarks detail and frame"
+    )
     parser.add_argument("--only", nargs="+", choices=PIECES, metavar="NAME", help=", ".join(PIECES))
-    parser.add_argument("--unet", action="store_true", help="half a U-Net, too: minutes more")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="for keeping")
+    parser.add_argument(
+        "--unet", action="store_true", help="also a U-Net of half width: minutes more"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
+    )
     parser.add_argument("--piece", choices=PIECES, help=argparse.SUPPRESS)
     parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

@@ -16,7 +16,7 @@ TIMES = 12
 
 
 def frame_work(_folder: Path, film: Path) -> list[Row]:
-    """Milliseconds of a 1080x1920 frame, one thread, as the pipeline runs these stages."""
+    """Time per 1080x1920 frame, in one thread, as the pipeline runs these stages."""
     cv2.setNumThreads(1)
     work = still_work(FACE, "mouth")
     work["composite"]()

@@ -16,18 +16,18 @@ OPTIONS = ("restore.when=always", "output.preset=veryfast")
 
 
 def detail(folder: Path, film: Path) -> list[Row]:
-    """Detail on every frame, from the start of the program to its end. Medians by the total."""
+    """Detail on every frame, from the start of the program to its end: the run of median time."""
     runs = sorted(_run(film, folder / f"{number}.mp4") for number in range(ROUNDS))
     total, start, peak, frames, size = runs[len(runs) // 2]
-    note = f"{frames / total:.1f} fps all in; {frames} frames of {size}"
+    note = f"{frames / total:.1f} fps with start-up; {frames} frames of {size}"
     return [
-        Row("Detail, the whole command, a frame", total / frames, peak=peak, note=note),
+        Row("Detail, the whole command, per frame", total / frames, peak=peak, note=note),
         Row("  of that, start of the program", start, note="before the first frame is read"),
     ]
 
 
 def _run(film: Path, target: Path) -> tuple[float, float, float, int, str]:
-    """-> seconds in all, seconds before the job began, peak [MB], frames, size."""
+    """Returns total seconds, seconds before the job began, peak [MB], frames, size."""
     files = ["-i", str(film), "-o", str(target)]
     command = [sys.executable, "-m", "scripts.inference", *files, "--quiet", *OPTIONS]
     begin = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Losses to test a restorer with: some that it was taught, some that it has never met.
+"""Degradations to test a restorer with: some that Self is fitted to, and some that it is not.
 
-Each takes (H, W, 3) uint8 RGB and the number of the frame, and gives the same back.
+Each takes (H, W, 3) uint8 RGB and the number of the frame, and returns the same shape and dtype.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _COMPONENTS = 8  # of the 64 that a patch has
 
 
 def shrunk(factor: int) -> Degradation:
-    """Averaged down, and back by cubic interpolation."""
+    """Area-averaged down, and enlarged again by cubic interpolation."""
     return lambda pixels, _: _enlarged(_small(pixels, factor), pixels)
 
 
 def shrunk_and_coded(factor: int, *, noise: float, quality: int) -> Degradation:
-    """The same, with noise (sigma, grey levels) and JPEG at the smaller size."""
+    """The same, with noise (sigma, code values) and JPEG at the smaller size."""
 
     def loss(pixels: np.ndarray, index: int) -> np.ndarray:
         noisy = with_noise(noise)(_small(pixels, factor), index)
@@ -49,7 +49,7 @@ def with_noise(sigma: float) -> Degradation:
 
 
 def wavelet_shrinkage(threshold: float) -> Degradation:
-    """Soft threshold [grey levels] on three levels of the undecimated B3 spline transform."""
+    """Soft threshold [code values] on three levels of the undecimated B3 spline transform."""
 
     def loss(pixels: np.ndarray, _: int) -> np.ndarray:
         low: np.ndarray = pixels.astype(np.float32)
@@ -67,7 +67,7 @@ def wavelet_shrinkage(threshold: float) -> Degradation:
 
 
 def patch_pca(pixels: np.ndarray, _: int) -> np.ndarray:
-    """Overlapping patches of 8x8 projected on the first 8 of this very picture's components."""
+    """Overlapping patches of 8x8 projected on the first 8 principal components of this image."""
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(luma, (_PATCH, _PATCH))
     samples = windows[::2, ::2].reshape(-1, _PATCH**2)
@@ -97,7 +97,7 @@ def _projected(pixels: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 
 def vae_like(pixels: np.ndarray, _: int) -> np.ndarray:
-    """Faint texture goes, edges stay, all a little soft: a guided filter and a small blur."""
+    """Removes faint texture and keeps edges, slightly soft: a guided filter and a small blur."""
     picture = pixels.astype(np.float32)
     mean = _box(picture)
     variance = _box(picture**2) - mean**2
@@ -126,7 +126,7 @@ def _levels(values: np.ndarray) -> np.ndarray:
 
 @cache
 def degradations() -> dict[str, Degradation]:
-    """By name. From wavelet on: not among those that Self learns from."""
+    """By name. From wavelet on: not among those that Self is fitted to."""
     return {
         "2x": shrunk(2),
         "3x": shrunk(3),

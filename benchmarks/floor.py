@@ -1,4 +1,4 @@
-"""The floor: how fast the machine can multiply at all, and what the networks have to multiply."""
+"""Lower bound of the time: the machine's peak rate of arithmetic, and what the networks need."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from latentsync.runtime.network import Eager
 
 LAYERS = 3
 ROUNDS = 5
-WIDTH, SIDE = 256, 128  # of the convolutions: the shape in which restorers spend most
+WIDTH, SIDE = 256, 128  # of the convolutions: the shape that restorers spend most time in
 FEATURES, ROWS = 2048, 1024  # of the matrices
 
 
 def work_of(make: Callable[[], nn.Module], *shapes: tuple[int, ...]) -> float:
-    """GFLOP of one pass; a multiplication and its addition are two. Nothing is computed."""
+    """GFLOP of one pass, counted without computing; a multiplication and its addition are two."""
     with torch.device("meta"):
-        network = make().eval().requires_grad_(False)  # the counter trips over gradients
+        network = make().eval().requires_grad_(False)  # the counter fails on gradients
         inputs = [torch.empty(shape) for shape in shapes]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(*inputs)
@@ -47,9 +47,10 @@ WORK: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def floor(_folder: Path) -> list[Row]:
-    """Big convolutions and matrix products, in the number formats that there are."""
+    """Large convolutions and matrix products, in the fastest dtype and in fp32."""
     first, *others = (_row(name, make, torch.randn(shape)) for name, (make, shape) in WORK.items())
-    return [first, *(replace(row, peak=0) for row in others)]  # theirs holds the first's baseline
+    # The others' peak would include the first's baseline.
+    return [first, *(replace(row, peak=0) for row in others)]
 
 
 def _row(name: str, make: Callable[[], nn.Module], x: Tensor) -> Row:
@@ -62,7 +63,7 @@ def _row(name: str, make: Callable[[], nn.Module], x: Tensor) -> Row:
     )
     work = work_of(make, tuple(x.shape))
     speed = {key: f"{work / one:.0f}" for key, one in seconds.items()}
-    note = f"{speed['fast']} GFLOP/s; in fp32 {speed['exact']}, by torch {speed['plain']}"
+    note = f"{speed['fast']} GFLOP/s; fp32 {speed['exact']}, torch {speed['plain']}"
     return Row(f"floor, {name}", seconds["fast"], seconds["plain"], "torch fp32", peak, note)
 
 

@@ -1,11 +1,11 @@
-"""What the work around the networks costs per frame: composite, alignment, detection.
+"""Time of the work around the networks, per frame: composite, alignment, detection.
 
     python -m benchmarks.frame_work [VIDEO] [--face 400] [--region mouth] [--threads 2]
 
-A film frame of 1080x1920 with a face of that many pixels between its cheeks, and a restorer's
-square of 512 for it. The composite is timed against LatentSync's own paste of the whole crop and
-against a plain one in float32 over the full frame, detection against nothing. All in turns in one
-process, so that whatever else the machine does slows all of them alike.
+The frame has 1080x1920 pixels and a face of --face pixels from cheek to cheek, restored in a square
+of 512. The composite is compared with LatentSync's own paste of the whole crop and with a plain
+paste in float32 over the full frame; detection has no baseline. All take turns in one process, so
+that a busy machine slows them alike.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Timing:
 
 
 def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
-    """Each piece once a round, in turns, after a round that is not counted."""
+    """Each function once per round, in turns, after a first round that is not counted."""
     wall: dict[str, list[float]] = {name: [] for name in work}
     cpu: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds + 1):
@@ -71,7 +71,7 @@ def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, Timin
 
 
 def plain_paste(frame: np.ndarray, patch: Patch) -> np.ndarray:
-    """The same additive patch the straightforward way: everything at full size, in float32."""
+    """The same additive patch in the plain way: everything at full size, in float32."""
     size = frame.shape[1::-1]
     levels = patch.pixels.permute(1, 2, 0).numpy() * 127.5
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -95,7 +95,7 @@ def textured(height: int, width: int) -> np.ndarray:
 
 
 def geometries(matrix: np.ndarray, region: str) -> tuple[PatchGeometry, PatchGeometry]:
-    """A network's square of 512, and the mouth's box at the frame's own scale."""
+    """The FFHQ square of 512, and the mouth's box at the frame's own scale."""
     back = cv2.invertAffineTransform(matrix)
     points = FIVE @ back[:, :2].T + back[:, 2]
     mask = region_mask(region)
@@ -127,7 +127,7 @@ def still_work(width: int, region: str) -> dict[str, Callable[[], object]]:
 
 
 def detection(video: str, detector: FaceDetector, rounds: int) -> dict[str, Timing]:
-    """Frame after frame, as in pass 1; and the sharpness of the face that was found."""
+    """Frame after frame, as in pass 1; and the sharpness of the detected face."""
     meter = SharpnessMeter(region_mask("mouth"), rest_mask())
     frames = [frame.pixels for frame in itertools.islice(VideoReader(video), rounds + 1)]
     coming = itertools.cycle(frames)
@@ -146,11 +146,13 @@ def detection(video: str, detector: FaceDetector, rounds: int) -> dict[str, Timi
 
 def main() -> None:
     """Prints one table."""
-    parser = argparse.ArgumentParser(description="composite, alignment, detection per frame")
+    parser = argparse.ArgumentParser(
+        description="Time of composite, alignment and detection per frame."
+    )
     parser.add_argument("video", nargs="?", default=DEMO)
     parser.add_argument("--face", type=int, default=400, help="pixels from cheek to cheek")
     parser.add_argument("--region", default="mouth", help="mouth, lower_face or face")
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
     parser.add_argument("--rounds", type=int, default=40)
     options = parser.parse_args()
     torch.set_num_threads(thread_count(options.threads))
@@ -161,7 +163,7 @@ def main() -> None:
     print(
         f"{WIDTH}x{HEIGHT}, a face of {options.face} px, {options.region}; faces of {options.video}"
     )
-    print(f"{'':22s}{'median':>9s}{'p95':>9s}{'CPU':>9s}  ms        times ours")
+    print(f"{'':22s}{'median':>9s}{'p95':>9s}{'CPU':>9s}  ms    relative to ours")
     for name, one in {**still, **moving}.items():
         ratio = f"{one.median / ours:12.1f}" if name.startswith(" ") else ""
         print(f"{name:22s}{one.median:9.2f}{one.p95:9.2f}{one.cpu:9.2f}  {ratio}")

@@ -1,12 +1,13 @@
-"""What lip-sync and restoration cost on a GPU, stage by stage, and the speed of a whole film.
+"""Time of lip-sync and restoration on a GPU, stage by stage, and the speed for a whole video.
 
     python -m benchmarks.gpu [--size 512] [--steps 20 8] [--cache 0 3] [--modes ...] [--json FILE]
     python -m benchmarks.gpu --device cpu --small --faces 0     # everything runs, anywhere
 
-Needs PyTorch, einops and NumPy alone, and no weights: random ones cost the same. The film's speed
-is that of the GPU with its transfers, which run meanwhile; reading, aligning, pasting and writing
-are the CPU's, which does them at the same time. Modes: see gpu_stages.MODES. It is what the GPU can
-do: the command runs the networks as mode channels_last, without graphs and overlapped copies.
+Needs only PyTorch, einops and NumPy, and no weights: random ones run as fast. The speed for a video
+is that of the GPU including its transfers, which overlap with the computation; decoding, alignment,
+compositing and encoding run on the CPU at the same time and are not included. Modes: see
+gpu_stages.MODES. The figures are what the GPU can do: the command runs the networks as in mode
+channels_last, without graphs and without overlapped copies.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ from benchmarks.gpu_measure import (
 from benchmarks.gpu_stages import MODES, Chain, Models, Setting, check_mode, make_models
 from latentsync.errors import ConfigError, LatentSyncError
 
-AIM = "frames a second (aim: 25)"  # at 512 pixels on an H200
+AIM = "frames per second (aim: 25)"  # at 512 pixels on an H200
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-SMALL = 64  # pixels, of the diet
+SMALL = 64  # pixels, with --small
 
 
 def run(own: argparse.Namespace) -> dict[str, Any]:
-    """Prints as it measures -> the figures. Raises ConfigError: what cannot be had here."""
+    """Prints while measuring; returns the figures. Raises ConfigError: not available here."""
     device = device_of(own.device)
     for mode in own.modes:
         check_mode(mode, device)
@@ -54,7 +55,7 @@ def run(own: argparse.Namespace) -> dict[str, Any]:
         faces=min(own.faces, own.frames),
         small=own.small,
     )
-    torch.backends.cudnn.benchmark = True  # shapes are fixed: the fastest kernels are looked for
+    torch.backends.cudnn.benchmark = True  # shapes are fixed: find the fastest kernels
     modes: dict[str, Any] = {}
     rate = matrix_rate(device, setting.dtype)
     figures = about(setting) | {"matrix_product_flop_per_second": rate, "modes": modes}
@@ -65,7 +66,7 @@ def run(own: argparse.Namespace) -> dict[str, Any]:
     for mode in own.modes:
         modes[mode] = measured(mode, models, setting, own, work=work, rate=rate)
         print(block(mode, modes[mode], rate), flush=True)
-        if own.json:  # after every mode: a run that is cut short leaves what it has seen
+        if own.json:  # after every mode, so that an interrupted run leaves its figures
             own.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     print(film_table(modes))
     return figures
@@ -86,7 +87,7 @@ def about(setting: Setting) -> dict[str, Any]:
 
 
 def counted(models: Models, setting: Setting) -> dict[str, float]:
-    """Operations by stage: the same in every mode, but only here can they be seen."""
+    """Operations by stage: the same in every mode, but only countable in eager mode."""
     chain = Chain(models, setting, mode="eager", batch=vae_batch(models, setting))
     return {name: operations(act) for name, act in stages(chain)}
 
@@ -100,7 +101,7 @@ def measured(
     work: dict[str, float],
     rate: float,
 ) -> dict[str, Any]:
-    """work: operations by stage. rate: of a large matrix product [operations a second]."""
+    """work: operations by stage. rate: of a large matrix product [operations per second]."""
     start_of_peak(setting.device)
     start = time.perf_counter()
     chain = Chain(models, setting, mode=mode, batch=vae_batch(models, setting))
@@ -129,7 +130,7 @@ def films(
 
 
 def block(mode: str, result: dict[str, Any], rate: float) -> str:
-    """A mode's stages. rate: of a large matrix product [operations a second]."""
+    """The stages of a mode. rate: of a large matrix product [operations per second]."""
     lines = [
         f"\n{mode}: ready in {result['prepared_seconds']:.1f} s, VAE {result['vae_batch']} frames "
         f"at once, peak memory {result['peak_gigabytes']:.1f} GB"
@@ -144,7 +145,7 @@ def block(mode: str, result: dict[str, Any], rate: float) -> str:
 
 
 def film_table(modes: dict[str, Any]) -> str:
-    """The last column: what the arithmetic alone would allow at the matrix product's rate."""
+    """Last column: upper bound if all arithmetic ran at the rate of the matrix product."""
     lines = ["\n" + _columns(AIM, *modes, "arithmetic")]
     for rows in zip(*(result["films"] for result in modes.values()), strict=True):
         film = rows[0]
@@ -161,7 +162,7 @@ def _columns(name: str, *values: str) -> str:
 
 def device_of(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
-        remedy = "use --device cpu --small --faces 0 to see that everything runs"
+        remedy = "use --device cpu --small --faces 0 to check that everything runs"
         raise ConfigError("no CUDA device in this machine", f"--device {name}", remedy)
     return torch.device(name)
 
@@ -171,15 +172,25 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--size", type=int, choices=(256, 512), default=512)
     parser.add_argument("--steps", type=int, nargs="+", default=[20, 8])
-    parser.add_argument("--cache", type=int, nargs="+", default=[0, 3], help="0: none")
-    parser.add_argument("--precision", choices=FORMATS, help="bf16 on CUDA, else fp32")
-    parser.add_argument("--modes", nargs="+", choices=MODES, help="all; on a CPU not compile")
-    parser.add_argument("--frames", type=int, default=16, help="of a chunk; at most 24")
-    parser.add_argument("--faces", type=int, default=16, help="restored of a chunk, at once")
-    parser.add_argument("--chunks", type=int, default=3, help="of a film that is timed")
-    parser.add_argument("--repeat", type=int, default=5, help="of a stage; the median counts")
-    parser.add_argument("--small", action="store_true", help="LatentSync on a diet, at 64 pixels")
-    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument(
+        "--cache", type=int, nargs="+", default=[0, 3], help="DeepCache intervals; 0: none"
+    )
+    parser.add_argument(
+        "--precision", choices=FORMATS, help="default: bf16 on CUDA, otherwise fp32"
+    )
+    parser.add_argument(
+        "--modes", nargs="+", choices=MODES, help="default: all; on a CPU all but compile"
+    )
+    parser.add_argument("--frames", type=int, default=16, help="frames in a chunk; at most 24")
+    parser.add_argument(
+        "--faces", type=int, default=16, help="faces of a chunk restored in one batch"
+    )
+    parser.add_argument("--chunks", type=int, default=3, help="chunks of the timed video")
+    parser.add_argument(
+        "--repeat", type=int, default=5, help="runs of each stage; the median counts"
+    )
+    parser.add_argument("--small", action="store_true", help="a narrow LatentSync at 64 pixels")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     own = parser.parse_args(arguments)
     own.modes = own.modes or list(MODES if own.device == "cuda" else MODES[:-1])
     return own

@@ -1,8 +1,8 @@
-"""A function of tensors, recorded once as a CUDA graph: one launch in the place of a thousand.
+"""A function of tensors, recorded once as a CUDA graph: one launch instead of a thousand.
 
-What a graph saves is the time in which the CPU cannot launch kernels fast enough: much for the
-small ones of a cached step, little for a whole one at 512 pixels. Off CUDA the function is called
-as it is, under the same contract, so that a caller need not know.
+A graph saves time if the CPU cannot launch kernels fast enough: much for the small kernels of a
+cached step, little for a full step at 512 pixels. Without CUDA the function is called directly,
+with the same contract, so that callers need not distinguish.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WARM_UPS = 3  # cuDNN tries its kernels in the first, a compiler may work until 
 
 
 class Pool:
-    """Memory that the graphs of one caller share, one after the other, for what lies between.
+    """Memory for intermediate results that the graphs of one caller share, one after the other.
 
     Good for graphs that never run at the same time: neither in two threads nor on two streams.
     """
@@ -34,7 +34,7 @@ class Pool:
 
 
 class Captured:
-    """Takes tensors of the examples' shapes, on any device, in any number format; gives a tuple.
+    """Takes tensors of the examples' shapes, on any device, in any dtype; returns a tuple.
 
     A result is the caller's own: the next call leaves it alone. Raises ValueError for other shapes.
     Not for two threads at once.
@@ -60,7 +60,7 @@ class Captured:
 
 
 class _Graph(Captured):
-    """One that was really recorded."""
+    """A function recorded as a CUDA graph."""
 
     def __init__(self, function: Compute, examples: Sequence[Tensor], pool: Pool) -> None:
         super().__init__(function, examples)

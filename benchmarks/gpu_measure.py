@@ -1,4 +1,4 @@
-"""The stages of a chunk and the speed of a film, measured on the device at hand."""
+"""Times of the stages of a chunk, and the speed for a video, on the device in use."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Act = Callable[[], object]
 Chunk = tuple[Tensor, Tensor, Tensor, Tensor]
 
 WARM_UPS = 2
-SIDE = {False: 8192, True: 512}  # of the matrices whose product is the yardstick; small
-SPEECH = 1, 80, 3000  # the log-mel of 30 s, which Whisper takes at once
+SIDE = {False: 8192, True: 512}  # of the matrices whose product is the reference; key: small
+SPEECH = 1, 80, 3000  # log-mel of 30 s, the input of Whisper
 
 
 def chunk_of(setting: Setting, seed: int = 0) -> Chunk:
-    """On the CPU: crops, audio, chance and initial noise, as Chain takes them."""
+    """On the CPU: crops, audio, VAE noise and initial noise, as Chain takes them."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
@@ -49,7 +49,7 @@ def chunk_of(setting: Setting, seed: int = 0) -> Chunk:
 
 
 def stages(chain: Chain) -> Iterator[tuple[str, Act]]:
-    """Everything that a chunk passes, by name, each part on inputs of its own."""
+    """All stages of a chunk by name, each with inputs of its own."""
     setting = chain.setting
     chunk, transfers = chunk_of(setting), Transfers(setting.device)
     crops, audio, chance, initial = transfers.to_device(*chunk).tensors()
@@ -95,7 +95,7 @@ def _listening(network: nn.Module, setting: Setting) -> Act:
 
 
 def film_speed(chain: Chain, *, steps: int, interval: int, guided: bool, chunks: int) -> float:
-    """Frames a second over so many chunks, after one that is not counted."""
+    """Frames per second over ``chunks`` chunks, after one that is not counted."""
 
     @torch.no_grad()
     def work(crops: Tensor, audio: Tensor, chance: Tensor, initial: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def film_speed(chain: Chain, *, steps: int, interval: int, guided: bool, chunks:
     results = list(overlapped([chunk] * chunks, work, transfers))
     seconds = time.perf_counter() - start
     if not all(result.isfinite().all() for result in results):
-        raise ArithmeticError("a network gave NaN or infinity: these figures mean nothing")
+        raise ArithmeticError("a network returned NaN or infinity: the figures are invalid")
     return chunks * chain.setting.frames / seconds
 
 
@@ -128,7 +128,7 @@ def film_floor(
     guided: bool,
     rate: float,
 ) -> float:
-    """Frames a second if all arithmetic ran at the rate. work: operations by stage."""
+    """Frames per second if all arithmetic ran at the rate. work: operations by stage."""
     kind = "guided step" if guided else "step"
     whole = math.ceil(steps / interval)
     chunk = whole * work[f"U-Net, whole {kind}"] + (steps - whole) * work[f"U-Net, cached {kind}"]
@@ -137,7 +137,7 @@ def film_floor(
 
 
 def vae_batch(models: Models, setting: Setting) -> int:
-    """Decoding takes the most memory: what fits there fits everywhere."""
+    """Largest batch that fits. Decoding takes the most memory, so it decides for all."""
     decode, side = decoder(models.vae, setting.dtype), setting.side
 
     @torch.no_grad()
@@ -151,7 +151,7 @@ def vae_batch(models: Models, setting: Setting) -> int:
 
 
 def median_seconds(act: Act, device: torch.device, repeat: int) -> float:
-    """Of one call; on a GPU by its own clock, in which waiting for the CPU counts as well."""
+    """Of one call; on a GPU by CUDA events, which include waiting for the CPU."""
     for _ in range(WARM_UPS):
         act()
     return statistics.median(_seconds(act, device) for _ in range(repeat))
@@ -172,9 +172,9 @@ def _seconds(act: Act, device: torch.device) -> float:
 
 
 def operations(act: Act) -> float:
-    """Of convolutions, matrix products and attention; a multiplication with its sum is two.
+    """Of convolutions, matrix products and attention; a multiplication and its addition are two.
 
-    Sees what is dispatched one by one: nothing of a graph, or of compiled code.
+    Counts operators that are dispatched one by one: none in a CUDA graph or in compiled code.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -184,9 +184,9 @@ def operations(act: Act) -> float:
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of a large matrix product: what the arithmetic can reach here.
+    """Operations per second of a large matrix product: the peak rate of arithmetic here.
 
-    Of random numbers: zeros take less power, and run faster than anything real.
+    With random numbers: zeros take less power and run faster than real data.
     """
     side = SIDE[device.type != "cuda"]
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))

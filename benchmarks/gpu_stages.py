@@ -1,8 +1,8 @@
-"""What a GPU does for a chunk of frames, stage by stage, from tensors to tensors.
+"""The work of a GPU for a chunk of frames, stage by stage, from tensors to tensors.
 
 The same arithmetic as latentsync.generate.diffusion.sampling (a test compares them), arranged for a
-GPU: all shapes are fixed, a denoising step is one function together with its network, and nothing
-makes the CPU wait. Networks have random weights, which cost what the published ones cost.
+GPU: all shapes are fixed, a denoising step and its network are one function, and nothing makes the
+CPU wait. Networks have random weights, which run as fast as the published ones.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ M = TypeVar("M", bound=nn.Module)
 Run = Callable[..., tuple[Tensor, ...]]
 
 MODES = ("eager", "channels_last", "graph", "compile")
-"""Each one is the one before it, and more: kernels as they come; convolutions' weights with the
-channels last; every stage recorded as a CUDA graph; its kernels fused by torch.compile as well."""
+"""Each mode adds to the one before it: plain PyTorch; weights of convolutions in channels-last
+layout; every stage recorded as a CUDA graph; kernels fused by torch.compile."""
 TOKENS, AUDIO = 50, 384  # of one frame's window, and numbers in each
 GUIDANCE = 1.5
 LATENT_STEP = 8  # pixels to a latent
@@ -38,8 +38,8 @@ LATENT_STEP = 8  # pixels to a latent
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """size: R. frames: of a chunk. faces: restored at once, 0: none. small: networks on a diet,
-    which are of any size but for the restorer."""
+    """size: R. frames: of a chunk. faces: restored in one batch, 0: none. small: narrow networks,
+    for any size; the restorer stays as it is."""
 
     device: torch.device
     dtype: torch.dtype
@@ -50,7 +50,7 @@ class Setting:
 
     @property
     def side(self) -> int:
-        """r, of a latent picture."""
+        """r, side of the latents."""
         return self.size // LATENT_STEP
 
 
@@ -138,7 +138,7 @@ def stepper(unet: UNet3DConditionModel, *, guided: bool) -> Callable[..., tuple[
 
 
 def advanced(x: Tensor, row: Tensor, noise: Tensor) -> Tensor:
-    """noise: (1, 4, F, r, r), or (2, ...) to be guided: without and with sound -> the next x."""
+    """noise: (1, 4, F, r, r), or (2, ...) with guidance: without and with audio -> the next x."""
     noise = noise.float()
     if len(noise) == 2:
         silent, speaking = noise.chunk(2)
@@ -149,7 +149,7 @@ def advanced(x: Tensor, row: Tensor, noise: Tensor) -> Tensor:
 class Chain:
     """The models in one of MODES, ready for chunks of one shape.
 
-    batch: pictures that the VAE holds at once; a divisor of the frames of a chunk.
+    batch: images that the VAE processes at once; a divisor of the frames of a chunk.
     """
 
     def __init__(self, models: Models, setting: Setting, *, mode: str, batch: int) -> None:
@@ -184,7 +184,7 @@ class Chain:
         return capture(function, *like, pool=self._pool)
 
     def steppers(self, *, guided: bool) -> tuple[Run, Run]:
-        """A whole step, and one that takes the last whole one's second result beside the rest."""
+        """A full step, and a cached one, which also takes the last full step's second result."""
         if guided not in self._steppers:
             own, step = self.setting, stepper(self.models.unet, guided=guided)
             count, side, dtype = own.frames, own.side, own.dtype
@@ -200,14 +200,14 @@ class Chain:
         return self._steppers[guided]
 
     def table(self, steps: int) -> Tensor:
-        """On the device from the second call on: to bring it there would make the CPU wait."""
+        """Kept on the device after the first call: copying it each time would make the CPU wait."""
         if steps not in self._tables:
             self._tables[steps] = ddim(steps).to(self.setting.device)
         return self._tables[steps]
 
     @torch.no_grad()
     def conditions(self, crops: Tensor, chance: Tensor) -> Tensor:
-        """crops: (F, 3, R, R). chance: (2 F, 4, r, r), masked pictures first -> (1, 9, F, r, r)."""
+        """crops: (F, 3, R, R). chance: (2 F, 4, r, r), masked images first -> (1, 9, F, r, r)."""
         pictures = torch.cat([crops * self.keep, crops])
         parts = zip(pictures.split(self.batch), chance.split(self.batch), strict=True)
         masked, whole = torch.cat([self.encode(*part)[0] for part in parts]).chunk(2)
@@ -229,7 +229,7 @@ class Chain:
         whole, cached = self.steppers(guided=guided)
         audio = torch.cat([torch.zeros_like(audio), audio]) if guided else audio
         x = initial.expand(-1, -1, conditions.shape[2], -1, -1)
-        deep = conditions  # of no use: the first step is a whole one
+        deep = conditions  # unused: the first step is a full one
         for number, row in enumerate(self.table(steps)):
             common = x, row, conditions, audio
             if number % interval == 0:
@@ -250,7 +250,7 @@ class Chain:
 
     @torch.no_grad()
     def restored(self, faces: Tensor) -> Tensor:
-        """faces: (F, 3, R, R) float32 -> as many as are restored, in the restorer's size."""
+        """faces: (F, 3, R, R) float32 -> the restored ones, at the restorer's size."""
         if self.restore is None:
             return faces
         faces = faces[: self.setting.faces].clamp(-1, 1)  # as they come out of a frame
@@ -260,7 +260,7 @@ class Chain:
 
 
 def check_mode(mode: str, device: torch.device) -> None:
-    """Raises ConfigError where the mode cannot be had here."""
+    """Raises ConfigError if the mode is not available here."""
     needs = mode == "compile" and device.type == "cuda"
     if needs and importlib.util.find_spec("triton") is None:
         raise ConfigError("--modes", mode, "install triton, or leave compile out")

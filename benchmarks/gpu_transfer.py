@@ -1,9 +1,9 @@
-"""Copies between the CPU and a GPU that run while the GPU computes. On other devices plain ones.
+"""Copies between CPU and GPU that run while the GPU computes; plain copies on other devices.
 
     transfers = Transfers(device)
     for result in overlapped(chunks, work, transfers): ...
 
-A GPU copies on its own only from and to pinned memory, which the system never moves.
+A GPU copies asynchronously only from and to pinned memory, which the system never moves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Arriving:
             for tensor in self._tensors:
                 stream = torch.cuda.current_stream(tensor.device)
                 stream.wait_event(self._sent)
-                tensor.record_stream(stream)  # else it could be given away while still in use
+                tensor.record_stream(stream)  # otherwise its memory could be reused too early
         return self._tensors
 
 
@@ -44,7 +44,7 @@ class Leaving:
 
 
 class Transfers:
-    """One way in and one way out, beside the stream that computes. For one thread."""
+    """A stream for each direction, besides the one that computes. For one thread."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

@@ -1,7 +1,7 @@
-"""The picture coder of Stable Diffusion 1 in plain PyTorch, for machines without diffusers.
+"""The VAE of Stable Diffusion 1 in plain PyTorch, for machines without diffusers.
 
-Tensor for tensor the network that latentsync.generate.diffusion.vae gets from diffusers (a test
-compares them), so that what it costs is what the product pays.
+The same network, tensor for tensor, as latentsync.generate.diffusion.vae gets from diffusers (a
+test compares them), so that it takes the same time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Residual(nn.Module):
 
 
 class Look(nn.Module):
-    """(N, c, h, w) -> the same: every place looks at all others, with one head."""
+    """(N, c, h, w) -> the same shape: self-attention over all positions, with one head."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Grow(nn.Module):
 
 
 class Level(nn.Module):
-    """The residual blocks of one size, and the way to the next: "downsamplers", "upsamplers"."""
+    """Residual blocks of one size, then the resampling layer: "downsamplers", "upsamplers"."""
 
     def __init__(
         self, c_in: int, c_out: int, groups: int, *, layers: int, way: tuple[str, nn.Module] | None

@@ -1,4 +1,4 @@
-"""How the benchmarks measure: in turns, medians, and memory before the baseline exists."""
+"""How the benchmarks measure: in turns, medians, peak memory before the baseline is loaded."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from latentsync.runtime.execution import Execution, choose_execution
 from latentsync.settings.schema import RuntimeConfig
 
 ROUNDS = 3
-LONGEST = 90.0  # seconds of rounds; a slow machine makes fewer
+LONGEST = 90.0  # seconds of all rounds; a slow machine does fewer rounds
 
 
 def in_turns(work: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Name -> median seconds. A round has each once, so that a busy machine slows all alike.
+    """Name -> median seconds. Each runs once per round, so that a busy machine slows all alike.
 
-    The first round is not counted. At least one other is, whatever it takes.
+    The first round is not counted. At least one more always runs.
     """
     found: dict[str, list[float]] = {name: [] for name in work}
     begin = time.perf_counter()
@@ -40,18 +40,18 @@ def in_turns(work: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dic
 
 
 def peak_megabytes() -> float:
-    """Of this process until now."""
+    """Peak resident memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
 def execution(*, precision: str = "auto") -> Execution:
-    """As a command would run it."""
+    """How a command would run its networks."""
     return choose_execution(RuntimeConfig(precision=precision))
 
 
 def machine() -> dict[str, Any]:
-    """What the figures belong to."""
+    """The machine and software that the figures were measured with."""
     chosen = execution()
     return {
         "processor": _processor(),

@@ -1,8 +1,8 @@
-"""Peak memory of the command against the length of the film.
+"""Peak memory of the command for a video, and for the same video repeated.
 
-    python -m benchmarks.memory FILM [--times 10] [key=value ...]
+    python -m benchmarks.memory VIDEO [--times 10] [key=value ...]
 
-Runs the real command on FILM and on FILM repeated; prints the peak resident memory of each process.
+Runs the real command on both and prints the peak resident memory of each process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import av
 
 
 def repeat_film(source: Path, target: Path, times: int) -> None:
-    """The packets of the film's video stream, one copy after the other; nothing is encoded."""
+    """Writes the packets of the video stream several times in a row; nothing is encoded."""
     with av.open(f"file:{target}", "w") as output:
         with av.open(f"file:{source}") as container:
             stream = output.add_stream_from_template(container.streams.video[0])
@@ -37,7 +37,7 @@ def repeat_film(source: Path, target: Path, times: int) -> None:
 
 
 def peak_megabytes(film: Path, target: Path, overrides: list[str]) -> float:
-    """Runs the command; peak resident memory of its process [MB]. Raises where it fails."""
+    """Runs the command -> peak resident memory of its process [MB]. Raises if it fails."""
     files = ["-i", str(film), "-o", str(target)]
     command = [
         sys.executable,
@@ -57,8 +57,8 @@ def peak_megabytes(film: Path, target: Path, overrides: list[str]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("film", type=Path)
-    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("film", metavar="VIDEO", type=Path)
+    parser.add_argument("--times", type=int, default=10, help="repetitions of the long video")
     options, overrides = parser.parse_known_args()
     with TemporaryDirectory() as folder:
         target = Path(folder) / "out.mp4"

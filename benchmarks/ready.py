@@ -1,4 +1,4 @@
-"""Engines for benchmarks, as a command has them."""
+"""Engines for benchmarks, made as the commands make them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from latentsync.settings.schema import Config
 
 
 def ready_engine(config: Config, *, speech: bool = False) -> Engine:
-    """The loaded models, and the process's threads as a command sets them.
+    """Loads the models and sets the process's threads, as a command does.
 
-    speech: whether there is some. Raises LatentSyncError.
+    speech: whether there is new speech. Raises LatentSyncError.
     """
     engine = Engine(config)
     execution = engine.lipsync.execution if speech else engine.execution

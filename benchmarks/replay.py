@@ -1,12 +1,12 @@
-"""How well replay speaks: a film remade from itself, without the frames around the one to be made.
+"""Lip motion of replay in self-reenactment: a video generated from itself, neighbourhood held out.
 
 python -m benchmarks.replay CLIP [--speech NEW.wav]
 
-What is measured is the aperture of the lips in the output, by the face mesh, anew. r: against the
-clip's own lips, beside the 95th percentile of r with the film shifted against itself. motion: mean
-change of the aperture per frame, as share of the clip's. shut: frames in pauses of 0.2 s and more
-that are below the clip's 25th percentile. With --speech the clip says something else, and only what
-needs no truth is given.
+The face mesh measures the lip opening in the output. r: Pearson correlation with the clip's own lip
+opening, next to chance: the 95th percentile of r with the output shifted in time. motion: mean
+change of the lip opening per frame, relative to the clip's. shut: frames in pauses of 0.2 s and
+more whose lip opening is below the clip's 25th percentile. With --speech there is no ground truth,
+so r is left out.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from latentsync.speech.features import AcousticFeatures
 
 SETTINGS = ("generate.name=replay", "restore.when=never")
 ITSELF = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
-SHORTEST_SHIFT = 25  # frames: nearer ones are alike anyhow
+SHORTEST_SHIFT = 25  # frames: closer ones are similar anyway
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clip", type=Path)
-    parser.add_argument("--speech", type=Path, help="new words; without: the clip's own")
+    parser.add_argument("--speech", type=Path, help="new speech; default: the clip's own")
     parser.add_argument("settings", nargs="*", help="key=value")
     options = parser.parse_intermixed_args()
     own = () if options.speech else ITSELF
@@ -54,24 +54,24 @@ def main() -> None:
     if options.speech is None:
         count = min(len(true), len(made))
         r, chance = _r(true[:count], made[:count]), _by_chance(true[:count], made[:count])
-        print(f"r {r:.2f}, by chance {chance:.2f}")
+        print(f"r {r:.2f}, chance {chance:.2f}")
     motion = np.abs(np.diff(made)).mean() / np.abs(np.diff(true)).mean()
-    print(f"motion {motion:.2f}, joins {facts.get('joins', 0) / plan.duration:.1f} a second")
+    print(f"motion {motion:.2f}, joins {facts.get('joins', 0) / plan.duration:.1f} per second")
     assert isinstance(speech, AcousticFeatures)
     silent = speech.acoustics.silent(plan.seconds)
     if silent.any():
         shut = (made[silent] < np.percentile(true, 25)).mean()
         print(f"shut in {100 * shut:.0f} % of {silent.sum()} silent frames")
     print(
-        f"seconds: finding faces {analyzed - begin:.1f}, listening and choosing "
-        f"{prepared - analyzed:.1f}, drawing {seconds['generate'] / len(made):.3f} a frame, "
-        f"compositing {seconds['composite'] / len(made):.3f} a frame"
+        f"seconds: detect {analyzed - begin:.1f}, encode audio and select units "
+        f"{prepared - analyzed:.1f}, generate {seconds['generate'] / len(made):.3f} per frame, "
+        f"composite {seconds['composite'] / len(made):.3f} per frame"
     )
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB")
 
 
 def _apertures(pictures: Iterable[np.ndarray]) -> Iterator[float]:
-    """Of each picture; where no face is found, the one before."""
+    """Lip opening in each frame; without a face, that of the frame before."""
     detector = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
     last = np.nan
     for pixels in pictures:

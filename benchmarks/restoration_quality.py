@@ -1,9 +1,9 @@
-"""What restoration gives back: a film's lower face is degraded, restored, compared with the truth.
+"""Restoration quality: the lower face of a video is degraded, restored, compared with the original.
 
 python -m benchmarks.restoration_quality CLIP [--superres Detail] [--frames 40] [key=value ...]
 
-Nothing is encoded in between: the figures are the restorer's own. PSNR counts inside the degraded
-region. High-pass and gradient energies are those of the mouth, as shares of the truth's.
+Nothing is encoded in between, so the figures are the restorer's own. PSNR is computed inside the
+degraded region, high-pass and gradient energy in the mouth, relative to the original's.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _figures(
 
 
 def _in_frame(region: str, frame: Frame, alignment: Alignment | None) -> np.ndarray:
-    """(H, W) float32: the region of the aligned crop, in the frame; all 0 without a face."""
+    """(H, W) float32: the region of the aligned crop, warped into the frame; 0 without a face."""
     height, width = frame.pixels.shape[:2]
     if alignment is None:
         return np.zeros((height, width), np.float32)
@@ -152,7 +152,7 @@ def _gradient(frame: Frame, mask: np.ndarray) -> float:
 
 
 def _psnr(frame: Frame, truth: Frame, mask: np.ndarray) -> float:
-    """dB; 99.99 where nothing differs."""
+    """dB; 99.99 if nothing differs."""
     square = (frame.pixels.astype(np.float32) - truth.pixels) ** 2
     error = float(np.average(square.mean(-1), weights=mask))
     return min(99.99, 10 * np.log10(255**2 / max(error, 1e-9)))

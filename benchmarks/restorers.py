@@ -1,7 +1,7 @@
-"""GFPGAN and CodeFormer, full-size with weights made by rule, against PyTorch in float32.
+"""GFPGAN and CodeFormer at full size, with generated weights, against PyTorch in float32.
 
-The weights' rule leaves CodeFormer's codes nearly tied, which no trained weights do: of the codes
-that flip in another number format, these figures are an upper bound.
+With the generated weights CodeFormer's codebook logits are nearly tied, unlike with trained ones:
+the share of entries that differ in another dtype is an upper bound.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BASELINE = "torch fp32"
 
 
 def checkpoint(folder: Path, name: str) -> Path:
-    """The weights file, made where it is not there yet."""
+    """The weights file, generated if it does not exist."""
     path = folder / f"{name}.pth"
     if not path.is_file():
         torch.save({"params_ema": weights(published_shapes(name))}, path)
@@ -46,7 +46,7 @@ def checkpoint(folder: Path, name: str) -> Path:
 
 
 def ready(name: str, folder: Path) -> None:
-    """Converts."""
+    """Converts the networks."""
     if name == "codeformer":
         _in_parts(checkpoint(folder, name), execution())
     else:
@@ -59,7 +59,7 @@ def measured(name: str, folder: Path) -> list[Row]:
 
 
 def gfpgan(folder: Path) -> list[Row]:
-    """A face as the command restores it, and the whole square."""
+    """The window around the mouth, as the command restores it, and the whole square."""
     path, one = checkpoint(folder, "gfpgan_v14"), face(FACES[0])
     fast = _gfpgan(path, PRECISIONS[0])
     window = fast.within(USUAL[REGION])
@@ -83,14 +83,14 @@ def gfpgan(folder: Path) -> list[Row]:
     less = work_of(partial(_windowed, USUAL[REGION]), (1, 3, 512, 512))
 
     def row(work: str, name: str, note: str, peak: float = 0.0) -> Row:
-        whole = f"{BASELINE}, the whole square"
+        whole = f"{BASELINE}, whole square"
         return Row(work, seconds[name], seconds[BASELINE], whole, peak, note)
 
     return [
-        row("GFPGAN, a mouth", "mouth", f"{execution()}; {less:.0f} GFLOP", peak),
-        row("  the whole square", "whole", f"{flops:.0f} GFLOP; {_levels(whole(one), plain)}"),
-        row("  fp32, a mouth", "exact", ""),
-        row("  fp32, the whole square", "exact whole", _levels(exact_whole(one), plain)),
+        row("GFPGAN, window around the mouth", "mouth", f"{execution()}; {less:.0f} GFLOP", peak),
+        row("  whole square", "whole", f"{flops:.0f} GFLOP; {_levels(whole(one), plain)}"),
+        row("  fp32, window around the mouth", "exact", ""),
+        row("  fp32, whole square", "exact whole", _levels(exact_whole(one), plain)),
     ]
 
 
@@ -118,10 +118,10 @@ def codeformer(folder: Path) -> list[Row]:
     flipped = {name: float((codes[name] != codes[BASELINE]).float().mean()) for name in work}
     base, chosen = seconds[BASELINE], execution()
     flops = work_of(CodeFormer, (1, 3, 512, 512))
-    note = f"{chosen}; {flops:.0f} GFLOP; {flipped['fast']:.1%} of codes flip"
+    note = f"{chosen}; {flops:.0f} GFLOP; {flipped['fast']:.1%} of codes differ"
     return [
         Row("CodeFormer, a face", seconds["fast"], base, BASELINE, peak, note),
-        Row("  in fp32", seconds["exact"], base, BASELINE, 0, f"{flipped['exact']:.1%} flip"),
+        Row("  in fp32", seconds["exact"], base, BASELINE, 0, f"{flipped['exact']:.1%} differ"),
     ]
 
 
@@ -138,4 +138,4 @@ def _in_parts(path: Path, how: Execution) -> CodeFormerInParts:
 
 def _levels(a: Tensor, b: Tensor) -> str:
     difference = (a - b).abs() * 127.5
-    return f"off by {difference.mean():.2g} levels of 255, at most {difference.max():.2g}"
+    return f"differs by {difference.mean():.2g} code values, at most {difference.max():.2g}"

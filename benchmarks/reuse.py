@@ -1,24 +1,24 @@
-"""What restore.reuse saves, and what it costs, by threshold.
+"""How much inference restore.reuse skips, and how far the result differs, by threshold.
 
 python -m benchmarks.reuse CLIP [--frames 250] [--superres NAME] [key=value ...]
 
-spared: share of the mouths that did not go through the restorer. PSNR: in the finished frames, in
-the box around the mouth, against the same restorer without reuse; of the spared frames, the median
-and the worst. Above the table stands what it is when nothing is restored at all. flicker: mean
-change of what is added from frame to frame, as share of that without reuse. Without a network at
-hand a plain sharpening stands in, in the networks' square: what it adds follows every shift of the
-mouth, so the loss is not flattered.
+skipped: share of the mouths that did not go through the restorer. PSNR: of the composited frames,
+in the box around the mouth, against the same restorer without reuse; median and worst of the
+skipped frames. The line above the table has the PSNR if nothing is restored. flicker: mean change
+of the added detail from frame to frame, relative to that without reuse. By default a plain
+sharpening filter in the networks' 512 px square replaces the network: its detail follows every
+shift of the mouth, so the figures are not flattering.
 
-Seen with 60 frames each (45.6 dB, 41.3 dB with nothing restored). `shown twice` is a film of 20 fps
-brought to 30 and encoded again; `speaking` is 1080x1920 at 25 fps, without a pause.
-  reuse   shown twice: spared, PSNR, worst, flicker   speaking: the same
+Measured on 60 frames each (45.6 dB, 41.3 dB if nothing is restored). `shown twice` is a video of
+20 fps, converted to 30 fps and encoded again; `speaking` is 1080x1920 at 25 fps, without a pause.
+  reuse  shown twice: skipped, PSNR, worst, flicker   speaking: the same
       2          22 %   59.3   56.8   96 %               0 %     -      -   100 %
       4          32 %   58.6   54.8   93 %               0 %     -      -   100 %
       8          37 %   58.0   47.9   92 %               2 %   46.6   46.6  100 %
      12          42 %   57.0   46.3   93 %               7 %   45.9   45.5   99 %
      16          55 %   48.0   45.5   84 %              20 %   44.2   42.5   99 %
-At 4 the doubled frames, a third, are spared, and what differs is rounding. From 12 on what is saved
-is paid for: a residual that no longer fits is hardly better than none.
+At 4 the repeated frames, a third, are skipped, and only rounding differs. From 12 on quality drops:
+a residual that no longer fits is hardly better than none.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ STAND_IN = "benchmarks.reuse:load"
 
 
 class Sharpening:
-    """A restorer in the networks' square that costs nothing: it adds fine detail 1.5 times."""
+    """A restorer in the networks' 512 px square without a network: amplifies fine detail by 2.5."""
 
     name = "sharpening"
     size: int | None = 512
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     whole, _ = restored(engine, plan, frames, 0)
     nothing = np.median([psnr(added, np.zeros_like(added)) for added in whole.values()])
     print(f"{args.clip.name}, {len(frames)} frames; nothing restored: {nothing:.1f} dB")
-    print("reuse  spared  PSNR [dB]  worst  flicker")
+    print("reuse skipped  PSNR [dB]  worst  flicker")
     for threshold in THRESHOLDS:
         added, spared = restored(engine, plan, frames, threshold)
         losses = [psnr(whole[i], added[i]) for i in spared] or [np.inf]
@@ -100,12 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def restored(
     engine: Engine, plan: RenderPlan, frames: Sequence[Frame], threshold: float
 ) -> tuple[dict[int, np.ndarray], list[int]]:
-    """-> what is added in each frame's mouth box [levels]; and the frames that were spared."""
+    """Returns the change in each frame's mouth box [code values], and the skipped frames."""
     config = replace(engine.config.restore, reuse=float(threshold), batch=1)
     assert engine.restorer is not None
     restorers, size = Restorers(engine.restorer), engine.restorer.size
     restorers.tune(plan)
-    # The stage alone, in this thread: so it is known which frame was spared.
+    # The stage alone, in this thread, so that it is known which frame was skipped.
     stage = RestoreStage(restorers, plan, config, engine.execution.device, size=size)
     added: dict[int, np.ndarray] = {}
     spared: list[int] = []
@@ -121,7 +121,7 @@ def restored(
 
 
 def mouth_box(plan: RenderPlan) -> tuple[slice, slice]:
-    """Rows and columns of the film that hold all its mouths."""
+    """Rows and columns of the frame that hold the mouths of all frames."""
     corners = []
     for track, matrix in zip(plan.track, plan.matrices, strict=True):
         if track >= 0:
@@ -141,7 +141,7 @@ def psnr(true: np.ndarray, other: np.ndarray) -> float:
 
 
 def flicker(added: dict[int, np.ndarray]) -> float:
-    """Levels: mean change of what is added between neighbouring frames."""
+    """Mean change [code values] of the added detail between neighbouring frames."""
     steps = [np.abs(added[i] - added[i - 1]).mean() for i in added if i - 1 in added]
     return float(np.mean(steps))
 

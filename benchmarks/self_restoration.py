@@ -1,11 +1,11 @@
-"""Self against Detail on a real clip: learnt from its first half, tried on its second.
+"""Self against Detail on a real clip: Self is fitted to the first half, both restore the second.
 
     python -m benchmarks.self_restoration CLIP [CLIP ...] [--frames 40] [--only NAME ...]
 
-The lower face of the second half loses detail in ways that the restorers are not told. Figures are
-of the mouth region, in its box at the frame's own scale, before any encode: PSNR of RGB against the
-degraded input, SSIM and correlation of fine detail of the luma, gradient energy as a share of the
-truth's, and how much what is added changes from frame to frame, against what is missing.
+The lower face of the second half is degraded in ways unknown to the restorers. Figures are of the
+mouth region, in its box at the frame's own scale, before any encode: gain in RGB PSNR over the
+degraded input, SSIM and correlation of fine detail of the luma, gradient energy relative to the
+original's, and frame-to-frame change of the added detail relative to that of the missing detail.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.settings.load import load_config
 from latentsync.types import Frame
 
-_FINE = 2.0  # sigma, pixels: detail is what a Gaussian of it takes away
-_SSIM_SIGMA, _SSIM_CONSTANTS = 1.5, (6.5025, 58.5225)  # Wang et al. 2004, of 8 bits
+_FINE = 2.0  # sigma, pixels: fine detail is what a Gaussian of it removes
+_SSIM_SIGMA, _SSIM_CONSTANTS = 1.5, (6.5025, 58.5225)  # Wang et al. 2004, for 8 bits
 _MARGIN = 24  # frame pixels around the face, so that a degradation meets no border
 
 
@@ -66,7 +66,7 @@ class Scene:
         return pixels
 
     def detail(self, pixels: Sequence[np.ndarray], indices: Sequence[int]) -> Detail:
-        """Detail, set as the pipeline sets it, from what the degraded frames measure."""
+        """Detail, tuned as in the pipeline, to the measured sharpness of the degraded frames."""
         pairs = zip(pixels, indices, strict=True)
         measured = [self.meter(p, self.matrices[i]) for p, i in pairs]
         return Detail().tuned(np.stack(measured))
@@ -77,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("clips", type=Path, nargs="+")
-    parser.add_argument("--frames", type=int, default=40, help="of the second half, in a row")
+    parser.add_argument(
+        "--frames", type=int, default=40, help="consecutive frames of the second half"
+    )
     parser.add_argument("--only", nargs="+", choices=list(degradations()), metavar="NAME")
     parser.add_argument("--settings", nargs="*", default=[], metavar="key=value")
     args = parser.parse_args(arguments)
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _scene(clip: Path, settings: Sequence[str]) -> Scene:
-    """Raises LatentSyncError where there is no face."""
+    """Raises LatentSyncError if there is no face."""
     engine = ready_engine(load_config(None, ["restore.name=Detail", *settings]))
     with Session(engine, clip) as session:
         analysis, plan = session.analyze(), session.plan
@@ -149,7 +151,7 @@ def _window(inside: np.ndarray, length: int) -> slice:
 
 
 def _levels(faces: torch.Tensor) -> np.ndarray:
-    """(N, 3, h, w) [-1, 1] -> (N, h, w, 3) float32, whole grey levels as in a frame."""
+    """(N, 3, h, w) [-1, 1] -> (N, h, w, 3) float32, whole code values as in a frame."""
     return ((faces + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
 
 
@@ -158,7 +160,7 @@ def _lumas(pixels: np.ndarray) -> np.ndarray:
 
 
 def _psnr(pixels: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
-    """dB, mean over the frames; 99 where nothing differs."""
+    """dB, mean over the frames; 99 if nothing differs."""
     errors = ((pixels - truth) ** 2).mean(-1).reshape(len(truth), -1) @ mask.ravel() / mask.sum()
     return float(np.minimum(10 * np.log10(255**2 / np.maximum(errors, 1e-9)), 99).mean())
 

@@ -1,4 +1,4 @@
-"""Whisper, LatentSync's picture coder and its U-Net, with random weights, against PyTorch fp32."""
+"""Whisper, LatentSync's VAE and its U-Net, with random weights, against PyTorch in fp32."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ BASELINE = "torch fp32"
 SIDE = 256  # pixels
 FRAMES = 16
 HALF = (160, 320, 640, 640)
-"""A U-Net of half the width: a quarter of the work, of the memory, and of the time to convert."""
+"""A U-Net of half width: a quarter of the work, the memory and the conversion time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A part of a network. shapes: of what it takes. precision: runtime.precision."""
+    """A part of a network. shapes: of its inputs. precision: runtime.precision."""
 
     work: str
     make: Callable[[], Any]
@@ -47,14 +47,12 @@ def half_unet() -> UNet3DConditionModel:
 
 _SAMPLE, _WAVES = (1, 13, FRAMES, SIDE // 8, SIDE // 8), (1, HALF[0])
 _DEEP, _AUDIO = (FRAMES, HALF[0], SIDE // 8, SIDE // 8), (FRAMES, 50, 384)
-_HALF = f"half a U-Net, {FRAMES} frames of {SIDE} px"
+_HALF = f"U-Net of half width, {FRAMES} frames of {SIDE} px"
 TASKS = {
     "whisper": [Task("Whisper tiny, 30 s of speech", tiny, WHOLE, ((1, 80, 3000),), "fp32")],
     "vae": [
-        Task(f"VAE encode, a frame of {SIDE} px", make_vae, ENCODER, ((1, 3, SIDE, SIDE),)),
-        Task(
-            f"VAE decode, a frame of {SIDE} px", make_vae, DECODER, ((1, 4, SIDE // 8, SIDE // 8),)
-        ),
+        Task(f"VAE encode, a {SIDE} px frame", make_vae, ENCODER, ((1, 3, SIDE, SIDE),)),
+        Task(f"VAE decode, a {SIDE} px frame", make_vae, DECODER, ((1, 4, SIDE // 8, SIDE // 8),)),
     ],
     "unet": [
         Task(
@@ -74,7 +72,7 @@ TASKS = {
 
 
 def ready(name: str, folder: Path) -> None:
-    """Converts."""
+    """Converts the networks."""
     for task in TASKS[name]:
         _runner(folder, task, execution(precision=task.precision))
 
@@ -85,7 +83,7 @@ def measured(name: str, folder: Path) -> list[Row]:
 
 
 def _row(folder: Path, task: Task) -> Row:
-    """Its peak is ours alone where no baseline has run in the process before."""
+    """Its peak memory is that of ours alone if no baseline ran in the process before."""
     how, inputs = execution(precision=task.precision), task.inputs()
     ours = _runner(folder, task, how)
     ours(*inputs)
@@ -99,10 +97,12 @@ def _runner(folder: Path, task: Task, how: Execution) -> Runner:
     def build(dtype: torch.dtype) -> nn.Module:
         torch.manual_seed(0)
         network: nn.Module = task.make()
-        network = nn.Module.to(network, how.device, dtype)  # diffusers' own warns of no matter
+        network = nn.Module.to(
+            network, how.device, dtype
+        )  # diffusers' own method prints warnings that do not matter here
         return network.eval().requires_grad_(False)
 
-    seed = folder / "seed"  # stands for a weights file, which the cache tells networks apart by
+    seed = folder / "seed"  # in place of a weights file, by which the cache distinguishes networks
     seed.write_text("0")
     networks = Networks(build, name=task.make.__name__, checkpoint=seed, execution=how)
     return networks.part(task.part, *task.inputs())

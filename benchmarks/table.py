@@ -1,4 +1,4 @@
-"""What the benchmarks found: rows, and the table and the JSON that they make."""
+"""The results of the benchmarks: rows, and the table and JSON made of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ HEAD = ("work", "ours", "baseline", "ratio", "peak memory", "")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line. ours, baseline: seconds, medians; None: there is none.
+    """One row. ours, baseline: median seconds; None: no baseline.
 
-    against: what the baseline is. peak: megabytes of the process while it did our work alone; 0:
-    not known. note: figures of another kind.
+    against: what the baseline is. peak: memory [MB] of the process while it ran ours alone; 0: not
+    known. note: other figures.
     """
 
     work: str
@@ -27,12 +27,12 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster ours is."""
+        """How many times as fast as the baseline ours is."""
         return self.baseline / self.ours if self.baseline is not None and self.ours else None
 
 
 def table(rows: Sequence[Row]) -> str:
-    """As Markdown, aligned."""
+    """A Markdown table with aligned columns."""
     cells = [HEAD, *(_cells(row) for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(HEAD))]
     lines = [
@@ -44,7 +44,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def as_json(rows: Sequence[Row], machine: dict[str, Any]) -> str:
-    """seconds and megabytes."""
+    """Rows and machine as JSON, in seconds and megabytes."""
     kept = [{**asdict(row), "ratio": row.ratio} for row in rows]
     return json.dumps({"machine": machine, "rows": kept}, indent=1, allow_nan=False) + "\n"
 

@@ -1,11 +1,11 @@
-"""What a chunk of LatentSync costs at full size, by a backend and by plain PyTorch in float32.
+"""Time of a chunk of LatentSync at full size, with a backend and with PyTorch in float32.
 
     python -m benchmarks.unet [--resolution 256|512] [--guidance off|on|both] [--backend openvino]
                               [--precision bf16] [--no-reference] [--json FILE]
 
-The weights are random: they cost what the published ones cost, and need no download. Both ways
-take turns in one process, so that a busy machine is busy for both. OpenVINO converts the U-Net
-first, in about a minute; with LATENTSYNC_CACHE set, the graphs are kept there (2.6 GB).
+The weights are random: they run as fast as the published ones and need no download. Both take turns
+in one process, so that a busy machine slows both alike. OpenVINO first converts the U-Net, in about
+a minute; if LATENTSYNC_CACHE is set, the converted graphs are kept there (2.6 GB).
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from latentsync.settings.schema import RuntimeConfig
 M = TypeVar("M", bound=nn.Module)
 
 FPS = 25
-CLIP = 10  # seconds of the film that is projected
+CLIP = 10  # seconds of video that the projection is for
 AUDIO = 384
 FAST = PRESETS["fast"]
 SETTINGS = ((20, 1), (20, 3), (int(FAST["generate.steps"]), int(FAST["generate.step_cache"])))
-"""Steps, interval of the step cache."""
-PICTURES = 2  # that the picture coder is timed on
+"""Denoising steps, DeepCache interval."""
+PICTURES = 2  # images that the VAE is timed on
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds. whole, cached: one step of the sampler, by how many copies the batch holds: 2 with
-    guidance. encode, decode: one picture."""
+    """Seconds. whole, cached: one denoising step, by number of forward passes: 2 with guidance.
+    encode, decode: one image."""
 
     whole: dict[int, float]
     cached: dict[int, float]
@@ -59,7 +59,7 @@ class Costs:
     decode: float
 
     def clip(self, steps: int, interval: int, copies: int, frames: int) -> float:
-        """CLIP seconds of film. Every frame is encoded twice, masked and whole."""
+        """CLIP seconds of video. Every frame is encoded twice, masked and unmasked."""
         whole = math.ceil(steps / interval)
         denoising = whole * self.whole[copies] + (steps - whole) * self.cached[copies]
         coding = frames * (2 * self.encode + self.decode)
@@ -67,7 +67,7 @@ class Costs:
 
 
 class Subject:
-    """The networks under one execution, with inputs for each piece of work."""
+    """The networks as one Execution runs them, with inputs for each kind of work."""
 
     def __init__(self, execution: Execution, own: argparse.Namespace, copies: list[int]) -> None:
         self.device = execution.device
@@ -97,12 +97,12 @@ class Subject:
         self._random, self._resolution = random, own.resolution
 
     def work(self) -> dict[str, Callable[[], object]]:
-        """By name: each piece of work, to be done in this order."""
+        """The work by name, to be done in this order."""
         pieces: dict[str, Callable[[], object]] = {}
         for n in self.samples:
             pieces[f"whole {n}"] = lambda n=n: self._whole(n)  # type: ignore[misc]
             pieces[f"cached {n}"] = lambda n=n: self._step(n, self.deep[n])  # type: ignore[misc]
-        # New pictures each time: known ones would not be coded again.
+        # New images each time: the VAE would not encode the same ones again.
         shape = PICTURES, 3, self._resolution, self._resolution
         pieces["encode"] = lambda: self.vae.encode(self._random(*shape))
         pieces["decode"] = lambda: self.vae.decode(self.latents)
@@ -116,7 +116,7 @@ class Subject:
 
 
 def networks(make: Callable[[], nn.Module], name: str, execution: Execution) -> Networks:
-    """The same random weights each time, so that their graphs can be kept."""
+    """The same random weights in each run, so that converted graphs can be kept."""
 
     def build(dtype: torch.dtype) -> nn.Module:
         torch.manual_seed(0)
@@ -133,7 +133,7 @@ def networks(make: Callable[[], nn.Module], name: str, execution: Execution) -> 
 
 @torch.no_grad()
 def measure(subjects: dict[str, Subject], times: int) -> dict[str, Costs]:
-    """Medians over so many rounds, in each of which all take turns at each piece of work."""
+    """Medians over ``times`` rounds, in which all subjects take turns at each kind of work."""
     seconds: dict[str, dict[str, list[float]]] = {name: {} for name in subjects}
     work = {name: subject.work() for name, subject in subjects.items()}
     for number in range(times + 1):
@@ -165,7 +165,7 @@ def _finish(device: torch.device) -> None:
 
 
 def table(costs: dict[str, Costs], frames: int) -> str:
-    """A line for each piece of work and each projection, a column for each way, then the ratio."""
+    """A line for each kind of work and each projection, a column for each subject, the ratio."""
     first = next(iter(costs.values()))
     rows: dict[str, Callable[[Costs], float]] = {}
     for n in first.whole:
@@ -188,7 +188,7 @@ def table(costs: dict[str, Costs], frames: int) -> str:
 
 
 def run(own: argparse.Namespace) -> dict[str, Any]:
-    """Prints the table -> the figures."""
+    """Prints the table and returns the figures."""
     runtime = RuntimeConfig(own.device, own.backend, own.precision, own.threads)
     executions = [choose_execution(runtime)]
     if own.reference and str(executions[0]) != "PyTorch, fp32, CPU":
@@ -211,16 +211,16 @@ def run(own: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--resolution", type=int, default=256, help="pixels, usually 256 or 512")
+    parser.add_argument("--resolution", type=int, default=256, help="pixels: 256 or 512")
     parser.add_argument("--guidance", choices=("off", "on", "both"), default="off")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--no-reference", dest="reference", action="store_false")
-    parser.add_argument("--steps", type=int, default=2, help="rounds, after one that warms up")
-    parser.add_argument("--frames", type=int, default=16, help="of a chunk")
-    parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0: all cores")
-    parser.add_argument("--json", type=Path, help="where to keep the figures")
+    parser.add_argument("--steps", type=int, default=2, help="rounds, after a warm-up round")
+    parser.add_argument("--frames", type=int, default=16, help="frames in a chunk")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     own = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Nothing large is fetched unasked: what is missing, how large it is, and the question."""
+"""Asks before weights are downloaded: what is missing, how large it is, how long it takes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from latentsync.weights.manifest import Licence, ModelFile, described
 
 
 class Consent:
-    """Called with the weights that would be fetched; returns where they may be.
+    """Called with the weights that would be downloaded; returns if the user agrees.
 
-    Raises CheckpointError, one line: what is missing, how large it is, which licence has to be
-    accepted, and the commands that go on from there.
+    Otherwise raises CheckpointError, one line: what is missing, how large it is, which licence has
+    to be accepted, and the commands that continue from there.
     """
 
     def __init__(self, options: argparse.Namespace, config: Config) -> None:
-        """options: of the inference command. config: read with them."""
+        """options: of the inference command. config: the configuration that they gave."""
         self._options, self._config = options, config
 
     def __call__(self, missing: Sequence[ModelFile]) -> None:
@@ -37,7 +37,7 @@ class Consent:
     def _remedy(self, missing: Sequence[ModelFile], unaccepted: Sequence[Licence]) -> str:
         accept = [f"--accept-licence {licence.ask_as}" for licence in unaccepted]
         remedy = (
-            f"fetch them with: {' '.join([self._download(), *accept])}; "
+            f"download them with: {' '.join([self._download(), *accept])}; "
             f"or add {' '.join(['--yes', *accept])} to this command"
         )
         if any(model.setting.startswith("generate.") for model in missing):
@@ -45,7 +45,7 @@ class Consent:
         return remedy
 
     def _download(self) -> str:
-        """The command that fetches what this one needs, and no more."""
+        """The command that downloads what this one needs, and no more."""
         own, generator = self._options, self._options.generator
         if self._config.input.audio is None:
             generator = "replay"  # which needs none
@@ -58,13 +58,13 @@ class Consent:
 
 def _to_accept(unaccepted: Sequence[Licence]) -> str:
     named = ", ".join(f"{licence.ask_as}: {licence}" for licence in unaccepted)
-    return f"; licence to be accepted: {named}" if named else ""
+    return f"; licence to accept: {named}" if named else ""
 
 
 def _agreed(missing: Sequence[ModelFile]) -> bool:
-    """Asks, where somebody can answer."""
+    """Asks on a terminal; elsewhere the answer is no."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    question = f"weights are missing: {described(missing)}. Fetch them now? [y/N] "
+    question = f"weights are missing: {described(missing)}. Download them now? [y/N] "
     print(question, end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

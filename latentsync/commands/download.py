@@ -1,4 +1,4 @@
-"""Fetch, list, check and convert the weights that a configuration needs.
+"""Download, list, verify and convert the weights that a configuration needs.
 
 python -m scripts.download --superres CodeFormer --accept-licence CodeFormer
 python -m scripts.download --list
@@ -27,28 +27,41 @@ from latentsync.weights.manifest import MODEL_FILES, ModelFile
 def build_parser() -> Parser:
     parser = Parser(
         prog=command("download"),
-        description="Fetch the weights that a configuration needs for lip-sync and restoration.",
-        epilog="Any setting of the YAML file may follow as key=value, as weights.folders=[/data].",
+        description="Download the weights that a configuration needs for lip-sync and restoration. "
+        "Files that are already there are not downloaded again.",
+        epilog="Settings can follow as key=value, such as weights.folders=[/data].",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--version", action="version", version=f"latentsync {__version__}")
-    add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
-    add("--superres", metavar="NAME", help="Detail, GFPGAN, CodeFormer or none")
-    add("--generator", metavar="NAME", help="latentsync, or replay, which needs none")
+    add("--config", "--unet_config_path", metavar="YAML", help="file with settings; see configs/")
+    add(
+        "--superres",
+        metavar="NAME",
+        help="restorer: GFPGAN or CodeFormer; Detail (default), Self and none need no weights",
+    )
+    add(
+        "--generator",
+        metavar="NAME",
+        help="latentsync (default, 5.5 GB), or replay, which needs no weights",
+    )
     add(
         "--accept_licence",
         action="append",
         default=[],
         metavar="NAME",
-        help="CodeFormer, insightface",
+        help="accept the non-commercial licence of weights, once: CodeFormer, insightface",
     )
-    add("--offline", action="store_true", default=None, help="fetch nothing, name what is missing")
-    add("--quiet", action="store_true", help="no progress, warnings and errors only")
+    add(
+        "--offline", action="store_true", default=None, help="do not download; list what is missing"
+    )
+    add("--quiet", action="store_true", help="no progress; only the files, warnings and errors")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--list", action="store_true", help="every file: size, place, licence")
-    what.add_argument("--verify", action="store_true", help="hash every file that is found, anew")
-    what.add_argument("--convert", action="store_true", help="write safetensors beside each .pt")
+    what.add_argument("--list", action="store_true", help="list every file: size, licence, path")
+    what.add_argument("--verify", action="store_true", help="compute the hashes of all files found")
+    what.add_argument(
+        "--convert", action="store_true", help="write a .safetensors next to each .pt"
+    )
     return parser
 
 
@@ -92,9 +105,7 @@ def _fetch(config: Config, *, quiet: bool) -> int:
 
 
 def _list(config: Config) -> int:
-    rows = [
-        ("model", "file", "size", "verified", "licence", "needed by", "where it is, or comes from")
-    ]
+    rows = [("model", "file", "size", "verified", "licence", "needed by", "path, or source")]
     for model in MODEL_FILES.values():
         path = _found(model, config)
         digest = "" if path is None else record.known_sha256(path)
@@ -104,7 +115,7 @@ def _list(config: Config) -> int:
                 model.key,
                 model.filename,
                 model.size,
-                "" if path is None else verified.get(digest, "is another file"),
+                "" if path is None else verified.get(digest, "unknown checksum"),
                 str(model.licence),
                 model.needed_by,
                 str(path or f"from {model.sources[0]}"),
@@ -131,7 +142,7 @@ def _verify(config: Config) -> int:
         others += not good
         print(f"{'verified' if good else 'NOT THE PUBLISHED FILE'}: {model.key}: {path}")
     if not any(path for _, path in found):
-        print("no weights were found")
+        print("no weights found")
     return USER_ERROR if others else DONE
 
 

@@ -1,4 +1,4 @@
-"""The words of --dry-run: what would be done, and how long it would take."""
+"""The text of --dry-run: what would be done, and how long it would take."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from latentsync.weights.manifest import ModelFile, readable
 
 
 def told(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
-    """Some lines; the last one says the time. missing: weights that would be fetched."""
-    lines = [_film(job), f"faces    on {found.with_face} of {found.sampled} sampled frames"]
+    """Some lines, the last one with the time. missing: weights that would be downloaded."""
+    lines = [_video(job), f"faces    in {found.with_face} of {found.sampled} sampled frames"]
     lines += _weights(missing)
     if job.audio is not None:
         lines.append(f"speech   {job.audio}: {_settings(job)}")
     lines.append(f"restore  {_restoration(job, found)}")
-    settings = job.output.settings
-    lines.append(
-        f"output   {job.output.target}: {settings.codec}, crf {settings.crf}, {settings.preset}"
-    )
-    lines += [f"timed    {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
+    own = job.output.settings
+    encoder = f"{own.codec}, crf {own.crf}, preset {own.preset}"
+    lines.append(f"output   {job.output.target}: {encoder}")
+    lines += [f"stages   {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
     if found.converts:
-        lines.append("first    the networks are converted for OpenVINO, once: a minute or two more")
+        lines.append("note     the first run converts the networks for OpenVINO: 1 to 2 min more")
     return "\n".join([*lines, _time(found)])
 
 
@@ -30,26 +29,27 @@ def _weights(missing: Sequence[ModelFile]) -> list[str]:
     if not missing:
         return []
     total = readable(sum(model.bytes for model in missing))
-    lines = [f"weights  {total} would be fetched first:"]
+    lines = [f"weights  {total} to download first:"]
     lines += [f"           {model.key}: {model.size}, {model.licence}" for model in missing]
     asked = [model.licence.ask_as for model in missing if model.licence.ask_as]
-    lines += [f"         its licence is accepted with --accept-licence {name}" for name in asked]
+    lines += [f"         accept its licence with --accept-licence {name}" for name in asked]
     return lines
 
 
-def _film(job: Job) -> str:
+def _video(job: Job) -> str:
     source = job.source
     size = f"{source.width}x{source.height}, {source.frame_count or 'unknown'} frames"
     rate = f"{float(source.average_rate):.5g} fps, {source.duration_seconds:.1f} s"
-    return f"film     {size}, {rate}"
+    return f"video    {size}, {rate}"
 
 
 def _settings(job: Job) -> str:
     own = job.config.generate
     if own.name.lower() != "latentsync":
         return own.name
-    cache = f", step cache {own.step_cache}" if own.step_cache > 1 else ""
-    return f"latentsync, {own.steps} steps, {own.scheduler}{cache}, guidance {own.guidance:g}"
+    cache = f", DeepCache interval {own.step_cache}" if own.step_cache > 1 else ""
+    steps = f"{own.steps} denoising steps ({own.scheduler}{cache})"
+    return f"latentsync, {steps}, guidance scale {own.guidance:g}"
 
 
 def _restoration(job: Job, found: Estimate) -> str:
@@ -58,26 +58,26 @@ def _restoration(job: Job, found: Estimate) -> str:
         return "none"
     what = f"{restore.name}, {restore.region}, {restore.when}"
     if found.untimed:
-        what += " (not in the time below: its weights are not there yet)"
+        what += " (not included in the time below, as its weights are missing)"
     if job.audio is not None and restore.when == "auto":
-        return f"{what}: where the new mouth needs it; every face is counted"
+        return f"{what}: generated mouths that are blurry; every face is counted in the time below"
     return f"{what}: {found.restored} of {found.sampled} sampled frames"
 
 
 def _milliseconds(stages: Mapping[str, float]) -> str:
     each = ", ".join(f"{name} {seconds * 1000:.3g}" for name, seconds in stages.items())
-    return f"{each} ms a frame"
+    return f"{each} ms per frame"
 
 
 def _time(found: Estimate) -> str:
     last = found.passes[-1]
     if not found.frames:
         fps = 1 / sum(one.per_frame for one in found.passes)
-        return f"time     {fps:.2g} fps; the film does not say how long it is"
+        return f"time     {fps:.2g} fps; the video does not state its length"
     fps = found.frames / found.seconds
     parts = ", ".join(f"{one.title} {_duration(one.seconds)}" for one in found.passes)
     total = f"about {_duration(found.seconds)} at {fps:.2g} fps"
-    return f"time     {parts} (held up by {last.slowest}); in all {total}"
+    return f"time     {parts} (bottleneck: {last.slowest}); total {total}"
 
 
 def _duration(seconds: float) -> str:

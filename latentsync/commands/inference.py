@@ -32,53 +32,108 @@ if TYPE_CHECKING:
 def build_parser() -> Parser:
     parser = Parser(
         prog=command("inference"),
-        description="Lip-sync a film to new speech, and restore its mouth where it needs it. "
-        "Without --audio_path the mouth that is there is restored.",
-        epilog="Any setting of the YAML file may follow as key=value, e.g. restore.when=always. "
-        f"{command('download')} fetches weights beforehand.",
+        description="Lip-sync a video to new speech, and restore the detail of the mouth where it "
+        "is blurry. Without --audio_path, only restore the mouth of the video.",
+        epilog="Settings can follow as key=value, such as restore.when=always; configs/demo.yaml "
+        f"documents all of them. To download weights in advance: {command('download')}",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--version", action="version", version=f"latentsync {__version__}")
-    add("--config", "--unet_config_path", metavar="YAML", help="settings; see configs/")
-    add("--preset", metavar="NAME", help=f"{', '.join(PRESETS)}: how much time it may take")
-    add("-i", "--input", "--input_path", "--video_path", dest="input", metavar="VIDEO")
-    add("-o", "--output", "--output_path", "--video_out_path", dest="output", metavar="VIDEO")
-    add("--audio_path", "--audio", dest="audio", metavar="SPEECH", help="what is to be said")
+    add("--config", "--unet_config_path", metavar="YAML", help="file with settings; see configs/")
+    add("--preset", metavar="NAME", help=f"quality against time: {', '.join(PRESETS)}")
+    add(
+        "-i",
+        "--input",
+        "--input_path",
+        "--video_path",
+        dest="input",
+        metavar="VIDEO",
+        help="video to lip-sync or to restore",
+    )
+    add(
+        "-o",
+        "--output",
+        "--output_path",
+        "--video_out_path",
+        dest="output",
+        metavar="VIDEO",
+        help="result: .mp4, .m4v, .mov or .mkv",
+    )
+    add(
+        "--audio_path",
+        "--audio",
+        dest="audio",
+        metavar="SPEECH",
+        help="new speech, any audio or video file; without it, only restore",
+    )
     add(
         "--superres",
         metavar="NAME",
-        help="Detail, Self, GFPGAN, CodeFormer, none, package.module:load",
+        help="restorer: Detail (default), Self, GFPGAN, CodeFormer, none, package.module:load",
     )
-    add("--generator", metavar="NAME", help="latentsync, replay (no weights), package.module:load")
-    add("--reference", metavar="VIDEO", help="the original film, for Self to learn the person from")
-    add("-w", "--fidelity_weight", type=float, metavar="0..1", help="1: closest to the input")
-    add("--inference_ckpt_path", dest="checkpoint", metavar="FILE", help="the U-Net's weights")
-    add("--inference_steps", type=int, dest="steps", metavar="N", help="steps of the sampler")
-    add("--guidance_scale", type=float, dest="guidance", metavar="G", help="1: none; up to 3")
-    add("--seed", type=int, metavar="N", help="-1: another one each time")
-    add("--enable_deepcache", action="store_const", const=3, dest="step_cache", help="faster steps")
-    add("--temp_dir", metavar="DIR", help="taken and ignored: nothing temporary is written")
-    add("--offline", action="store_true", default=None, help="fetch no weights")
-    add("--yes", action="store_true", help="fetch weights that are missing without asking")
+    add(
+        "--generator",
+        metavar="NAME",
+        help="generator: latentsync (default; 5.5 GB of weights, NVIDIA GPU recommended), "
+        "replay (unit selection, no weights), package.module:load",
+    )
+    add(
+        "--reference",
+        metavar="VIDEO",
+        help="original video of the person, for Self; default with new speech: the input",
+    )
+    add(
+        "-w",
+        "--fidelity_weight",
+        type=float,
+        metavar="W",
+        help="0 to 1 for GFPGAN (default 0.2), 0 to 1.2 for CodeFormer (default 0.8); "
+        "higher: closer to the input, lower: sharper",
+    )
+    add("--inference_ckpt_path", dest="checkpoint", metavar="FILE", help="weights of the U-Net")
+    add(
+        "--inference_steps", type=int, dest="steps", metavar="N", help="denoising steps, default 20"
+    )
+    add(
+        "--guidance_scale",
+        type=float,
+        dest="guidance",
+        metavar="G",
+        help="classifier-free guidance scale, 1 (off, half the time) to 20; usually 1 to 3, "
+        "default 1.5",
+    )
+    add("--seed", type=int, metavar="N", help="random seed, default 1247; -1: new for each run")
+    add(
+        "--enable_deepcache",
+        action="store_const",
+        const=3,
+        dest="step_cache",
+        help="recompute deep U-Net features every third step only: about twice as fast",
+    )
+    add("--temp_dir", metavar="DIR", help="accepted for compatibility; has no effect")
+    add(
+        "--offline", action="store_true", default=None, help="do not download; list what is missing"
+    )
+    add("--yes", action="store_true", help="download missing weights without asking")
     add(
         "--accept_licence",
         action="append",
         default=[],
         metavar="NAME",
-        help="CodeFormer, insightface",
+        help="accept the non-commercial licence of weights, once: CodeFormer, insightface",
     )
-    add("--device", metavar="NAME", help="auto, cpu, cuda or mps")
-    add("--overwrite", action="store_true", default=None, help="replace an output that is there")
+    add("--device", metavar="NAME", help="auto (default: the fastest), cpu, cuda or mps")
+    add("--overwrite", action="store_true", default=None, help="replace an existing output")
     add(
         "--compare",
         action="store_true",
         default=None,
-        help="also write before | after side by side",
+        help="also write before | after side by side, to a second video",
     )
-    add("--preview", type=int, metavar="N", help="N frames before | after as PNG, no video")
-    add("--dry_run", action="store_true", help="say what would be done and how long it would take")
-    add("--quiet", action="store_true", help="no progress; warnings, errors and the last line")
+    add("--preview", type=int, metavar="N", help="only N frames, before | after, as PNG; no video")
+    add("--dry_run", action="store_true", help="only print plan, downloads and estimated time")
+    add("--quiet", action="store_true", help="print warnings, errors and the last line only")
     return parser
 
 

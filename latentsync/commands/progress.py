@@ -1,5 +1,5 @@
-"""How far the work has come, on stderr: a bar on a terminal; elsewhere a line where a pass begins
-and one where it ends, so that no log fills with bars."""
+"""Progress on stderr: a bar on a terminal; elsewhere one line at the start of a pass and one at its
+end, so that logs do not fill with bars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latentsync.weights.manifest import readable
 
 
 class _FrameBar(tqdm):
-    """tqdm with ``{fps}`` in its layout."""
+    """tqdm with the field ``{fps}`` for its layout."""
 
     @property
     def format_dict(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def byte_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Bytes fetched, bytes per second and time left; see weights.download.Progress."""
+    """Bytes downloaded, bytes per second and time left; see weights.download.Progress."""
     if not sys.stderr.isatty():
         with _lines(title, readable(total) if total else "", _bytes) as count:
             yield count
@@ -58,7 +58,7 @@ def byte_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
 def _lines(
     title: str, size: str, amount: Callable[[int, float], str]
 ) -> Iterator[Callable[[int], None]]:
-    """size: of the pass, if known. amount: what was done in so many seconds, in words."""
+    """size: of the pass, if known. amount: (count, seconds) -> what was done, in words."""
     begin, done = time.perf_counter(), 0
 
     def count(step: int) -> None:

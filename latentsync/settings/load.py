@@ -1,10 +1,10 @@
-"""The settings: how they are read and merged. The only place that knows OmegaConf.
+"""Reads and merges the settings. The only module that imports OmegaConf.
 
-Order of strength: command-line flag > ``key=value`` > preset named there > YAML file > preset named
-in it > the defaults of schema.py. In one sentence: a preset stands just below what is written in
-the same place. A renamed key (schema.RENAMED) counts as the new one where it is written; where both
-are written in one place, the new one counts. What each key means is explained where users meet it,
-in the YAML files under ``configs/``, and which file a relative path there means in paths.py.
+Precedence, highest first: command-line flag, ``key=value``, preset named on the command line, YAML
+file, preset named in it, defaults of schema.py. So a preset is overridden by what is written in the
+same place. A renamed key (schema.RENAMED) has the precedence of the place where it is written; if
+both names are written in one place, the new one wins. ``configs/demo.yaml`` documents every key,
+paths.py how its relative paths are resolved.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def load_config(
 ) -> Config:
     """The settings from a YAML file, ``key=value`` strings and command-line flags, checked.
 
-    flags: dotted key -> value; None means "not given". Hyphens in keys count as underscores.
-    A file named ``unet.yaml`` or ``configs/unet.yaml`` that is not there is the shipped one.
-    A renamed key that takes effect is logged, once, with what its value is taken as.
+    flags: dotted key -> value; None means "not given". Hyphens in keys are read as underscores.
+    If ``unet.yaml`` or ``configs/unet.yaml`` does not exist, the shipped file of that name is used.
+    A renamed key that takes effect is logged, once, with its converted value.
     Raises ConfigError: file missing or not YAML, unknown key, wrong type, value out of range,
         impossible combination.
     """
@@ -72,7 +72,7 @@ def load_config(
 def _with_presets(
     file: dict[str, Any], settings: dict[str, Any], flags: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """All layers, the weakest first. A preset named on the command line takes the file's place."""
+    """All layers, lowest precedence first. A preset on the command line replaces the file's."""
     asked = [layer[PRESET] for layer in (flags, settings) if PRESET in layer]
     command = _preset(asked[0]) if asked else {}
     below = {} if asked else _preset(file.get(PRESET))
@@ -80,9 +80,9 @@ def _with_presets(
 
 
 def _use_new_keys(layers: Sequence[dict[str, Any]]) -> list[str]:
-    """Replaces renamed keys, in place. -> A sentence for each whose value was not overruled.
+    """Replaces renamed keys, in place. Returns a sentence for each whose value is not overridden.
 
-    layers: the weakest first. Raises ConfigError: a value that cannot be converted.
+    layers: lowest precedence first. Raises ConfigError: a value that cannot be converted.
     """
     notices: dict[str, str] = {}
     for layer in layers:
@@ -100,17 +100,17 @@ def _use_new_keys(layers: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _drop_retired(layer: dict[str, Any]) -> None:
-    """Raises ConfigError for a value that is no longer to be had by that key."""
+    """Removes retired keys. Raises ConfigError for a value other than the only remaining one."""
     for old, meant in RETIRED.items():
         value = _take(layer, old)
         if value not in (_ABSENT, meant):
             raise ConfigError(
-                old, value, f"LatentSync's own way is set as a whole: compat={COMPAT}"
+                old, value, f"this setting was removed; for LatentSync's output use compat={COMPAT}"
             )
 
 
 def _take(tree: dict[str, Any], key: str) -> Any:
-    """Removes a dotted key, and sections that it leaves empty. -> Its value, or _ABSENT."""
+    """Removes a dotted key, and sections that become empty. Returns its value, or _ABSENT."""
     first, _, rest = key.partition(".")
     if not rest:
         return tree.pop(first, _ABSENT)
@@ -122,9 +122,9 @@ def _take(tree: dict[str, Any], key: str) -> Any:
 
 
 def _section(tree: dict[str, Any], key: str, *, create: bool = False) -> tuple[dict[str, Any], str]:
-    """The mapping that the last name of a dotted key belongs into, and that name.
+    """The mapping that holds, or would hold, the last name of a dotted key, and that name.
 
-    Where there is none: an empty one, which is put into the tree on request.
+    If it does not exist, an empty one is returned; create=True also puts it into the tree.
     """
     *parents, name = key.split(".")
     node = tree
@@ -147,8 +147,10 @@ def _converted(old: str, value: Any, now: Renamed) -> Any:
 
 def _notice(old: str, value: Any, now: Renamed, taken: Any) -> str:
     if now.convert is None:
-        return f"{old} is now {now.key}"
-    return f"{old} {now.because} and is now {now.key}: {value} is taken as {taken:g} {now.unit}"
+        return f"{old} was renamed to {now.key}"
+    return (
+        f"{old} ({now.because}) was replaced by {now.key}: using {taken:g} {now.unit} for {value}"
+    )
 
 
 def _preset(name: object) -> dict[str, Any]:
@@ -161,7 +163,7 @@ def _located(path: Path) -> Path:
     shipped = shipped_config(path)
     if shipped is None:
         raise ConfigError("configuration file not found", path, "check --config; see configs/")
-    logger.info("%s is not here; using the configuration of that name that was shipped", path)
+    logger.info("%s not found; using the shipped configuration of that name", path)
     return shipped
 
 
@@ -198,7 +200,9 @@ def _nested(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         for name in parents:
             child = node.setdefault(name, {})
             if not isinstance(child, dict):
-                raise ConfigError(dotted, value, f"{name} is given a value of its own as well")
+                raise ConfigError(
+                    dotted, value, f"{name} is also given a value of its own; leave one of them out"
+                )
             node = child
         node[last] = value
     return tree
@@ -253,4 +257,4 @@ def _text_keys(section: Any, prefix: str = "") -> list[str]:
 
 
 TEXT_KEYS = frozenset(_text_keys(Config()))
-"""Keys whose value is text even where YAML would read a number or a truth value."""
+"""Keys whose value is text even if YAML would read it as a number or a boolean."""

@@ -1,8 +1,7 @@
-"""Which file a relative path in a YAML file means.
+"""How a relative path in a YAML file is resolved.
 
-It is relative to the YAML file; where nothing is there, but something of that name in the current
-folder, it is that. On the command line, and for the output, a path is relative to the current
-folder.
+It is relative to the YAML file or, if it exists only in the current folder, to that. On the command
+line, and for the output, a path is always relative to the current folder.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ INPUT_PATHS = (
     *("input.video", "input.audio", "restore.reference", "restore.checkpoint", "weights.folders"),
     *("generate.checkpoint", "generate.vae", "generate.whisper", "generate.replay.source"),
 )
-"""Settings that are paths of what is read."""
+"""Settings that are paths of input files and folders."""
 
 
 def resolve_paths(file: dict[str, Any], folder: Path) -> None:
-    """Puts the paths that are meant in the place of those in a YAML file's content.
+    """Replaces the input paths in a YAML file's content by resolved ones, in place.
 
-    folder: of that file.
+    folder: of the YAML file.
     """
     for key in INPUT_PATHS:
         *parents, name = key.split(".")
@@ -40,5 +39,5 @@ def _resolved(value: Any, folder: Path) -> Any:
     if not isinstance(value, str) or not value or value.startswith("~"):
         return value
     path = os.path.normpath(folder / value)
-    there = os.path.exists  # Path's own raises for a name that is too long
+    there = os.path.exists  # Path.exists raises for a name that is too long
     return value if there(value) and not there(path) else path

@@ -1,7 +1,7 @@
-"""Presets: one word for how much time a film may take.
+"""Presets: quality against time in one word.
 
-Every preset sets the same keys, so that none is left over from another. `quality` is what the
-models were published with, and the defaults; the table in README.md says the same.
+Every preset sets the same keys, so that switching presets leaves no value of another behind.
+`quality` equals the defaults, which are those of the published models; README.md has the table.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ PRESETS: dict[str, dict[str, Setting]] = {
     "fast": {
         "generate.steps": 8,
         "generate.scheduler": "dpmpp_2m",
-        "generate.step_cache": 2,  # of few steps, far apart, a cached one is a coarser guess
-        "generate.guidance": 1.0,  # off: the network runs once a step in place of twice
-        "restore.batch": 0,  # 4; on an NVIDIA card as many as its memory holds
+        "generate.step_cache": 2,  # with few steps, far apart, cached features fit less well
+        "generate.guidance": 1.0,  # off: one forward pass a step instead of two
+        "restore.batch": 0,  # automatic
         "restore.reuse": 4.0,
         "output.preset": "veryfast",
     },
-    "balanced": {  # the step cache as LatentSync's own app has it, always on
+    "balanced": {  # DeepCache as in LatentSync's own app
         "generate.steps": 20,
         "generate.scheduler": "ddim",
         "generate.step_cache": 3,

@@ -1,4 +1,4 @@
-"""The settings: which exist, their defaults, and which values and combinations make sense."""
+"""The settings: their names, defaults, and allowed values and combinations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from latentsync.errors import ConfigError
 
 COMPAT = "upstream"
-"""The one value of the setting `compat`."""
+"""The only value of the setting `compat`."""
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Config:
     restore: RestoreConfig = field(default_factory=RestoreConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    # LatentSync's own sections, as its YAML files hold them; what is of no use here is ignored.
+    # LatentSync's own sections, as in its YAML files; keys that are not needed here are ignored.
     data: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     ckpt: dict[str, Any] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Config:
 
     @property
     def as_upstream(self) -> bool:
-        """Whether all that can be is done as LatentSync itself does it."""
+        """Whether the output should match LatentSync's own as closely as possible."""
         return self.compat == COMPAT
 
 
@@ -171,9 +171,9 @@ RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """The new key of a setting, and what an old value means under it; None: the same.
+    """The new key of a setting. convert: old value -> new value; None: it stays the same.
 
-    because: why the value is another, as said of the old key. unit: of the new value.
+    because: why the value changes, a phrase about the old key. unit: of the new value.
     """
 
     key: str
@@ -183,11 +183,11 @@ class Renamed:
 
 
 FRAMES_PER_SECOND = 25
-"""What settings that counted frames were made for."""
+"""Frame rate at which settings that counted frames are converted to seconds."""
 
 
 def _now_in_seconds(key: str) -> Renamed:
-    return Renamed(key, lambda frames: frames / FRAMES_PER_SECOND, "counts frames", "s")
+    return Renamed(key, lambda frames: frames / FRAMES_PER_SECOND, "in frames", "s")
 
 
 RENAMED: dict[str, Renamed] = {
@@ -195,7 +195,7 @@ RENAMED: dict[str, Renamed] = {
     "face.max_gap": _now_in_seconds("face.max_gap_seconds"),
     "restore.fade_frames": _now_in_seconds("restore.fade_seconds"),
 }
-"""Old key -> new key. Old ones are read wherever settings are written, and listed nowhere."""
+"""Old key -> new key. Old keys are still read everywhere, but never listed or suggested."""
 
 
 RETIRED: dict[str, str] = {
@@ -204,8 +204,8 @@ RETIRED: dict[str, str] = {
     "generate.noise": "per_chunk",
     "generate.last_chunk": "reflect",
 }
-"""Settings that are none any more -> the value that is always meant now. Any other is refused: what
-they set one by one is compat=upstream."""
+"""Removed settings -> the value that always applies now. Any other value is refused, because
+compat=upstream replaces these settings as a whole."""
 
 
 def check(config: Config) -> None:
@@ -216,11 +216,17 @@ def check(config: Config) -> None:
             raise ConfigError(
                 key, value, f"use one of {', '.join(choices)}{_did_you_mean(value, choices)}"
             )
-    for key, (low, high) in RANGES.items():
+    for key, (low, high) in _ranges(config).items():
         value = _lookup(config, key)
         if value is not None and not low <= value <= high:
             raise ConfigError(key, value, f"use a number from {low:g} to {high:g}")
     _check_combinations(config)
+
+
+def _ranges(config: Config) -> dict[str, tuple[float, float]]:
+    """RANGES for the restorer that is set: GFPGAN's fidelity is a blend, which ends at 1."""
+    is_gfpgan = config.restore.name.lower() == "gfpgan"
+    return RANGES | {"restore.fidelity": (0, 1)} if is_gfpgan else RANGES
 
 
 def _check_combinations(config: Config) -> None:
@@ -229,13 +235,13 @@ def _check_combinations(config: Config) -> None:
         raise ConfigError("compat", config.compat, f"use {COMPAT}, or leave it out")
     if config.as_upstream and (config.output.fps, config.output.length) != ("source", "audio"):
         what = f"{config.output.fps}, {config.output.length}"
-        remedy = f"leave both out: compat={COMPAT} is 25 frames a second, as long as the speech"
+        remedy = f"leave both out: compat={COMPAT} has 25 fps and the length of the speech"
         raise ConfigError("output.fps, output.length", what, remedy)
     if restore.sharpness_off < restore.sharpness_on:
         raise ConfigError(
             "restore.sharpness_off",
             restore.sharpness_off,
-            f"it must not lie below restore.sharpness_on ({restore.sharpness_on:g})",
+            f"it must not be less than restore.sharpness_on ({restore.sharpness_on:g})",
         )
     if restore.name.lower() in ("detail", "self") and restore.fidelity is not None:
         raise ConfigError(

@@ -159,7 +159,7 @@ def test_the_first_command_in_a_fresh_clone_says_what_it_needs_and_how_to_get_it
     (line,) = result.stderr.strip().splitlines()
     for said in ("LatentSync 1.6 (", "CodeFormer (376.6 MB)", "at 10 MB/s", "non-commercial"):
         assert said in line
-    words = line.split("fetch them with: python -m scripts.")[1].split(";")[0].split()
+    words = line.split("download them with: python -m scripts.")[1].split(";")[0].split()
     assert words == ["download", *typed, "--accept-licence", "CodeFormer"]
     assert "--yes --accept-licence CodeFormer" in line and "--generator replay" in line
     assert not mirror.asked
@@ -173,7 +173,7 @@ def test_nothing_is_fetched_without_a_yes_where_nobody_can_be_asked(
     (line,) = result.stderr.strip().splitlines()
     assert "--yes" in line and "--generator replay" in line
     assert not mirror.asked and not (tmp_path / "out.mp4").exists()
-    fetch = line.split("fetch them with: python -m scripts.download ")[1].split(";")[0]
+    fetch = line.split("download them with: python -m scripts.download ")[1].split(";")[0]
     fetched = command("download", *shlex.split(fetch))
     assert fetched.returncode == 0, fetched.stderr
     again = command("download", *shlex.split(fetch), "--offline")
@@ -199,7 +199,7 @@ def test_on_a_terminal_the_question_is_asked_first(
     with terminal(f"{answer}\n") as made:
         result = command("inference", *files, stdin=made.number, stderr=made.number)
     assert result.returncode == 2
-    assert "GFPGANv1.4 (0.1 MB)" in made.shown and "Fetch them now? [y/N]" in made.shown
+    assert "GFPGANv1.4 (0.1 MB)" in made.shown and "Download them now? [y/N]" in made.shown
     assert len(mirror.asked) == requests
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from latentsync.settings.load import all_keys, load_config
-from latentsync.settings.schema import Config, ReplayConfig
+from latentsync.settings.schema import CHOICES, RANGES, Config, ReplayConfig
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -35,6 +36,21 @@ def unexplained(text: str) -> list[str]:
     ]
 
 
+def comments(text: str) -> dict[str, str]:
+    """Dotted key of every setting -> the lines of comment above it."""
+    lines = text.splitlines()
+    found = {}
+    for key, line in settings(yaml.compose(text)):
+        first = line
+        while lines[first - 1].lstrip().startswith("#"):
+            first -= 1
+        found[key] = " ".join(lines[first:line])
+    return found
+
+
+DEMO = comments((ROOT / "configs/demo.yaml").read_text("utf-8"))
+
+
 def test_there_is_a_configuration_for_the_demo() -> None:
     assert ROOT / "configs/demo.yaml" in FILES
 
@@ -52,6 +68,17 @@ def test_every_setting_is_explained_above_or_beside_it(path: Path) -> None:
 
 def test_a_setting_without_a_comment_is_noticed() -> None:
     assert unexplained("a:\n  # why\n  b: 1\n  c: 2\n  d: 3  # why\n") == ["a.c"]
+
+
+@pytest.mark.parametrize("key", sorted(RANGES.keys() - {"generate.seed"}))
+def test_the_demo_s_file_states_the_range_of_a_number(key: str) -> None:
+    numbers = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", DEMO[key])}
+    assert set(RANGES[key]) <= numbers
+
+
+@pytest.mark.parametrize("key", CHOICES)
+def test_the_demo_s_file_names_every_value_of_a_choice(key: str) -> None:
+    assert set(CHOICES[key]) <= set(re.findall(r"\w+", DEMO[key]))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -88,7 +115,7 @@ def test_replay_has_a_file_with_the_defaults_and_no_paths() -> None:
     assert {f"generate.replay.{name}" for name in asdict(ReplayConfig())} < keys
 
 
-def test_the_demo_films_are_there_and_small() -> None:
+def test_the_demo_videos_are_there_and_small() -> None:
     assets = [path for path in (ROOT / "assets").iterdir() if path.is_file()]
     assert {"demo_speaker.mp4", "demo_lipsynced.mp4"} < {path.name for path in assets}
     assert sum(path.stat().st_size for path in assets if path.name.startswith("demo_")) < 2_500_000

@@ -126,6 +126,17 @@ def test_elsewhere_and_for_the_output_a_path_is_left_as_it_is(two_folders):
     assert given == ("x", "x", "out.mp4", None)
 
 
+@pytest.mark.parametrize(
+    ("name", "highest", "too_high"),
+    [("GFPGAN", 1, 1.05), ("gfpgan", 1, 1.2), ("CodeFormer", 1.2, 1.3)],
+)
+def test_the_highest_fidelity_depends_on_the_restorer(name, highest, too_high):
+    restorer = f"restore.name={name}"
+    assert load_config(None, [restorer, f"restore.fidelity={highest}"]).restore.fidelity == highest
+    with pytest.raises(ConfigError, match=f"{too_high}; use a number from 0 to {highest}$"):
+        load_config(None, [restorer, f"restore.fidelity={too_high}"])
+
+
 def test_a_missing_file_is_named():
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load_config("nowhere.yaml")
@@ -158,7 +169,7 @@ def test_a_setting_in_frames_is_read_as_seconds_at_25_and_said_once(
     )
     assert value_of(config, new) == pytest.approx(seconds)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{old} counts frames and is now {new}: {frames} is taken as {seconds:g} s"
+        f"{old} (in frames) was replaced by {new}: using {seconds:g} s for {frames}"
     ]
 
 
@@ -175,7 +186,7 @@ def test_an_old_key_has_the_strength_of_the_place_where_it_stands(tmp_path, capl
     assert config.face.max_gap_seconds == pytest.approx(0.4)
     assert config.face.smoothing_seconds == pytest.approx(0.04)
     said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2 and "smoothing_seconds: 1 is taken as 0.04 s" in " ".join(said)
+    assert len(said) == 2 and "smoothing_seconds: using 0.04 s for 1" in " ".join(said)
 
 
 def test_in_one_place_the_new_key_counts_and_a_stronger_new_key_overrules_an_old_one(
@@ -213,7 +224,9 @@ def test_old_keys_are_listed_nowhere():
 def test_a_key_can_move_to_another_section_without_its_value_changing(monkeypatch, caplog):
     monkeypatch.setitem(RENAMED, "old.side", Renamed("restore.generator_size"))
     assert load_config(None, ["old.side=96"]).restore.generator_size == 96
-    assert [r.getMessage() for r in caplog.records] == ["old.side is now restore.generator_size"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "old.side was renamed to restore.generator_size"
+    ]
 
 
 def test_every_key_is_listed_once():
