@@ -15,9 +15,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from latentsync.media.avframe import PictureFilter
-from latentsync.media.fields import PROGRESSIVE
-from latentsync.media.planes import plane_pixels
+from latentsync.media.avframe import PROGRESSIVE, PictureFilter, plane_pixels
 
 UNSPECIFIED = "unspecified"
 

@@ -15,8 +15,8 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from latentsync.media.avframe import PROGRESSIVE
 from latentsync.media.color import Conversion, FromRgb, output_tags
-from latentsync.media.fields import PROGRESSIVE
 from latentsync.media.finer import FinerRegion
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import ENCODERS, EncodeSettings

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.info import AudioInfo
+from latentsync.media.avframe import PROGRESSIVE, field_order
 from latentsync.media.color import ColorTags
 from latentsync.media.container import (
     has_flag,
@@ -26,7 +27,6 @@ from latentsync.media.container import (
     stream_duration,
     stream_start,
 )
-from latentsync.media.fields import PROGRESSIVE, field_order
 from latentsync.media.orientation import Orientation, orientation_of
 
 _PATIENCE = 1000  # packets without a picture, as after a cut in the middle of a stream
