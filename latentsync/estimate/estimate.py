@@ -18,8 +18,7 @@ from latentsync.estimate.calibrate import drawing_cost, is_converted
 from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
-from latentsync.media.reader import VideoReader
-from latentsync.media.sample import sample_frames
+from latentsync.media.reader import VideoReader, sample_frames
 from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job

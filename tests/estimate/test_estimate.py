@@ -20,7 +20,7 @@ from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
 from latentsync.estimate.estimate import SAMPLES, estimate
 from latentsync.generate.diffusion import unet_runner as denoiser
 from latentsync.media.probe import probe
-from latentsync.media.sample import sample_frames
+from latentsync.media.reader import sample_frames
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import prepare
 from latentsync.pipeline.preview import state

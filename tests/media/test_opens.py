@@ -13,8 +13,7 @@ from latentsync.media.audio.reader import AudioReader
 from latentsync.media.indexed import OrderedReader
 from latentsync.media.output import NewAudio, check_target
 from latentsync.media.probe import VideoInfo, probe
-from latentsync.media.reader import VideoReader
-from latentsync.media.sample import sample_frames
+from latentsync.media.reader import VideoReader, sample_frames
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK
 from tests.support.dubbing import film, write_wav

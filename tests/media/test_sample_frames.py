@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from latentsync.errors import MediaError
-from latentsync.media.reader import VideoReader
-from latentsync.media.sample import sample_frames
+from latentsync.media.reader import VideoReader, sample_frames
 from tests.support.media_factory import make_film, moving_pattern
 
 
