@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.video.format import VideoFormat
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.plan import planned_audio
 from latentsync.media.audio.track import TrackPlan
+from latentsync.media.color import foreign_matrix
 from latentsync.media.container import MUXERS
+from latentsync.media.encoder import says_fields
 from latentsync.media.mux import Contents
-from latentsync.media.notes import picture_notes
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
 from latentsync.media.trial import Trial
 
 _MAX_NAME = 255  # bytes, in every file system that matters
 _MANY = 9_999_999  # writers of one process, so that the length of a name does not depend on it
+_BITS = 8  # of a colour, in Frame.pixels
+_HDR = {"smpte2084", "arib-std-b67"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,3 +122,27 @@ def _check_place(target: Path) -> None:
 def _check_not_the_input(target: Path, source: Path) -> None:
     if target.exists() and source.exists() and target.samefile(source):
         raise MediaError("the output is the input", target, "choose another name for the output")
+
+
+def picture_notes(source: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
+    """One sentence for each."""
+    path, color = source.path, source.color
+    if source.alpha:
+        yield f"{path}: its alpha channel (transparency) is not kept"
+    if color.transfer in _HDR:
+        yield f"{path} is HDR: {_BITS} bits a colour and no mastering data are left"
+    elif source.bit_depth > _BITS:
+        yield f"{path} has {source.bit_depth} bits a colour: {_BITS} are left"
+    if _bits(settings.pix_fmt) > _BITS:
+        yield (
+            f"pixel format {settings.pix_fmt}: frames are {_BITS} bit inside, so that the output "
+            f"holds {_bits(settings.pix_fmt)} bits a colour in name only"
+        )
+    if source.interlaced and not says_fields(source, settings.codec):
+        yield f"{path} is interlaced, which the output does not say"
+    if foreign_matrix(color):
+        yield f"{path}: its colour matrix, {color.matrix}, is unknown here: colours may be off"
+
+
+def _bits(pix_fmt: str) -> int:
+    return max(component.bits for component in VideoFormat(pix_fmt, 16, 16).components)
