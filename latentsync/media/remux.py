@@ -15,8 +15,8 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from latentsync.media.container import has_flag
+from latentsync.media.decoder import Clock
 from latentsync.media.probe import VideoInfo
-from latentsync.media.pts import Clock
 
 if TYPE_CHECKING:
     from av.container.core import Chapter

@@ -1,10 +1,10 @@
-"""latentsync.media.pts: time stamps put in order."""
+"""latentsync.media.decoder: time stamps put in order."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from latentsync.media.pts import Clock
+from latentsync.media.decoder import Clock
 
 
 def ticks(stamps: list[int | None], step: Fraction = Fraction(40)) -> list[int]:
