@@ -1,4 +1,4 @@
-"""Opening a file with PyAV, so that every way of not being a video has its own sentence."""
+"""Files opened with PyAV: a sentence of its own for whatever is no video, or cannot all be read."""
 
 from __future__ import annotations
 
@@ -26,6 +26,29 @@ METADATA_ERRORS = "surrogateescape"
 
 _NOT_FILMS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
 """FFmpeg demuxers that make a "video" of a text, a still picture, or a list of other files."""
+
+_DURATION_UP_FRONT = {"matroska,webm", "avi"}
+_ROUNDING = Fraction(1, 4)  # seconds
+
+
+class Damage:
+    """Counts each kind of fault and remembers where it was first met."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, tuple[int, float | None]] = {}
+
+    def note(self, fault: str, second: float | None) -> None:
+        """second: where in the film; None before its first frame."""
+        count, first = self._faults.get(fault, (0, second))
+        self._faults[fault] = (count + 1, first)
+
+    def __str__(self) -> str:
+        return "; ".join(_sentence(fault, *where) for fault, where in self._faults.items())
+
+
+def _sentence(fault: str, count: int, second: float | None) -> str:
+    where = "at its start" if second is None else f"at {second:.2f} s"
+    return f"{fault} {where}" if count == 1 else f"{fault}, {count} times, first {where}"
 
 
 def file_url(path: Path) -> str:
@@ -81,6 +104,21 @@ def stream_duration(stream: Stream, container: InputContainer) -> Fraction:
         return stream.duration * stream.time_base
     tagged = _tagged_duration(stream.metadata.get("DURATION", ""))
     return tagged or Fraction(container.duration or 0, av.time_base)
+
+
+def missing_end(container: InputContainer, stream: VideoStream, end: Fraction) -> str:
+    """What the file promises beyond the end [seconds] that was reached; "" if nothing is missing.
+
+    MP4 lists every frame with its place in the file, which is exact. Matroska and AVI state their
+    duration up front; a shortfall that rounding explains does not count. Others promise nothing.
+    """
+    if "mp4" in container.format.name:
+        lost = sum(1 for entry in stream.index_entries if entry.pos + entry.size > container.size)
+        return f"{lost} frames of its index lie behind its last byte" if lost else ""
+    if container.format.name not in _DURATION_UP_FRONT or not container.duration:
+        return ""
+    promised = Fraction(container.duration, av.time_base)
+    return f"its header promises {float(promised):.2f} s" if promised - end > _ROUNDING else ""
 
 
 def _tagged_duration(text: str) -> Fraction:

@@ -9,17 +9,19 @@ from types import TracebackType
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from latentsync.media.color import Conversion, ToRgb
-from latentsync.media.container import main_video, open_source
-from latentsync.media.damage import Damage, Pace, missing_end
+from latentsync.media.container import Damage, main_video, missing_end, open_source
 from latentsync.media.probe import VideoInfo
 
 _THREADS = 4  # each decoding thread holds pictures of its own: 3 MB at 1080p, 12 MB at 4K
 _RESTART_SECONDS = 1  # a step back in time by more than this is a new recording, not a slip
 _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file counts as lost
+_FRAMES_TO_KNOW_THE_PACE = 5
+_UNEVEN = 0.25  # of a frame: what Matroska's milliseconds make of 120 fps stays below it
 
 
 class Clock:
@@ -61,6 +63,35 @@ class Clock:
     def _follow_restart(self, stamp: int) -> None:
         if self._last is not None and self._last - (stamp + self._shift) > self._restart:
             self._shift = self._last + max(1, round(self._step)) - stamp
+
+
+class Pace:
+    """Notices frames that are missing within a film of steady pace; nothing else would tell.
+
+    The pace is taken from the film itself: the rate that a container states may be that of fields.
+    An MP4 lists its frames, so that a pause in it is meant, and a film that has changed its pace
+    once may do so again: for both, no gap is ever reported.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        self._steady = "mp4" not in container.format.name
+        self._first = self._latest = 0.0
+        self._frames = 0
+
+    def missing(self, second: float) -> int:
+        """Frames that seem to be missing between the previous one and this; second: rising."""
+        if self._frames == 0:
+            self._first = second
+        missing = self._skipped(second) if self._frames > _FRAMES_TO_KNOW_THE_PACE else 0
+        self._frames += 1 + missing
+        self._latest = second
+        return missing
+
+    def _skipped(self, second: float) -> int:
+        pace = (self._latest - self._first) / (self._frames - 1)
+        steps = (second - self._latest) / pace
+        self._steady &= round(steps) >= 1 and abs(steps - round(steps)) < _UNEVEN
+        return round(steps) - 1 if self._steady else 0
 
 
 class Decoding:

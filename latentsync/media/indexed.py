@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from latentsync.errors import MediaError
-from latentsync.media.damage import Damage
+from latentsync.media.container import Damage
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.media.seeking import FrameTable, Revisit, Shot

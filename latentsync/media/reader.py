@@ -11,8 +11,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from latentsync.media.container import main_video, open_source
-from latentsync.media.damage import Damage
+from latentsync.media.container import Damage, main_video, open_source
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.types import Frame

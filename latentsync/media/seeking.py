@@ -18,7 +18,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from latentsync.media.damage import Damage
+from latentsync.media.container import Damage
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo
 

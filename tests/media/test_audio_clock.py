@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from latentsync.media.audio.assembler import TimeLine
-from latentsync.media.damage import Damage
+from latentsync.media.container import Damage
 
 RATE = 16000
 

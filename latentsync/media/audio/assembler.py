@@ -10,7 +10,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 
-from latentsync.media.damage import Damage
+from latentsync.media.container import Damage
 
 SampleFormat = Literal["s16", "s32"]
 """FFmpeg's names of whole numbers of 16 and 32 bits."""

@@ -23,8 +23,7 @@ from latentsync.media.audio.source import (
     sound_of,
     sound_stream,
 )
-from latentsync.media.container import stream_start
-from latentsync.media.damage import Damage
+from latentsync.media.container import Damage, stream_start
 from latentsync.media.probe import VideoInfo
 
 _log = logging.getLogger(__name__)
