@@ -16,9 +16,9 @@ from latentsync.errors import MediaError
 from latentsync.media.container import MUXERS
 from latentsync.media.encoder import padding
 from latentsync.media.mux import Contents, Muxing, OpenFiles
-from latentsync.media.output import OutputPlan, check_target, new_part_path
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.target import OutputPlan, check_target, new_part_path
 from latentsync.types import Box, Frame
 
 Picture = VideoFrame  # a frame as the encoder takes it

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentsync.errors import ConfigError
-from latentsync.media.output import OutputPlan, check_target
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.plan import RenderPlan

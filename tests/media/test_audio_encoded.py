@@ -13,9 +13,10 @@ import pytest
 
 from latentsync.media.audio.reader import AudioReader, read_audio
 from latentsync.media.audio.source import sound_of
-from latentsync.media.output import EncodeSettings, NewAudio, check_target
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK, copied
 from tests.support.dubbing import FRAME, dubbed, write_wav

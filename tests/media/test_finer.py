@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentsync.media.output import EncodeSettings
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings
 from latentsync.media.writer import VideoWriter
 from latentsync.types import Box
 from tests.support.media_factory import make_film, pts_of

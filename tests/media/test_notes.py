@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from latentsync.media.output import check_target
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK, copied
 from tests.support.media_factory import Tone, make_film

@@ -11,9 +11,10 @@ import pytest
 
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.indexed import OrderedReader
-from latentsync.media.output import NewAudio, check_target
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader, sample_frames
+from latentsync.media.settings import NewAudio
+from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK
 from tests.support.dubbing import film, write_wav

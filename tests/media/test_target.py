@@ -15,9 +15,10 @@ import pytest
 from latentsync.errors import ConfigError, MediaError
 from latentsync.media import writer
 from latentsync.media.indexed import OrderedReader
-from latentsync.media.output import EncodeSettings, check_target
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings
+from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK, copied, files_in
 from tests.support.media_factory import (

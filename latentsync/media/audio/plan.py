@@ -12,7 +12,7 @@ from latentsync.media.audio.track import TrackPlan
 from latentsync.media.container import MUXERS
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
-from latentsync.media.trial import Trial
+from latentsync.media.trial_mux import TrialMux
 
 _IN_MP4 = {"aac", "mp3", "alac", "ac3", "eac3"}
 """MP4 may hold FLAC, Opus and PCM as well, but then few players play them."""
@@ -26,7 +26,7 @@ def audio_plan(
 
     Raises MediaError: the new audio cannot be read; a track can be neither copied nor decoded.
     """
-    with Trial() as trial:
+    with TrialMux() as trial:
         return planned_audio(target, source, settings, audio, trial)
 
 
@@ -35,7 +35,7 @@ def planned_audio(
     source: VideoInfo,
     settings: EncodeSettings,
     audio: NewAudio | None,
-    trial: Trial,
+    trial: TrialMux,
 ) -> tuple[TrackPlan, ...]:
     """The same, with files that are open already."""
     if audio is None:
@@ -47,7 +47,9 @@ def planned_audio(
     return (_planned(sound, target, settings.audio, trial, own=False),)
 
 
-def _planned(sound: SoundInfo, target: Path, asked: str, trial: Trial, *, own: bool) -> TrackPlan:
+def _planned(
+    sound: SoundInfo, target: Path, asked: str, trial: TrialMux, *, own: bool
+) -> TrackPlan:
     reason = _reason_to_encode(sound, target, asked, trial, own=own)
     if not reason:
         return TrackPlan(sound)
@@ -58,7 +60,7 @@ def _planned(sound: SoundInfo, target: Path, asked: str, trial: Trial, *, own: b
 
 
 def _reason_to_encode(
-    sound: SoundInfo, target: Path, asked: str, trial: Trial, *, own: bool
+    sound: SoundInfo, target: Path, asked: str, trial: TrialMux, *, own: bool
 ) -> str:
     """ "": it can be copied. own: the source's audio, not new."""
     if asked not in ("auto", sound.codec):

@@ -24,14 +24,14 @@ _PATIENCE = 1000  # packets of any stream that are read to find them, and again 
 _FURTHER_ON = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)  # shares of the file's duration
 
 
-class Trial:
+class TrialMux:
     """Context manager: the files that audio is read from, open for as long as it is tried out."""
 
     def __init__(self) -> None:
         self._files = OpenFiles()
         self._first: dict[Path, dict[int, list[Packet]]] = {}
 
-    def __enter__(self) -> Trial:
+    def __enter__(self) -> TrialMux:
         return self
 
     def __exit__(

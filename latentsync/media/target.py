@@ -20,7 +20,7 @@ from latentsync.media.encoder import says_fields
 from latentsync.media.mux import Contents
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
-from latentsync.media.trial import Trial
+from latentsync.media.trial_mux import TrialMux
 
 _MAX_NAME = 255  # bytes, in every file system that matters
 _MANY = 9_999_999  # writers of one process, so that the length of a name does not depend on it
@@ -81,7 +81,7 @@ def check_target(
         remedy = f"{error.strerror}; choose another place"
         raise MediaError("cannot write the output", target, remedy) from error
     size = size or (source.width, source.height)
-    with Trial() as trial:
+    with TrialMux() as trial:
         tracks = planned_audio(target, source, settings, audio, trial)
         muxer = MUXERS[target.suffix.lower()]
         _try_out(target, Contents(muxer, source, settings, size, tracks), trial)
@@ -89,7 +89,7 @@ def check_target(
     return OutputPlan(tracks, (*picture_notes(source, settings), *encoded))
 
 
-def _try_out(target: Path, contents: Contents, trial: Trial) -> None:
+def _try_out(target: Path, contents: Contents, trial: TrialMux) -> None:
     try:
         trial.make(contents)
     except (OSError, ValueError, av.FFmpegError) as error:
