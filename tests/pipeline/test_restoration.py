@@ -19,8 +19,7 @@ from latentsync.pipeline.plan import RenderPlan, TrackPlan
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.base import Windowed
-from latentsync.restore.patch import ffhq_geometry
-from latentsync.restore.residual import residual
+from latentsync.restore.patch import ffhq_geometry, residual
 from latentsync.restore.sharpness import BANDS
 from latentsync.restore.stability import ResidualSmoother
 from latentsync.settings.load import load_config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentsync.restore.residual import residual
+from latentsync.restore.patch import residual
 from latentsync.restore.stability import ResidualSmoother
 
 SIZE = (3, 96, 128)

@@ -16,8 +16,7 @@ from latentsync.geometry import extract
 from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.base import Restorer, Windowed
-from latentsync.restore.patch import PatchGeometry
-from latentsync.restore.site import Site
+from latentsync.restore.patch import PatchGeometry, Site
 from latentsync.restore.stability import ResidualSmoother
 from latentsync.restore.temporal import Mouth, ResidualReuse
 from latentsync.settings.schema import RestoreConfig

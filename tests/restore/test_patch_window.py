@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from GFPGAN.window import GRID, SIDES, WHOLE, cut, halved, levels, snapped
-from latentsync.restore.residual import residual
-from latentsync.restore.site import Site
+from latentsync.restore.patch import Site, residual
 from latentsync.types import Box
 
 MOUTH = Box(149, 328, 365, 457)  # of a filmed face
