@@ -21,7 +21,7 @@ from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.base import Windowed
 from latentsync.restore.patch import ffhq_geometry, residual
 from latentsync.restore.sharpness import BANDS
-from latentsync.restore.stability import ResidualSmoother
+from latentsync.restore.temporal import ResidualSmoother
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Alignment, Box, Frame, Patch, PatchedFrame

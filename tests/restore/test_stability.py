@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from latentsync.restore.patch import residual
-from latentsync.restore.stability import ResidualSmoother
+from latentsync.restore.temporal import ResidualSmoother
 
 SIZE = (3, 96, 128)
 LEVEL = 1 / 127.5  # one grey level of 8 bits

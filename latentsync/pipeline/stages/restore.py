@@ -17,8 +17,7 @@ from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.base import Restorer, Windowed
 from latentsync.restore.patch import PatchGeometry, Site
-from latentsync.restore.stability import ResidualSmoother
-from latentsync.restore.temporal import Mouth, ResidualReuse
+from latentsync.restore.temporal import Mouth, ResidualReuse, ResidualSmoother
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Frame, Patch, PatchedFrame
 
