@@ -40,7 +40,7 @@ from latentsync.face.composite import composite
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Restorers
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import StageTimer

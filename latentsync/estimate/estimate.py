@@ -23,13 +23,13 @@ from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.lipsync import output_rate
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.pipeline.planning.timeline import Timeline, speech_timeline, video_timeline
+from latentsync.pipeline.planning.upstream_timeline import UPSTREAM_FPS
 from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.pipeline.timeline import Timeline, speech_timeline, video_timeline
-from latentsync.pipeline.upstream_timeline import UPSTREAM_FPS
 from latentsync.restore.base import Fittable
 from latentsync.runtime.execution import Execution
 from latentsync.speech.windows import FEATURES_PER_SECOND, frame_count

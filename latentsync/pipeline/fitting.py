@@ -14,7 +14,7 @@ import torch
 from latentsync.generate.base import LipGenerator, Redrawing
 from latentsync.geometry import extract, square
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
 from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restore.base import Fittable, Restorer, Tunable

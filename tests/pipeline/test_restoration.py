@@ -15,7 +15,7 @@ from latentsync.face.masks import region_mask
 from latentsync.geometry import FFHQ_TEMPLATE, extract
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.engine import FEW, Engine
-from latentsync.pipeline.plan import RenderPlan, TrackPlan
+from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.base import Windowed

@@ -13,7 +13,7 @@ import torch
 from latentsync.errors import CheckpointError
 from latentsync.face.composite import composite
 from latentsync.geometry import extract
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.base import Restorer, Windowed
 from latentsync.restore.patch import PatchGeometry, Site

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentsync.pipeline.timeline import Timeline, chunks, jumps, speech_timeline, video_timeline
+from latentsync.pipeline.planning.timeline import (
+    Timeline,
+    chunks,
+    jumps,
+    speech_timeline,
+    video_timeline,
+)
 
 
 def _film(frames: int, fps: int = 25) -> Timeline:

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from latentsync.face.composite import composite
-from latentsync.pipeline.decide import MeasuredChunk
 from latentsync.pipeline.fitting import TO_RESTORE as MOUTHS
 from latentsync.pipeline.fitting import spread
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.decide import MeasuredChunk
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.stage_timer import Stage

@@ -16,10 +16,10 @@ from latentsync.face.landmarks import CONTROL, FIVE, LANDMARKS
 from latentsync.face.masks import region_mask
 from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.decide import decided_by_analysis, fill_gaps
-from latentsync.pipeline.plan import RenderPlan, lay_out
-from latentsync.pipeline.plan_file import load_plan, save_plan
-from latentsync.pipeline.timeline import Timeline, jumps, video_timeline
+from latentsync.pipeline.planning.decide import decided_by_analysis, fill_gaps
+from latentsync.pipeline.planning.plan import RenderPlan, lay_out
+from latentsync.pipeline.planning.plan_file import load_plan, save_plan
+from latentsync.pipeline.planning.timeline import Timeline, jumps, video_timeline
 from latentsync.restore.gate import runs
 from latentsync.restore.sharpness import BANDS
 from latentsync.settings.schema import RestoreConfig

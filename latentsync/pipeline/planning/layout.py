@@ -15,15 +15,15 @@ from latentsync.generate.base import LipGenerator
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.lipsync import Speech, output_rate, speech_seconds
-from latentsync.pipeline.plan import RenderPlan, lay_out
-from latentsync.pipeline.timeline import (
+from latentsync.pipeline.planning.plan import RenderPlan, lay_out
+from latentsync.pipeline.planning.timeline import (
     Timeline,
     chunks,
     jumps,
     speech_timeline,
     video_timeline,
 )
-from latentsync.pipeline.upstream_timeline import (
+from latentsync.pipeline.planning.upstream_timeline import (
     UPSTREAM_FPS,
     at_upstream_rate,
     upstream_timeline,

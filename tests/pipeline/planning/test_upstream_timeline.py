@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentsync.pipeline.upstream_timeline import (
+from latentsync.pipeline.planning.upstream_timeline import (
     CHUNK_FRAMES,
     NO_CHUNK,
     UpstreamTimeline,

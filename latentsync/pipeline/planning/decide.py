@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from latentsync.pipeline.plan import RenderPlan, with_energies
+from latentsync.pipeline.planning.plan import RenderPlan, with_energies
 from latentsync.restore import gate
 from latentsync.restore.sharpness import sharpness
 from latentsync.settings.schema import RestoreConfig

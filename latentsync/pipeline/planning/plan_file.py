@@ -15,7 +15,7 @@ import numpy as np
 from latentsync.errors import MediaError
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.part_file import part_file
-from latentsync.pipeline.plan import RenderPlan, TrackPlan
+from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.restore.patch import PatchGeometry
 from latentsync.types import Alignment
 

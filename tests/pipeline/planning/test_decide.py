@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latentsync.pipeline.decide import (
+from latentsync.pipeline.planning.decide import (
     FEW_CHUNKS,
     OWN_OFF,
     OWN_ON,
@@ -16,7 +16,7 @@ from latentsync.pipeline.decide import (
     chunks_to_sample,
     decided_by_samples,
 )
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.restore.sharpness import BANDS
 from latentsync.settings.schema import RestoreConfig
 from tests.pipeline.test_plan import _alignment, _analysis, _laid
