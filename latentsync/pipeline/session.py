@@ -30,7 +30,6 @@ from latentsync.pipeline.analysis import Analyzer, SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
-from latentsync.pipeline.footage import footage_of
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.planning import decide
 from latentsync.pipeline.planning.layout import Layout, laid_out, lead_in
@@ -39,7 +38,7 @@ from latentsync.pipeline.planning.samples import Samples, sampled
 from latentsync.pipeline.progress import Progress, unwatched
 from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import Source, VideoFile, Watched
+from latentsync.pipeline.source import Source, VideoFile, Watched, footage_of
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restore.base import Fittable, Tunable

@@ -16,9 +16,8 @@ from latentsync.generate.replay.identity import link_persons
 from latentsync.generate.replay.inputs import find_faces, make_bank
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.footage import footage_of
 from latentsync.pipeline.session import Session
-from latentsync.pipeline.source import VideoFile
+from latentsync.pipeline.source import VideoFile, footage_of
 from latentsync.settings.load import load_config
 
 FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"

@@ -14,9 +14,8 @@ from latentsync.generate.base import Footage, GenerationRequest, Preparing
 from latentsync.generate.replay.generator import Replay
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.footage import footage_of
 from latentsync.pipeline.session import Session
-from latentsync.pipeline.source import VideoFile
+from latentsync.pipeline.source import VideoFile, footage_of
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import ReplayConfig
 from latentsync.types import Chunk
