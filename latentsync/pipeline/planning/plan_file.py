@@ -14,8 +14,8 @@ import numpy as np
 
 from latentsync.errors import MediaError
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.part_file import part_file
 from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
+from latentsync.places import part_file
 from latentsync.restore.patch import PatchGeometry
 from latentsync.types import Alignment
 
