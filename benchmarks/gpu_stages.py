@@ -23,7 +23,7 @@ from GFPGAN.network import SIZE, GFPGANv1Clean
 from latentsync.errors import ConfigError
 from latentsync.generate.diffusion.sampling import LATENT_SCALE, SCHEDULE
 from latentsync.models.unet import UNet3DConditionModel
-from latentsync.runtime.layout import lay_out
+from latentsync.runtime.memory import lay_out
 
 M = TypeVar("M", bound=nn.Module)
 Run = Callable[..., tuple[Tensor, ...]]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from latentsync.runtime import cache, compiled, openvino
 from latentsync.runtime.execution import Execution
-from latentsync.runtime.layout import lay_out
+from latentsync.runtime.memory import lay_out
 from latentsync.runtime.patience import said
 from latentsync.weights.record import file_sha256, sha256
 

@@ -29,7 +29,7 @@ from benchmarks.gpu_vae import PlainVAE
 from latentsync.generate.diffusion import sampling
 from latentsync.generate.diffusion.sampling import Noise
 from latentsync.generate.diffusion.vae import STANDARD, make_vae
-from latentsync.runtime.layout import lay_out
+from latentsync.runtime.memory import lay_out
 
 SETTING = Setting(torch.device("cpu"), torch.float32, 64, frames=4, faces=0, small=True)
 HEAVY = {"av", "cv2", "mediapipe", "diffusers", "transformers", "omegaconf", "openvino", "scipy"}
