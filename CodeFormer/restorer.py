@@ -10,7 +10,7 @@ from CodeFormer import network, parts
 from CodeFormer.network import SIZE, CodeFormer
 from CodeFormer.parts import CodeFormerInParts
 from latentsync.errors import ConfigError
-from latentsync.runtime.execute import run_on_faces
+from latentsync.runtime.execution import run_on_faces
 from latentsync.runtime.network import Networks
 from latentsync.weights.find import find
 from latentsync.weights.load import build, introduce

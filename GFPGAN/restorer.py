@@ -12,7 +12,7 @@ from GFPGAN import network, window
 from GFPGAN.network import SIZE, GFPGANv1Clean, InWindow
 from GFPGAN.window import WHOLE, cut, snapped
 from latentsync.errors import ConfigError
-from latentsync.runtime.execute import run_on_faces
+from latentsync.runtime.execution import run_on_faces
 from latentsync.runtime.network import Networks, Part, Runner
 from latentsync.types import Box
 from latentsync.weights.find import find
