@@ -1,4 +1,4 @@
-"""How many pictures a network may hold at once on the device at hand: tried, not guessed."""
+"""What a network may take of a device's memory, and in which order its weights lie there."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _peak_bytes(run: Callable[[int], object], device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) - before
 
 
-def lay_out(network: nn.Module, order: torch.memory_format) -> None:
+def set_memory_format(network: nn.Module, order: torch.memory_format) -> None:
     """Puts the weights of all 2-D convolutions in that order, in place.
 
     Module.to cannot: it stops at a modulated convolution's kernel, which has five axes, the first

@@ -14,7 +14,7 @@ EVERY = 20.0  # seconds
 
 
 @contextmanager
-def said(work: str, *, every: float = EVERY) -> Iterator[None]:
+def heartbeat(work: str, *, every: float = EVERY) -> Iterator[None]:
     """Says when the work begins, that it goes on, and how long it took: a line each."""
     begin, done = time.monotonic(), threading.Event()
 
