@@ -31,7 +31,7 @@ _DURATION_UP_FRONT = {"matroska,webm", "avi"}
 _ROUNDING = Fraction(1, 4)  # seconds
 
 
-class Damage:
+class DecodeIssues:
     """Counts each kind of fault and remembers where it was first met."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from latentsync.media.color import Conversion, ToRgb
-from latentsync.media.container import Damage, main_video, missing_end, open_source
+from latentsync.media.container import DecodeIssues, main_video, missing_end, open_source
 from latentsync.media.probe import VideoInfo
 
 _THREADS = 4  # each decoding thread holds pictures of its own: 3 MB at 1080p, 12 MB at 4K
@@ -95,13 +95,13 @@ class Pace:
 
 
 class Decoding:
-    """Context manager: the film's file, open for as long as it is decoded. Damage is noted.
+    """Context manager: the video file, open for as long as it is decoded. What goes wrong is noted.
 
     Raises MediaError as probe does.
     """
 
-    def __init__(self, info: VideoInfo, damage: Damage) -> None:
-        self._info, self._damage = info, damage
+    def __init__(self, info: VideoInfo, issues: DecodeIssues) -> None:
+        self._info, self._issues = info, issues
         self._container = open_source(info.path)
         self._stream = main_video(self._container, info.path)
         self._stream.thread_type = "AUTO"
@@ -134,7 +134,7 @@ class Decoding:
             second = float(pts * base)
             self._inspect(picture, second, stamp_moved=clock.repaired)
             if pace.missing(second):
-                self._damage.note("frames seem to be missing", second)
+                self._issues.note("frames seem to be missing", second)
             yield pts, picture
 
     def seek(self, stamp: int) -> None:
@@ -155,7 +155,7 @@ class Decoding:
             try:
                 pictures = self._stream.decode(packet)
             except av.FFmpegError as error:
-                self._damage.note("a packet could not be decoded", second)
+                self._issues.note("a packet could not be decoded", second)
                 _raise_if_out_of_memory(error)
                 continue
             yield from pictures
@@ -173,20 +173,20 @@ class Decoding:
             except av.FFmpegError as error:
                 _raise_if_out_of_memory(error)
                 failures += 1
-                self._damage.note("the file could not be read", float(end - self._info.origin))
+                self._issues.note("the file could not be read", float(end - self._info.origin))
         if promised := missing_end(self._container, self._stream, end):
             second = float(end - self._info.origin)
-            self._damage.note(f"the file is cut off: {promised}; it ends", second)
+            self._issues.note(f"the file is cut off: {promised}; it ends", second)
 
     def _inspect(self, picture: VideoFrame, second: float, *, stamp_moved: bool) -> None:
         if stamp_moved:
-            self._damage.note("a time stamp does not advance and was moved", second)
+            self._issues.note("a time stamp does not advance and was moved", second)
         if picture.is_corrupt:
-            self._damage.note("a damaged picture was repaired as far as possible", second)
+            self._issues.note("a damaged picture was repaired as far as possible", second)
         size, first = (picture.width, picture.height), self._info.stored_size
         if size != first:
             change = "the picture size is {}x{} and was scaled to {}x{}".format(*size, *first)
-            self._damage.note(change, second)
+            self._issues.note(change, second)
 
 
 class ToUpright:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from latentsync.errors import MediaError
-from latentsync.media.container import Damage
+from latentsync.media.container import DecodeIssues
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.media.seeking import FrameTable, Revisit, Shot
@@ -32,25 +32,25 @@ class OrderedReader:
         self._order = [int(index) for index in indices]
         if min(self._order, default=0) < 0:
             raise ValueError(f"a frame cannot have the number {min(self._order)}")
-        self._damage = Damage()
+        self._issues = DecodeIssues()
 
     def __len__(self) -> int:
         return len(self._order)
 
     @property
-    def damage(self) -> str | None:
+    def issues(self) -> str | None:
         """What could not be read in the latest iteration, and where; None while all is well."""
-        return str(self._damage) or None
+        return str(self._issues) or None
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames that are each the caller's own; pixels as VideoReader's.
 
         index counts the frames given out, from 0; pts and pts_seconds are the source frame's.
         """
-        self._damage = Damage()
+        self._issues = DecodeIssues()
         last_use = {index: place for place, index in enumerate(self._order)}
         held: dict[int, Shot] = {}
-        with Decoding(self.info, self._damage) as decoding:
+        with Decoding(self.info, self._issues) as decoding:
             film = _Film(self.info, decoding, _wanted_again(self._order))
             try:
                 for place, index in enumerate(self._order):

@@ -119,11 +119,11 @@ class Muxing:
             self._output.close()
 
     @property
-    def damage(self) -> list[str]:
+    def issues(self) -> list[str]:
         """What of the audio could not be read, a sentence for each file and stream."""
-        found = [(path, copy.damage) for path, copy in self.copies.items()]
-        found += [(track.path, track.damage) for track in self._encoded]
-        return [f"{path}: {damage}" for path, damage in found if damage]
+        found = [(path, copy.issues) for path, copy in self.copies.items()]
+        found += [(track.path, track.issues) for track in self._encoded]
+        return [f"{path}: {issue}" for path, issue in found if issue]
 
     def _add(self, track: TrackPlan) -> None:
         sound = track.sound

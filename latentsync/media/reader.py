@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from latentsync.media.container import Damage, main_video, open_source
+from latentsync.media.container import DecodeIssues, main_video, open_source
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.types import Frame
@@ -30,21 +30,21 @@ class VideoReader:
     ) -> None:
         self.info: VideoInfo = probed(source)
         self._start, self._stop = start, stop
-        self._damage = Damage()
+        self._issues = DecodeIssues()
 
     @property
-    def damage(self) -> str | None:
+    def issues(self) -> str | None:
         """What could not be read in the latest iteration, and where; None while all is well."""
-        return str(self._damage) or None
+        return str(self._issues) or None
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames in the order of presentation; pixels (H, W, 3) uint8 RGB, upright, C-contiguous.
 
         pts is strictly increasing, in ticks of info.time_base counted from info.origin.
         """
-        self._damage = Damage()
+        self._issues = DecodeIssues()
         upright = ToUpright(self.info)
-        with Decoding(self.info, self._damage) as decoding:
+        with Decoding(self.info, self._issues) as decoding:
             for index, (pts, picture) in enumerate(decoding.stamped()):
                 if self._stop is not None and index >= self._stop:
                     return
@@ -56,7 +56,7 @@ def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]
     """At most ``count`` different frames, in order, one from each of as many parts of the film.
 
     index counts them from 0. Seeking lands on key frames: one that lies well within the part is
-    taken as it is, otherwise decoding goes on to the part's middle. Damage is passed over. Where
+    taken as it is, otherwise decoding goes on to the part's middle. Issues are passed over. Where
     the file does not say how long the film is, its first frame alone.
     Raises MediaError as probe does.
     """

@@ -58,7 +58,7 @@ class PacketCopy:
         """origin: instant [seconds, the source's clock] that is the output's zero."""
         self._input, self._origin, self._output = source, origin, output
         self._streams: dict[int, Stream] = {}
-        self.damage: str | None = None
+        self.issues: str | None = None
         """What could not be read; None while all is well."""
 
     def add_stream(self, index: int) -> None:
@@ -88,7 +88,7 @@ class PacketCopy:
                 if packet.dts is not None or packet.pts is not None:
                     yield packet
         except av.FFmpegError as error:
-            self.damage = f"the sound ends early: {error.strerror or type(error).__name__}"
+            self.issues = f"the sound ends early: {error.strerror or type(error).__name__}"
 
     def _clock(self, index: int) -> Clock:
         """In ticks of the output stream, which are settled once the header is written."""

@@ -18,7 +18,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from latentsync.media.container import Damage
+from latentsync.media.container import DecodeIssues
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo
 
@@ -72,7 +72,7 @@ class FrameTable:
 
 
 class Revisit:
-    """A second look at a film that is in the table. Its damage was noted at the first one."""
+    """A second look at a film that is in the table. Its issues were noted at the first one."""
 
     def __init__(self, info: VideoInfo, table: FrameTable, upright: ToUpright) -> None:
         self._info, self._table, self._upright = info, table, upright
@@ -114,7 +114,7 @@ class Revisit:
 
     def _go_to(self, index: int) -> bool:
         """Seek; whether the format can do it."""
-        self._decoding = self._decoding or Decoding(self._info, Damage())
+        self._decoding = self._decoding or Decoding(self._info, DecodeIssues())
         self._next, self._proven = -1, False
         try:
             self._decoding.seek(self._table.stamp(index))
@@ -125,7 +125,7 @@ class Revisit:
 
     def _go_to_start(self) -> None:
         self.close()
-        self._decoding = Decoding(self._info, Damage())
+        self._decoding = Decoding(self._info, DecodeIssues())
         pictures = (picture for _, picture in self._decoding.stamped())
         self._numbered, self._next, self._proven = enumerate(pictures), 0, True
 

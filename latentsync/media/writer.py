@@ -123,9 +123,9 @@ class VideoWriter:
         muxing.finish()
         self._files.close()
         os.replace(self._part, self.target)  # noqa: PTH105
-        for damage in muxing.damage:
-            _log.warning(damage)
-            self.notes.append(damage)
+        for issue in muxing.issues:
+            _log.warning(issue)
+            self.notes.append(issue)
 
     def _discard(self) -> None:
         if self._muxing is not None:

@@ -55,7 +55,7 @@ class VideoFile:
 
     @property
     def issues(self) -> str | None:
-        return self._reader.damage
+        return self._reader.issues
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._reader)

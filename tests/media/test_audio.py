@@ -257,16 +257,16 @@ def test_damage_in_the_middle_is_reported_and_what_follows_stays_in_time(tmp_pat
     path = spoil(make_sound(tmp_path / "a.m4a", Tone(3.0)), 0.4)
     reader = AudioReader(path)
     samples = np.concatenate(list(reader))
-    assert reader.damage is not None and "could not be decoded" in reader.damage
+    assert reader.issues is not None and "could not be decoded" in reader.issues
     assert len(samples) / RATE == pytest.approx(3.0, abs=CODEC_FRAME)
 
 
 def test_a_whole_sound_is_reported_as_whole(tmp_path: Path) -> None:
     for name, tone in (("a.mp4", Tone(start=0.5)), ("a.mkv", Tone(start=0.5)), ("a.ts", Tone())):
         reader = AudioReader(make_sound(tmp_path / name, tone))
-        assert reader.damage is None
+        assert reader.issues is None
         assert len(np.concatenate(list(reader))) > RATE
-        assert reader.damage is None
+        assert reader.issues is None
 
 
 def test_the_reader_tells_where_the_track_lies(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from latentsync.media.audio.assembler import TimeLine
-from latentsync.media.container import Damage
+from latentsync.media.container import DecodeIssues
 
 RATE = 16000
 
@@ -18,9 +18,9 @@ def frame(count: int = 160, *, rate: int = RATE, value: int = 16384) -> av.Audio
     return made
 
 
-def laid_out(*stamps: float | None, damage: Damage | None = None) -> np.ndarray:
+def laid_out(*stamps: float | None, issues: DecodeIssues | None = None) -> np.ndarray:
     """10 ms of sound at each second; None: after the one before."""
-    line = TimeLine(RATE, damage or Damage())
+    line = TimeLine(RATE, issues or DecodeIssues())
     pieces = [piece for second in stamps for piece in line.place(frame(), second)]
     samples = np.concatenate([*pieces, *line.flush()])
     assert line.length == len(samples)
@@ -44,20 +44,20 @@ def test_what_lies_before_zero_is_left_out() -> None:
 
 
 def test_a_recording_glued_to_another_goes_on() -> None:
-    damage = Damage()
-    samples = laid_out(8.0, 8.01, 0.0, 0.01, 0.53, damage=damage)
+    issues = DecodeIssues()
+    samples = laid_out(8.0, 8.01, 0.0, 0.01, 0.53, issues=issues)
     assert len(samples) == round(8.56 * RATE)
-    assert "clock of the sound jumps" in str(damage)
+    assert "clock of the sound jumps" in str(issues)
 
 
 def test_a_stamp_out_of_all_reason_makes_no_hours_of_silence() -> None:
-    damage = Damage()
-    assert len(laid_out(0.0, 1e9, 1e9 + 0.01, damage=damage)) == round(0.03 * RATE)
-    assert "first" not in str(damage), "the stamps that follow a jump are in order again"
+    issues = DecodeIssues()
+    assert len(laid_out(0.0, 1e9, 1e9 + 0.01, issues=issues)) == round(0.03 * RATE)
+    assert "first" not in str(issues), "the stamps that follow a jump are in order again"
 
 
 def test_a_change_of_rate_and_channels_on_the_way_is_followed() -> None:
-    line = TimeLine(RATE, Damage())
+    line = TimeLine(RATE, DecodeIssues())
     stereo = av.AudioFrame.from_ndarray(np.full((1, 9600), 16384, np.int16), "s16", "stereo")
     stereo.sample_rate = 48000
     pieces = [*line.place(frame(1600), 0.0), *line.place(stereo, 0.1), *line.flush()]

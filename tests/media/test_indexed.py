@@ -172,12 +172,12 @@ def test_damage_is_told_once_however_often_a_part_is_read(tmp_path: Path) -> Non
     plain = VideoReader(path)
     count = len(list(plain))
     reader = OrderedReader(path, [*range(count), *range(count - 1, -1, -1)])
-    assert reader.damage is None
+    assert reader.issues is None
     frames = iter(reader)
     for _ in range(2 * count):
         next(frames)
-    assert reader.damage is not None and plain.damage is not None
-    assert plain.damage.startswith(reader.damage)  # the last fault lies behind the last frame
+    assert reader.issues is not None and plain.issues is not None
+    assert plain.issues.startswith(reader.issues)  # the last fault lies behind the last frame
 
 
 def decoded(monkeypatch: pytest.MonkeyPatch, path: Path, order: list[int]) -> int:

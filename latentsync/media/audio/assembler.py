@@ -10,7 +10,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 
-from latentsync.media.container import Damage
+from latentsync.media.container import DecodeIssues
 
 SampleFormat = Literal["s16", "s32"]
 """FFmpeg's names of whole numbers of 16 and 32 bits."""
@@ -30,13 +30,13 @@ class TimeLine:
     def __init__(
         self,
         rate: int,
-        damage: Damage,
+        issues: DecodeIssues,
         *,
         layout: str = "mono",
         sample_format: SampleFormat = "s16",
     ) -> None:
         self._format, self._dtype = sample_format, _DTYPES[sample_format]
-        self._rate, self._damage, self._layout = rate, damage, layout
+        self._rate, self._issues, self._layout = rate, issues, layout
         self._channels = AudioLayout(layout).nb_channels
         self._resampler: av.AudioResampler | None = None
         self._like: tuple[str, str, int] | None = None
@@ -75,7 +75,7 @@ class TimeLine:
         """Seconds from the end of the last frame to the next one's start; < 0: they overlap."""
         gap = second + self._shift - (self._end or 0.0)
         if gap > _LONGEST_GAP or (gap < -_RESTART and self._end is not None):
-            self._damage.note("the clock of the sound jumps and was set right", self._end)
+            self._issues.note("the clock of the sound jumps and was set right", self._end)
             self._shift -= gap
             return 0.0
         return gap

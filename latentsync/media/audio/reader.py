@@ -23,7 +23,7 @@ from latentsync.media.audio.source import (
     sound_of,
     sound_stream,
 )
-from latentsync.media.container import Damage, stream_start
+from latentsync.media.container import DecodeIssues, stream_start
 from latentsync.media.probe import VideoInfo
 
 _log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ def read_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """
     reader = AudioReader(path, sample_rate=sample_rate)
     samples = np.concatenate(list(reader))
-    if reader.damage:
-        _log.warning("%s: %s", path, reader.damage)
+    if reader.issues:
+        _log.warning("%s: %s", path, reader.issues)
     return samples
 
 
@@ -65,12 +65,12 @@ class AudioReader:
         """source: a file, or what is known of it or of a track of it, which is not read again."""
         self.info: SoundInfo = _described(source)
         self._rate = sample_rate
-        self._damage = Damage()
+        self._issues = DecodeIssues()
 
     @property
-    def damage(self) -> str | None:
+    def issues(self) -> str | None:
         """What could not be read in the latest iteration, and where; None while all is well."""
-        return str(self._damage) or None
+        return str(self._issues) or None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """(n,) float32, mono, [-1, 1); all blocks are ten seconds long but the last."""
@@ -86,18 +86,18 @@ class AudioReader:
     ) -> Iterator[np.ndarray]:
         """(n, channels) int16 or int32, of any length, at that rate [Hz], in that FFmpeg layout.
 
-        Nothing, and damage, where not one sample can be decoded. In floating point, FFmpeg would
+        Nothing, and an issue, where not one sample can be decoded. In floating point, FFmpeg would
         mix two equal channels to 1.41 of one.
         """
-        self._damage = Damage()
-        line = TimeLine(sample_rate, self._damage, layout=layout, sample_format=sample_format)
+        self._issues = DecodeIssues()
+        line = TimeLine(sample_rate, self._issues, layout=layout, sample_format=sample_format)
         with open_sound(self.info.path) as container:
             stream = sound_stream(container, self.info)
             for frame in self._frames(container, stream):
                 yield from line.place(frame, self._second(frame.pts, frame.time_base))
             yield from line.flush()
             if not line.length:
-                self._damage.note("not one sample of the sound can be decoded", None)
+                self._issues.note("not one sample of the sound can be decoded", None)
                 return
             self._note_missing_end(container, stream, line.length / sample_rate)
 
@@ -112,14 +112,14 @@ class AudioReader:
                         frames = packet.decode()
                     except av.FFmpegError as error:
                         _raise_if_out_of_memory(error)
-                        self._damage.note("a packet of sound could not be decoded", second)
+                        self._issues.note("a packet of sound could not be decoded", second)
                         continue
                     yield from frames
                 return
             except av.FFmpegError as error:
                 _raise_if_out_of_memory(error)
                 failures += 1
-                self._damage.note("the file could not be read", second)
+                self._issues.note("the file could not be read", second)
 
     def _second(self, pts: int | None, base: Fraction | None) -> float | None:
         return None if pts is None or base is None else float(pts * base - self.info.origin)
@@ -128,7 +128,7 @@ class AudioReader:
         promised = _promised_end(container, stream) - float(self.info.origin)
         if promised - end > _ROUNDING:
             fault = f"the sound is cut off: its header promises {promised:.2f} s; it ends"
-            self._damage.note(fault, end)
+            self._issues.note(fault, end)
 
 
 def nothing_in(path: Path) -> MediaError:

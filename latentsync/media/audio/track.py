@@ -87,9 +87,9 @@ class SoundTrack:
         return self._plan.sound.path
 
     @property
-    def damage(self) -> str | None:
+    def issues(self) -> str | None:
         """What of it could not be read so far, and where; None while all is well."""
-        return self._reader.damage
+        return self._reader.issues
 
     def packets(self) -> Iterator[Packet]:
         """After the header is written: all up to the end, once."""
