@@ -29,7 +29,7 @@ the key frame that is found first is one too late."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shot:
+class DecodedFrame:
     """pts: ticks of VideoInfo.time_base since its origin. pixels: (H, W, 3) uint8 RGB, upright."""
 
     pts: int
@@ -71,7 +71,7 @@ class FrameTable:
         return self._sums[index] == zlib.crc32(pixels.data)
 
 
-class Revisit:
+class SeekingDecoder:
     """A second look at a film that is in the table. Its issues were noted at the first one."""
 
     def __init__(self, info: VideoInfo, table: FrameTable, upright: ToUpright) -> None:
@@ -85,7 +85,7 @@ class Revisit:
         if self._decoding is not None:
             self._decoding.close()
 
-    def shots(self, wanted: Sequence[int]) -> dict[int, Shot]:
+    def frames(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         """wanted: numbers of frames, rising, that were put into the table with their pixels."""
         if 0 <= self._next <= wanted[0] <= self._next + _NEAR and (found := self._take(wanted)):
             return found
@@ -95,9 +95,9 @@ class Revisit:
         self._go_to_start()
         return self._take(wanted)
 
-    def _take(self, wanted: Sequence[int]) -> dict[int, Shot]:
+    def _take(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         """All that are wanted; nothing if one of them does not come, or is not what it was."""
-        found: dict[int, Shot] = {}
+        found: dict[int, DecodedFrame] = {}
         for index, picture in self._numbered:
             self._next = index + 1
             expected = wanted[len(found)]
@@ -106,7 +106,7 @@ class Revisit:
             pixels = self._upright(picture)
             if index > expected or not (self._proven or self._table.agrees(index, pixels)):
                 break
-            found[index] = Shot(self._table.pts(index), pixels)
+            found[index] = DecodedFrame(self._table.pts(index), pixels)
             if len(found) == len(wanted):
                 return found
         self._next = -1
@@ -120,7 +120,7 @@ class Revisit:
             self._decoding.seek(self._table.stamp(index))
         except av.FFmpegError:
             return False
-        self._numbered = self._recognised(self._decoding)
+        self._numbered = self._frame_numbers(self._decoding)
         return True
 
     def _go_to_start(self) -> None:
@@ -129,7 +129,7 @@ class Revisit:
         pictures = (picture for _, picture in self._decoding.stamped())
         self._numbered, self._next, self._proven = enumerate(pictures), 0, True
 
-    def _recognised(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame]]:
+    def _frame_numbers(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame]]:
         for picture in decoding.pictures():
             if (index := self._table.find(picture.pts)) is not None:
                 yield index, picture

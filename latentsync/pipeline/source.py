@@ -13,7 +13,7 @@ import torch
 from latentsync.generate.base import Footage, Sound
 from latentsync.geometry import extract, square
 from latentsync.media.audio.reader import AudioReader
-from latentsync.media.indexed import OrderedReader
+from latentsync.media.indexed import IndexedReader
 from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.analysis import SourceAnalysis
@@ -61,7 +61,7 @@ class VideoFile:
         return iter(self._reader)
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
-        return iter(OrderedReader(self.info, indices))
+        return iter(IndexedReader(self.info, indices))
 
 
 class Watched:

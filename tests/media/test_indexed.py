@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from latentsync.errors import MediaError
 from latentsync.media.decoder import Decoding
-from latentsync.media.indexed import OrderedReader
+from latentsync.media.indexed import IndexedReader
 from latentsync.media.reader import VideoReader
 from latentsync.types import Frame
 from tests.support.media_factory import cut, make_film, moving_pattern, spoil
@@ -131,7 +131,7 @@ def test_every_order_gives_the_very_frames(film: Path) -> None:
     assert len({frame.pixels.tobytes() for frame in whole}) == len(whole), "frames must differ"
     for name, make in ORDERS.items():
         order = make(len(whole))
-        reader = OrderedReader(film, np.array(order, np.int64))
+        reader = IndexedReader(film, np.array(order, np.int64))
         got = list(reader)
         assert len(reader) == len(order), name
         assert_same(got, whole, order)
@@ -148,11 +148,11 @@ def test_any_order_at_all_gives_the_very_frames(tmp_path: Path, data: st.DataObj
     if not path.exists():
         make_film(path, pictures(), options=OPEN_GOP)
     order = data.draw(st.lists(st.integers(0, COUNT - 1), max_size=40))
-    assert_same(list(OrderedReader(path, order)), list(VideoReader(path)), order)
+    assert_same(list(IndexedReader(path, order)), list(VideoReader(path)), order)
 
 
 def test_it_can_be_read_twice(tmp_path: Path) -> None:
-    reader = OrderedReader(make_film(tmp_path / "a.mp4", pictures(10)), [3, 2, 1, 5])
+    reader = IndexedReader(make_film(tmp_path / "a.mp4", pictures(10)), [3, 2, 1, 5])
     first, second = list(reader), list(reader)
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(first, second, strict=True))
     assert reader.info.frame_count == 10
@@ -162,7 +162,7 @@ def test_each_frame_is_the_callers_own(tmp_path: Path) -> None:
     order = [4, 4, 3, 4, 4]
     path = make_film(tmp_path / "a.mp4", pictures(10))
     expected = [list(VideoReader(path))[index].pixels for index in order]
-    for frame, pixels in zip(OrderedReader(path, order), expected, strict=True):
+    for frame, pixels in zip(IndexedReader(path, order), expected, strict=True):
         assert np.array_equal(frame.pixels, pixels)
         frame.pixels[:] = 0
 
@@ -171,7 +171,7 @@ def test_damage_is_told_once_however_often_a_part_is_read(tmp_path: Path) -> Non
     path = FILMS["spoilt.mkv"](tmp_path / "a.mkv")
     plain = VideoReader(path)
     count = len(list(plain))
-    reader = OrderedReader(path, [*range(count), *range(count - 1, -1, -1)])
+    reader = IndexedReader(path, [*range(count), *range(count - 1, -1, -1)])
     assert reader.issues is None
     frames = iter(reader)
     for _ in range(2 * count):
@@ -193,7 +193,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch, path: Path, order: list[int]) -> in
 
     with monkeypatch.context() as patch:
         patch.setattr(Decoding, "pictures", counted)
-        for _ in OrderedReader(path, order):
+        for _ in IndexedReader(path, order):
             pass
     return count
 
@@ -212,7 +212,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mp4", moving_pattern(*size, count), options=FAST)
     order = [*range(count), *range(count - 2, -1, -1), *range(count), *[7] * 100]
     tracemalloc.start()
-    for _ in OrderedReader(path, order):
+    for _ in IndexedReader(path, order):
         pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -222,11 +222,11 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
 def test_a_frame_behind_the_end_is_named(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mp4", pictures(5))
     with pytest.raises(MediaError, match="before its frame 9") as error:
-        list(OrderedReader(path, [3, 9]))
+        list(IndexedReader(path, [3, 9]))
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_negative_index_is_a_mistake(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mp4", pictures(5))
     with pytest.raises(ValueError, match="-1"):
-        OrderedReader(path, [0, -1])
+        IndexedReader(path, [0, -1])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from latentsync.media.audio.reader import AudioReader
-from latentsync.media.indexed import OrderedReader
+from latentsync.media.indexed import IndexedReader
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader, sample_frames
 from latentsync.media.settings import NewAudio
@@ -69,12 +69,12 @@ def test_readers_take_what_was_probed(tmp_path: Path, opened: Counter[str]) -> N
     path = make_film(tmp_path / "a.mp4", audio=[Tone(0.4)])
     info = probe(path)
     opened.clear()
-    reader, ordered, audio = VideoReader(info), OrderedReader(info, [3, 1]), AudioReader(info)
+    reader, indexed, audio = VideoReader(info), IndexedReader(info, [3, 1]), AudioReader(info)
     assert not opened
-    assert reader.info is info and ordered.info is info and audio.info.index == 1
+    assert reader.info is info and indexed.info is info and audio.info.index == 1
     frames = [frame.pixels for frame in reader]
     assert opened == {"a.mp4": 1} and len(frames) == 10
-    for found, index in zip(ordered, (3, 1), strict=True):
+    for found, index in zip(indexed, (3, 1), strict=True):
         assert np.array_equal(found.pixels, frames[index])
     opened.clear()
     (samples,) = audio
