@@ -24,7 +24,7 @@ _FRAMES_TO_KNOW_THE_PACE = 5
 _UNEVEN = 0.25  # of a frame: what Matroska's milliseconds make of 120 fps stays below it
 
 
-class Clock:
+class PtsNormalizer:
     """Passes good stamps through untouched, makes up missing ones, moves bad ones a little.
 
     step: ticks from one frame to the next where nothing better is known.
@@ -42,7 +42,7 @@ class Clock:
         self.repaired = False
         """Whether the latest stamp had to be moved. One that was missing does not count."""
 
-    def tick(self, stamp: int | None) -> int:
+    def normalize(self, stamp: int | None) -> int:
         """The next stamp, in ticks. stamp: what the container says, None where it says nothing."""
         self.repaired = stamp is not None and self._steps_back(stamp)
         if stamp is None:
@@ -65,7 +65,7 @@ class Clock:
             self._shift = self._last + max(1, round(self._step)) - stamp
 
 
-class Pace:
+class GapDetector:
     """Notices frames that are missing within a film of steady pace; nothing else would tell.
 
     The pace is taken from the film itself: the rate that a container states may be that of fields.
@@ -125,15 +125,15 @@ class Decoding:
         """Every picture, from the film's first on, with its ticks since the origin, rising."""
         base = self._info.time_base
         origin = round(self._info.origin / base)
-        clock = Clock(
+        normalizer = PtsNormalizer(
             step=1 / (self._info.average_rate * base), restart=round(_RESTART_SECONDS / base)
         )
-        pace = Pace(self._container)
+        gaps = GapDetector(self._container)
         for picture in self.pictures():
-            pts = clock.tick(None if picture.pts is None else picture.pts - origin)
+            pts = normalizer.normalize(None if picture.pts is None else picture.pts - origin)
             second = float(pts * base)
-            self._inspect(picture, second, stamp_moved=clock.repaired)
-            if pace.missing(second):
+            self._inspect(picture, second, stamp_moved=normalizer.repaired)
+            if gaps.missing(second):
                 self._issues.note("frames seem to be missing", second)
             yield pts, picture
 

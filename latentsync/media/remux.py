@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from latentsync.media.container import has_flag
-from latentsync.media.decoder import Clock
+from latentsync.media.decoder import PtsNormalizer
 from latentsync.media.probe import VideoInfo
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ class PacketCopy:
 
     def readdressed(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Packets of the input's, with the output's times and streams. Times rise, if need be."""
-        clocks = {index: self._clock(index) for index in self._streams}
+        normalizers = {index: self._normalizer(index) for index in self._streams}
         for packet in packets:
-            yield self._readdressed(packet, clocks[packet.stream_index])
+            yield self._readdressed(packet, normalizers[packet.stream_index])
 
     def _read(self, streams: list[Stream]) -> Iterator[Packet]:
         try:
@@ -90,21 +90,23 @@ class PacketCopy:
         except av.FFmpegError as error:
             self.issues = f"the sound ends early: {error.strerror or type(error).__name__}"
 
-    def _clock(self, index: int) -> Clock:
+    def _normalizer(self, index: int) -> PtsNormalizer:
         """In ticks of the output stream, which are settled once the header is written."""
         base = self._streams[index].time_base or Fraction(1, 1000)
         length = _packet_seconds(self._input.streams[index]) or base
         least = 0 if has_flag(self._output, Flags.ts_nonstrict) else 1
-        return Clock(step=length / base, restart=round(_RESTART_SECONDS / base), least=least)
+        return PtsNormalizer(
+            step=length / base, restart=round(_RESTART_SECONDS / base), least=least
+        )
 
-    def _readdressed(self, packet: Packet, clock: Clock) -> Packet:
+    def _readdressed(self, packet: Packet, normalizer: PtsNormalizer) -> Packet:
         stream = self._streams[packet.stream_index]
         old = packet.time_base
         new: Fraction = stream.time_base or old
         dts = packet.dts if packet.dts is not None else packet.pts or 0
         pts = packet.pts if packet.pts is not None else dts
         ticks = _rounded((dts * old - self._origin) / new)
-        packet.dts = clock.tick(ticks)
+        packet.dts = normalizer.normalize(ticks)
         packet.pts = _rounded((pts * old - self._origin) / new) + packet.dts - ticks
         packet.duration = _rounded((packet.duration or 0) * old / new)
         packet.time_base, packet.stream = new, stream

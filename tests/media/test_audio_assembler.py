@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from latentsync.media.audio.assembler import TimeLine
+from latentsync.media.audio.assembler import AudioAssembler
 from latentsync.media.container import DecodeIssues
 
 RATE = 16000
@@ -20,10 +20,10 @@ def frame(count: int = 160, *, rate: int = RATE, value: int = 16384) -> av.Audio
 
 def laid_out(*stamps: float | None, issues: DecodeIssues | None = None) -> np.ndarray:
     """10 ms of sound at each second; None: after the one before."""
-    line = TimeLine(RATE, issues or DecodeIssues())
-    pieces = [piece for second in stamps for piece in line.place(frame(), second)]
-    samples = np.concatenate([*pieces, *line.flush()])
-    assert line.length == len(samples)
+    assembler = AudioAssembler(RATE, issues or DecodeIssues())
+    pieces = [piece for second in stamps for piece in assembler.place(frame(), second)]
+    samples = np.concatenate([*pieces, *assembler.flush()])
+    assert assembler.length == len(samples)
     return samples
 
 
@@ -57,10 +57,10 @@ def test_a_stamp_out_of_all_reason_makes_no_hours_of_silence() -> None:
 
 
 def test_a_change_of_rate_and_channels_on_the_way_is_followed() -> None:
-    line = TimeLine(RATE, DecodeIssues())
+    assembler = AudioAssembler(RATE, DecodeIssues())
     stereo = av.AudioFrame.from_ndarray(np.full((1, 9600), 16384, np.int16), "s16", "stereo")
     stereo.sample_rate = 48000
-    pieces = [*line.place(frame(1600), 0.0), *line.place(stereo, 0.1), *line.flush()]
+    pieces = [*assembler.place(frame(1600), 0.0), *assembler.place(stereo, 0.1), *assembler.flush()]
     samples = np.concatenate(pieces)
     assert len(samples) == pytest.approx(0.2 * RATE, abs=1)
     assert (np.abs(samples[50:-50] - 16384) < 400).mean() > 0.95  # but for the ringing at the joint

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from latentsync.media.decoder import Clock
+from latentsync.media.decoder import PtsNormalizer
 
 
 def ticks(stamps: list[int | None], step: Fraction = Fraction(40)) -> list[int]:
-    clock = Clock(step=step, restart=1000)
-    return [clock.tick(stamp) for stamp in stamps]
+    normalizer = PtsNormalizer(step=step, restart=1000)
+    return [normalizer.normalize(stamp) for stamp in stamps]
 
 
 def test_good_time_stamps_pass_untouched() -> None:

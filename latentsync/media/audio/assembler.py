@@ -21,7 +21,7 @@ _LONGEST_GAP = 3600.0  # seconds; a stamp that says more starts a new clock
 _RESTART = 1.0  # seconds; so does one that lies further back: a recording glued to another
 
 
-class TimeLine:
+class AudioAssembler:
     """Lays decoded frames end to end at one rate, and silence where there are none.
 
     layout: FFmpeg's name of the channels. length: samples given so far.

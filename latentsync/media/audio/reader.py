@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from latentsync.errors import MediaError
-from latentsync.media.audio.assembler import SampleFormat, TimeLine, regrouped
+from latentsync.media.audio.assembler import AudioAssembler, SampleFormat, regrouped
 from latentsync.media.audio.info import SoundInfo
 from latentsync.media.audio.source import (
     WITHOUT_CLOCK,
@@ -90,16 +90,18 @@ class AudioReader:
         mix two equal channels to 1.41 of one.
         """
         self._issues = DecodeIssues()
-        line = TimeLine(sample_rate, self._issues, layout=layout, sample_format=sample_format)
+        assembler = AudioAssembler(
+            sample_rate, self._issues, layout=layout, sample_format=sample_format
+        )
         with open_sound(self.info.path) as container:
             stream = sound_stream(container, self.info)
             for frame in self._frames(container, stream):
-                yield from line.place(frame, self._second(frame.pts, frame.time_base))
-            yield from line.flush()
-            if not line.length:
+                yield from assembler.place(frame, self._second(frame.pts, frame.time_base))
+            yield from assembler.flush()
+            if not assembler.length:
                 self._issues.note("not one sample of the sound can be decoded", None)
                 return
-            self._note_missing_end(container, stream, line.length / sample_rate)
+            self._note_missing_end(container, stream, assembler.length / sample_rate)
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         second, failures = 0.0, 0
