@@ -24,7 +24,7 @@ from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.planning.plan import RenderPlan
-from latentsync.pipeline.planning.timeline import Timeline, speech_timeline, video_timeline
+from latentsync.pipeline.planning.timeline import VideoTimeline, speech_timeline, video_timeline
 from latentsync.pipeline.planning.upstream_timeline import UPSTREAM_FPS
 from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.session import Session
@@ -242,7 +242,7 @@ def _output(job: Job) -> tuple[int, float]:
     return len(line), min(1.0, line.spoken / len(line))
 
 
-def _film_line(source: VideoInfo, frames: int) -> Timeline:
+def _film_line(source: VideoInfo, frames: int) -> VideoTimeline:
     """As if every frame were shown as long as the others."""
     ticks = 1 / (source.average_rate * source.time_base)
     pts = np.round(np.arange(frames) * float(ticks)).astype(np.int64)

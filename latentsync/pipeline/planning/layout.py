@@ -17,7 +17,7 @@ from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.lipsync import Speech, output_rate, speech_seconds
 from latentsync.pipeline.planning.plan import RenderPlan, lay_out
 from latentsync.pipeline.planning.timeline import (
-    Timeline,
+    VideoTimeline,
     chunks,
     jumps,
     speech_timeline,
@@ -104,7 +104,7 @@ def laid_out(
 
 def _upstream(
     layout: Layout, analysis: SourceAnalysis, info: VideoInfo, speech: Speech
-) -> tuple[Timeline, np.ndarray, np.ndarray]:
+) -> tuple[VideoTimeline, np.ndarray, np.ndarray]:
     """-> the timeline, and each output frame's chunk (N,) and matrix (N, 2, 3), nan without a face;
     all as LatentSync has them."""
     end = float(analysis.pts_seconds[-1] + 1 / info.average_rate)
@@ -119,7 +119,9 @@ def _upstream(
         upstream_matrices(points.reshape(-1, 3, 2), layout.size), layout.size
     )
     count = len(line)
-    shown = Timeline(line.source, np.arange(count), 1 / UPSTREAM_FPS, UPSTREAM_FPS, spoken=count)
+    shown = VideoTimeline(
+        line.source, np.arange(count), 1 / UPSTREAM_FPS, UPSTREAM_FPS, spoken=count
+    )
     return shown, line.chunk, matrices[line.position]
 
 

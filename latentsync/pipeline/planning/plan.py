@@ -18,7 +18,7 @@ from latentsync.face.landmarks import FIVE
 from latentsync.geometry import generator_scale
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.planning.timeline import Timeline
+from latentsync.pipeline.planning.timeline import VideoTimeline
 from latentsync.restore.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
 from latentsync.restore.sharpness import BANDS
 
@@ -142,7 +142,7 @@ class RenderPlan:
 
 def lay_out(
     analysis: SourceAnalysis,
-    line: Timeline,
+    line: VideoTimeline,
     *,
     frame_size: tuple[int, int],
     speech: bool,

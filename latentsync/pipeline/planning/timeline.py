@@ -13,7 +13,7 @@ more is a jump. At 25 frames a second: four frames of the video for one of the o
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Timeline:
+class VideoTimeline:
     """The N frames of the output.
 
     source: (N,) int, frame of the video that is shown. pts: (N,) int, ticks of time_base, rising.
@@ -35,14 +35,14 @@ class Timeline:
         return self.pts * float(self.time_base)
 
 
-def video_timeline(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> Timeline:
+def video_timeline(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> VideoTimeline:
     """The video as it is. pts: (F,) int."""
-    return Timeline(np.arange(len(pts)), pts, time_base, rate, spoken=len(pts))
+    return VideoTimeline(np.arange(len(pts)), pts, time_base, rate, spoken=len(pts))
 
 
 def speech_timeline(
-    film: Timeline, speech_seconds: float, *, fps: Fraction | None, length: str, extend: str
-) -> Timeline:
+    film: VideoTimeline, speech_seconds: float, *, fps: Fraction | None, length: str, extend: str
+) -> VideoTimeline:
     """The film laid out for new speech.
 
     fps: frames a second of the output; None: the film's own frames and times.
@@ -57,17 +57,17 @@ def speech_timeline(
     steps = np.round(np.arange(1, missing + 1) * float(ticks_per_frame)).astype(np.int64)
     source = np.concatenate([film.source, _extension(len(film), missing, extend)])
     pts = np.concatenate([film.pts, film.pts[-1] + steps])
-    whole = Timeline(source, pts, film.time_base, film.rate, spoken=0)
+    whole = VideoTimeline(source, pts, film.time_base, film.rate, spoken=0)
     if fps is None:
         shown = max(1, int(np.searchsorted(whole.seconds, wanted - 1e-9)))
-        line = Timeline(source[:shown], pts[:shown], film.time_base, film.rate, spoken=0)
+        line = VideoTimeline(source[:shown], pts[:shown], film.time_base, film.rate, spoken=0)
     else:
         line = _resampled(whole, wanted, fps)
     spoken = int(np.searchsorted(line.seconds, speech_seconds - 1e-9))
-    return Timeline(line.source, line.pts, line.time_base, line.rate, spoken)
+    return VideoTimeline(line.source, line.pts, line.time_base, line.rate, spoken)
 
 
-def _resampled(film: Timeline, seconds: float, fps: Fraction) -> Timeline:
+def _resampled(film: VideoTimeline, seconds: float, fps: Fraction) -> VideoTimeline:
     """At a steady rate, from the video's first frame on; each instant shows the frame that was on
     the screen. seconds: when the output ends."""
     first = int(np.ceil(round(film.seconds[0] * float(fps), 6)))
@@ -75,7 +75,7 @@ def _resampled(film: Timeline, seconds: float, fps: Fraction) -> Timeline:
     pts = np.arange(first, max(first + 1, end))
     at = pts / float(fps)
     shown = (np.searchsorted(film.seconds, at + 1e-6, side="right") - 1).clip(0)
-    return Timeline(film.source[shown], pts, 1 / fps, fps, spoken=0)
+    return VideoTimeline(film.source[shown], pts, 1 / fps, fps, spoken=0)
 
 
 def _extension(frames: int, count: int, extend: str) -> np.ndarray:
@@ -93,7 +93,7 @@ def _extension(frames: int, count: int, extend: str) -> np.ndarray:
     return np.where(phase <= last, last - phase, phase - last)
 
 
-def jumps(line: Timeline, seconds: np.ndarray) -> np.ndarray:
+def jumps(line: VideoTimeline, seconds: np.ndarray) -> np.ndarray:
     """(N,) bool, True where an output frame does not continue the one before; the first: False.
 
     seconds: (F,), when each frame of the video is shown there.
@@ -102,7 +102,9 @@ def jumps(line: Timeline, seconds: np.ndarray) -> np.ndarray:
     return np.abs(np.diff(shown, prepend=shown[:1])) > step + LONGEST_SKIP
 
 
-def chunks(line: Timeline, tracks: np.ndarray, seconds: np.ndarray, *, size: int) -> np.ndarray:
+def chunks(
+    line: VideoTimeline, tracks: np.ndarray, seconds: np.ndarray, *, size: int
+) -> np.ndarray:
     """(N,) int: number of the chunk that each output frame is generated in; -1: in none.
 
     tracks: (F,) int, track of each frame of the video, -1 without a face. seconds: as in jumps. A

@@ -19,7 +19,7 @@ from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.decide import decided_by_analysis, fill_gaps
 from latentsync.pipeline.planning.plan import RenderPlan, lay_out
 from latentsync.pipeline.planning.plan_file import load_plan, save_plan
-from latentsync.pipeline.planning.timeline import Timeline, jumps, video_timeline
+from latentsync.pipeline.planning.timeline import VideoTimeline, jumps, video_timeline
 from latentsync.restore.gate import runs
 from latentsync.restore.sharpness import BANDS
 from latentsync.settings.schema import RestoreConfig
@@ -182,7 +182,7 @@ def test_runs_are_of_one_track_without_a_jump():
     faces = [_alignment(0)] * 6 + [_alignment(1)] * 4 + [None] * 2
     assert list(_laid(_analysis(faces)).runs()) == [(0, 6), (6, 10)]
     source = np.array([0, 1, 2, 3, 4, 5, 0, 1])
-    line = Timeline(source, np.arange(8) * 200, Fraction(1, 1000), Fraction(5), spoken=8)
+    line = VideoTimeline(source, np.arange(8) * 200, Fraction(1, 1000), Fraction(5), spoken=8)
     looped = _analysis([_alignment(0)] * 6, seconds=np.arange(6) / 5)
     assert list(_laid(looped, line).runs()) == [(0, 6), (6, 8)]
 

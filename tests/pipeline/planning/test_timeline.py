@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentsync.pipeline.planning.timeline import (
-    Timeline,
+    VideoTimeline,
     chunks,
     jumps,
     speech_timeline,
@@ -18,11 +18,11 @@ from latentsync.pipeline.planning.timeline import (
 )
 
 
-def _film(frames: int, fps: int = 25) -> Timeline:
+def _film(frames: int, fps: int = 25) -> VideoTimeline:
     return video_timeline(np.arange(frames) * 512, Fraction(1, 512 * fps), Fraction(fps))
 
 
-def _speech(film, seconds, *, fps=None, length="audio", extend="pingpong") -> Timeline:
+def _speech(film, seconds, *, fps=None, length="audio", extend="pingpong") -> VideoTimeline:
     return speech_timeline(film, seconds, fps=fps, length=length, extend=extend)
 
 
@@ -68,7 +68,7 @@ def test_a_variable_frame_rate_keeps_its_times():
     assert _speech(film, 0.30).pts.tolist() == [0, 40, 70, 150, 200, 240, 280]
 
 
-def _numbers(line: Timeline, tracks: np.ndarray, fps: int = 25, size: int = 16) -> list[int]:
+def _numbers(line: VideoTimeline, tracks: np.ndarray, fps: int = 25, size: int = 16) -> list[int]:
     """tracks: of the video's frames, ``fps`` a second."""
     return chunks(line, tracks, np.arange(len(tracks)) / fps, size=size).tolist()
 
