@@ -79,7 +79,7 @@ def main_video(container: InputContainer, path: Path) -> VideoStream:
         raise MediaError(
             "no video in the file",
             path,
-            "it holds sound or other data only; give a file with pictures",
+            "it holds audio or other data only; give a file with pictures",
         )
     if films[0].codec_context is None:
         raise MediaError(

@@ -147,7 +147,7 @@ class VideoInfo:
 def probe(path: Path | str) -> VideoInfo:
     """Read the headers and the first picture.
 
-    Raises MediaError: no such file, a folder, empty, not a video, sound only, cut off before its
+    Raises MediaError: no such file, a folder, empty, not a video, audio only, cut off before its
     index, a codec that cannot be decoded, not one picture that can.
     """
     path = Path(path)

@@ -51,7 +51,7 @@ _IN_QUICKTIME = {
 class PacketCopy:
     """Packets of some audio streams, payload untouched, with their times on the output's clock.
 
-    Nothing is kept: the length of the sound does not change the memory.
+    Nothing is kept: the length of the audio does not change the memory.
     """
 
     def __init__(self, source: InputContainer, origin: Fraction, output: OutputContainer) -> None:
@@ -88,7 +88,7 @@ class PacketCopy:
                 if packet.dts is not None or packet.pts is not None:
                     yield packet
         except av.FFmpegError as error:
-            self.issues = f"the sound ends early: {error.strerror or type(error).__name__}"
+            self.issues = f"the audio ends early: {error.strerror or type(error).__name__}"
 
     def _normalizer(self, index: int) -> PtsNormalizer:
         """In ticks of the output stream, which are settled once the header is written."""
@@ -138,7 +138,7 @@ def _rounded(ticks: Fraction) -> int:
 
 
 def _packet_seconds(stream: Stream) -> Fraction | None:
-    """None for uncompressed sound, where every packet is as long as it likes."""
+    """None for uncompressed audio, where every packet is as long as it likes."""
     context = stream.codec_context
     if not isinstance(context, AudioCodecContext) or not context.frame_size:
         return None

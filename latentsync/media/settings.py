@@ -9,7 +9,7 @@ from pathlib import Path
 from av.codec import Codec
 
 from latentsync.errors import ConfigError
-from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.info import AudioSource
 
 _PRESETS = (
     "ultrafast",
@@ -62,7 +62,7 @@ class NewAudio:
 
     path: Path
     seconds: float | None = None
-    info: SoundInfo | None = None
+    info: AudioSource | None = None
 
 
 def check_settings(settings: EncodeSettings) -> None:

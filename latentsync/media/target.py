@@ -13,7 +13,7 @@ from av.video.format import VideoFormat
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.plan import planned_audio
-from latentsync.media.audio.track import TrackPlan
+from latentsync.media.audio.track import AudioTrackPlan
 from latentsync.media.color import foreign_matrix
 from latentsync.media.container import MUXERS
 from latentsync.media.encoder import says_fields
@@ -35,7 +35,7 @@ class OutputPlan:
     notes: what the output will not keep of the source, a sentence each; VideoWriter logs them.
     """
 
-    tracks: tuple[TrackPlan, ...]
+    tracks: tuple[AudioTrackPlan, ...]
     notes: tuple[str, ...]
 
 

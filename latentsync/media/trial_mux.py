@@ -13,8 +13,8 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 
-from latentsync.media.audio.info import SoundInfo
-from latentsync.media.audio.source import main_sound, sound_stream
+from latentsync.media.audio.info import AudioSource
+from latentsync.media.audio.source import audio_stream, main_audio
 from latentsync.media.container import METADATA_ERRORS
 from latentsync.media.mux import Contents, Muxing, OpenFiles
 from latentsync.media.remux import PacketCopy
@@ -42,33 +42,33 @@ class TrialMux:
     ) -> None:
         self._files.close()
 
-    def sound_in(self, path: Path) -> SoundInfo:
+    def audio_in(self, path: Path) -> AudioSource:
         """The file's first audio track. Raises MediaError as AudioReader does."""
-        return main_sound(self._files[path], path)
+        return main_audio(self._files[path], path)
 
-    def is_empty(self, sound: SoundInfo) -> bool:
+    def is_empty(self, audio: AudioSource) -> bool:
         """Whether no packets of it were found."""
-        return not any(True for _ in self._packets(sound))
+        return not any(True for _ in self._packets(audio))
 
-    def can_copy(self, sound: SoundInfo, muxer: str) -> bool:
+    def can_copy(self, audio: AudioSource, muxer: str) -> bool:
         """Whether its packets can be muxed, and come out as what they were."""
         memory = BytesIO()
         try:
             with av.open(memory, "w", format=muxer) as output:
-                copy = PacketCopy(self._files[sound.path], sound.origin, output)
-                copy.add_stream(sound.index)
+                copy = PacketCopy(self._files[audio.path], audio.origin, output)
+                copy.add_stream(audio.index)
                 output.start_encoding()
-                for packet in copy.readdressed(self._packets(sound)):
+                for packet in copy.readdressed(self._packets(audio)):
                     output.mux_one(packet)
-            return self.is_empty(sound) or _codec_in(memory) == sound.codec
+            return self.is_empty(audio) or _codec_in(memory) == audio.codec
         except (av.FFmpegError, ValueError):  # ValueError: the format has no place for the codec
             return False
 
-    def can_decode(self, sound: SoundInfo) -> bool:
+    def can_decode(self, audio: AudioSource) -> bool:
         """Whether anything comes out of its packets."""
-        container = self._files[sound.path]
-        stream = sound_stream(container, sound)
-        for packet in self._packets(sound):
+        container = self._files[audio.path]
+        stream = audio_stream(container, audio)
+        for packet in self._packets(audio):
             if _decodes(packet):
                 return True
         with suppress(av.FFmpegError):
@@ -81,7 +81,7 @@ class TrialMux:
         try:
             muxing.start()
             for path, copy in muxing.copies.items():
-                copied = (t.sound for t in contents.tracks if t.encoder is None)
+                copied = (t.audio for t in contents.tracks if t.encoder is None)
                 packets = [p for s in copied if s.path == path for p in self._packets(s)]
                 muxing.write_as_is(copy.readdressed(packets))
             muxing.close()
@@ -89,12 +89,12 @@ class TrialMux:
             muxing.discard()
             raise
 
-    def _packets(self, sound: SoundInfo) -> Iterator[Packet]:
+    def _packets(self, audio: AudioSource) -> Iterator[Packet]:
         """Some of its first packets, that may be changed; none where none were found."""
-        container = self._files[sound.path]
-        if sound.path not in self._first:
-            self._first[sound.path] = _first_packets(container)
-        for packet in self._first[sound.path].get(sound.index, ()):
+        container = self._files[audio.path]
+        if audio.path not in self._first:
+            self._first[audio.path] = _first_packets(container)
+        for packet in self._first[audio.path].get(audio.index, ()):
             yield _duplicate(packet, container)
 
 

@@ -30,7 +30,7 @@ class VideoWriter:
     """Context manager; write() takes the frames in the order of presentation.
 
     size: (width, height) of the frames where it is not the source's.
-    audio: sound that takes the place of the source's.
+    audio: what takes the place of the source's audio.
     plan: what check_target has settled for the same output; without one it is called here.
     The file grows beside the target and takes its name on a clean exit only; after any exception
     nothing is left of it. Times, colour tags and metadata are the source's, and so is the audio

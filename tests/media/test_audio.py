@@ -213,8 +213,8 @@ def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
         (lambda path: None, "No such file"),
         (lambda path: path.mkdir(), "folder"),
         (lambda path: path.write_bytes(b""), "empty"),
-        (lambda path: path.write_bytes(bytes(range(256)) * 40), "no sound file"),
-        (make_film, "no sound in the file"),
+        (lambda path: path.write_bytes(bytes(range(256)) * 40), "no audio file"),
+        (make_film, "no audio in the file"),
         (lambda path: cut(make_film(path, audio=[Tone()]), 0.5), "damaged"),
     ],
     ids=["missing", "folder", "empty", "noise", "pictures only", "cut before its index"],
@@ -228,7 +228,7 @@ def test_what_is_no_sound_is_refused_in_one_line(
 
 def test_a_text_is_no_sound_even_though_ffmpeg_can_draw_it(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Dear diary,\n" * 50)
-    assert "no sound in the file" in refusal(tmp_path / "notes.txt")
+    assert "no audio in the file" in refusal(tmp_path / "notes.txt")
 
 
 def test_a_list_of_other_files_is_refused(tmp_path: Path) -> None:

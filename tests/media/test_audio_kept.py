@@ -10,7 +10,7 @@ import pytest
 
 from latentsync.media.audio.plan import audio_plan
 from latentsync.media.audio.reader import read_audio
-from latentsync.media.audio.source import sound_of
+from latentsync.media.audio.source import audio_of
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
 from latentsync.media.settings import EncodeSettings
@@ -114,7 +114,7 @@ def test_audio_that_begins_behind_a_thousand_packets_is_tried_all_the_same(tmp_p
     tone = Tone(0.2, codec="pcm_s16le", rate=48000, start=41.0)
     path = make_film(tmp_path / "a.mkv", moving_pattern(32, 32, 1040), audio=[tone])
     with TrialMux() as trial:
-        sound = sound_of(probe(path))
+        sound = audio_of(probe(path))
         # an MP4 refuses it with its trailer, once there are packets of it
         assert [trial.can_copy(sound, muxer) for muxer in ("mp4", "mov")] == [False, True]
 
@@ -122,6 +122,6 @@ def test_audio_that_begins_behind_a_thousand_packets_is_tried_all_the_same(tmp_p
 def test_audio_that_would_be_taken_for_another_codec_is_not_copied(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mkv", audio=[Tone(0.4, codec="mp2", rate=48000)])
     with TrialMux() as trial:
-        sound = sound_of(probe(path))
+        sound = audio_of(probe(path))
         # an MP4 says MPEG audio, and readers take it for layer 3
         assert [trial.can_copy(sound, muxer) for muxer in ("mp4", "matroska")] == [False, True]

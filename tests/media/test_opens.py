@@ -94,7 +94,7 @@ def test_audio_that_was_described_is_handed_on(tmp_path: Path, opened: Counter[s
     assert AudioReader(info).info is info and not opened
     source = probe(make_film(tmp_path / "a.mp4"))
     plan = check_target(tmp_path / "b.mp4", source, QUICK, NewAudio(sound, info=info))
-    assert plan.tracks[0].sound is info
+    assert plan.tracks[0].audio is info
 
 
 def test_samples_of_a_video_without_a_duration_do_not_probe_it_again(

@@ -1,4 +1,4 @@
-"""The sound of a file as a stream of mono samples on the file's clock, a few seconds in memory."""
+"""The audio of a file as a stream of mono samples on the file's clock, a few seconds in memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from av.container import InputContainer
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.assembler import AudioAssembler, SampleFormat, regrouped
-from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.info import AudioSource
 from latentsync.media.audio.source import (
     WITHOUT_CLOCK,
-    main_sound,
-    open_sound,
-    sound_of,
-    sound_stream,
+    audio_of,
+    audio_stream,
+    main_audio,
+    open_audio,
 )
 from latentsync.media.container import DecodeIssues, stream_start
 from latentsync.media.probe import VideoInfo
@@ -37,7 +37,7 @@ _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file
 
 
 def read_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """The whole sound at once: (n,) float32, mono, [-1, 1), at sample_rate [Hz].
+    """The whole audio at once: (n,) float32, mono, [-1, 1), at sample_rate [Hz].
 
     230 MB for an hour at 16 kHz. What could not be read is logged. Raises MediaError as
     AudioReader does.
@@ -50,20 +50,20 @@ def read_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
 
 
 class AudioReader:
-    """Iterate for blocks; each iteration opens the file anew, so that a sound can be read twice.
+    """Iterate for blocks; each iteration opens the file anew, so that it can be read twice.
 
-    The first sound track of any container, unless another is named. Its time begins at the file's
+    The first audio track of any container, unless another is named. Its time begins at the file's
     zero: a track that begins late, and one with holes in it, has silence there; what lies before
     zero is left out.
-    Raises MediaError: no such file, a folder, empty, no sound file, no sound in it, a codec that
+    Raises MediaError: no such file, a folder, empty, no audio file, no audio in it, a codec that
         cannot be decoded; once iterated, also: not one sample that can be decoded.
     """
 
     def __init__(
-        self, source: Path | str | VideoInfo | SoundInfo, *, sample_rate: int = SAMPLE_RATE
+        self, source: Path | str | VideoInfo | AudioSource, *, sample_rate: int = SAMPLE_RATE
     ) -> None:
         """source: a file, or what is known of it or of a track of it, which is not read again."""
-        self.info: SoundInfo = _described(source)
+        self.info: AudioSource = _described(source)
         self._rate = sample_rate
         self._issues = DecodeIssues()
 
@@ -93,13 +93,13 @@ class AudioReader:
         assembler = AudioAssembler(
             sample_rate, self._issues, layout=layout, sample_format=sample_format
         )
-        with open_sound(self.info.path) as container:
-            stream = sound_stream(container, self.info)
+        with open_audio(self.info.path) as container:
+            stream = audio_stream(container, self.info)
             for frame in self._frames(container, stream):
                 yield from assembler.place(frame, self._second(frame.pts, frame.time_base))
             yield from assembler.flush()
             if not assembler.length:
-                self._issues.note("not one sample of the sound can be decoded", None)
+                self._issues.note("not one sample of the audio can be decoded", None)
                 return
             self._note_missing_end(container, stream, assembler.length / sample_rate)
 
@@ -114,7 +114,7 @@ class AudioReader:
                         frames = packet.decode()
                     except av.FFmpegError as error:
                         _raise_if_out_of_memory(error)
-                        self._issues.note("a packet of sound could not be decoded", second)
+                        self._issues.note("a packet of audio could not be decoded", second)
                         continue
                     yield from frames
                 return
@@ -129,23 +129,23 @@ class AudioReader:
     def _note_missing_end(self, container: InputContainer, stream: AudioStream, end: float) -> None:
         promised = _promised_end(container, stream) - float(self.info.origin)
         if promised - end > _ROUNDING:
-            fault = f"the sound is cut off: its header promises {promised:.2f} s; it ends"
+            fault = f"the audio is cut off: its header promises {promised:.2f} s; it ends"
             self._issues.note(fault, end)
 
 
 def nothing_in(path: Path) -> MediaError:
     """Not one sample."""
     remedy = "it is empty, damaged, or a few samples long; try to play it"
-    return MediaError("not one sample of the sound can be decoded", path, remedy)
+    return MediaError("not one sample of the audio can be decoded", path, remedy)
 
 
-def _described(source: Path | str | VideoInfo | SoundInfo) -> SoundInfo:
-    if isinstance(source, SoundInfo):
+def _described(source: Path | str | VideoInfo | AudioSource) -> AudioSource:
+    if isinstance(source, AudioSource):
         return source
     if isinstance(source, VideoInfo):
-        return sound_of(source)
-    with open_sound(Path(source)) as container:
-        return main_sound(container, Path(source))
+        return audio_of(source)
+    with open_audio(Path(source)) as container:
+        return main_audio(container, Path(source))
 
 
 def _promised_end(container: InputContainer, stream: AudioStream) -> float:
