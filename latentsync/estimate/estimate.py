@@ -233,7 +233,7 @@ def _output(job: Job) -> tuple[int, float]:
         return frame_count(int(samples / SAMPLE_RATE * FEATURES_PER_SECOND), UPSTREAM_FPS), 1.0
     output = job.config.output
     line = speech_timeline(
-        _film_line(job.source, frames),
+        _video_timeline_of(job.source, frames),
         samples / SAMPLE_RATE,
         fps=output_rate(output.fps),
         length=output.length,
@@ -242,7 +242,7 @@ def _output(job: Job) -> tuple[int, float]:
     return len(line), min(1.0, line.spoken / len(line))
 
 
-def _film_line(source: VideoInfo, frames: int) -> VideoTimeline:
+def _video_timeline_of(source: VideoInfo, frames: int) -> VideoTimeline:
     """As if every frame were shown as long as the others."""
     ticks = 1 / (source.average_rate * source.time_base)
     pts = np.round(np.arange(frames) * float(ticks)).astype(np.int64)

@@ -59,7 +59,7 @@ def cut_score(previous: np.ndarray, current: np.ndarray) -> float:
 class Track:
     """One person, seen without a break (short gaps are filled) between two cuts.
 
-    id: number of the track in the film. shot: number of the shot. start: index of its first frame.
+    id: number of the track in the video. shot: number of the shot. start: index of its first frame.
     faces: one per frame from there on.
     """
 
@@ -143,7 +143,7 @@ def link_faces(
 def choose_track(
     tracks: Sequence[Track], frames: int, *, select: str = "largest"
 ) -> list[ChosenFace | None]:
-    """One person for each shot -> for each frame of the film that person's face, or None.
+    """One person for each shot -> for each frame of the video that person's face, or None.
 
     select: ``largest`` (area summed over the shot), ``left`` or ``right`` (of the picture). Who is
     lost and found again in the same shot and place stays chosen; nobody else takes over.

@@ -24,7 +24,7 @@ audio codecs than plain mp4."""
 METADATA_ERRORS = "surrogateescape"
 """Tags in broken UTF-8 must neither stop a job nor change on their way through."""
 
-_NOT_FILMS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
+_NOT_VIDEOS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
 """FFmpeg demuxers that make a "video" of a text, a still picture, or a list of other files."""
 
 _DURATION_UP_FRONT = {"matroska,webm", "avi"}
@@ -38,7 +38,7 @@ class DecodeIssues:
         self._faults: dict[str, tuple[int, float | None]] = {}
 
     def note(self, fault: str, second: float | None) -> None:
-        """second: where in the film; None before its first frame."""
+        """second: where in the video; None before its first frame."""
         count, first = self._faults.get(fault, (0, second))
         self._faults[fault] = (count + 1, first)
 
@@ -66,7 +66,7 @@ def open_source(path: Path) -> InputContainer:
         container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
     except (av.FFmpegError, OSError) as error:
         raise _not_openable(path, error) from error
-    if container.format.name in _NOT_FILMS or container.format.name.endswith("_pipe"):
+    if container.format.name in _NOT_VIDEOS or container.format.name.endswith("_pipe"):
         container.close()
         raise MediaError("not a video", path, "give a video file such as .mp4, .mov or .mkv")
     return container
@@ -74,18 +74,18 @@ def open_source(path: Path) -> InputContainer:
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:
     """The first video stream that is no cover picture. Raises MediaError: none, not decodable."""
-    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not films:
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not videos:
         raise MediaError(
             "no video in the file",
             path,
             "it holds audio or other data only; give a file with pictures",
         )
-    if films[0].codec_context is None:
+    if videos[0].codec_context is None:
         raise MediaError(
             "the video's codec cannot be decoded", path, "convert it to H.264, for example"
         )
-    return films[0]
+    return videos[0]
 
 
 def has_flag(container: InputContainer | OutputContainer, flag: Flags) -> bool:

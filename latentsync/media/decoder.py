@@ -1,4 +1,4 @@
-"""One pass over the pictures of a film: opened, decoded forward, stamped, made upright RGB."""
+"""One pass over the pictures of a video: opened, decoded forward, stamped, made upright RGB."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class PtsNormalizer:
 
 
 class GapDetector:
-    """Notices frames that are missing within a film of steady pace; nothing else would tell.
+    """Notices frames that are missing within a video of steady pace; nothing else would tell.
 
-    The pace is taken from the film itself: the rate that a container states may be that of fields.
-    An MP4 lists its frames, so that a pause in it is meant, and a film that has changed its pace
+    The pace is taken from the video itself: the rate that a container states may be that of fields.
+    An MP4 lists its frames, so that a pause in it is meant, and a video that has changed its pace
     once may do so again: for both, no gap is ever reported.
     """
 
@@ -122,7 +122,7 @@ class Decoding:
         self._container.close()
 
     def stamped(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Every picture, from the film's first on, with its ticks since the origin, rising."""
+        """Every picture, from the video's first on, with its ticks since the origin, rising."""
         base = self._info.time_base
         origin = round(self._info.origin / base)
         normalizer = PtsNormalizer(
@@ -190,7 +190,7 @@ class Decoding:
 
 
 class ToUpright:
-    """Decoded pictures of one film -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
+    """Decoded pictures of one video -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
 
     def __init__(self, info: VideoInfo) -> None:
         self._size = info.stored_size

@@ -37,7 +37,7 @@ def padding(size: tuple[int, int], pix_fmt: str) -> tuple[int, int]:
 class FinerRegion:
     """Marks a box of a picture for the encoder (FFmpeg's "region of interest").
 
-    Without it, measured on a 1080p film at crf 18, the mouth comes out at 42.5 dB to what was
+    Without it, measured on a 1080p video at crf 18, the mouth comes out at 42.5 dB to what was
     written, and the encoder takes back what the restorer gave; 10 steps finer make it 48.4 dB.
     """
 
@@ -102,7 +102,7 @@ class Encoder:
     def picture(self, frame: Frame, finer: Box | None) -> VideoFrame:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
-            raise ValueError(f"a frame of shape {frame.pixels.shape} in a film of {self._size}")
+            raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
         picture = self._from_rgb(self._padded(frame.pixels))
         if finer is not None:
             picture = self._regions.marked(picture, finer)

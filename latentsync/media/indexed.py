@@ -1,4 +1,4 @@
-"""A film read in any order: faster, slower, backwards, round and round; a few frames in memory."""
+"""A video read in any order: faster, slower, backwards, round and round; a few frames in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latentsync.media.seeking import DecodedFrame, FrameTable, SeekingDecoder
 from latentsync.types import Frame
 
 _BLOCK = 24  # frames of a run backwards that are held: 150 MB at 1080p
-_SPAN = 4 * _BLOCK  # frames of the film that a block may cover; a jump back is no run
+_SPAN = 4 * _BLOCK  # frames of the video that a block may cover; a jump back is no run
 
 
 class IndexedReader:
@@ -24,7 +24,7 @@ class IndexedReader:
 
     indices: (n,) integers, numbers of frames as VideoReader counts them. What rises is streamed;
         what falls is read forward in blocks of _BLOCK frames; what repeats is decoded once.
-    Raises MediaError as probe does; once iterated, also: an index behind the film's last frame.
+    Raises MediaError as probe does; once iterated, also: an index behind the video's last frame.
     """
 
     def __init__(self, source: Path | str | VideoInfo, indices: Sequence[int] | np.ndarray) -> None:
@@ -85,8 +85,8 @@ class _FrameFinder:
         found = self._decode_on_to(unseen) if unseen else self._seeking.frames(wanted)
         if wanted[-1] in found:
             return found
-        what = f"the film ends before its frame {wanted[-1]}, which was there before"
-        raise MediaError(what, self._info.path, "do not change the film while it is worked on")
+        what = f"the video ends before its frame {wanted[-1]}, which was there before"
+        raise MediaError(what, self._info.path, "do not change the video while it is worked on")
 
     def _decode_on_to(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         found: dict[int, DecodedFrame] = {}
@@ -112,7 +112,7 @@ def _block(order: Sequence[int], place: int) -> list[int]:
 
 
 def _wanted_again(order: Sequence[int]) -> frozenset[int]:
-    """Indices that are come back to after the film was decoded beyond them, or that far."""
+    """Indices that are come back to after the video was decoded beyond them, or that far."""
     again, furthest = set(), -1
     for place, index in enumerate(order):
         if index <= furthest and index != order[place - 1]:

@@ -18,7 +18,7 @@ from latentsync.types import Frame
 
 
 class VideoReader:
-    """Iterate for frames; each iteration opens the file anew, so that a film can be read twice.
+    """Iterate for frames; each iteration opens the file anew, so that a video can be read twice.
 
     start, stop: frame indices, half open; frames before start are decoded all the same, because
         only decoding forward is exact in every format.
@@ -53,11 +53,11 @@ class VideoReader:
 
 
 def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]:
-    """At most ``count`` different frames, in order, one from each of as many parts of the film.
+    """At most ``count`` different frames, in order, one from each of as many parts of the video.
 
     index counts them from 0. Seeking lands on key frames: one that lies well within the part is
     taken as it is, otherwise decoding goes on to the part's middle. Issues are passed over. Where
-    the file does not say how long the film is, its first frame alone.
+    the file does not say how long the video is, its first frame alone.
     Raises MediaError as probe does.
     """
     info = probed(source)

@@ -1,9 +1,9 @@
-"""Frames of a film that were decoded before, found again, and proven to be the same.
+"""Frames of a video that were decoded before, found again, and proven to be the same.
 
 Where a seek lands depends on the format, and what is decoded after it on the stream: pictures that
 lean on others before the key frame come out damaged or not at all. So none of it is believed. On
 the way forward each picture's time stamp, and a checksum of those that are wanted again, are
-written down; what a seek brings must agree, else the film is decoded from its start.
+written down; what a seek brings must agree, else the video is decoded from its start.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class FrameTable:
 
 
 class SeekingDecoder:
-    """A second look at a film that is in the table. Its issues were noted at the first one."""
+    """A second look at a video that is in the table. Its issues were noted at the first one."""
 
     def __init__(self, info: VideoInfo, table: FrameTable, upright: ToUpright) -> None:
         self._info, self._table, self._upright = info, table, upright

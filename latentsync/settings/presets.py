@@ -1,4 +1,4 @@
-"""Presets: one word for how much time a film may take.
+"""Presets: one word for how much time a video may take.
 
 Every preset sets the same keys, so that none is left over from another. `quality` is what the
 models were published with, and the defaults; the table in README.md says the same.

@@ -105,7 +105,7 @@ class VAEInParts:
         return Decoded(torch.cat([self._run(DECODER, portion) for portion in portions]))
 
     def _moments(self, picture: Tensor) -> Tensor:
-        """A film shorter than the speech is shown again, and a short chunk is filled up."""
+        """A video shorter than the speech is shown again, and a short chunk is filled up."""
         name = hashlib.blake2b(picture.numpy().tobytes(), digest_size=16).digest()
         found = self._known.get(name)
         if found is None:

@@ -21,7 +21,7 @@ class Costs:
     the head looks. silence: how far the lips are open in a pause; 0: a pause is a sound like any
     other. join: leaving the natural order. stutter: showing again what has just been shown.
     join_lips, join_pose: how far the picture jumps there.
-    A real film that is to say its own words, frames within a second forbidden, is matched with r
+    A real video that is to say its own words, frames within a second forbidden, is matched with r
     0.65 to 0.72 (aperture) and 3.4 to 6.1 joins a second when acoustic, lips, pose, join or
     join_lips is halved or doubled.
     """
@@ -41,7 +41,7 @@ class Wanted:
     """The next B output frames. person, features, pose: as the bank's.
 
     seconds: (B,) rising, of the output. shown: (B,) second, on the bank's clock, of the frame of
-    the film that is shown. lips: (B, 2), how they should stand. silent: (B,) bool. begins: (B,)
+    the video that is shown. lips: (B, 2), how they should stand. silent: (B,) bool. begins: (B,)
     bool, True where the picture jumps anyway.
     """
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 STRETCH_SECONDS = 8.0
-"""Of a long film whole stretches are kept: speech with its pauses, in its natural order."""
+"""Of a long video whole stretches are kept: speech with its pauses, in its natural order."""
 FIRST_ROW = 0.42
 """Share of a square above which no mouth is ever looked for; see transplant."""
 _SAME_PACE = 0.75
@@ -19,7 +19,7 @@ _QUALITY = 95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bank:
-    """M frames that can be shown, in the order of their film.
+    """M frames that can be shown, in the order of their video.
 
     seconds: (M,) rising. run: (M,) int, the same number where frames follow each other in one
     shot. person: (M,) int, whose face. features: (M, D) float32, what is heard. lips: (M, 2)

@@ -1,8 +1,8 @@
 """Lip-sync without weights: the speaker's own mouths, filmed while saying something like it.
 
-Units of the film are chosen by their sound and joined where it shows least (Video Rewrite: C.
+Units of the video are chosen by their sound and joined where it shows least (Video Rewrite: C.
 Bregler, M. Covell, M. Slaney, SIGGRAPH 1997), and put into the frames that are to speak. A preview
-and a baseline: what was never said on film cannot be shown.
+and a baseline: what was never said in it cannot be shown.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Replay:
         faces = find_faces(speaker)
         itself = request.video is speaker
         target = faces if itself else find_faces(request.video)
-        # Of another film it is the user who says that it shows the same person, throughout.
+        # Of another video it is the user who says that it shows the same person, throughout.
         person = np.zeros(max(len(faces.frames), len(target.frames)), np.int64)
         if itself:
             person = link_persons(speaker, faces.frames, faces.shot)
@@ -122,7 +122,7 @@ class Replay:
 class Chosen:
     """Which mouths go into the N frames of a role.
 
-    target, faces: of the film, and of the speaker's film. path, partner: (N,) int, places in faces.
+    target, faces: of the video, and of the speaker's. path, partner: (N,) int, places in faces.
     share: (N,) of the partner, where two units are dissolved into each other; 0: none.
     """
 

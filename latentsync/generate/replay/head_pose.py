@@ -1,7 +1,7 @@
 """Where a mouth lies in the aligned crop when the head turns or nods.
 
 The crop follows brows and nose. A head that turns or nods carries its mouth to another place in
-it; from a whole film one learns where, speech averaged out.
+it; from a whole video one learns where, speech averaged out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From films and speech to what units are chosen by: who is seen when, with which lips and pose."""
+"""From videos and speech to what units are chosen by: whose face is seen when, lips and pose."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BLOCK = 512  # output frames listened to at once: 0.6 MB
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """The K faces of a film, in its order.
+    """The K faces of a video, in its order.
 
     frames: (K,) int, numbers of their frames. run: (K,) int, the same where frames follow each
     other in one shot. shot: (K,) int, its track. lips, pose: (K, 2), see lips.lip_shape and
@@ -73,7 +73,7 @@ def find_faces(footage: Footage) -> Faces:
 
 
 def too_little(where: str, seconds: float) -> MediaError:
-    """The error of a film, or a person in it, from whom too little is heard."""
+    """The error of a video, or a person in it, from whom too little is heard."""
     return MediaError(
         "too little speech to take mouths from",
         f"{where} ({seconds:.1f} s found, {LEAST_SPEECH:g} s needed)",
@@ -122,9 +122,9 @@ def make_bank(
 class Role:
     """The N frames of a request that are generated.
 
-    numbers: (N,) int, of the output frames. places: (N,) int, of their faces in the film. seconds:
+    numbers: (N,) int, of the output frames. places: (N,) int, of their faces in the video. seconds:
     (N,) on the clock of the speech. begins: (N,) bool, True where the picture jumps. shown: (N,)
-    second of the speaker's film that is shown, -inf where that is another film.
+    second of the speaker's video that is shown, -inf where that is another video.
     """
 
     numbers: np.ndarray
@@ -136,7 +136,7 @@ class Role:
     def wanted(
         self, faces: Faces, person: np.ndarray, speech: Sound, learned: LearnedLips, *, unseen: bool
     ) -> Iterator[Wanted]:
-        """In parts. faces: of the film. person: (K,) int, whose mouth each of them is to get.
+        """In parts. faces: of the video. person: (K,) int, whose mouth each of them is to get.
 
         unseen: lips are expected by what has not seen the frame that is shown.
         """

@@ -1,6 +1,6 @@
 """How open and how wide a mouth is, where its head looks, and what of it can be heard.
 
-The lips of a film are learned from its own sound: ridge regression from what is heard around each
+The lips of a video are learned from its own sound: ridge regression from what is heard around each
 frame to how the lips stand in it. New speech then says how the lips should stand.
 """
 
@@ -15,13 +15,13 @@ MOUTH_LEFT, MOUTH_RIGHT, LIP_UPPER, LIP_LOWER, CHIN = range(6, 11)
 """Places in Alignment.landmarks."""
 
 PENALTY = 300.0
-"""Of the ridge, for features of spread 1. From 100 to 1000 predicts a real film about as well."""
+"""Of the ridge, for features of spread 1. From 100 to 1000 predicts a real video about as well."""
 FOLDS = 10
 MARGIN = 0.5
 """Seconds around a frame that its out-of-fold expectation has not learned from: what is heard of a
 frame reaches 0.2 s, and lips do not forget at once where they have just been."""
 LOW_CONFIDENCE = 0.3
-"""Out-of-fold r below which the lips of a film hardly follow its sound."""
+"""Out-of-fold r below which the lips of a video hardly follow its sound."""
 _FEWEST = 25  # frames to learn from
 _LIVELIEST = 2.0
 
@@ -66,11 +66,11 @@ class Ridge:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnedLips:
-    """How the lips of a film stand when it sounds like this.
+    """How the lips of a video stand when it sounds like this.
 
     trust: (2,) 0 to 1, out-of-fold r of aperture and width. gain: (2,), what makes expectations
-    as lively as lips are: a ridge is timid. folds: each has not seen its own part of the film and
-    a margin. borders: seconds between their parts. None: too short a film, and no trust.
+    as lively as lips are: a ridge is timid. folds: each has not seen its own part of the video and
+    a margin. borders: seconds between their parts. None: too short a video, and no trust.
     """
 
     whole: Ridge
@@ -86,7 +86,7 @@ class LearnedLips:
     def expected(self, features: np.ndarray, shown: np.ndarray | None = None) -> np.ndarray:
         """features: (N, D) -> (N, 2) float64, aperture and width.
 
-        shown: (N,) seconds of the film; given, each is expected by a fold that has not seen it.
+        shown: (N,) seconds of the video; given, each is expected by a fold that has not seen it.
         """
         if shown is None or not self.folds:
             return self.whole(features, self.gain)
@@ -100,7 +100,7 @@ class LearnedLips:
 def learn_lips(
     features: np.ndarray, lips: np.ndarray, seconds: np.ndarray, *, margin: float = MARGIN
 ) -> LearnedLips:
-    """features: (M, D), lips: (M, 2), seconds: (M,) rising, of one film, M > 0.
+    """features: (M, D), lips: (M, 2), seconds: (M,) rising, of one video, M > 0.
 
     margin: seconds on both sides of a fold's part that are left out with it.
     """

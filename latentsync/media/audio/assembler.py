@@ -16,7 +16,7 @@ SampleFormat = Literal["s16", "s32"]
 """FFmpeg's names of whole numbers of 16 and 32 bits."""
 _DTYPES = {"s16": np.int16, "s32": np.int32}
 
-_GAP = 0.02  # seconds without audio that are filled; half a frame of film, above any rounding
+_GAP = 0.02  # seconds without audio that are filled; half a frame of video, above any rounding
 _LONGEST_GAP = 3600.0  # seconds; a stamp that says more starts a new clock
 _RESTART = 1.0  # seconds; so does one that lies further back: a recording glued to another
 

@@ -154,7 +154,7 @@ def _promised_end(container: InputContainer, stream: AudioStream) -> float:
         return 0.0
     if stream.duration and stream.time_base:
         return float(stream_start(stream) + stream.duration * stream.time_base)
-    alone = len(container.streams) == 1  # else this may be the end of the film
+    alone = len(container.streams) == 1  # else this may be the end of the video
     return (container.duration or 0) / av.time_base if alone else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Which frame of the film is shown when: pure arithmetic on time stamps."""
+"""Which frame of the video is shown when: pure arithmetic on time stamps."""
 
 from __future__ import annotations
 
@@ -41,41 +41,41 @@ def video_timeline(pts: np.ndarray, time_base: Fraction, rate: Fraction) -> Vide
 
 
 def speech_timeline(
-    film: VideoTimeline, speech_seconds: float, *, fps: Fraction | None, length: str, extend: str
+    video: VideoTimeline, speech_seconds: float, *, fps: Fraction | None, length: str, extend: str
 ) -> VideoTimeline:
-    """The film laid out for new speech.
+    """The video laid out for new speech.
 
-    fps: frames a second of the output; None: the film's own frames and times.
-    length: "audio" (as long as the speech, to within a frame) or "video" (as long as the film).
-    extend: what follows where the film ends before the speech: "pingpong" (back and forth, turning
+    fps: frames a second of the output; None: the video's own frames and times.
+    length: "audio" (as long as the speech, to within a frame) or "video" (as long as the video).
+    extend: what follows where the video ends before the speech: "pingpong" (back and forth, turning
         frames shown once), "upstream" (the same, turning frames shown twice), "loop", "hold".
     """
-    ticks_per_frame = 1 / (film.rate * film.time_base)
-    end = float((int(film.pts[-1]) + ticks_per_frame) * film.time_base)
+    ticks_per_frame = 1 / (video.rate * video.time_base)
+    end = float((int(video.pts[-1]) + ticks_per_frame) * video.time_base)
     wanted = speech_seconds if length == "audio" else end
-    missing = max(0, int(np.ceil(round((wanted - end) * float(film.rate), 6))))
+    missing = max(0, int(np.ceil(round((wanted - end) * float(video.rate), 6))))
     steps = np.round(np.arange(1, missing + 1) * float(ticks_per_frame)).astype(np.int64)
-    source = np.concatenate([film.source, _extension(len(film), missing, extend)])
-    pts = np.concatenate([film.pts, film.pts[-1] + steps])
-    whole = VideoTimeline(source, pts, film.time_base, film.rate, spoken=0)
+    source = np.concatenate([video.source, _extension(len(video), missing, extend)])
+    pts = np.concatenate([video.pts, video.pts[-1] + steps])
+    whole = VideoTimeline(source, pts, video.time_base, video.rate, spoken=0)
     if fps is None:
         shown = max(1, int(np.searchsorted(whole.seconds, wanted - 1e-9)))
-        line = VideoTimeline(source[:shown], pts[:shown], film.time_base, film.rate, spoken=0)
+        line = VideoTimeline(source[:shown], pts[:shown], video.time_base, video.rate, spoken=0)
     else:
         line = _resampled(whole, wanted, fps)
     spoken = int(np.searchsorted(line.seconds, speech_seconds - 1e-9))
     return VideoTimeline(line.source, line.pts, line.time_base, line.rate, spoken)
 
 
-def _resampled(film: VideoTimeline, seconds: float, fps: Fraction) -> VideoTimeline:
+def _resampled(video: VideoTimeline, seconds: float, fps: Fraction) -> VideoTimeline:
     """At a steady rate, from the video's first frame on; each instant shows the frame that was on
     the screen. seconds: when the output ends."""
-    first = int(np.ceil(round(film.seconds[0] * float(fps), 6)))
+    first = int(np.ceil(round(video.seconds[0] * float(fps), 6)))
     end = int(np.ceil(round(seconds * float(fps), 6)))
     pts = np.arange(first, max(first + 1, end))
     at = pts / float(fps)
-    shown = (np.searchsorted(film.seconds, at + 1e-6, side="right") - 1).clip(0)
-    return VideoTimeline(film.source[shown], pts, 1 / fps, fps, spoken=0)
+    shown = (np.searchsorted(video.seconds, at + 1e-6, side="right") - 1).clip(0)
+    return VideoTimeline(video.source[shown], pts, 1 / fps, fps, spoken=0)
 
 
 def _extension(frames: int, count: int, extend: str) -> np.ndarray:
