@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from latentsync.generate.base import Footage, Sound
+from latentsync.generate.base import AudioFeatures, Footage
 from latentsync.geometry import extract, square
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.indexed import IndexedReader
@@ -108,7 +108,7 @@ class Clip:
 def footage_of(
     source: Source, analysis: SourceAnalysis, check: Callable[[], None] = unchecked
 ) -> Footage:
-    """The video and what pass 1 found in it. Its sound is read when first asked for.
+    """The video and what pass 1 found in it. Its audio is read when first asked for.
 
     check: called while that is read; may raise.
     """
@@ -116,7 +116,7 @@ def footage_of(
     has_sound = bool(source.info.audio)
 
     @cache
-    def sound() -> Sound | None:
+    def audio() -> AudioFeatures | None:
         return listen(Checked(AudioReader(path), check)) if has_sound else None
 
     def crops(numbers: np.ndarray, size: int) -> Iterator[torch.Tensor]:
@@ -126,5 +126,5 @@ def footage_of(
             yield extract(frame.pixels, matrix, (size, size))
 
     return Footage(
-        str(path), analysis.alignments, analysis.pts_seconds, analysis.cuts, sound, crops
+        str(path), analysis.alignments, analysis.pts_seconds, analysis.cuts, audio, crops
     )

@@ -32,13 +32,13 @@ def said() -> GenerationRequest:
     """The film says its own words again, in chunks of 16."""
     with Session(Engine(load_config()), FILM) as session:
         footage = footage_of(VideoFile(probe(FILM)), session.analyze())
-    sound = footage.sound()
-    assert sound is not None
+    audio = footage.audio()
+    assert audio is not None
     frames = np.arange(len(footage.seconds))
     chunks = frames // 16
     lengths = np.bincount(chunks).tolist()
     return GenerationRequest(
-        footage, refuse, footage.seconds, frames, chunks, frames < 0, lengths, sound, lambda: None
+        footage, refuse, footage.seconds, frames, chunks, frames < 0, lengths, audio, lambda: None
     )
 
 

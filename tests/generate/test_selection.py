@@ -10,20 +10,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latentsync.generate.replay.costs import STUTTER, Costs, Likeness, Wanted
-from latentsync.generate.replay.database import Bank, Succession, best_stretches, pack, unpack
+from latentsync.generate.replay.costs import REPETITION_SECONDS, Costs, UnitCosts, Wanted
+from latentsync.generate.replay.database import (
+    Succession,
+    UnitDatabase,
+    best_stretches,
+    pack,
+    unpack,
+)
 from latentsync.generate.replay.selection import DISSOLVE, dissolves, joins, select
 
-TRUST = np.array([0.7, 0.2])
+RELIABILITY = np.array([0.7, 0.2])
 CLOSED = 0.03
 
 
-def bank_of(frames: int, *, seed: int = 0, fps: float = 25.0, features: int = 12) -> Bank:
+def database_of(
+    frames: int, *, seed: int = 0, fps: float = 25.0, features: int = 12
+) -> UnitDatabase:
     rng = np.random.default_rng(seed)
-    return Bank(
+    return UnitDatabase(
         seconds=np.arange(frames) / fps,
         run=np.zeros(frames, int),
-        person=np.zeros(frames, int),
+        identity=np.zeros(frames, int),
         features=rng.normal(size=(frames, features)).astype(np.float32),
         lips=np.stack([rng.uniform(0, 0.3, frames), rng.normal(0.7, 0.05, frames)], axis=1),
         pose=rng.normal(0, 0.1, (frames, 2)),
@@ -31,23 +39,34 @@ def bank_of(frames: int, *, seed: int = 0, fps: float = 25.0, features: int = 12
 
 
 def wanted_of(frames: int, *, seed: int = 1, fps: float = 25.0, features: int = 12) -> Wanted:
-    bank = bank_of(frames, seed=seed, fps=fps, features=features)
+    database = database_of(frames, seed=seed, fps=fps, features=features)
     never = np.zeros(frames, bool)
     return Wanted(
-        bank.seconds, bank.seconds, bank.person, bank.features, bank.lips, bank.pose, never, never
+        database.seconds,
+        database.seconds,
+        database.identity,
+        database.features,
+        database.lips,
+        database.pose,
+        never,
+        never,
     )
 
 
-def choose(bank: Bank, wanted: Wanted, costs: Costs | None = None, **others: float) -> np.ndarray:
+def choose(
+    database: UnitDatabase, wanted: Wanted, costs: Costs | None = None, **others: float
+) -> np.ndarray:
     costs = costs or Costs()
-    return select(bank, [wanted], costs, trust=TRUST, closed=CLOSED, **others)
+    return select(database, [wanted], costs, reliability=RELIABILITY, closed=CLOSED, **others)
 
 
-def prices(bank: Bank, wanted: Wanted, costs: Costs) -> Callable[[tuple[int, ...]], float]:
+def prices(
+    database: UnitDatabase, wanted: Wanted, costs: Costs
+) -> Callable[[tuple[int, ...]], float]:
     """What a way costs, added up in the plainest manner."""
-    likeness = Likeness(bank, costs, trust=TRUST, closed=CLOSED)
-    frames, target = np.arange(len(bank)), likeness.of(wanted)
-    join, begins = likeness.of_joins(frames, frames, 0.04), wanted.begins
+    unit_costs = UnitCosts(database, costs, reliability=RELIABILITY, closed=CLOSED)
+    frames, target = np.arange(len(database)), unit_costs.target_cost(wanted)
+    join, begins = unit_costs.join_cost(frames, frames, 0.04), wanted.begins
 
     def price(way: tuple[int, ...]) -> float:
         shown = sum(float(target[n, frame]) for n, frame in enumerate(way))
@@ -59,33 +78,33 @@ def prices(bank: Bank, wanted: Wanted, costs: Costs) -> Callable[[tuple[int, ...
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_other_way_is_cheaper(seed: int) -> None:
-    bank, wanted = bank_of(4, seed=seed), wanted_of(5, seed=seed + 100)
+    database, wanted = database_of(4, seed=seed), wanted_of(5, seed=seed + 100)
     begins, runs = wanted.begins.copy(), np.array([0, 0, 1, 1])
     begins[3] = seed % 2 == 0
-    bank, wanted = replace(bank, run=runs), replace(wanted, begins=begins)
+    database, wanted = replace(database, run=runs), replace(wanted, begins=begins)
     costs = Costs(join=0.2)
-    price = prices(bank, wanted, costs)
+    price = prices(database, wanted, costs)
     cheapest = min(price(way) for way in itertools.product(range(4), repeat=5))
-    assert price(tuple(choose(bank, wanted, costs))) == pytest.approx(cheapest, rel=1e-5)
+    assert price(tuple(choose(database, wanted, costs))) == pytest.approx(cheapest, rel=1e-5)
 
 
 def test_a_film_that_says_what_it_says_is_left_in_its_order() -> None:
-    bank, wanted = bank_of(200, seed=3), wanted_of(200, seed=3)
-    np.testing.assert_array_equal(choose(bank, wanted), np.arange(200))
+    database, wanted = database_of(200, seed=3), wanted_of(200, seed=3)
+    np.testing.assert_array_equal(choose(database, wanted), np.arange(200))
 
 
-def test_a_part_of_the_bank_that_is_said_again_is_found() -> None:
-    bank, said = bank_of(300, seed=3), wanted_of(300, seed=3).part(120, 160)
-    again = replace(said, seconds=said.seconds - 1.0, pose=bank.pose[:40])
-    path = choose(bank, again, Costs(pose=0.0))
+def test_a_part_of_the_database_that_is_said_again_is_found() -> None:
+    database, said = database_of(300, seed=3), wanted_of(300, seed=3).part(120, 160)
+    again = replace(said, seconds=said.seconds - 1.0, pose=database.pose[:40])
+    path = choose(database, again, Costs(pose=0.0))
     np.testing.assert_array_equal(path, np.arange(120, 160))
 
 
 def test_only_leaving_the_natural_order_costs() -> None:
-    bank = replace(bank_of(10), run=np.repeat([0, 1], 5))
-    likeness = Likeness(bank, Costs(), trust=TRUST, closed=CLOSED)
+    database = replace(database_of(10), run=np.repeat([0, 1], 5))
+    unit_costs = UnitCosts(database, Costs(), reliability=RELIABILITY, closed=CLOSED)
     frames = np.arange(10)
-    cost = likeness.of_joins(frames, frames, 0.04)
+    cost = unit_costs.join_cost(frames, frames, 0.04)
     natural = [(i, i + 1) for i in range(9) if i != 4]  # a cut lies between 4 and 5
     for pair in itertools.product(range(10), repeat=2):
         assert (cost[pair] == 0) == (pair in natural)
@@ -94,97 +113,103 @@ def test_only_leaving_the_natural_order_costs() -> None:
 
 def test_what_counts_at_a_join_is_what_would_have_followed() -> None:
     """From lips that open to lips as open as they would be next is cheap, standing still is not."""
-    bank = bank_of(20)
+    database = database_of(20)
     opening = np.stack([np.tile(np.arange(10) * 0.03, 2), np.full(20, 0.7)], axis=1)
-    bank = replace(bank, run=np.repeat([0, 1], 10), lips=opening, pose=np.zeros((20, 2)))
-    likeness = Likeness(bank, Costs(), trust=TRUST, closed=CLOSED)
-    cost = likeness.of_joins(np.array([3]), np.arange(10, 20), 0.04)[0]
+    database = replace(database, run=np.repeat([0, 1], 10), lips=opening, pose=np.zeros((20, 2)))
+    unit_costs = UnitCosts(database, Costs(), reliability=RELIABILITY, closed=CLOSED)
+    cost = unit_costs.join_cost(np.array([3]), np.arange(10, 20), 0.04)[0]
     assert cost.argmin() == 4
     assert cost[4] == pytest.approx(Costs().join)
 
 
 def test_showing_again_what_was_just_shown_costs_more() -> None:
-    bank = replace(bank_of(50), lips=np.full((50, 2), 0.1), pose=np.zeros((50, 2)))
-    likeness = Likeness(bank, Costs(), trust=TRUST, closed=CLOSED)
-    cost = likeness.of_joins(np.array([30]), np.arange(50), 0.04)[0]
-    recent = (bank.seconds <= bank.seconds[30]) & (bank.seconds >= bank.seconds[30] - STUTTER)
-    np.testing.assert_allclose(cost[recent], Costs().join + Costs().stutter)
+    database = replace(database_of(50), lips=np.full((50, 2), 0.1), pose=np.zeros((50, 2)))
+    unit_costs = UnitCosts(database, Costs(), reliability=RELIABILITY, closed=CLOSED)
+    cost = unit_costs.join_cost(np.array([30]), np.arange(50), 0.04)[0]
+    recent = (database.seconds <= database.seconds[30]) & (
+        database.seconds >= database.seconds[30] - REPETITION_SECONDS
+    )
+    np.testing.assert_allclose(cost[recent], Costs().join + Costs().repetition)
     others = ~recent & (np.arange(50) != 31)
     np.testing.assert_allclose(cost[others], Costs().join)
 
 
 @pytest.mark.parametrize("exclude", [0.2, 1.0, 3.0])
 def test_frames_near_the_one_that_is_shown_are_not_used(exclude: float) -> None:
-    bank, wanted = bank_of(200, seed=3), wanted_of(200, seed=3)
-    path = choose(bank, wanted, exclude_seconds=exclude)
-    assert np.abs(bank.seconds[path] - wanted.shown).min() >= exclude - 1e-6
+    database, wanted = database_of(200, seed=3), wanted_of(200, seed=3)
+    path = choose(database, wanted, exclude_seconds=exclude)
+    assert np.abs(database.seconds[path] - wanted.shown).min() >= exclude - 1e-6
 
 
 def test_where_all_is_forbidden_the_farthest_frame_is_used() -> None:
-    bank, wanted = bank_of(20), wanted_of(20)
-    path = choose(bank, wanted, exclude_seconds=100.0)
+    database, wanted = database_of(20), wanted_of(20)
+    path = choose(database, wanted, exclude_seconds=100.0)
     np.testing.assert_array_equal(path, np.where(np.arange(20) < 10, 19, 0))
 
 
 def test_nobody_gets_the_mouth_of_another() -> None:
-    person = np.repeat([4, 7], 50)
-    bank = replace(bank_of(100), person=person, run=person)
-    wanted = replace(wanted_of(100), person=np.repeat([7, 4], 50))
-    path = choose(bank, wanted)
-    np.testing.assert_array_equal(bank.person[path], wanted.person)
-    path = choose(bank, wanted, exclude_seconds=100.0)
-    np.testing.assert_array_equal(bank.person[path], wanted.person)
+    identity = np.repeat([4, 7], 50)
+    database = replace(database_of(100), identity=identity, run=identity)
+    wanted = replace(wanted_of(100), identity=np.repeat([7, 4], 50))
+    path = choose(database, wanted)
+    np.testing.assert_array_equal(database.identity[path], wanted.identity)
+    path = choose(database, wanted, exclude_seconds=100.0)
+    np.testing.assert_array_equal(database.identity[path], wanted.identity)
 
 
 def test_a_person_without_a_frame_is_refused() -> None:
-    wanted = replace(wanted_of(5), person=np.full(5, 3))
-    with pytest.raises(ValueError, match=r"no frame of person \[3\] in the bank"):
-        choose(bank_of(20), wanted)
+    wanted = replace(wanted_of(5), identity=np.full(5, 3))
+    with pytest.raises(ValueError, match=r"no frame of person \[3\] in the database"):
+        choose(database_of(20), wanted)
 
 
 def test_a_pause_closes_the_lips_unless_silence_weighs_nothing() -> None:
     silent = (np.arange(100) // 10) % 2 == 1
-    bank, wanted = bank_of(300), replace(wanted_of(100), silent=silent)
-    quarter = np.percentile(bank.lips[:, 0], 25)
-    path = choose(bank, wanted)
-    assert (bank.lips[path, 0][silent] < quarter).mean() > 0.95
+    database, wanted = database_of(300), replace(wanted_of(100), silent=silent)
+    quarter = np.percentile(database.lips[:, 0], 25)
+    path = choose(database, wanted)
+    assert (database.lips[path, 0][silent] < quarter).mean() > 0.95
     never = replace(wanted, silent=np.zeros(100, bool))
     off = Costs(silence=0.0)
-    np.testing.assert_array_equal(choose(bank, wanted, off), choose(bank, never, off))
+    np.testing.assert_array_equal(choose(database, wanted, off), choose(database, never, off))
 
 
 def test_the_aperture_follows_what_is_wanted_as_far_as_it_is_trusted() -> None:
-    bank, wanted = bank_of(400), wanted_of(200)
+    database, wanted = database_of(400), wanted_of(200)
 
-    def r(trust: float) -> float:
-        path = select(bank, [wanted], Costs(), trust=np.array([trust, 0.0]), closed=CLOSED)
-        return float(np.corrcoef(bank.lips[path, 0], wanted.lips[:, 0])[0, 1])
+    def r(reliability: float) -> float:
+        path = select(
+            database, [wanted], Costs(), reliability=np.array([reliability, 0.0]), closed=CLOSED
+        )
+        return float(np.corrcoef(database.lips[path, 0], wanted.lips[:, 0])[0, 1])
 
     assert r(1.0) > 0.8
     assert abs(r(0.0)) < 0.3
 
 
 def test_the_parts_that_it_comes_in_do_not_matter_and_it_is_always_the_same() -> None:
-    bank, wanted = bank_of(300), wanted_of(200)
-    whole = choose(bank, wanted)
+    database, wanted = database_of(300), wanted_of(200)
+    whole = choose(database, wanted)
     cuts = [0, 1, 7, 90, 91, 200]
     parts = [wanted.part(a, b) for a, b in itertools.pairwise(cuts)]
-    np.testing.assert_array_equal(whole, select(bank, parts, Costs(), trust=TRUST, closed=CLOSED))
-    np.testing.assert_array_equal(whole, choose(bank, wanted))
+    np.testing.assert_array_equal(
+        whole, select(database, parts, Costs(), reliability=RELIABILITY, closed=CLOSED)
+    )
+    np.testing.assert_array_equal(whole, choose(database, wanted))
 
 
 def test_nothing_wanted_nothing_chosen() -> None:
-    assert len(choose(bank_of(10), wanted_of(0))) == 0
-    assert len(joins(bank_of(10), np.empty(0, int), np.empty(0), np.empty(0, bool))) == 0
+    assert len(choose(database_of(10), wanted_of(0))) == 0
+    assert len(joins(database_of(10), np.empty(0, int), np.empty(0), np.empty(0, bool))) == 0
 
 
 def test_memory_hardly_grows_with_the_output() -> None:
     """A table of all costs would be 10000 x 600 x 4 bytes: 24 MB."""
 
     def peak(frames: int) -> int:
-        bank, wanted = bank_of(10_000), wanted_of(frames)
+        database, wanted = database_of(10_000), wanted_of(frames)
         tracemalloc.start()
-        choose(bank, wanted)
+        choose(database, wanted)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most
@@ -195,12 +220,12 @@ def test_memory_hardly_grows_with_the_output() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bank_fps", "step", "frames"), [(50, 0.04, 2), (25, 0.04, 1), (25, 0.08, 2)]
+    ("database_fps", "step", "frames"), [(50, 0.04, 2), (25, 0.04, 1), (25, 0.08, 2)]
 )
 def test_units_play_at_their_own_pace_at_any_frame_rate(
-    bank_fps: float, step: float, frames: int
+    database_fps: float, step: float, frames: int
 ) -> None:
-    order = Succession(bank_of(100, fps=bank_fps))
+    order = Succession(database_of(100, fps=database_fps))
     np.testing.assert_array_equal(order.after(np.array([10, 20]), step), [10 + frames, 20 + frames])
     np.testing.assert_array_equal(
         order.after(np.array([10, 20]), -step), [10 - frames, 20 - frames]
@@ -208,30 +233,32 @@ def test_units_play_at_their_own_pace_at_any_frame_rate(
 
 
 def test_nothing_follows_the_end_of_a_run() -> None:
-    order = Succession(replace(bank_of(10), run=np.repeat([0, 1], 5)))
+    order = Succession(replace(database_of(10), run=np.repeat([0, 1], 5)))
     np.testing.assert_array_equal(order.after(np.array([4, 9, 3]), 0.04), [-1, -1, 4])
     np.testing.assert_array_equal(order.after(np.array([5, 0, 6]), -0.04), [-1, -1, 5])
 
 
 def test_at_a_join_both_units_go_on_for_a_frame() -> None:
-    bank, path = bank_of(100), np.array([10, 11, 12, 50, 51, 52])
+    database, path = database_of(100), np.array([10, 11, 12, 50, 51, 52])
     seconds, begins = np.arange(6) / 25, np.zeros(6, bool)
-    np.testing.assert_array_equal(joins(bank, path, seconds, begins), [0, 0, 0, 1, 0, 0])
-    partner, share = dissolves(bank, path, seconds, begins)
+    np.testing.assert_array_equal(joins(database, path, seconds, begins), [0, 0, 0, 1, 0, 0])
+    partner, share = dissolves(database, path, seconds, begins)
     np.testing.assert_allclose(share, [0, 0, DISSOLVE, DISSOLVE, 0, 0], rtol=1e-6)
     np.testing.assert_array_equal(partner[2:4], [49, 13])
 
 
 def test_where_a_run_ends_its_last_frame_stands_still() -> None:
-    bank = replace(bank_of(20), run=np.repeat([0, 1], 10))
-    partner, share = dissolves(bank, np.array([8, 9, 10, 11]), np.arange(4) / 25, np.zeros(4, bool))
+    database = replace(database_of(20), run=np.repeat([0, 1], 10))
+    partner, share = dissolves(
+        database, np.array([8, 9, 10, 11]), np.arange(4) / 25, np.zeros(4, bool)
+    )
     np.testing.assert_allclose(share, [0, DISSOLVE, DISSOLVE, 0], rtol=1e-6)
     np.testing.assert_array_equal(partner[1:3], [10, 9])
 
 
 def test_nothing_is_dissolved_where_the_picture_jumps_anyway() -> None:
     begins = np.array([False, False, True, False])
-    _, share = dissolves(bank_of(60), np.array([8, 9, 40, 41]), np.arange(4) / 25, begins)
+    _, share = dissolves(database_of(60), np.array([8, 9, 40, 41]), np.arange(4) / 25, begins)
     assert not share.any()
 
 

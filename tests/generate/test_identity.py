@@ -12,8 +12,8 @@ import torch
 
 from latentsync.errors import MediaError
 from latentsync.generate.base import Footage
-from latentsync.generate.replay.identity import link_persons
-from latentsync.generate.replay.inputs import find_faces, make_bank
+from latentsync.generate.replay.identity import link_identities
+from latentsync.generate.replay.inputs import build_database, find_faces
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.session import Session
@@ -39,7 +39,7 @@ def in_two_shots(footage: Footage, change: object = None) -> tuple[Footage, np.n
 
     shots = (frames >= 60).astype(int)
     other = Footage(
-        footage.name, footage.alignments, footage.seconds, footage.cuts, footage.sound, crops
+        footage.name, footage.alignments, footage.seconds, footage.cuts, footage.audio, crops
     )
     return other, shots
 
@@ -57,23 +57,23 @@ def older(crop: torch.Tensor) -> torch.Tensor:
 
 def test_a_cut_to_the_same_person_is_no_other_person(footage: Footage) -> None:
     film, shots = in_two_shots(footage)
-    assert set(link_persons(film, np.arange(len(shots)), shots)) == {0}
+    assert set(link_identities(film, np.arange(len(shots)), shots)) == {0}
 
 
 @pytest.mark.parametrize("change", [lambda crop: crop * 0.3 - 0.5, older], ids=["dark", "older"])
 def test_who_looks_different_is_another_person(footage: Footage, change: object) -> None:
     film, shots = in_two_shots(footage, change)
-    np.testing.assert_array_equal(link_persons(film, np.arange(len(shots)), shots), shots)
+    np.testing.assert_array_equal(link_identities(film, np.arange(len(shots)), shots), shots)
 
 
 def test_a_person_who_hardly_speaks_is_refused_not_given_another_s_mouth(footage: Footage) -> None:
-    faces, sound = find_faces(footage), footage.sound()
-    assert sound is not None
+    faces, audio = find_faces(footage), footage.audio()
+    assert audio is not None
     alone = np.zeros(len(faces.frames), int)
-    bank, kept = make_bank(footage, faces, alone, sound, drawn=np.array([0]))
-    assert len(bank) == len(kept) == len(faces.frames) == 127
+    database, kept = build_database(footage, faces, alone, audio, drawn=np.array([0]))
+    assert len(database) == len(kept) == len(faces.frames) == 127
     listener = (faces.frames >= 110).astype(int)
     with pytest.raises(MediaError, match=r"the face at 4\.4 s \(0\.\d s found, 3 s needed\)"):
-        make_bank(footage, faces, listener, sound, drawn=np.array([0, 1]))
-    bank, kept = make_bank(footage, faces, listener, sound, drawn=np.array([0]))
-    assert set(bank.person) == {0} and len(kept) == 110
+        build_database(footage, faces, listener, audio, drawn=np.array([0, 1]))
+    database, kept = build_database(footage, faces, listener, audio, drawn=np.array([0]))
+    assert set(database.identity) == {0} and len(kept) == 110
