@@ -75,27 +75,29 @@ def _geometry(
     return PatchGeometry(from_aligned, size, mask.clip(0, 1))
 
 
-def residual(restored: torch.Tensor, source: torch.Tensor, *, low_cut: float) -> torch.Tensor:
+def residual(
+    restored: torch.Tensor, source: torch.Tensor, *, highpass_sigma: float
+) -> torch.Tensor:
     """(N, 3, h, w) float, [-2, 2]: restored - source, for an additive patch.
 
     restored, source: (N, 3, h, w) float RGB [-1, 1], the same shape.
-    low_cut: sigma, patch pixels, of the Gaussian below which the difference is dropped; 0 keeps
+    highpass_sigma: patch pixels, of the Gaussian below which the difference is dropped; 0 keeps
     all. 8 to 10 at 512 takes away a network's shift of colour and its pumping of brightness from
     frame to frame, and leaves lips and teeth; Detail changes neither and needs none.
     """
     difference = restored - source
-    return difference - _gaussian(difference, low_cut) if low_cut > 0 else difference
+    return difference - _gaussian(difference, highpass_sigma) if highpass_sigma > 0 else difference
 
 
-def reach(low_cut: float) -> int:
-    """Pixels to each side that a residual of that low cut looks at."""
-    return math.ceil(3 * low_cut)
+def halo(highpass_sigma: float) -> int:
+    """Pixels to each side that a residual of that sigma depends on."""
+    return math.ceil(3 * highpass_sigma)
 
 
 def _gaussian(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
     """(N, C, h, w) -> the same, blurred; mirrored at the borders as far as the picture reaches."""
     for axis in (2, 3):
-        radius = min(reach(sigma), pictures.shape[axis] - 1)
+        radius = min(halo(sigma), pictures.shape[axis] - 1)
         steps = torch.arange(-radius, radius + 1, device=pictures.device, dtype=pictures.dtype)
         kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
         kernel = (kernel / kernel.sum()).reshape(1, 1, *((-1, 1) if axis == 2 else (1, -1)))
@@ -109,33 +111,35 @@ def _gaussian(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Site:
+class PatchWindow:
     """One track's.
 
     shown: the patch's pixels where the mask is not 0. needed: those that the residual there is made
-    of. mask: (h, w) float32, of the part shown. low_cut: sigma, patch pixels; see residual().
+    of. mask: (h, w) float32, of the part shown. highpass_sigma: see residual().
     """
 
     shown: Box
     needed: Box
     mask: np.ndarray
-    low_cut: float
+    highpass_sigma: float
 
     @classmethod
-    def of(cls, mask: np.ndarray, *, low_cut: float) -> Site:
+    def of(cls, mask: np.ndarray, *, highpass_sigma: float) -> PatchWindow:
         """mask: (h, w) float32 of the whole patch; where it is 0 all over, all is needed."""
         height, width = mask.shape
         x, y, across, down = cv2.boundingRect((mask > 0).view(np.uint8))
         shown = Box(x, y, x + across, y + down) if across else Box(0, 0, width, height)
-        halo = reach(low_cut)
-        low = max(shown.x0 - halo, 0), max(shown.y0 - halo, 0)
-        needed = Box(*low, min(shown.x1 + halo, width), min(shown.y1 + halo, height))
-        return cls(shown, needed, np.ascontiguousarray(_cut(mask, shown)), low_cut)
+        margin = halo(highpass_sigma)
+        low = max(shown.x0 - margin, 0), max(shown.y0 - margin, 0)
+        needed = Box(*low, min(shown.x1 + margin, width), min(shown.y1 + margin, height))
+        return cls(shown, needed, np.ascontiguousarray(_cut(mask, shown)), highpass_sigma)
 
     def residuals(self, restored: torch.Tensor, mouths: torch.Tensor) -> torch.Tensor:
         """Whole patches, both (N, 3, h, w) -> (N, 3, h', w'), what to add where they show."""
         needed, shown = self.needed, self.shown
-        changes = residual(_cut(restored, needed), _cut(mouths, needed), low_cut=self.low_cut)
+        changes = residual(
+            _cut(restored, needed), _cut(mouths, needed), highpass_sigma=self.highpass_sigma
+        )
         x, y = needed.x0, needed.y0
         return _cut(changes, Box(shown.x0 - x, shown.y0 - y, shown.x1 - x, shown.y1 - y))
 
