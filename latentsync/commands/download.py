@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _fetch(config: Config, *, quiet: bool) -> int:
     from latentsync.pipeline.requirements import weights_wanted
-    from latentsync.weights.obtain import obtain, unwatched_bytes
+    from latentsync.weights.ensure import obtain, unwatched_bytes
 
     wanted = weights_wanted(config, speech=True)
     paths = obtain(
@@ -117,7 +117,7 @@ def _list(config: Config) -> int:
 
 
 def _verify(config: Config) -> int:
-    from latentsync.weights.trust import origin_sha256
+    from latentsync.weights.verify import origin_sha256
 
     found = [(model, _found(model, config)) for model in MODEL_FILES.values()]
     others = 0

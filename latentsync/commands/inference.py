@@ -144,7 +144,7 @@ def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
     from latentsync.pipeline.progress import unwatched
     from latentsync.pipeline.report import stage_table
     from latentsync.pipeline.session import Session
-    from latentsync.weights.obtain import unwatched_bytes
+    from latentsync.weights.ensure import unwatched_bytes
 
     job = prepare(config, unwatched_bytes if quiet else byte_bar, consent)
     with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:

@@ -19,7 +19,7 @@ from latentsync.pipeline.requirements import (
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
 from latentsync.weights.download import Progress as Bytes
-from latentsync.weights.obtain import Consent, obtain, unasked, unwatched_bytes
+from latentsync.weights.ensure import Consent, obtain, unasked, unwatched_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

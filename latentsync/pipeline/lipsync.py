@@ -23,8 +23,8 @@ from latentsync.settings.schema import Config
 from latentsync.speech import encoder as whisper
 from latentsync.speech.features import AcousticFeatures, Encoder, SpeechFeatures
 from latentsync.speech.mel import N_MELS, SEGMENT_FRAMES, Extent, measure
+from latentsync.weights.ensure import obtain
 from latentsync.weights.load import build, introduce
-from latentsync.weights.obtain import obtain
 
 HUNDREDTHS = 100  # mel frames a second
 SILENCE = -6.0  # log10 of the loudest energy of any band; the quietest speech has more than -2

@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from latentsync.errors import CheckpointError
 from latentsync.weights import licences
+from latentsync.weights.identify import recognise
 from latentsync.weights.manifest import ModelFile
-from latentsync.weights.recognise import recognise
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from torch import nn
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.speech.encoder import tiny
-from latentsync.weights import licences, manifest, record, trust
+from latentsync.weights import licences, manifest, record, verify
 from latentsync.weights.convert import convert, made_from
+from latentsync.weights.identify import recognise
 from latentsync.weights.load import build, is_safetensors, read_state_dict
 from latentsync.weights.manifest import CODEFORMER, GFPGAN, WHISPER_TINY, ModelFile
-from latentsync.weights.recognise import recognise
 from tests.parity.rule import published_shapes
 from tests.support.tiny_latentsync import MODEL, write_vae
 
@@ -89,7 +89,7 @@ def test_an_unknown_file_is_used_and_that_is_said_once(
     saved: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        trust.vouch(GFPGAN, saved)
+        verify.vouch(GFPGAN, saved)
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
     assert "not the published file of GFPGANv1.4" in caplog.text
 
@@ -97,7 +97,7 @@ def test_an_unknown_file_is_used_and_that_is_said_once(
 def test_the_published_file_needs_no_word(
     saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trust.vouch(published(monkeypatch, GFPGAN, saved), saved)
+    verify.vouch(published(monkeypatch, GFPGAN, saved), saved)
     assert caplog.text == ""
 
 
@@ -106,7 +106,7 @@ def test_the_published_file_of_another_version_is_refused(
 ) -> None:
     published(monkeypatch, manifest.LATENTSYNC_UNET_15, saved)
     with pytest.raises(CheckpointError, match=r"holds LatentSync 1\.5, LatentSync 1\.6 is wanted"):
-        trust.vouch(manifest.LATENTSYNC_UNET, saved)
+        verify.vouch(manifest.LATENTSYNC_UNET, saved)
 
 
 # Converted files
@@ -123,7 +123,7 @@ def test_a_converted_file_holds_the_same_and_names_its_origin(
     assert torch.equal(before["weight"], after["weight"])
     assert made_from(converted) == model.sha256
     assert made_from(saved) is None
-    trust.vouch(model, converted)
+    verify.vouch(model, converted)
     assert caplog.text == ""
     assert not list(saved.parent.glob("*.part"))
 

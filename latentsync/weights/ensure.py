@@ -12,7 +12,7 @@ from latentsync.weights import hub, licences
 from latentsync.weights.download import Progress, SourceError, download
 from latentsync.weights.find import find, find_all, recommended_place
 from latentsync.weights.manifest import HubFile, ModelFile, ReleaseFile, described
-from latentsync.weights.trust import vouch
+from latentsync.weights.verify import vouch
 
 logger = logging.getLogger(__name__)
 
