@@ -75,14 +75,14 @@ def _run(options: argparse.Namespace) -> int:
 
 def _fetch(config: Config, *, quiet: bool) -> int:
     from latentsync.pipeline.requirements import weights_wanted
-    from latentsync.weights.ensure import obtain, unwatched_bytes
+    from latentsync.weights.ensure import ensure_weights, no_byte_progress
 
     wanted = weights_wanted(config, speech=True)
-    paths = obtain(
+    paths = ensure_weights(
         wanted,
         folders=config.weights.folders,
         offline=config.weights.offline,
-        progress=unwatched_bytes if quiet else byte_bar,
+        progress=no_byte_progress if quiet else byte_bar,
     )
     for (model, _), path in zip(wanted, paths, strict=True):
         print(f"{model.key}: {path} (licence: {model.licence})")

@@ -23,8 +23,8 @@ from latentsync.settings.schema import Config
 from latentsync.speech import encoder as whisper
 from latentsync.speech.features import AcousticFeatures, Encoder, SpeechFeatures
 from latentsync.speech.mel import N_MELS, SEGMENT_FRAMES, Extent, measure
-from latentsync.weights.ensure import obtain
-from latentsync.weights.load import build, introduce
+from latentsync.weights.ensure import ensure_weights
+from latentsync.weights.load import build, log_weights_used
 
 HUNDREDTHS = 100  # mel frames a second
 SILENCE = -6.0  # log10 of the loudest energy of any band; the quietest speech has more than -2
@@ -90,8 +90,8 @@ class LipSync:
         )
         file = whisper_file(self.config)
         wanted = [(file, self.config.generate.whisper)]
-        (path,) = obtain(wanted, folders=weights.folders, offline=weights.offline)
-        introduce(file, path)
+        (path,) = ensure_weights(wanted, folders=weights.folders, offline=weights.offline)
+        log_weights_used(file, path)
         networks = Networks(
             lambda dtype: build(
                 whisper.ENCODERS[width],
@@ -100,7 +100,7 @@ class LipSync:
                 device,
                 part=whisper.PART,
                 dtype=dtype,
-                introduced=True,
+                logged=True,
             ),
             name=f"Whisper, {width}",
             checkpoint=path,

@@ -12,7 +12,7 @@ from latentsync.weights import hub, licences
 from latentsync.weights.download import Progress, SourceError, download
 from latentsync.weights.find import find, find_all, recommended_place
 from latentsync.weights.manifest import HubFile, ModelFile, ReleaseFile, described
-from latentsync.weights.verify import vouch
+from latentsync.weights.verify import verify
 
 logger = logging.getLogger(__name__)
 
@@ -24,24 +24,24 @@ Consent = Callable[[Sequence[ModelFile]], None]
 
 
 @contextmanager
-def unwatched_bytes(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
-    """Progress that nobody sees."""
+def no_byte_progress(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
+    """Progress that is not shown."""
     yield lambda _count: None
 
 
-def unasked(_missing: Sequence[ModelFile]) -> None:
-    """Consent of a program, which nobody watches."""
+def consent_to_all(_missing: Sequence[ModelFile]) -> None:
+    """The consent of a program, where nobody can be asked."""
 
 
-def obtain(
+def ensure_weights(
     wanted: Sequence[Wanted],
     *,
     folders: Sequence[str | Path] = (),
     offline: bool = False,
-    progress: Progress = unwatched_bytes,
-    consent: Consent = unasked,
+    progress: Progress = no_byte_progress,
+    consent: Consent = consent_to_all,
 ) -> list[Path]:
-    """The files, in order; those that are not on this machine are fetched, and all looked over.
+    """The files, in order; those that are not on this machine are fetched, and all are verified.
 
     consent: called with what would be fetched, if anything; raises where it must not be.
     Raises ConfigError for licences not accepted, CheckpointError naming everything that is missing
@@ -58,11 +58,11 @@ def obtain(
             fetch(model, progress)
     paths = find_all(wanted, folders=folders)
     for (model, _), path in zip(wanted, paths, strict=True):
-        vouch(model, path)
+        verify(model, path)
     return paths
 
 
-def fetch(model: ModelFile, progress: Progress = unwatched_bytes) -> Path:
+def fetch(model: ModelFile, progress: Progress = no_byte_progress) -> Path:
     """From the first of its sources that can give it. Raises CheckpointError."""
     failures = []
     for source in model.sources:

@@ -12,7 +12,7 @@ WHISPER_SIZES = {384: "tiny", 512: "base", 768: "small", 1024: "medium", 1280: "
 """Numbers that describe an instant -> the size's name (arXiv 2212.04356, table 1)."""
 
 
-def recognise(state: State) -> str | None:
+def identify_checkpoint(state: State) -> str | None:
     """The model that a state_dict belongs to, as people call it; None: not one of the known."""
     for marks, name in _KNOWN:
         if all(any(key.startswith(mark) for key in state) for mark in marks.split()):

@@ -12,7 +12,7 @@ from latentsync.weights.manifest import MODEL_FILES, ModelFile
 
 logger = logging.getLogger(__name__)
 
-LONG = 1_000_000_000  # bytes from which it is said that a file is being looked over
+LONG = 1_000_000_000  # bytes from which it is logged that a file is being verified
 
 
 def origin_sha256(path: Path) -> str:
@@ -29,14 +29,14 @@ def published_as(path: Path) -> ModelFile | None:
     return next((model for model in MODEL_FILES.values() if model.sha256 == digest), None)
 
 
-def vouch(model: ModelFile, path: Path) -> None:
-    """Looks the file over before use.
+def verify(model: ModelFile, path: Path) -> None:
+    """Compares the file's hash with the published ones before it is used.
 
     Raises CheckpointError where it is the published file of another model. One that is not known
     may be used, since it can hold no code and has to fit; that is said once.
     """
     if path.stat().st_size >= LONG and record.first_time(f"looked over {path.resolve()}"):
-        logger.info("looking over %s, once", path)
+        logger.info("verifying %s, once", path)
     published = published_as(path)
     if published is None:
         if record.first_time(f"unknown {path.resolve()} {origin_sha256(path)}"):

@@ -19,11 +19,12 @@ from torch import nn
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.speech.encoder import tiny
-from latentsync.weights import licences, manifest, record, verify
+from latentsync.weights import licences, manifest, record
 from latentsync.weights.convert import convert, made_from
-from latentsync.weights.identify import recognise
+from latentsync.weights.identify import identify_checkpoint
 from latentsync.weights.load import build, is_safetensors, read_state_dict
 from latentsync.weights.manifest import CODEFORMER, GFPGAN, WHISPER_TINY, ModelFile
+from latentsync.weights.verify import verify
 from tests.parity.rule import published_shapes
 from tests.support.tiny_latentsync import MODEL, write_vae
 
@@ -89,7 +90,7 @@ def test_an_unknown_file_is_used_and_that_is_said_once(
     saved: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        verify.vouch(GFPGAN, saved)
+        verify(GFPGAN, saved)
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
     assert "not the published file of GFPGANv1.4" in caplog.text
 
@@ -97,7 +98,7 @@ def test_an_unknown_file_is_used_and_that_is_said_once(
 def test_the_published_file_needs_no_word(
     saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    verify.vouch(published(monkeypatch, GFPGAN, saved), saved)
+    verify(published(monkeypatch, GFPGAN, saved), saved)
     assert caplog.text == ""
 
 
@@ -106,7 +107,7 @@ def test_the_published_file_of_another_version_is_refused(
 ) -> None:
     published(monkeypatch, manifest.LATENTSYNC_UNET_15, saved)
     with pytest.raises(CheckpointError, match=r"holds LatentSync 1\.5, LatentSync 1\.6 is wanted"):
-        verify.vouch(manifest.LATENTSYNC_UNET, saved)
+        verify(manifest.LATENTSYNC_UNET, saved)
 
 
 # Converted files
@@ -123,7 +124,7 @@ def test_a_converted_file_holds_the_same_and_names_its_origin(
     assert torch.equal(before["weight"], after["weight"])
     assert made_from(converted) == model.sha256
     assert made_from(saved) is None
-    verify.vouch(model, converted)
+    verify(model, converted)
     assert caplog.text == ""
     assert not list(saved.parent.glob("*.part"))
 
@@ -175,16 +176,16 @@ def meta(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     ],
 )
 def test_a_model_is_known_by_its_keys(state: Callable, name: str) -> None:
-    assert str(recognise(state())).startswith(name)
+    assert str(identify_checkpoint(state())).startswith(name)
 
 
 def test_a_vae_is_known_by_its_keys(tmp_path: Path) -> None:
     file = write_vae(tmp_path) / "diffusion_pytorch_model.safetensors"
-    assert recognise(read_state_dict(file)) == "a VAE of Stable Diffusion"
+    assert identify_checkpoint(read_state_dict(file)) == "a VAE of Stable Diffusion"
 
 
 def test_what_is_not_known_is_not_guessed_at() -> None:
-    assert recognise({"layer.weight": torch.ones(1)}) is None
+    assert identify_checkpoint({"layer.weight": torch.ones(1)}) is None
 
 
 def test_the_wrong_model_is_refused_by_what_it_is(tmp_path: Path) -> None:

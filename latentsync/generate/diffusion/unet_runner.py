@@ -16,7 +16,7 @@ from latentsync.models.parts import DeepLayers, LastLayer
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel, time_waves
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
-from latentsync.weights.load import build, introduce
+from latentsync.weights.load import build, log_weights_used
 
 NAME = "LatentSync's U-Net"  # its graphs are kept under it
 SOURCES = (attention, blocks, motion_module, parts, resnet, topology, unet)
@@ -111,7 +111,7 @@ def load_unet(
     Raises CheckpointError, and ConfigError for a setting that asks for another network.
     """
     file = unet_file(model)
-    introduce(file, path)
+    log_weights_used(file, path)
     networks = Networks(
         lambda dtype: build(
             lambda: UNet3DConditionModel(**settings),
@@ -119,7 +119,7 @@ def load_unet(
             path,
             execution.device,
             dtype=dtype,
-            introduced=True,
+            logged=True,
         ),
         name=NAME,
         checkpoint=path,
