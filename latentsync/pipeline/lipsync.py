@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Unheard:
+class SpeechLength:
     """Speech for a generator that does not listen: only its length counts."""
 
     extent: Extent
@@ -48,7 +48,7 @@ class Unheard:
         return (torch.empty(0, 0) for _ in seconds)
 
 
-Speech = SpeechFeatures | AcousticFeatures | Unheard
+Speech = SpeechFeatures | AcousticFeatures | SpeechLength
 
 
 class LipSync:
@@ -74,7 +74,9 @@ class LipSync:
         if self._encoder is not None:
             speech = SpeechFeatures(sound, self._encoder)
         else:
-            speech = AcousticFeatures(sound) if self.audio == CEPSTRA else Unheard(measure(sound))
+            speech = (
+                AcousticFeatures(sound) if self.audio == CEPSTRA else SpeechLength(measure(sound))
+            )
         if not len(speech):
             raise MediaError("the speech is too short", audio, "give at least 0.02 seconds of it")
         if speech.extent.peak < SILENCE:

@@ -74,7 +74,7 @@ class Rendering:
         before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
         for stage in self._stages(plan, indices, restorers):
             below = linked(items, before.name, stage.name, before.ahead, timer=self.timer)
-            items, before = stage.run(self.flag.watched(below)), stage
+            items, before = stage.run(self.flag.checked(below)), stage
         for item in linked(items, before.name, Stage.COMPOSITE, before.ahead, timer=self.timer):
             with self.timer.stage(Stage.COMPOSITE):
                 done = render(item)

@@ -35,10 +35,12 @@ from latentsync.pipeline.planning import decide
 from latentsync.pipeline.planning.layout import Layout, laid_out, lead_in
 from latentsync.pipeline.planning.plan import RenderPlan, check_plan
 from latentsync.pipeline.planning.samples import Samples, sampled
-from latentsync.pipeline.progress import Progress, unwatched
+from latentsync.pipeline.progress import Progress
+from latentsync.pipeline.progress import no_progress as unwatched
 from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import Source, VideoFile, Watched, footage_of
+from latentsync.pipeline.source import CheckedSource as Watched
+from latentsync.pipeline.source import Source, VideoFile, footage_of
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restore.base import Fittable, Tunable

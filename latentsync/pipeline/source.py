@@ -64,7 +64,7 @@ class VideoFile:
         return iter(IndexedReader(self.info, indices))
 
 
-class Watched:
+class CheckedSource:
     """A source whose reader may be stopped: check is called at every frame, and may raise."""
 
     def __init__(self, source: Source, check: Callable[[], None]) -> None:
