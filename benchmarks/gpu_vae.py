@@ -1,4 +1,4 @@
-"""The picture coder of Stable Diffusion 1 in plain PyTorch, for machines without diffusers.
+"""The VAE of Stable Diffusion 1 in plain PyTorch, for machines without diffusers.
 
 Tensor for tensor the network that latentsync.generate.diffusion.vae gets from diffusers (a test
 compares them), so that what it costs is what the product pays.

@@ -1,4 +1,4 @@
-"""Whisper, LatentSync's picture coder and its U-Net, with random weights, against PyTorch fp32."""
+"""Whisper, LatentSync's VAE and its U-Net, with random weights, against PyTorch fp32."""
 
 from __future__ import annotations
 

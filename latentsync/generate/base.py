@@ -115,7 +115,7 @@ class Preparing(Protocol):
 
 @runtime_checkable
 class Redrawing(Protocol):
-    """A generator that can show what its picture coder alone makes of a face."""
+    """A generator that can show what its VAE alone makes of a face."""
 
     def redrawn(self, crops: torch.Tensor) -> torch.Tensor:
         """crops: (F, 3, R, R) float32 RGB [-1, 1] -> the same, on the CPU, as coded."""

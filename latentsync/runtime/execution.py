@@ -60,14 +60,14 @@ class Machine:
     plugins: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def choose_execution(runtime: RuntimeConfig) -> Execution:
+def configure_execution(runtime: RuntimeConfig) -> Execution:
     """What runtime.device, .backend, .precision and .threads come to; said in one line.
 
     Its threads are a number, never 0; the process is left as it is: see torch_threads. Raises
     ConfigError: something that is asked for by name and cannot be had on this machine.
     """
     threads = thread_count(runtime.threads)
-    execution = replace(decide(runtime, look_around(runtime)), threads=threads)
+    execution = replace(execution_for(runtime, detect_machine(runtime)), threads=threads)
     if execution.backend == "compile":
         compiled.check(execution.device)
     counted = f", {threads} thread{'s' * (threads > 1)}"
@@ -87,7 +87,7 @@ def torch_threads(execution: Execution, *, networks: bool = True) -> int:
     return thread_count(execution.threads) if networks and by_torch else 1
 
 
-def look_around(runtime: RuntimeConfig) -> Machine:
+def detect_machine(runtime: RuntimeConfig) -> Machine:
     """Raises ConfigError: a device that is not there."""
     device = choose_device(runtime.device)
     if device.type == "cuda":
@@ -96,7 +96,7 @@ def look_around(runtime: RuntimeConfig) -> Machine:
     return Machine(device, plugins=openvino.plugins() if wanted else {})
 
 
-def decide(runtime: RuntimeConfig, machine: Machine) -> Execution:
+def execution_for(runtime: RuntimeConfig, machine: Machine) -> Execution:
     """auto is what is fastest there; what is asked for by name is had, or refused."""
     backend = _backend(runtime, machine)
     # An Intel GPU is found by OpenVINO alone. Who says device=cpu means the CPU.
@@ -152,8 +152,8 @@ def run_on_faces(
     """
     # A batch gains no time on a CPU, costs memory, and could tip a decision that is almost tied.
     # What is compiled holds for the one shape that it was compiled for.
-    singly = execution.device.type == "cpu" or execution.backend == "compile"
-    portions = faces.split(1) if singly else (faces,)
+    unbatched = execution.device.type == "cpu" or execution.backend == "compile"
+    portions = faces.split(1) if unbatched else (faces,)
     results = torch.cat([network(portion) for portion in portions])
     check_finite(results, "a restored face", name, execution)
     return results.clamp(-1, 1).to(faces)

@@ -43,7 +43,7 @@ class UNetInParts:
 
     def __init__(self, networks: Networks, *, width: int, audio: int) -> None:
         self._networks, self._width, self._audio = networks, width, audio
-        # A CPU gains nothing by a batch. Given singly, its parts take half the memory, and one
+        # A CPU gains nothing by a batch. Given unbatched, its parts take half the memory, and one
         # graph serves with guidance and without.
         self._singly = networks.execution.backend == "openvino"
         small = self._inputs(**SMALL)

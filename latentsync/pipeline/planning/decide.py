@@ -103,7 +103,7 @@ def _gated(plan: RenderPlan, config: RestoreConfig, on: float, off: float) -> Re
             sharpness_on=on,
             sharpness_off=off,
         )
-        strength[run] = gate.weights(
+        strength[run] = gate.strengths(
             needed,
             seconds=plan.seconds[run],
             fade_seconds=config.fade_seconds,
