@@ -34,8 +34,8 @@ def padding(size: tuple[int, int], pix_fmt: str) -> tuple[int, int]:
     return -size[0] % across, -size[1] % down
 
 
-class FinerRegion:
-    """Marks a box of a picture for the encoder (FFmpeg's "region of interest").
+class RoiQpOffset:
+    """Marks a box of a frame as FFmpeg's "region of interest", which is encoded at a lower QP.
 
     Without it, measured on a 1080p video at crf 18, the mouth comes out at 42.5 dB to what was
     written, and the encoder takes back what the restorer gave; 10 steps finer make it 48.4 dB.
@@ -96,7 +96,7 @@ class Encoder:
         conversion = Conversion.of(tags, settings.pix_fmt, width, height)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
-        self._regions = FinerRegion(settings.finer)
+        self._roi_qp_offset = RoiQpOffset(settings.finer)
         self._held: VideoFrame | None = None
 
     def picture(self, frame: Frame, finer: Box | None) -> VideoFrame:
@@ -105,7 +105,7 @@ class Encoder:
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
         picture = self._from_rgb(self._padded(frame.pixels))
         if finer is not None:
-            picture = self._regions.marked(picture, finer)
+            picture = self._roi_qp_offset.marked(picture, finer)
         picture.pts, picture.time_base = frame.pts, self._base
         return picture
 
