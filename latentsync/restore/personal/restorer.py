@@ -23,7 +23,13 @@ from latentsync.restore.personal.degradation import (
     likely_degradations,
 )
 from latentsync.restore.personal.filterbank import FilterBank
-from latentsync.restore.personal.training import Course, Trial, by_likelihood, split, spread
+from latentsync.restore.personal.training import (
+    Training,
+    TrainingResult,
+    by_likelihood,
+    split,
+    spread,
+)
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
@@ -104,11 +110,11 @@ class PersonalizedRestorer:
             return _unlearnt(fallback, len(own), len(drawn))
         alike = own[counterparts(own, drawn, mask)]
         found = likely_degradations(alike, drawn, mask, most=_MOST_DEGRADATIONS)
-        course = Course(own, by_likelihood(own, found), parts, mask)
+        training = Training(own, by_likelihood(own, found), parts, mask)
         likeliest = found.degradations[0]
         coded = likeliest.noise > 0 and likeliest.quality > 0
-        trial = course.taken(drawn, alike, misfit=found.misfit, coded=coded)
-        return _decided(course, trial, fallback, found)
+        result = training.run(drawn, alike, misfit=found.misfit, coded=coded)
+        return _decided(training, result, fallback, found)
 
     def fit_pairs(
         self,
@@ -128,8 +134,8 @@ class PersonalizedRestorer:
         parts = split(moments)
         if parts is None:
             return _unlearnt(fallback, len(own), len(lost))
-        course = Course(own, lambda i: lost[i : i + 1], parts, mask)
-        return _decided(course, course.taken(lost, own), fallback, None)
+        training = Training(own, lambda i: lost[i : i + 1], parts, mask)
+        return _decided(training, training.run(lost, own), fallback, None)
 
     @torch.no_grad()
     def __call__(self, faces: torch.Tensor) -> torch.Tensor:
@@ -178,26 +184,29 @@ def _unlearnt(fallback: Restorer | None, own: int, drawn: int) -> PersonalizedRe
 
 
 def _decided(
-    course: Course, trial: Trial, fallback: Restorer | None, found: LikelyDegradations | None
+    training: Training,
+    result: TrainingResult,
+    fallback: Restorer | None,
+    found: LikelyDegradations | None,
 ) -> PersonalizedRestorer:
     """Whoever comes nearest to the truth on the held-out mouths; nobody, if that is not near."""
-    missing = trial.truth - trial.lost
-    gains = {SELF: course.gain(missing, trial.added)}
+    missing = result.truth - result.lost
+    gains = {SELF: training.gain(missing, result.added)}
     if fallback is not None:
-        gains[fallback.name] = course.gain(missing, _through(fallback, trial.lost) - trial.lost)
+        gains[fallback.name] = training.gain(missing, _through(fallback, result.lost) - result.lost)
     best = max(gains, key=lambda name: gains[name])
     used = best if gains[best] >= _LEAST_GAIN else NOTHING
     verdict = Verdict(
         used,
-        _reason(used, gains, trial.strength),
+        _reason(used, gains, result.strength),
         {name: round(figure, 2) for name, figure in gains.items()},
-        round(trial.strength, 3),
+        round(result.strength, 3),
         found.degradations[0] if found else None,
         round(found.misfit, 2) if found else 0.0,
-        len(course.own),
-        len(course.parts.hold),
+        len(training.own),
+        len(training.parts.hold),
     )
-    return PersonalizedRestorer(verdict, trial.complete() if used == SELF else None, fallback)
+    return PersonalizedRestorer(verdict, result.complete() if used == SELF else None, fallback)
 
 
 def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ def by_likelihood(own: np.ndarray, found: LikelyDegradations) -> Degrade:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class TrainingResult:
     """What a bank does on the held-out mouths, before it has seen them.
 
     lost, truth, added: (N, h, w) float32 grey levels; added: the bank's residual times strength.
@@ -101,7 +101,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Course:
+class Training:
     """own: (F, h, w) float32 grey levels. mask: (h, w) in [0, 1], the region that counts."""
 
     own: np.ndarray
@@ -109,14 +109,14 @@ class Course:
     parts: Split
     mask: np.ndarray
 
-    def taken(
+    def run(
         self,
         generated: np.ndarray,
         alike: np.ndarray,
         *,
         misfit: float = 0.0,
         coded: bool = False,
-    ) -> Trial:
+    ) -> TrainingResult:
         """Learns from one part, tries on the other.
 
         generated: (G, h, w), mouths to restore. alike: (G, h, w), own mouths like them. misfit: of
@@ -141,7 +141,7 @@ class Course:
             self._steady(added, truth - lost),
             _STRENGTHS[0] * (_UNDONE / max(misfit, _UNDONE)) ** 0.5,
         ) * (_CODED if coded else 1.0)
-        return Trial(lost, truth, added * np.float32(strength), strength, complete)
+        return TrainingResult(lost, truth, added * np.float32(strength), strength, complete)
 
     def _held_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Lost and truth, each (N, h, w)."""
