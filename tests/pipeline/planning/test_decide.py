@@ -19,19 +19,19 @@ from latentsync.pipeline.planning.decide import (
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.restore.sharpness import BANDS
 from latentsync.settings.schema import RestoreConfig
-from tests.pipeline.test_plan import _alignment, _analysis, _laid
+from tests.support.plans import alignment_of, analysis_of, plan_of
 
 CHUNK = 16
 
 
 def spoken(*lengths: int) -> RenderPlan:
     """One track of so many frames for each length, cut after cut; chunks of 16."""
-    faces = [_alignment(track) for track, count in enumerate(lengths) for _ in range(count)]
+    faces = [alignment_of(track) for track, count in enumerate(lengths) for _ in range(count)]
     cuts = np.cumsum(lengths)[:-1]
     chunk = np.concatenate([np.arange(count) // CHUNK for count in lengths])
     starts = np.cumsum([0, *(-(-count // CHUNK) for count in lengths)])[:-1]
     offset = np.repeat(starts, lengths)
-    return _laid(_analysis(faces, cuts=cuts), chunk=chunk + offset)
+    return plan_of(analysis_of(faces, cuts=cuts), chunk=chunk + offset)
 
 
 def sample(number: int, ratio: float, track: int = 0) -> MeasuredChunk:

@@ -12,18 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from latentsync.errors import MediaError
-from latentsync.face.landmarks import CONTROL, FIVE, LANDMARKS
-from latentsync.face.masks import region_mask
-from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.decide import decided_by_analysis, fill_gaps
-from latentsync.pipeline.planning.plan import RenderPlan, lay_out
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.planning.plan_file import load_plan, save_plan
-from latentsync.pipeline.planning.timeline import VideoTimeline, jumps, video_timeline
+from latentsync.pipeline.planning.timeline import VideoTimeline
 from latentsync.restore.gate import runs
-from latentsync.restore.sharpness import BANDS
 from latentsync.settings.schema import RestoreConfig
-from latentsync.types import Alignment
+from tests.support.plans import alignment_of, analysis_of, plan_of
 
 
 @given(arrays(bool, st.integers(0, 40)))
@@ -48,46 +44,14 @@ def test_a_gap_is_filled_from_the_nearest_measurement(values):
             assert np.isnan(value)
 
 
-def _alignment(track: int, x: float = 300.0) -> Alignment:
-    landmarks = np.zeros((len(LANDMARKS), 2), np.float32)
-    landmarks[CONTROL] = TEMPLATE / 2
-    landmarks[FIVE] = [[60, 70], [150, 70], [105, 112], [70, 180], [140, 180]]
-    landmarks += [x, 100]
-    return Alignment(similarity(landmarks[CONTROL], TEMPLATE), landmarks, 0.9, track)
-
-
-def _analysis(alignments, cuts=(), seconds=None) -> SourceAnalysis:
-    energies = np.ones((len(alignments), 2, BANDS), np.float32)
-    is_cut = np.isin(np.arange(len(alignments)), cuts)
-    times = np.arange(len(alignments)) / 25 if seconds is None else seconds
-    pts = np.round(times * 1000).astype(np.int64)
-    people = np.ones(len(alignments), np.int64)
-    return SourceAnalysis(pts, times, is_cut, list(alignments), energies, people)
-
-
-def _laid(analysis: SourceAnalysis, line=None, *, chunk=None, size=None, generator_size=256):
-    line = line or video_timeline(analysis.pts, Fraction(1, 1000), Fraction(25))
-    return lay_out(
-        analysis,
-        line,
-        frame_size=(640, 480),
-        speech=chunk is not None,
-        chunk=np.full(len(line), -1) if chunk is None else np.asarray(chunk),
-        jumps=jumps(line, analysis.pts_seconds),
-        generator_size=generator_size,
-        size=size,
-        region_mask=region_mask("mouth"),
-    )
-
-
 def _plan(analysis: SourceAnalysis, *, size: int | None = None, **settings) -> RenderPlan:
     config = RestoreConfig(**{"when": "always", **settings})
-    laid = _laid(analysis, size=size, generator_size=config.generator_size)
+    laid = plan_of(analysis, size=size, generator_size=config.generator_size)
     return decided_by_analysis(laid, config)
 
 
 def test_frames_without_a_face_are_left_alone_and_have_no_figures():
-    plan = _plan(_analysis([_alignment(0)] * 20 + [None] * 5))
+    plan = _plan(analysis_of([alignment_of(0)] * 20 + [None] * 5))
     assert (plan.strength[20:] == 0).all()
     assert np.isnan(plan.scale[20:]).all()
     assert np.isnan(plan.sharpness[20:]).all()
@@ -95,8 +59,8 @@ def test_frames_without_a_face_are_left_alone_and_have_no_figures():
 
 
 def test_restoration_fades_towards_frames_without_the_face_but_not_towards_a_cut():
-    lost = _plan(_analysis([_alignment(0)] * 20 + [None] * 5)).strength
-    cut = _plan(_analysis([_alignment(0)] * 20 + [None] * 5, cuts=[20])).strength
+    lost = _plan(analysis_of([alignment_of(0)] * 20 + [None] * 5)).strength
+    cut = _plan(analysis_of([alignment_of(0)] * 20 + [None] * 5, cuts=[20])).strength
     assert lost[0] == 1
     assert (np.diff(lost[11:20]) < 0).all()
     assert (cut[:20] == 1).all()
@@ -105,8 +69,8 @@ def test_restoration_fades_towards_frames_without_the_face_but_not_towards_a_cut
 def test_each_track_fades_by_its_own_presentation_times():
     """Glued together from 25 and 100 frames a second: a fade of 0.32 s is 8 frames, then 32."""
     times = np.concatenate([np.arange(41) / 25, 2 + np.arange(81) / 100])
-    faces = [_alignment(0)] * 40 + [None] + [_alignment(1)] * 80 + [None]
-    strength = _plan(_analysis(faces, cuts=[41], seconds=times)).strength
+    faces = [alignment_of(0)] * 40 + [None] + [alignment_of(1)] * 80 + [None]
+    strength = _plan(analysis_of(faces, cuts=[41], seconds=times)).strength
     assert ((strength > 0) & (strength < 1)).nonzero()[0].tolist() == [
         *range(32, 40),
         *range(89, 121),
@@ -117,7 +81,7 @@ def test_each_track_fades_by_its_own_presentation_times():
 def test_a_soft_mouth_counts_by_its_seconds_at_any_rate(fps):
     """Soft from second 2 to 4, and for half a second from 6 on: only the former is restored."""
     times = np.arange(8 * fps) / fps
-    analysis = _analysis([_alignment(0)] * len(times), seconds=times)
+    analysis = analysis_of([alignment_of(0)] * len(times), seconds=times)
     soft = ((times >= 2) & (times < 4)) | ((times >= 6) & (times < 6.5))
     spectrum = np.array([1.0, 2, 4, 8, 16], np.float32) * 40
     blurred = spectrum * np.array([0.01, 0.1, 0.5, 0.9, 1.0], np.float32)
@@ -129,13 +93,15 @@ def test_a_soft_mouth_counts_by_its_seconds_at_any_rate(fps):
 
 
 def test_the_scale_is_frame_pixels_per_generator_pixel():
-    plan = _plan(_analysis([_alignment(0)]), generator_size=512)
+    plan = _plan(analysis_of([alignment_of(0)]), generator_size=512)
     assert plan.scale[0] == pytest.approx(0.5 * np.sqrt(420 * 560) / 512, rel=1e-4)
 
 
 @pytest.mark.parametrize(("size", "shape"), [(512, (512, 512)), (256, (256, 256))])
 def test_each_track_has_one_geometry_with_the_restorer_s_size(size, shape):
-    plan = _plan(_analysis([_alignment(0)] * 3 + [_alignment(1, 200.0)] * 3, cuts=[3]), size=size)
+    plan = _plan(
+        analysis_of([alignment_of(0)] * 3 + [alignment_of(1, 200.0)] * 3, cuts=[3]), size=size
+    )
     assert sorted(plan.tracks) == [0, 1]
     for track in plan.tracks.values():
         assert track.geometry.size == shape
@@ -144,8 +110,8 @@ def test_each_track_has_one_geometry_with_the_restorer_s_size(size, shape):
 
 
 def test_the_mouth_box_has_as_many_pixels_as_the_frame():
-    plan = _plan(_analysis([_alignment(0)]))
-    matrix = plan.tracks[0].geometry.matrix(_alignment(0).matrix)
+    plan = _plan(analysis_of([alignment_of(0)]))
+    matrix = plan.tracks[0].geometry.matrix(alignment_of(0).matrix)
     assert np.linalg.det(matrix[:, :2]) == pytest.approx(1, abs=1e-3)
 
 
@@ -153,8 +119,8 @@ CHUNKS = [-1, 0, 0, 0, -1, 0, 1, 1, 2, -1, -1, 3]
 
 
 def _chunked() -> RenderPlan:
-    faces = [None if i in (0, 4, 9, 10) else _alignment(0) for i in range(len(CHUNKS))]
-    return _laid(_analysis(faces), chunk=CHUNKS)
+    faces = [None if i in (0, 4, 9, 10) else alignment_of(0) for i in range(len(CHUNKS))]
+    return plan_of(analysis_of(faces), chunk=CHUNKS)
 
 
 def test_a_chunk_spans_its_frames_and_what_lies_between_them():
@@ -179,16 +145,18 @@ def test_segments_cover_everything_once_and_cut_no_chunk(count):
 
 
 def test_runs_are_of_one_track_without_a_jump():
-    faces = [_alignment(0)] * 6 + [_alignment(1)] * 4 + [None] * 2
-    assert list(_laid(_analysis(faces)).runs()) == [(0, 6), (6, 10)]
+    faces = [alignment_of(0)] * 6 + [alignment_of(1)] * 4 + [None] * 2
+    assert list(plan_of(analysis_of(faces)).runs()) == [(0, 6), (6, 10)]
     source = np.array([0, 1, 2, 3, 4, 5, 0, 1])
     line = VideoTimeline(source, np.arange(8) * 200, Fraction(1, 1000), Fraction(5), spoken=8)
-    looped = _analysis([_alignment(0)] * 6, seconds=np.arange(6) / 5)
-    assert list(_laid(looped, line).runs()) == [(0, 6), (6, 8)]
+    looped = analysis_of([alignment_of(0)] * 6, seconds=np.arange(6) / 5)
+    assert list(plan_of(looped, line).runs()) == [(0, 6), (6, 8)]
 
 
 def test_a_saved_plan_is_the_plan(tmp_path):
-    plan = _plan(_analysis([_alignment(0)] * 20 + [None] * 5 + [_alignment(1)] * 3, cuts=[25]))
+    plan = _plan(
+        analysis_of([alignment_of(0)] * 20 + [None] * 5 + [alignment_of(1)] * 3, cuts=[25])
+    )
     save_plan(plan, tmp_path / "plan")
     again = load_plan(tmp_path / "plan")
     for field in fields(plan):
@@ -229,7 +197,7 @@ def _shorten(path):
     ids=["missing", "empty", "cut off", "overwritten", "uneven", "no JSON", "a list", "other"],
 )
 def test_what_is_no_plan_is_refused_in_one_line(name, damage, tmp_path):
-    save_plan(_plan(_analysis([_alignment(0)] * 3)), tmp_path / "plan")
+    save_plan(_plan(analysis_of([alignment_of(0)] * 3)), tmp_path / "plan")
     damage(tmp_path / name)
     with pytest.raises(MediaError, match="make the plan again") as caught:
         load_plan(tmp_path / "plan")
