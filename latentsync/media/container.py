@@ -61,7 +61,11 @@ def open_source(path: Path) -> InputContainer:
 
     Raises MediaError: not there, no regular file, empty, cut off before its index, not a video.
     """
-    _check_file(path)
+    try:
+        check_file(path, "video")
+    except OSError as error:
+        remedy = f"{error.strerror}; check the path"
+        raise MediaError("cannot open the video", path, remedy) from error
     try:
         container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
     except (av.FFmpegError, OSError) as error:
@@ -130,19 +134,15 @@ def _tagged_duration(text: str) -> Fraction:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _check_file(path: Path) -> None:
-    try:
-        mode, size = path.stat().st_mode, path.stat().st_size
-    except OSError as error:
-        raise MediaError(
-            "cannot open the video", path, f"{error.strerror}; check the path"
-        ) from error
+def check_file(path: Path, what: str) -> None:
+    """Raises MediaError: a folder, no regular file, empty; OSError: not there. what: to be said."""
+    mode, size = path.stat().st_mode, path.stat().st_size
     if stat.S_ISDIR(mode):
-        raise MediaError("the video is a folder", path, "name a file in it")
+        raise MediaError(f"the {what} is a folder", path, "name a file in it")
     if not stat.S_ISREG(mode):
-        raise MediaError("the video is no regular file", path, "save it to a file first")
+        raise MediaError(f"the {what} is no regular file", path, "save it to a file first")
     if size == 0:
-        raise MediaError("the video is empty (0 bytes)", path, "copy or record it again")
+        raise MediaError(f"the {what} is empty (0 bytes)", path, "copy or record it again")
 
 
 def _not_openable(path: Path, error: Exception) -> MediaError:

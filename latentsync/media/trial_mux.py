@@ -7,7 +7,6 @@ from contextlib import suppress
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 
 import av
 from av.container import InputContainer
@@ -34,12 +33,7 @@ class TrialMux:
     def __enter__(self) -> TrialMux:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._files.close()
 
     def audio_in(self, path: Path) -> AudioSource:

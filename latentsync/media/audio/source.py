@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +12,13 @@ from av.format import Flags
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.info import AudioInfo, AudioSource
-from latentsync.media.container import METADATA_ERRORS, file_url, has_flag, stream_start
+from latentsync.media.container import (
+    METADATA_ERRORS,
+    check_file,
+    file_url,
+    has_flag,
+    stream_start,
+)
 from latentsync.media.probe import VideoInfo
 
 WITHOUT_CLOCK = {"mp3", "aac"}
@@ -26,7 +31,7 @@ _LISTS = {"hls", "dash", "concat", "sdp"}
 def open_audio(path: Path) -> InputContainer:
     """Open a file for its audio. Raises MediaError: not there, no file, empty, no audio file."""
     try:
-        _check_file(path)
+        check_file(path, "audio file")
         container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
     except OSError as error:
         reason = f"{error.strerror}; check the path and its permissions"
@@ -38,16 +43,6 @@ def open_audio(path: Path) -> InputContainer:
         container.close()
         raise MediaError("a list of other files, not audio", path, "give a file such as .wav")
     return container
-
-
-def _check_file(path: Path) -> None:
-    mode, size = path.stat().st_mode, path.stat().st_size
-    if stat.S_ISDIR(mode):
-        raise MediaError("the audio file is a folder", path, "name a file in it")
-    if not stat.S_ISREG(mode):
-        raise MediaError("the audio is no regular file", path, "save it to a file first")
-    if size == 0:
-        raise MediaError("the audio file is empty (0 bytes)", path, "copy or record it again")
 
 
 def main_audio(container: InputContainer, path: Path) -> AudioSource:
