@@ -10,10 +10,10 @@ from CodeFormer import network, parts
 from CodeFormer.network import SIZE, CodeFormer
 from CodeFormer.parts import CodeFormerInParts
 from latentsync.errors import ConfigError
-from latentsync.runtime.execute import run_on_faces
+from latentsync.runtime.execution import run_on_faces
 from latentsync.runtime.network import Networks
 from latentsync.weights.find import find
-from latentsync.weights.load import build, introduce
+from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import CODEFORMER
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def load(config: RestoreConfig, execution: Execution) -> Restorer:
         remedy = f"use 0 (sharpest) to 1 (closest to the input), at most {HIGHEST_FIDELITY}"
         raise ConfigError("restore.fidelity", fidelity, remedy)
     path = find(CODEFORMER, config.checkpoint)
-    introduce(CODEFORMER, path)
+    log_weights_used(CODEFORMER, path)
     networks = Networks(
         lambda dtype: build(
-            CodeFormer, CODEFORMER, path, execution.device, dtype=dtype, introduced=True
+            CodeFormer, CODEFORMER, path, execution.device, dtype=dtype, logged=True
         ),
         name="CodeFormer",
         checkpoint=path,

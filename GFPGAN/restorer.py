@@ -12,11 +12,11 @@ from GFPGAN import network, window
 from GFPGAN.network import SIZE, GFPGANv1Clean, InWindow
 from GFPGAN.window import WHOLE, cut, snapped
 from latentsync.errors import ConfigError
-from latentsync.runtime.execute import run_on_faces
+from latentsync.runtime.execution import run_on_faces
 from latentsync.runtime.network import Networks, Part, Runner
 from latentsync.types import Box
 from latentsync.weights.find import find
-from latentsync.weights.load import build, introduce
+from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import GFPGAN
 
 if TYPE_CHECKING:
@@ -93,10 +93,10 @@ def load(config: RestoreConfig, execution: Execution) -> Restorer:
     if not 0 <= fidelity <= 1:
         raise ConfigError("restore.fidelity", fidelity, "use 0 (all restored) to 1 (as it was)")
     path = find(GFPGAN, config.checkpoint)
-    introduce(GFPGAN, path)
+    log_weights_used(GFPGAN, path)
     networks = Networks(
         lambda dtype: build(
-            GFPGANv1Clean, GFPGAN, path, execution.device, dtype=dtype, introduced=True
+            GFPGANv1Clean, GFPGAN, path, execution.device, dtype=dtype, logged=True
         ),
         name="GFPGAN",
         checkpoint=path,

@@ -23,7 +23,7 @@ from GFPGAN.network import SIZE, GFPGANv1Clean
 from latentsync.errors import ConfigError
 from latentsync.generate.diffusion.sampling import LATENT_SCALE, SCHEDULE
 from latentsync.models.unet import UNet3DConditionModel
-from latentsync.runtime.layout import lay_out
+from latentsync.runtime.memory import set_memory_format
 
 M = TypeVar("M", bound=nn.Module)
 Run = Callable[..., tuple[Tensor, ...]]
@@ -157,7 +157,7 @@ class Chain:
         order = torch.contiguous_format if mode == "eager" else torch.channels_last
         for network in (models.unet, models.vae, models.restorer):
             if network is not None:
-                lay_out(network, order)
+                set_memory_format(network, order)
         self._pool = Pool()
         self._steppers: dict[bool, tuple[Run, Run]] = {}
         self._tables: dict[int, Tensor] = {}

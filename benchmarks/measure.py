@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from latentsync.runtime.execution import Execution, choose_execution
+from latentsync.runtime.execution import Execution, configure_execution
 from latentsync.settings.schema import RuntimeConfig
 
 ROUNDS = 3
@@ -47,7 +47,7 @@ def peak_megabytes() -> float:
 
 def execution(*, precision: str = "auto") -> Execution:
     """How a command would run its networks."""
-    return choose_execution(RuntimeConfig(precision=precision))
+    return configure_execution(RuntimeConfig(precision=precision))
 
 
 def machine() -> dict[str, Any]:

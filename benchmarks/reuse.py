@@ -40,12 +40,12 @@ from latentsync.face.composite import composite
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Restorers
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
-from latentsync.restore.site import Site
+from latentsync.restore.patch import PatchWindow
 from latentsync.runtime.execution import Execution
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig
@@ -126,7 +126,7 @@ def mouth_box(plan: RenderPlan) -> tuple[slice, slice]:
     for track, matrix in zip(plan.track, plan.matrices, strict=True):
         if track >= 0:
             geometry = plan.tracks[int(track)].geometry
-            shown = Site.of(geometry.mask, low_cut=0).shown
+            shown = PatchWindow.of(geometry.mask, highpass_sigma=0).shown
             back = cv2.invertAffineTransform(geometry.matrix(matrix))
             ends = [[x, y, 1] for x in (shown.x0, shown.x1) for y in (shown.y0, shown.y1)]
             corners.append(np.array(ends) @ back.T)

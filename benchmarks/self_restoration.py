@@ -29,7 +29,7 @@ from latentsync.pipeline.session import Session
 from latentsync.restore.base import Restorer
 from latentsync.restore.detail import Detail
 from latentsync.restore.patch import PatchGeometry
-from latentsync.restore.personal.restorer import Self
+from latentsync.restore.personal.restorer import PersonalizedRestorer
 from latentsync.restore.sharpness import SharpnessMeter
 from latentsync.settings.load import load_config
 from latentsync.types import Frame
@@ -114,7 +114,9 @@ def _lines(scene: Scene, degrade: Degradation, count: int) -> list[str]:
     own = [scene.crop(scene.frames[i].pixels, i) for i in range(half)]
     detail, mask = scene.detail(pixels, tried), scene.geometry.mask
     begin = time.perf_counter()
-    learnt = Self().fit(own, bad, seconds=scene.seconds[:half], mask=mask, fallback=detail)
+    learnt = PersonalizedRestorer().fit(
+        own, bad, seconds=scene.seconds[:half], mask=mask, fallback=detail
+    )
     fit = time.perf_counter() - begin
     assert learnt.verdict is not None
     first = _line(learnt, bad, truth, mask) + f"  {learnt.verdict.used}"

@@ -32,7 +32,7 @@ from latentsync.generate.diffusion.unet_runner import SOURCES, UNetInParts
 from latentsync.generate.diffusion.vae import VAEInParts, make_vae
 from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, tensor_format
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel
-from latentsync.runtime.execution import Execution, choose_execution
+from latentsync.runtime.execution import Execution, configure_execution
 from latentsync.runtime.network import Networks
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import RuntimeConfig
@@ -190,10 +190,10 @@ def table(costs: dict[str, Costs], frames: int) -> str:
 def run(own: argparse.Namespace) -> dict[str, Any]:
     """Prints the table and returns the figures."""
     runtime = RuntimeConfig(own.device, own.backend, own.precision, own.threads)
-    executions = [choose_execution(runtime)]
+    executions = [configure_execution(runtime)]
     if own.reference and str(executions[0]) != "PyTorch, fp32, CPU":
         plain = RuntimeConfig(own.device, "torch", "fp32", own.threads)
-        executions.append(choose_execution(plain))
+        executions.append(configure_execution(plain))
     copies = {"off": [1], "on": [2], "both": [1, 2]}[own.guidance]
     subjects = {str(each): Subject(each, own, copies) for each in executions}
     costs = measure(subjects, own.steps)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentsync.pipeline.engine import Engine
-    from latentsync.pipeline.plan import RenderPlan
+    from latentsync.pipeline.planning.plan import RenderPlan
     from latentsync.pipeline.session import Preview, Session
     from latentsync.settings.load import load_config
 
@@ -21,7 +21,7 @@ __all__ = ["Engine", "Preview", "RenderPlan", "Session", "load_config"]
 _HOMES = {
     "Engine": "latentsync.pipeline.engine",
     "Preview": "latentsync.pipeline.session",
-    "RenderPlan": "latentsync.pipeline.plan",
+    "RenderPlan": "latentsync.pipeline.planning.plan",
     "Session": "latentsync.pipeline.session",
     "load_config": "latentsync.settings.load",
 }

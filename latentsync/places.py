@@ -1,8 +1,11 @@
-"""Which folders are this copy's own: a checkout has its own, an installed package the user's."""
+"""Which folders are this copy's own, a checkout's or an installed package's; files made whole."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 NAME = "latentsync"  # of the folder, in each of the user's
@@ -60,3 +63,18 @@ def command(name: str) -> str:
     if not is_installed():
         return f"python -m scripts.{name}"
     return NAME if name == "inference" else f"{NAME} {name}"
+
+
+@contextmanager
+def part_file(path: Path) -> Iterator[Path]:
+    """A file that appears under its name only when complete.
+
+    Yields the file to write to: beside its place, this thread's own; it is gone if the block fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

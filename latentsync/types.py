@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of the film, upright (rotation already applied).
+    """One picture of the video, upright (rotation already applied).
 
     index: position in decode order, from 0.
     pts_seconds: presentation time, counted from VideoInfo.origin.
@@ -29,7 +29,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alignment:
-    """Where one face lies in one frame. About 1 kB, picklable; a whole film's fit in memory.
+    """Where one face lies in one frame. About 1 kB, picklable; a whole video's fit in memory.
 
     matrix: (2, 3) float32, frame pixels -> pixels of the aligned crop (420x560, see face.align).
     landmarks: (len(LANDMARKS), 2) float32, frame pixels (x, y), order of face.landmarks.LANDMARKS.
@@ -47,7 +47,7 @@ class Alignment:
 class Chunk:
     """At most 16 frames of one track that are generated together: the unit of diffusion and noise.
 
-    index: number of the chunk in the whole film, from 0.
+    index: number of the chunk in the whole video, from 0.
     crops: (F, 3, R, R) float32 RGB [-1, 1], the aligned crops, stretched to the model's square.
     audio: (F, tokens, C) float32, each frame's window of the speech features.
     frames: (F,) int, numbers of the output frames; a short chunk may hold some of them twice.

@@ -88,14 +88,14 @@ def _run(options: argparse.Namespace) -> int:
 
 def _fetch(config: Config, *, quiet: bool) -> int:
     from latentsync.pipeline.requirements import weights_wanted
-    from latentsync.weights.obtain import obtain, unwatched_bytes
+    from latentsync.weights.ensure import ensure_weights, no_byte_progress
 
     wanted = weights_wanted(config, speech=True)
-    paths = obtain(
+    paths = ensure_weights(
         wanted,
         folders=config.weights.folders,
         offline=config.weights.offline,
-        progress=unwatched_bytes if quiet else byte_bar,
+        progress=no_byte_progress if quiet else byte_bar,
     )
     for (model, _), path in zip(wanted, paths, strict=True):
         print(f"{model.key}: {path} (licence: {model.licence})")
@@ -128,7 +128,7 @@ def _list(config: Config) -> int:
 
 
 def _verify(config: Config) -> int:
-    from latentsync.weights.trust import origin_sha256
+    from latentsync.weights.verify import origin_sha256
 
     found = [(model, _found(model, config)) for model in MODEL_FILES.values()]
     others = 0

@@ -196,14 +196,14 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
 
 def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
     from latentsync.pipeline.job import prepare
-    from latentsync.pipeline.progress import unwatched
+    from latentsync.pipeline.progress import no_progress
     from latentsync.pipeline.report import stage_table
     from latentsync.pipeline.session import Session
-    from latentsync.weights.obtain import unwatched_bytes
+    from latentsync.weights.ensure import no_byte_progress
 
-    job = prepare(config, unwatched_bytes if quiet else byte_bar, consent)
+    job = prepare(config, no_byte_progress if quiet else byte_bar, consent)
     with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
-        report = session.render(job.output, unwatched if quiet else progress_bar)
+        report = session.render(job.output, no_progress if quiet else progress_bar)
     if not quiet:
         print(stage_table(report), file=sys.stderr)
         if job.output.comparison is not None:

@@ -45,7 +45,7 @@ SMALLER: dict[str, Any] = {
 }
 """The U-Net's second level, neither its widest nor its narrowest, on half the side."""
 SMALLER_FRAMES = 2
-SMALLER_SIDE = 16  # of the latents that the picture coder is timed with
+SMALLER_SIDE = 16  # of the latents that the VAE is timed with
 
 
 def drawing_cost(config: Config, execution: Execution, frame: Frame, face: Alignment) -> Cost:
@@ -135,7 +135,7 @@ def _step_work(model: dict[str, Any], frames: int, side: int, audio: int) -> tup
 
 
 def _coding_work(side: int) -> tuple[int, int]:
-    """Operations of the picture coder for one picture: there, and back. side: of the latents."""
+    """Operations of the VAE for one picture: there, and back. side: of the latents."""
     pixels = side * LATENT_STEP
     with torch.device("meta"):
         vae = make_vae()

@@ -1,4 +1,4 @@
-"""Seconds that stages take, and what a pass over a film takes whose stages overlap."""
+"""Seconds that stages take, and what a pass over a video takes whose stages overlap."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pass:
-    """One reading of a film, whose stages work at the same time. frames: 0: not known."""
+    """One reading of a video, whose stages work at the same time. frames: 0: not known."""
 
     title: str
     frames: int

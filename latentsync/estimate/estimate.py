@@ -18,19 +18,18 @@ from latentsync.estimate.calibrate import drawing_cost, is_converted
 from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
-from latentsync.media.reader import VideoReader
-from latentsync.media.sample import sample_frames
+from latentsync.media.reader import VideoReader, sample_frames
 from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.lipsync import output_rate
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.pipeline.planning.timeline import VideoTimeline, speech_timeline, video_timeline
+from latentsync.pipeline.planning.upstream_timeline import UPSTREAM_FPS
 from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.pipeline.timeline import Timeline, speech_timeline, video_timeline
-from latentsync.pipeline.upstream_timeline import UPSTREAM_FPS
 from latentsync.restore.base import Fittable
 from latentsync.runtime.execution import Execution
 from latentsync.speech.windows import FEATURES_PER_SECOND, frame_count
@@ -234,7 +233,7 @@ def _output(job: Job) -> tuple[int, float]:
         return frame_count(int(samples / SAMPLE_RATE * FEATURES_PER_SECOND), UPSTREAM_FPS), 1.0
     output = job.config.output
     line = speech_timeline(
-        _film_line(job.source, frames),
+        _video_timeline_of(job.source, frames),
         samples / SAMPLE_RATE,
         fps=output_rate(output.fps),
         length=output.length,
@@ -243,7 +242,7 @@ def _output(job: Job) -> tuple[int, float]:
     return len(line), min(1.0, line.spoken / len(line))
 
 
-def _film_line(source: VideoInfo, frames: int) -> Timeline:
+def _video_timeline_of(source: VideoInfo, frames: int) -> VideoTimeline:
     """As if every frame were shown as long as the others."""
     ticks = 1 / (source.average_rate * source.time_base)
     pts = np.round(np.arange(frames) * float(ticks)).astype(np.int64)

@@ -73,7 +73,7 @@ def steady_track(
     return path
 
 
-def align_film(
+def align_video(
     chosen: Sequence[ChosenFace | None],
     *,
     seconds: Sequence[float] | np.ndarray,

@@ -1,4 +1,4 @@
-"""Laying patches over a frame: the only place where new pixels meet the film's own."""
+"""Laying patches over a frame: the only place where new pixels meet the video's own."""
 
 from __future__ import annotations
 

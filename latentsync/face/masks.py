@@ -63,7 +63,7 @@ def region_mask(region: str) -> np.ndarray:
 def rest_mask() -> np.ndarray:
     """(560, 420) float32 in [0, 1], pixels of the aligned crop: eyes, brows, bridge of the nose.
 
-    Nothing of it is generated, so it shows how sharp the film itself is. Shares no pixel with
+    Nothing of it is generated, so it shows how sharp the video itself is. Shares no pixel with
     lower_face; neither hair nor background. Read-only.
     """
     return _soft(_oval(REST_OVAL) & ~_lower_face(), REST_FEATHER)

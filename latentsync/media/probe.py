@@ -1,23 +1,28 @@
-"""What is in a video file, found out before any work is done on it."""
+"""What is in a video file, found out before any work is done on it, and how its frames lie."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
+import cv2
+import numpy as np
 from av.container import InputContainer
 from av.format import Flags
+from av.sidedata.sidedata import SideData, Type
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.info import AudioInfo
+from latentsync.media.avframe import PROGRESSIVE, field_order
 from latentsync.media.color import ColorTags
 from latentsync.media.container import (
     has_flag,
@@ -26,11 +31,61 @@ from latentsync.media.container import (
     stream_duration,
     stream_start,
 )
-from latentsync.media.fields import PROGRESSIVE, field_order
-from latentsync.media.orientation import Orientation, orientation_of
 
 _PATIENCE = 1000  # packets without a picture, as after a cut in the middle of a stream
 _DEFAULT_RATE = Fraction(25)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How a stored frame is turned upright; FFmpeg says how, but PyAV does not do it.
+
+    Transpose first (rows become columns), then mirror: all eight ways that a frame can lie.
+    """
+
+    transpose: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise: 0, 90, 180 or 270. A mirrored picture needs more than this."""
+        if self.transpose:
+            return 90 if self.mirror_x else 270
+        return 180 if self.mirror_y else 0
+
+    def upright_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the stored picture -> of the upright one. Its own inverse."""
+        return (height, width) if self.transpose else (width, height)
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 as stored -> (H', W', 3) uint8 upright, C-contiguous."""
+        if self.transpose:
+            pixels = cv2.transpose(pixels)
+        if self.mirror_x or self.mirror_y:
+            both = self.mirror_x and self.mirror_y
+            pixels = cv2.flip(pixels, -1 if both else int(self.mirror_x))
+        return np.ascontiguousarray(pixels)
+
+
+def orientation_of(picture: VideoFrame) -> Orientation:
+    """Read the display matrix, fixed point [a b u; c d v; x y w]: (x, y) -> (ax + cy, bx + dy).
+
+    A turn by anything but a quarter is left as it is, with a warning: it would leave empty corners.
+    """
+    # A Mapping in name only: it iterates over its values.
+    entries = cast("Iterable[SideData]", picture.side_data)
+    matrix = next((entry for entry in entries if entry.type is Type.DISPLAYMATRIX), None)
+    if matrix is None:
+        return Orientation()
+    a, b, _, c, d = (float(x) / 65536 for x in np.frombuffer(bytes(matrix), np.int32)[:5])
+    if max(abs(a), abs(d)) < 0.01 < min(abs(b), abs(c)):
+        return Orientation(True, mirror_x=c < 0, mirror_y=b < 0)
+    if max(abs(b), abs(c)) < 0.01 < min(abs(a), abs(d)):
+        return Orientation(False, mirror_x=a < 0, mirror_y=d < 0)
+    _log.warning("the video asks to be turned by %d degrees: ignored", picture.rotation)
+    return Orientation()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +147,7 @@ class VideoInfo:
 def probe(path: Path | str) -> VideoInfo:
     """Read the headers and the first picture.
 
-    Raises MediaError: no such file, a folder, empty, not a video, sound only, cut off before its
+    Raises MediaError: no such file, a folder, empty, not a video, audio only, cut off before its
     index, a codec that cannot be decoded, not one picture that can.
     """
     path = Path(path)

@@ -1,18 +1,24 @@
-"""A film as a stream of upright RGB frames, a few in memory at a time."""
+"""A video as a stream of upright RGB frames, or a few of them spread over it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
-from latentsync.media.damage import Damage
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from latentsync.media.container import DecodeIssues, main_video, open_source
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.types import Frame
 
 
 class VideoReader:
-    """Iterate for frames; each iteration opens the file anew, so that a film can be read twice.
+    """Iterate for frames; each iteration opens the file anew, so that a video can be read twice.
 
     start, stop: frame indices, half open; frames before start are decoded all the same, because
         only decoding forward is exact in every format.
@@ -24,23 +30,88 @@ class VideoReader:
     ) -> None:
         self.info: VideoInfo = probed(source)
         self._start, self._stop = start, stop
-        self._damage = Damage()
+        self._issues = DecodeIssues()
 
     @property
-    def damage(self) -> str | None:
+    def issues(self) -> str | None:
         """What could not be read in the latest iteration, and where; None while all is well."""
-        return str(self._damage) or None
+        return str(self._issues) or None
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames in the order of presentation; pixels (H, W, 3) uint8 RGB, upright, C-contiguous.
 
         pts is strictly increasing, in ticks of info.time_base counted from info.origin.
         """
-        self._damage = Damage()
+        self._issues = DecodeIssues()
         upright = ToUpright(self.info)
-        with Decoding(self.info, self._damage) as decoding:
+        with Decoding(self.info, self._issues) as decoding:
             for index, (pts, picture) in enumerate(decoding.stamped()):
                 if self._stop is not None and index >= self._stop:
                     return
                 if index >= self._start:
                     yield Frame(index, float(pts * self.info.time_base), pts, upright(picture))
+
+
+def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]:
+    """At most ``count`` different frames, in order, one from each of as many parts of the video.
+
+    index counts them from 0. Seeking lands on key frames: one that lies well within the part is
+    taken as it is, otherwise decoding goes on to the part's middle. Issues are passed over. Where
+    the file does not say how long the video is, its first frame alone.
+    Raises MediaError as probe does.
+    """
+    info = probed(source)
+    if not info.duration_seconds:
+        yield from VideoReader(info, stop=min(count, 1))
+        return
+    part = Fraction(info.duration_seconds) / max(count, 1)
+    index = 0
+    with open_source(info.path) as container:
+        stream = main_video(container, info.path)
+        stream.thread_type = "AUTO"
+        for number in range(count):
+            begin = info.origin + number * part
+            picture = _picture_within(container, stream, begin, part)
+            if picture is not None:
+                yield _frame(info, picture, index)
+                index += 1
+
+
+def _picture_within(
+    container: InputContainer, stream: VideoStream, begin: Fraction, part: Fraction
+) -> VideoFrame | None:
+    """A key frame in the part's second quarter if there is one, else the picture at its middle."""
+    middle = begin + part / 2
+    base = stream.time_base or Fraction(1, av.time_base)
+    container.seek(int(middle / base), stream=stream)
+    latest = None
+    for picture in _pictures(container, stream):
+        second = _second(picture)
+        if second < begin:
+            continue
+        if second >= begin + part:
+            break
+        latest = picture
+        if second >= (begin + part / 4 if picture.key_frame else middle):
+            break
+    return latest
+
+
+def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from stream.decode(packet)
+            except av.FFmpegError:
+                continue
+    except av.FFmpegError:
+        return
+
+
+def _second(picture: VideoFrame) -> Fraction:
+    return Fraction(picture.pts or 0) * (picture.time_base or 0)
+
+
+def _frame(info: VideoInfo, picture: VideoFrame, index: int) -> Frame:
+    pts = round((_second(picture) - info.origin) / info.time_base)
+    return Frame(index, float(pts * info.time_base), pts, ToUpright(info)(picture))

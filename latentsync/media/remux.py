@@ -15,8 +15,8 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from latentsync.media.container import has_flag
+from latentsync.media.decoder import PtsNormalizer
 from latentsync.media.probe import VideoInfo
-from latentsync.media.pts import Clock
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -51,14 +51,14 @@ _IN_QUICKTIME = {
 class PacketCopy:
     """Packets of some audio streams, payload untouched, with their times on the output's clock.
 
-    Nothing is kept: the length of the sound does not change the memory.
+    Nothing is kept: the length of the audio does not change the memory.
     """
 
     def __init__(self, source: InputContainer, origin: Fraction, output: OutputContainer) -> None:
         """origin: instant [seconds, the source's clock] that is the output's zero."""
         self._input, self._origin, self._output = source, origin, output
         self._streams: dict[int, Stream] = {}
-        self.damage: str | None = None
+        self.issues: str | None = None
         """What could not be read; None while all is well."""
 
     def add_stream(self, index: int) -> None:
@@ -78,9 +78,9 @@ class PacketCopy:
 
     def readdressed(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Packets of the input's, with the output's times and streams. Times rise, if need be."""
-        clocks = {index: self._clock(index) for index in self._streams}
+        normalizers = {index: self._normalizer(index) for index in self._streams}
         for packet in packets:
-            yield self._readdressed(packet, clocks[packet.stream_index])
+            yield self._readdressed(packet, normalizers[packet.stream_index])
 
     def _read(self, streams: list[Stream]) -> Iterator[Packet]:
         try:
@@ -88,23 +88,25 @@ class PacketCopy:
                 if packet.dts is not None or packet.pts is not None:
                     yield packet
         except av.FFmpegError as error:
-            self.damage = f"the sound ends early: {error.strerror or type(error).__name__}"
+            self.issues = f"the audio ends early: {error.strerror or type(error).__name__}"
 
-    def _clock(self, index: int) -> Clock:
+    def _normalizer(self, index: int) -> PtsNormalizer:
         """In ticks of the output stream, which are settled once the header is written."""
         base = self._streams[index].time_base or Fraction(1, 1000)
         length = _packet_seconds(self._input.streams[index]) or base
         least = 0 if has_flag(self._output, Flags.ts_nonstrict) else 1
-        return Clock(step=length / base, restart=round(_RESTART_SECONDS / base), least=least)
+        return PtsNormalizer(
+            step=length / base, restart=round(_RESTART_SECONDS / base), least=least
+        )
 
-    def _readdressed(self, packet: Packet, clock: Clock) -> Packet:
+    def _readdressed(self, packet: Packet, normalizer: PtsNormalizer) -> Packet:
         stream = self._streams[packet.stream_index]
         old = packet.time_base
         new: Fraction = stream.time_base or old
         dts = packet.dts if packet.dts is not None else packet.pts or 0
         pts = packet.pts if packet.pts is not None else dts
         ticks = _rounded((dts * old - self._origin) / new)
-        packet.dts = clock.tick(ticks)
+        packet.dts = normalizer.normalize(ticks)
         packet.pts = _rounded((pts * old - self._origin) / new) + packet.dts - ticks
         packet.duration = _rounded((packet.duration or 0) * old / new)
         packet.time_base, packet.stream = new, stream
@@ -136,7 +138,7 @@ def _rounded(ticks: Fraction) -> int:
 
 
 def _packet_seconds(stream: Stream) -> Fraction | None:
-    """None for uncompressed sound, where every packet is as long as it likes."""
+    """None for uncompressed audio, where every packet is as long as it likes."""
     context = stream.codec_context
     if not isinstance(context, AudioCodecContext) or not context.frame_size:
         return None

@@ -1,9 +1,9 @@
-"""Frames of a film that were decoded before, found again, and proven to be the same.
+"""Frames of a video that were decoded before, found again, and proven to be the same.
 
 Where a seek lands depends on the format, and what is decoded after it on the stream: pictures that
 lean on others before the key frame come out damaged or not at all. So none of it is believed. On
 the way forward each picture's time stamp, and a checksum of those that are wanted again, are
-written down; what a seek brings must agree, else the film is decoded from its start.
+written down; what a seek brings must agree, else the video is decoded from its start.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from latentsync.media.damage import Damage
+from latentsync.media.container import DecodeIssues
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo
 
@@ -29,7 +29,7 @@ the key frame that is found first is one too late."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shot:
+class DecodedFrame:
     """pts: ticks of VideoInfo.time_base since its origin. pixels: (H, W, 3) uint8 RGB, upright."""
 
     pts: int
@@ -71,8 +71,8 @@ class FrameTable:
         return self._sums[index] == zlib.crc32(pixels.data)
 
 
-class Revisit:
-    """A second look at a film that is in the table. Its damage was noted at the first one."""
+class SeekingDecoder:
+    """A second look at a video that is in the table. Its issues were noted at the first one."""
 
     def __init__(self, info: VideoInfo, table: FrameTable, upright: ToUpright) -> None:
         self._info, self._table, self._upright = info, table, upright
@@ -85,7 +85,7 @@ class Revisit:
         if self._decoding is not None:
             self._decoding.close()
 
-    def shots(self, wanted: Sequence[int]) -> dict[int, Shot]:
+    def frames(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         """wanted: numbers of frames, rising, that were put into the table with their pixels."""
         if 0 <= self._next <= wanted[0] <= self._next + _NEAR and (found := self._take(wanted)):
             return found
@@ -95,9 +95,9 @@ class Revisit:
         self._go_to_start()
         return self._take(wanted)
 
-    def _take(self, wanted: Sequence[int]) -> dict[int, Shot]:
+    def _take(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         """All that are wanted; nothing if one of them does not come, or is not what it was."""
-        found: dict[int, Shot] = {}
+        found: dict[int, DecodedFrame] = {}
         for index, picture in self._numbered:
             self._next = index + 1
             expected = wanted[len(found)]
@@ -106,7 +106,7 @@ class Revisit:
             pixels = self._upright(picture)
             if index > expected or not (self._proven or self._table.agrees(index, pixels)):
                 break
-            found[index] = Shot(self._table.pts(index), pixels)
+            found[index] = DecodedFrame(self._table.pts(index), pixels)
             if len(found) == len(wanted):
                 return found
         self._next = -1
@@ -114,22 +114,22 @@ class Revisit:
 
     def _go_to(self, index: int) -> bool:
         """Seek; whether the format can do it."""
-        self._decoding = self._decoding or Decoding(self._info, Damage())
+        self._decoding = self._decoding or Decoding(self._info, DecodeIssues())
         self._next, self._proven = -1, False
         try:
             self._decoding.seek(self._table.stamp(index))
         except av.FFmpegError:
             return False
-        self._numbered = self._recognised(self._decoding)
+        self._numbered = self._frame_numbers(self._decoding)
         return True
 
     def _go_to_start(self) -> None:
         self.close()
-        self._decoding = Decoding(self._info, Damage())
+        self._decoding = Decoding(self._info, DecodeIssues())
         pictures = (picture for _, picture in self._decoding.stamped())
         self._numbered, self._next, self._proven = enumerate(pictures), 0, True
 
-    def _recognised(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame]]:
+    def _frame_numbers(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame]]:
         for picture in decoding.pictures():
             if (index := self._table.find(picture.pts)) is not None:
                 yield index, picture

@@ -9,7 +9,7 @@ from pathlib import Path
 from av.codec import Codec
 
 from latentsync.errors import ConfigError
-from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.info import AudioSource
 
 _PRESETS = (
     "ultrafast",
@@ -24,7 +24,7 @@ _PRESETS = (
     "placebo",
 )
 ENCODERS: dict[str, dict[str, str]] = {
-    # A tenth more bits, spent on colour: at crf 18 it lifts a 1080p film's PSNR to its source, over
+    # A tenth more bits, spent on colour: at crf 18 it lifts a 1080p video's PSNR to its source, in
     # RGB, from 44.8 to 45.6 dB. Colour that drifts in the face is what people notice.
     "libx264": {"x264-params": "chroma-qp-offset=-6"},
     "libx265": {"x265-params": "log-level=error"},  # it prints past FFmpeg's own log
@@ -62,7 +62,7 @@ class NewAudio:
 
     path: Path
     seconds: float | None = None
-    info: SoundInfo | None = None
+    info: AudioSource | None = None
 
 
 def check_settings(settings: EncodeSettings) -> None:

@@ -16,9 +16,9 @@ from latentsync.errors import MediaError
 from latentsync.media.container import MUXERS
 from latentsync.media.encoder import padding
 from latentsync.media.mux import Contents, Muxing, OpenFiles
-from latentsync.media.output import OutputPlan, check_target, new_part_path
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.target import OutputPlan, check_target, new_part_path
 from latentsync.types import Box, Frame
 
 Picture = VideoFrame  # a frame as the encoder takes it
@@ -30,7 +30,7 @@ class VideoWriter:
     """Context manager; write() takes the frames in the order of presentation.
 
     size: (width, height) of the frames where it is not the source's.
-    audio: sound that takes the place of the source's.
+    audio: what takes the place of the source's audio.
     plan: what check_target has settled for the same output; without one it is called here.
     The file grows beside the target and takes its name on a clean exit only; after any exception
     nothing is left of it. Times, colour tags and metadata are the source's, and so is the audio
@@ -123,9 +123,9 @@ class VideoWriter:
         muxing.finish()
         self._files.close()
         os.replace(self._part, self.target)  # noqa: PTH105
-        for damage in muxing.damage:
-            _log.warning(damage)
-            self.notes.append(damage)
+        for issue in muxing.issues:
+            _log.warning(issue)
+            self.notes.append(issue)
 
     def _discard(self) -> None:
         if self._muxing is not None:

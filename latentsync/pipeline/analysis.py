@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsync.errors import FaceNotFoundError
-from latentsync.face.align import align_film
+from latentsync.face.align import align_video
 from latentsync.face.detector import DetectedFace, FaceDetector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.tracks import ChosenFace, Track, choose_track, is_cut, link_faces, thumbnail
@@ -181,7 +181,7 @@ class _Observations:
                 f"in any of {len(self.faces)} frames",
                 "there is no mouth to restore; a lower face.min_confidence finds fainter faces",
             )
-        alignments = align_film(
+        alignments = align_video(
             chosen,
             seconds=self.pts_seconds,
             smoothing_seconds=config.smoothing_seconds,

@@ -18,7 +18,7 @@ PATIENCE = 5.0  # seconds
 Waited = Callable[[float], None]
 
 
-def _unheard(_seconds: float) -> None:
+def _ignore(_seconds: float) -> None:
     pass
 
 
@@ -40,7 +40,7 @@ class CancelFlag:
         if self._how:
             raise Cancelled(self._what, self._how)
 
-    def watched(self, items: Iterable[T]) -> Iterable[T]:
+    def checked(self, items: Iterable[T]) -> Iterable[T]:
         """The same items, as often as they can be had, as long as the flag is not set."""
         return Checked(items, self.check)
 
@@ -58,7 +58,7 @@ class Checked(Generic[T]):
 
 
 def prefetch(
-    items: Iterable[T], depth: int, *, for_input: Waited = _unheard, handed_on: Waited = _unheard
+    items: Iterable[T], depth: int, *, for_input: Waited = _ignore, handed_on: Waited = _ignore
 ) -> Generator[T, None, None]:
     """The same items in the same order, made up to ``depth`` ahead in a thread of their own.
 

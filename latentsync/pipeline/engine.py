@@ -26,7 +26,7 @@ from latentsync.pipeline.requirements import (
 )
 from latentsync.restore.base import load_restorer
 from latentsync.runtime.device import choose_device, thread_count
-from latentsync.runtime.execution import REFERENCE, Execution, choose_execution
+from latentsync.runtime.execution import REFERENCE, Execution, configure_execution
 from latentsync.runtime.memory import fitting_batch
 from latentsync.settings.schema import Config, FaceConfig, RuntimeConfig
 from latentsync.weights import licences
@@ -115,6 +115,6 @@ def execution_of(runtime: RuntimeConfig, *, networks: bool) -> Execution:
     Raises ConfigError.
     """
     if networks:
-        return choose_execution(runtime)
+        return configure_execution(runtime)
     device, threads = choose_device(runtime.device), thread_count(runtime.threads)
     return replace(REFERENCE, device=device, threads=threads)

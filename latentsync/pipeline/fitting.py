@@ -14,7 +14,7 @@ import torch
 from latentsync.generate.base import LipGenerator, Redrawing
 from latentsync.geometry import extract, square
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
 from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restore.base import Fittable, Restorer, Tunable
@@ -87,10 +87,12 @@ class Restorers:
         generator: LipGenerator | None,
     ) -> None:
         """Fits one that learns, to each of the tracks. to_restore: by track, some of its mouths."""
-        lesson = _Lesson(plan, original, generator)
-        own = lesson.own_mouths(tracks)
+        personal_fit = _PersonalFit(plan, original, generator)
+        own = personal_fit.own_mouths(tracks)
         for track in tracks:
-            restorer = lesson.fitted(cast(Fittable, self.loaded), track, own[track], to_restore)
+            restorer = personal_fit.fitted(
+                cast(Fittable, self.loaded), track, own[track], to_restore
+            )
             self.ready[track] = cast(Restorer, restorer)
             verdict = restorer.verdict
             known = is_dataclass(verdict) and not isinstance(verdict, type)
@@ -131,7 +133,7 @@ class _OwnMouth:
     redrawn: torch.Tensor | None
 
 
-class _Lesson:
+class _PersonalFit:
     """The person's own mouths of each track, and what the generator makes of them."""
 
     def __init__(

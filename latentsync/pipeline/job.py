@@ -19,7 +19,10 @@ from latentsync.pipeline.requirements import (
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
 from latentsync.weights.download import Progress as Bytes
-from latentsync.weights.obtain import Consent, obtain, unasked, unwatched_bytes
+from latentsync.weights.ensure import Consent
+from latentsync.weights.ensure import consent_to_all as unasked
+from latentsync.weights.ensure import ensure_weights as obtain
+from latentsync.weights.ensure import no_byte_progress as unwatched_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,8 +23,8 @@ from latentsync.settings.schema import Config
 from latentsync.speech import encoder as whisper
 from latentsync.speech.features import AcousticFeatures, Encoder, SpeechFeatures
 from latentsync.speech.mel import N_MELS, SEGMENT_FRAMES, Extent, measure
-from latentsync.weights.load import build, introduce
-from latentsync.weights.obtain import obtain
+from latentsync.weights.ensure import ensure_weights
+from latentsync.weights.load import build, log_weights_used
 
 HUNDREDTHS = 100  # mel frames a second
 SILENCE = -6.0  # log10 of the loudest energy of any band; the quietest speech has more than -2
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Unheard:
+class SpeechLength:
     """Speech for a generator that does not listen: only its length counts."""
 
     extent: Extent
@@ -48,7 +48,7 @@ class Unheard:
         return (torch.empty(0, 0) for _ in seconds)
 
 
-Speech = SpeechFeatures | AcousticFeatures | Unheard
+Speech = SpeechFeatures | AcousticFeatures | SpeechLength
 
 
 class LipSync:
@@ -74,7 +74,9 @@ class LipSync:
         if self._encoder is not None:
             speech = SpeechFeatures(sound, self._encoder)
         else:
-            speech = AcousticFeatures(sound) if self.audio == CEPSTRA else Unheard(measure(sound))
+            speech = (
+                AcousticFeatures(sound) if self.audio == CEPSTRA else SpeechLength(measure(sound))
+            )
         if not len(speech):
             raise MediaError("the speech is too short", audio, "give at least 0.02 seconds of it")
         if speech.extent.peak < SILENCE:
@@ -90,8 +92,8 @@ class LipSync:
         )
         file = whisper_file(self.config)
         wanted = [(file, self.config.generate.whisper)]
-        (path,) = obtain(wanted, folders=weights.folders, offline=weights.offline)
-        introduce(file, path)
+        (path,) = ensure_weights(wanted, folders=weights.folders, offline=weights.offline)
+        log_weights_used(file, path)
         networks = Networks(
             lambda dtype: build(
                 whisper.ENCODERS[width],
@@ -100,7 +102,7 @@ class LipSync:
                 device,
                 part=whisper.PART,
                 dtype=dtype,
-                introduced=True,
+                logged=True,
             ),
             name=f"Whisper, {width}",
             checkpoint=path,

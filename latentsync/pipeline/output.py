@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentsync.errors import ConfigError
-from latentsync.media.output import OutputPlan, check_target
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.concurrency import linked
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.report import is_report, session_report, write_report
 from latentsync.pipeline.stage_timer import Stage, StageTimer

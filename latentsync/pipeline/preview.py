@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from latentsync.errors import ConfigError
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.stages.composite import side_by_side
 

@@ -16,6 +16,6 @@ class Progress(Protocol):
 
 
 @contextmanager
-def unwatched(_title: str, _total: int) -> Iterator[Callable[[], None]]:
-    """Progress that nobody sees."""
+def no_progress(_title: str, _total: int) -> Iterator[Callable[[], None]]:
+    """Progress that is not shown."""
     yield lambda: None

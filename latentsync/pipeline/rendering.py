@@ -14,9 +14,9 @@ from latentsync.generate.base import LipGenerator
 from latentsync.pipeline.concurrency import CancelFlag, linked
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Restorers
-from latentsync.pipeline.layout import Layout
 from latentsync.pipeline.lipsync import Speech
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.layout import Layout
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
@@ -74,7 +74,7 @@ class Rendering:
         before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
         for stage in self._stages(plan, indices, restorers):
             below = linked(items, before.name, stage.name, before.ahead, timer=self.timer)
-            items, before = stage.run(self.flag.watched(below)), stage
+            items, before = stage.run(self.flag.checked(below)), stage
         for item in linked(items, before.name, Stage.COMPOSITE, before.ahead, timer=self.timer):
             with self.timer.stage(Stage.COMPOSITE):
                 done = render(item)

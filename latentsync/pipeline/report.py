@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentsync.generate.base import LipGenerator
-from latentsync.pipeline.part_file import part_file
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, Work
+from latentsync.places import part_file
 from latentsync.restore.base import Restorer
 from latentsync.restore.gate import runs
 from latentsync.runtime.execution import FORMATS, Execution

@@ -26,20 +26,21 @@ from latentsync.face.detector import FaceDetector
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.generate.base import Footage, GenerationRequest, LipGenerator, Preparing
 from latentsync.media.probe import VideoInfo, probe
-from latentsync.pipeline import decide
 from latentsync.pipeline.analysis import Analyzer, SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
-from latentsync.pipeline.footage import footage_of
-from latentsync.pipeline.layout import Layout, laid_out, lead_in
 from latentsync.pipeline.lipsync import Speech
-from latentsync.pipeline.plan import RenderPlan, check_plan
-from latentsync.pipeline.progress import Progress, unwatched
+from latentsync.pipeline.planning import decide
+from latentsync.pipeline.planning.layout import Layout, laid_out, lead_in
+from latentsync.pipeline.planning.plan import RenderPlan, check_plan
+from latentsync.pipeline.planning.samples import Samples, sampled
+from latentsync.pipeline.progress import Progress
+from latentsync.pipeline.progress import no_progress as unwatched
 from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.samples import Samples, sampled
-from latentsync.pipeline.source import Source, VideoFile, Watched
+from latentsync.pipeline.source import CheckedSource as Watched
+from latentsync.pipeline.source import Source, VideoFile, footage_of
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restore.base import Fittable, Tunable

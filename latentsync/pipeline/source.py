@@ -1,16 +1,24 @@
-"""Where a session's frames come from: a file, or frames that are there already."""
+"""Where a session's frames come from: a file, or frames that are there already; and its footage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 
-from latentsync.media.indexed import OrderedReader
+from latentsync.generate.base import AudioFeatures, Footage
+from latentsync.geometry import extract, square
+from latentsync.media.audio.reader import AudioReader
+from latentsync.media.indexed import IndexedReader
 from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
+from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.concurrency import Checked, unchecked
+from latentsync.speech.acoustic import listen
 from latentsync.types import Frame
 
 
@@ -47,16 +55,16 @@ class VideoFile:
 
     @property
     def issues(self) -> str | None:
-        return self._reader.damage
+        return self._reader.issues
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._reader)
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
-        return iter(OrderedReader(self.info, indices))
+        return iter(IndexedReader(self.info, indices))
 
 
-class Watched:
+class CheckedSource:
     """A source whose reader may be stopped: check is called at every frame, and may raise."""
 
     def __init__(self, source: Source, check: Callable[[], None]) -> None:
@@ -95,3 +103,28 @@ class Clip:
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
         return (self._frames[int(index)] for index in indices)
+
+
+def footage_of(
+    source: Source, analysis: SourceAnalysis, check: Callable[[], None] = unchecked
+) -> Footage:
+    """The video and what pass 1 found in it. Its audio is read when first asked for.
+
+    check: called while that is read; may raise.
+    """
+    path = source.info.path
+    has_sound = bool(source.info.audio)
+
+    @cache
+    def audio() -> AudioFeatures | None:
+        return listen(Checked(AudioReader(path), check)) if has_sound else None
+
+    def crops(numbers: np.ndarray, size: int) -> Iterator[torch.Tensor]:
+        matrices = analysis.matrices[numbers]
+        for aligned, frame in zip(matrices, source.shown(numbers), strict=True):
+            matrix = square(size) @ np.vstack([aligned, [0, 0, 1]])
+            yield extract(frame.pixels, matrix, (size, size))
+
+    return Footage(
+        str(path), analysis.alignments, analysis.pts_seconds, analysis.cuts, audio, crops
+    )

@@ -59,7 +59,7 @@ class Windowed(Protocol):
 class Fittable(Protocol):
     """A restorer that learns from the person's own mouths, once for each track, before it works.
 
-    See restore.own.Self for the arguments. verdict: what came of it, for the report.
+    For the arguments see PersonalizedRestorer. verdict: what came of it, for the report.
     """
 
     verdict: object

@@ -54,7 +54,7 @@ def need(
     return _drop_short(wanted, seconds, min_run_seconds, keep_ends=False)
 
 
-def weights(
+def strengths(
     needed: np.ndarray,
     *,
     seconds: np.ndarray,

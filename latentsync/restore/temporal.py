@@ -1,4 +1,4 @@
-"""Sparing a restorer the mouths that have not changed: the change it made last serves again."""
+"""Restored frames in a row: a mouth that has not changed is spared, and flicker is damped."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+from torch.nn import functional
+
+from latentsync.types import Box
 
 LONGEST = 12
 """Every frame whose number is a multiple of it is restored anew: a residual does not grow older,
 and a film rendered in pieces agrees with the whole again after so many frames."""
 
 LEVELS = 127.5  # of 8 bits in one unit of a patch
-_WINDOW = 17  # patch pixels over which change is averaged: a lip's edge counts, a grain does not
-_MOST_NOISE = 4.0  # levels: what changes everywhere by more than that is motion
+_NEW_WINDOW = 17  # patch pixels over which change is averaged: a lip's edge counts, no grain does
+_NEW_NOISE = 4.0  # levels: what changes everywhere by more than that is motion
+
+# Local change of the source, over its noise, at which the past is half given up; units of [-1, 1],
+# some three grey levels of 8 bits. A lip's edge that moves by a pixel changes by ten and more.
+_STILL_MOTION = 0.025
+_STILL_NOISE = 0.03  # the same unit: what changes everywhere by more than that is motion
+_STILL_WINDOW = 9  # patch pixels, over which change is averaged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +113,65 @@ def mouth_change(now: torch.Tensor, then: torch.Tensor, mask: np.ndarray) -> flo
     above a half count. What differs everywhere is noise, or the codec: the median over the patch.
     """
     difference = ((now - then) * LEVELS).square().mean(0).numpy()
-    local = cv2.blur(difference, (_WINDOW, _WINDOW))
-    noise = min(float(np.median(local[::2, ::2])), _MOST_NOISE**2)
+    local = cv2.blur(difference, (_NEW_WINDOW, _NEW_WINDOW))
+    noise = min(float(np.median(local[::2, ::2])), _NEW_NOISE**2)
     counted = local[mask > 0.5]
     return float(np.sqrt(max(counted.max(initial=0.0) - noise, 0.0)))
+
+
+class ResidualSmoother:
+    """Exponential average of a track's residuals, in patch space, given up where the source moves.
+
+    Frames must come in order. beta: weight of the past, in [0, 1); 0 switches it off. The variance
+    of flicker on still content falls to (1 - beta) / (1 + beta).
+    """
+
+    def __init__(self, beta: float) -> None:
+        if not 0 <= beta < 1:
+            raise ValueError(f"beta must lie in [0, 1), not {beta}")
+        self._beta = beta
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the past: call it at a cut, and where frames are missing."""
+        self._average: torch.Tensor | None = None
+        self._previous: torch.Tensor | None = None
+
+    @torch.no_grad()
+    def __call__(
+        self, residual: torch.Tensor, source: torch.Tensor, part: Box | None = None
+    ) -> torch.Tensor:
+        """residual, source: (3, h, w) float, units of [-1, 1], the next frame's -> (3, h, w).
+
+        part: of the source, where the residual is only that of a part.
+        """
+        if self._beta == 0:
+            return residual
+        luma = source.mean(0)
+        if self._average is None or self._previous is None or self._previous.shape != luma.shape:
+            average = residual
+        else:
+            still = _stillness(luma - self._previous)
+            if part is not None:
+                still = still[part.y0 : part.y1, part.x0 : part.x1]
+            past = self._beta * still
+            average = past * self._average + (1 - past) * residual
+        self._average, self._previous = average, luma
+        return average
+
+
+def _stillness(change: torch.Tensor) -> torch.Tensor:
+    """change: (h, w), source minus the source before -> (h, w) in [0, 1], 1 where nothing moves.
+
+    The noise is what changes everywhere: the median over the patch; a mouth moves in places.
+    """
+    local = functional.avg_pool2d(
+        (change**2)[None],
+        _STILL_WINDOW,
+        stride=1,
+        padding=_STILL_WINDOW // 2,
+        count_include_pad=False,
+    )[0]
+    noise = local.median().clamp_max(_STILL_NOISE**2)
+    moved = (local - noise).clamp_min(0)
+    return 1 / (1 + (moved / _STILL_MOTION**2) ** 2)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from latentsync.errors import ConfigError
+from latentsync.errors import CheckpointError, ConfigError
 from latentsync.runtime import compiled, openvino
 from latentsync.runtime.device import choose_device, thread_count
 
@@ -59,14 +60,14 @@ class Machine:
     plugins: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def choose_execution(runtime: RuntimeConfig) -> Execution:
+def configure_execution(runtime: RuntimeConfig) -> Execution:
     """What runtime.device, .backend, .precision and .threads come to; said in one line.
 
     Its threads are a number, never 0; the process is left as it is: see torch_threads. Raises
     ConfigError: something that is asked for by name and cannot be had on this machine.
     """
     threads = thread_count(runtime.threads)
-    execution = replace(decide(runtime, look_around(runtime)), threads=threads)
+    execution = replace(execution_for(runtime, detect_machine(runtime)), threads=threads)
     if execution.backend == "compile":
         compiled.check(execution.device)
     counted = f", {threads} thread{'s' * (threads > 1)}"
@@ -86,7 +87,7 @@ def torch_threads(execution: Execution, *, networks: bool = True) -> int:
     return thread_count(execution.threads) if networks and by_torch else 1
 
 
-def look_around(runtime: RuntimeConfig) -> Machine:
+def detect_machine(runtime: RuntimeConfig) -> Machine:
     """Raises ConfigError: a device that is not there."""
     device = choose_device(runtime.device)
     if device.type == "cuda":
@@ -95,7 +96,7 @@ def look_around(runtime: RuntimeConfig) -> Machine:
     return Machine(device, plugins=openvino.plugins() if wanted else {})
 
 
-def decide(runtime: RuntimeConfig, machine: Machine) -> Execution:
+def execution_for(runtime: RuntimeConfig, machine: Machine) -> Execution:
     """auto is what is fastest there; what is asked for by name is had, or refused."""
     backend = _backend(runtime, machine)
     # An Intel GPU is found by OpenVINO alone. Who says device=cpu means the CPU.
@@ -138,3 +139,34 @@ def _formats(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
     if machine.device.type == "mps":
         return ("fp16", "fp32")
     return ("bf16", "fp32")
+
+
+def run_on_faces(
+    network: Callable[[Tensor], Tensor], faces: Tensor, *, execution: Execution, name: str
+) -> Tensor:
+    """faces: (N, 3, h, w) float RGB [-1, 1] -> what the network makes of them, clamped; device and
+    number format kept.
+
+    network: (n, 3, h, w) -> (n, 3, h', w'), unclamped; n is 1 on a CPU and where it is compiled.
+    name: for the message. Raises CheckpointError where the network gives NaN or infinity.
+    """
+    # A batch gains no time on a CPU, costs memory, and could tip a decision that is almost tied.
+    # What is compiled holds for the one shape that it was compiled for.
+    unbatched = execution.device.type == "cpu" or execution.backend == "compile"
+    portions = faces.split(1) if unbatched else (faces,)
+    results = torch.cat([network(portion) for portion in portions])
+    check_finite(results, "a restored face", name, execution)
+    return results.clamp(-1, 1).to(faces)
+
+
+def check_finite(result: Tensor, what: str, value: str, execution: Execution) -> None:
+    """Raises CheckpointError where a network's result holds NaN or infinity. what, value: which.
+
+    The largest fp16 number is 65504: what a network computes may lie beyond it, with good weights.
+    """
+    if result.isfinite().all():
+        return
+    remedy = "download the weights again"
+    if execution.dtype == torch.float16:
+        remedy = f"set runtime.precision=fp32, or bf16 where there is one; if that fails, {remedy}"
+    raise CheckpointError(f"NaN or infinity in {what}", value, remedy)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from latentsync.runtime import cache, compiled, openvino
 from latentsync.runtime.execution import Execution
-from latentsync.runtime.layout import lay_out
-from latentsync.runtime.patience import said
+from latentsync.runtime.heartbeat import heartbeat
+from latentsync.runtime.memory import set_memory_format
 from latentsync.weights.record import file_sha256, sha256
 
 Runner = Callable[..., tuple[Tensor, ...]]
@@ -100,7 +100,7 @@ class Networks:
         module = part.of(self._network(dtype))
         if own.backend == "compile":
             placed = [_placed(example, own.device, dtype) for example in examples]
-            with said(f"compiling {self._named(part)}"):
+            with heartbeat(f"compiling {self._named(part)}"):
                 module = compiled.compile_module(module, *placed)
         return Eager(module, own.device, dtype)
 
@@ -112,7 +112,7 @@ class Networks:
 
         def make() -> Any:
             module = part.of(self._network(torch.float32))
-            with said(f"converting {self._named(part)} for OpenVINO"):
+            with heartbeat(f"converting {self._named(part)} for OpenVINO"):
                 return openvino.convert(module, placed)
 
         key = self._key(part, examples) | {"stored": "fp16" if halved else "fp32"}
@@ -140,7 +140,7 @@ class Networks:
         if dtype not in self._built:
             network = self._build(dtype)
             if _channels_last(self.execution.device, dtype):
-                lay_out(network, torch.channels_last)
+                set_memory_format(network, torch.channels_last)
             self._built[dtype] = network
         return self._built[dtype]
 

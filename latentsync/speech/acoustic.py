@@ -56,7 +56,7 @@ class Acoustics:
     def around(self, seconds: np.ndarray) -> np.ndarray:
         """seconds: (N,) float -> (N, FEATURES) float32; beyond both ends the outermost instant.
 
-        1.2 kB each: an hour of film is asked for in parts.
+        1.2 kB each: an hour of video is asked for in parts.
         """
         places = (np.asarray(seconds)[:, None] + CONTEXT) * PER_SECOND
         places = places.clip(0, len(self.cepstra) - 1)

@@ -1,4 +1,4 @@
-"""From a sound of any length to what each frame of the film hears, in bounded memory."""
+"""From a sound of any length to what each frame of the video hears, in bounded memory."""
 
 from __future__ import annotations
 

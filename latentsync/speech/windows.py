@@ -1,4 +1,4 @@
-"""Which features a frame of the film listens to: ten of them, a tenth of a second either side."""
+"""Which features a frame of the video listens to: ten of them, a tenth of a second either side."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from latentsync.errors import CheckpointError
+from latentsync.places import part_file
 from latentsync.weights import record
 from latentsync.weights.find import converted_path
 from latentsync.weights.load import is_safetensors, read_state_dict
@@ -26,13 +27,11 @@ def convert(path: Path) -> Path:
         raise CheckpointError("already in safetensors", path, "nothing is to be done")
     state = {key: value.contiguous() for key, value in read_state_dict(path).items()}
     target = converted_path(path)
-    part = target.with_name(f"{target.name}.part")
     try:
-        save_file(state, part, metadata={ORIGIN: record.sha256(path)})
-        part.replace(target)
+        with part_file(target) as part:
+            save_file(state, part, metadata={ORIGIN: record.sha256(path)})
         record.sha256(target)  # what --verify will hold it to
     except OSError as error:
-        part.unlink(missing_ok=True)
         remedy = "free some space, or make the folder writable"
         raise CheckpointError("cannot convert", f"{path} ({error.strerror})", remedy) from None
     return target

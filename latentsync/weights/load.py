@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from latentsync.errors import CheckpointError
 from latentsync.weights import licences
+from latentsync.weights.identify import identify_checkpoint
 from latentsync.weights.manifest import ModelFile
-from latentsync.weights.recognise import recognise
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ def build(
     part: str = "",
     dtype: torch.dtype = torch.float32,
     rename: Callable[[str], str] = str,
-    introduced: bool = False,
+    logged: bool = False,
 ) -> M:
     """The network with the weights of the file, on the device, for evaluation only.
 
     make: constructs the network. path: as weights.find gives it. part: what the keys begin with
     that are wanted; the others belong to another network in the same file. dtype: number format of
-    its weights. rename: the file's keys -> the network's. introduced: introduce() has been called.
+    its weights. rename: the file's keys -> the network's. logged: log_weights_used() was called.
     Raises CheckpointError, and ConfigError where the licence has not been accepted.
     """
     licences.require([model.licence])
@@ -62,13 +62,13 @@ def build(
         load_strictly(network, computed | read, path)
     except CheckpointError as error:
         raise _misfit(error, whole, model, path) from None
-    if not introduced:
-        introduce(model, path)
+    if not logged:
+        log_weights_used(model, path)
     return network.eval().requires_grad_(False).to(device)
 
 
-def introduce(model: ModelFile, path: Path) -> None:
-    """Says which weights are used, and under which licence, where the file may not be read at all.
+def log_weights_used(model: ModelFile, path: Path) -> None:
+    """Logs which weights are used, and under which licence; also where the file is not read here.
 
     Raises ConfigError where the licence has not been accepted.
     """
@@ -81,7 +81,7 @@ def _misfit(
     error: CheckpointError, state: Mapping[str, Tensor], model: ModelFile, path: Path
 ) -> CheckpointError:
     """The error, with what the file is instead, where that is plain to see."""
-    known = recognise(state)
+    known = identify_checkpoint(state)
     if known is None:
         return error
     complaints = str(error.value).removeprefix(f"{path}: ")

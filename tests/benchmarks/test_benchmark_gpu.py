@@ -29,7 +29,7 @@ from benchmarks.gpu_vae import PlainVAE
 from latentsync.generate.diffusion import sampling
 from latentsync.generate.diffusion.sampling import Noise
 from latentsync.generate.diffusion.vae import STANDARD, make_vae
-from latentsync.runtime.layout import lay_out
+from latentsync.runtime.memory import set_memory_format
 
 SETTING = Setting(torch.device("cpu"), torch.float32, 64, frames=4, faces=0, small=True)
 HEAVY = {"av", "cv2", "mediapipe", "diffusers", "transformers", "omegaconf", "openvino", "scipy"}
@@ -164,11 +164,11 @@ def test_convolutions_are_laid_out_anew_and_keep_their_weights() -> None:
     network.conv = torch.nn.Conv2d(3, 4, 3)
     network.modulated = torch.nn.Parameter(torch.randn(1, 4, 3, 3, 3))
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    lay_out(network, torch.channels_last)
+    set_memory_format(network, torch.channels_last)
     assert network.conv.weight.is_contiguous(memory_format=torch.channels_last)
     assert network.modulated[0].is_contiguous(memory_format=torch.channels_last)
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-    lay_out(network, torch.contiguous_format)
+    set_memory_format(network, torch.contiguous_format)
     assert network.conv.weight.is_contiguous() and network.modulated.is_contiguous()
 
 

@@ -14,7 +14,7 @@ import pytest
 from latentsync import Engine, Session, load_config
 from latentsync.errors import Cancelled, CheckpointError, ConfigError, MediaError
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.plan_file import load_plan, save_plan
+from latentsync.pipeline.planning.plan_file import load_plan, save_plan
 from tests.support.media_factory import Tone, make_film, make_sound
 
 ASSETS = Path(__file__).parents[2] / "assets"

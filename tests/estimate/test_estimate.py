@@ -20,7 +20,7 @@ from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
 from latentsync.estimate.estimate import SAMPLES, estimate
 from latentsync.generate.diffusion import unet_runner as denoiser
 from latentsync.media.probe import probe
-from latentsync.media.sample import sample_frames
+from latentsync.media.reader import sample_frames
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import prepare
 from latentsync.pipeline.preview import state
@@ -137,7 +137,7 @@ def test_diffusion_costs_more_the_more_steps_there_are(
         cost = drawing_cost(load_config(path, more), REFERENCE, frame, face)
         return cost.stages["generate"]
 
-    # The picture coder is full-size, the U-Net tiny: it takes many steps to outweigh that.
+    # The VAE is full-size, the U-Net tiny: it takes many steps to outweigh that.
     few, many = seconds("generate.steps=8", "generate.guidance=1"), seconds("generate.steps=1000")
     assert many > 4 * few
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentsync.face.align import align_film, smooth_track, steady_track
+from latentsync.face.align import align_video, smooth_track, steady_track
 from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import (
     CONTROL,
@@ -45,7 +45,7 @@ def steady(points: np.ndarray, fps: float = 25) -> np.ndarray:
 
 def align(faces, smoothing_seconds: float = 0.08) -> list[Alignment | None]:
     times = at(25, len(faces))
-    return align_film(faces, seconds=times, smoothing_seconds=smoothing_seconds)
+    return align_video(faces, seconds=times, smoothing_seconds=smoothing_seconds)
 
 
 def moved(points: np.ndarray, by: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentsync.face.align import align_film, smooth_track, steady_track
+from latentsync.face.align import align_video, smooth_track, steady_track
 from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import CONTROL, LANDMARKS
 from latentsync.face.tracks import ChosenFace
@@ -111,7 +111,7 @@ def test_each_run_is_smoothed_by_its_own_frame_rate() -> None:
     first, second = path(nod(1.0)(fast)) + noise(120), path(nod(1.0)(slow)) + noise(24)
     faces = [*chosen(first, 0), None, *chosen(second, 1)]
     seconds = np.concatenate([fast, [1.0], 1.1 + slow])
-    aligned = align_film(faces, seconds=seconds, smoothing_seconds=SMOOTHING)
+    aligned = align_video(faces, seconds=seconds, smoothing_seconds=SMOOTHING)
     matrices = np.stack([one.matrix for one in aligned if one is not None])
     for points, times, got in ((first, fast, matrices[:120]), (second, slow, matrices[120:])):
         alone = steady(points.astype(np.float32), times)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from latentsync.face.landmarks import LANDMARKS
 from latentsync.generate.replay import lips
-from latentsync.generate.replay.lips import fit_ridge, head_pose, learn_lips, lip_shape
+from latentsync.generate.replay.lips import fit_lips, fit_ridge, head_pose, lip_shape
 
 FACE = np.array(
     [
@@ -83,10 +83,10 @@ def test_features_that_never_change_teach_the_mean() -> None:
 
 
 def test_lips_that_follow_the_sound_are_trusted_and_others_are_not() -> None:
-    sure = learn_lips(*film(1000, noise=0.3))
-    unsure = learn_lips(*film(1000, noise=20.0))
-    assert sure.trust.min() > 0.8 and not sure.low_confidence
-    assert unsure.trust.max() < 0.2 and unsure.low_confidence
+    sure = fit_lips(*film(1000, noise=0.3))
+    unsure = fit_lips(*film(1000, noise=20.0))
+    assert sure.reliability.min() > 0.8 and not sure.low_confidence
+    assert unsure.reliability.max() < 0.2 and unsure.low_confidence
 
 
 def test_a_part_of_a_film_is_expected_without_having_been_seen() -> None:
@@ -96,7 +96,7 @@ def test_a_part_of_a_film_is_expected_without_having_been_seen() -> None:
     near[80 - 12 : 120 + 12] = True  # the third of ten folds, and half a second either side
     other = shape.copy()
     other[near] = np.random.default_rng(7).uniform(0, 1, (near.sum(), 2))
-    one, two = learn_lips(features, shape, seconds), learn_lips(features, other, seconds)
+    one, two = fit_lips(features, shape, seconds), fit_lips(features, other, seconds)
     np.testing.assert_array_equal(one.folds[2].slope, two.folds[2].slope)
     np.testing.assert_array_equal(one.folds[2].offset, two.folds[2].offset)
     assert not np.allclose(one.whole.slope, two.whole.slope)
@@ -104,32 +104,32 @@ def test_a_part_of_a_film_is_expected_without_having_been_seen() -> None:
 
 def test_what_is_asked_for_a_second_of_the_film_comes_from_its_fold() -> None:
     features, shape, seconds = film(400, noise=0.5)
-    learned = learn_lips(features, shape, seconds)
-    expected = learned.expected(features, shown=seconds)
+    regression = fit_lips(features, shape, seconds)
+    expected = regression.expected(features, shown=seconds)
     for frame in (0, 39, 40, 210, 399):
-        ridge = learned.folds[frame // 40]
-        np.testing.assert_allclose(expected[frame], ridge(features[frame], learned.gain))
+        ridge = regression.folds[frame // 40]
+        np.testing.assert_allclose(expected[frame], ridge(features[frame], regression.gain))
 
 
 def test_noise_is_learned_by_heart_only_where_it_has_been_seen() -> None:
     features, shape, seconds = film(60, noise=1e3)
-    learned = learn_lips(features, shape, seconds, margin=0.2)
-    seen = np.corrcoef(learned.expected(features)[:, 0], shape[:, 0])[0, 1]
-    unseen = np.corrcoef(learned.expected(features, shown=seconds)[:, 0], shape[:, 0])[0, 1]
+    regression = fit_lips(features, shape, seconds, margin=0.2)
+    seen = np.corrcoef(regression.expected(features)[:, 0], shape[:, 0])[0, 1]
+    unseen = np.corrcoef(regression.expected(features, shown=seconds)[:, 0], shape[:, 0])[0, 1]
     assert seen > 0.35 > unseen
 
 
 def test_expectations_are_as_lively_as_lips() -> None:
     features, shape, seconds = film(600, noise=0.5)
-    learned = learn_lips(features, shape, seconds)
-    expected = learned.expected(features, shown=seconds)
+    regression = fit_lips(features, shape, seconds)
+    expected = regression.expected(features, shown=seconds)
     np.testing.assert_allclose(expected.std(axis=0), shape.std(axis=0), rtol=0.05)
-    assert (learned.gain >= 1).all() and (learned.gain <= 2).all()
+    assert (regression.gain >= 1).all() and (regression.gain <= 2).all()
 
 
 @pytest.mark.parametrize("frames", [1, 5, 24])
 def test_too_short_a_film_has_no_trust(frames: int) -> None:
     features, shape, seconds = film(frames, noise=0.0)
-    learned = learn_lips(features, shape, seconds)
-    assert learned.low_confidence and not learned.trust.any()
-    assert np.isfinite(learned.expected(features, shown=seconds)).all()
+    regression = fit_lips(features, shape, seconds)
+    assert regression.low_confidence and not regression.reliability.any()
+    assert np.isfinite(regression.expected(features, shown=seconds)).all()

@@ -14,9 +14,8 @@ from latentsync.generate.base import Footage, GenerationRequest, Preparing
 from latentsync.generate.replay.generator import Replay
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.footage import footage_of
 from latentsync.pipeline.session import Session
-from latentsync.pipeline.source import VideoFile
+from latentsync.pipeline.source import VideoFile, footage_of
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import ReplayConfig
 from latentsync.types import Chunk
@@ -33,13 +32,13 @@ def said() -> GenerationRequest:
     """The film says its own words again, in chunks of 16."""
     with Session(Engine(load_config()), FILM) as session:
         footage = footage_of(VideoFile(probe(FILM)), session.analyze())
-    sound = footage.sound()
-    assert sound is not None
+    audio = footage.audio()
+    assert audio is not None
     frames = np.arange(len(footage.seconds))
     chunks = frames // 16
     lengths = np.bincount(chunks).tolist()
     return GenerationRequest(
-        footage, refuse, footage.seconds, frames, chunks, frames < 0, lengths, sound, lambda: None
+        footage, refuse, footage.seconds, frames, chunks, frames < 0, lengths, audio, lambda: None
     )
 
 

@@ -9,7 +9,7 @@ import torch
 
 from latentsync.face.masks import upstream_mask
 from latentsync.generate.replay.database import FIRST_ROW, pack, unpack
-from latentsync.generate.replay.head_pose import MOUTH, RESTING, learn_posture, placement, steadied
+from latentsync.generate.replay.head_pose import MOUTH, RESTING, fit_head_pose, placement, steadied
 from latentsync.generate.replay.lips import NOSE_TIP
 from latentsync.generate.replay.transplant import (
     JAW_LIMIT,
@@ -180,7 +180,7 @@ def test_a_mouth_that_lies_elsewhere_is_fetched_from_there(transplanter: Transpl
     assert np.abs(mouth_box(out) - mouth_box(face(OPEN).astype(np.float64))).mean() < 1.5
 
 
-def test_a_mouth_from_the_bank_fits(transplanter: Transplanter) -> None:
+def test_a_mouth_from_the_database_fits(transplanter: Transplanter) -> None:
     donor = Mouth(unpack(pack(face(OPEN))), mouth_points(OPEN), STAY)
     out = transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, [donor])
     assert float((out - put(transplanter, OPEN)).abs().mean()) < 0.5 / 127.5
@@ -214,7 +214,7 @@ def test_without_a_seam_there_is_no_correction() -> None:
     assert not low_frequencies(gap, np.zeros((64, 64), np.float32)).any()
 
 
-def test_a_placement_is_the_affine_map_between_two_postures() -> None:
+def test_a_placement_is_the_affine_map_between_two_head_poses() -> None:
     planted = np.array([[1.02, 0.03, -5.0], [-0.02, 0.97, 8.0]])
     moved = REST @ planted[:, :2].T + planted[:, 2]
     np.testing.assert_allclose(placement(REST, moved), planted, atol=1e-9)
@@ -227,9 +227,9 @@ def test_where_a_turned_head_carries_its_mouth_is_learned_through_its_speech() -
     points[:, list(MOUTH)] = mouth_points(20) + 60 * pose[:, None, :]
     points[:, list(MOUTH)[3:]] += rng.normal(0, 8, (400, 1, 1))  # speech
     points[:, NOSE_TIP] = [205, 242] + 100 * pose
-    posture = learn_posture(points, pose)
+    model = fit_head_pose(points, pose)
     asked = np.array([[0.1, -0.05], [0.0, 0.0]])
-    shift = posture(asked)[0] - posture(asked)[1]
+    shift = model(asked)[0] - model(asked)[1]
     assert shift.shape == (len(RESTING), 2)
     np.testing.assert_allclose(shift[:3], np.tile([6, -3], (3, 1)), atol=0.8)
     np.testing.assert_allclose(shift[5], [10, -5], atol=1.2)
@@ -238,8 +238,8 @@ def test_where_a_turned_head_carries_its_mouth_is_learned_through_its_speech() -
 def test_a_pose_that_was_never_seen_carries_no_mouth_away() -> None:
     pose = np.random.default_rng(0).uniform(-0.1, 0.1, (100, 2))
     points = 100 * pose[:, None, :] + np.zeros((100, 11, 2))
-    posture = learn_posture(points, pose)
-    far, edge = posture(np.array([[9.0, 9.0]])), posture(pose.max(axis=0)[None])
+    model = fit_head_pose(points, pose)
+    far, edge = model(np.array([[9.0, 9.0]])), model(pose.max(axis=0)[None])
     np.testing.assert_allclose(far, edge)
 
 

@@ -213,8 +213,8 @@ def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
         (lambda path: None, "No such file"),
         (lambda path: path.mkdir(), "folder"),
         (lambda path: path.write_bytes(b""), "empty"),
-        (lambda path: path.write_bytes(bytes(range(256)) * 40), "no sound file"),
-        (make_film, "no sound in the file"),
+        (lambda path: path.write_bytes(bytes(range(256)) * 40), "no audio file"),
+        (make_film, "no audio in the file"),
         (lambda path: cut(make_film(path, audio=[Tone()]), 0.5), "damaged"),
     ],
     ids=["missing", "folder", "empty", "noise", "pictures only", "cut before its index"],
@@ -228,7 +228,7 @@ def test_what_is_no_sound_is_refused_in_one_line(
 
 def test_a_text_is_no_sound_even_though_ffmpeg_can_draw_it(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Dear diary,\n" * 50)
-    assert "no sound in the file" in refusal(tmp_path / "notes.txt")
+    assert "no audio in the file" in refusal(tmp_path / "notes.txt")
 
 
 def test_a_list_of_other_files_is_refused(tmp_path: Path) -> None:
@@ -257,16 +257,16 @@ def test_damage_in_the_middle_is_reported_and_what_follows_stays_in_time(tmp_pat
     path = spoil(make_sound(tmp_path / "a.m4a", Tone(3.0)), 0.4)
     reader = AudioReader(path)
     samples = np.concatenate(list(reader))
-    assert reader.damage is not None and "could not be decoded" in reader.damage
+    assert reader.issues is not None and "could not be decoded" in reader.issues
     assert len(samples) / RATE == pytest.approx(3.0, abs=CODEC_FRAME)
 
 
 def test_a_whole_sound_is_reported_as_whole(tmp_path: Path) -> None:
     for name, tone in (("a.mp4", Tone(start=0.5)), ("a.mkv", Tone(start=0.5)), ("a.ts", Tone())):
         reader = AudioReader(make_sound(tmp_path / name, tone))
-        assert reader.damage is None
+        assert reader.issues is None
         assert len(np.concatenate(list(reader))) > RATE
-        assert reader.damage is None
+        assert reader.issues is None
 
 
 def test_the_reader_tells_where_the_track_lies(tmp_path: Path) -> None:

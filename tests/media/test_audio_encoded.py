@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from latentsync.media.audio.reader import AudioReader, read_audio
-from latentsync.media.audio.source import sound_of
-from latentsync.media.output import EncodeSettings, NewAudio, check_target
+from latentsync.media.audio.source import audio_of
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK, copied
 from tests.support.dubbing import FRAME, dubbed, write_wav
@@ -35,7 +36,7 @@ def pitches(path: Path) -> list[float]:
     """Hz, of each audio track."""
     info, found = probe(path), []
     for number in range(len(info.audio)):
-        (samples,) = AudioReader(sound_of(info, number))
+        (samples,) = AudioReader(audio_of(info, number))
         spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
         found.append(float(spectrum.argmax() * 16000 / len(samples)))
     return found

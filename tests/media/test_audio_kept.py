@@ -10,11 +10,11 @@ import pytest
 
 from latentsync.media.audio.plan import audio_plan
 from latentsync.media.audio.reader import read_audio
-from latentsync.media.audio.source import sound_of
-from latentsync.media.output import EncodeSettings
+from latentsync.media.audio.source import audio_of
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from latentsync.media.trial import Trial
+from latentsync.media.settings import EncodeSettings
+from latentsync.media.trial_mux import TrialMux
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK
 from tests.support.media_factory import Tone, audio_packets, make_film, moving_pattern, pts_of
@@ -113,15 +113,15 @@ def test_alac_out_of_matroska_keeps_its_last_packet(tmp_path: Path, suffix: str)
 def test_audio_that_begins_behind_a_thousand_packets_is_tried_all_the_same(tmp_path: Path) -> None:
     tone = Tone(0.2, codec="pcm_s16le", rate=48000, start=41.0)
     path = make_film(tmp_path / "a.mkv", moving_pattern(32, 32, 1040), audio=[tone])
-    with Trial() as trial:
-        sound = sound_of(probe(path))
+    with TrialMux() as trial:
+        sound = audio_of(probe(path))
         # an MP4 refuses it with its trailer, once there are packets of it
         assert [trial.can_copy(sound, muxer) for muxer in ("mp4", "mov")] == [False, True]
 
 
 def test_audio_that_would_be_taken_for_another_codec_is_not_copied(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mkv", audio=[Tone(0.4, codec="mp2", rate=48000)])
-    with Trial() as trial:
-        sound = sound_of(probe(path))
+    with TrialMux() as trial:
+        sound = audio_of(probe(path))
         # an MP4 says MPEG audio, and readers take it for layer 3
         assert [trial.can_copy(sound, muxer) for muxer in ("mp4", "matroska")] == [False, True]

@@ -8,8 +8,9 @@ import av
 import pytest
 
 from latentsync.errors import MediaError
-from latentsync.media.output import NewAudio, check_target
 from latentsync.media.probe import probe
+from latentsync.media.settings import NewAudio
+from latentsync.media.target import check_target
 from tests.support.dubbing import QUICK, dubbed, film, write_wav
 from tests.support.media_factory import Tone, make_film, make_sound, moving_pattern
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from latentsync.media.audio.reader import AudioReader
-from latentsync.media.indexed import OrderedReader
-from latentsync.media.output import NewAudio, check_target
+from latentsync.media.indexed import IndexedReader
 from latentsync.media.probe import VideoInfo, probe
-from latentsync.media.reader import VideoReader
-from latentsync.media.sample import sample_frames
+from latentsync.media.reader import VideoReader, sample_frames
+from latentsync.media.settings import NewAudio
+from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK
 from tests.support.dubbing import film, write_wav
@@ -69,12 +69,12 @@ def test_readers_take_what_was_probed(tmp_path: Path, opened: Counter[str]) -> N
     path = make_film(tmp_path / "a.mp4", audio=[Tone(0.4)])
     info = probe(path)
     opened.clear()
-    reader, ordered, audio = VideoReader(info), OrderedReader(info, [3, 1]), AudioReader(info)
+    reader, indexed, audio = VideoReader(info), IndexedReader(info, [3, 1]), AudioReader(info)
     assert not opened
-    assert reader.info is info and ordered.info is info and audio.info.index == 1
+    assert reader.info is info and indexed.info is info and audio.info.index == 1
     frames = [frame.pixels for frame in reader]
     assert opened == {"a.mp4": 1} and len(frames) == 10
-    for found, index in zip(ordered, (3, 1), strict=True):
+    for found, index in zip(indexed, (3, 1), strict=True):
         assert np.array_equal(found.pixels, frames[index])
     opened.clear()
     (samples,) = audio
@@ -94,7 +94,7 @@ def test_audio_that_was_described_is_handed_on(tmp_path: Path, opened: Counter[s
     assert AudioReader(info).info is info and not opened
     source = probe(make_film(tmp_path / "a.mp4"))
     plan = check_target(tmp_path / "b.mp4", source, QUICK, NewAudio(sound, info=info))
-    assert plan.tracks[0].sound is info
+    assert plan.tracks[0].audio is info
 
 
 def test_samples_of_a_video_without_a_duration_do_not_probe_it_again(

@@ -12,9 +12,9 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from latentsync.media.color import ColorTags
-from latentsync.media.output import EncodeSettings
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import FINE, PATCHES, QUICK, copied, differences
 from tests.support.media_factory import (

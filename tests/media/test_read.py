@@ -179,7 +179,7 @@ def test_variable_frame_times_are_told_exactly(tmp_path: Path) -> None:
     film = make_film(tmp_path / "a.mkv", time_base=Fraction(1, 1000), pts=pts)
     reader = VideoReader(film)
     assert [f.pts * reader.info.time_base * 1000 for f in reader] == pts
-    assert reader.damage is None
+    assert reader.issues is None
 
 
 @pytest.mark.parametrize("size", [(97, 64), (96, 65), (31, 33)])

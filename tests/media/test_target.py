@@ -14,10 +14,11 @@ import pytest
 
 from latentsync.errors import ConfigError, MediaError
 from latentsync.media import writer
-from latentsync.media.indexed import OrderedReader
-from latentsync.media.output import EncodeSettings, check_target
+from latentsync.media.indexed import IndexedReader
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings
+from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK, copied, files_in
 from tests.support.media_factory import (
@@ -64,7 +65,7 @@ def test_a_source_that_is_shorter_the_second_time_leaves_the_older_output(
     source = make_film(tmp_path / "a.avi", audio=[tone])
     target = tmp_path / f"b{suffix}"
     target.write_bytes(b"old")
-    reader = OrderedReader(source, range(20))  # there are 10
+    reader = IndexedReader(source, range(20))  # there are 10
     with (
         pytest.raises(MediaError, match="ends before its frame 10"),
         VideoWriter(target, reader.info, QUICK) as output,

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import pytest
 
-from latentsync.media.output import EncodeSettings
 from latentsync.media.probe import probe
+from latentsync.media.settings import EncodeSettings
 from tests.support.copying import copied
 from tests.support.media_factory import (
     Tone,

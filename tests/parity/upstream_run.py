@@ -22,7 +22,7 @@ from latentsync.generate.base import LipGenerator, Preparing, load_generator
 from latentsync.generate.model_spec import WHISPER
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.reader import VideoReader
-from latentsync.pipeline.upstream_timeline import (
+from latentsync.pipeline.planning.upstream_timeline import (
     UPSTREAM_FPS,
     UpstreamTimeline,
     at_upstream_rate,

@@ -15,14 +15,13 @@ from latentsync.face.masks import region_mask
 from latentsync.geometry import FFHQ_TEMPLATE, extract
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.engine import FEW, Engine
-from latentsync.pipeline.plan import RenderPlan, TrackPlan
+from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restore.base import Windowed
-from latentsync.restore.patch import ffhq_geometry
-from latentsync.restore.residual import residual
+from latentsync.restore.patch import ffhq_geometry, residual
 from latentsync.restore.sharpness import BANDS
-from latentsync.restore.stability import ResidualSmoother
+from latentsync.restore.temporal import ResidualSmoother
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Alignment, Box, Frame, Patch, PatchedFrame
@@ -135,7 +134,7 @@ def by_hand(frames: Sequence[Frame], plan: RenderPlan, *, beta: float = 0.0) -> 
     pictures = []
     for frame in frames:
         crop = extract(frame.pixels, matrix, geometry.size)
-        change = residual(painter(crop[None]), crop[None], low_cut=SQUARE / 56)[0]
+        change = residual(painter(crop[None]), crop[None], highpass_sigma=SQUARE / 56)[0]
         patch = Patch(smoother(change, crop), matrix, geometry.mask, additive=True)
         pictures.append(composite(frame, [patch]))
     return pictures
@@ -159,12 +158,12 @@ def test_a_restorer_is_told_once_for_each_track_what_will_show() -> None:
     run(stage_of(painter, plan, batch=1), film(5))
     mask = plan.tracks[0].geometry.mask
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    low_cut = 28  # three sigma of a 56th of the square
+    halo = 28  # three sigma of a 56th of the square
     box = Box(
-        int(columns[0]) - low_cut,
-        int(rows[0]) - low_cut,
-        int(columns[-1]) + 1 + low_cut,
-        min(int(rows[-1]) + 1 + low_cut, SQUARE),
+        int(columns[0]) - halo,
+        int(rows[0]) - halo,
+        int(columns[-1]) + 1 + halo,
+        min(int(rows[-1]) + 1 + halo, SQUARE),
     )
     assert painter.windows == [box, box]
 

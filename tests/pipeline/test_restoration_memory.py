@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from tests.pipeline.test_restoration import film, planned, run, stage_of
 
 STEADY = 0.8  # restore.temporal

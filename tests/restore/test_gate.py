@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentsync.errors import ConfigError
-from latentsync.restore.gate import need, weights
+from latentsync.restore.gate import need, strengths
 
 LIMITS = {"min_scale": 0.5, "sharpness_on": 0.62, "sharpness_off": 0.68}
 
@@ -100,7 +100,7 @@ def test_backwards_the_decisions_are_the_same_and_no_run_is_short(figures: list[
 def faded(flags: np.ndarray, start: bool = False, end: bool = False, frames: int = 8) -> np.ndarray:
     """frames: of the fade, at 25 a second."""
     times = at(25, len(flags))
-    return weights(flags, seconds=times, fade_seconds=frames / 25, fade_start=start, fade_end=end)
+    return strengths(flags, seconds=times, fade_seconds=frames / 25, fade_start=start, fade_end=end)
 
 
 def test_a_run_fades_in_and_out_inside_itself() -> None:

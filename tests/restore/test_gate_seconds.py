@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsync.restore.gate import need, weights
+from latentsync.restore.gate import need, strengths
 
 ON, OFF = 0.62, 0.68
 RATES = (12, 25, 60, 120)
@@ -96,7 +96,7 @@ def test_at_25_frames_a_second_the_decisions_are_those_of_the_gate_in_frames(run
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 12), st.booleans())
 @settings(deadline=None)
 def test_at_25_frames_a_second_the_fade_is_that_of_the_gate_in_frames(flags, fade, gap) -> None:
-    got = weights(
+    got = strengths(
         np.array(flags),
         seconds=np.arange(len(flags)) / 25,
         fade_seconds=fade / 25,
@@ -218,7 +218,7 @@ def test_backwards_the_decisions_are_the_same_whatever_the_pace(figures, steps) 
     result = decided(sharpness, seconds)
     assert np.array_equal(decided(sharpness[::-1], -seconds[::-1]), result[::-1])
     strength, mirrored = (
-        weights(flags, seconds=times, fade_seconds=0.32, fade_start=True, fade_end=True)
+        strengths(flags, seconds=times, fade_seconds=0.32, fade_start=True, fade_end=True)
         for flags, times in ((result, seconds), (result[::-1], -seconds[::-1]))
     )
     np.testing.assert_allclose(mirrored, strength[::-1], atol=1e-6)
@@ -229,7 +229,9 @@ def test_a_fade_takes_as_long_at_every_rate(fps) -> None:
     """At each instant within a frame of what half a cosine over 0.32 s says."""
     seconds = np.arange(round(4 * fps)) / fps
     flags = seconds >= 2 - 1e-9
-    strength = weights(flags, seconds=seconds, fade_seconds=0.32, fade_start=False, fade_end=False)
+    strength = strengths(
+        flags, seconds=seconds, fade_seconds=0.32, fade_start=False, fade_end=False
+    )
     for shift, bound in ((-1 / fps, np.less_equal), (1 / fps, np.greater_equal)):
         ideal = 0.5 - 0.5 * np.cos(np.pi * np.clip((seconds + shift - 2) / 0.32, 0, 1))
         assert bound(ideal, strength + 1e-6 * (1 if shift < 0 else -1)).all()
@@ -239,7 +241,9 @@ def test_a_fade_takes_as_long_at_every_rate(fps) -> None:
 def test_a_long_still_frame_does_not_swallow_the_fade_after_it() -> None:
     seconds = np.concatenate([[0.0], 2 + np.arange(50) / 25])
     flags = seconds >= 2
-    strength = weights(flags, seconds=seconds, fade_seconds=0.32, fade_start=False, fade_end=False)
+    strength = strengths(
+        flags, seconds=seconds, fade_seconds=0.32, fade_start=False, fade_end=False
+    )
     assert strength[1] < 0.05 and (np.diff(strength[:10]) > 0).all()
-    undimmed = weights(flags, seconds=seconds, fade_seconds=0, fade_start=False, fade_end=False)
+    undimmed = strengths(flags, seconds=seconds, fade_seconds=0, fade_start=False, fade_end=False)
     assert np.array_equal(undimmed, flags)

@@ -1,4 +1,4 @@
-"""The losses are repeatable, and the one that was suffered is found by its traces alone."""
+"""The degradations are repeatable, and the one that was suffered is found by its traces alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from latentsync.restore.personal.degradation import (
-    Loss,
+    Degradation,
     counterparts,
     family,
+    likely_degradations,
     neighbours,
     signature,
-    suspects,
 )
 from tests.restore.test_detail import SIZE, scene
 
@@ -23,21 +23,25 @@ def mouths(first: int, count: int) -> np.ndarray:
     return np.stack([scene(seed)[: SIZE[0]] for seed in range(first, first + count)]).astype("f4")
 
 
-@pytest.mark.parametrize("loss", family()[::9], ids=str)
-def test_a_loss_gives_the_same_every_time_and_half_grey_levels(loss: Loss) -> None:
+@pytest.mark.parametrize("degradation", family()[::9], ids=str)
+def test_a_degradation_gives_the_same_every_time_and_half_grey_levels(
+    degradation: Degradation,
+) -> None:
     picture = mouths(0, 1)[0]
-    lost = loss(picture)
+    lost = degradation(picture)
     assert lost.shape == picture.shape and lost.dtype == np.float32
-    assert np.array_equal(lost, loss(picture.copy()))
+    assert np.array_equal(lost, degradation(picture.copy()))
     assert np.array_equal(2 * lost, np.rint(2 * lost)) and lost.min() >= 0 and lost.max() <= 255
 
 
 def test_another_seed_gives_other_noise() -> None:
     picture = mouths(0, 1)[0]
-    assert not np.array_equal(Loss(noise=2.0, seed=1)(picture), Loss(noise=2.0, seed=2)(picture))
+    assert not np.array_equal(
+        Degradation(noise=2.0, seed=1)(picture), Degradation(noise=2.0, seed=2)(picture)
+    )
 
 
-def test_the_family_is_the_same_for_the_same_seed_and_starts_with_no_loss_at_all() -> None:
+def test_the_family_is_the_same_for_the_same_seed_and_starts_with_no_degradation_at_all() -> None:
     assert family(seed=3) == family(seed=3) != family(seed=4)
     assert family()[0].parts == 0
     picture = np.rint(mouths(0, 1)[0])
@@ -47,44 +51,46 @@ def test_the_family_is_the_same_for_the_same_seed_and_starts_with_no_loss_at_all
 def test_a_smaller_picture_comes_back_in_its_place() -> None:
     picture = mouths(0, 1)[0]
     for seed in range(6):
-        lost = Loss(shrink=3.0, seed=seed)(picture)
+        lost = Degradation(shrink=3.0, seed=seed)(picture)
         shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
         inner = (slice(8, -8), slice(8, -8))
         errors = [((np.roll(lost, s, (0, 1)) - picture)[inner] ** 2).mean() for s in shifts]
         assert shifts[int(np.argmin(errors))] == (0, 0)
 
 
-def test_neighbours_are_near_and_no_loss_has_none() -> None:
-    near = neighbours([Loss(), Loss(blur=2.0)], 20, seed=0)
-    assert near[:2] == [Loss(), Loss(blur=2.0)] and len(near) == 22
-    assert all(1.2 < loss.blur < 3.3 and loss.parts == 1 for loss in near[2:])
+def test_neighbours_are_near_and_no_degradation_has_none() -> None:
+    near = neighbours([Degradation(), Degradation(blur=2.0)], 20, seed=0)
+    assert near[:2] == [Degradation(), Degradation(blur=2.0)] and len(near) == 22
+    assert all(1.2 < degradation.blur < 3.3 and degradation.parts == 1 for degradation in near[2:])
 
 
 def test_the_blur_suffered_is_found_on_other_mouths() -> None:
     own, generated = mouths(0, 6), mouths(20, 6)
     for blur in (1.2, 2.2):
-        found = suspects(own, np.stack([Loss(blur=blur)(g) for g in generated]), MASK, most=8)
-        alike = Loss(blur=blur)
-        gap = signature(found.losses[0](own[0]), MASK) - signature(alike(own[0]), MASK)
+        found = likely_degradations(
+            own, np.stack([Degradation(blur=blur)(g) for g in generated]), MASK, most=8
+        )
+        alike = Degradation(blur=blur)
+        gap = signature(found.degradations[0](own[0]), MASK) - signature(alike(own[0]), MASK)
         assert np.abs(gap).mean() < 0.25  # in log energy; sharp mouths differ by 2 and more
         assert found.weights.sum() == pytest.approx(1) and found.misfit < 3
 
 
 def test_sharp_mouths_are_suspected_of_nothing() -> None:
     own = mouths(0, 6)
-    found = suspects(own, np.rint(own), MASK, most=8)
-    assert found.losses[0].parts == 0 and found.misfit < 0.1
+    found = likely_degradations(own, np.rint(own), MASK, most=8)
+    assert found.degradations[0].parts == 0 and found.misfit < 0.1
 
 
-def test_what_no_loss_explains_is_reported_as_a_misfit() -> None:
+def test_what_no_degradation_explains_is_reported_as_a_misfit() -> None:
     own = mouths(0, 4)
     random = np.random.default_rng(0)
     noisy = (own + 25 * random.standard_normal(own.shape)).astype(np.float32)
-    assert suspects(own, noisy, MASK, most=8).misfit > 10
+    assert likely_degradations(own, noisy, MASK, most=8).misfit > 10
 
 
 def test_a_counterpart_is_the_same_mouth_whatever_it_has_lost() -> None:
     own = mouths(0, 8)
     order = [5, 2, 7, 0]
-    lost = np.stack([Loss(blur=2.5)(own[i]) for i in order])
+    lost = np.stack([Degradation(blur=2.5)(own[i]) for i in order])
     assert counterparts(own, lost, MASK).tolist() == order

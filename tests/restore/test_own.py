@@ -1,4 +1,4 @@
-"""Self learns from a person's own mouths, says what it does and why, and leaves sharp ones be."""
+"""Self is fitted to a person's own mouths, says what it does and why, and leaves sharp ones be."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from latentsync.restore.base import Restorer
-from latentsync.restore.personal.degradation import Loss
-from latentsync.restore.personal.restorer import NOTHING, SELF, Self, load
+from latentsync.restore.personal.degradation import Degradation
+from latentsync.restore.personal.restorer import NOTHING, SELF, PersonalizedRestorer, load
 from latentsync.restore.personal.training import GAP, split
 from latentsync.settings.schema import RestoreConfig
 from tests.restore.test_detail import scene
@@ -31,8 +31,8 @@ def faces(lumas: np.ndarray) -> torch.Tensor:
     return (torch.from_numpy(lumas) / 127.5 - 1)[:, None].repeat(1, 3, 1, 1)
 
 
-def after(loss: Callable[[np.ndarray], np.ndarray], lumas: np.ndarray) -> torch.Tensor:
-    return faces(np.stack([loss(picture) for picture in lumas]))
+def after(degrade: Callable[[np.ndarray], np.ndarray], lumas: np.ndarray) -> torch.Tensor:
+    return faces(np.stack([degrade(picture) for picture in lumas]))
 
 
 def decibels(before: torch.Tensor, now: torch.Tensor, truth: torch.Tensor) -> float:
@@ -52,9 +52,9 @@ def others() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def fitted(own: np.ndarray, others: np.ndarray) -> Self:
-    generated = after(Loss(blur=1.6), others)
-    return Self().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+def fitted(own: np.ndarray, others: np.ndarray) -> PersonalizedRestorer:
+    generated = after(Degradation(blur=1.6), others)
+    return PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
 
 
 class Idle:
@@ -86,24 +86,26 @@ def test_unfitted_it_refuses_to_work() -> None:
         restorer(torch.zeros(1, 3, *SIZE))
 
 
-def test_a_blur_nobody_told_of_is_undone_on_other_mouths(fitted: Self, others: np.ndarray) -> None:
-    generated = after(Loss(blur=1.6), others)
+def test_a_blur_nobody_told_of_is_undone_on_other_mouths(
+    fitted: PersonalizedRestorer, others: np.ndarray
+) -> None:
+    generated = after(Degradation(blur=1.6), others)
     assert fitted.verdict is not None and fitted.verdict.used == SELF
     assert decibels(generated, fitted(generated), faces(others)) > 1.4
 
 
 def test_it_is_repeatable_and_survives_pickling(
-    own: np.ndarray, others: np.ndarray, fitted: Self
+    own: np.ndarray, others: np.ndarray, fitted: PersonalizedRestorer
 ) -> None:
-    generated = after(Loss(blur=1.6), others)
-    again = Self().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+    generated = after(Degradation(blur=1.6), others)
+    again = PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
     assert again.verdict == fitted.verdict
     assert torch.equal(again(generated), fitted(generated))
     assert torch.equal(pickle.loads(pickle.dumps(fitted))(generated), fitted(generated))
 
 
-def test_only_the_luma_changes(fitted: Self, others: np.ndarray) -> None:
-    tinted = after(Loss(blur=1.6), others) * torch.tensor([0.7, 0.6, 0.5])[:, None, None]
+def test_only_the_luma_changes(fitted: PersonalizedRestorer, others: np.ndarray) -> None:
+    tinted = after(Degradation(blur=1.6), others) * torch.tensor([0.7, 0.6, 0.5])[:, None, None]
     change = fitted(tinted) - tinted
     assert change.abs().max() > 0.02
     assert torch.allclose(change[:, 0], change[:, 2], atol=1e-6)
@@ -111,7 +113,7 @@ def test_only_the_luma_changes(fitted: Self, others: np.ndarray) -> None:
 
 def test_sharp_mouths_are_left_bit_for_bit(own: np.ndarray, others: np.ndarray) -> None:
     generated = faces(np.rint(others))
-    restorer = Self().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+    restorer = PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
     assert restorer.verdict is not None and restorer.verdict.used == NOTHING
     assert torch.equal(restorer(generated), generated)
 
@@ -119,7 +121,7 @@ def test_sharp_mouths_are_left_bit_for_bit(own: np.ndarray, others: np.ndarray) 
 def test_noise_on_sharp_mouths_is_not_raised(own: np.ndarray, others: np.ndarray) -> None:
     random = np.random.default_rng(0)
     noisy = faces(others + random.normal(0, 2, others.shape).astype(np.float32))
-    restorer = Self().fit(faces(own), noisy, seconds=SECONDS, mask=MASK)
+    restorer = PersonalizedRestorer().fit(faces(own), noisy, seconds=SECONDS, mask=MASK)
     assert decibels(noisy, restorer(noisy), faces(others)) > -0.2
 
 
@@ -130,18 +132,20 @@ def test_true_pairs_teach_without_any_guess(own: np.ndarray, others: np.ndarray)
         kept *= 1 / (1 + (np.hypot(rows, columns) / 0.12) ** 2)
         return np.rint(np.fft.irfft2(kept, s=SIZE)).astype(np.float32)
 
-    restorer = Self().fit_pairs(after(wavy, own), faces(own), seconds=SECONDS, mask=MASK)
+    restorer = PersonalizedRestorer().fit_pairs(
+        after(wavy, own), faces(own), seconds=SECONDS, mask=MASK
+    )
     assert restorer.verdict is not None and restorer.verdict.loss is None
     assert decibels(after(wavy, others), restorer(after(wavy, others)), faces(others)) > 2
 
 
 def test_the_better_one_on_held_out_mouths_is_used(own: np.ndarray, others: np.ndarray) -> None:
-    generated = after(Loss(blur=1.6), others)
+    generated = after(Degradation(blur=1.6), others)
     moments = {"seconds": SECONDS, "mask": MASK}
-    behind = Self().fit(faces(own), generated, **moments, fallback=Idle())
+    behind = PersonalizedRestorer().fit(faces(own), generated, **moments, fallback=Idle())
     assert behind.verdict is not None and behind.verdict.used == SELF
     assert behind.verdict.gains["Idle"] == 0 < behind.verdict.gains[SELF]
-    ahead = Self().fit(faces(own), generated, **moments, fallback=Perfect(own))
+    ahead = PersonalizedRestorer().fit(faces(own), generated, **moments, fallback=Perfect(own))
     assert ahead.verdict is not None and ahead.verdict.used == "Perfect"
     assert "Perfect" in ahead.verdict.reason
     assert torch.equal(ahead(generated), Perfect(own)(generated))
@@ -151,8 +155,10 @@ def test_the_better_one_on_held_out_mouths_is_used(own: np.ndarray, others: np.n
 def test_a_second_of_film_is_too_little_to_learn_from(
     own: np.ndarray, others: np.ndarray, fallback: Restorer | None, used: str
 ) -> None:
-    generated = after(Loss(blur=1.6), others)
-    restorer = Self().fit(faces(own), generated, seconds=SECONDS / 6, mask=MASK, fallback=fallback)
+    generated = after(Degradation(blur=1.6), others)
+    restorer = PersonalizedRestorer().fit(
+        faces(own), generated, seconds=SECONDS / 6, mask=MASK, fallback=fallback
+    )
     assert restorer.verdict is not None and restorer.verdict.used == used
     assert "too few" in restorer.verdict.reason
     assert torch.equal(restorer(generated), generated)
@@ -160,7 +166,7 @@ def test_a_second_of_film_is_too_little_to_learn_from(
 
 def test_mouths_without_their_moments_are_refused(own: np.ndarray) -> None:
     with pytest.raises(ValueError, match="moments"):
-        Self().fit(faces(own), faces(own), seconds=SECONDS[:3], mask=MASK)
+        PersonalizedRestorer().fit(faces(own), faces(own), seconds=SECONDS[:3], mask=MASK)
 
 
 @pytest.mark.parametrize("length", [3.0, 9.0, 20.0, 200.0])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentsync.restore.residual import residual
-from latentsync.restore.stability import ResidualSmoother
+from latentsync.restore.patch import residual
+from latentsync.restore.temporal import ResidualSmoother
 
 SIZE = (3, 96, 128)
 LEVEL = 1 / 127.5  # one grey level of 8 bits
@@ -81,20 +81,20 @@ def test_a_beta_without_meaning_is_refused(beta: float) -> None:
 
 def test_a_residual_without_low_cut_is_the_difference() -> None:
     restored, source = noise(0)[None], noise(1)[None]
-    assert torch.equal(residual(restored, source, low_cut=0), restored - source)
+    assert torch.equal(residual(restored, source, highpass_sigma=0), restored - source)
 
 
 def test_a_shift_of_colour_is_not_passed_on_and_a_tooth_is() -> None:
     source = picture()[None]
     restored = source + torch.tensor([0.2, -0.1, 0.05])[:, None, None]
     restored[:, :, 40:44, 60:64] += 0.5
-    left = residual(restored, source, low_cut=9.0)
+    left = residual(restored, source, highpass_sigma=9.0)
     away = left[..., :, 100:]
     assert float(away.abs().max()) < 0.5 * LEVEL
     assert float(left[..., 41:43, 61:63].min()) > 0.45
 
 
 def test_a_small_patch_has_a_residual_as_well() -> None:
-    difference = residual(noise(0, (2, 3, 10, 7)), noise(1, (2, 3, 10, 7)), low_cut=9.0)
+    difference = residual(noise(0, (2, 3, 10, 7)), noise(1, (2, 3, 10, 7)), highpass_sigma=9.0)
     assert difference.shape == (2, 3, 10, 7)
     assert float(difference.mean((2, 3)).abs().max()) < 0.3

@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from GFPGAN.window import GRID, SIDES, WHOLE, cut, halved, levels, snapped
-from latentsync.restore.residual import residual
-from latentsync.restore.site import Site
+from latentsync.restore.patch import PatchWindow, residual
 from latentsync.types import Box
 
 MOUTH = Box(149, 328, 365, 457)  # of a filmed face
-LOW_CUT = 512 / 56
+HIGHPASS_SIGMA = 512 / 56
 
 
 @st.composite
@@ -100,38 +99,46 @@ def pictures(seed: int) -> torch.Tensor:
 
 
 def test_what_shows_is_the_mask_s_box_and_what_is_needed_lies_around() -> None:
-    site = Site.of(mask(), low_cut=LOW_CUT)
-    assert site.shown == MOUTH
-    assert site.needed == Box(149 - 28, 328 - 28, 365 + 28, 457 + 28)
-    assert np.array_equal(site.mask, mask()[328:457, 149:365])
+    window = PatchWindow.of(mask(), highpass_sigma=HIGHPASS_SIGMA)
+    assert window.shown == MOUTH
+    assert window.needed == Box(149 - 28, 328 - 28, 365 + 28, 457 + 28)
+    assert np.array_equal(window.mask, mask()[328:457, 149:365])
 
 
 def test_what_is_needed_ends_with_the_patch() -> None:
-    assert Site.of(mask(Box(3, 400, 300, 512)), low_cut=LOW_CUT).needed == Box(0, 372, 328, 512)
+    assert PatchWindow.of(mask(Box(3, 400, 300, 512)), highpass_sigma=HIGHPASS_SIGMA).needed == Box(
+        0, 372, 328, 512
+    )
 
 
 def test_without_a_low_cut_nothing_around_is_needed() -> None:
-    assert Site.of(mask(), low_cut=0).needed == MOUTH
+    assert PatchWindow.of(mask(), highpass_sigma=0).needed == MOUTH
 
 
 def test_an_empty_mask_cuts_nothing_off() -> None:
-    assert Site.of(np.zeros((40, 30), np.float32), low_cut=2).shown == Box(0, 0, 30, 40)
+    assert PatchWindow.of(np.zeros((40, 30), np.float32), highpass_sigma=2).shown == Box(
+        0, 0, 30, 40
+    )
 
 
 @pytest.mark.parametrize("box", [MOUTH, Box(0, 400, 300, 512)], ids=["inside", "at the border"])
 def test_the_residual_that_shows_does_not_hang_on_what_is_not_needed(box: Box) -> None:
-    site = Site.of(mask(box), low_cut=LOW_CUT)
+    window = PatchWindow.of(mask(box), highpass_sigma=HIGHPASS_SIGMA)
     restored, source = pictures(0), pictures(1)
-    whole = residual(restored, source, low_cut=LOW_CUT)
+    whole = residual(restored, source, highpass_sigma=HIGHPASS_SIGMA)
     spared = source.clone()
-    needed = (..., slice(site.needed.y0, site.needed.y1), slice(site.needed.x0, site.needed.x1))
+    needed = (
+        ...,
+        slice(window.needed.y0, window.needed.y1),
+        slice(window.needed.x0, window.needed.x1),
+    )
     spared[needed] = restored[needed]
     shown = whole[..., box.y0 : box.y1, box.x0 : box.x1]
-    torch.testing.assert_close(site.residuals(spared, source), shown, rtol=0, atol=1e-5)
+    torch.testing.assert_close(window.residuals(spared, source), shown, rtol=0, atol=1e-5)
 
 
 def test_the_matrix_leads_to_the_part_that_shows() -> None:
     matrix = np.array([[0.5, 0.1, 20.0], [-0.1, 0.5, 30.0]])
     place = np.array([40.0, 50.0, 1.0])
-    site = Site.of(mask(), low_cut=0)
-    np.testing.assert_allclose(site.matrix(matrix) @ place, matrix @ place - [149, 328])
+    window = PatchWindow.of(mask(), highpass_sigma=0)
+    np.testing.assert_allclose(window.matrix(matrix) @ place, matrix @ place - [149, 328])

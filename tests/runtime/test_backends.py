@@ -18,9 +18,9 @@ import tests.runtime.test_backends as this_module
 from latentsync.errors import ConfigError
 from latentsync.runtime import compiled
 from latentsync.runtime.execution import REFERENCE, Execution
+from latentsync.runtime.heartbeat import heartbeat
 from latentsync.runtime.network import Networks, Part
 from latentsync.runtime.openvino import plugins
-from latentsync.runtime.patience import said
 
 CPU = torch.device("cpu")
 OPENVINO = Execution(CPU, "openvino", torch.float32, 1)
@@ -204,7 +204,7 @@ def test_a_graph_that_cannot_be_written_is_run_all_the_same(
 
 def test_long_work_gives_a_sign_of_life(caplog) -> None:
     caplog.set_level(logging.INFO, logger="latentsync")
-    with said("converting", every=0.01):
+    with heartbeat("converting", every=0.01):
         deadline = time.monotonic() + 10
         while len(caplog.records) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)

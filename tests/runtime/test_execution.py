@@ -13,8 +13,8 @@ from latentsync.runtime.execution import (
     REFERENCE,
     Execution,
     Machine,
-    choose_execution,
-    decide,
+    configure_execution,
+    execution_for,
     torch_threads,
 )
 from latentsync.settings.schema import RuntimeConfig
@@ -45,24 +45,24 @@ MACHINES = {
     ],
 )
 def test_auto_takes_what_is_fastest(machine, backend, dtype, plugin) -> None:
-    chosen = decide(RuntimeConfig(), MACHINES[machine])
+    chosen = execution_for(RuntimeConfig(), MACHINES[machine])
     assert chosen == Execution(MACHINES[machine].device, backend, dtype, 0, plugin)
 
 
 def test_the_reference_is_had_by_its_names() -> None:
     for machine in ("with bf16", "without OpenVINO"):
         wanted = RuntimeConfig(device="cpu", backend="torch", precision="fp32")
-        assert decide(wanted, MACHINES[machine]) == REFERENCE
+        assert execution_for(wanted, MACHINES[machine]) == REFERENCE
 
 
 def test_plain_torch_on_a_cpu_is_the_reference_unless_more_is_asked_for() -> None:
-    assert decide(RuntimeConfig(backend="torch"), MACHINES["with bf16"]) == REFERENCE
-    faster = decide(RuntimeConfig(backend="torch", precision="bf16"), MACHINES["with bf16"])
+    assert execution_for(RuntimeConfig(backend="torch"), MACHINES["with bf16"]) == REFERENCE
+    faster = execution_for(RuntimeConfig(backend="torch", precision="bf16"), MACHINES["with bf16"])
     assert faster.dtype == torch.bfloat16
 
 
 def test_who_asks_for_the_cpu_gets_the_cpu() -> None:
-    assert decide(RuntimeConfig(device="cpu"), MACHINES["with an Intel GPU"]).plugin == "CPU"
+    assert execution_for(RuntimeConfig(device="cpu"), MACHINES["with an Intel GPU"]).plugin == "CPU"
 
 
 @pytest.mark.parametrize(
@@ -80,20 +80,20 @@ def test_who_asks_for_the_cpu_gets_the_cpu() -> None:
 )
 def test_what_cannot_be_had_is_refused_in_one_line(machine, backend, precision, complaint) -> None:
     with pytest.raises(ConfigError) as refusal:
-        decide(RuntimeConfig(backend=backend, precision=precision), MACHINES[machine])
+        execution_for(RuntimeConfig(backend=backend, precision=precision), MACHINES[machine])
     assert complaint in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_missing_openvino_is_said(caplog) -> None:
-    decide(RuntimeConfig(), MACHINES["without OpenVINO"])
+    execution_for(RuntimeConfig(), MACHINES["without OpenVINO"])
     assert "OpenVINO is not installed" in caplog.text
 
 
 def test_the_choice_for_this_machine_is_said_in_one_line_and_changes_nothing(caplog) -> None:
     caplog.set_level(logging.INFO, logger="latentsync")
     before = torch.get_num_threads()
-    chosen = choose_execution(RuntimeConfig(device="cpu", precision="fp32", threads=before + 1))
+    chosen = configure_execution(RuntimeConfig(device="cpu", precision="fp32", threads=before + 1))
     assert (chosen.backend, chosen.dtype) == ("openvino", torch.float32)
     assert (chosen.threads, torch.get_num_threads()) == (before + 1, before)
     assert [record.message for record in caplog.records] == [
@@ -106,14 +106,14 @@ def test_all_cores_are_as_many_as_before_anybody_limited_pytorch() -> None:
     try:
         torch.set_num_threads(every + 2)
         assert thread_count(0) == every
-        assert choose_execution(RuntimeConfig(device="cpu")).threads == every
+        assert configure_execution(RuntimeConfig(device="cpu")).threads == every
     finally:
         torch.set_num_threads(before)
 
 
 def test_fewer_threads_than_none_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"runtime\.threads: -1"):
-        choose_execution(RuntimeConfig(threads=-1))
+        configure_execution(RuntimeConfig(threads=-1))
 
 
 @pytest.mark.parametrize(

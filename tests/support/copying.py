@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsync.media.output import EncodeSettings
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings
 from latentsync.media.writer import VideoWriter
 
 FINE = EncodeSettings(crf=1, preset="ultrafast")

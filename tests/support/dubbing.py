@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsync.media.output import EncodeSettings, NewAudio
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.writer import VideoWriter
 from tests.support.media_factory import Tone, make_film, moving_pattern
 

@@ -29,7 +29,7 @@ from latentsync.generate.model_spec import (
     tensor_format,
     unet_file,
 )
-from latentsync.runtime.execute import check_finite
+from latentsync.runtime.execution import check_finite
 
 if TYPE_CHECKING:
     from latentsync.generate.base import GenerationRequest

@@ -16,7 +16,7 @@ from latentsync.models.parts import DeepLayers, LastLayer
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel, time_waves
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
-from latentsync.weights.load import build, introduce
+from latentsync.weights.load import build, log_weights_used
 
 NAME = "LatentSync's U-Net"  # its graphs are kept under it
 SOURCES = (attention, blocks, motion_module, parts, resnet, topology, unet)
@@ -43,7 +43,7 @@ class UNetInParts:
 
     def __init__(self, networks: Networks, *, width: int, audio: int) -> None:
         self._networks, self._width, self._audio = networks, width, audio
-        # A CPU gains nothing by a batch. Given singly, its parts take half the memory, and one
+        # A CPU gains nothing by a batch. Given unbatched, its parts take half the memory, and one
         # graph serves with guidance and without.
         self._singly = networks.execution.backend == "openvino"
         small = self._inputs(**SMALL)
@@ -111,7 +111,7 @@ def load_unet(
     Raises CheckpointError, and ConfigError for a setting that asks for another network.
     """
     file = unet_file(model)
-    introduce(file, path)
+    log_weights_used(file, path)
     networks = Networks(
         lambda dtype: build(
             lambda: UNet3DConditionModel(**settings),
@@ -119,7 +119,7 @@ def load_unet(
             path,
             execution.device,
             dtype=dtype,
-            introduced=True,
+            logged=True,
         ),
         name=NAME,
         checkpoint=path,

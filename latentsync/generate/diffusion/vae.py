@@ -20,7 +20,7 @@ from latentsync.generate.diffusion.noise import CHANNELS
 from latentsync.generate.model_spec import LATENT_STEP, tensor_format
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
-from latentsync.weights.load import build, introduce
+from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import VAE
 
 CONFIG_NAME = "config.json"
@@ -105,7 +105,7 @@ class VAEInParts:
         return Decoded(torch.cat([self._run(DECODER, portion) for portion in portions]))
 
     def _moments(self, picture: Tensor) -> Tensor:
-        """A film shorter than the speech is shown again, and a short chunk is filled up."""
+        """A video shorter than the speech is shown again, and a short chunk is filled up."""
         name = hashlib.blake2b(picture.numpy().tobytes(), digest_size=16).digest()
         found = self._known.get(name)
         if found is None:
@@ -145,7 +145,7 @@ def load_vae(path: Path, execution: Execution) -> VAEInParts:
     sampling.LATENT_SCALE stands. Raises CheckpointError.
     """
     structure = _structure(path.with_name(CONFIG_NAME))
-    introduce(VAE, path)
+    log_weights_used(VAE, path)
     networks = Networks(
         lambda dtype: build(
             lambda: make_vae(structure),
@@ -154,7 +154,7 @@ def load_vae(path: Path, execution: Execution) -> VAEInParts:
             execution.device,
             dtype=dtype,
             rename=_current_name,
-            introduced=True,
+            logged=True,
         ),
         name="VAE",
         checkpoint=path,

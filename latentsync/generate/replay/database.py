@@ -8,27 +8,27 @@ import cv2
 import numpy as np
 
 STRETCH_SECONDS = 8.0
-"""Of a long film whole stretches are kept: speech with its pauses, in its natural order."""
+"""Of a long video whole stretches are kept: speech with its pauses, in its natural order."""
 FIRST_ROW = 0.42
 """Share of a square above which no mouth is ever looked for; see transplant."""
 _SAME_PACE = 0.75
-"""Share of the bank's own step by which a natural continuation may miss its instant."""
+"""Share of the database's own step by which a natural continuation may miss its instant."""
 _QUALITY = 95
 """30 kB a mouth cut from a square of 512: 45 MB a minute at 25 frames a second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bank:
-    """M frames that can be shown, in the order of their film.
+class UnitDatabase:
+    """M frames that can be shown, in the order of their video.
 
     seconds: (M,) rising. run: (M,) int, the same number where frames follow each other in one
-    shot. person: (M,) int, whose face. features: (M, D) float32, what is heard. lips: (M, 2)
+    shot. identity: (M,) int, whose face. features: (M, D) float32, of the audio. lips: (M, 2)
     aperture and width. pose: (M, P), whatever of the looks should match: see lips.head_pose.
     """
 
     seconds: np.ndarray
     run: np.ndarray
-    person: np.ndarray
+    identity: np.ndarray
     features: np.ndarray
     lips: np.ndarray
     pose: np.ndarray
@@ -38,11 +38,11 @@ class Bank:
 
 
 class Succession:
-    """Which frame of a bank follows which, at the pace of an output of any frame rate."""
+    """Which frame of a database follows which, at the pace of an output of any frame rate."""
 
-    def __init__(self, bank: Bank) -> None:
-        self._seconds, self._run = bank.seconds, bank.run
-        steps = np.diff(bank.seconds)[np.diff(bank.run) == 0]
+    def __init__(self, database: UnitDatabase) -> None:
+        self._seconds, self._run = database.seconds, database.run
+        steps = np.diff(database.seconds)[np.diff(database.run) == 0]
         self._reach = _SAME_PACE * float(np.median(steps)) if len(steps) else 0.0
 
     def after(self, frames: np.ndarray, step: float | np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Lip-sync without weights: the speaker's own mouths, filmed while saying something like it.
 
-Units of the film are chosen by their sound and joined where it shows least (Video Rewrite: C.
+Units of the video are chosen by their audio and joined where it shows least (Video Rewrite: C.
 Bregler, M. Covell, M. Slaney, SIGGRAPH 1997), and put into the frames that are to speak. A preview
-and a baseline: what was never said on film cannot be shown.
+and a baseline: what was never said in it cannot be shown.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from latentsync.generate.model_spec import face_model
 from latentsync.generate.replay.costs import Costs, Wanted
 from latentsync.generate.replay.database import pack, unpack
 from latentsync.generate.replay.head_pose import placement
-from latentsync.generate.replay.identity import link_persons
+from latentsync.generate.replay.identity import link_identities
 from latentsync.generate.replay.inputs import (
     LEAST_SPEECH,
     Faces,
-    Role,
+    TargetFrames,
+    build_database,
     find_faces,
-    make_bank,
-    make_role,
     silent_video,
+    target_frames,
     too_little,
 )
-from latentsync.generate.replay.lips import LOW_CONFIDENCE, MARGIN, LearnedLips, learn_lips
+from latentsync.generate.replay.lips import LOW_CONFIDENCE, MARGIN, LipRegression, fit_lips
 from latentsync.generate.replay.selection import dissolves, joins, select
 from latentsync.generate.replay.transplant import Mouth, Transplanter
 
@@ -67,66 +67,70 @@ class Replay:
     def prepare(self, request: GenerationRequest) -> LipGenerator:
         """Selects the mouths for the whole request, and keeps those that will be shown.
 
-        Raises MediaError: no sound, or too little speech, in the speaker's video.
+        Raises MediaError: no audio, or too little speech, in the speaker's video.
         """
         if not (request.chunks >= 0).any():
             return self  # nobody is seen while there is speech: it will not be called
         if request.speech is None:
-            raise RuntimeError("replay listens to cepstra; the request holds no speech")
+            raise RuntimeError("replay needs cepstra; the request holds no speech")
         own, speaker = self._settings, request.video
         if own.source is not None:
             logger.info("looking at %s for mouths", own.source)
             speaker = request.open_footage(own.source)
-        sound = speaker.sound()
-        if sound is None:
+        audio = speaker.audio()
+        if audio is None:
             raise silent_video(speaker.name)
-        spoken = sound.speech_seconds
+        spoken = audio.speech_seconds
         if spoken < LEAST_SPEECH:
             raise too_little(speaker.name, spoken)
         faces = find_faces(speaker)
         itself = request.video is speaker
         target = faces if itself else find_faces(request.video)
-        # Of another film it is the user who says that it shows the same person, throughout.
-        person = np.zeros(max(len(faces.frames), len(target.frames)), np.int64)
+        # Of another video it is the user who says that it shows the same person, throughout.
+        identity = np.zeros(max(len(faces.frames), len(target.frames)), np.int64)
         if itself:
-            person = link_persons(speaker, faces.frames, faces.shot)
-        role = make_role(request, target, itself=itself)
-        whose = person[: len(faces.frames)]
-        bank, kept = make_bank(speaker, faces, whose, sound, drawn=person[role.places])
+            identity = link_identities(speaker, faces.frames, faces.shot)
+        targets = target_frames(request, target, itself=itself)
+        whose = identity[: len(faces.frames)]
+        database, kept = build_database(
+            speaker, faces, whose, audio, drawn=identity[targets.places]
+        )
         exclude = own.exclude_seconds if itself else 0.0
-        learned = learn_lips(bank.features, bank.lips, bank.seconds, margin=max(MARGIN, exclude))
-        _warn(speaker.name, spoken, learned)
-        wanted = role.wanted(target, person, request.speech, learned, unseen=exclude > 0)
+        regression = fit_lips(
+            database.features, database.lips, database.seconds, margin=max(MARGIN, exclude)
+        )
+        _warn(speaker.name, spoken, regression)
+        wanted = targets.wanted(target, identity, request.speech, regression, unseen=exclude > 0)
         path = select(
-            bank,
+            database,
             _checked(wanted, request.check),
             Costs(silence=own.silence_weight),
-            trust=learned.trust,
-            closed=float(np.percentile(bank.lips[:, 0], CLOSED)),
+            reliability=regression.reliability,
+            closed=float(np.percentile(database.lips[:, 0], CLOSED)),
             exclude_seconds=exclude,
         )
-        parting = joins(bank, path, role.seconds, role.begins)
-        partner, share = dissolves(bank, path, role.seconds, role.begins)
+        parting = joins(database, path, targets.seconds, targets.begins)
+        partner, share = dissolves(database, path, targets.seconds, targets.begins)
         facts = {
             "speech_seconds": round(spoken, 1),
-            "lips_heard": [round(float(r), 2) for r in learned.trust],
+            "lips_heard": [round(float(r), 2) for r in regression.reliability],
             "joins": int(parting.sum()),
-            "bank_frames": len(bank),
+            "bank_frames": len(database),
         }
-        chosen = Chosen(role, target, faces, kept[path], kept[partner], share)
+        chosen = Chosen(targets, target, faces, kept[path], kept[partner], share)
         pictures = _pictures(speaker, chosen, self.size)
         return PreparedReplay(self.chunk_frames, self._mask, chosen, pictures, facts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """Which mouths go into the N frames of a role.
+    """Which mouths go into the N target frames.
 
-    target, faces: of the film, and of the speaker's film. path, partner: (N,) int, places in faces.
+    target, faces: of the video, and of the speaker's. path, partner: (N,) int, places in faces.
     share: (N,) of the partner, where two units are dissolved into each other; 0: none.
     """
 
-    role: Role
+    targets: TargetFrames
     target: Faces
     faces: Faces
     path: np.ndarray
@@ -154,14 +158,14 @@ class PreparedReplay:
 
     def __call__(self, chunk: Chunk) -> torch.Tensor:
         """The mouths that were chosen, in the chunk's crops."""
-        places = np.searchsorted(self._chosen.role.numbers, chunk.frames)
+        places = np.searchsorted(self._chosen.targets.numbers, chunk.frames)
         return torch.stack(
             [self._drawn(crop, int(n)) for crop, n in zip(chunk.crops, places, strict=True)]
         )
 
     def _drawn(self, crop: torch.Tensor, n: int) -> torch.Tensor:
         chosen = self._chosen
-        place, share = int(chosen.role.places[n]), float(chosen.share[n])
+        place, share = int(chosen.targets.places[n]), float(chosen.share[n])
         mouths = [self._mouth(int(chosen.path[n]), place, 1 - share)]
         if share:
             mouths.append(self._mouth(int(chosen.partner[n]), place, share))
@@ -201,10 +205,10 @@ def _pictures(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
     }
 
 
-def _warn(name: str, spoken: float, learned: LearnedLips) -> None:
-    if learned.low_confidence:
-        text = "%s: low confidence: the lips hardly follow the sound (r %.2f, %.1f is usual from)"
-        logger.warning(text, name, learned.trust[0], LOW_CONFIDENCE)
+def _warn(name: str, spoken: float, regression: LipRegression) -> None:
+    if regression.low_confidence:
+        text = "%s: low confidence: the lips hardly follow the audio (r %.2f, %.1f is usual from)"
+        logger.warning(text, name, regression.reliability[0], LOW_CONFIDENCE)
     if spoken < ENOUGH_SPEECH:
         text = "%s: low confidence: %.1f s of speech to take mouths from, %g s are wanted"
         logger.warning(text, name, spoken, ENOUGH_SPEECH)

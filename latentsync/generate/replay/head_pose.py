@@ -1,7 +1,7 @@
 """Where a mouth lies in the aligned crop when the head turns or nods.
 
 The crop follows brows and nose. A head that turns or nods carries its mouth to another place in
-it; from a whole film one learns where, speech averaged out.
+it; a whole video shows where, speech averaged out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _REACH = 3  # sigmas
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Posture:
+class HeadPoseModel:
     """Where the RESTING points of one person lie, by pose. low, high: (P,), the poses it knows.
 
     slope: (P, 12), offset: (12,): aligned pixels, x and y of one point after the other.
@@ -48,14 +48,14 @@ class Posture:
         return ((known - self.mean) @ self.slope + self.offset).reshape(len(pose), len(RESTING), 2)
 
 
-def learn_posture(points: np.ndarray, pose: np.ndarray) -> Posture:
+def fit_head_pose(points: np.ndarray, pose: np.ndarray) -> HeadPoseModel:
     """points: (F, 11, 2) aligned pixels, pose: (F, P), see lips.head_pose; one person, F > 0."""
     flat = points[:, list(RESTING)].reshape(len(points), -1).astype(np.float64)
     mean, offset = pose.mean(axis=0), flat.mean(axis=0)
     centred = pose - mean
     spread = centred.T @ centred / len(pose) + _DOUBT**2 * np.eye(pose.shape[1])
     slope = np.linalg.solve(spread, centred.T @ (flat - offset) / len(pose))
-    return Posture(mean, slope, offset, pose.min(axis=0), pose.max(axis=0))
+    return HeadPoseModel(mean, slope, offset, pose.min(axis=0), pose.max(axis=0))
 
 
 def placement(target: np.ndarray, source: np.ndarray) -> np.ndarray:

@@ -14,13 +14,13 @@ SIDE = 32
 EYES = slice(4, 17), slice(6, 26)
 """Rows and columns of the small picture: brows, eyes and nose, neither mouth nor background."""
 ALIKE = 0.7
-"""Correlation of two small pictures in grey. Of one person over turns and nods 0.5 to 1, in the
+"""Correlation of two small pictures in grey. Of one identity over turns and nods 0.5 to 1, in the
 median 0.81 and more; of two persons 0 to 0.7, in the median 0.52 and less (four people)."""
 NEAR = 20 / 127.5
 """Mean difference of two small pictures in colour: in the median below 12 levels, and above 40."""
 
 
-def link_persons(footage: Footage, frames: np.ndarray, shots: np.ndarray) -> np.ndarray:
+def link_identities(footage: Footage, frames: np.ndarray, shots: np.ndarray) -> np.ndarray:
     """(K,) int, the same for shots that look like one person in one light; else of its own.
 
     frames: (K,) int, rising, of the footage, with a face. shots: (K,) int, the track of each. In
@@ -30,14 +30,14 @@ def link_persons(footage: Footage, frames: np.ndarray, shots: np.ndarray) -> np.
     if len(numbers) == 1:
         return np.zeros(len(shots), np.int64)
     known: list[np.ndarray] = []
-    person = np.empty(len(shots), np.int64)
+    identity = np.empty(len(shots), np.int64)
     for shot in numbers[np.argsort(first)]:
         looks = _looks(footage, frames[shots == shot])
         alike = next((i for i, other in enumerate(known) if _same(looks, other)), len(known))
         if alike == len(known):
             known.append(looks)
-        person[shots == shot] = alike
-    return person
+        identity[shots == shot] = alike
+    return identity
 
 
 def _looks(footage: Footage, frames: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From films and speech to what units are chosen by: who is seen when, with which lips and pose."""
+"""From videos and speech to what units are chosen by: whose face is seen when, lips and pose."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsync.errors import MediaError
-from latentsync.generate.base import Footage, GenerationRequest, Sound
+from latentsync.generate.base import AudioFeatures, Footage, GenerationRequest
 from latentsync.generate.replay.costs import Wanted
-from latentsync.generate.replay.database import Bank, best_stretches
-from latentsync.generate.replay.head_pose import MOUTH, learn_posture, steadied
-from latentsync.generate.replay.lips import LearnedLips, head_pose, lip_shape
+from latentsync.generate.replay.database import UnitDatabase, best_stretches
+from latentsync.generate.replay.head_pose import MOUTH, fit_head_pose, steadied
+from latentsync.generate.replay.lips import LipRegression, head_pose, lip_shape
 from latentsync.geometry import points_to_aligned
 from latentsync.types import Alignment
 
-BANK_FRAMES = 4500
+DATABASE_FRAMES = 4500
 """Frames that can be shown at most: 3 minutes of the best speech at 25 frames a second."""
-LEAST_SPEECH = 3.0  # seconds; of less, lips can hardly be told from sound (r 0.28)
+LEAST_SPEECH = 3.0  # seconds; of less, lips can hardly be told from audio (r 0.28)
 STEADY = 1.5  # sigma [frames] that poses are averaged over
 REMEDY = (
     "name a clip in which the same person speaks (generate.replay.source=CLIP), "
@@ -29,11 +29,11 @@ _BLOCK = 512  # output frames listened to at once: 0.6 MB
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """The K faces of a film, in its order.
+    """The K faces of a video, in its order.
 
     frames: (K,) int, numbers of their frames. run: (K,) int, the same where frames follow each
     other in one shot. shot: (K,) int, its track. lips, pose: (K, 2), see lips.lip_shape and
-    lips.head_pose. mouth: (K, 5, 2) aligned pixels, posture.MOUTH. rest: (K, 6, 2), where the
+    lips.head_pose. mouth: (K, 5, 2) aligned pixels, head_pose.MOUTH. rest: (K, 6, 2), where the
     RESTING points lie in that pose.
     """
 
@@ -68,12 +68,12 @@ def find_faces(footage: Footage) -> Faces:
     rest = np.empty((len(frames), len(MOUTH) + 1, 2))
     for number in np.unique(shot):
         own = shot == number
-        rest[own] = learn_posture(aligned[own], steady[own])(steady[own])
+        rest[own] = fit_head_pose(aligned[own], steady[own])(steady[own])
     return Faces(frames, run, shot, lip_shape(points), pose, aligned[:, list(MOUTH)], rest)
 
 
 def too_little(where: str, seconds: float) -> MediaError:
-    """The error of a film, or a person in it, from whom too little is heard."""
+    """The error of a video, or a person in it, who hardly speaks."""
     return MediaError(
         "too little speech to take mouths from",
         f"{where} ({seconds:.1f} s found, {LEAST_SPEECH:g} s needed)",
@@ -86,45 +86,45 @@ def silent_video(name: str) -> MediaError:
     return MediaError("the video has no sound, so no mouths can be taken from it", name, REMEDY)
 
 
-def make_bank(
-    footage: Footage, faces: Faces, person: np.ndarray, sound: Sound, *, drawn: np.ndarray
-) -> tuple[Bank, np.ndarray]:
-    """The M faces that can be shown, and their places. person: (K,) int, whose each is.
+def build_database(
+    footage: Footage, faces: Faces, identity: np.ndarray, audio: AudioFeatures, *, drawn: np.ndarray
+) -> tuple[UnitDatabase, np.ndarray]:
+    """The M faces that can be shown, and their places. identity: (K,) int, whose each is.
 
-    drawn: persons who are to speak. Raises MediaError where one of them hardly does so in the
+    drawn: identities that are to speak. Raises MediaError where one of them hardly does so in the
     footage.
     """
     seconds = footage.seconds[faces.frames]
-    speech = ~sound.silent(seconds)
-    numbers = np.intersect1d(person, drawn)
+    speech = ~audio.silent(seconds)
+    numbers = np.intersect1d(identity, drawn)
     kept = np.zeros(len(seconds), bool)
     for number in numbers:
-        own = person == number
-        kept |= best_stretches(seconds, own, speech, limit=BANK_FRAMES // len(numbers))
+        own = identity == number
+        kept |= best_stretches(seconds, own, speech, limit=DATABASE_FRAMES // len(numbers))
         step = float(np.median(np.diff(footage.seconds))) if len(footage.seconds) > 1 else 0.0
         spoken = float((own & speech).sum()) * step
         if spoken < LEAST_SPEECH:
             where = f"{footage.name}, the face at {seconds[own][0]:.1f} s"
             raise too_little(where, spoken)
     kept = np.flatnonzero(kept)
-    bank = Bank(
+    database = UnitDatabase(
         seconds[kept],
         faces.run[kept],
-        person[kept],
-        sound.around(seconds[kept]),
+        identity[kept],
+        audio.around(seconds[kept]),
         faces.lips[kept],
         faces.pose[kept],
     )
-    return bank, kept
+    return database, kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Role:
+class TargetFrames:
     """The N frames of a request that are generated.
 
-    numbers: (N,) int, of the output frames. places: (N,) int, of their faces in the film. seconds:
+    numbers: (N,) int, of the output frames. places: (N,) int, of their faces in the video. seconds:
     (N,) on the clock of the speech. begins: (N,) bool, True where the picture jumps. shown: (N,)
-    second of the speaker's film that is shown, -inf where that is another film.
+    second of the speaker's video that is shown, -inf where that is another video.
     """
 
     numbers: np.ndarray
@@ -134,9 +134,15 @@ class Role:
     shown: np.ndarray
 
     def wanted(
-        self, faces: Faces, person: np.ndarray, speech: Sound, learned: LearnedLips, *, unseen: bool
+        self,
+        faces: Faces,
+        identity: np.ndarray,
+        speech: AudioFeatures,
+        regression: LipRegression,
+        *,
+        unseen: bool,
     ) -> Iterator[Wanted]:
-        """In parts. faces: of the film. person: (K,) int, whose mouth each of them is to get.
+        """In parts. faces: of the video. identity: (K,) int, whose mouth each of them is to get.
 
         unseen: lips are expected by what has not seen the frame that is shown.
         """
@@ -146,16 +152,16 @@ class Role:
             yield Wanted(
                 self.seconds[part],
                 self.shown[part],
-                person[self.places[part]],
+                identity[self.places[part]],
                 features,
-                learned.expected(features, self.shown[part] if unseen else None),
+                regression.expected(features, self.shown[part] if unseen else None),
                 faces.pose[self.places[part]],
                 speech.silent(self.seconds[part]),
                 self.begins[part],
             )
 
 
-def make_role(request: GenerationRequest, faces: Faces, *, itself: bool) -> Role:
+def target_frames(request: GenerationRequest, faces: Faces, *, itself: bool) -> TargetFrames:
     """faces: of the request's video. itself: whether the mouths are taken from that video, too."""
     numbers = np.flatnonzero(request.chunks >= 0)
     frames = request.source[numbers]
@@ -163,4 +169,4 @@ def make_role(request: GenerationRequest, faces: Faces, *, itself: bool) -> Role
     begins = request.jumps[numbers] | (np.diff(numbers, prepend=numbers[:1]) > 1)
     begins |= np.diff(faces.shot[places], prepend=faces.shot[places][:1]) != 0
     shown = request.video.seconds[frames] if itself else np.full(len(numbers), -np.inf)
-    return Role(numbers, places, request.seconds[numbers], begins, shown)
+    return TargetFrames(numbers, places, request.seconds[numbers], begins, shown)

@@ -1,7 +1,7 @@
-"""How open and how wide a mouth is, where its head looks, and what of it can be heard.
+"""How open and how wide a mouth is, where its head looks, and what of it follows from the audio.
 
-The lips of a film are learned from its own sound: ridge regression from what is heard around each
-frame to how the lips stand in it. New speech then says how the lips should stand.
+The lips of a video are fitted to its own audio: a ridge regression from the audio around each frame
+to how the lips stand in it. New speech then says how the lips should stand.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ MOUTH_LEFT, MOUTH_RIGHT, LIP_UPPER, LIP_LOWER, CHIN = range(6, 11)
 """Places in Alignment.landmarks."""
 
 PENALTY = 300.0
-"""Of the ridge, for features of spread 1. From 100 to 1000 predicts a real film about as well."""
+"""Of the ridge, for features of spread 1. From 100 to 1000 predicts a real video about as well."""
 FOLDS = 10
 MARGIN = 0.5
-"""Seconds around a frame that its out-of-fold expectation has not learned from: what is heard of a
-frame reaches 0.2 s, and lips do not forget at once where they have just been."""
+"""Seconds around a frame that its out-of-fold expectation was not fitted to: features of a frame
+reach 0.2 s, and lips keep something of where they have just been."""
 LOW_CONFIDENCE = 0.3
-"""Out-of-fold r below which the lips of a film hardly follow its sound."""
-_FEWEST = 25  # frames to learn from
+"""Out-of-fold r below which the lips of a video hardly follow its audio."""
+_FEWEST = 25  # frames to fit to
 _LIVELIEST = 2.0
 
 
@@ -65,28 +65,29 @@ class Ridge:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LearnedLips:
-    """How the lips of a film stand when it sounds like this.
+class LipRegression:
+    """How the lips of a video stand when its audio is like this.
 
-    trust: (2,) 0 to 1, out-of-fold r of aperture and width. gain: (2,), what makes expectations
-    as lively as lips are: a ridge is timid. folds: each has not seen its own part of the film and
-    a margin. borders: seconds between their parts. None: too short a film, and no trust.
+    reliability: (2,) 0 to 1, out-of-fold r of aperture and width. gain: (2,), what makes
+    expectations as lively as lips are: a ridge is timid. folds: each has not seen its own part of
+    the video and a margin. borders: seconds between their parts. None: too short a video, and no
+    reliability.
     """
 
     whole: Ridge
     folds: tuple[Ridge, ...]
     borders: np.ndarray
-    trust: np.ndarray
+    reliability: np.ndarray
     gain: np.ndarray
 
     @property
     def low_confidence(self) -> bool:
-        return bool(self.trust[0] < LOW_CONFIDENCE)
+        return bool(self.reliability[0] < LOW_CONFIDENCE)
 
     def expected(self, features: np.ndarray, shown: np.ndarray | None = None) -> np.ndarray:
         """features: (N, D) -> (N, 2) float64, aperture and width.
 
-        shown: (N,) seconds of the film; given, each is expected by a fold that has not seen it.
+        shown: (N,) seconds of the video; given, each is expected by a fold that has not seen it.
         """
         if shown is None or not self.folds:
             return self.whole(features, self.gain)
@@ -97,10 +98,10 @@ class LearnedLips:
         return expected
 
 
-def learn_lips(
+def fit_lips(
     features: np.ndarray, lips: np.ndarray, seconds: np.ndarray, *, margin: float = MARGIN
-) -> LearnedLips:
-    """features: (M, D), lips: (M, 2), seconds: (M,) rising, of one film, M > 0.
+) -> LipRegression:
+    """features: (M, D), lips: (M, 2), seconds: (M,) rising, of one video, M > 0.
 
     margin: seconds on both sides of a fold's part that are left out with it.
     """
@@ -113,12 +114,12 @@ def learn_lips(
     for part, low, high in zip(parts, limits[:-1], limits[1:], strict=True):
         others = (seconds < low - margin) | (seconds > high + margin)
         if others.sum() < _FEWEST:
-            return LearnedLips(whole, (), np.empty(0), np.zeros(columns), np.ones(columns))
+            return LipRegression(whole, (), np.empty(0), np.zeros(columns), np.ones(columns))
         folds.append(fit_ridge(features[others], lips[others]))
         unseen[part] = folds[-1](features[part])
     gain = lips.std(axis=0) / np.maximum(unseen.std(axis=0), 1e-9)
-    trust = _correlation(unseen, lips).clip(0)
-    return LearnedLips(whole, tuple(folds), borders, trust, gain.clip(1, _LIVELIEST))
+    reliability = _correlation(unseen, lips).clip(0)
+    return LipRegression(whole, tuple(folds), borders, reliability, gain.clip(1, _LIVELIEST))
 
 
 def fit_ridge(features: np.ndarray, wanted: np.ndarray, *, penalty: float = PENALTY) -> Ridge:

@@ -1,6 +1,6 @@
-"""Which frame of a bank is shown when: units of real speech, joined where it shows least.
+"""Which frame of a database is shown when: units of real speech, joined where it shows least.
 
-For each output frame a few frames of the bank come into question; the cheapest way through them is
+For each output frame a few frames of the database are candidates; the cheapest way through them is
 found by Viterbi's algorithm. After C. Bregler, M. Covell, M. Slaney: Video Rewrite (SIGGRAPH 1997).
 """
 
@@ -10,62 +10,66 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from latentsync.generate.replay.costs import Costs, Likeness, Wanted
-from latentsync.generate.replay.database import Bank, Succession
+from latentsync.generate.replay.costs import Costs, UnitCosts, Wanted
+from latentsync.generate.replay.database import Succession, UnitDatabase
 
 NEAREST = 60
-"""Frames of the bank that come into question for their likeness."""
+"""Frames of the database that are candidates for their target cost."""
 CARRIED = 40
 """Cheapest ways so far whose natural continuation comes into question as well."""
 DISSOLVE = 1 / 3
 """Share of the other unit in the last frame before a join and in the first after it."""
-_BLOCK = 64  # output frames whose costs are held at once: 2 MB with a bank of 7500
+_BLOCK = 64  # output frames whose costs are held at once: 2 MB with a database of 7500
 
 
 def select(
-    bank: Bank,
+    database: UnitDatabase,
     wanted: Iterable[Wanted],
     costs: Costs,
     *,
-    trust: np.ndarray,
+    reliability: np.ndarray,
     closed: float,
     exclude_seconds: float = 0.0,
 ) -> np.ndarray:
-    """(N,) int64: the frame of the bank for each output frame. Equal input, equal output.
+    """(N,) int64: the frame of the database for each output frame. Equal input, equal output.
 
-    wanted: in order, in parts of any length. trust: (2,) 0 to 1, how far the wanted aperture and
-    width are to be believed. closed: aperture that a pause asks for. exclude_seconds: frames of
-    the bank nearer to the one that is shown are forbidden, but for the farthest of all.
-    Up to 0.8 kB per output frame are kept. Raises ValueError: a person who is not in the bank.
+    wanted: in order, in parts of any length. reliability: (2,) 0 to 1, how much the wanted aperture
+    and width count. closed: aperture that a pause asks for. exclude_seconds: frames of the database
+    nearer to the one that is shown are forbidden, but for the farthest of all.
+    Up to 0.8 kB per output frame are kept. Raises ValueError: a person who is not in the database.
     """
-    likeness = Likeness(bank, costs, trust=trust, closed=closed, exclude_seconds=exclude_seconds)
-    search = _Search(likeness)
+    unit_costs = UnitCosts(
+        database, costs, reliability=reliability, closed=closed, exclude_seconds=exclude_seconds
+    )
+    search = _Search(unit_costs)
     for part in wanted:
         for start in range(0, len(part), _BLOCK):
             search.add(part.part(start, start + _BLOCK))
     return search.path()
 
 
-def joins(bank: Bank, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray) -> np.ndarray:
+def joins(
+    database: UnitDatabase, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
+) -> np.ndarray:
     """(N,) bool: the natural order is left, in the middle of a picture that goes on.
 
     path, seconds, begins: (N,) as in select.
     """
-    natural = Succession(bank).follows(path[:-1], path[1:], np.diff(seconds))
+    natural = Succession(database).follows(path[:-1], path[1:], np.diff(seconds))
     return np.concatenate([[False], ~natural & ~begins[1:]])[: len(path)]
 
 
 def dissolves(
-    bank: Bank, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
+    database: UnitDatabase, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) int64 and (N,) float32: a second frame of the bank and its share, where units join.
+    """(N,) int64 and (N,) float32: a second frame of the database and its share, where units join.
 
     The frame before a join takes a third of the unit that comes, the one after it a third of the
     unit that goes, as if both went on; where a unit's run ends, its outermost frame stands still.
     """
-    order = Succession(bank)
+    order = Succession(database)
     partner, share = path.copy(), np.zeros(len(path), np.float32)
-    for n in np.flatnonzero(joins(bank, path, seconds, begins)):
+    for n in np.flatnonzero(joins(database, path, seconds, begins)):
         step = float(seconds[n] - seconds[n - 1])
         comes, goes = order.after(path[n : n + 1], -step)[0], order.after(path[n - 1 : n], step)[0]
         if not share[n - 1]:  # a unit of one frame has enough to do with the one before
@@ -77,15 +81,15 @@ def dissolves(
 class _Search:
     """Viterbi's algorithm over candidates found along the way. Ties go to the earlier frame."""
 
-    def __init__(self, likeness: Likeness) -> None:
-        self._likeness = likeness
+    def __init__(self, unit_costs: UnitCosts) -> None:
+        self._unit_costs = unit_costs
         self._second = 0.0
         self._states: list[np.ndarray] = []
         self._back: list[np.ndarray] = []
         self._total = np.zeros(1)
 
     def add(self, wanted: Wanted) -> None:
-        for i, cost in enumerate(self._likeness.of(wanted)):
+        for i, cost in enumerate(self._unit_costs.target_cost(wanted)):
             second = float(wanted.seconds[i])
             if wanted.begins[i] or not self._states:
                 self._begin(cost)
@@ -109,10 +113,10 @@ class _Search:
 
     def _continue(self, cost: np.ndarray, step: float) -> None:
         before = self._states[-1]
-        carried = self._likeness.order.after(before[_cheapest(self._total, CARRIED)], step)
+        carried = self._unit_costs.order.after(before[_cheapest(self._total, CARRIED)], step)
         frames = np.union1d(_cheapest(cost, NEAREST), carried[carried >= 0])
         frames = frames[np.isfinite(cost[frames])]
-        ways = self._total[:, None] + self._likeness.of_joins(before, frames, step)
+        ways = self._total[:, None] + self._unit_costs.join_cost(before, frames, step)
         back = ways.argmin(axis=0)
         self._keep(frames, ways[back, np.arange(len(frames))] + cost[frames], back)
 

@@ -31,7 +31,7 @@ EDGE = 40.0  # pixels from the edge of what may change over which a jaw starts t
 LIPS = 42.0, 30.0
 """Sigmas of what moves with a point of the lips where two mouths are brought to one shape."""
 STIFFNESS = 0.05  # share of a bend that is given up for a smoother one
-LEFT, RIGHT, CHIN = 0, 1, 4  # places in posture.MOUTH
+LEFT, RIGHT, CHIN = 0, 1, 4  # places in head_pose.MOUTH
 
 _STEP = 4  # pixels of the square
 _ALIKE = 0.05  # pixels; shapes that differ by less are not bent
@@ -47,8 +47,8 @@ class Mouth:
     """What is put in, and how much of it.
 
     pixels: (h, R, 3) uint8 RGB, the lowest rows of a square, from FIRST_ROW of it or above.
-    points: (5, 2) aligned pixels of its own crop, posture.MOUTH. placed: (2, 3), the target's
-    aligned pixels -> its own, see posture.placement. share: the shares of all are 1 together.
+    points: (5, 2) aligned pixels of its own crop, head_pose.MOUTH. placed: (2, 3), the target's
+    aligned pixels -> its own, see head_pose.placement. share: the shares of all are 1 together.
     """
 
     pixels: np.ndarray
@@ -88,8 +88,8 @@ class Transplanter:
     ) -> torch.Tensor:
         """crop: (3, R, R) float32 RGB [-1, 1] -> the same with the mouths in it.
 
-        points: (5, 2) aligned pixels, the crop's own mouth. rest: (6, 2), posture.RESTING points of
-        its pose. mouths: one, or two that are dissolved into each other, brought to one shape
+        points: (5, 2) aligned pixels, the crop's own mouth. rest: (6, 2), head_pose.RESTING points
+        of its pose. mouths: one, or two that are dissolved into each other, brought to one shape
         between theirs. The jaw moves to where the new mouth has it. Not clamped.
         """
         lower = np.ascontiguousarray(crop[:, self._top :].permute(1, 2, 0).numpy())

@@ -1,4 +1,4 @@
-"""Decoded sound laid along the file's clock: one rate, one layout, silence where there is none."""
+"""Decoded audio laid along the file's clock: one rate, one layout, silence where there is none."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 
-from latentsync.media.damage import Damage
+from latentsync.media.container import DecodeIssues
 
 SampleFormat = Literal["s16", "s32"]
 """FFmpeg's names of whole numbers of 16 and 32 bits."""
 _DTYPES = {"s16": np.int16, "s32": np.int32}
 
-_GAP = 0.02  # seconds without sound that are filled; half a frame of film, above any rounding
+_GAP = 0.02  # seconds without audio that are filled; half a frame of video, above any rounding
 _LONGEST_GAP = 3600.0  # seconds; a stamp that says more starts a new clock
 _RESTART = 1.0  # seconds; so does one that lies further back: a recording glued to another
 
 
-class TimeLine:
+class AudioAssembler:
     """Lays decoded frames end to end at one rate, and silence where there are none.
 
     layout: FFmpeg's name of the channels. length: samples given so far.
@@ -30,17 +30,17 @@ class TimeLine:
     def __init__(
         self,
         rate: int,
-        damage: Damage,
+        issues: DecodeIssues,
         *,
         layout: str = "mono",
         sample_format: SampleFormat = "s16",
     ) -> None:
         self._format, self._dtype = sample_format, _DTYPES[sample_format]
-        self._rate, self._damage, self._layout = rate, damage, layout
+        self._rate, self._issues, self._layout = rate, issues, layout
         self._channels = AudioLayout(layout).nb_channels
         self._resampler: av.AudioResampler | None = None
         self._like: tuple[str, str, int] | None = None
-        self._end: float | None = None  # seconds; of the sound that was put in
+        self._end: float | None = None  # seconds; of the audio that was put in
         self._shift = 0.0  # seconds that the stamps of the present clock are moved by
         self._surplus = 0  # samples before the file's zero
         self.length = 0
@@ -75,7 +75,7 @@ class TimeLine:
         """Seconds from the end of the last frame to the next one's start; < 0: they overlap."""
         gap = second + self._shift - (self._end or 0.0)
         if gap > _LONGEST_GAP or (gap < -_RESTART and self._end is not None):
-            self._damage.note("the clock of the sound jumps and was set right", self._end)
+            self._issues.note("the clock of the audio jumps and was set right", self._end)
             self._shift -= gap
             return 0.0
         return gap

@@ -53,7 +53,7 @@ class AudioInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundInfo(AudioInfo):
+class AudioSource(AudioInfo):
     """An audio stream and where it is found.
 
     origin: instant [seconds, container's clock] that counts as zero in everything else.
@@ -63,7 +63,7 @@ class SoundInfo(AudioInfo):
     origin: Fraction
 
     @classmethod
-    def found(cls, audio: AudioInfo, path: Path, origin: Fraction) -> SoundInfo:
+    def found(cls, audio: AudioInfo, path: Path, origin: Fraction) -> AudioSource:
         """The stream, in that file."""
         known = {field.name: getattr(audio, field.name) for field in fields(AudioInfo)}
         return cls(**known, path=path, origin=origin)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from latentsync.errors import MediaError
-from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.info import AudioSource
 from latentsync.media.audio.reader import nothing_in
-from latentsync.media.audio.source import sound_of
-from latentsync.media.audio.track import TrackPlan
+from latentsync.media.audio.source import audio_of
+from latentsync.media.audio.track import AudioTrackPlan
 from latentsync.media.container import MUXERS
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
-from latentsync.media.trial import Trial
+from latentsync.media.trial_mux import TrialMux
 
 _IN_MP4 = {"aac", "mp3", "alac", "ac3", "eac3"}
 """MP4 may hold FLAC, Opus and PCM as well, but then few players play them."""
@@ -20,54 +20,56 @@ _USUAL = "aac"
 
 
 def audio_plan(
-    target: Path, source: VideoInfo, settings: EncodeSettings, audio: NewAudio | None = None
-) -> tuple[TrackPlan, ...]:
+    target: Path, source: VideoInfo, settings: EncodeSettings, new: NewAudio | None = None
+) -> tuple[AudioTrackPlan, ...]:
     """The output's audio tracks, in the source's order; one where there is new audio.
 
     Raises MediaError: the new audio cannot be read; a track can be neither copied nor decoded.
     """
-    with Trial() as trial:
-        return planned_audio(target, source, settings, audio, trial)
+    with TrialMux() as trial:
+        return planned_audio(target, source, settings, new, trial)
 
 
 def planned_audio(
     target: Path,
     source: VideoInfo,
     settings: EncodeSettings,
-    audio: NewAudio | None,
-    trial: Trial,
-) -> tuple[TrackPlan, ...]:
+    new: NewAudio | None,
+    trial: TrialMux,
+) -> tuple[AudioTrackPlan, ...]:
     """The same, with files that are open already."""
-    if audio is None:
-        sounds = [sound_of(source, number) for number in range(len(source.audio))]
-        return tuple(_planned(sound, target, settings.audio, trial, own=True) for sound in sounds)
-    sound = audio.info or trial.sound_in(audio.path)
-    if not trial.can_decode(sound):
-        raise nothing_in(sound.path)
-    return (_planned(sound, target, settings.audio, trial, own=False),)
+    if new is None:
+        tracks = [audio_of(source, number) for number in range(len(source.audio))]
+        return tuple(_planned(track, target, settings.audio, trial, own=True) for track in tracks)
+    audio = new.info or trial.audio_in(new.path)
+    if not trial.can_decode(audio):
+        raise nothing_in(audio.path)
+    return (_planned(audio, target, settings.audio, trial, own=False),)
 
 
-def _planned(sound: SoundInfo, target: Path, asked: str, trial: Trial, *, own: bool) -> TrackPlan:
-    reason = _reason_to_encode(sound, target, asked, trial, own=own)
+def _planned(
+    audio: AudioSource, target: Path, asked: str, trial: TrialMux, *, own: bool
+) -> AudioTrackPlan:
+    reason = _reason_to_encode(audio, target, asked, trial, own=own)
     if not reason:
-        return TrackPlan(sound)
-    if not trial.is_empty(sound) and not trial.can_decode(sound):
-        track = f"audio #{sound.index} ({sound.codec}) can be neither copied nor decoded"
-        raise MediaError(track, sound.path, "end the output's name in .mkv, or remove the track")
-    return TrackPlan(sound, _USUAL if asked == "auto" else asked, reason)
+        return AudioTrackPlan(audio)
+    if not trial.is_empty(audio) and not trial.can_decode(audio):
+        track = f"audio #{audio.index} ({audio.codec}) can be neither copied nor decoded"
+        raise MediaError(track, audio.path, "end the output's name in .mkv, or remove the track")
+    return AudioTrackPlan(audio, _USUAL if asked == "auto" else asked, reason)
 
 
 def _reason_to_encode(
-    sound: SoundInfo, target: Path, asked: str, trial: Trial, *, own: bool
+    audio: AudioSource, target: Path, asked: str, trial: TrialMux, *, own: bool
 ) -> str:
     """ "": it can be copied. own: the source's audio, not new."""
-    if asked not in ("auto", sound.codec):
+    if asked not in ("auto", audio.codec):
         return f"{asked.upper()} was asked for"
     muxer = MUXERS[target.suffix.lower()]
-    if not trial.can_copy(sound, muxer):
+    if not trial.can_copy(audio, muxer):
         return f"a {target.suffix} file cannot hold it"
     # Who plays a source that is an MP4 plays an output that is one, with the same audio.
-    played = own and MUXERS.get(sound.path.suffix.lower()) == "mp4"
-    if muxer == "mp4" and sound.codec not in _IN_MP4 and not played:
+    played = own and MUXERS.get(audio.path.suffix.lower()) == "mp4"
+    if muxer == "mp4" and audio.codec not in _IN_MP4 and not played:
         return f"few players play it in a {target.suffix} file"
     return ""

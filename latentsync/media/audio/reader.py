@@ -1,4 +1,4 @@
-"""The sound of a file as a stream of mono samples on the file's clock, a few seconds in memory."""
+"""The audio of a file as a stream of mono samples on the file's clock, a few seconds in memory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from latentsync.errors import MediaError
-from latentsync.media.audio.assembler import SampleFormat, TimeLine, regrouped
-from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.assembler import AudioAssembler, SampleFormat, regrouped
+from latentsync.media.audio.info import AudioSource
 from latentsync.media.audio.source import (
     WITHOUT_CLOCK,
-    main_sound,
-    open_sound,
-    sound_of,
-    sound_stream,
+    audio_of,
+    audio_stream,
+    main_audio,
+    open_audio,
 )
-from latentsync.media.container import stream_start
-from latentsync.media.damage import Damage
+from latentsync.media.container import DecodeIssues, stream_start
 from latentsync.media.probe import VideoInfo
 
 _log = logging.getLogger(__name__)
@@ -38,40 +37,40 @@ _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file
 
 
 def read_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """The whole sound at once: (n,) float32, mono, [-1, 1), at sample_rate [Hz].
+    """The whole audio at once: (n,) float32, mono, [-1, 1), at sample_rate [Hz].
 
     230 MB for an hour at 16 kHz. What could not be read is logged. Raises MediaError as
     AudioReader does.
     """
     reader = AudioReader(path, sample_rate=sample_rate)
     samples = np.concatenate(list(reader))
-    if reader.damage:
-        _log.warning("%s: %s", path, reader.damage)
+    if reader.issues:
+        _log.warning("%s: %s", path, reader.issues)
     return samples
 
 
 class AudioReader:
-    """Iterate for blocks; each iteration opens the file anew, so that a sound can be read twice.
+    """Iterate for blocks; each iteration opens the file anew, so that it can be read twice.
 
-    The first sound track of any container, unless another is named. Its time begins at the file's
+    The first audio track of any container, unless another is named. Its time begins at the file's
     zero: a track that begins late, and one with holes in it, has silence there; what lies before
     zero is left out.
-    Raises MediaError: no such file, a folder, empty, no sound file, no sound in it, a codec that
+    Raises MediaError: no such file, a folder, empty, no audio file, no audio in it, a codec that
         cannot be decoded; once iterated, also: not one sample that can be decoded.
     """
 
     def __init__(
-        self, source: Path | str | VideoInfo | SoundInfo, *, sample_rate: int = SAMPLE_RATE
+        self, source: Path | str | VideoInfo | AudioSource, *, sample_rate: int = SAMPLE_RATE
     ) -> None:
         """source: a file, or what is known of it or of a track of it, which is not read again."""
-        self.info: SoundInfo = _described(source)
+        self.info: AudioSource = _described(source)
         self._rate = sample_rate
-        self._damage = Damage()
+        self._issues = DecodeIssues()
 
     @property
-    def damage(self) -> str | None:
+    def issues(self) -> str | None:
         """What could not be read in the latest iteration, and where; None while all is well."""
-        return str(self._damage) or None
+        return str(self._issues) or None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """(n,) float32, mono, [-1, 1); all blocks are ten seconds long but the last."""
@@ -87,20 +86,22 @@ class AudioReader:
     ) -> Iterator[np.ndarray]:
         """(n, channels) int16 or int32, of any length, at that rate [Hz], in that FFmpeg layout.
 
-        Nothing, and damage, where not one sample can be decoded. In floating point, FFmpeg would
+        Nothing, and an issue, where not one sample can be decoded. In floating point, FFmpeg would
         mix two equal channels to 1.41 of one.
         """
-        self._damage = Damage()
-        line = TimeLine(sample_rate, self._damage, layout=layout, sample_format=sample_format)
-        with open_sound(self.info.path) as container:
-            stream = sound_stream(container, self.info)
+        self._issues = DecodeIssues()
+        assembler = AudioAssembler(
+            sample_rate, self._issues, layout=layout, sample_format=sample_format
+        )
+        with open_audio(self.info.path) as container:
+            stream = audio_stream(container, self.info)
             for frame in self._frames(container, stream):
-                yield from line.place(frame, self._second(frame.pts, frame.time_base))
-            yield from line.flush()
-            if not line.length:
-                self._damage.note("not one sample of the sound can be decoded", None)
+                yield from assembler.place(frame, self._second(frame.pts, frame.time_base))
+            yield from assembler.flush()
+            if not assembler.length:
+                self._issues.note("not one sample of the audio can be decoded", None)
                 return
-            self._note_missing_end(container, stream, line.length / sample_rate)
+            self._note_missing_end(container, stream, assembler.length / sample_rate)
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         second, failures = 0.0, 0
@@ -113,14 +114,14 @@ class AudioReader:
                         frames = packet.decode()
                     except av.FFmpegError as error:
                         _raise_if_out_of_memory(error)
-                        self._damage.note("a packet of sound could not be decoded", second)
+                        self._issues.note("a packet of audio could not be decoded", second)
                         continue
                     yield from frames
                 return
             except av.FFmpegError as error:
                 _raise_if_out_of_memory(error)
                 failures += 1
-                self._damage.note("the file could not be read", second)
+                self._issues.note("the file could not be read", second)
 
     def _second(self, pts: int | None, base: Fraction | None) -> float | None:
         return None if pts is None or base is None else float(pts * base - self.info.origin)
@@ -128,23 +129,23 @@ class AudioReader:
     def _note_missing_end(self, container: InputContainer, stream: AudioStream, end: float) -> None:
         promised = _promised_end(container, stream) - float(self.info.origin)
         if promised - end > _ROUNDING:
-            fault = f"the sound is cut off: its header promises {promised:.2f} s; it ends"
-            self._damage.note(fault, end)
+            fault = f"the audio is cut off: its header promises {promised:.2f} s; it ends"
+            self._issues.note(fault, end)
 
 
 def nothing_in(path: Path) -> MediaError:
     """Not one sample."""
     remedy = "it is empty, damaged, or a few samples long; try to play it"
-    return MediaError("not one sample of the sound can be decoded", path, remedy)
+    return MediaError("not one sample of the audio can be decoded", path, remedy)
 
 
-def _described(source: Path | str | VideoInfo | SoundInfo) -> SoundInfo:
-    if isinstance(source, SoundInfo):
+def _described(source: Path | str | VideoInfo | AudioSource) -> AudioSource:
+    if isinstance(source, AudioSource):
         return source
     if isinstance(source, VideoInfo):
-        return sound_of(source)
-    with open_sound(Path(source)) as container:
-        return main_sound(container, Path(source))
+        return audio_of(source)
+    with open_audio(Path(source)) as container:
+        return main_audio(container, Path(source))
 
 
 def _promised_end(container: InputContainer, stream: AudioStream) -> float:
@@ -153,7 +154,7 @@ def _promised_end(container: InputContainer, stream: AudioStream) -> float:
         return 0.0
     if stream.duration and stream.time_base:
         return float(stream_start(stream) + stream.duration * stream.time_base)
-    alone = len(container.streams) == 1  # else this may be the end of the film
+    alone = len(container.streams) == 1  # else this may be the end of the video
     return (container.duration or 0) / av.time_base if alone else 0.0
 
 

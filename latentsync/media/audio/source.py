@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,8 +11,14 @@ from av.container import InputContainer
 from av.format import Flags
 
 from latentsync.errors import MediaError
-from latentsync.media.audio.info import AudioInfo, SoundInfo
-from latentsync.media.container import METADATA_ERRORS, file_url, has_flag, stream_start
+from latentsync.media.audio.info import AudioInfo, AudioSource
+from latentsync.media.container import (
+    METADATA_ERRORS,
+    check_file,
+    file_url,
+    has_flag,
+    stream_start,
+)
 from latentsync.media.probe import VideoInfo
 
 WITHOUT_CLOCK = {"mp3", "aac"}
@@ -23,63 +28,53 @@ _LISTS = {"hls", "dash", "concat", "sdp"}
 """FFmpeg demuxers that follow a list of other files."""
 
 
-def open_sound(path: Path) -> InputContainer:
-    """Open a file for its sound. Raises MediaError: not there, no file, empty, no sound file."""
+def open_audio(path: Path) -> InputContainer:
+    """Open a file for its audio. Raises MediaError: not there, no file, empty, no audio file."""
     try:
-        _check_file(path)
+        check_file(path, "audio file")
         container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
     except OSError as error:
         reason = f"{error.strerror}; check the path and its permissions"
-        raise MediaError("cannot open the sound file", path, reason) from error
+        raise MediaError("cannot open the audio file", path, reason) from error
     except av.FFmpegError as error:
-        what = "no sound file, or damaged at its very start"
+        what = "no audio file, or damaged at its very start"
         raise MediaError(what, path, "try to play it") from error
     if container.format.name in _LISTS:
         container.close()
-        raise MediaError("a list of other files, not sound", path, "give a file such as .wav")
+        raise MediaError("a list of other files, not audio", path, "give a file such as .wav")
     return container
 
 
-def _check_file(path: Path) -> None:
-    mode, size = path.stat().st_mode, path.stat().st_size
-    if stat.S_ISDIR(mode):
-        raise MediaError("the sound file is a folder", path, "name a file in it")
-    if not stat.S_ISREG(mode):
-        raise MediaError("the sound is no regular file", path, "save it to a file first")
-    if size == 0:
-        raise MediaError("the sound file is empty (0 bytes)", path, "copy or record it again")
-
-
-def main_sound(container: InputContainer, path: Path) -> SoundInfo:
+def main_audio(container: InputContainer, path: Path) -> AudioSource:
     """The first audio track. Raises MediaError: none, not decodable."""
     if not container.streams.audio:
-        raise _no_sound(path)
+        raise _no_audio(path)
     stream = container.streams.audio[0]
     if stream.codec_context is None:
-        raise MediaError("the sound's codec cannot be decoded", path, "convert it to .wav")
+        raise MediaError("the audio's codec cannot be decoded", path, "convert it to .wav")
     origin = _origin(container)
-    return SoundInfo.found(AudioInfo.of(stream, container, origin), path, origin)
+    return AudioSource.found(AudioInfo.of(stream, container, origin), path, origin)
 
 
-def sound_of(video: VideoInfo, number: int = 0) -> SoundInfo:
+def audio_of(video: VideoInfo, number: int = 0) -> AudioSource:
     """One of the video's audio tracks, by its place among them. Raises MediaError: none."""
     if not video.audio:
-        raise _no_sound(video.path)
-    return SoundInfo.found(video.audio[number], video.path, video.origin)
+        raise _no_audio(video.path)
+    return AudioSource.found(video.audio[number], video.path, video.origin)
 
 
-def sound_stream(container: InputContainer, sound: SoundInfo) -> AudioStream:
+def audio_stream(container: InputContainer, audio: AudioSource) -> AudioStream:
     """The stream that was described. Raises MediaError: the file has been changed since."""
     streams = container.streams
-    stream = streams[sound.index] if sound.index < len(streams) else None
+    stream = streams[audio.index] if audio.index < len(streams) else None
     if not isinstance(stream, AudioStream) or stream.codec_context is None:
         remedy = "do not change the file while it is worked on"
-        raise MediaError("its sound is not there any more", sound.path, remedy)
+        raise MediaError("its audio is not there any more", audio.path, remedy)
     return stream
 
 
-def _no_sound(path: Path) -> MediaError:
-    return MediaError("no sound in the file", path, "give a file with speech in it")
+def _no_audio(path: Path) -> MediaError:
+    return MediaError("no audio in the file", path, "give a file with speech in it")
 
 
 def _origin(container: InputContainer) -> Fraction:

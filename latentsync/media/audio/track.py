@@ -15,13 +15,13 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from latentsync.media.audio.assembler import SampleFormat
-from latentsync.media.audio.info import SoundInfo
+from latentsync.media.audio.info import AudioSource
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.remux import describe
 
 _BIT_RATE = 192_000
 _BIT_RATE_EACH = 64_000  # of a channel, where there are more than three
-_USUAL_RATE = 48_000  # Hz, where AAC has no such rate as the sound's
+_USUAL_RATE = 48_000  # Hz, where AAC has no such rate as the audio's
 _LAYOUTS = {"5.0(side)": "5.0", "5.1(side)": "5.1", "6 channels": "5.1"} | {
     name: name for name in ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 }
@@ -30,13 +30,13 @@ _NOT_IN_ALAC = {"7.1": "5.1"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrackPlan:
+class AudioTrackPlan:
     """One audio stream of an output. encoder: "aac" or "alac"; None: its packets are copied.
 
     reason: why it is encoded; "" where it is copied.
     """
 
-    sound: SoundInfo
+    audio: AudioSource
     encoder: str | None = None
     reason: str = ""
 
@@ -44,20 +44,20 @@ class TrackPlan:
     def rate(self) -> int:
         """Hz, of the encoded stream."""
         rates = Codec(self.encoder, "w").audio_rates if self.encoder else None
-        usable = not rates or self.sound.sample_rate in rates
-        return self.sound.sample_rate if usable else _USUAL_RATE
+        usable = not rates or self.audio.sample_rate in rates
+        return self.audio.sample_rate if usable else _USUAL_RATE
 
     @property
     def layout(self) -> str:
         """FFmpeg's name of the encoded stream's channels."""
-        layout = _LAYOUTS.get(self.sound.layout, "mono" if self.sound.channels == 1 else "stereo")
+        layout = _LAYOUTS.get(self.audio.layout, "mono" if self.audio.channels == 1 else "stereo")
         return _NOT_IN_ALAC.get(layout, layout) if self.encoder == "alac" else layout
 
     @property
     def sample_format(self) -> SampleFormat:
         """Of what is encoded: 32 bits only where more than 16 are there and will be kept."""
-        deep = self.sound.sample_format.startswith(("s32", "s64"))
-        deep |= self.sound.codec.startswith("pcm_f")
+        deep = self.audio.sample_format.startswith(("s32", "s64"))
+        deep |= self.audio.codec.startswith("pcm_f")
         return "s32" if deep and self.encoder == "alac" else "s16"
 
     @property
@@ -65,31 +65,31 @@ class TrackPlan:
         """What is done to it and why, in a sentence; "" where it is copied."""
         if self.encoder is None:
             return ""
-        old, new = self.sound, f"{self.encoder.upper()}, {self.rate} Hz, {self.layout}"
+        old, new = self.audio, f"{self.encoder.upper()}, {self.rate} Hz, {self.layout}"
         track = f"audio #{old.index}, {old.codec}, {old.sample_rate} Hz"
         return f"{old.path}: {track}, is encoded to {new}: {self.reason}"
 
 
-class SoundTrack:
+class EncodedTrack:
     """One audio stream of an output, encoded from a file of its own, of which little is held.
 
     Raises MediaError as AudioReader does, also while its packets are taken.
     """
 
-    def __init__(self, plan: TrackPlan, output: OutputContainer, end: float | None) -> None:
+    def __init__(self, plan: AudioTrackPlan, output: OutputContainer, end: float | None) -> None:
         """Before the header is written. plan: with an encoder. end: seconds; None: all of it."""
-        self._reader = AudioReader(plan.sound)
+        self._reader = AudioReader(plan.audio)
         self._plan, self._end = plan, end
         self._stream = _added(plan, output)
 
     @property
     def path(self) -> Path:
-        return self._plan.sound.path
+        return self._plan.audio.path
 
     @property
-    def damage(self) -> str | None:
+    def issues(self) -> str | None:
         """What of it could not be read so far, and where; None while all is well."""
-        return self._reader.damage
+        return self._reader.issues
 
     def packets(self) -> Iterator[Packet]:
         """After the header is written: all up to the end, once."""
@@ -108,7 +108,7 @@ class SoundTrack:
         yield from self._stream.encode(None)
 
 
-def _added(plan: TrackPlan, output: OutputContainer) -> AudioStream:
+def _added(plan: AudioTrackPlan, output: OutputContainer) -> AudioStream:
     assert plan.encoder is not None
     stream = output.add_stream(plan.encoder, rate=plan.rate, layout=plan.layout)
     assert isinstance(stream, AudioStream)
@@ -117,7 +117,7 @@ def _added(plan: TrackPlan, output: OutputContainer) -> AudioStream:
         stream.codec_context.bit_rate = max(_BIT_RATE, channels * _BIT_RATE_EACH)
     if plan.sample_format == "s32":
         stream.codec_context.format = "s32p"
-    describe(stream, plan.sound)
+    describe(stream, plan.audio)
     return stream
 
 

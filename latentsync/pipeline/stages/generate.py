@@ -12,7 +12,7 @@ from latentsync.errors import CheckpointError
 from latentsync.face import upstream
 from latentsync.generate.base import LipGenerator
 from latentsync.geometry import extract, square
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.types import Chunk, Frame, Patch, PatchedFrame
 

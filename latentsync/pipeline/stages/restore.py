@@ -13,13 +13,11 @@ import torch
 from latentsync.errors import CheckpointError
 from latentsync.face.composite import composite
 from latentsync.geometry import extract
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restore.base import Restorer, Windowed
-from latentsync.restore.patch import PatchGeometry
-from latentsync.restore.site import Site
-from latentsync.restore.stability import ResidualSmoother
-from latentsync.restore.temporal import Mouth, ResidualReuse
+from latentsync.restore.patch import PatchGeometry, PatchWindow
+from latentsync.restore.temporal import Mouth, ResidualReuse, ResidualSmoother
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Frame, Patch, PatchedFrame
 
@@ -91,14 +89,14 @@ class RestoreStage:
         self._enter(track)
         mouths = [self._mouth(track, item) for item in run]
         changes = self._reuse(mouths, self._residuals)
-        site, patches = self._site, {}
+        window, patches = self._window, {}
         for item, mouth, (change, matrix) in zip(run, mouths, changes, strict=True):
             same = matrix is mouth.matrix or not self.config.temporal
             crop = mouth.pixels if same else mouth.at(matrix)
             stable = self._stabilise(mouth.number, change, crop)
             strength = float(self.plan.strength[item.index]) * self.config.strength
             patches[item.index] = Patch(
-                stable * strength, site.matrix(matrix), site.mask, additive=True
+                stable * strength, window.matrix(matrix), window.mask, additive=True
             )
         return patches
 
@@ -116,7 +114,7 @@ class RestoreStage:
         # On a CPU a batch gains no time, and sums over one may be rounded otherwise than alone.
         most = 1 if self.device.type == "cpu" else self.config.batch
         parts = [part.to(self.device) for part in mouths.split(most)]
-        changes = [self._site.residuals(self._restored(part), part) for part in parts]
+        changes = [self._window.residuals(self._restored(part), part) for part in parts]
         return torch.cat(changes).to(mouths)
 
     def _restored(self, mouths: torch.Tensor) -> torch.Tensor:
@@ -137,21 +135,21 @@ class RestoreStage:
             return
         self._track = track
         mask = self.plan.tracks[track].geometry.mask
-        self._site = Site.of(mask, low_cut=self._low_cut())
+        self._window = PatchWindow.of(mask, highpass_sigma=self._highpass_sigma())
         self._smoother.reset()
         self._reuse.enter(mask)
         restorer = self._restorers(track)
         if isinstance(restorer, Windowed):
-            restorer = restorer.within(self._site.needed)
+            restorer = restorer.within(self._window.needed)
         self._restorer = restorer
 
     def _stabilise(self, index: int, change: torch.Tensor, crop: torch.Tensor) -> torch.Tensor:
         if index != self._previous + 1:
             self._smoother.reset()
         self._previous = index
-        return self._smoother(change, crop, self._site.shown)
+        return self._smoother(change, crop, self._window.shown)
 
-    def _low_cut(self) -> float:
+    def _highpass_sigma(self) -> float:
         """Sigma [patch pixels] below which the input keeps its own colour and brightness."""
         return self._size / 56 if self._size else 0.0
 

@@ -1,8 +1,8 @@
 """What a generator may do to a mouth, and which of it the mouths at hand have suffered.
 
 Nobody says how a lip-synced mouth lost its detail. But the film shows the same mouth as it was
-filmed, at other moments: a loss that brings those to the band energies of the generated ones is a
-loss to learn from. Everything is a function of its seed.
+filmed, at other moments: a degradation that brings those to the band energies of the generated ones
+is one to fit to. Everything is a function of its seed.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _SHARED_BANDS = 3
 _LEAST = 0.1  # grey levels squared: what lies below is rounding
 # Grey levels: what rounding red, green and blue, and resampling them, leaves of the rounding.
 _STEP = np.float32(0.5)
-_COARSE = 4  # sigma, pixels: hardly any loss shows below it
+_COARSE = 4  # sigma, pixels: hardly any degradation shows below it
 # Of a figure between mouths that have suffered the same: for itself, and with all others.
 _OWN_SPREAD, _COMMON_SPREAD = 0.06, 0.15
-_PER_PART = 0.03  # misfit by which a loss must be better for being made of one more
+_PER_PART = 0.03  # misfit by which a degradation must be better for being made of one more
 _ROUGH_FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class Degradation:
     """One way to lose detail; applied in the order of its fields.
 
     polish: grey levels; differences below it are smoothed away, edges stay. blur: sigma of a
@@ -69,7 +69,7 @@ class Loss:
 
     @property
     def parts(self) -> int:
-        """Of how many losses it is made; 0: nothing is lost."""
+        """Of how many degradations it is made; 0: nothing is lost."""
         return sum(
             x > 0 for x in (self.polish, self.blur, self.shrink - 1, self.noise, self.quality)
         )
@@ -98,25 +98,27 @@ class Loss:
         return decoded.astype(np.float32)
 
 
-def family(*, seed: int = 0) -> list[Loss]:
+def family(*, seed: int = 0) -> list[Degradation]:
     """What generators and resampling do: the first is none, then the pure ones, then mixtures."""
     random = np.random.default_rng(seed)
-    pure = [Loss(blur=float(b)) for b in np.geomspace(*BLUR, 16)]
-    pure += [Loss(shrink=float(s)) for s in np.geomspace(*SHRINK, 16)]
-    pure += [Loss(shrink=float(s), linear=True) for s in np.geomspace(*SHRINK, 6)]
+    pure = [Degradation(blur=float(b)) for b in np.geomspace(*BLUR, 16)]
+    pure += [Degradation(shrink=float(s)) for s in np.geomspace(*SHRINK, 16)]
+    pure += [Degradation(shrink=float(s), linear=True) for s in np.geomspace(*SHRINK, 6)]
     pure += [
-        Loss(polish=float(p), reach=reach) for p in np.geomspace(*POLISH, 6) for reach in REACH
+        Degradation(polish=float(p), reach=reach)
+        for p in np.geomspace(*POLISH, 6)
+        for reach in REACH
     ]
-    return [Loss(), *pure, *(_mixture(i, random) for i in range(96))]
+    return [Degradation(), *pure, *(_mixture(i, random) for i in range(96))]
 
 
-def _mixture(index: int, random: np.random.Generator) -> Loss:
+def _mixture(index: int, random: np.random.Generator) -> Degradation:
     def between(bounds: tuple[float, float]) -> float:
         return float(np.exp(random.uniform(*np.log(bounds))))
 
     blurred, shrunk = ((1, 0), (0, 1), (1, 1), (0, 1))[index % 4]
     noisy, coded, polished = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0))[index // 4 % 4]
-    return Loss(
+    return Degradation(
         polish=between(POLISH) * polished,
         reach=float(random.choice(REACH)),
         blur=between(BLUR) * blurred * (0.6 if shrunk else 1),
@@ -128,45 +130,45 @@ def _mixture(index: int, random: np.random.Generator) -> Loss:
     )
 
 
-def neighbours(losses: Sequence[Loss], each: int, *, seed: int) -> list[Loss]:
-    """The losses, and near each so many more, whose numbers differ by some tenth, or fifth."""
+def neighbours(degradations: Sequence[Degradation], each: int, *, seed: int) -> list[Degradation]:
+    """The degradations, and near each so many more, whose numbers differ by a tenth or a fifth."""
     random = np.random.default_rng(seed)
-    moved = [_moved(loss, random) for loss in losses if loss.parts for _ in range(each)]
-    return [*losses, *moved]
+    moved = [_moved(one, random) for one in degradations if one.parts for _ in range(each)]
+    return [*degradations, *moved]
 
 
-def _moved(loss: Loss, random: np.random.Generator) -> Loss:
+def _moved(one: Degradation, random: np.random.Generator) -> Degradation:
     by = np.exp(np.array([0.2, 0.2, 0.1, 0.15, 0.15]) * random.standard_normal(5))
-    quality = loss.quality and int(np.clip(loss.quality + random.normal(0, 6), *QUALITY))
+    quality = one.quality and int(np.clip(one.quality + random.normal(0, 6), *QUALITY))
     return replace(
-        loss,
-        polish=loss.polish * float(by[0]),
-        reach=float(np.clip(loss.reach * by[1], 1.0, 5.0)),
-        blur=loss.blur * float(by[2]),
-        shrink=1 + (loss.shrink - 1) * float(by[3]),
-        noise=loss.noise * float(by[4]),
+        one,
+        polish=one.polish * float(by[0]),
+        reach=float(np.clip(one.reach * by[1], 1.0, 5.0)),
+        blur=one.blur * float(by[2]),
+        shrink=1 + (one.shrink - 1) * float(by[3]),
+        noise=one.noise * float(by[4]),
         quality=quality,
         seed=int(random.integers(2**31)),
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Suspects:
-    """The losses that explain the generated mouths, likeliest first, and how likely each is.
+class LikelyDegradations:
+    """The degradations that explain the generated mouths, likeliest first, and how likely each is.
 
     misfit: of the likeliest, mean square over the figures in units of their spread; 1 and below:
     explained.
     """
 
-    losses: list[Loss]
+    degradations: list[Degradation]
     weights: np.ndarray
     misfit: float
 
 
-def suspects(
+def likely_degradations(
     own: np.ndarray, generated: np.ndarray, mask: np.ndarray, *, most: int, seed: int = 0
-) -> Suspects:
-    """At most so many losses that turn own mouths into what the generated ones look like.
+) -> LikelyDegradations:
+    """At most so many degradations that turn own mouths into what the generated ones look like.
 
     own, generated: (F, h, w) float32 grey levels, alike in content one by one (see counterparts).
     mask: (h, w) in [0, 1], where they are looked at.
@@ -183,7 +185,7 @@ def suspects(
     weights = np.exp(-0.5 * len(goal) * (misfits[order] - least) / max(least, 1.0))
     kept = weights > 0.1
     shares = weights[kept] / weights[kept].sum()
-    return Suspects([fine[i] for i in order[kept]], shares, float(least))
+    return LikelyDegradations([fine[i] for i in order[kept]], shares, float(least))
 
 
 def counterparts(own: np.ndarray, generated: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -213,17 +215,19 @@ def signature(luma: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _misfits(
-    losses: Sequence[Loss], own: np.ndarray, goal: np.ndarray, mask: np.ndarray
+    degradations: Sequence[Degradation], own: np.ndarray, goal: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
-    """(len(losses),): what is left between goal and own mouths so degraded, 1: as expected.
+    """(len(degradations),): what is left between goal and own mouths so degraded, 1: as expected.
 
-    A contrast of its own, the same in all bands, tells little of the loss: content has it too.
+    A contrast of its own, the same in all bands, tells little: content has it too.
     """
-    found = np.array([np.mean([signature(loss(o), mask) for o in own], axis=0) for loss in losses])
+    found = np.array(
+        [np.mean([signature(degrade(o), mask) for o in own], axis=0) for degrade in degradations]
+    )
     gap = found - goal
     count = len(goal)
     spread = _OWN_SPREAD**2 * np.eye(count) + _COMMON_SPREAD**2 * np.ones((count, count))
-    made_of = _PER_PART * np.array([loss.parts for loss in losses])
+    made_of = _PER_PART * np.array([one.parts for one in degradations])
     return np.einsum("ki,ij,kj->k", gap, np.linalg.inv(spread), gap) / count + made_of
 
 

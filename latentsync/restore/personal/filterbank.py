@@ -22,7 +22,7 @@ BUCKETS = ANGLES * STRENGTHS * COHERENCES
 
 _REACH = SIDE // 2
 _TENSOR_SIGMA = 1.5  # pixels over which gradients are gathered
-_HIGH_PASS = 4.0  # sigma, pixels: no loss is undone below it, and brightness plays no part
+_HIGH_PASS = 4.0  # sigma, pixels: no degradation is undone below it, and brightness plays no part
 _STRENGTH_QUANTILES = (0.15, 0.5, 0.85)  # of the places learnt from, in the middle of each kind
 _COHERENCE_ENDS = (0.25, 0.75)
 _RIDGE = 0.5  # grey levels squared: about the rounding of the pixels

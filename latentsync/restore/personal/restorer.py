@@ -1,7 +1,8 @@
-"""Self: the restorer learnt from the person's own footage, in seconds, without any weights.
+"""Self: a restorer fitted to the person's own footage, in seconds, without any weights.
 
 The film shows the mouth as it was filmed, at other moments. Those mouths are made to lose what the
-generated ones have lost (see losses), and a bank of filters learns the way back (see filterbank).
+generated ones have lost (see degradation), and a bank of filters is fitted to the way back (see
+filterbank).
 What is put back is bounded by what the pairs showed, and by how sharp the person's own mouth is.
 """
 
@@ -15,9 +16,20 @@ import numpy as np
 import torch
 
 from latentsync.restore.base import Restorer
-from latentsync.restore.personal.degradation import Loss, Suspects, counterparts, suspects
+from latentsync.restore.personal.degradation import (
+    Degradation,
+    LikelyDegradations,
+    counterparts,
+    likely_degradations,
+)
 from latentsync.restore.personal.filterbank import FilterBank
-from latentsync.restore.personal.training import Course, Trial, by_suspects, split, spread
+from latentsync.restore.personal.training import (
+    Training,
+    TrainingResult,
+    by_likelihood,
+    split,
+    spread,
+)
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
@@ -31,7 +43,7 @@ OWN_FRAMES = 36
 """Of the person's own mouths, spread over the film, are learnt from: more bring nothing more."""
 
 _GENERATED_FRAMES = 12
-_MOST_LOSSES = 10
+_MOST_DEGRADATIONS = 10
 _LEAST_GAIN = 0.2  # dB on mouths that were held out: less is not worth touching a pixel
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as the sharpness is measured
 
@@ -50,13 +62,13 @@ class Verdict:
     reason: str
     gains: dict[str, float] = field(default_factory=dict)
     strength: float = 0.0
-    loss: Loss | None = None
+    loss: Degradation | None = None
     misfit: float = 0.0
     own: int = 0
     held_out: int = 0
 
 
-class Self:
+class PersonalizedRestorer:
     """Adds to the luma what its kind of place has lost; colour is not touched. Deterministic.
 
     Unfitted it knows nobody, and calling it raises RuntimeError. A fitted one is picklable, and
@@ -83,7 +95,7 @@ class Self:
         seconds: Moments,
         mask: np.ndarray,
         fallback: Restorer | None = None,
-    ) -> Self:
+    ) -> PersonalizedRestorer:
         """The restorer for these generated mouths, learnt from this person's own.
 
         originals: F x (3, h, w) float RGB [-1, 1], mouths as filmed, at the frame's own scale;
@@ -97,12 +109,12 @@ class Self:
         if parts is None or not len(drawn):
             return _unlearnt(fallback, len(own), len(drawn))
         alike = own[counterparts(own, drawn, mask)]
-        found = suspects(alike, drawn, mask, most=_MOST_LOSSES)
-        course = Course(own, by_suspects(own, found), parts, mask)
-        likeliest = found.losses[0]
+        found = likely_degradations(alike, drawn, mask, most=_MOST_DEGRADATIONS)
+        training = Training(own, by_likelihood(own, found), parts, mask)
+        likeliest = found.degradations[0]
         coded = likeliest.noise > 0 and likeliest.quality > 0
-        trial = course.taken(drawn, alike, misfit=found.misfit, coded=coded)
-        return _decided(course, trial, fallback, found)
+        result = training.run(drawn, alike, misfit=found.misfit, coded=coded)
+        return _decided(training, result, fallback, found)
 
     def fit_pairs(
         self,
@@ -112,7 +124,7 @@ class Self:
         seconds: Moments,
         mask: np.ndarray,
         fallback: Restorer | None = None,
-    ) -> Self:
+    ) -> PersonalizedRestorer:
         """The same from true pairs: the person's own mouths and what the generator makes of them.
 
         degraded_own: F x (3, h, w) float RGB [-1, 1], one for each original; the rest as in fit.
@@ -122,8 +134,8 @@ class Self:
         parts = split(moments)
         if parts is None:
             return _unlearnt(fallback, len(own), len(lost))
-        course = Course(own, lambda i: lost[i : i + 1], parts, mask)
-        return _decided(course, course.taken(lost, own), fallback, None)
+        training = Training(own, lambda i: lost[i : i + 1], parts, mask)
+        return _decided(training, training.run(lost, own), fallback, None)
 
     @torch.no_grad()
     def __call__(self, faces: torch.Tensor) -> torch.Tensor:
@@ -140,9 +152,9 @@ class Self:
         return (faces + added[:, None]).clamp(-1, 1)
 
 
-def load(_config: RestoreConfig, _execution: Execution) -> Self:
+def load(_config: RestoreConfig, _execution: Execution) -> PersonalizedRestorer:
     """The loader of the table. There is nothing to load before there is somebody to learn from."""
-    return Self()
+    return PersonalizedRestorer()
 
 
 def luma(faces: torch.Tensor) -> torch.Tensor:
@@ -165,33 +177,36 @@ def _sample(faces: Faces, seconds: Moments) -> tuple[np.ndarray, np.ndarray]:
     return _lumas([faces[i] for i in chosen]), np.asarray(seconds, np.float64)[chosen]
 
 
-def _unlearnt(fallback: Restorer | None, own: int, drawn: int) -> Self:
+def _unlearnt(fallback: Restorer | None, own: int, drawn: int) -> PersonalizedRestorer:
     used = NOTHING if fallback is None else fallback.name
     reason = f"{own} own and {drawn} generated mouths are too few, or too close in time, to learn"
-    return Self(Verdict(used, reason, own=own), None, fallback)
+    return PersonalizedRestorer(Verdict(used, reason, own=own), None, fallback)
 
 
 def _decided(
-    course: Course, trial: Trial, fallback: Restorer | None, found: Suspects | None
-) -> Self:
+    training: Training,
+    result: TrainingResult,
+    fallback: Restorer | None,
+    found: LikelyDegradations | None,
+) -> PersonalizedRestorer:
     """Whoever comes nearest to the truth on the held-out mouths; nobody, if that is not near."""
-    missing = trial.truth - trial.lost
-    gains = {SELF: course.gain(missing, trial.added)}
+    missing = result.truth - result.lost
+    gains = {SELF: training.gain(missing, result.added)}
     if fallback is not None:
-        gains[fallback.name] = course.gain(missing, _through(fallback, trial.lost) - trial.lost)
+        gains[fallback.name] = training.gain(missing, _through(fallback, result.lost) - result.lost)
     best = max(gains, key=lambda name: gains[name])
     used = best if gains[best] >= _LEAST_GAIN else NOTHING
     verdict = Verdict(
         used,
-        _reason(used, gains, trial.strength),
+        _reason(used, gains, result.strength),
         {name: round(figure, 2) for name, figure in gains.items()},
-        round(trial.strength, 3),
-        found.losses[0] if found else None,
+        round(result.strength, 3),
+        found.degradations[0] if found else None,
         round(found.misfit, 2) if found else 0.0,
-        len(course.own),
-        len(course.parts.hold),
+        len(training.own),
+        len(training.parts.hold),
     )
-    return Self(verdict, trial.complete() if used == SELF else None, fallback)
+    return PersonalizedRestorer(verdict, result.complete() if used == SELF else None, fallback)
 
 
 def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:

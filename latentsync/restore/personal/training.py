@@ -1,4 +1,4 @@
-"""Learning from own mouths what a loss takes away, and trying it on mouths that were held out."""
+"""Fitting to own mouths what a degradation takes away, and trying it on mouths held out."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from latentsync.restore.personal.degradation import Suspects, signature
+from latentsync.restore.personal.degradation import LikelyDegradations, signature
 from latentsync.restore.personal.filterbank import Accumulator, FilterBank
 
 GAP = 1.0
 """Seconds between a mouth that is learnt from and one that is held out: neighbours are copies."""
 
 Degrade = Callable[[int], np.ndarray]
-"""Own mouth number i -> (K, h, w) float32 grey levels, the same mouth after K losses."""
+"""Own mouth number i -> (K, h, w) float32 grey levels, the same mouth after K degradations."""
 
 _LEAST_LEARNT, _LEAST_HELD = 8, 3  # mouths
 _BLOCK_SECONDS = 8.0  # of film for each stretch that is held out
 _MOST_BLOCKS = 3
 _HELD_SHARE = 0.2
-_DRAWS = 4  # losses for each mouth
+_DRAWS = 4  # degradations for each mouth
 _MOST_HELD = 8
 _ROUNDING = 0.1  # grey levels squared: what 8 bits cannot tell, so that sharp mouths gain nothing
 # Least squares is timid: by 1.3 of its answer a tenth of the gain is lost, and edges look drawn.
@@ -72,21 +72,21 @@ def spread(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
-def by_suspects(own: np.ndarray, found: Suspects) -> Degrade:
-    """Each of the own mouths after some of the losses, drawn as likely as they are."""
+def by_likelihood(own: np.ndarray, found: LikelyDegradations) -> Degrade:
+    """Each of the own mouths after some of the degradations, drawn as likely as they are."""
 
     def degrade(index: int) -> np.ndarray:
         random = np.random.default_rng(index)
-        drawn = random.choice(len(found.losses), _DRAWS, p=found.weights)
+        drawn = random.choice(len(found.degradations), _DRAWS, p=found.weights)
         seeds = random.integers(2**31, size=_DRAWS).tolist()
-        losses = [replace(found.losses[i], seed=s) for i, s in zip(drawn, seeds, strict=True)]
-        return np.stack([loss(own[index]) for loss in losses])
+        chosen = [replace(found.degradations[i], seed=s) for i, s in zip(drawn, seeds, strict=True)]
+        return np.stack([one(own[index]) for one in chosen])
 
     return degrade
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class TrainingResult:
     """What a bank does on the held-out mouths, before it has seen them.
 
     lost, truth, added: (N, h, w) float32 grey levels; added: the bank's residual times strength.
@@ -101,7 +101,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Course:
+class Training:
     """own: (F, h, w) float32 grey levels. mask: (h, w) in [0, 1], the region that counts."""
 
     own: np.ndarray
@@ -109,19 +109,20 @@ class Course:
     parts: Split
     mask: np.ndarray
 
-    def taken(
+    def run(
         self,
         generated: np.ndarray,
         alike: np.ndarray,
         *,
         misfit: float = 0.0,
         coded: bool = False,
-    ) -> Trial:
+    ) -> TrainingResult:
         """Learns from one part, tries on the other.
 
         generated: (G, h, w), mouths to restore. alike: (G, h, w), own mouths like them. misfit: of
-        the losses learnt from; what they leave unexplained is undone less, and not in its grain.
-        coded: there are noise and a codec among them, which hides of what kind the others are.
+        the degradations learnt from; what they leave unexplained is undone less, and not in its
+        grain. coded: there are noise and a codec among them, which hides of what kind the others
+        are.
         """
         sums = Accumulator(torch.from_numpy(self.degrade(int(self.parts.learn[0]))), self.mask)
         self._learn(sums, self.parts.learn)
@@ -140,7 +141,7 @@ class Course:
             self._steady(added, truth - lost),
             _STRENGTHS[0] * (_UNDONE / max(misfit, _UNDONE)) ** 0.5,
         ) * (_CODED if coded else 1.0)
-        return Trial(lost, truth, added * np.float32(strength), strength, complete)
+        return TrainingResult(lost, truth, added * np.float32(strength), strength, complete)
 
     def _held_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Lost and truth, each (N, h, w)."""

@@ -1,0 +1,148 @@
+"""Whether an output can be written, asked before any work is done for it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.video.format import VideoFormat
+
+from latentsync.errors import MediaError
+from latentsync.media.audio.plan import planned_audio
+from latentsync.media.audio.track import AudioTrackPlan
+from latentsync.media.color import foreign_matrix
+from latentsync.media.container import MUXERS
+from latentsync.media.encoder import says_fields
+from latentsync.media.mux import Contents
+from latentsync.media.probe import VideoInfo
+from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
+from latentsync.media.trial_mux import TrialMux
+
+_MAX_NAME = 255  # bytes, in every file system that matters
+_MANY = 9_999_999  # writers of one process, so that the length of a name does not depend on it
+_BITS = 8  # of a colour, in Frame.pixels
+_HDR = {"smpte2084", "arib-std-b67"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutputPlan:
+    """What was settled before the work. tracks: the output's audio.
+
+    notes: what the output will not keep of the source, a sentence each; VideoWriter logs them.
+    """
+
+    tracks: tuple[AudioTrackPlan, ...]
+    notes: tuple[str, ...]
+
+
+_WRITERS = itertools.count()
+
+
+def part_path(target: Path, number: int = 0) -> Path:
+    """Where a writer's output grows until it is complete: beside its place, hidden.
+
+    number: of the writer in this process, so that two of one target do not meet.
+    """
+    return target.with_name(f".{target.name}.{os.getpid()}.{number}.part{target.suffix}")
+
+
+def new_part_path(target: Path) -> Path:
+    """part_path of a writer of its own."""
+    return part_path(target, next(_WRITERS))
+
+
+def check_target(
+    target: Path,
+    source: VideoInfo,
+    settings: EncodeSettings,
+    audio: NewAudio | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+) -> OutputPlan:
+    """Raise MediaError if the output cannot be written, ConfigError if the settings make no sense.
+
+    size: (width, height) of the frames where it is not the source's. What the output cannot hold
+    of the audio is encoded. That all of it can be muxed is tried out, in memory, with the first
+    packets of the audio. MediaError, too, if audio cannot be read.
+    Writes nothing: folders that are missing are made when the writing starts.
+    """
+    check_settings(settings)
+    _check_name(target)
+    try:
+        _check_place(target)
+        _check_not_the_input(target, source.path)
+        if audio is not None:
+            _check_not_the_input(target, audio.path)
+    except OSError as error:
+        remedy = f"{error.strerror}; choose another place"
+        raise MediaError("cannot write the output", target, remedy) from error
+    size = size or (source.width, source.height)
+    with TrialMux() as trial:
+        tracks = planned_audio(target, source, settings, audio, trial)
+        muxer = MUXERS[target.suffix.lower()]
+        _try_out(target, Contents(muxer, source, settings, size, tracks), trial)
+    encoded = () if audio is not None else tuple(t.note for t in tracks if t.encoder)
+    return OutputPlan(tracks, (*picture_notes(source, settings), *encoded))
+
+
+def _try_out(target: Path, contents: Contents, trial: TrialMux) -> None:
+    try:
+        trial.make(contents)
+    except (OSError, ValueError, av.FFmpegError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        remedy = f"{reason}: choose another encoder, pixel format or kind of output"
+        raise MediaError("cannot write the output", target, remedy) from error
+
+
+def _check_name(target: Path) -> None:
+    if target.suffix.lower() not in MUXERS:
+        raise MediaError("unknown kind of output", target, f"end its name in {one_of(MUXERS)}")
+    if len(os.fsencode(part_path(target, _MANY).name)) > _MAX_NAME:
+        raise MediaError("the output's name is too long", target, "shorten it")
+
+
+def _check_place(target: Path) -> None:
+    if target.is_dir():
+        raise MediaError("the output is a folder", target, "name a file in it")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise MediaError("the output is write-protected", target, "choose another name")
+    folder = target.absolute().parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise MediaError("the output's folder cannot be made", target, f"{folder} is a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MediaError("the output's folder is write-protected", folder, "choose another folder")
+
+
+def _check_not_the_input(target: Path, source: Path) -> None:
+    if target.exists() and source.exists() and target.samefile(source):
+        raise MediaError("the output is the input", target, "choose another name for the output")
+
+
+def picture_notes(source: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
+    """One sentence for each."""
+    path, color = source.path, source.color
+    if source.alpha:
+        yield f"{path}: its alpha channel (transparency) is not kept"
+    if color.transfer in _HDR:
+        yield f"{path} is HDR: {_BITS} bits a colour and no mastering data are left"
+    elif source.bit_depth > _BITS:
+        yield f"{path} has {source.bit_depth} bits a colour: {_BITS} are left"
+    if _bits(settings.pix_fmt) > _BITS:
+        yield (
+            f"pixel format {settings.pix_fmt}: frames are {_BITS} bit inside, so that the output "
+            f"holds {_bits(settings.pix_fmt)} bits a colour in name only"
+        )
+    if source.interlaced and not says_fields(source, settings.codec):
+        yield f"{path} is interlaced, which the output does not say"
+    if foreign_matrix(color):
+        yield f"{path}: its colour matrix, {color.matrix}, is unknown here: colours may be off"
+
+
+def _bits(pix_fmt: str) -> int:
+    return max(component.bits for component in VideoFormat(pix_fmt, 16, 16).components)

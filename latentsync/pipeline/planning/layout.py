@@ -1,0 +1,137 @@
+"""How output frames follow from source frames, and chunks from both: before anything is decided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from latentsync.face.landmarks import CONTROL
+from latentsync.face.masks import region_mask
+from latentsync.face.upstream import to_aligned, upstream_matrices
+from latentsync.generate.base import LipGenerator
+from latentsync.media.probe import VideoInfo
+from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.lipsync import Speech, output_rate, speech_seconds
+from latentsync.pipeline.planning.plan import RenderPlan, lay_out
+from latentsync.pipeline.planning.timeline import (
+    VideoTimeline,
+    chunks,
+    jumps,
+    speech_timeline,
+    video_timeline,
+)
+from latentsync.pipeline.planning.upstream_timeline import (
+    UPSTREAM_FPS,
+    at_upstream_rate,
+    upstream_timeline,
+)
+from latentsync.restore.temporal import LONGEST
+from latentsync.settings.schema import Config, RestoreConfig
+
+FORGOTTEN = 1e-4
+"""Share of a frame's residual at which a later one's average has lost it: 0.03 code values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """size: side of the square that mouths are generated in, or were. chunk_frames: of a whole
+    chunk; 0: nothing is generated. upstream: whether all is done as LatentSync itself does it:
+    alignment, crops, chunks, noise, length, extension, paste."""
+
+    size: int
+    chunk_frames: int
+    upstream: bool
+
+    @classmethod
+    def of(cls, config: Config, generator: LipGenerator | None) -> Layout:
+        """generator: None where the mouths are in the video."""
+        if generator is None:
+            return cls(config.restore.generator_size, 0, upstream=False)
+        return cls(generator.size, generator.chunk_frames, config.as_upstream)
+
+    @property
+    def fill(self) -> bool:
+        """Whether a short chunk is filled up with its own frames."""
+        return not self.upstream
+
+    def lengths(self, plan: RenderPlan) -> Sequence[int]:
+        """By chunk, the number of frames that it is generated with."""
+        counts = np.bincount(plan.chunk[plan.chunk >= 0])
+        return [self.chunk_frames if self.fill else int(count) for count in counts]
+
+
+def laid_out(
+    config: Config,
+    layout: Layout,
+    analysis: SourceAnalysis,
+    info: VideoInfo,
+    speech: Speech | None,
+    *,
+    size: int | None,
+) -> RenderPlan:
+    """A plan in which nothing is restored yet. size: the restorer's square; None: the mouth box."""
+    line = video_timeline(analysis.pts, info.time_base, info.average_rate)
+    chunk, matrices = np.full(len(line), -1), None
+    if speech is not None and layout.upstream:
+        line, chunk, matrices = _upstream(layout, analysis, info, speech)
+    elif speech is not None:
+        output = config.output
+        line = speech_timeline(
+            line,
+            speech_seconds(speech),
+            fps=output_rate(output.fps),
+            length=output.length,
+            extend=output.extend,
+        )
+        seconds = analysis.pts_seconds
+        chunk = chunks(line, analysis.tracks, seconds, size=layout.chunk_frames)
+    return lay_out(
+        analysis,
+        line,
+        frame_size=(info.width, info.height),
+        speech=speech is not None,
+        matrices=matrices,
+        chunk=chunk,
+        jumps=jumps(line, analysis.pts_seconds),
+        generator_size=layout.size,
+        size=size,
+        region_mask=region_mask(config.restore.region),
+    )
+
+
+def _upstream(
+    layout: Layout, analysis: SourceAnalysis, info: VideoInfo, speech: Speech
+) -> tuple[VideoTimeline, np.ndarray, np.ndarray]:
+    """-> the timeline, and each output frame's chunk (N,) and matrix (N, 2, 3), nan without a face;
+    all as LatentSync has them."""
+    end = float(analysis.pts_seconds[-1] + 1 / info.average_rate)
+    resampled = at_upstream_rate(analysis.pts_seconds, end)
+    has_face = analysis.tracks >= 0
+    line = upstream_timeline(len(speech), resampled, has_face, chunk_frames=layout.chunk_frames)
+    faces = [analysis.alignments[i] for i in line.resampled]
+    points = np.array([one.landmarks[CONTROL] for one in faces if one is not None])
+    matrices = np.full((len(faces), 2, 3), np.nan, np.float32)
+    seen = has_face[line.resampled]
+    matrices[seen] = to_aligned(
+        upstream_matrices(points.reshape(-1, 3, 2), layout.size), layout.size
+    )
+    count = len(line)
+    shown = VideoTimeline(
+        line.source, np.arange(count), 1 / UPSTREAM_FPS, UPSTREAM_FPS, spoken=count
+    )
+    return shown, line.chunk, matrices[line.position]
+
+
+def lead_in(start: int, config: RestoreConfig) -> int:
+    """The output frame to begin with, so that a network's memory is at ``start`` as in the whole.
+
+    Exact for restore.reuse, which starts anew at every LONGEST-th frame; for restore.temporal to
+    within FORGOTTEN.
+    """
+    first = start - start % LONGEST if config.reuse else start
+    if config.temporal:
+        first = min(first, start - math.ceil(math.log(FORGOTTEN) / math.log(config.temporal)))
+    return max(first, 0)

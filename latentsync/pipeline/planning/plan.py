@@ -1,0 +1,221 @@
+"""The plan of a video: every decision about every output frame, made once, before any is rendered.
+
+Whatever is rendered from the same plan is the same, bit for bit: whole, in segments, in batches of
+any size, here or on another machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from latentsync.errors import ConfigError
+from latentsync.face.landmarks import FIVE
+from latentsync.geometry import generator_scale
+from latentsync.media.probe import VideoInfo
+from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.planning.timeline import VideoTimeline
+from latentsync.restore.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
+from latentsync.restore.sharpness import BANDS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackPlan:
+    """One track's patches.
+
+    geometry: from the aligned crop to the patch that the restorer works on; constant in the track.
+    energies: (K, 2, BANDS) float32 band energies [mouth, rest of the face] of the mouths that are
+        to be restored, or of a sample of them: what a restorer is tuned by. K = 0: not measured.
+    """
+
+    geometry: PatchGeometry
+    energies: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RenderPlan:
+    """The decisions for N output frames. Arrays are N long but for those of the analysis.
+
+    analysis: of the video. frame_size: (width, height) of its frames. speech: whether there is new
+        speech. source: (N,) int, the frame of the video that each shows. pts: (N,) int,
+        ticks of time_base, rising. rate: frames a second.
+    track: (N,) int, the face's; -1: there is none. matrices: (N, 2, 3) float32, frame -> aligned
+        crop; nan without a face.
+    chunk: (N,) int, number of the chunk in which the mouth is generated; -1: in none. jumps: (N,)
+        bool, True where a frame does not continue the one before.
+    scale: (N,) float32, frame pixels per generator pixel; nan without a face. sharpness: (N,)
+        float32, 1 = as sharp as the rest of the face (a generated mouth: as the person's own);
+        nan where it is not known. strength: (N,) float32 in [0, 1], share of the restoration that
+        is applied; 0: none.
+    sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
+    tracks: by track number.
+    """
+
+    analysis: SourceAnalysis
+    frame_size: tuple[int, int]
+    speech: bool
+    source: np.ndarray
+    pts: np.ndarray
+    time_base: Fraction
+    rate: Fraction
+    track: np.ndarray
+    matrices: np.ndarray
+    chunk: np.ndarray
+    jumps: np.ndarray
+    scale: np.ndarray
+    sharpness: np.ndarray
+    strength: np.ndarray
+    sampled: np.ndarray
+    tracks: Mapping[int, TrackPlan]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """(N,) float64, when each output frame is shown."""
+        return self.pts * float(self.time_base)
+
+    @property
+    def duration(self) -> float:
+        """Seconds, at which the last output frame ends."""
+        return float(self.seconds[-1] + 1 / self.rate)
+
+    @property
+    def generates(self) -> bool:
+        return bool((self.chunk >= 0).any())
+
+    def chunk_spans(self) -> dict[int, tuple[int, int]]:
+        """By number, each chunk's output frames, half open; some in between may have no face."""
+        frames = np.flatnonzero(self.chunk >= 0)
+        numbers, first = np.unique(self.chunk[frames], return_index=True)
+        last = len(frames) - 1 - np.unique(self.chunk[frames][::-1], return_index=True)[1]
+        spans = zip(numbers, frames[first], frames[last] + 1, strict=True)
+        return {int(number): (int(a), int(b)) for number, a, b in spans}
+
+    def widened(self, start: int, stop: int) -> tuple[int, int]:
+        """The least range of output frames that holds start..stop and cuts no chunk."""
+        for first, last in self.chunk_spans().values():
+            if start < stop and first < stop and start < last:
+                start, stop = min(start, first), max(stop, last)
+        return start, stop
+
+    def segments(self, count: int) -> list[tuple[int, int]]:
+        """At most ``count`` half-open ranges of output frames, about equal, that cut no chunk."""
+        frames = len(self)
+        inside = np.zeros(frames + 1, bool)  # borders that would fall between frames of one chunk
+        for first, last in self.chunk_spans().values():
+            inside[first + 1 : last] = True
+        allowed = np.flatnonzero(~inside)
+        wanted = np.linspace(0, frames, count + 1)
+        cuts = np.unique(allowed[np.abs(allowed[:, None] - wanted).argmin(axis=0)])
+        return [(int(a), int(b)) for a, b in itertools.pairwise(cuts)]
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """Half-open ranges of output frames that show one track without a break.
+
+        Where mouths are generated: of those frames alone.
+        """
+        shown = self.chunk >= 0 if self.generates else self.track >= 0
+        key = np.where(shown, self.track, -1)
+        begins = np.flatnonzero(self.jumps | (np.diff(key, prepend=key[:1]) != 0))
+        for a, b in itertools.pairwise([0, *begins[begins > 0], len(self)]):
+            if key[a] >= 0:
+                yield int(a), int(b)
+
+    def borders_gap(self, index: int, step: int) -> bool:
+        """Whether the output frame beside this one shows the same shot without the face.
+
+        step: -1: the one before, +1: the one behind.
+        """
+        beside = index + step
+        if not 0 <= beside < len(self) or self.track[beside] >= 0:
+            return False
+        shot = np.cumsum(self.analysis.cuts)
+        same = shot[self.source[index]] == shot[self.source[beside]]
+        return bool(same and not self.jumps[max(index, beside)])
+
+
+def lay_out(
+    analysis: SourceAnalysis,
+    line: VideoTimeline,
+    *,
+    frame_size: tuple[int, int],
+    speech: bool,
+    matrices: np.ndarray | None = None,
+    chunk: np.ndarray,
+    jumps: np.ndarray,
+    generator_size: int,
+    size: int | None,
+    region_mask: np.ndarray,
+) -> RenderPlan:
+    """A plan in which nothing is restored yet.
+
+    frame_size, speech, chunk, jumps: see RenderPlan; so are matrices, None: those of the analysis.
+    generator_size: side of the square that the mouths were, or will be, generated in. size: the
+    restorer's square, None for the mouth box. region_mask: (560, 420), aligned.
+    """
+    track = analysis.tracks[line.source]
+    if matrices is None:
+        matrices = analysis.matrices[line.source]
+    scale = np.full(len(line), np.nan, np.float32)
+    scale[track >= 0] = generator_scale(matrices[track >= 0], generator_size)
+    tracks = {
+        number: TrackPlan(
+            _geometry(analysis, frames, size, region_mask), np.empty((0, 2, BANDS), np.float32)
+        )
+        for number, frames in analysis.frames_by_track().items()
+    }
+    return RenderPlan(
+        analysis,
+        frame_size,
+        speech,
+        line.source,
+        line.pts,
+        line.time_base,
+        line.rate,
+        track,
+        matrices,
+        chunk,
+        jumps,
+        scale,
+        sharpness=np.full(len(line), np.nan, np.float32),
+        strength=np.zeros(len(line), np.float32),
+        sampled=np.empty(0, np.int64),
+        tracks=tracks,
+    )
+
+
+def with_energies(plan: RenderPlan, energies: Mapping[int, np.ndarray]) -> RenderPlan:
+    """The plan with the energies of some tracks, by number; see TrackPlan."""
+    known = {n: replace(plan.tracks[n], energies=e) for n, e in energies.items()}
+    return replace(plan, tracks={**plan.tracks, **known})
+
+
+def check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
+    """Raises ConfigError where the plan was plainly made for something else."""
+    what = "the plan was made for another video or speech"
+    remedy = "make it again"
+    if plan.speech != speech:
+        given, made = ("with" if there else "without" for there in (speech, plan.speech))
+        raise ConfigError(what, f"{made} new speech, and used {given}", remedy)
+    size = info.width, info.height
+    if plan.frame_size != size:
+        raise ConfigError(what, f"{plan.frame_size} pixels, and {info.path} has {size}", remedy)
+    frames, seen = info.frame_count, len(plan.analysis)
+    if frames and abs(frames - seen) > max(2, seen // 50):  # a container's count may be a guess
+        raise ConfigError(what, f"{seen} frames, and {info.path} has {frames}", remedy)
+
+
+def _geometry(
+    analysis: SourceAnalysis, frames: np.ndarray, size: int | None, region_mask: np.ndarray
+) -> PatchGeometry:
+    matrices = analysis.matrices[frames]
+    if size is None:
+        return own_scale_geometry(matrices, region_mask)
+    points = np.stack([a.landmarks[FIVE] for i in frames if (a := analysis.alignments[i])])
+    return ffhq_geometry(matrices, points, region_mask, size=size)

@@ -1,0 +1,147 @@
+"""A render plan as two files, arrays (.npz) and the rest (.json), for another process to render."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from latentsync.errors import MediaError
+from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
+from latentsync.places import part_file
+from latentsync.restore.patch import PatchGeometry
+from latentsync.types import Alignment
+
+FORMAT = "latentsync plan 2"
+_ARRAYS = (
+    *("source", "pts", "track", "matrices", "chunk", "jumps"),
+    *("scale", "sharpness", "strength", "sampled"),
+)
+
+
+def save_plan(plan: RenderPlan, path: str | Path) -> list[Path]:
+    """Writes PATH.npz and PATH.json, each under its name only when complete; returns them.
+
+    Raises MediaError where they cannot be written.
+    """
+    arrays, about = _plan_parts(plan)
+    arrays_path, about_path = _paths(path)
+    try:
+        with part_file(arrays_path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        with part_file(about_path) as part:
+            part.write_text(json.dumps(about, indent=1), "utf-8")
+    except OSError as error:
+        remedy = f"{error.strerror}; choose another place"
+        raise MediaError("cannot write the plan", arrays_path, remedy) from error
+    return [arrays_path, about_path]
+
+
+def load_plan(path: str | Path) -> RenderPlan:
+    """What save_plan wrote. Raises MediaError: not there, damaged, or of another version."""
+    arrays_path, about_path = _paths(path)
+    try:
+        about = json.loads(about_path.read_text("utf-8"))
+        if about["format"] != FORMAT:
+            raise ValueError(f"it is {about['format']}, not {FORMAT}")
+        with np.load(arrays_path, allow_pickle=False) as file:
+            return _plan_of(dict(file), about)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        remedy = f"{reason}; make the plan again"
+        raise MediaError("not a plan that can be read", arrays_path, remedy) from error
+
+
+def _paths(path: str | Path) -> tuple[Path, Path]:
+    path = Path(path)
+    return path.with_name(f"{path.name}.npz"), path.with_name(f"{path.name}.json")
+
+
+def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    arrays = {name: getattr(plan, name) for name in _ARRAYS}
+    arrays |= {f"analysis.{k}": v for k, v in _analysis_arrays(plan.analysis).items()}
+    for number, track in plan.tracks.items():
+        geometry = track.geometry
+        arrays |= {
+            f"track.{number}.energies": track.energies,
+            f"track.{number}.from_aligned": geometry.from_aligned,
+            f"track.{number}.mask": geometry.mask,
+        }
+    about = {
+        "format": FORMAT,
+        "time_base": str(plan.time_base),
+        "rate": str(plan.rate),
+        "frame_size": list(plan.frame_size),
+        "speech": plan.speech,
+        "tracks": [int(number) for number in plan.tracks],
+    }
+    return arrays, about
+
+
+def _analysis_arrays(analysis: SourceAnalysis) -> dict[str, np.ndarray]:
+    seen = [one for one in analysis.alignments if one is not None]
+    arrays = {
+        field.name: getattr(analysis, field.name)
+        for field in fields(analysis)
+        if field.name != "alignments"
+    }
+    return arrays | {
+        "track": analysis.tracks,
+        "matrices": analysis.matrices,
+        "landmarks": np.stack([one.landmarks for one in seen]),
+        "confidence": np.array([one.confidence for one in seen]),
+    }
+
+
+def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan:
+    tracks = {}
+    for number in about["tracks"]:
+        mask = arrays[f"track.{number}.mask"]
+        size = int(mask.shape[0]), int(mask.shape[1])
+        geometry = PatchGeometry(arrays[f"track.{number}.from_aligned"], size, mask)
+        tracks[number] = TrackPlan(geometry, arrays[f"track.{number}.energies"])
+    width, height = about["frame_size"]
+    plan = RenderPlan(
+        analysis=_analysis_of(arrays),
+        frame_size=(int(width), int(height)),
+        speech=bool(about["speech"]),
+        time_base=Fraction(about["time_base"]),
+        rate=Fraction(about["rate"]),
+        tracks=tracks,
+        **{name: arrays[name] for name in _ARRAYS},
+    )
+    _check_lengths(plan)
+    return plan
+
+
+def _check_lengths(plan: RenderPlan) -> None:
+    """Raises ValueError where arrays that belong together are not equally long."""
+    output = {len(getattr(plan, name)) for name in _ARRAYS if name != "sampled"}
+    analysis = plan.analysis
+    source = {
+        *(len(getattr(analysis, field.name)) for field in fields(analysis)),
+        max(len(analysis), int(plan.source.max(initial=0)) + 1),
+    }
+    if len(output) > 1 or len(source) > 1:
+        raise ValueError("its arrays are not equally long")
+
+
+def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
+    own = {k.removeprefix("analysis."): v for k, v in arrays.items() if k.startswith("analysis.")}
+    tracks, matrices = own.pop("track"), own.pop("matrices")
+    seen = zip(own.pop("landmarks"), own.pop("confidence"), strict=True)
+    alignments: list[Alignment | None] = []
+    for track, matrix in zip(tracks, matrices, strict=True):
+        if track < 0:
+            alignments.append(None)
+            continue
+        landmarks, confidence = next(seen)
+        alignments.append(Alignment(matrix, landmarks, float(confidence), int(track)))
+    return SourceAnalysis(alignments=alignments, **own)

@@ -1,0 +1,120 @@
+"""Some mouths generated beforehand: what the rest of the run is decided by.
+
+Which chunks is a matter of the plan alone, so that the decisions are the same whatever part of the
+video is rendered, and in whatever batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from latentsync.face.composite import composite
+from latentsync.pipeline.fitting import TO_RESTORE as MOUTHS
+from latentsync.pipeline.fitting import spread
+from latentsync.pipeline.planning.decide import MeasuredChunk
+from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.pipeline.progress import Progress
+from latentsync.pipeline.rendering import Rendering
+from latentsync.pipeline.stage_timer import Stage
+from latentsync.pipeline.stages.restore import mouth_of
+from latentsync.restore.sharpness import BANDS, SharpnessMeter, sharpness
+from latentsync.types import PatchedFrame
+
+
+@dataclass(slots=True, eq=False)
+class Samples:
+    """chunks: as measured. mouths: by track, (3, h, w) each, as a restorer is given them."""
+
+    chunks: list[MeasuredChunk] = field(default_factory=list)
+    mouths: dict[int, list[torch.Tensor]] = field(default_factory=dict)
+
+
+def sampled(
+    rendering: Rendering,
+    plan: RenderPlan,
+    numbers: Sequence[int],
+    meter: SharpnessMeter,
+    *,
+    crops: bool,
+    progress: Progress,
+) -> Samples:
+    """Generates those chunks, and measures their mouths. crops: whether some of the mouths
+    themselves are wanted as well, MOUTHS of each track at most."""
+    if not numbers:
+        return Samples()
+    spans = plan.chunk_spans()
+    indices = np.concatenate([np.arange(*spans[number]) for number in numbers])
+    kept = _spread_by_track(plan, indices) if crops else frozenset()
+    with progress("sampling mouths", len(indices)) as step:
+        items = rendering.read(plan, indices, step)
+        made = rendering.generated(plan, items, indices, keep=True)
+        with rendering.timer.stage(Stage.SAMPLE):
+            return measured(made, plan, meter, kept)
+
+
+def measured(
+    items: Iterable[PatchedFrame], plan: RenderPlan, meter: SharpnessMeter, kept: Set[int]
+) -> Samples:
+    """items: all frames of some chunks, with their generated mouths, in order.
+
+    kept: output frames whose mouths themselves are wanted as well.
+    """
+    found = Samples()
+    for number, frames in _by_chunk(items, plan):
+        track = int(plan.track[frames[0].index])
+        found.chunks.append(_measured_chunk(number, track, frames, plan, meter))
+        geometry = plan.tracks[track].geometry
+        found.mouths.setdefault(track, []).extend(
+            mouth_of(item, geometry, plan.matrices[item.index])
+            for item in frames
+            if item.index in kept
+        )
+    return found
+
+
+def _spread_by_track(plan: RenderPlan, indices: np.ndarray) -> frozenset[int]:
+    """Some of these output frames, evenly spread over those of each track."""
+    drawn = indices[plan.chunk[indices] >= 0]
+    tracks = plan.track[drawn]
+    return frozenset(
+        int(index)
+        for track in np.unique(tracks)
+        for index in spread(drawn[tracks == track], MOUTHS)
+    )
+
+
+def _by_chunk(
+    items: Iterable[PatchedFrame], plan: RenderPlan
+) -> Iterator[tuple[int, list[PatchedFrame]]]:
+    frames: list[PatchedFrame] = []
+    for item in items:
+        if not item.patches:
+            continue
+        if frames and plan.chunk[item.index] != plan.chunk[frames[0].index]:
+            yield int(plan.chunk[frames[0].index]), frames
+            frames = []
+        frames.append(item)
+    if frames:
+        yield int(plan.chunk[frames[0].index]), frames
+
+
+def _measured_chunk(
+    number: int,
+    track: int,
+    frames: list[PatchedFrame],
+    plan: RenderPlan,
+    meter: SharpnessMeter,
+) -> MeasuredChunk:
+    energies, ratios = [], []
+    for item in frames:
+        filmed = plan.analysis.energies[plan.source[item.index]]
+        drawn = meter(composite(item.frame, item.patches), plan.matrices[item.index])
+        if not (np.isnan(drawn).any() or np.isnan(filmed).any()):
+            energies.append(np.stack([drawn[0], filmed[1]]))
+            ratios.append(float(sharpness(drawn) / sharpness(filmed)))
+    known = np.stack(energies) if energies else np.empty((0, 2, BANDS), np.float32)
+    return MeasuredChunk(number, track, known, float(np.median(ratios)) if ratios else np.nan)

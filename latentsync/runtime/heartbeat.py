@@ -1,0 +1,33 @@
+"""A sign of life from work that takes long and cannot say how far it has come."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger(__name__)
+
+EVERY = 20.0  # seconds
+
+
+@contextmanager
+def heartbeat(work: str, *, every: float = EVERY) -> Iterator[None]:
+    """Says when the work begins, that it goes on, and how long it took: a line each."""
+    begin, done = time.monotonic(), threading.Event()
+
+    def remind() -> None:
+        while not done.wait(every):
+            logger.info("%s: %.0f s so far", work, time.monotonic() - begin)
+
+    logger.info("%s, once; this can take a minute", work)
+    reminder = threading.Thread(target=remind, name="sign of life", daemon=True)
+    reminder.start()
+    try:
+        yield
+    finally:
+        done.set()
+        reminder.join()
+    logger.info("%s: done in %.0f s", work, time.monotonic() - begin)

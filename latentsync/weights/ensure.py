@@ -1,0 +1,97 @@
+"""All weights of a job: licences first, then what is here, then what has to be fetched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from latentsync.errors import CheckpointError
+from latentsync.weights import hub, licences
+from latentsync.weights.download import Progress, SourceError, download
+from latentsync.weights.find import find, find_all, recommended_place
+from latentsync.weights.manifest import HubFile, ModelFile, ReleaseFile, described
+from latentsync.weights.verify import verify
+
+logger = logging.getLogger(__name__)
+
+Wanted = tuple[ModelFile, str | None]
+"""A model and the path that the configuration gives it, if any."""
+
+
+Consent = Callable[[Sequence[ModelFile]], None]
+
+
+@contextmanager
+def no_byte_progress(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
+    """Progress that is not shown."""
+    yield lambda _count: None
+
+
+def consent_to_all(_missing: Sequence[ModelFile]) -> None:
+    """The consent of a program, where nobody can be asked."""
+
+
+def ensure_weights(
+    wanted: Sequence[Wanted],
+    *,
+    folders: Sequence[str | Path] = (),
+    offline: bool = False,
+    progress: Progress = no_byte_progress,
+    consent: Consent = consent_to_all,
+) -> list[Path]:
+    """The files, in order; those that are not on this machine are fetched, and all are verified.
+
+    consent: called with what would be fetched, if anything; raises where it must not be.
+    Raises ConfigError for licences not accepted, CheckpointError naming everything that is missing
+    (offline), that cannot be fetched, or that is another model's file.
+    """
+    missing = [model for model, path in wanted if path is None and not _is_here(model, folders)]
+    fetching = bool(missing) and not offline and not hub.is_offline()
+    if fetching:
+        consent(missing)
+    licences.require(model.licence for model, _ in wanted)
+    if fetching:
+        logger.info("fetching %s", described(missing))
+        for model in missing:
+            fetch(model, progress)
+    paths = find_all(wanted, folders=folders)
+    for (model, _), path in zip(wanted, paths, strict=True):
+        verify(model, path)
+    return paths
+
+
+def fetch(model: ModelFile, progress: Progress = no_byte_progress) -> Path:
+    """From the first of its sources that can give it. Raises CheckpointError."""
+    failures = []
+    for source in model.sources:
+        try:
+            return _fetch(model, source, progress)
+        except SourceError as error:
+            logger.info("%s", error)
+            failures.append(error)
+    last = failures[-1]
+    if len(failures) == 1:
+        raise last
+    what = f"none of the {len(failures)} sources gives {model.key}"
+    raise CheckpointError(what, model.filename, f"the last said: {last}")
+
+
+def _is_here(model: ModelFile, folders: Sequence[str | Path]) -> bool:
+    try:
+        find(model, folders=folders)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _fetch(model: ModelFile, source: HubFile | ReleaseFile, progress: Progress) -> Path:
+    size, sha256 = model.bytes, model.sha256
+    if isinstance(source, ReleaseFile):
+        target = recommended_place(model)
+        return download(source.url, target, size=size, sha256=sha256, progress=progress)
+    for name in model.beside:
+        beside = str(Path(source.filename).with_name(name))
+        hub.fetch(source.repo, beside, size=None, sha256=None, progress=progress)
+    return hub.fetch(source.repo, source.filename, size=size, sha256=sha256, progress=progress)

@@ -1,0 +1,48 @@
+"""Whether a weights file is the published one: by its hash, computed once and remembered."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from latentsync.errors import CheckpointError
+from latentsync.weights import record
+from latentsync.weights.convert import made_from
+from latentsync.weights.manifest import MODEL_FILES, ModelFile
+
+logger = logging.getLogger(__name__)
+
+LONG = 1_000_000_000  # bytes from which it is logged that a file is being verified
+
+
+def origin_sha256(path: Path) -> str:
+    """The hash of the file, or of the file that it was converted from."""
+    origin = made_from(path)
+    if origin is not None:
+        return origin
+    return record.sha256(path)
+
+
+def published_as(path: Path) -> ModelFile | None:
+    """The published file that this is, bit for bit; None: another one."""
+    digest = origin_sha256(path)
+    return next((model for model in MODEL_FILES.values() if model.sha256 == digest), None)
+
+
+def verify(model: ModelFile, path: Path) -> None:
+    """Compares the file's hash with the published ones before it is used.
+
+    Raises CheckpointError where it is the published file of another model. One that is not known
+    may be used, since it can hold no code and has to fit; that is said once.
+    """
+    if path.stat().st_size >= LONG and record.first_time(f"looked over {path.resolve()}"):
+        logger.info("verifying %s, once", path)
+    published = published_as(path)
+    if published is None:
+        if record.first_time(f"unknown {path.resolve()} {origin_sha256(path)}"):
+            text = "%s is not the published file of %s (its sha256 is %s); it is used all the same"
+            logger.warning(text, path, model.key, origin_sha256(path))
+    elif published.key != model.key:
+        value = f"{path} holds {published.key}, {model.key} is wanted"
+        remedy = f"name another file by {model.setting}, or the configuration made for this one"
+        raise CheckpointError("weights do not fit", value, remedy)

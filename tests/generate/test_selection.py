@@ -1,0 +1,294 @@
+"""The choice of units: the cheapest way, nothing forbidden, always the same, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from latentsync.generate.replay.costs import REPETITION_SECONDS, Costs, UnitCosts, Wanted
+from latentsync.generate.replay.database import (
+    Succession,
+    UnitDatabase,
+    best_stretches,
+    pack,
+    unpack,
+)
+from latentsync.generate.replay.selection import DISSOLVE, dissolves, joins, select
+
+RELIABILITY = np.array([0.7, 0.2])
+CLOSED = 0.03
+
+
+def database_of(
+    frames: int, *, seed: int = 0, fps: float = 25.0, features: int = 12
+) -> UnitDatabase:
+    rng = np.random.default_rng(seed)
+    return UnitDatabase(
+        seconds=np.arange(frames) / fps,
+        run=np.zeros(frames, int),
+        identity=np.zeros(frames, int),
+        features=rng.normal(size=(frames, features)).astype(np.float32),
+        lips=np.stack([rng.uniform(0, 0.3, frames), rng.normal(0.7, 0.05, frames)], axis=1),
+        pose=rng.normal(0, 0.1, (frames, 2)),
+    )
+
+
+def wanted_of(frames: int, *, seed: int = 1, fps: float = 25.0, features: int = 12) -> Wanted:
+    database = database_of(frames, seed=seed, fps=fps, features=features)
+    never = np.zeros(frames, bool)
+    return Wanted(
+        database.seconds,
+        database.seconds,
+        database.identity,
+        database.features,
+        database.lips,
+        database.pose,
+        never,
+        never,
+    )
+
+
+def choose(
+    database: UnitDatabase, wanted: Wanted, costs: Costs | None = None, **others: float
+) -> np.ndarray:
+    costs = costs or Costs()
+    return select(database, [wanted], costs, reliability=RELIABILITY, closed=CLOSED, **others)
+
+
+def prices(
+    database: UnitDatabase, wanted: Wanted, costs: Costs
+) -> Callable[[tuple[int, ...]], float]:
+    """What a way costs, added up in the plainest manner."""
+    unit_costs = UnitCosts(database, costs, reliability=RELIABILITY, closed=CLOSED)
+    frames, target = np.arange(len(database)), unit_costs.target_cost(wanted)
+    join, begins = unit_costs.join_cost(frames, frames, 0.04), wanted.begins
+
+    def price(way: tuple[int, ...]) -> float:
+        shown = sum(float(target[n, frame]) for n, frame in enumerate(way))
+        steps = [(a, b) for n, (a, b) in enumerate(itertools.pairwise(way), 1) if not begins[n]]
+        return shown + sum(float(join[step]) for step in steps)
+
+    return price
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_other_way_is_cheaper(seed: int) -> None:
+    database, wanted = database_of(4, seed=seed), wanted_of(5, seed=seed + 100)
+    begins, runs = wanted.begins.copy(), np.array([0, 0, 1, 1])
+    begins[3] = seed % 2 == 0
+    database, wanted = replace(database, run=runs), replace(wanted, begins=begins)
+    costs = Costs(join=0.2)
+    price = prices(database, wanted, costs)
+    cheapest = min(price(way) for way in itertools.product(range(4), repeat=5))
+    assert price(tuple(choose(database, wanted, costs))) == pytest.approx(cheapest, rel=1e-5)
+
+
+def test_a_film_that_says_what_it_says_is_left_in_its_order() -> None:
+    database, wanted = database_of(200, seed=3), wanted_of(200, seed=3)
+    np.testing.assert_array_equal(choose(database, wanted), np.arange(200))
+
+
+def test_a_part_of_the_database_that_is_said_again_is_found() -> None:
+    database, said = database_of(300, seed=3), wanted_of(300, seed=3).part(120, 160)
+    again = replace(said, seconds=said.seconds - 1.0, pose=database.pose[:40])
+    path = choose(database, again, Costs(pose=0.0))
+    np.testing.assert_array_equal(path, np.arange(120, 160))
+
+
+def test_only_leaving_the_natural_order_costs() -> None:
+    database = replace(database_of(10), run=np.repeat([0, 1], 5))
+    unit_costs = UnitCosts(database, Costs(), reliability=RELIABILITY, closed=CLOSED)
+    frames = np.arange(10)
+    cost = unit_costs.join_cost(frames, frames, 0.04)
+    natural = [(i, i + 1) for i in range(9) if i != 4]  # a cut lies between 4 and 5
+    for pair in itertools.product(range(10), repeat=2):
+        assert (cost[pair] == 0) == (pair in natural)
+    assert cost[cost > 0].min() >= Costs().join
+
+
+def test_what_counts_at_a_join_is_what_would_have_followed() -> None:
+    """From lips that open to lips as open as they would be next is cheap, standing still is not."""
+    database = database_of(20)
+    opening = np.stack([np.tile(np.arange(10) * 0.03, 2), np.full(20, 0.7)], axis=1)
+    database = replace(database, run=np.repeat([0, 1], 10), lips=opening, pose=np.zeros((20, 2)))
+    unit_costs = UnitCosts(database, Costs(), reliability=RELIABILITY, closed=CLOSED)
+    cost = unit_costs.join_cost(np.array([3]), np.arange(10, 20), 0.04)[0]
+    assert cost.argmin() == 4
+    assert cost[4] == pytest.approx(Costs().join)
+
+
+def test_showing_again_what_was_just_shown_costs_more() -> None:
+    database = replace(database_of(50), lips=np.full((50, 2), 0.1), pose=np.zeros((50, 2)))
+    unit_costs = UnitCosts(database, Costs(), reliability=RELIABILITY, closed=CLOSED)
+    cost = unit_costs.join_cost(np.array([30]), np.arange(50), 0.04)[0]
+    recent = (database.seconds <= database.seconds[30]) & (
+        database.seconds >= database.seconds[30] - REPETITION_SECONDS
+    )
+    np.testing.assert_allclose(cost[recent], Costs().join + Costs().repetition)
+    others = ~recent & (np.arange(50) != 31)
+    np.testing.assert_allclose(cost[others], Costs().join)
+
+
+@pytest.mark.parametrize("exclude", [0.2, 1.0, 3.0])
+def test_frames_near_the_one_that_is_shown_are_not_used(exclude: float) -> None:
+    database, wanted = database_of(200, seed=3), wanted_of(200, seed=3)
+    path = choose(database, wanted, exclude_seconds=exclude)
+    assert np.abs(database.seconds[path] - wanted.shown).min() >= exclude - 1e-6
+
+
+def test_where_all_is_forbidden_the_farthest_frame_is_used() -> None:
+    database, wanted = database_of(20), wanted_of(20)
+    path = choose(database, wanted, exclude_seconds=100.0)
+    np.testing.assert_array_equal(path, np.where(np.arange(20) < 10, 19, 0))
+
+
+def test_nobody_gets_the_mouth_of_another() -> None:
+    identity = np.repeat([4, 7], 50)
+    database = replace(database_of(100), identity=identity, run=identity)
+    wanted = replace(wanted_of(100), identity=np.repeat([7, 4], 50))
+    path = choose(database, wanted)
+    np.testing.assert_array_equal(database.identity[path], wanted.identity)
+    path = choose(database, wanted, exclude_seconds=100.0)
+    np.testing.assert_array_equal(database.identity[path], wanted.identity)
+
+
+def test_a_person_without_a_frame_is_refused() -> None:
+    wanted = replace(wanted_of(5), identity=np.full(5, 3))
+    with pytest.raises(ValueError, match=r"no frame of person \[3\] in the database"):
+        choose(database_of(20), wanted)
+
+
+def test_a_pause_closes_the_lips_unless_silence_weighs_nothing() -> None:
+    silent = (np.arange(100) // 10) % 2 == 1
+    database, wanted = database_of(300), replace(wanted_of(100), silent=silent)
+    quarter = np.percentile(database.lips[:, 0], 25)
+    path = choose(database, wanted)
+    assert (database.lips[path, 0][silent] < quarter).mean() > 0.95
+    never = replace(wanted, silent=np.zeros(100, bool))
+    off = Costs(silence=0.0)
+    np.testing.assert_array_equal(choose(database, wanted, off), choose(database, never, off))
+
+
+def test_the_aperture_follows_what_is_wanted_as_far_as_it_is_trusted() -> None:
+    database, wanted = database_of(400), wanted_of(200)
+
+    def r(reliability: float) -> float:
+        path = select(
+            database, [wanted], Costs(), reliability=np.array([reliability, 0.0]), closed=CLOSED
+        )
+        return float(np.corrcoef(database.lips[path, 0], wanted.lips[:, 0])[0, 1])
+
+    assert r(1.0) > 0.8
+    assert abs(r(0.0)) < 0.3
+
+
+def test_the_parts_that_it_comes_in_do_not_matter_and_it_is_always_the_same() -> None:
+    database, wanted = database_of(300), wanted_of(200)
+    whole = choose(database, wanted)
+    cuts = [0, 1, 7, 90, 91, 200]
+    parts = [wanted.part(a, b) for a, b in itertools.pairwise(cuts)]
+    np.testing.assert_array_equal(
+        whole, select(database, parts, Costs(), reliability=RELIABILITY, closed=CLOSED)
+    )
+    np.testing.assert_array_equal(whole, choose(database, wanted))
+
+
+def test_nothing_wanted_nothing_chosen() -> None:
+    assert len(choose(database_of(10), wanted_of(0))) == 0
+    assert len(joins(database_of(10), np.empty(0, int), np.empty(0), np.empty(0, bool))) == 0
+
+
+def test_memory_hardly_grows_with_the_output() -> None:
+    """A table of all costs would be 10000 x 600 x 4 bytes: 24 MB."""
+
+    def peak(frames: int) -> int:
+        database, wanted = database_of(10_000), wanted_of(frames)
+        tracemalloc.start()
+        choose(database, wanted)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    many, few = peak(600), peak(150)
+    assert many < 20e6
+    assert many < 1.2 * few
+
+
+@pytest.mark.parametrize(
+    ("database_fps", "step", "frames"), [(50, 0.04, 2), (25, 0.04, 1), (25, 0.08, 2)]
+)
+def test_units_play_at_their_own_pace_at_any_frame_rate(
+    database_fps: float, step: float, frames: int
+) -> None:
+    order = Succession(database_of(100, fps=database_fps))
+    np.testing.assert_array_equal(order.after(np.array([10, 20]), step), [10 + frames, 20 + frames])
+    np.testing.assert_array_equal(
+        order.after(np.array([10, 20]), -step), [10 - frames, 20 - frames]
+    )
+
+
+def test_nothing_follows_the_end_of_a_run() -> None:
+    order = Succession(replace(database_of(10), run=np.repeat([0, 1], 5)))
+    np.testing.assert_array_equal(order.after(np.array([4, 9, 3]), 0.04), [-1, -1, 4])
+    np.testing.assert_array_equal(order.after(np.array([5, 0, 6]), -0.04), [-1, -1, 5])
+
+
+def test_at_a_join_both_units_go_on_for_a_frame() -> None:
+    database, path = database_of(100), np.array([10, 11, 12, 50, 51, 52])
+    seconds, begins = np.arange(6) / 25, np.zeros(6, bool)
+    np.testing.assert_array_equal(joins(database, path, seconds, begins), [0, 0, 0, 1, 0, 0])
+    partner, share = dissolves(database, path, seconds, begins)
+    np.testing.assert_allclose(share, [0, 0, DISSOLVE, DISSOLVE, 0, 0], rtol=1e-6)
+    np.testing.assert_array_equal(partner[2:4], [49, 13])
+
+
+def test_where_a_run_ends_its_last_frame_stands_still() -> None:
+    database = replace(database_of(20), run=np.repeat([0, 1], 10))
+    partner, share = dissolves(
+        database, np.array([8, 9, 10, 11]), np.arange(4) / 25, np.zeros(4, bool)
+    )
+    np.testing.assert_allclose(share, [0, DISSOLVE, DISSOLVE, 0], rtol=1e-6)
+    np.testing.assert_array_equal(partner[1:3], [10, 9])
+
+
+def test_nothing_is_dissolved_where_the_picture_jumps_anyway() -> None:
+    begins = np.array([False, False, True, False])
+    _, share = dissolves(database_of(60), np.array([8, 9, 40, 41]), np.arange(4) / 25, begins)
+    assert not share.any()
+
+
+def test_of_a_long_film_the_stretches_with_the_most_speech_are_kept() -> None:
+    seconds = np.arange(2000) / 25  # ten stretches of 8 s
+    speech, usable = np.zeros(2000, bool), np.ones(2000, bool)
+    speech[450:600] = speech[1010:1190] = True
+    usable[1050:1060] = False
+    kept = best_stretches(seconds, usable, speech, limit=400)
+    np.testing.assert_array_equal(np.unique(np.flatnonzero(kept) // 200), [2, 5])
+    assert kept.sum() == 390
+
+
+def test_a_short_film_is_kept_whole_and_a_small_limit_is_kept_to() -> None:
+    seconds, usable = np.arange(100) / 25, np.arange(100) % 3 > 0
+    every = best_stretches(seconds, usable, usable, limit=100)
+    np.testing.assert_array_equal(every, usable)
+    assert best_stretches(seconds, usable, usable, limit=10).sum() == 10
+
+
+def test_a_packed_mouth_is_small_and_comes_back_as_the_lower_part_of_its_square() -> None:
+    rows, columns = np.mgrid[:256, :256] / 256
+    square = (np.stack([rows, columns, rows * columns], axis=-1) * 255).astype(np.uint8)
+    data = pack(square)
+    lower = unpack(data)
+    assert lower.shape[1:] == (256, 3) and 0.5 < len(lower) / 256 < 0.6
+    assert len(data) < lower.size / 8
+    assert np.abs(lower.astype(int) - square[-len(lower) :]).max() <= 6
+
+
+def test_what_is_no_packed_mouth_is_refused() -> None:
+    with pytest.raises(ValueError, match="7 bytes are no packed mouth"):
+        unpack(b"nothing")

@@ -1,0 +1,30 @@
+"""latentsync.media.decoder: time stamps put in order."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from latentsync.media.decoder import PtsNormalizer
+
+
+def ticks(stamps: list[int | None], step: Fraction = Fraction(40)) -> list[int]:
+    normalizer = PtsNormalizer(step=step, restart=1000)
+    return [normalizer.normalize(stamp) for stamp in stamps]
+
+
+def test_good_time_stamps_pass_untouched() -> None:
+    assert ticks([0, 40, 41, 500]) == [0, 40, 41, 500]
+
+
+def test_missing_time_stamps_are_counted_without_drift() -> None:
+    assert ticks([None, None, None, None], Fraction(100, 3)) == [0, 33, 67, 100]
+    assert ticks([0, 40, None, None, 160]) == [0, 40, 80, 120, 160]
+
+
+def test_a_stamp_that_repeats_or_slips_moves_alone() -> None:
+    assert ticks([0, 40, 40, 80]) == [0, 40, 41, 80]
+    assert ticks([0, 40, 30, 80]) == [0, 40, 41, 80]
+
+
+def test_a_recording_glued_to_another_goes_on_after_it() -> None:
+    assert ticks([0, 40, 2000, 0, 40, 80]) == [0, 40, 2000, 2040, 2080, 2120]
