@@ -17,7 +17,7 @@ from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import CODEFORMER
 
 if TYPE_CHECKING:
-    from latentsync.restore.base import Restorer
+    from latentsync.restoration.base import Restorer
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import RestoreConfig
 
@@ -26,7 +26,7 @@ HIGHEST_FIDELITY = 1.2  # the author's advice for videos goes up to here
 
 
 class CodeFormerRestorer:
-    """See latentsync.restore.base.Restorer. fidelity: the network's w, 0..1.2."""
+    """See latentsync.restoration.base.Restorer. fidelity: the network's w, 0..1.2."""
 
     name = "CodeFormer"
     licence = str(CODEFORMER.licence)

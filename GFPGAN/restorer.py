@@ -20,7 +20,7 @@ from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import GFPGAN
 
 if TYPE_CHECKING:
-    from latentsync.restore.base import Restorer
+    from latentsync.restoration.base import Restorer
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import RestoreConfig
 
@@ -34,7 +34,7 @@ USUAL = {
 
 
 class GFPGANRestorer:
-    """See latentsync.restore.base.Restorer; Windowed.
+    """See latentsync.restoration.base.Restorer; Windowed.
 
     fidelity: share of the input in the result, 0..1. The network itself has no such dial: the
     weight that its original command line takes reaches nothing. window: what is restored; around it

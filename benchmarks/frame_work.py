@@ -27,8 +27,8 @@ from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.upstream import paste
 from latentsync.geometry import TEMPLATE, extract, similarity
 from latentsync.media.reader import VideoReader
-from latentsync.restore.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
-from latentsync.restore.sharpness import SharpnessMeter
+from latentsync.restoration.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
+from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.device import thread_count
 from latentsync.types import Frame, Patch
 

@@ -21,7 +21,7 @@ from CodeFormer.parts import CodeFormerInParts
 from GFPGAN.network import GFPGANv1Clean, InWindow
 from GFPGAN.restorer import DEFAULT_FIDELITY, USUAL, GFPGANRestorer
 from GFPGAN.window import WHOLE
-from latentsync.restore.base import load_restorer
+from latentsync.restoration.base import load_restorer
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.network import Networks
 from latentsync.settings.schema import RestoreConfig

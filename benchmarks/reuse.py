@@ -45,7 +45,7 @@ from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
-from latentsync.restore.patch import PatchWindow
+from latentsync.restoration.patch import PatchWindow
 from latentsync.runtime.execution import Execution
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig

@@ -26,11 +26,11 @@ from latentsync.commands.quiet import quiet_libraries
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.geometry import extract
 from latentsync.pipeline.session import Session
-from latentsync.restore.base import Restorer
-from latentsync.restore.detail import Detail
-from latentsync.restore.patch import PatchGeometry
-from latentsync.restore.personal.restorer import PersonalizedRestorer
-from latentsync.restore.sharpness import SharpnessMeter
+from latentsync.restoration.base import Restorer
+from latentsync.restoration.detail import Detail
+from latentsync.restoration.patch import PatchGeometry
+from latentsync.restoration.personal.restorer import PersonalizedRestorer
+from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.settings.load import load_config
 from latentsync.types import Frame
 

@@ -255,7 +255,7 @@ def _dry_run(config: Config) -> int:
     from latentsync.estimate.estimate import estimate
     from latentsync.pipeline.job import checked
     from latentsync.pipeline.requirements import missing_weights
-    from latentsync.restore.base import weights_wanted
+    from latentsync.restoration.base import weights_wanted
 
     job = checked(config)
     missing = missing_weights(config, speech=job.audio is not None)

@@ -30,7 +30,7 @@ from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.restore.base import Fittable
+from latentsync.restoration.base import Fittable
 from latentsync.runtime.execution import Execution
 from latentsync.speech.windows import FEATURES_PER_SECOND, frame_count
 from latentsync.types import Frame

@@ -19,7 +19,7 @@ from latentsync.face.tracks import ChosenFace, Track, choose_track, is_cut, link
 from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.restore.sharpness import BANDS, SharpnessMeter
+from latentsync.restoration.sharpness import BANDS, SharpnessMeter
 from latentsync.settings.schema import FaceConfig
 from latentsync.types import Alignment, Frame
 

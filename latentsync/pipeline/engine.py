@@ -24,7 +24,7 @@ from latentsync.pipeline.requirements import (
     restores,
     runs_networks,
 )
-from latentsync.restore.base import load_restorer
+from latentsync.restoration.base import load_restorer
 from latentsync.runtime.device import choose_device, thread_count
 from latentsync.runtime.execution import REFERENCE, Execution, configure_execution
 from latentsync.runtime.memory import fitting_batch

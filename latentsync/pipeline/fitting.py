@@ -17,9 +17,9 @@ from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
 from latentsync.pipeline.stages.restore import mouth_of
-from latentsync.restore.base import Fittable, Restorer, Tunable
-from latentsync.restore.detail import Detail
-from latentsync.restore.patch import PatchGeometry
+from latentsync.restoration.base import Fittable, Restorer, Tunable
+from latentsync.restoration.detail import Detail
+from latentsync.restoration.patch import PatchGeometry
 from latentsync.types import Frame, PatchedFrame
 
 logger = logging.getLogger(__name__)

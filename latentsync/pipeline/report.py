@@ -14,8 +14,8 @@ from latentsync.generate.base import LipGenerator
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
-from latentsync.restore.base import Restorer
-from latentsync.restore.gate import runs
+from latentsync.restoration.base import Restorer
+from latentsync.restoration.gate import runs
 from latentsync.runtime.execution import FORMATS, Execution
 from latentsync.weights import record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from latentsync.errors import CheckpointError
 from latentsync.face.insightface_detector import ensure_models
 from latentsync.generate import model_spec as settings
-from latentsync.restore import base
+from latentsync.restoration import base
 from latentsync.settings.schema import Config
 from latentsync.weights.find import find
 from latentsync.weights.manifest import INSIGHTFACE, Licence, ModelFile

@@ -43,8 +43,8 @@ from latentsync.pipeline.source import CheckedSource as Watched
 from latentsync.pipeline.source import Source, VideoFile, footage_of
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
-from latentsync.restore.base import Fittable, Tunable
-from latentsync.restore.sharpness import SharpnessMeter
+from latentsync.restoration.base import Fittable, Tunable
+from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.execution import Execution
 from latentsync.settings.schema import Config
 from latentsync.speech.features import AcousticFeatures

@@ -13,7 +13,7 @@ from GFPGAN import restorer as gfpgan
 from latentsync.commands import download, inference
 from latentsync.commands.console import Parser
 from latentsync.generate.base import GENERATORS
-from latentsync.restore.base import RESTORERS
+from latentsync.restoration.base import RESTORERS
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import RANGES, Config
 

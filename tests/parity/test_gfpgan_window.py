@@ -14,7 +14,7 @@ from GFPGAN import window as arithmetic
 from GFPGAN.network import GFPGANv1Clean, InWindow
 from GFPGAN.restorer import GFPGANRestorer
 from GFPGAN.window import WHOLE
-from latentsync.restore.base import Windowed
+from latentsync.restoration.base import Windowed
 from latentsync.runtime.execution import REFERENCE
 from latentsync.runtime.network import Networks
 from latentsync.types import Box

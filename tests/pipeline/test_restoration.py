@@ -18,10 +18,10 @@ from latentsync.pipeline.engine import FEW, Engine
 from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
-from latentsync.restore.base import Windowed
-from latentsync.restore.patch import ffhq_geometry, residual
-from latentsync.restore.sharpness import BANDS
-from latentsync.restore.temporal import ResidualSmoother
+from latentsync.restoration.base import Windowed
+from latentsync.restoration.patch import ffhq_geometry, residual
+from latentsync.restoration.sharpness import BANDS
+from latentsync.restoration.temporal import ResidualSmoother
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Alignment, Box, Frame, Patch, PatchedFrame

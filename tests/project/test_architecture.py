@@ -11,7 +11,7 @@ LIBRARY = ("latentsync", "GFPGAN", "CodeFormer")
 
 BELOW = (
     "types errors places geometry frame_times plugins settings weights runtime models "
-    "media speech face restore generate"
+    "media speech face restoration generate"
 )
 """What the pipeline is made of."""
 MAY_IMPORT = {  # room -> other rooms of the project; scripts, benchmarks and tests may import all
@@ -28,16 +28,16 @@ MAY_IMPORT = {  # room -> other rooms of the project; scripts, benchmarks and te
     "speech": "types errors",
     "models": "types errors",
     "face": "types errors geometry frame_times plugins",
-    "restore": "types errors geometry frame_times plugins weights runtime",
+    "restoration": "types errors geometry frame_times plugins weights runtime",
     "generate": "types errors geometry plugins weights runtime models",
-    "GFPGAN": "types errors weights runtime restore.base",
-    "CodeFormer": "types errors weights runtime restore.base",
+    "GFPGAN": "types errors weights runtime restoration.base",
+    "CodeFormer": "types errors weights runtime restoration.base",
     "pipeline": BELOW,
     "estimate": f"{BELOW} pipeline",
     "commands": f"{BELOW} pipeline estimate __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
-    ("restore", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
+    ("restoration", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
 )
 """In addition, under TYPE_CHECKING."""
 
@@ -52,7 +52,7 @@ NOT_HERE = {
     "media": "torch mediapipe omegaconf",
     **dict.fromkeys(("pipeline", "estimate"), "argparse omegaconf yaml ray tqdm"),
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
-    **dict.fromkeys(("generate", "restore", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),
+    **dict.fromkeys(("generate", "restoration", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),
 }
 
 
@@ -144,8 +144,8 @@ def test_a_wrong_import_is_noticed() -> None:
     for module, line in (
         ("latentsync.media.reader", "import torch"),
         ("latentsync.media.reader", "def f():\n    from latentsync.face import align"),
-        ("latentsync.restore.gate", "from latentsync.settings import load"),
-        ("GFPGAN.network", "from latentsync.restore.detail import Detail"),
+        ("latentsync.restoration.gate", "from latentsync.settings import load"),
+        ("GFPGAN.network", "from latentsync.restoration.detail import Detail"),
         ("latentsync.face.align", "from .masks import region_mask"),
         ("latentsync.pipeline.session", "from latentsync.commands.console import run"),
         ("scripts.inference", "import torchvision.ops"),

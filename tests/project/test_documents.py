@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from latentsync.commands.inference import build_parser
-from latentsync.restore.base import Restorer, load_restorer
+from latentsync.restoration.base import Restorer, load_restorer
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig

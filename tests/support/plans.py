@@ -12,7 +12,7 @@ from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.plan import lay_out
 from latentsync.pipeline.planning.timeline import jumps, video_timeline
-from latentsync.restore.sharpness import BANDS
+from latentsync.restoration.sharpness import BANDS
 from latentsync.types import Alignment
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latentsync.pipeline.planning.plan import RenderPlan, with_energies
-from latentsync.restore import gate
-from latentsync.restore.sharpness import sharpness
+from latentsync.restoration import gate
+from latentsync.restoration.sharpness import sharpness
 from latentsync.settings.schema import RestoreConfig
 
 OWN_ON, OWN_OFF = 0.85, 0.92

@@ -28,7 +28,7 @@ from latentsync.pipeline.planning.upstream_timeline import (
     at_upstream_rate,
     upstream_timeline,
 )
-from latentsync.restore.temporal import LONGEST
+from latentsync.restoration.temporal import LONGEST
 from latentsync.settings.schema import Config, RestoreConfig
 
 FORGOTTEN = 1e-4

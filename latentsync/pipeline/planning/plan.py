@@ -19,8 +19,8 @@ from latentsync.geometry import generator_scale
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.timeline import VideoTimeline
-from latentsync.restore.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
-from latentsync.restore.sharpness import BANDS
+from latentsync.restoration.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
+from latentsync.restoration.sharpness import BANDS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

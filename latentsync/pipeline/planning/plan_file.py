@@ -16,7 +16,7 @@ from latentsync.errors import MediaError
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.places import part_file
-from latentsync.restore.patch import PatchGeometry
+from latentsync.restoration.patch import PatchGeometry
 from latentsync.types import Alignment
 
 FORMAT = "latentsync plan 2"

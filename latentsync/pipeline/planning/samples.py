@@ -21,7 +21,7 @@ from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.stage_timer import Stage
 from latentsync.pipeline.stages.restore import mouth_of
-from latentsync.restore.sharpness import BANDS, SharpnessMeter, sharpness
+from latentsync.restoration.sharpness import BANDS, SharpnessMeter, sharpness
 from latentsync.types import PatchedFrame
 
 

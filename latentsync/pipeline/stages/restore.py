@@ -15,9 +15,9 @@ from latentsync.face.composite import composite
 from latentsync.geometry import extract
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.restore.base import Restorer, Windowed
-from latentsync.restore.patch import PatchGeometry, PatchWindow
-from latentsync.restore.temporal import Mouth, ResidualReuse, ResidualSmoother
+from latentsync.restoration.base import Restorer, Windowed
+from latentsync.restoration.patch import PatchGeometry, PatchWindow
+from latentsync.restoration.temporal import Mouth, ResidualReuse, ResidualSmoother
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Frame, Patch, PatchedFrame
 

@@ -17,7 +17,7 @@ from latentsync.pipeline.planning.decide import (
     decided_by_samples,
 )
 from latentsync.pipeline.planning.plan import RenderPlan
-from latentsync.restore.sharpness import BANDS
+from latentsync.restoration.sharpness import BANDS
 from latentsync.settings.schema import RestoreConfig
 from tests.support.plans import alignment_of, analysis_of, plan_of
 

@@ -17,7 +17,7 @@ from latentsync.pipeline.planning.decide import decided_by_analysis, fill_gaps
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.planning.plan_file import load_plan, save_plan
 from latentsync.pipeline.planning.timeline import VideoTimeline
-from latentsync.restore.gate import runs
+from latentsync.restoration.gate import runs
 from latentsync.settings.schema import RestoreConfig
 from tests.support.plans import alignment_of, analysis_of, plan_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentsync.restore.patch import residual
-from latentsync.restore.temporal import ResidualSmoother
+from latentsync.restoration.patch import residual
+from latentsync.restoration.temporal import ResidualSmoother
 
 SIZE = (3, 96, 128)
 LEVEL = 1 / 127.5  # one grey level of 8 bits

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentsync.errors import ConfigError
-from latentsync.restore.gate import need, strengths
+from latentsync.restoration.gate import need, strengths
 
 LIMITS = {"min_scale": 0.5, "sharpness_on": 0.62, "sharpness_off": 0.68}
 

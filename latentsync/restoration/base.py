@@ -95,8 +95,8 @@ RestorerLoader = Callable[["RestoreConfig", "Execution"], Restorer]
 """A loader makes a restorer ready for work, as the execution says, or raises a LatentSyncError."""
 
 RESTORERS: dict[str, str] = {
-    "Detail": "latentsync.restore.detail:load",
-    "Self": "latentsync.restore.personal.restorer:load",
+    "Detail": "latentsync.restoration.detail:load",
+    "Self": "latentsync.restoration.personal.restorer:load",
     "GFPGAN": "GFPGAN.restorer:load",
     "CodeFormer": "CodeFormer.restorer:load",
 }

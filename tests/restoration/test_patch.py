@@ -14,7 +14,7 @@ from latentsync.geometry import (
     generator_scale,
     part_of,
 )
-from latentsync.restore.patch import ffhq_geometry, own_scale_geometry
+from latentsync.restoration.patch import ffhq_geometry, own_scale_geometry
 
 
 def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> np.ndarray:

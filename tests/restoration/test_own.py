@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.restore.base import Restorer
-from latentsync.restore.personal.degradation import Degradation
-from latentsync.restore.personal.restorer import NOTHING, SELF, PersonalizedRestorer, load
-from latentsync.restore.personal.training import GAP, split
+from latentsync.restoration.base import Restorer
+from latentsync.restoration.personal.degradation import Degradation
+from latentsync.restoration.personal.restorer import NOTHING, SELF, PersonalizedRestorer, load
+from latentsync.restoration.personal.training import GAP, split
 from latentsync.settings.schema import RestoreConfig
-from tests.restore.test_detail import scene
+from tests.restoration.test_detail import scene
 
 SIZE = (80, 104)
 MASK = np.ones(SIZE, np.float32)

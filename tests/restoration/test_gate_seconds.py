@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsync.restore.gate import need, strengths
+from latentsync.restoration.gate import need, strengths
 
 ON, OFF = 0.62, 0.68
 RATES = (12, 25, 60, 120)

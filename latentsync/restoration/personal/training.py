@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from latentsync.restore.personal.degradation import LikelyDegradations, signature
-from latentsync.restore.personal.filterbank import Accumulator, FilterBank
+from latentsync.restoration.personal.degradation import LikelyDegradations, signature
+from latentsync.restoration.personal.filterbank import Accumulator, FilterBank
 
 GAP = 1.0
 """Seconds between a mouth that is learnt from and one that is held out: neighbours are copies."""

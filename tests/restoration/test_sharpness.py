@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from latentsync.restore.sharpness import BANDS, SharpnessMeter, blur_widths, sharpness
+from latentsync.restoration.sharpness import BANDS, SharpnessMeter, blur_widths, sharpness
 
 ALIGNED = (560, 420)
 SCALE = 0.6  # frame pixels per aligned pixel

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from latentsync.restore.sharpness import blur_widths
+from latentsync.restoration.sharpness import blur_widths
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentsync.restore.personal.degradation import (
+from latentsync.restoration.personal.degradation import (
     Degradation,
     counterparts,
     family,
@@ -13,7 +13,7 @@ from latentsync.restore.personal.degradation import (
     neighbours,
     signature,
 )
-from tests.restore.test_detail import SIZE, scene
+from tests.restoration.test_detail import SIZE, scene
 
 MASK = np.ones(SIZE, np.float32)
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.restore.personal.filterbank import (
+from latentsync.restoration.personal.filterbank import (
     ANGLES,
     BUCKETS,
     Accumulator,
     FilterBank,
     memberships,
 )
-from tests.restore.test_detail import SIZE, scene
+from tests.restoration.test_detail import SIZE, scene
 
 MASK = np.ones(SIZE, np.float32)
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import torch
 
-from latentsync.restore.base import Restorer
-from latentsync.restore.personal.degradation import (
+from latentsync.restoration.base import Restorer
+from latentsync.restoration.personal.degradation import (
     Degradation,
     LikelyDegradations,
     counterparts,
     likely_degradations,
 )
-from latentsync.restore.personal.filterbank import FilterBank
-from latentsync.restore.personal.training import (
+from latentsync.restoration.personal.filterbank import FilterBank
+from latentsync.restoration.personal.training import (
     Training,
     TrainingResult,
     by_likelihood,

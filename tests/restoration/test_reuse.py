@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.restore.temporal import LONGEST, Mouth, ResidualReuse, mouth_change
+from latentsync.restoration.temporal import LONGEST, Mouth, ResidualReuse, mouth_change
 
 SIZE = 96
 LEVEL = 1 / 127.5  # one grey level of 8 bits

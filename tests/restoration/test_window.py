@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from GFPGAN.window import GRID, SIDES, WHOLE, cut, halved, levels, snapped
-from latentsync.restore.patch import PatchWindow, residual
+from latentsync.restoration.patch import PatchWindow, residual
 from latentsync.types import Box
 
 MOUTH = Box(149, 328, 365, 457)  # of a filmed face

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.restore.base import Restorer, Tunable, load_restorer
-from latentsync.restore.detail import MAX_GAIN, Detail
-from latentsync.restore.sharpness import BANDS, SharpnessMeter
+from latentsync.restoration.base import Restorer, Tunable, load_restorer
+from latentsync.restoration.detail import MAX_GAIN, Detail
+from latentsync.restoration.sharpness import BANDS, SharpnessMeter
 from latentsync.settings.schema import RestoreConfig
-from tests.restore.test_sharpness import natural
+from tests.restoration.test_sharpness import natural
 
 SIZE = (120, 168)
 UPRIGHT = np.array([[1.0, 0, 0], [0, 1, 0]])
