@@ -1,6 +1,11 @@
 """Audio-conditioned lip-sync with the mouth restored where it is needed.
 
-from latentsync import Engine, Session, load_config
+import latentsync
+
+latentsync.restore("lipsynced.mp4", "out.mp4", superres="GFPGAN")
+latentsync.lipsync("me.mp4", "new.wav", "out.mp4", generator="replay")
+
+Both return the report, and are made of Engine (the loaded models) and Session (one video).
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latentsync.api import lipsync, restore
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.planning.plan import RenderPlan
     from latentsync.pipeline.session import Preview, Session
@@ -16,14 +22,16 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Engine", "Preview", "RenderPlan", "Session", "load_config"]
+__all__ = ["Engine", "Preview", "RenderPlan", "Session", "lipsync", "load_config", "restore"]
 
 _HOMES = {
     "Engine": "latentsync.pipeline.engine",
     "Preview": "latentsync.pipeline.session",
     "RenderPlan": "latentsync.pipeline.planning.plan",
     "Session": "latentsync.pipeline.session",
+    "lipsync": "latentsync.api",
     "load_config": "latentsync.settings.load",
+    "restore": "latentsync.api",
 }
 
 

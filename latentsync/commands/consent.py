@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 
-from latentsync.errors import CheckpointError
-from latentsync.places import command
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
-from latentsync.weights.manifest import Licence, ModelFile, described
+from latentsync.weights.manifest import ModelFile, described
+from latentsync.weights.refusal import accept_flags, generates, refusal
 
 
 class Consent:
@@ -28,24 +26,10 @@ class Consent:
     def __call__(self, missing: Sequence[ModelFile]) -> None:
         unaccepted = licences.unaccepted(model.licence for model in missing)
         if unaccepted or not (self._options.yes or _agreed(missing)):
-            raise CheckpointError(
-                "weights are missing",
-                described(missing) + _to_accept(unaccepted),
-                self._remedy(missing, unaccepted),
-            )
+            raise refusal(missing, self._arguments(), or_else=_or_else(missing))
 
-    def _remedy(self, missing: Sequence[ModelFile], unaccepted: Sequence[Licence]) -> str:
-        accept = [f"--accept-licence {licence.ask_as}" for licence in unaccepted]
-        remedy = (
-            f"download them with: {' '.join([self._download(), *accept])}; "
-            f"or add {' '.join(['--yes', *accept])} to this command"
-        )
-        if any(model.setting.startswith("generate.") for model in missing):
-            remedy += "; --generator replay lip-syncs without such weights"
-        return remedy
-
-    def _download(self) -> str:
-        """The command that downloads what this one needs, and no more."""
+    def _arguments(self) -> list[str]:
+        """Of the download command: it downloads what this command needs, and no more."""
         own, generator = self._options, self._options.generator
         if self._config.input.audio is None:
             generator = "replay"  # which needs none
@@ -53,12 +37,14 @@ class Consent:
         named = [word for flag, value in flags.items() if value for word in (flag, value)]
         if own.checkpoint:
             named.append(f"generate.checkpoint={own.checkpoint}")
-        return " ".join([command("download"), shlex.join([*named, *own.overrides])]).rstrip()
+        return [*named, *own.overrides]
 
 
-def _to_accept(unaccepted: Sequence[Licence]) -> str:
-    named = ", ".join(f"{licence.ask_as}: {licence}" for licence in unaccepted)
-    return f"; licence to accept: {named}" if named else ""
+def _or_else(missing: Sequence[ModelFile]) -> str:
+    added = f"add {' '.join(['--yes', *accept_flags(missing)])} to this command"
+    if generates(missing):
+        added += "; --generator replay lip-syncs without such weights"
+    return added
 
 
 def _agreed(missing: Sequence[ModelFile]) -> bool:

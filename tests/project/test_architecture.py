@@ -34,6 +34,7 @@ MAY_IMPORT = {  # room -> other rooms of the project; scripts, benchmarks and te
     "CodeFormer": "types errors weights runtime restoration.base",
     "pipeline": BELOW,
     "estimate": f"{BELOW} pipeline",
+    "api": f"{BELOW} pipeline",
     "commands": f"{BELOW} pipeline estimate __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
@@ -50,7 +51,7 @@ NOT_HERE = {
     "places": "av cv2 omegaconf torch numpy",
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch mediapipe omegaconf",
-    **dict.fromkeys(("pipeline", "estimate"), "argparse omegaconf yaml ray tqdm"),
+    **dict.fromkeys(("pipeline", "estimate", "api"), "argparse omegaconf yaml ray tqdm"),
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
     **dict.fromkeys(("generate", "restoration", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),
 }

@@ -1,0 +1,147 @@
+"""The two uses of the project as functions: one video in, one video out.
+
+    import latentsync
+
+    latentsync.restore("lipsynced.mp4", "out.mp4", superres="GFPGAN")
+    report = latentsync.lipsync("me.mp4", "new.wav", "out.mp4", generator="replay")
+
+Each call loads its models anew; for many videos make one Engine and a Session for each of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from latentsync.errors import ConfigError
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.job import prepare
+from latentsync.pipeline.progress import Progress, unwatched
+from latentsync.pipeline.session import Session
+from latentsync.settings.load import load_config
+from latentsync.weights.manifest import ModelFile
+from latentsync.weights.obtain import unasked
+from latentsync.weights.refusal import generates, refusal
+
+SHORT = {
+    "superres": "restore.name",
+    "reference": "restore.reference",
+    "generator": "generate.name",
+    "device": "runtime.device",
+    "overwrite": "output.overwrite",
+    "preset": "preset",
+    "compat": "compat",
+}
+"""Names of settings that are written without ``__``, as the command's flags are called."""
+OF_WEIGHTS = ("restore", "generate", "weights", "model", "data")
+"""Sections of the settings that decide which weights are needed."""
+
+
+def restore(
+    video: str | Path,
+    output: str | Path,
+    *,
+    config: str | Path | None = None,
+    download: bool = False,
+    progress: Progress = unwatched,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Writes the video with its mouth restored where it needs it. Returns the report.
+
+    output: .mp4, .m4v, .mov or .mkv. config: a YAML file of settings, also the name of a shipped
+    one; any audio that it names is left aside. settings: stronger than the file; their keys with
+    ``__`` for the dot (``restore__name="GFPGAN"``, ``output__crf=14``), or a name in SHORT
+    (``superres``, ``overwrite``, ...); None: not given. download: fetches weights that are missing.
+    progress: see pipeline.progress.
+    Raises ConfigError: a setting that does not exist, a value that is not allowed, an output that
+    is there already, a licence that was not accepted. CheckpointError: weights that are missing,
+    with their size and the command that fetches them. MediaError: a file that cannot be read or
+    written. FaceNotFoundError. Whatever is raised, nothing new is left.
+    """
+    files = {"input.video": video, "input.audio": None, "output.path": output}
+    return _made(files, config, settings, download=download, progress=progress)
+
+
+def lipsync(
+    video: str | Path,
+    audio: str | Path,
+    output: str | Path,
+    *,
+    config: str | Path | None = None,
+    download: bool = False,
+    progress: Progress = unwatched,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Writes the video with the mouth moving to the speech, restored where it needs it.
+
+    audio: an audio file, or a video whose audio is taken. All else: see restore(). The default
+    generator needs 5.5 GB of weights; ``generator="replay"`` needs none.
+    """
+    files = {"input.video": video, "input.audio": audio, "output.path": output}
+    return _made(files, config, settings, download=download, progress=progress)
+
+
+def _made(
+    files: Mapping[str, str | Path | None],
+    path: str | Path | None,
+    settings: Mapping[str, Any],
+    *,
+    download: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    given = _by_key(settings)
+    for key in files.keys() & given.keys():
+        remedy = "call restore(video, output) or lipsync(video, audio, output)"
+        raise ConfigError(f"{key} is no setting here", given[key], remedy)
+    config = load_config(path, flags={**given, **{k: _plain(v) for k, v in files.items()}})
+    if files["input.audio"] is None:
+        config = replace(config, input=replace(config.input, audio=None))
+
+    def refuse(missing: Sequence[ModelFile]) -> None:
+        arguments = _download(path, given, speech=config.input.audio is not None)
+        raise refusal(missing, arguments, or_else=_or_else(missing))
+
+    job = prepare(config, consent=unasked if download else refuse)
+    with Session(Engine(config), job.source, audio=job.audio) as session:
+        return session.render(job.output, progress)
+
+
+def _by_key(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """By dotted key. Raises ConfigError: a short name that is misspelt, a key that comes twice."""
+    given: dict[str, Any] = {}
+    for name, value in settings.items():
+        if value is None:
+            continue
+        close = [] if "__" in name else difflib.get_close_matches(name, SHORT, n=1, cutoff=0.75)
+        if close and name not in SHORT:
+            raise ConfigError("unknown setting", name, f"did you mean {close[0]}?")
+        key = SHORT.get(name, name.replace("__", "."))
+        if key in given:
+            raise ConfigError(key, value, f"it is given twice; leave out {name}")
+        given[key] = _plain(value)
+    return given
+
+
+def _plain(value: Any) -> Any:
+    """A path as the text that settings hold."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _download(path: str | Path | None, given: Mapping[str, Any], *, speech: bool) -> list[str]:
+    """Arguments of the command that fetches what these settings need, and no more."""
+    chosen = {key: value for key, value in given.items() if key.split(".")[0] in OF_WEIGHTS}
+    if not speech:
+        chosen["generate.name"] = "replay"  # which needs none
+    named = [f"{key}={value}" for key, value in chosen.items()]
+    return named if path is None else ["--config", os.fspath(path), *named]
+
+
+def _or_else(missing: Sequence[ModelFile]) -> str:
+    remedy = "pass download=True"
+    return remedy + '; generator="replay" needs no such weights' if generates(missing) else remedy

@@ -1,0 +1,40 @@
+"""The error for weights that are missing and may not be fetched unasked."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from latentsync.errors import CheckpointError
+from latentsync.places import command
+from latentsync.weights import licences
+from latentsync.weights.manifest import ModelFile, described
+
+
+def refusal(
+    missing: Sequence[ModelFile], arguments: Iterable[str], *, or_else: str
+) -> CheckpointError:
+    """One line: names, sizes, licences to be accepted, and what to do.
+
+    arguments: of the download command that fetches these files. or_else: what can be done in place
+    of running it.
+    """
+    unaccepted = licences.unaccepted(model.licence for model in missing)
+    fetch = [command("download"), *map(shlex.quote, arguments), *accept_flags(missing)]
+    named = ", ".join(f"{licence.ask_as}: {licence}" for licence in unaccepted)
+    return CheckpointError(
+        "weights are missing",
+        described(missing) + (f"; licence to accept: {named}" if named else ""),
+        f"download them with: {' '.join(fetch)}; or {or_else}",
+    )
+
+
+def accept_flags(models: Sequence[ModelFile]) -> list[str]:
+    """The commands' flags that accept what these models' licences still ask for."""
+    asked = licences.unaccepted(model.licence for model in models)
+    return [f"--accept-licence {licence.ask_as}" for licence in asked]
+
+
+def generates(models: Iterable[ModelFile]) -> bool:
+    """Whether some of these are for generating mouths, which replay does without weights."""
+    return any(model.setting.startswith("generate.") for model in models)
