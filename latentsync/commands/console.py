@@ -16,6 +16,8 @@ from latentsync.commands.quiet import quiet_libraries
 from latentsync.errors import LatentSyncError
 
 DONE, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
+SETTINGS = "settings"
+"""Attribute of the parsed flags: key=value words that stood among the values of a flag."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,7 +28,10 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(USER_ERROR)
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The flags, with everything that is no flag in ``overrides``."""
+        """The flags, with everything that is no flag in ``overrides``.
+
+        Settings that an action has put into SETTINGS come before the others.
+        """
         known, rest = self.parse_known_args([_underscored(text) for text in arguments])
         for text in rest:
             if text.startswith("-") and len(text) > 1:
@@ -35,7 +40,7 @@ class Parser(argparse.ArgumentParser):
                 self.error(
                     f"unknown flag {text}" + (f"; did you mean {close[0]}?" if close else "")
                 )
-        known.overrides = rest
+        known.overrides = [*getattr(known, SETTINGS, []), *rest]
         return known
 
 
@@ -68,11 +73,16 @@ def run(main: Callable[[], int], *, quiet: bool = False) -> int:
         with quiet_libraries():
             return main()
     except LatentSyncError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        say_error(error)
         return USER_ERROR
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
+
+
+def say_error(error: LatentSyncError, *, of: str = "") -> None:
+    """In one line. of: the one of several videos that it came from."""
+    print(f"error: {of}{': ' if of else ''}{' '.join(str(error).split())}", file=sys.stderr)
 
 
 def use_threads(count: int) -> None:

@@ -1,32 +1,29 @@
-"""Lip-sync a film to new speech, restore its mouth where it needs it, or only the latter.
+"""Lip-sync a video to new speech, restore its mouth where it needs it, or only the latter.
 
 python -m scripts.inference --config configs/unet.yaml --video_path v.mp4 --audio_path a.wav \\
     --video_out_path out.mp4 --superres CodeFormer
 python -m scripts.inference --input lipsynced.mp4 --output out.mp4 --superres GFPGAN
+python -m scripts.inference --input a.mp4 b.mp4 c.mp4 --output restored/
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from latentsync import __version__
-from latentsync.commands.consent import Consent
-from latentsync.commands.console import DONE, Parser, run, use_threads
-from latentsync.commands.progress import byte_bar, progress_bar
+from latentsync.commands.batch import Inputs, is_batch, run_batch
+from latentsync.commands.console import DONE, Parser, run
 from latentsync.errors import ConfigError
 from latentsync.places import command
 from latentsync.settings.load import load_config
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import Config
 from latentsync.weights.licences import accept
-
-if TYPE_CHECKING:
-    from latentsync.pipeline.engine import Engine
 
 
 def build_parser() -> Parser:
@@ -43,26 +40,22 @@ def build_parser() -> Parser:
     add("--config", "--unet_config_path", metavar="YAML", help="file with settings; see configs/")
     add("--preset", metavar="NAME", help=f"quality against time: {', '.join(PRESETS)}")
     add(
-        "-i",
-        "--input",
-        "--input_path",
-        "--video_path",
+        *("-i", "--input", "--input_path", "--video_path"),
         dest="input",
+        nargs="+",
+        action=Inputs,
+        default=[],
         metavar="VIDEO",
-        help="video to lip-sync or to restore",
+        help="video to lip-sync or to restore, or several",
     )
     add(
-        "-o",
-        "--output",
-        "--output_path",
-        "--video_out_path",
+        *("-o", "--output", "--output_path", "--video_out_path"),
         dest="output",
         metavar="VIDEO",
-        help="result: .mp4, .m4v, .mov or .mkv",
+        help="result: .mp4, .m4v, .mov or .mkv; a folder (NAME/) for several",
     )
     add(
-        "--audio_path",
-        "--audio",
+        *("--audio_path", "--audio"),
         dest="audio",
         metavar="SPEECH",
         help="new speech, any audio or video file; without it, only restore",
@@ -146,14 +139,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     accept(options.accept_licence)
     config = load_config(options.config, options.overrides, flags=_flags(options))
-    if options.preview is not None and options.dry_run:
-        raise ConfigError("--preview", options.preview, "leave out --dry-run")
+    _check_together(options)
+    if is_batch(options.input, config.output.path):
+        return run_batch(options, config)
     _check_named(config)
-    if options.preview is not None:
-        return _preview(config, options.preview, Consent(options, config))
-    if options.dry_run:
-        return _dry_run(config)
-    return _enhance(config, Consent(options, config), quiet=options.quiet)
+    # What follows imports torch, which takes seconds.
+    from latentsync.commands.work import made_ready, progress_of
+    from latentsync.pipeline.job import checked
+
+    job = checked(config)
+    made_ready(options, job)(job, progress_of(options))
+    return DONE
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    count = options.preview
+    if count is not None and count < 1:
+        raise ConfigError("--preview", count, "ask for 1 frame or more")
+    if count is not None and options.dry_run:
+        raise ConfigError("--preview", count, "leave out --dry-run")
 
 
 def _check_named(config: Config) -> None:
@@ -165,7 +169,7 @@ def _check_named(config: Config) -> None:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")
     if config.output.path is None:
         raise ConfigError("output.path", "not given", "pass --output VIDEO")
-    if not Path(config.input.video).exists():
+    if not os.path.exists(config.input.video):  # noqa: PTH110  Path's raises for long names
         from latentsync.media.container import open_source
 
         open_source(Path(config.input.video)).close()
@@ -175,7 +179,7 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
     writes_video = options.preview is None and not options.dry_run
     return {
         "preset": options.preset,
-        "input.video": options.input,
+        "input.video": options.input[0] if options.input else None,
         "input.audio": options.audio,
         "output.path": options.output,
         "output.overwrite": options.overwrite or not writes_video or None,
@@ -192,74 +196,3 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
         "weights.offline": options.offline or options.dry_run or None,
         "runtime.device": options.device,
     }
-
-
-def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
-    from latentsync.pipeline.job import prepare
-    from latentsync.pipeline.progress import no_progress
-    from latentsync.pipeline.report import stage_table
-    from latentsync.pipeline.session import Session
-    from latentsync.weights.ensure import no_byte_progress
-
-    job = prepare(config, no_byte_progress if quiet else byte_bar, consent)
-    with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
-        report = session.render(job.output, no_progress if quiet else progress_bar)
-    if not quiet:
-        print(stage_table(report), file=sys.stderr)
-        if job.output.comparison is not None:
-            print(f"{job.output.comparison.target}: before | after, side by side")
-        if config.output.report:
-            print(f"{job.output.report_path}: what was done to which frame, and why")
-    frames = report["frames"]
-    spoken = f"{frames['generated']} frames generated, " if job.audio else ""
-    counted = f"{frames['restored']} of {frames['total']} frames restored"
-    print(f"{job.output.target}: {spoken}{counted}")
-    return DONE
-
-
-def _engine(config: Config, audio: Path | None, *, estimate: bool = False) -> Engine:
-    """The loaded models, and the process's threads set for what will run.
-
-    estimate: those that draw mouths are not loaded, as their weights may not be there.
-    """
-    from latentsync.pipeline.engine import Engine, execution_of
-    from latentsync.pipeline.requirements import runs_networks
-    from latentsync.runtime.execution import torch_threads
-
-    engine = Engine(config)
-    networks = runs_networks(config, speech=audio is not None)
-    if audio is None:
-        execution = engine.execution
-    elif estimate:
-        execution = execution_of(config.runtime, networks=networks)
-    else:
-        execution = engine.lipsync.execution
-    use_threads(torch_threads(execution, networks=networks))
-    return engine
-
-
-def _preview(config: Config, count: int, consent: Consent) -> int:
-    from latentsync.pipeline.job import prepare
-    from latentsync.pipeline.preview import write_previews
-    from latentsync.pipeline.session import Session
-
-    job = prepare(config, byte_bar, consent)
-    with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
-        for path in write_previews(session, count, job.output.target):
-            print(path)
-    return DONE
-
-
-def _dry_run(config: Config) -> int:
-    from latentsync.commands.dry_run import told
-    from latentsync.estimate.estimate import estimate
-    from latentsync.pipeline.job import checked
-    from latentsync.pipeline.requirements import missing_weights
-    from latentsync.restoration.base import weights_wanted
-
-    job = checked(config)
-    missing = missing_weights(config, speech=job.audio is not None)
-    here = not any(model in missing for model, _ in weights_wanted(config.restore))
-    loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
-    print(told(job, estimate(job, _engine(loaded, job.audio, estimate=True)), missing))
-    return DONE

@@ -59,6 +59,13 @@ def prepare(config: Config, fetching: Bytes = unwatched_bytes, consent: Consent 
     be had, or may not be fetched.
     """
     job = checked(config)
+    fetch_weights(job, fetching, consent)
+    return job
+
+
+def fetch_weights(job: Job, fetching: Bytes = unwatched_bytes, consent: Consent = unasked) -> None:
+    """The second half of prepare(): one job's weights are those of all of its configuration."""
+    config = job.config
     check_detector(config)
     licences.require(licences_wanted(config))
     obtain(
@@ -68,7 +75,6 @@ def prepare(config: Config, fetching: Bytes = unwatched_bytes, consent: Consent 
         progress=fetching,
         consent=consent,
     )
-    return job
 
 
 def _check_purpose(config: Config) -> None:

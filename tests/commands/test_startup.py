@@ -13,6 +13,8 @@ import pytest
 import latentsync
 from latentsync.commands import installed
 
+ROOT = Path(__file__).parents[2]
+DEMO = "assets/demo_lipsynced.mp4"
 HEAVY = {"torch", "mediapipe", "openvino", "diffusers", "huggingface_hub"}
 RUNNER = """
 import json, sys
@@ -37,13 +39,18 @@ print(json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
         ([], 2, "pass --input VIDEO"),
         (["--input", "none.mp4"], 2, "pass --output VIDEO"),
         (["--input", "none.mp4", "--output", "out.mp4"], 2, "cannot open the video: none.mp4"),
+        (["--input", "none.mp4", "b.mp4", "--output", "o/"], 2, "cannot open the video: none.mp4"),
+        (["--input", "a.mp4", "b.mp4"], 2, "pass --output FOLDER/"),
+        (["--input", "a.mp4", "b.mp4", "--output", "o.mp4"], 2, "need a folder"),
+        (["--input", DEMO, DEMO, "--output", "o/"], 2, "the same output name"),
+        (["--preview", "0"], 2, "--preview: 0"),
     ],
 )
 def test_an_answer_without_work_imports_nothing_heavy(
     arguments: list[str], code: int, said: str
 ) -> None:
     line = [sys.executable, "-c", RUNNER, *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT)
     *shown, last = done.stdout.splitlines()
     ended, imported = json.loads(last)
     assert ended == code
@@ -75,7 +82,7 @@ def test_a_script_ends_with_the_exit_code_of_its_command() -> None:
     for line in (["-m", "scripts.inference"], ["-m", "scripts.download"], ["inference.py"]):
         done = subprocess.run(
             [sys.executable, *line, "--config", "none.yaml"],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             capture_output=True,
             check=False,
         )

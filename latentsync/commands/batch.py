@@ -1,0 +1,155 @@
+"""Several videos in one command: imports, weights and models are paid for once.
+
+All names are checked before any work; afterwards a video that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, say_error
+from latentsync.errors import ConfigError, LatentSyncError
+from latentsync.settings.schema import Config
+
+if TYPE_CHECKING:
+    from latentsync.pipeline.job import Job
+    from latentsync.pipeline.progress import Progress
+
+SETTING = re.compile(r"[A-Za-z_][\w.-]*\s*=")
+there, is_file = os.path.exists, os.path.isfile  # Path's own raise for a name that is too long
+
+
+class Inputs(argparse.Action):
+    """The values of --input, but for settings that follow them: those go to SETTINGS.
+
+    The first value is a video, whatever it looks like, and so is what names a file.
+    """
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        _option: str | None = None,
+    ) -> None:
+        first, *others = values
+        settings = [one for one in others if SETTING.match(one) and not there(one)]
+        videos = [first, *(one for one in others if one not in settings)]
+        for name, more in ((self.dest, videos), (SETTINGS, settings)):
+            setattr(namespace, name, [*getattr(namespace, name, []), *more])
+
+
+def is_batch(inputs: Sequence[str], output: str | None) -> bool:
+    """Whether the output is a folder that results are put into, under the names of their videos."""
+    return len(inputs) > 1 or (bool(inputs) and output is not None and _ends_as_folder(output))
+
+
+def run_batch(options: argparse.Namespace, config: Config) -> int:
+    """Exit code: 2 where any video failed. Raises LatentSyncError before any work."""
+    configs = _configs(config, options.input)
+    # What follows imports torch, which takes seconds.
+    from latentsync.commands.work import made_ready, progress_of
+
+    names = [f"{n}/{len(configs)} {Path(one).name}" for n, one in enumerate(options.input, 1)]
+    jobs = _checked(dict(zip(names, configs, strict=True)))
+    done, result = 0, f"of {len(configs)} videos done"
+    try:
+        work = made_ready(options, next(iter(jobs.values()))) if jobs else None
+        for name, job in jobs.items():
+            if options.dry_run:
+                print(name)
+            progress = _titled(progress_of(options), name)
+            done += work is not None and _succeeds(name, partial(work, job, progress))
+    except KeyboardInterrupt:
+        print(f"interrupted; {done} {result}", file=sys.stderr)
+        return INTERRUPTED
+    print(f"{done} {result}")
+    return DONE if done == len(configs) else USER_ERROR
+
+
+def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
+    """The settings of each video. Raises ConfigError and MediaError for what names alone tell."""
+    from latentsync.media.container import MUXERS, open_source  # takes a moment
+
+    folder = _folder(config.output.path)
+    for video in videos:
+        if not is_file(video):
+            open_source(Path(video)).close()  # which says what is wrong with it
+    paths = [Path(video) for video in videos]
+    targets = [
+        folder / (path.name if path.suffix.lower() in MUXERS else f"{path.stem}.mp4")
+        for path in paths
+    ]
+    _check_apart(videos, targets, compare=config.output.compare)
+    return [
+        replace(
+            config,
+            input=replace(config.input, video=video),
+            output=replace(config.output, path=str(target)),
+        )
+        for video, target in zip(videos, targets, strict=True)
+    ]
+
+
+def _check_apart(videos: Sequence[str], targets: Sequence[Path], *, compare: bool) -> None:
+    """Raises ConfigError where two videos would write one file.
+
+    Suffix and case count for nothing: a report has not the one, and some disks not the other.
+    """
+    taken: dict[str, int] = {}
+    for n, target in enumerate(targets):
+        for stem in (target.stem, f"{target.stem}_compare")[: 1 + compare]:
+            first = taken.setdefault(stem.casefold(), n)
+            if first != n:
+                what = "two videos would get the same output name"
+                both = f"{videos[first]} and {videos[n]}"
+                raise ConfigError(what, both, "rename one, or give it in a command of its own")
+
+
+def _checked(configs: Mapping[str, Config]) -> dict[str, Job]:
+    """By name, the jobs of the videos that can be opened; what is wrong with others is said.
+
+    Raises LatentSyncError where settings or an output are wrong.
+    """
+    from latentsync.media.probe import probe
+    from latentsync.pipeline.job import checked
+
+    jobs = {}
+    for name, config in configs.items():
+        if _succeeds(name, partial(probe, str(config.input.video))):
+            jobs[name] = checked(config)
+    return jobs
+
+
+def _succeeds(name: str, work: Callable[[], object]) -> bool:
+    try:
+        work()
+    except LatentSyncError as error:
+        say_error(error, of=name)
+        return False
+    return True
+
+
+def _titled(progress: Progress, name: str) -> Progress:
+    return lambda title, total: progress(f"{name}: {title}", total)
+
+
+def _folder(path: str | None) -> Path:
+    if path is None:
+        raise ConfigError("output.path", "not given", "pass --output FOLDER/")
+    if not _ends_as_folder(path) and not Path(path).is_dir():
+        remedy = "name a folder that is there, or end the name in /"
+        raise ConfigError("several videos need a folder for their output", path, remedy)
+    return Path(path)
+
+
+def _ends_as_folder(path: str) -> bool:
+    return path.endswith(("/", os.sep))

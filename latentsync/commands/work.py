@@ -1,0 +1,99 @@
+"""What the inference command does with a video: it makes the new one, previews, or an estimate.
+
+Weights and models are asked for once, whatever the number of videos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from latentsync.commands.consent import Consent
+from latentsync.commands.console import use_threads
+from latentsync.commands.dry_run import told
+from latentsync.commands.progress import byte_bar, progress_bar
+from latentsync.estimate.estimate import estimate
+from latentsync.pipeline.engine import Engine, execution_of
+from latentsync.pipeline.job import Job, fetch_weights
+from latentsync.pipeline.preview import write_previews
+from latentsync.pipeline.progress import Progress, unwatched
+from latentsync.pipeline.report import stage_table
+from latentsync.pipeline.requirements import missing_weights, runs_networks
+from latentsync.pipeline.session import Session
+from latentsync.restoration.base import weights_wanted
+from latentsync.runtime.execution import torch_threads
+from latentsync.settings.schema import Config
+from latentsync.weights.obtain import unwatched_bytes
+
+Work = Callable[[Job, Progress], None]
+"""Does it all for one video, and says on stdout what was made."""
+
+
+def made_ready(options: argparse.Namespace, job: Job) -> Work:
+    """The work that the flags ask for, with its weights fetched and its models loaded.
+
+    job: the first of those that the work is for, which differ in their files alone.
+    """
+    if options.dry_run:
+        return _estimating(job)
+    consent = Consent(options, job.config)
+    fetch_weights(job, unwatched_bytes if options.quiet else byte_bar, consent)
+    engine = _engine(job.config, job.audio)
+    if options.preview is not None:
+        return lambda job, progress: _preview(engine, job, options.preview, progress)
+    return lambda job, progress: _enhance(engine, job, progress, quiet=options.quiet)
+
+
+def progress_of(options: argparse.Namespace) -> Progress:
+    return unwatched if options.quiet else progress_bar
+
+
+def _enhance(engine: Engine, job: Job, progress: Progress, *, quiet: bool) -> None:
+    with Session(engine, job.source, audio=job.audio, config=job.config) as session:
+        report = session.render(job.output, progress)
+    if not quiet:
+        print(stage_table(report), file=sys.stderr)
+        if job.output.comparison is not None:
+            print(f"{job.output.comparison.target}: before | after, side by side")
+        if job.config.output.report:
+            print(f"{job.output.report_path}: what was done to which frame, and why")
+    frames = report["frames"]
+    spoken = f"{frames['generated']} frames generated, " if job.audio else ""
+    counted = f"{frames['restored']} of {frames['total']} frames restored"
+    print(f"{job.output.target}: {spoken}{counted}")
+
+
+def _preview(engine: Engine, job: Job, count: int, progress: Progress) -> None:
+    with Session(engine, job.source, audio=job.audio, config=job.config) as session:
+        session.make_plan(progress)
+        for path in write_previews(session, count, job.output.target):
+            print(path)
+
+
+def _estimating(job: Job) -> Work:
+    config = job.config
+    missing = missing_weights(config, speech=job.audio is not None)
+    here = not any(model in missing for model, _ in weights_wanted(config.restore))
+    loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
+    engine = _engine(loaded, job.audio, estimate=True)
+    return lambda job, _progress: print(told(job, estimate(job, engine), missing))
+
+
+def _engine(config: Config, audio: Path | None, *, estimate: bool = False) -> Engine:
+    """The loaded models, and the process's threads set for what will run.
+
+    estimate: those that generate mouths are not loaded, as their weights may not be there.
+    """
+    engine = Engine(config)
+    networks = runs_networks(config, speech=audio is not None)
+    if audio is None:
+        execution = engine.execution
+    elif estimate:
+        execution = execution_of(config.runtime, networks=networks)
+    else:
+        execution = engine.lipsync.execution
+    use_threads(torch_threads(execution, networks=networks))
+    return engine
