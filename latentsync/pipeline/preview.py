@@ -7,30 +7,39 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from latentsync.errors import ConfigError
+from latentsync.face.masks import MOUTH_OVAL
 from latentsync.pipeline.planning.plan import RenderPlan
-from latentsync.pipeline.session import Session
+from latentsync.pipeline.session import Preview, Session
 from latentsync.pipeline.stages.composite import side_by_side
+
+HEIGHT = 0.5
+"""Of the enlarged mouth, as a share of the frame's."""
+WIDTH = 0.6
+"""At most that, as a share of the frame's width: of an upright frame it would be too much."""
 
 
 def write_previews(session: Session, count: int, target: Path) -> list[Path]:
-    """Before | after PNGs of ``count`` output frames spread over the video, in TARGET_preview/.
+    """PNGs of ``count`` (1 or more) output frames in TARGET_preview/. Returns the files.
 
-    Raises ConfigError for a count below 1, and whatever Session.make_plan does. Returns the files.
+    Each shows the frame before | after, and below it the mouth of each, enlarged; a frame without a
+    face has no mouth below. Raises whatever Session.make_plan does.
     """
-    if count < 1:
-        raise ConfigError("--preview", count, "ask for 1 frame or more")
     plan = session.plan
-    indices = sorted({int((i + 0.5) * len(plan) / count) for i in range(min(count, len(plan)))})
-    shown = session.preview(indices)
     folder = target.with_name(f"{target.stem}_preview")
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for one in shown:
+    for one in session.preview(shown_frames(plan, count)):
         path = folder / f"{one.after.pts_seconds:09.3f}s_{state(plan, one.index)}.png"
-        _write_png(path, side_by_side(one.before, one.after).pixels)
+        _write_png(path, _panels(one, plan))
         paths.append(path)
     return paths
+
+
+def shown_frames(plan: RenderPlan, count: int) -> list[int]:
+    """At most ``count`` output frames, rising: spread over those that change, then the others."""
+    changes = (plan.strength > 0) | (plan.chunk >= 0)
+    chosen = _spread(np.flatnonzero(changes), count)
+    return sorted(chosen + _spread(np.flatnonzero(~changes), count - len(chosen)))
 
 
 def state(plan: RenderPlan, index: int) -> str:
@@ -41,6 +50,41 @@ def state(plan: RenderPlan, index: int) -> str:
     if plan.chunk[index] >= 0:
         return "generated_restored" if restored else "generated"
     return "restored" if restored else "left_alone"
+
+
+def _spread(frames: np.ndarray, count: int) -> list[int]:
+    """At most ``count`` of the frames, each from the middle of an equal part of them."""
+    count = min(count, len(frames))
+    return [int(frames[int((i + 0.5) * len(frames) / count)]) for i in range(count)]
+
+
+def _panels(one: Preview, plan: RenderPlan) -> np.ndarray:
+    """(H + h, 2 W, 3) uint8 RGB; h is 0 without a face."""
+    both = side_by_side(one.before, one.after).pixels
+    if plan.track[one.index] < 0:
+        return both
+    matrix = plan.matrices[one.index]
+    mouths = [_enlarged(frame.pixels, matrix) for frame in (one.before, one.after)]
+    return np.concatenate([both, np.concatenate(mouths, axis=1)])
+
+
+def _enlarged(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(h, W, 3): the mouth, upright as in the frame. matrix: (2, 3), frame -> aligned crop."""
+    height, width = pixels.shape[:2]
+    height = max(1, round(min(HEIGHT * height, WIDTH * width)))
+    x, y, half_width, half_height = MOUTH_OVAL
+    back = cv2.invertAffineTransform(matrix.astype(np.float64))
+    center = back @ (x, y, 1)
+    scale = np.sqrt(abs(np.linalg.det(back[:, :2])))  # frame pixels per aligned pixel
+    zoom = min(height / (2 * half_height * scale), width / (2 * half_width * scale))
+    shift = np.array([width, height]) / 2 - zoom * center
+    return cv2.warpAffine(
+        pixels,
+        np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]]),
+        (width, height),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

@@ -177,7 +177,7 @@ def test_preview_writes_pictures_and_no_film(film, tmp_path, run):
     assert [str(p) for p in pictures] == result.out.split()
     assert len(pictures) == 4
     assert all(p.name.endswith("_restored.png") for p in pictures)
-    assert cv2.imread(str(pictures[0])).shape == (340, 720, 3)
+    assert cv2.imread(str(pictures[0])).shape == (340 + 170, 720, 3)
     assert not (tmp_path / "out.mp4").exists()
 
 

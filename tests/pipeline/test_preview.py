@@ -1,0 +1,82 @@
+"""A preview shows what will be changed: frame before | after, and the mouths enlarged below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from latentsync.geometry import frame_scale
+from latentsync.pipeline.preview import shown_frames, write_previews
+from latentsync.pipeline.session import Preview
+from latentsync.types import Frame
+
+TO_ALIGNED = np.array([[4.0, 0, -190], [0, 4.0, 10]], np.float32)
+"""Frame -> aligned crop: the mouth's middle (210, 370) lies at x 100, y 90 of the frame."""
+SIZE = (200, 160)
+
+
+def plan_of(strength: list[float], chunk: list[int] | None = None, face: Any = True) -> Any:
+    """As much of a plan as previews ask for."""
+    count = len(strength)
+    return SimpleNamespace(
+        strength=np.array(strength),
+        chunk=np.full(count, -1) if chunk is None else np.array(chunk),
+        track=np.where(np.broadcast_to(face, count), 0, -1),
+        matrices=np.broadcast_to(TO_ALIGNED, (count, 2, 3)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("strength", "chunk", "count", "frames"),
+    [
+        ([0, 0, 0, 1, 0.5, 1, 0, 0], None, 1, [4]),
+        ([0, 0, 0, 1, 0.5, 1, 0, 0], None, 3, [3, 4, 5]),
+        ([0, 0, 0, 1, 0, 1, 0, 0], None, 4, [1, 3, 5, 6]),
+        ([0] * 8, [-1, -1, 3, 3, 3, 3, -1, -1], 2, [3, 5]),
+        ([0] * 8, None, 2, [2, 6]),
+        ([0, 1], None, 9, [0, 1]),
+        ([1] * 100, None, 4, [12, 37, 62, 87]),
+    ],
+)
+def test_frames_that_change_come_first_and_the_others_fill_up(strength, chunk, count, frames):
+    assert shown_frames(plan_of(strength, chunk), count) == frames
+
+
+def picture(color: tuple[int, int, int]) -> Frame:
+    """Black, with a square of 4 pixels in the middle of the mouth."""
+    pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    pixels[88:92, 98:102] = color
+    return Frame(0, 0.0, 0, pixels)
+
+
+def shown(tmp_path: Path, plan: Any) -> np.ndarray:
+    """The PNG of frame 0, RGB: a red mouth that becomes a green one."""
+    one = Preview(0, picture((255, 0, 0)), picture((0, 255, 0)))
+    session: Any = SimpleNamespace(plan=plan, preview=lambda _indices: [one])
+    (path,) = write_previews(session, 1, tmp_path / "out.mp4")
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+def test_below_the_frame_the_mouth_is_enlarged_in_the_middle(tmp_path):
+    png = shown(tmp_path, plan_of([1.0]))
+    width, height = SIZE
+    assert png.shape == (height + height // 2, 2 * width, 3)
+    assert np.array_equal(png[:height, :width], picture((255, 0, 0)).pixels)
+    assert np.array_equal(png[:height, width:], picture((0, 255, 0)).pixels)
+    zoom = 80 / (2 * 88 * float(frame_scale(TO_ALIGNED)))
+    assert zoom > 1.5, "else nothing is enlarged"
+    for left, channel in ((0, 0), (width, 1)):
+        below = png[height:, left : left + width, channel] > 127
+        rows, columns = np.nonzero(below)
+        assert rows.mean() == pytest.approx(height / 4, abs=1)
+        assert columns.mean() == pytest.approx(width / 2, abs=1)
+        assert below.sum() == pytest.approx((4 * zoom) ** 2, rel=0.2)
+
+
+def test_a_frame_without_a_face_has_no_mouth_below(tmp_path):
+    assert shown(tmp_path, plan_of([0.0], face=False)).shape == (SIZE[1], 2 * SIZE[0], 3)
