@@ -28,6 +28,9 @@ CONTROL = slice(0, 3)
 FIVE = slice(3, 8)
 """The five points of the FFHQ template: eyes, nose tip, corners of the mouth."""
 
+MOUTH = slice(6, 10)
+"""Its corners, and the lips' inner edges."""
+
 MESH_POINTS: dict[str, tuple[int, ...]] = {
     "brow_left": (70, 63, 105, 66, 107),
     "brow_right": (300, 293, 334, 296, 336),

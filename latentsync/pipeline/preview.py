@@ -7,11 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from latentsync.face.masks import MOUTH_OVAL
-from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.face.landmarks import MOUTH
+from latentsync.geometry import frame_scale
+from latentsync.pipeline.plan import RenderPlan
 from latentsync.pipeline.session import Preview, Session
 from latentsync.pipeline.stages.composite import side_by_side
 
+AROUND = np.array([240, 144])
+"""Width and height of what is enlarged, aligned pixels: open lips are about 180 x 95."""
 HEIGHT = 0.5
 """Of the enlarged mouth, as a share of the frame's."""
 WIDTH = 0.6
@@ -61,27 +64,28 @@ def _spread(frames: np.ndarray, count: int) -> list[int]:
 def _panels(one: Preview, plan: RenderPlan) -> np.ndarray:
     """(H + h, 2 W, 3) uint8 RGB; h is 0 without a face."""
     both = side_by_side(one.before, one.after).pixels
-    if plan.track[one.index] < 0:
+    alignment = plan.analysis.alignments[plan.source[one.index]]
+    if alignment is None:
         return both
-    matrix = plan.matrices[one.index]
-    mouths = [_enlarged(frame.pixels, matrix) for frame in (one.before, one.after)]
+    center = alignment.landmarks[MOUTH].mean(axis=0)
+    around = AROUND * frame_scale(plan.matrices[one.index])
+    mouths = [_enlarged(frame.pixels, center, around) for frame in (one.before, one.after)]
     return np.concatenate([both, np.concatenate(mouths, axis=1)])
 
 
-def _enlarged(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(h, W, 3): the mouth, upright as in the frame. matrix: (2, 3), frame -> aligned crop."""
+def _enlarged(pixels: np.ndarray, center: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """(h, W, 3): the frame around a point, as large as there is room for.
+
+    center: x, y; around: width, height of what has to be seen; both in frame pixels.
+    """
     height, width = pixels.shape[:2]
-    height = max(1, round(min(HEIGHT * height, WIDTH * width)))
-    x, y, half_width, half_height = MOUTH_OVAL
-    back = cv2.invertAffineTransform(matrix.astype(np.float64))
-    center = back @ (x, y, 1)
-    scale = np.sqrt(abs(np.linalg.det(back[:, :2])))  # frame pixels per aligned pixel
-    zoom = min(height / (2 * half_height * scale), width / (2 * half_width * scale))
-    shift = np.array([width, height]) / 2 - zoom * center
+    room = np.array([width, max(1, round(min(HEIGHT * height, WIDTH * width)))])
+    zoom = (room / around).min()
+    shift = (room - 1) / 2 - zoom * center
     return cv2.warpAffine(
         pixels,
         np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]]),
-        (width, height),
+        room.tolist(),
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )

@@ -10,24 +10,29 @@ import cv2
 import numpy as np
 import pytest
 
-from latentsync.geometry import frame_scale
+from latentsync.face.landmarks import LANDMARKS, MOUTH
 from latentsync.pipeline.preview import shown_frames, write_previews
 from latentsync.pipeline.session import Preview
-from latentsync.types import Frame
+from latentsync.types import Alignment, Frame
 
-TO_ALIGNED = np.array([[4.0, 0, -190], [0, 4.0, 10]], np.float32)
-"""Frame -> aligned crop: the mouth's middle (210, 370) lies at x 100, y 90 of the frame."""
+TO_ALIGNED = np.array([[4.0, 0, 0], [0, 4.0, 0]], np.float32)
+"""Frame -> aligned crop: what is enlarged is 60 x 36 pixels of the frame."""
 SIZE = (200, 160)
 
 
-def plan_of(strength: list[float], chunk: list[int] | None = None, face: Any = True) -> Any:
+def plan_of(strength: list[float], chunk: list[int] | None = None, face: bool = True) -> Any:
     """As much of a plan as previews ask for."""
     count = len(strength)
+    landmarks = np.zeros((len(LANDMARKS), 2), np.float32)
+    landmarks[MOUTH] = [[90, 89.5], [109, 89.5], [99.5, 85], [99.5, 94]]
+    alignment = Alignment(TO_ALIGNED, landmarks, 0.9, 0) if face else None
     return SimpleNamespace(
         strength=np.array(strength),
         chunk=np.full(count, -1) if chunk is None else np.array(chunk),
-        track=np.where(np.broadcast_to(face, count), 0, -1),
+        track=np.full(count, 0 if face else -1),
+        source=np.arange(count),
         matrices=np.broadcast_to(TO_ALIGNED, (count, 2, 3)),
+        analysis=SimpleNamespace(alignments=[alignment] * count),
     )
 
 
@@ -68,13 +73,12 @@ def test_below_the_frame_the_mouth_is_enlarged_in_the_middle(tmp_path):
     assert png.shape == (height + height // 2, 2 * width, 3)
     assert np.array_equal(png[:height, :width], picture((255, 0, 0)).pixels)
     assert np.array_equal(png[:height, width:], picture((0, 255, 0)).pixels)
-    zoom = 80 / (2 * 88 * float(frame_scale(TO_ALIGNED)))
-    assert zoom > 1.5, "else nothing is enlarged"
+    zoom = (height // 2) / 36
     for left, channel in ((0, 0), (width, 1)):
         below = png[height:, left : left + width, channel] > 127
         rows, columns = np.nonzero(below)
-        assert rows.mean() == pytest.approx(height / 4, abs=1)
-        assert columns.mean() == pytest.approx(width / 2, abs=1)
+        assert rows.mean() == pytest.approx(height / 4 - 0.5, abs=0.5)
+        assert columns.mean() == pytest.approx(width / 2 - 0.5, abs=0.5)
         assert below.sum() == pytest.approx((4 * zoom) ** 2, rel=0.2)
 
 
