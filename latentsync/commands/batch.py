@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, say_error
 from latentsync.errors import ConfigError, LatentSyncError
+from latentsync.media.files import check_names, check_video
 from latentsync.settings.schema import Config
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from latentsync.pipeline.progress import Progress
 
 SETTING = re.compile(r"[A-Za-z_][\w.-]*\s*=")
-there, is_file = os.path.exists, os.path.isfile  # Path's own raise for a name that is too long
+there = os.path.exists  # Path's own raises for a name that is too long
 
 
 class Inputs(argparse.Action):
@@ -77,18 +78,18 @@ def run_batch(options: argparse.Namespace, config: Config) -> int:
 
 def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
     """The settings of each video. Raises ConfigError and MediaError for what names alone tell."""
-    from latentsync.media.container import MUXERS, open_source  # takes a moment
+    folder, paths = _folder(config.output.path), [Path(video) for video in videos]
+    for path in paths:
+        check_video(path)
+    from latentsync.media.container import MUXERS  # takes a moment
 
-    folder = _folder(config.output.path)
-    for video in videos:
-        if not is_file(video):
-            open_source(Path(video)).close()  # which says what is wrong with it
-    paths = [Path(video) for video in videos]
     targets = [
         folder / (path.name if path.suffix.lower() in MUXERS else f"{path.stem}.mp4")
         for path in paths
     ]
     _check_apart(videos, targets, compare=config.output.compare)
+    for path, target in zip(paths, targets, strict=True):
+        check_names(path, target, overwrite=config.output.overwrite)
     return [
         replace(
             config,

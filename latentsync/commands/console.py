@@ -10,8 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from tqdm import tqdm
-
 from latentsync.commands.quiet import quiet_libraries
 from latentsync.errors import LatentSyncError
 
@@ -55,6 +53,8 @@ class _OneLine(logging.Handler):
     """Log records as single lines on stderr, above a running progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm  # which a wrong argument need not wait for
+
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         tqdm.write(level + " ".join(record.getMessage().split()), file=sys.stderr)
 

@@ -9,7 +9,6 @@ python -m scripts.inference --input a.mp4 b.mp4 c.mp4 --output restored/
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +18,8 @@ from latentsync import __version__
 from latentsync.commands.batch import Inputs, is_batch, run_batch
 from latentsync.commands.console import DONE, Parser, run
 from latentsync.errors import ConfigError
+from latentsync.media.files import check_names
 from latentsync.places import command
-from latentsync.settings.load import load_config
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import Config
 from latentsync.weights.licences import accept
@@ -137,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from latentsync.settings.load import load_config  # half of what a wrong flag would wait for
+
     accept(options.accept_licence)
     config = load_config(options.config, options.overrides, flags=_flags(options))
     _check_together(options)
@@ -161,18 +162,16 @@ def _check_together(options: argparse.Namespace) -> None:
 
 
 def _check_named(config: Config) -> None:
-    """A video that is not there is found out before torch is imported, which takes seconds.
+    """What names tell is said before torch is imported, which takes seconds.
 
     Raises what pipeline.job.checked would.
     """
+    own = config.output
     if config.input.video is None:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")
-    if config.output.path is None:
+    if own.path is None:
         raise ConfigError("output.path", "not given", "pass --output VIDEO")
-    if not os.path.exists(config.input.video):  # noqa: PTH110  Path's raises for long names
-        from latentsync.media.container import open_source
-
-        open_source(Path(config.input.video)).close()
+    check_names(Path(config.input.video), Path(own.path), overwrite=own.overwrite)
 
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from latentsync.errors import MediaError
+from latentsync.media.files import check_video
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffix of an output -> FFmpeg muxer. Not left to FFmpeg, whose choice for ".m4v" holds far fewer
@@ -61,11 +61,7 @@ def open_source(path: Path) -> InputContainer:
 
     Raises MediaError: not there, no regular file, empty, cut off before its index, not a video.
     """
-    try:
-        check_file(path, "video")
-    except OSError as error:
-        remedy = f"{error.strerror}; check the path"
-        raise MediaError("cannot open the video", path, remedy) from error
+    check_video(path)
     try:
         container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
     except (av.FFmpegError, OSError) as error:
@@ -132,17 +128,6 @@ def _tagged_duration(text: str) -> Fraction:
     except ValueError:
         return Fraction(0)
     return hours * 3600 + minutes * 60 + seconds
-
-
-def check_file(path: Path, what: str) -> None:
-    """Raises MediaError: a folder, no regular file, empty; OSError: not there. what: to be said."""
-    mode, size = path.stat().st_mode, path.stat().st_size
-    if stat.S_ISDIR(mode):
-        raise MediaError(f"the {what} is a folder", path, "name a file in it")
-    if not stat.S_ISREG(mode):
-        raise MediaError(f"the {what} is no regular file", path, "save it to a file first")
-    if size == 0:
-        raise MediaError(f"the {what} is empty (0 bytes)", path, "copy or record it again")
 
 
 def _not_openable(path: Path, error: Exception) -> MediaError:

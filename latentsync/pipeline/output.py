@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentsync.errors import ConfigError
+from latentsync.media.files import check_free
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.target import OutputPlan, check_target
@@ -88,9 +89,7 @@ def _checked(
     )
     sound = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, sound, size=size)
-    if target.exists() and not own.overwrite:
-        remedy = "replace it with --overwrite (output.overwrite=true), or choose another name"
-        raise ConfigError("the output is there already", target, remedy)
+    check_free(target, overwrite=own.overwrite)
     return Output(target, settings, size, sound, plan)
 
 

@@ -15,6 +15,7 @@ from latentsync.commands import installed
 
 ROOT = Path(__file__).parents[2]
 DEMO = "assets/demo_lipsynced.mp4"
+OTHER = "assets/demo_talking.mp4"
 HEAVY = {"torch", "mediapipe", "openvino", "diffusers", "huggingface_hub"}
 RUNNER = """
 import json, sys
@@ -43,6 +44,7 @@ print(json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
         (["--input", "a.mp4", "b.mp4"], 2, "pass --output FOLDER/"),
         (["--input", "a.mp4", "b.mp4", "--output", "o.mp4"], 2, "need a folder"),
         (["--input", DEMO, DEMO, "--output", "o/"], 2, "the same output name"),
+        (["--input", DEMO, "--output", OTHER], 2, "--overwrite"),
         (["--preview", "0"], 2, "--preview: 0"),
     ],
 )

@@ -14,11 +14,11 @@ from latentsync.errors import MediaError
 from latentsync.media.audio.info import AudioInfo, AudioSource
 from latentsync.media.container import (
     METADATA_ERRORS,
-    check_file,
     file_url,
     has_flag,
     stream_start,
 )
+from latentsync.media.files import check_file
 from latentsync.media.probe import VideoInfo
 
 WITHOUT_CLOCK = {"mp3", "aac"}

@@ -1,0 +1,47 @@
+"""What names of files tell before anything is opened, and before PyAV is imported."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from latentsync.errors import ConfigError, MediaError
+
+
+def check_names(video: Path, target: Path, *, overwrite: bool) -> None:
+    """Raises MediaError and ConfigError for a video that is not there, an output that is.
+
+    What else may be wrong with the two, open_source and check_target find out.
+    """
+    check_video(video)
+    with suppress(OSError):  # of the target's name: check_target says it better
+        if target.is_file() and not target.samefile(video):
+            check_free(target, overwrite=overwrite)
+
+
+def check_file(path: Path, what: str) -> None:
+    """Raises MediaError: a folder, no regular file, empty; OSError: not there. what: to be said."""
+    mode, size = path.stat().st_mode, path.stat().st_size
+    if stat.S_ISDIR(mode):
+        raise MediaError(f"the {what} is a folder", path, "name a file in it")
+    if not stat.S_ISREG(mode):
+        raise MediaError(f"the {what} is no regular file", path, "save it to a file first")
+    if size == 0:
+        raise MediaError(f"the {what} is empty (0 bytes)", path, "copy or record it again")
+
+
+def check_video(path: Path) -> None:
+    """Raises MediaError where it is not there, no regular file, or empty."""
+    try:
+        check_file(path, "video")
+    except OSError as error:
+        remedy = f"{error.strerror}; check the path"
+        raise MediaError("cannot open the video", path, remedy) from error
+
+
+def check_free(target: Path, *, overwrite: bool) -> None:
+    """Raises ConfigError where an output would replace what is there unasked."""
+    if target.exists() and not overwrite:
+        remedy = "replace it with --overwrite (output.overwrite=true), or choose another name"
+        raise ConfigError("the output is there already", target, remedy)
