@@ -109,9 +109,10 @@ def test_a_wrong_setting_is_named_with_what_was_meant(settings, said, film, tmp_
 def test_weights_are_not_fetched_unasked_and_the_command_that_does_is_named(
     fetched, film, tmp_path
 ):
-    folders = [tmp_path / "my weights"]
+    folders, own = [tmp_path / "my weights"], tmp_path / "my own.yaml"
+    own.write_text("restore: {when: always}")
     with pytest.raises(CheckpointError) as caught:
-        latentsync.restore(film, "o.mp4", superres="GFPGAN", weights__folders=folders, **FAST)
+        latentsync.restore(film, "o.mp4", config=own, superres="GFPGAN", weights__folders=folders)
     said = str(caught.value)
     assert "GFPGANv1.4 (348.6 MB)" in said and "download=True" in said
     assert fetched == []
@@ -119,6 +120,7 @@ def test_weights_are_not_fetched_unasked_and_the_command_that_does_is_named(
     options = download.build_parser().read(shlex.split(command))
     config = load_config(options.config, options.overrides)
     assert (config.restore.name, config.generate.name) == ("GFPGAN", "replay")
+    assert config.restore.when == "always"
     assert config.weights.folders == [str(folders[0])]
 
 
