@@ -77,7 +77,7 @@ def _time(found: Estimate) -> str:
     fps = found.frames / found.seconds
     parts = ", ".join(f"{one.title} {_duration(one.seconds)}" for one in found.passes)
     total = f"about {_duration(found.seconds)} at {fps:.2g} fps"
-    return f"time     {parts} (held up by {last.slowest}); in all {total}"
+    return f"time     {parts} (bottleneck: {last.slowest}); in all {total}"
 
 
 def _duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ python -m scripts.inference --input lipsynced.mp4 --output out.mp4 --superres GF
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -84,7 +85,9 @@ def build_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command. arguments: without the program's name; None: those of the process."""
-    options = build_parser().read(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = build_parser().read(given)
+    options.line = shlex.join([*command("inference").split(), *given])
     return run(lambda: _run(options), quiet=options.quiet)
 
 
@@ -98,7 +101,7 @@ def _run(options: argparse.Namespace) -> int:
         return _preview(config, options.preview, Consent(options, config))
     if options.dry_run:
         return _dry_run(config)
-    return _enhance(config, Consent(options, config), quiet=options.quiet)
+    return _enhance(config, Consent(options, config), options.line, quiet=options.quiet)
 
 
 def _check_named(config: Config) -> None:
@@ -139,7 +142,7 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
+def _enhance(config: Config, consent: Consent, line: str, *, quiet: bool) -> int:
     from latentsync.pipeline.job import prepare
     from latentsync.pipeline.progress import unwatched
     from latentsync.pipeline.report import stage_table
@@ -148,7 +151,8 @@ def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
 
     job = prepare(config, unwatched_bytes if quiet else byte_bar, consent)
     with Session(_engine(config, job.audio), job.source, audio=job.audio) as session:
-        report = session.render(job.output, unwatched if quiet else progress_bar)
+        watched = unwatched if quiet else progress_bar
+        report = session.render(job.output, watched, command=line)
     if not quiet:
         print(stage_table(report), file=sys.stderr)
         if job.output.comparison is not None:
@@ -158,6 +162,8 @@ def _enhance(config: Config, consent: Consent, *, quiet: bool) -> int:
     frames = report["frames"]
     spoken = f"{frames['generated']} frames generated, " if job.audio else ""
     counted = f"{frames['restored']} of {frames['total']} frames restored"
+    if report["output"]["video"] == "copied":
+        counted += ", the video stream copied unchanged"
     print(f"{job.output.target}: {spoken}{counted}")
     return DONE
 

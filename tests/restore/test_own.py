@@ -131,7 +131,7 @@ def test_true_pairs_teach_without_any_guess(own: np.ndarray, others: np.ndarray)
         return np.rint(np.fft.irfft2(kept, s=SIZE)).astype(np.float32)
 
     restorer = Self().fit_pairs(after(wavy, own), faces(own), seconds=SECONDS, mask=MASK)
-    assert restorer.verdict is not None and restorer.verdict.loss is None
+    assert restorer.verdict is not None and restorer.verdict.degradation is None
     assert decibels(after(wavy, others), restorer(after(wavy, others)), faces(others)) > 2
 
 

@@ -32,7 +32,7 @@ from latentsync.generate.replay.inputs import (
     too_little,
 )
 from latentsync.generate.replay.lips import LOW_CONFIDENCE, MARGIN, LearnedLips, learn_lips
-from latentsync.generate.replay.selection import dissolves, joins, select
+from latentsync.generate.replay.selection import dissolves, joins, select, units
 from latentsync.generate.replay.transplant import Mouth, Transplanter
 
 if TYPE_CHECKING:
@@ -109,9 +109,10 @@ class Replay:
         partner, share = dissolves(bank, path, role.seconds, role.begins)
         facts = {
             "speech_seconds": round(spoken, 1),
-            "lips_heard": [round(float(r), 2) for r in learned.trust],
-            "joins": int(parting.sum()),
-            "bank_frames": len(bank),
+            "lip_audio_correlation": [round(float(r), 2) for r in learned.trust],
+            "unit_joins": int(parting.sum()),
+            "database_frames": len(bank),
+            "units": units(bank, path, role.seconds, parting | role.begins),
         }
         chosen = Chosen(role, target, faces, kept[path], kept[partner], share)
         pictures = _pictures(speaker, chosen, self.size)
