@@ -9,6 +9,7 @@ python -m scripts.inference --input a.mp4 b.mp4 c.mp4 --output restored/
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -131,7 +132,9 @@ def build_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command. arguments: without the program's name; None: those of the process."""
-    options = build_parser().read(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = build_parser().read(given)
+    options.line = shlex.join([*command("inference").split(), *given])
     return run(lambda: _run(options), quiet=options.quiet)
 
 

@@ -44,17 +44,17 @@ def made_ready(options: argparse.Namespace, job: Job) -> Work:
     engine = _engine(job.config, job.audio)
     if options.preview is not None:
         return lambda job, progress: _preview(engine, job, options.preview, progress)
-    return lambda job, progress: _enhance(engine, job, progress, quiet=options.quiet)
+    return lambda job, progress: _enhance(engine, job, progress, options)
 
 
 def progress_of(options: argparse.Namespace) -> Progress:
     return unwatched if options.quiet else progress_bar
 
 
-def _enhance(engine: Engine, job: Job, progress: Progress, *, quiet: bool) -> None:
+def _enhance(engine: Engine, job: Job, progress: Progress, options: argparse.Namespace) -> None:
     with Session(engine, job.source, audio=job.audio, config=job.config) as session:
-        report = session.render(job.output, progress)
-    if not quiet:
+        report = session.render(job.output, progress, command=options.line)
+    if not options.quiet:
         print(stage_table(report), file=sys.stderr)
         if job.output.comparison is not None:
             print(f"{job.output.comparison.target}: before | after, side by side")
@@ -63,6 +63,8 @@ def _enhance(engine: Engine, job: Job, progress: Progress, *, quiet: bool) -> No
     frames = report["frames"]
     spoken = f"{frames['generated']} frames generated, " if job.audio else ""
     counted = f"{frames['restored']} of {frames['total']} frames restored"
+    if report["output"]["video"] == "copied":
+        counted += ", the video stream copied unchanged"
     print(f"{job.output.target}: {spoken}{counted}")
 
 

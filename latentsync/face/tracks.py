@@ -107,6 +107,11 @@ class _Open:
         ]
         self.faces += [*(_between(last, face, share) for share in shares), face]
 
+    def begin(self, frame: int) -> None:
+        """The first face has been there since that frame."""
+        self.faces[:0] = self.faces[:1] * (self.start - frame)
+        self.start = frame
+
 
 def link_faces(
     faces: Sequence[Sequence[DetectedFace]],
@@ -119,24 +124,31 @@ def link_faces(
 
     cuts[i]: a shot begins with frame i. seconds: presentation times, rising. A face is missed from
     the first frame without it until the frame that shows it again. If that takes no longer than
-    max_gap_seconds, the face is filled in on a straight line in time; else its track ends.
+    max_gap_seconds, the face is filled in on a straight line in time; else its track ends. A face
+    that is first found no later than that after its shot began has been there, in the same place.
     """
     tracks: list[_Open] = []
     active: list[_Open] = []
-    shot = 0
+    shots = [0]  # first frame of each
     longest = max_gap_seconds + PTS_ROUNDING
     for frame, (found, cut, now) in enumerate(zip(faces, cuts, seconds, strict=True)):
         if cut and frame:
-            active, shot = [], shot + 1
+            active = []
+            shots.append(frame)
         active = [track for track in active if now - seconds[track.stop] <= longest]
         for track, face in _matches(active, found):
             if track is None:
-                track = _Open(len(tracks), shot, frame)
+                track = _Open(len(tracks), len(shots) - 1, frame)
                 tracks.append(track)
                 active.append(track)
                 track.faces.append(face)
             else:
                 track.add(face, frame, seconds)
+    for track in tracks:
+        late = seconds[track.start] - seconds[shots[track.shot]]
+        if late <= longest and not _goes_on(track, tracks):
+            track.begin(shots[track.shot])
+    tracks.sort(key=lambda track: track.start)
     return [Track(one.id, one.shot, one.start, tuple(one.faces)) for one in tracks]
 
 
@@ -198,6 +210,18 @@ def _matches(
             used.add(i)
             owner[j] = active[i]
     return [(owner.get(j), face) for j, face in enumerate(found)]
+
+
+def _goes_on(track: _Open, tracks: Sequence[_Open]) -> bool:
+    """Whether another face was seen in its place, of whatever size, earlier in the same shot."""
+    first = track.faces[0]
+    earlier = (one for one in tracks if one.shot == track.shot and one.start < track.start)
+    before = (one.faces[min(track.start, one.stop) - 1 - one.start] for one in earlier)
+    return any(
+        np.linalg.norm(face.center - first.center)
+        < SAME_PERSON_STEP * max(_size(face), _size(first))
+        for face in before
+    )
 
 
 def _step(before: DetectedFace, after: DetectedFace) -> float:

@@ -12,10 +12,11 @@ from typing import BinaryIO
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 
 from latentsync.media.audio.source import open_audio
 from latentsync.media.audio.track import AudioTrackPlan, EncodedTrack
-from latentsync.media.container import METADATA_ERRORS, file_url
+from latentsync.media.container import METADATA_ERRORS, file_url, main_video
 from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
 from latentsync.media.remux import InStep, PacketCopy, describe, describe_file
@@ -75,14 +76,16 @@ class Muxing:
         self.copies: dict[Path, PacketCopy] = {}
         self._encoded: list[EncodedTrack] = []
 
-    def start(self) -> None:
-        """Write the header."""
+    def start(self, video: InputContainer | None = None) -> None:
+        """Write the header.
+
+        video: the source, opened for this alone: its video packets will be copied. None: frames
+        will be encoded.
+        """
         source = self._contents.source
-        self.encoder = Encoder(
-            self._output, source, self._contents.settings, size=self._contents.size
-        )
+        stream = self._encoded_video() if video is None else self._copied_video(video)
         describe_file(self._output, source)
-        describe(self.encoder.stream, source)
+        describe(stream, source)
         for track in self._contents.tracks:
             self._add(track)
         end = self._contents.end
@@ -106,6 +109,10 @@ class Muxing:
     def finish(self) -> None:
         """What the encoders still hold, and the trailer."""
         self.write(self.encoder.finish())
+        self.end()
+
+    def end(self) -> None:
+        """The rest of the audio, and the trailer."""
         for audio in self._audio:
             audio.until(None)
         self._output.close()
@@ -124,6 +131,16 @@ class Muxing:
         found = [(path, copy.issues) for path, copy in self.copies.items()]
         found += [(track.path, track.issues) for track in self._encoded]
         return [f"{path}: {issue}" for path, issue in found if issue]
+
+    def _encoded_video(self) -> Stream:
+        contents = self._contents
+        self.encoder = Encoder(self._output, contents.source, contents.settings, size=contents.size)
+        return self.encoder.stream
+
+    def _copied_video(self, video: InputContainer) -> Stream:
+        source = self._contents.source
+        self.video = PacketCopy(video, source.origin, self._output)
+        return self.video.add_stream(main_video(video, source.path).index)
 
     def _add(self, track: AudioTrackPlan) -> None:
         audio = track.audio

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from av.container.core import Chapter
 
 _RESTART_SECONDS = 1  # as in the reader
+_REORDERED = 32  # packets without a time of decoding that are waited for; H.264 reorders 16
 
 _STALE = ("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration")
 _STALE_BEGINNINGS = ("bps", "number_of_", "_statistics_", "duration-", "bps-")
@@ -61,17 +62,18 @@ class PacketCopy:
         self.issues: str | None = None
         """What could not be read; None while all is well."""
 
-    def add_stream(self, index: int) -> None:
+    def add_stream(self, index: int) -> Stream:
         """Before the header is written. index: number of the stream in the source."""
         template = self._input.streams[index]
         stream = self._output.add_stream_from_template(template)
         describe(stream, template)
         self._streams[index] = stream
+        return stream
 
     def packets(self, end: float | None = None) -> Iterator[Packet]:
         """After the header is written: in the order of the file. end: seconds; None: all of it."""
         wanted = [self._input.streams[index] for index in self._streams]
-        for packet in self.readdressed(_that_last(self._read(wanted))):
+        for packet in self.readdressed(_that_last(_with_dts(self._read(wanted)))):
             if end is not None and (packet.pts or 0) * packet.time_base >= end:
                 return
             yield packet
@@ -143,6 +145,29 @@ def _packet_seconds(stream: Stream) -> Fraction | None:
     if not isinstance(context, AudioCodecContext) or not context.frame_size:
         return None
     return Fraction(context.frame_size, context.sample_rate)
+
+
+def _with_dts(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """The same packets. The first ones of a stream that reorders its frames get times of decoding.
+
+    Matroska has none, and FFmpeg knows them only once it has seen the reordering.
+    """
+    held: dict[int, list[Packet]] = {}
+    known: set[int] = set()
+    for packet in packets:
+        index = packet.stream_index
+        waiting = held.setdefault(index, [])
+        if packet.dts is None and index not in known and len(waiting) < _REORDERED:
+            waiting.append(packet)
+            continue
+        known.add(index)
+        first = held.pop(index, [])
+        for before, one in enumerate(reversed(first), start=1):
+            one.dts = (packet.dts or 0) - before * max(1, one.duration or 0)
+        yield from first
+        yield packet
+    for first in held.values():
+        yield from first
 
 
 def _that_last(packets: Iterable[Packet]) -> Iterator[Packet]:

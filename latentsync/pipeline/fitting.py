@@ -97,7 +97,7 @@ class Restorers:
             verdict = restorer.verdict
             known = is_dataclass(verdict) and not isinstance(verdict, type)
             self.verdicts[track] = asdict(verdict) if known else {}  # type: ignore[call-overload]
-            logger.info("track %d: %s", track, self.verdicts[track].get("reason", "learnt"))
+            logger.info("track %d: %s", track, self.verdicts[track].get("reason", "fitted"))
 
 
 def mouths_to_restore(

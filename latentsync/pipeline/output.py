@@ -16,9 +16,11 @@ from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
+from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import Picture, VideoWriter
 from latentsync.pipeline.concurrency import linked
+from latentsync.pipeline.findings import found
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.report import is_report, session_report, write_report
@@ -30,13 +32,6 @@ if TYPE_CHECKING:
     from latentsync.pipeline.session import Session
 
 logger = logging.getLogger(__name__)
-
-TAKEN = {
-    "largest": "the largest face",
-    "left": "the leftmost face",
-    "right": "the rightmost face",
-}
-"""By face.select, who that is."""
 
 WRITE_BEHIND = 2  # finished frames that may wait, twice: to be converted, and to be encoded
 
@@ -93,7 +88,9 @@ def _checked(
     return Output(target, settings, size, sound, plan)
 
 
-def write_video(session: Session, target: Path | Output, progress: Progress) -> dict[str, Any]:
+def write_video(
+    session: Session, target: Path | Output, progress: Progress, *, command: str | None = None
+) -> dict[str, Any]:
     """See Session.render."""
     begin, before = time.perf_counter(), session.timer.work
     config, source = session.config, session.source
@@ -103,49 +100,139 @@ def write_video(session: Session, target: Path | Output, progress: Progress) -> 
         else target
     )
     plan = session.make_plan(progress)
-    warnings = _say_what_was_found(session, plan)
-    title = "restoring" if session.audio is None else "generating"
-    with progress(title, len(plan)) as step:
-        restored, notes = _write(session, output, plan, step)
-    if plan.strength.any() and not restored.any():
-        notes = [*notes, "nothing to gain: the restoration changed no pixel of the selected frames"]
-        logger.warning(notes[-1])
+    warnings = found(session, plan)
+    written = _written(session, output, plan, progress)
     report = session_report(
         session,
         output,
-        restored=restored,
+        restored=written.restored,
+        copied=written.copied,
         seconds=time.perf_counter() - begin,
         work=session.timer.since(before),
-        warnings=[*warnings, *notes],
+        warnings=[*warnings, *written.notes],
+        command=command,
     )
     if config.output.report:
         write_report(report, output.report_path)
     return report
 
 
-def _write(
-    session: Session, output: Output, plan: RenderPlan, step: Callable[[], None]
-) -> tuple[np.ndarray, list[str]]:
-    """-> (N,) int: by how many code values the restoration changed each frame that was written; and
-    what the file does not keep of the source."""
+@dataclass(slots=True, eq=False)
+class _Written:
+    """What was done to a plan's N frames.
+
+    restored: (N,) int, by how many code values the restoration changed each frame. copied: whether
+    the video stream is the source's own. notes: what the file does not keep of the source.
+    """
+
+    restored: np.ndarray
+    copied: bool
+    notes: list[str]
+
+
+def _written(session: Session, output: Output, plan: RenderPlan, progress: Progress) -> _Written:
+    written = _Written(np.zeros(len(plan), int), False, [])
+    with ExitStack() as stack:
+        if _may_be_copied(session, plan):
+            _copy(stack, session, output, plan, written, progress)
+        result = None if written.copied else output
+        if result is not None or output.comparison is not None:
+            title = "restoring" if session.audio is None else "generating"
+            with progress(title, len(plan)) as step:
+                _encode(session, result, output.comparison, plan, written, step)
+    if plan.strength.any() and not written.restored.any():
+        nothing = "nothing to gain: the restoration changed no pixel of the selected frames"
+        logger.warning(nothing)
+        written.notes.append(nothing)
+    return written
+
+
+def _may_be_copied(session: Session, plan: RenderPlan) -> bool:
+    """Whether every frame stays as it is, and is in a file that could be read without a fault."""
+    changed = session.audio is not None or bool(plan.strength.any())
+    wanted = session.config.output.copy_unchanged
+    return wanted and not changed and session.reads_file and not session.source.issues
+
+
+def _copy(
+    stack: ExitStack,
+    session: Session,
+    output: Output,
+    plan: RenderPlan,
+    written: _Written,
+    progress: Progress,
+) -> None:
+    """The source's video stream as it is, in the place of the result when the stack ends well."""
+    with progress("copying", len(plan)) as step, session.timer.stage(Stage.COPY, frames=len(plan)):
+
+        def packet() -> None:
+            session.check()
+            step()
+
+        copy = copied_video(
+            output.target,
+            session.source.info,
+            output.settings,
+            output.plan,
+            seconds=plan.seconds,
+            step=packet,
+        )
+        try:
+            notes = stack.enter_context(copy)
+        except NotCopiedError as error:
+            why = f"no frame needs restoration, yet the video stream is encoded again: {error}"
+            logger.warning(why)
+            written.notes.append(why)
+            return
+    for note in notes:
+        logger.warning(note)
+    logger.info("no frame needs restoration: the video stream was copied unchanged")
+    written.copied = True
+    written.notes += notes
+
+
+def _encode(
+    session: Session,
+    result: Output | None,
+    comparison: Output | None,
+    plan: RenderPlan,
+    written: _Written,
+    step: Callable[[], None],
+) -> None:
+    """Renders the plan into the result, and beside it before | after, where they are wanted."""
     timer, restored = session.timer, []
     with ExitStack() as stack:
-        writers = [
-            stack.enter_context(_writer(session, one, plan))
-            for one in (output, output.comparison)
+        files = [
+            _File(stack.enter_context(_writer(session, one, plan)), compares=one is comparison)
+            for one in (result, comparison)
             if one is not None
         ]
-        pictures = _pictures(session.rendered(), writers, timer)
+        pictures = _pictures(session.rendered(), files, timer)
         queue = stack.enter_context(
             closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))
         )
         for shown, change in queue:
             with timer.stage(Stage.ENCODE, frames=1):
-                for writer, picture in zip(writers, shown, strict=True):
-                    writer.write_picture(picture)
+                for file, picture in zip(files, shown, strict=True):
+                    file.writer.write_picture(picture)
             restored.append(change)
             step()
-    return np.array(restored), writers[0].notes
+    written.restored = np.array(restored)
+    if result is not None:
+        written.notes += files[0].writer.notes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _File:
+    """One of the files that are encoded. compares: it shows before | after."""
+
+    writer: VideoWriter
+    compares: bool
+
+    def picture(self, item: Rendered) -> Picture:
+        if self.compares:
+            return self.writer.picture(side_by_side(item.before, item.after))
+        return self.writer.picture(item.after, finer=item.changed)
 
 
 def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:
@@ -159,51 +246,11 @@ def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:
 
 
 def _pictures(
-    frames: Iterable[Rendered], writers: Sequence[VideoWriter], timer: StageTimer
+    frames: Iterable[Rendered], files: Sequence[_File], timer: StageTimer
 ) -> Iterator[tuple[list[Picture], int]]:
-    """What is written of each frame, and by how much the restoration changed it.
-
-    writers: of the result, and of before | after if that is wanted.
-    """
+    """What is written of each frame, and by how much the restoration changed it."""
     # Linked here, and held by nobody else, so that the stages before end when this does.
     for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
         with timer.stage(Stage.CONVERT):
-            pictures = [writers[0].picture(item.after, finer=item.changed)]
-            pictures += [
-                other.picture(side_by_side(item.before, item.after)) for other in writers[1:]
-            ]
+            pictures = [file.picture(item) for file in files]
         yield pictures, item.restored
-
-
-def _who_was_taken(config: Config, people: np.ndarray) -> list[str]:
-    """people: (F,) int, faces seen in each frame. -> A sentence where they were several."""
-    most, several = int(people.max(initial=0)), int((people > 1).sum())
-    if not several:
-        return []
-    least = "at least " if most >= config.face.max_faces else ""
-    seen = (
-        f"{least}{most} people were seen at once ({several} of {len(people)} frames show several)"
-    )
-    if config.as_upstream:
-        return [f"{seen}; the largest face of each frame was taken (compat={config.compat})"]
-    taken = TAKEN[config.face.select]
-    others = " or ".join(name for name in TAKEN if name != config.face.select)
-    return [f"{seen}; {taken} of each shot was taken: face.select={others} takes another"]
-
-
-def _say_what_was_found(session: Session, plan: RenderPlan) -> list[str]:
-    source, warnings = session.source, []
-    if source.issues:
-        warnings.append(f"{source.info.path}: {source.issues}")
-    if source.info.dropped:
-        warnings.append(f"not carried over: {', '.join(source.info.dropped)}")
-    faceless = int((plan.analysis.tracks < 0).sum())
-    if faceless:
-        total = len(plan.analysis)
-        warnings.append(f"{faceless} of {total} frames without a face stay as they are")
-    warnings += _who_was_taken(session.config, plan.analysis.people)
-    if session.audio is None and not plan.strength.any():
-        warnings.append("no frame needs restoration; restore.when=always restores regardless")
-    for warning in warnings:
-        logger.warning(warning)
-    return warnings

@@ -4,61 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import platform
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from latentsync import __version__
 from latentsync.generate.base import LipGenerator
-from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.pipeline.compact_json import compact_json
+from latentsync.pipeline.frame_report import plan_report
+from latentsync.pipeline.planning.decide import thresholds
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
 from latentsync.restoration.base import Restorer
-from latentsync.restoration.gate import runs
 from latentsync.runtime.execution import FORMATS, Execution
+from latentsync.settings.schema import Config
 from latentsync.weights import record
 
 if TYPE_CHECKING:
     from latentsync.pipeline.output import Output
     from latentsync.pipeline.session import Session
 
-SCHEMA = 2
+SCHEMA = 3
 KIND = "latentsync report"
 """What a file says of itself, so that nothing else is ever replaced by a report."""
-
-
-def plan_report(plan: RenderPlan, restored: np.ndarray, reused: int) -> dict[str, Any]:
-    """Faces, decisions and what came of them: per output frame and as spans in seconds.
-
-    restored: (N,) int, by how many code values the restoration changed each frame. reused: frames
-    that took an earlier one's restoration.
-    """
-    analysis, seconds = plan.analysis, plan.seconds
-    has_face, changed = plan.track >= 0, restored > 0
-    return {
-        "frames": {
-            "total": len(plan),
-            "with_face": int(has_face.sum()),
-            "generated": int((plan.chunk >= 0).sum()),
-            "selected": int((plan.strength > 0).sum()),
-            "restored": int(changed.sum()),
-            "reused": reused,
-        },
-        "spans_seconds": {
-            "without_face": _seconds(seconds, ~has_face),
-            "restored": _seconds(seconds, changed),
-            "face_left_alone": _seconds(seconds, has_face & ~changed),
-        },
-        "tracks": len(plan.tracks),
-        "cuts_seconds": [round(float(t), 3) for t in analysis.pts_seconds[analysis.cuts]],
-        "per_frame": {
-            "scale": _numbers(plan.scale, 3),
-            "sharpness": _numbers(plan.sharpness, 3),
-            "strength": _numbers(plan.strength, 3),
-            "change": [int(change) for change in restored],
-        },
-    }
 
 
 def session_report(
@@ -66,21 +40,32 @@ def session_report(
     output: Output,
     *,
     restored: np.ndarray,
+    copied: bool,
     seconds: float,
     work: Mapping[str, Work],
     warnings: Sequence[str],
+    command: str | None,
 ) -> dict[str, Any]:
-    """The whole report. restored: see plan_report. seconds: from start to end. work: of the stages
-    in that time."""
+    """The whole report.
+
+    restored: see plan_report. copied: whether the video stream is the source's own. seconds: from
+    start to end. work: of the stages in that time. command: the command line, if there is one.
+    """
     restorers, generator = session.restorers, session.generator
     return {
         "kind": KIND,
         "schema": SCHEMA,
-        **_media_facts(session, output),
+        "version": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "host": _host(),
+        **_media_facts(session, output, copied=copied),
         "restorer": None if restorers is None else describe(restorers.loaded),
-        "learnt": {} if restorers is None else restorers.verdicts,
+        "fit": {} if restorers is None else restorers.verdicts,
         "generator": None if generator is None else describe(generator),
-        **plan_report(session.plan, restored, session.reused),
+        "people": _people(session.config, session.plan.analysis.people),
+        "thresholds": _thresholds(session),
+        **plan_report(session.plan, restored, 0 if copied else session.reused),
         "execution": _execution(session.execution),
         "seconds": {
             **{name: round(one.busy, 3) for name, one in work.items()},
@@ -101,7 +86,35 @@ def is_report(path: Path) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
-def _media_facts(session: Session, output: Output) -> dict[str, Any]:
+def _host() -> dict[str, Any]:
+    return {
+        "os": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpu_count": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _people(config: Config, people: np.ndarray) -> dict[str, Any]:
+    """people: (F,) int, faces seen in each frame of the source."""
+    return {
+        "most_at_once": int(people.max(initial=0)),
+        "frames_with_several": int((people > 1).sum()),
+        "taken": "largest" if config.as_upstream else config.face.select,
+    }
+
+
+def _thresholds(session: Session) -> dict[str, float | None]:
+    """Those that the gate went by; null where it did not decide."""
+    restore = session.config.restore
+    on, off = thresholds(restore, speech=session.audio is not None)
+    if session.restorers is None or restore.when != "auto":
+        return {"sharpness_on": None, "sharpness_off": None}
+    return {"sharpness_on": on, "sharpness_off": off}
+
+
+def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str, Any]:
     source, settings = session.source.info, output.settings
     return {
         "input": {
@@ -115,10 +128,11 @@ def _media_facts(session: Session, output: Output) -> dict[str, Any]:
         },
         "output": {
             "path": str(output.target),
-            "codec": settings.codec,
-            "crf": settings.crf,
-            "preset": settings.preset,
-            "pix_fmt": settings.pix_fmt,
+            "video": "copied" if copied else "encoded",
+            "codec": source.codec if copied else settings.codec,
+            "crf": None if copied else settings.crf,
+            "preset": None if copied else settings.preset,
+            "pix_fmt": source.pix_fmt if copied else settings.pix_fmt,
         },
     }
 
@@ -142,14 +156,14 @@ def stages(work: Mapping[str, Work]) -> dict[str, Any]:
 
 def stage_table(report: Mapping[str, Any]) -> str:
     """The report's stages as lines of text: what each did, and what it waited for."""
-    head = f"{'stage':16} {'busy':>9} {'no input':>9} {'no room':>9} {'frames':>7} {'fps':>7}"
+    head = f"{'stage':16} {'busy':>9} {'idle':>9} {'blocked':>9} {'frames':>7} {'fps':>7}"
     frames, seconds = report["frames"]["total"], report["seconds"]["total"]
     total = f"{'total':16} {seconds:7.1f} s {'':19} {frames:7d} {frames / seconds:7.1f}"
     return "\n".join([head, *(_line(name, one) for name, one in report["stages"].items()), total])
 
 
 def _line(name: str, stage: Mapping[str, Any]) -> str:
-    waits = f"{stage['waiting_for_input']:7.1f} s {stage['waiting_for_room']:7.1f} s"
+    waits = f"{stage['idle']:7.1f} s {stage['blocked']:7.1f} s"
     fps = "" if stage["fps"] is None else f"{stage['fps']:7.1f}"
     frames = stage["frames"] or ""
     return f"{name:16} {stage['busy']:7.1f} s {waits} {frames:>7} {fps:>7}".rstrip()
@@ -158,8 +172,8 @@ def _line(name: str, stage: Mapping[str, Any]) -> str:
 def _stage(work: Work) -> dict[str, Any]:
     return {
         "busy": round(work.busy, 3),
-        "waiting_for_input": round(work.for_input, 3),
-        "waiting_for_room": round(work.for_room, 3),
+        "idle": round(work.for_input, 3),
+        "blocked": round(work.for_room, 3),
         "frames": work.frames,
         "fps": round(work.frames / work.busy, 2) if work.frames and work.busy else None,
     }
@@ -182,18 +196,5 @@ def _execution(execution: Execution) -> dict[str, Any]:
 
 def write_report(report: dict[str, Any], path: Path) -> None:
     """JSON under its name only when complete."""
-    text = json.dumps(report, indent=1, allow_nan=False, default=str) + "\n"
     with part_file(path) as part:
-        part.write_text(text, "utf-8")
-
-
-def _seconds(pts_seconds: np.ndarray, flags: np.ndarray) -> list[list[float]]:
-    """Runs of True as [first, last] frame times."""
-    return [
-        [round(float(pts_seconds[a]), 3), round(float(pts_seconds[b - 1]), 3)]
-        for a, b in runs(flags)
-    ]
-
-
-def _numbers(values: np.ndarray, digits: int) -> list[float | None]:
-    return [None if np.isnan(v) else round(float(v), digits) for v in values]
+        part.write_text(compact_json(report), "utf-8")

@@ -90,6 +90,7 @@ class Session:
         source = _source(video)
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = Watched(source, self._flag.check)
+        self.reads_file = isinstance(source, VideoFile)
         self.audio = None if audio is None else Path(audio)
         self.timer = StageTimer()
         if plan is not None:
@@ -128,6 +129,10 @@ class Session:
     def cancel(self) -> None:
         """From any thread: what is running raises Cancelled within a denoising step or a frame."""
         self._flag.set()
+
+    def check(self) -> None:
+        """Raises Cancelled where the session was cancelled or closed."""
+        self._flag.check()
 
     def analyze(self, progress: Progress = unwatched) -> SourceAnalysis:
         """Pass 1, once: the faces of every source frame.
@@ -182,10 +187,17 @@ class Session:
         """
         return (item.after for item in self.rendered(start, stop))
 
-    def render(self, target: str | Path | Output, progress: Progress = unwatched) -> dict[str, Any]:
+    def render(
+        self,
+        target: str | Path | Output,
+        progress: Progress = unwatched,
+        *,
+        command: str | None = None,
+    ) -> dict[str, Any]:
         """The finished file, and its report beside it. Returns the report.
 
-        target: the file, or what check_output has found out about it already.
+        target: the file, or what check_output has found out about it already. command: the command
+        line that this is done for, for the report.
 
         Raises as make_plan does, ConfigError and MediaError where the file cannot be written, or is
         there already (output.overwrite).
@@ -193,7 +205,8 @@ class Session:
         """
         from latentsync.pipeline.output import write_video  # which knows sessions
 
-        return write_video(self, Path(target) if isinstance(target, str) else target, progress)
+        path = Path(target) if isinstance(target, str) else target
+        return write_video(self, path, progress, command=command)
 
     def rendered(self, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
         """As frames(), each with what became of it."""

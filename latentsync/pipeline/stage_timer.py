@@ -32,6 +32,7 @@ class Stage(StrEnum):
     COMPOSITE = "composite"
     CONVERT = "convert"
     ENCODE = "encode"
+    COPY = "copy"
 
 
 @dataclass(slots=True)

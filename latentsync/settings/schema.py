@@ -34,6 +34,7 @@ class OutputConfig:
     extend: str = "pingpong"
     overwrite: bool = False
     compare: bool = False
+    copy_unchanged: bool = True
     report: bool = True
 
 

@@ -86,8 +86,7 @@ def download(
     try:
         if _is_there(job):
             return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(job):
+        with _folder(target.parent), _alone(job):
             if not _is_there(job):  # nor brought by the process that was waited for
                 _bring(job, Request(url, headers or {}, patience.stall))
     except RefusedError as error:
@@ -125,6 +124,20 @@ def _is_there(job: _Job) -> bool:
     if not job.target.is_file() or job.size not in (None, job.target.stat().st_size):
         return False
     return not job.sha256 or job.sha256 == record.sha256(job.target)
+
+
+@contextlib.contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """The folder is there. What had to be made of it is gone again where nothing was put there."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # it holds what was fetched, or another's lock
+            for one in made:
+                one.rmdir()
+        raise
 
 
 @contextlib.contextmanager

@@ -63,19 +63,23 @@ def ensure_weights(
 
 
 def fetch(model: ModelFile, progress: Progress = no_byte_progress) -> Path:
-    """From the first of its sources that can give it. Raises CheckpointError."""
-    failures = []
+    """From the first of its sources that can give it.
+
+    Raises CheckpointError, which says of each source once why it failed.
+    """
+    failures: list[SourceError] = []
     for source in model.sources:
+        if failures:
+            logger.info("%s: trying source %d", model.key, len(failures) + 1)
         try:
             return _fetch(model, source, progress)
         except SourceError as error:
-            logger.info("%s", error)
             failures.append(error)
-    last = failures[-1]
     if len(failures) == 1:
-        raise last
+        raise failures[0]
+    reasons = dict.fromkeys(str(failure.value) for failure in failures)
     what = f"none of the {len(failures)} sources gives {model.key}"
-    raise CheckpointError(what, model.filename, f"the last said: {last}")
+    raise CheckpointError(what, "; ".join(reasons), failures[-1].remedy)
 
 
 def _is_here(model: ModelFile, folders: Sequence[str | Path]) -> bool:

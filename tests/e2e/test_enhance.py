@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
+import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+import latentsync
 from latentsync import Engine, Session, load_config
 from latentsync.errors import ConfigError
 from latentsync.media.reader import VideoReader
@@ -77,7 +81,7 @@ def test_the_report_says_what_was_done(film, tmp_path, run):
     target = tmp_path / "out.mp4"
     run("-i", film, "-o", target, "restore.when=always", "output.crf=14")
     report = json.loads((tmp_path / "out.report.json").read_text())
-    assert (report["kind"], report["schema"]) == ("latentsync report", 2)
+    assert (report["kind"], report["schema"]) == ("latentsync report", 3)
     assert report["frames"] == {
         "total": 12,
         "with_face": 12,
@@ -95,6 +99,30 @@ def test_the_report_says_what_was_done(film, tmp_path, run):
     stages = ("decode", "detect", "decode (pass 2)", "restore", "composite", "encode")
     assert {*stages, "total"} <= set(report["seconds"])
     assert [name for name in report["stages"] if name in stages] == list(stages)
+
+
+def test_the_report_says_what_made_it_when_and_where(film, tmp_path, run):
+    target = tmp_path / "out.mp4"
+    run("-i", film, "-o", target, "restore.sharpness_on=0.6")
+    text = (tmp_path / "out.report.json").read_text()
+    report = json.loads(text)
+    assert report["version"] == latentsync.__version__
+    assert datetime.now(UTC) - datetime.fromisoformat(report["created"]) < timedelta(minutes=5)
+    typed = shlex.split(report["command"])[-5:]
+    assert typed == ["-i", str(film), "-o", str(target), "restore.sharpness_on=0.6"]
+    assert set(report["host"]) == {"os", "machine", "cpu_count", "python", "torch"}
+    assert platform.node() not in json.dumps(report["host"])
+    assert report["people"] == {"most_at_once": 1, "frames_with_several": 0, "taken": "largest"}
+    assert report["thresholds"] == {"sharpness_on": 0.6, "sharpness_off": 0.68}
+    assert len(text.splitlines()) < 200
+
+
+def test_a_report_from_python_has_no_command(film, tmp_path):
+    settings = ["restore.when=always", "output.preset=ultrafast"]
+    with Session(Engine(load_config(None, settings)), film) as session:
+        report = session.render(tmp_path / "out.mp4")
+    assert report["command"] is None
+    assert report["thresholds"] == {"sharpness_on": None, "sharpness_off": None}
 
 
 def test_no_report_where_none_is_wanted(film, tmp_path, run):

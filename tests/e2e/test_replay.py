@@ -39,7 +39,11 @@ def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> Non
     assert abs(len(pts_of(target)) / 25 - seconds) < 0.04
     report = json.loads(target.with_suffix(".report.json").read_text())
     assert report["frames"]["generated"] == report["frames"]["total"]
-    assert report["generator"]["lips_heard"][0] > 0.8
+    generator = report["generator"]
+    assert generator["lip_audio_correlation"][0] > 0.8
+    assert len(generator["units"]) > generator["unit_joins"] > 0
+    starts = [first for first, _, _, _ in generator["units"]]
+    assert starts == sorted(starts) and generator["units"][-1][1] < seconds
     assert report["frames"]["restored"] < report["frames"]["total"] / 4, "filmed mouths are sharp"
     made = aperture(frame.pixels for frame in VideoReader(target))
     loud = np.abs(read_audio(NEW_WORDS)[: len(made) * 640]).reshape(len(made), 640).mean(axis=1)

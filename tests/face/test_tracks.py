@@ -184,8 +184,33 @@ def test_a_cut_ends_every_track_even_on_the_same_spot() -> None:
 
 
 def test_a_gap_is_not_bridged_over_a_cut() -> None:
-    first, second = link([face(300)], [], [face(300)], cuts=[1])
-    assert (first.stop, second.start) == (1, 2)
+    first, second = link([face(300)], [], [face(340)], cuts=[1])
+    assert (first.stop, second.start) == (1, 1)
+    assert second.faces[0] is second.faces[1], "what is filled in is the later shot's own"
+
+
+@pytest.mark.parametrize("select", ["left", "largest"])
+def test_a_face_that_is_found_a_little_late_in_its_shot_was_there_from_the_cut(select) -> None:
+    """A detector may need some frames to find the smaller of two faces."""
+    size = {"left": 60, "largest": 130}[select]
+    late = [[face(500)]] * 5 + [[face(500), face(100 + i, size=size)] for i in range(40)]
+    tracks = link(*late, *late, cuts=[45])
+    assert [(track.start, track.stop) for track in tracks] == [(0, 45)] * 2 + [(45, 90)] * 2
+    shown = places(choose_track(tracks, 90, select=select))
+    assert shown == ([100.0] * 5 + [100.0 + i for i in range(40)]) * 2
+
+
+def test_a_face_that_is_found_much_later_was_not_there() -> None:
+    late = [[face(500)]] * 6 + [[face(500), face(100)]] * 40
+    assert [track.start for track in link(*late)] == [0, 6]
+    assert [track.start for track in link(*late, max_gap_seconds=0)] == [0, 6]
+
+
+def test_a_face_that_jumps_at_once_is_still_one_person_in_each_frame() -> None:
+    frames = [[face(100)]] * 3 + [[face(190)]] * 5
+    tracks = link(*frames)
+    assert [track.start for track in tracks] == [0, 3]
+    assert places(choose_track(tracks, 8)) == [100.0] * 3 + [190.0] * 5
 
 
 def test_a_jump_or_another_size_is_another_person() -> None:

@@ -25,8 +25,8 @@ def test_stages_stand_in_the_order_in_which_a_frame_meets_them() -> None:
 
 def test_a_stage_tells_its_work_its_waits_and_its_speed() -> None:
     restore = stages(_timer().work)["restore"]
-    assert restore["waiting_for_room"] == pytest.approx(1.0)
-    assert restore["waiting_for_input"] == 0
+    assert restore["blocked"] == pytest.approx(1.0)
+    assert restore["idle"] == 0
     assert restore["frames"] == 50
     assert restore["fps"] is None  # it was never busy
     assert stages(_timer().work)["encode"]["fps"] > 50
@@ -39,7 +39,7 @@ def test_the_table_has_a_line_for_each_stage_and_the_total() -> None:
         "stages": stages(_timer().work),
     }
     head, *lines, total = stage_table(report).splitlines()
-    assert head.split() == ["stage", "busy", "no", "input", "no", "room", "frames", "fps"]
+    assert head.split() == ["stage", "busy", "idle", "blocked", "frames", "fps"]
     assert [line.split()[0] for line in lines] == ["decode", "restore", "encode"]
     assert lines[1].split() == ["restore", "0.0", "s", "0.0", "s", "1.0", "s", "50"]
     assert total.split() == ["total", "4.0", "s", "50", "12.5"]

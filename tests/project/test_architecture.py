@@ -32,7 +32,7 @@ MAY_IMPORT = {  # room -> other rooms of the project; scripts, benchmarks and te
     "generate": "types errors geometry plugins weights runtime models",
     "GFPGAN": "types errors weights runtime restoration.base",
     "CodeFormer": "types errors weights runtime restoration.base",
-    "pipeline": BELOW,
+    "pipeline": f"{BELOW} __version__",
     "estimate": f"{BELOW} pipeline",
     "api": f"{BELOW} pipeline",
     "commands": f"{BELOW} pipeline estimate __version__",

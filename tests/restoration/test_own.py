@@ -135,7 +135,7 @@ def test_true_pairs_teach_without_any_guess(own: np.ndarray, others: np.ndarray)
     restorer = PersonalizedRestorer().fit_pairs(
         after(wavy, own), faces(own), seconds=SECONDS, mask=MASK
     )
-    assert restorer.verdict is not None and restorer.verdict.loss is None
+    assert restorer.verdict is not None and restorer.verdict.degradation is None
     assert decibels(after(wavy, others), restorer(after(wavy, others)), faces(others)) > 2
 
 

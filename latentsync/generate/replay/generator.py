@@ -32,7 +32,7 @@ from latentsync.generate.replay.inputs import (
     too_little,
 )
 from latentsync.generate.replay.lips import LOW_CONFIDENCE, MARGIN, LipRegression, fit_lips
-from latentsync.generate.replay.selection import dissolves, joins, select
+from latentsync.generate.replay.selection import dissolves, joins, select, units
 from latentsync.generate.replay.transplant import Mouth, Transplanter
 
 if TYPE_CHECKING:
@@ -113,9 +113,10 @@ class Replay:
         partner, share = dissolves(database, path, targets.seconds, targets.begins)
         facts = {
             "speech_seconds": round(spoken, 1),
-            "lips_heard": [round(float(r), 2) for r in regression.reliability],
-            "joins": int(parting.sum()),
-            "bank_frames": len(database),
+            "lip_audio_correlation": [round(float(r), 2) for r in regression.reliability],
+            "unit_joins": int(parting.sum()),
+            "database_frames": len(database),
+            "units": units(database, path, targets.seconds, parting | targets.begins),
         }
         chosen = Chosen(targets, target, faces, kept[path], kept[partner], share)
         pictures = _pictures(speaker, chosen, self.size)

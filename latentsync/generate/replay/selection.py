@@ -59,6 +59,20 @@ def joins(
     return np.concatenate([[False], ~natural & ~begins[1:]])[: len(path)]
 
 
+def units(
+    bank: Bank, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
+) -> list[list[float]]:
+    """For each unit the seconds [first, last] of the output, and [first, last] of the speaker's
+    video, in one list of four.
+
+    path, seconds: (N,) as in select. begins: (N,) bool, True where another unit begins.
+    """
+    first = np.flatnonzero(begins | (np.arange(len(path)) == 0))
+    last = np.append(first[1:], len(path)) - 1
+    ends = seconds[first], seconds[last], bank.seconds[path[first]], bank.seconds[path[last]]
+    return [[round(float(second), 3) for second in unit] for unit in zip(*ends, strict=True)]
+
+
 def dissolves(
     database: UnitDatabase, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -47,7 +47,7 @@ def decided_by_analysis(plan: RenderPlan, config: RestoreConfig) -> RenderPlan:
     for number, frames in analysis.frames_by_track().items():
         figures[frames] = sharpness(energies[number])
     plan = replace(plan, sharpness=figures[plan.source])
-    return _gated(with_energies(plan, energies), config, config.sharpness_on, config.sharpness_off)
+    return _gated(with_energies(plan, energies), config, speech=False)
 
 
 def decided_by_samples(
@@ -62,7 +62,15 @@ def decided_by_samples(
     plan = replace(
         plan, sharpness=figures, sampled=np.array([one.number for one in samples], np.int64)
     )
-    return _gated(with_energies(plan, energies), config, OWN_ON, OWN_OFF)
+    return _gated(with_energies(plan, energies), config, speech=True)
+
+
+def thresholds(config: RestoreConfig, *, speech: bool) -> tuple[float, float]:
+    """Sharpness below which a mouth is restored, and above which no longer; see gate.need.
+
+    speech: whether mouths are generated for new speech.
+    """
+    return (OWN_ON, OWN_OFF) if speech else (config.sharpness_on, config.sharpness_off)
 
 
 def chunks_to_sample(plan: RenderPlan) -> list[int]:
@@ -90,8 +98,9 @@ def _ratios(plan: RenderPlan, ratios: Mapping[int, float]) -> np.ndarray:
     return figures
 
 
-def _gated(plan: RenderPlan, config: RestoreConfig, on: float, off: float) -> RenderPlan:
+def _gated(plan: RenderPlan, config: RestoreConfig, *, speech: bool) -> RenderPlan:
     strength = np.zeros(len(plan), np.float32)
+    on, off = thresholds(config, speech=speech)
     for first, last in plan.runs():
         run = slice(first, last)
         needed = gate.need(

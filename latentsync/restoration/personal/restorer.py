@@ -53,18 +53,19 @@ class Verdict:
     """What restores the mouths, and why.
 
     used: "Self", the name of the restorer that stood by, or "nothing". gains: dB towards the truth
-    on held-out mouths, by restorer. strength: what the learnt residual is multiplied by. loss: the
-    likeliest; None where the pairs were given. misfit: how far it is from explaining what is seen,
-    1 and below: it does. own, held_out: numbers of mouths learnt from and tried on.
+    on held-out mouths, by restorer. strength: what the fitted residual is multiplied by.
+    degradation: the likeliest; None where the pairs were given. degradation_error: how far it is
+    from explaining what is seen, 1 and below: it does. training_mouths, held_out: numbers of
+    mouths that were fitted to, and tried on.
     """
 
     used: str
     reason: str
     gains: dict[str, float] = field(default_factory=dict)
     strength: float = 0.0
-    loss: Degradation | None = None
-    misfit: float = 0.0
-    own: int = 0
+    degradation: Degradation | None = None
+    degradation_error: float = 0.0
+    training_mouths: int = 0
     held_out: int = 0
 
 
@@ -180,7 +181,7 @@ def _sample(faces: Faces, seconds: Moments) -> tuple[np.ndarray, np.ndarray]:
 def _unlearnt(fallback: Restorer | None, own: int, drawn: int) -> PersonalizedRestorer:
     used = NOTHING if fallback is None else fallback.name
     reason = f"{own} own and {drawn} generated mouths are too few, or too close in time, to learn"
-    return PersonalizedRestorer(Verdict(used, reason, own=own), None, fallback)
+    return PersonalizedRestorer(Verdict(used, reason, training_mouths=own), None, fallback)
 
 
 def _decided(

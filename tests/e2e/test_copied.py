@@ -1,0 +1,129 @@
+"""A video in which nothing needs restoration keeps its video stream, and the report says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from latentsync import Engine, Session, load_config
+from latentsync.errors import Cancelled
+from latentsync.media.reader import VideoReader
+from latentsync.pipeline.source import Clip
+from tests.support.media_factory import Tone, audio_packets, make_film, pts_of
+
+SHARP = "restore.sharpness_on=0"  # as if every mouth were sharp enough
+LINE = "no frame needs restoration: the video stream was copied unchanged"
+
+
+@pytest.fixture
+def video(tmp_path, demo_frames) -> Path:
+    return make_film(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
+
+
+def payloads(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def report_of(target: Path) -> dict:
+    return json.loads(target.with_suffix(".report.json").read_text())
+
+
+def test_where_nothing_is_restored_the_streams_are_copied(video, tmp_path, run) -> None:
+    target = tmp_path / "out.mp4"
+    result = run("-i", video, "-o", target, SHARP)
+    assert result.code == 0, result.err
+    assert payloads(target) == payloads(video)
+    assert audio_packets(target) == audio_packets(video)
+    assert pts_of(target) == pts_of(video)
+    assert [line for line in result.err.splitlines() if "copied" in line] == [LINE]
+    assert "0 of 12 frames restored, the video stream copied unchanged" in result.out
+    report = report_of(target)
+    assert report["output"]["video"] == "copied"
+    assert (report["output"]["codec"], report["output"]["crf"]) == ("h264", None)
+    assert report["per_frame"]["change"] == [0] * 12
+    assert "encode" not in report["stages"]
+
+
+def test_the_figures_that_were_decided_by_are_said(video, tmp_path, run) -> None:
+    result = run("-i", video, "-o", tmp_path / "out.mp4", SHARP)
+    sharpness = report_of(tmp_path / "out.mp4")["per_frame"]["sharpness"]
+    figures = f"(median {np.median(sharpness):.2f}, threshold 0.00)"
+    assert f"no frame was below the sharpness threshold {figures}" in result.err
+    assert "restore.when=always" in result.err
+
+
+def test_copying_can_be_switched_off(video, tmp_path, run) -> None:
+    target = tmp_path / "out.mp4"
+    result = run("-i", video, "-o", target, SHARP, "output.copy_unchanged=false")
+    assert LINE not in result.err
+    assert report_of(target)["output"]["video"] == "encoded"
+    assert payloads(target) != payloads(video)
+
+
+def test_what_is_restored_is_encoded(video, tmp_path, run) -> None:
+    target = tmp_path / "out.mp4"
+    run("-i", video, "-o", target, "restore.when=always")
+    assert report_of(target)["output"]["video"] == "encoded"
+
+
+def test_what_the_container_does_not_hold_is_encoded_and_that_is_said(
+    tmp_path, demo_frames, run
+) -> None:
+    video = make_film(tmp_path / "in.mkv", demo_frames, codec="ffv1", options={})
+    target = tmp_path / "out.mp4"
+    result = run("-i", video, "-o", target, SHARP)
+    assert result.code == 0, result.err
+    assert "is encoded again: few players play ffv1" in result.err
+    assert len(pts_of(target)) == 12
+    report = report_of(target)
+    assert report["output"]["video"] == "encoded"
+    assert any("few players play ffv1" in warning for warning in report["warnings"])
+
+
+def test_the_comparison_is_written_all_the_same(video, tmp_path, run) -> None:
+    target, beside = tmp_path / "out.mp4", tmp_path / "out_compare.mp4"
+    assert run("-i", video, "-o", target, SHARP, "--compare").code == 0
+    assert payloads(target) == payloads(video)
+    (width, height), frames = (720, 340), list(VideoReader(beside))
+    assert {frame.pixels.shape for frame in frames} == {(height, width, 3)}
+    assert len(frames) == 12
+    assert report_of(target)["output"]["video"] == "copied"
+
+
+def test_an_output_that_is_there_is_not_replaced_unasked(video, tmp_path, run) -> None:
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"dear to me")
+    assert run("-i", video, "-o", target, SHARP).code == 2
+    assert target.read_bytes() == b"dear to me"
+
+
+def test_frames_that_are_in_no_file_are_encoded(video, tmp_path) -> None:
+    """They may have been changed since they were read."""
+    frames = list(VideoReader(video))
+    engine = Engine(load_config(None, [SHARP, "output.preset=ultrafast"]))
+    with Session(engine, Clip(VideoReader(video).info, frames)) as session:
+        report = session.render(tmp_path / "out.mp4")
+    assert report["output"]["video"] == "encoded"
+
+
+def test_a_session_that_is_cancelled_while_it_copies_leaves_nothing(video, tmp_path) -> None:
+    target = tmp_path / "out.mp4"
+    session = Session(Engine(load_config(None, [SHARP])), video)
+    with session:
+        session.make_plan()
+
+        class Watched:
+            def __enter__(self):
+                return session.cancel
+
+            def __exit__(self, *_):
+                return None
+
+        with pytest.raises(Cancelled):
+            session.render(target, lambda _title, _total: Watched())
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}

@@ -1,0 +1,58 @@
+"""The report can be read by people, and names what is worth a look."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from latentsync.pipeline.compact_json import WIDTH, compact_json
+from latentsync.pipeline.frame_report import WORST, plan_report
+from tests.pipeline.test_plan import _alignment, _analysis, _laid
+
+LONG = {
+    "settings": {f"section {n}": {f"key {k}": "value" * 3 for k in range(5)} for n in range(12)},
+    "per_frame": {"scale": [0.5] * 4500, "sharpness": [None, 0.25] * 2250},
+    "spans": [[0.0, 1.5]] * 100,
+    "warnings": ["a sentence of some length, with a figure in it"] * 4,
+    "empty": [[], {}],
+}
+
+
+def test_an_array_of_numbers_is_one_line_however_long() -> None:
+    lines = compact_json(LONG).splitlines()
+    assert len(lines) < 120
+    (scales,) = [line for line in lines if '"scale"' in line]
+    assert scales.count("0.5") == 4500
+    (spans,) = [line for line in lines if '"spans"' in line]
+    assert spans.count("[0.0, 1.5]") == 100
+
+
+def test_what_is_no_array_of_numbers_is_no_wider_than_a_screen() -> None:
+    words = {name: value for name, value in LONG.items() if name not in ("per_frame", "spans")}
+    assert max(map(len, compact_json(words).splitlines())) <= WIDTH
+
+
+def test_nothing_is_lost_on_the_way() -> None:
+    assert json.loads(compact_json(LONG)) == LONG
+
+
+def test_what_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        compact_json({"sharpness": float("nan")})
+
+
+def test_the_worst_frames_are_the_blurriest_left_alone_and_the_most_changed() -> None:
+    faces = [None if n == 3 else _alignment(0) for n in range(30)]
+    plan = _laid(_analysis(faces))
+    figures = np.linspace(1, 0.71, 30, dtype=np.float32)  # the later, the blurrier
+    figures[[3, 5]] = np.nan
+    changed = np.arange(30) * (np.arange(30) >= 14)
+    worst = plan_report(replace(plan, sharpness=figures), changed, 0)["worst_frames"]
+    alone, most = worst["blurriest_left_alone"], worst["most_changed"]
+    assert [one["frame"] for one in alone] == [13, 12, 11, 10, 9, 8, 7, 6, 4, 2]
+    assert alone[0]["sharpness"] == pytest.approx(0.87, abs=1e-3)
+    assert [one["frame"] for one in most] == list(range(29, 29 - WORST, -1))
+    assert most[0] == {"frame": 29, "seconds": round(float(plan.seconds[29]), 3), "change": 29}
