@@ -20,11 +20,11 @@ from typing import Any
 from latentsync.errors import ConfigError
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import prepare
-from latentsync.pipeline.progress import Progress, unwatched
+from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.session import Session
 from latentsync.settings.load import load_config
+from latentsync.weights.ensure import consent_to_all
 from latentsync.weights.manifest import ModelFile
-from latentsync.weights.obtain import unasked
 from latentsync.weights.refusal import generates, refusal
 
 SHORT = {
@@ -47,7 +47,7 @@ def restore(
     *,
     config: str | Path | None = None,
     download: bool = False,
-    progress: Progress = unwatched,
+    progress: Progress = no_progress,
     **settings: Any,
 ) -> dict[str, Any]:
     """Writes the video with its mouth restored where it needs it. Returns the report.
@@ -73,7 +73,7 @@ def lipsync(
     *,
     config: str | Path | None = None,
     download: bool = False,
-    progress: Progress = unwatched,
+    progress: Progress = no_progress,
     **settings: Any,
 ) -> dict[str, Any]:
     """Writes the video with the mouth moving to the speech, restored where it needs it.
@@ -105,7 +105,7 @@ def _made(
         arguments = _download(path, given, speech=config.input.audio is not None)
         raise refusal(missing, arguments, or_else=_or_else(missing))
 
-    job = prepare(config, consent=unasked if download else refuse)
+    job = prepare(config, consent=consent_to_all if download else refuse)
     with Session(Engine(config), job.source, audio=job.audio) as session:
         return session.render(job.output, progress)
 

@@ -19,14 +19,14 @@ from latentsync.estimate.estimate import estimate
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job, fetch_weights
 from latentsync.pipeline.preview import write_previews
-from latentsync.pipeline.progress import Progress, unwatched
+from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.report import stage_table
 from latentsync.pipeline.requirements import missing_weights, runs_networks
 from latentsync.pipeline.session import Session
 from latentsync.restoration.base import weights_wanted
 from latentsync.runtime.execution import torch_threads
 from latentsync.settings.schema import Config
-from latentsync.weights.obtain import unwatched_bytes
+from latentsync.weights.ensure import no_byte_progress
 
 Work = Callable[[Job, Progress], None]
 """Does it all for one video, and says on stdout what was made."""
@@ -40,7 +40,7 @@ def made_ready(options: argparse.Namespace, job: Job) -> Work:
     if options.dry_run:
         return _estimating(job)
     consent = Consent(options, job.config)
-    fetch_weights(job, unwatched_bytes if options.quiet else byte_bar, consent)
+    fetch_weights(job, no_byte_progress if options.quiet else byte_bar, consent)
     engine = _engine(job.config, job.audio)
     if options.preview is not None:
         return lambda job, progress: _preview(engine, job, options.preview, progress)
@@ -48,7 +48,7 @@ def made_ready(options: argparse.Namespace, job: Job) -> Work:
 
 
 def progress_of(options: argparse.Namespace) -> Progress:
-    return unwatched if options.quiet else progress_bar
+    return no_progress if options.quiet else progress_bar
 
 
 def _enhance(engine: Engine, job: Job, progress: Progress, options: argparse.Namespace) -> None:

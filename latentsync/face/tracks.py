@@ -219,7 +219,7 @@ def _goes_on(track: _Open, tracks: Sequence[_Open]) -> bool:
     before = (one.faces[min(track.start, one.stop) - 1 - one.start] for one in earlier)
     return any(
         np.linalg.norm(face.center - first.center)
-        < SAME_PERSON_STEP * max(_size(face), _size(first))
+        < SAME_IDENTITY_STEP * max(_size(face), _size(first))
         for face in before
     )
 

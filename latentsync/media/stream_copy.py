@@ -13,9 +13,9 @@ import numpy as np
 from latentsync.errors import MediaError
 from latentsync.media.container import MUXERS, main_video, open_source
 from latentsync.media.mux import Contents, Muxing, OpenFiles
-from latentsync.media.output import OutputPlan, new_part_path
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.settings import EncodeSettings
+from latentsync.media.target import OutputPlan, new_part_path
 
 _IN_MP4 = {"h264", "hevc", "av1", "vp9", "mpeg4"}
 """MP4 may hold others as well, but then few players play them."""
@@ -87,7 +87,7 @@ def _muxed(part: Path, contents: Contents, step: Callable[[], None]) -> list[str
                 muxing.write([packet])
                 step()
         muxing.end()
-        return muxing.damage
+        return muxing.issues
     except (av.FFmpegError, OSError, ValueError) as error:  # ValueError: no place for the codec
         raise NotCopiedError(getattr(error, "strerror", None) or str(error)) from error
     finally:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentsync.pipeline.decide import thresholds
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.decide import thresholds
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.settings.schema import Config
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.restore.gate import runs
 
 WORST = 10

@@ -19,10 +19,7 @@ from latentsync.pipeline.requirements import (
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
 from latentsync.weights.download import Progress as Bytes
-from latentsync.weights.ensure import Consent
-from latentsync.weights.ensure import consent_to_all as unasked
-from latentsync.weights.ensure import ensure_weights as obtain
-from latentsync.weights.ensure import no_byte_progress as unwatched_bytes
+from latentsync.weights.ensure import Consent, consent_to_all, ensure_weights, no_byte_progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,10 +48,12 @@ def checked(config: Config) -> Job:
     return Job(config, source, check_output(config, source, Path(config.output.path), audio), audio)
 
 
-def prepare(config: Config, fetching: Bytes = unwatched_bytes, consent: Consent = unasked) -> Job:
+def prepare(
+    config: Config, fetching: Bytes = no_byte_progress, consent: Consent = consent_to_all
+) -> Job:
     """Checks what can be checked without work, then fetches the weights that are missing.
 
-    fetching: shows the progress of that. consent: see weights.obtain. Raises ConfigError (licences
+    fetching: shows the progress of that. consent: see weights.ensure. Raises ConfigError (licences
     included), MediaError, and CheckpointError naming every weights file that is missing and cannot
     be had, or may not be fetched.
     """
@@ -63,12 +62,14 @@ def prepare(config: Config, fetching: Bytes = unwatched_bytes, consent: Consent 
     return job
 
 
-def fetch_weights(job: Job, fetching: Bytes = unwatched_bytes, consent: Consent = unasked) -> None:
+def fetch_weights(
+    job: Job, fetching: Bytes = no_byte_progress, consent: Consent = consent_to_all
+) -> None:
     """The second half of prepare(): one job's weights are those of all of its configuration."""
     config = job.config
     check_detector(config)
     licences.require(licences_wanted(config))
-    obtain(
+    ensure_weights(
         weights_wanted(config, speech=job.audio is not None),
         folders=config.weights.folders,
         offline=config.weights.offline,

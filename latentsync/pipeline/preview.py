@@ -9,7 +9,7 @@ import numpy as np
 
 from latentsync.face.landmarks import MOUTH
 from latentsync.geometry import frame_scale
-from latentsync.pipeline.plan import RenderPlan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.session import Preview, Session
 from latentsync.pipeline.stages.composite import side_by_side
 

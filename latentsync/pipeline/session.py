@@ -35,12 +35,10 @@ from latentsync.pipeline.planning import decide
 from latentsync.pipeline.planning.layout import Layout, laid_out, lead_in
 from latentsync.pipeline.planning.plan import RenderPlan, check_plan
 from latentsync.pipeline.planning.samples import Samples, sampled
-from latentsync.pipeline.progress import Progress
-from latentsync.pipeline.progress import no_progress as unwatched
+from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import CheckedSource as Watched
-from latentsync.pipeline.source import Source, VideoFile, footage_of
+from latentsync.pipeline.source import CheckedSource, Source, VideoFile, footage_of
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restoration.base import Fittable, Tunable
@@ -68,7 +66,7 @@ class Session:
 
     video: a file, also one that is probed already, or a Source. audio: a sound or video file; None:
     the mouth that is there is restored. plan: made by another session of the same video, speech and
-    configuration; see pipeline.plan_file. config: of this video, where it differs from the engine's
+    configuration; see planning.plan_file. config: of this video, where it differs from the engine's
     in what is not loaded. detector: one that no other session uses at the same time; None: one of
     its own.
     Raises MediaError: not readable; ConfigError: the plan or the settings are for something else,
@@ -89,7 +87,7 @@ class Session:
         engine.check_fits(self.config)
         source = _source(video)
         self._flag = CancelFlag(f"the session of {source.info.path}")
-        self.source: Source = Watched(source, self._flag.check)
+        self.source: Source = CheckedSource(source, self._flag.check)
         self.reads_file = isinstance(source, VideoFile)
         self.audio = None if audio is None else Path(audio)
         self.timer = StageTimer()
@@ -134,7 +132,7 @@ class Session:
         """Raises Cancelled where the session was cancelled or closed."""
         self._flag.check()
 
-    def analyze(self, progress: Progress = unwatched) -> SourceAnalysis:
+    def analyze(self, progress: Progress = no_progress) -> SourceAnalysis:
         """Pass 1, once: the faces of every source frame.
 
         Raises FaceNotFoundError where no frame holds a usable face, MediaError and Cancelled.
@@ -144,7 +142,7 @@ class Session:
                 self._analysis = self._analyzed(self.source, step)
         return self._analysis
 
-    def make_plan(self, progress: Progress = unwatched) -> RenderPlan:
+    def make_plan(self, progress: Progress = no_progress) -> RenderPlan:
         """Every decision about every output frame, made once.
 
         With new speech some chunks are generated for it, and measured. Raises as analyze does, and
@@ -190,7 +188,7 @@ class Session:
     def render(
         self,
         target: str | Path | Output,
-        progress: Progress = unwatched,
+        progress: Progress = no_progress,
         *,
         command: str | None = None,
     ) -> dict[str, Any]:
@@ -289,7 +287,7 @@ class Session:
         self._samples = self._sampled(numbers, progress)
         return decide.decided_by_samples(plan, restore, self._samples.chunks)
 
-    def _sampled(self, numbers: Sequence[int], progress: Progress = unwatched) -> Samples:
+    def _sampled(self, numbers: Sequence[int], progress: Progress = no_progress) -> Samples:
         crops = isinstance(self.engine.restorer, Fittable)
         made, plan = self._rendering, self._undecided
         return sampled(made, plan, numbers, self._meter, crops=crops, progress=progress)
@@ -360,7 +358,7 @@ class Session:
 
     def _opened(self, path: str) -> Source:
         """Another video that is needed for this one."""
-        return Watched(VideoFile(probe(path)), self._flag.check)
+        return CheckedSource(VideoFile(probe(path)), self._flag.check)
 
 
 def _source(video: str | Path | VideoInfo | Source) -> Source:

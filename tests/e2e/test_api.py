@@ -39,7 +39,7 @@ def fetched(tmp_path, monkeypatch) -> list[str]:
         keys.append(model.key)
 
     monkeypatch.setattr("latentsync.weights.hub.is_offline", lambda: False)
-    monkeypatch.setattr("latentsync.weights.obtain.fetch", fetch)
+    monkeypatch.setattr("latentsync.weights.ensure.fetch", fetch)
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     return keys

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from latentsync.media.output import check_target
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
 from latentsync.media.stream_copy import NotCopiedError, copied_video
+from latentsync.media.target import check_target
 from tests.support.copying import QUICK, files_in
 from tests.support.media_factory import Tone, audio_packets, make_film, moving_pattern, pts_of
 

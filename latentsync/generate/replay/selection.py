@@ -60,7 +60,7 @@ def joins(
 
 
 def units(
-    bank: Bank, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
+    database: UnitDatabase, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
 ) -> list[list[float]]:
     """For each unit the seconds [first, last] of the output, and [first, last] of the speaker's
     video, in one list of four.
@@ -69,7 +69,12 @@ def units(
     """
     first = np.flatnonzero(begins | (np.arange(len(path)) == 0))
     last = np.append(first[1:], len(path)) - 1
-    ends = seconds[first], seconds[last], bank.seconds[path[first]], bank.seconds[path[last]]
+    ends = (
+        seconds[first],
+        seconds[last],
+        database.seconds[path[first]],
+        database.seconds[path[last]],
+    )
     return [[round(float(second), 3) for second in unit] for unit in zip(*ends, strict=True)]
 
 

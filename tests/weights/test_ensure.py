@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from latentsync.errors import CheckpointError
+from latentsync.weights.ensure import fetch
 from latentsync.weights.manifest import GFPGAN, ModelFile, ReleaseFile
-from latentsync.weights.obtain import fetch
 from tests.support.fetching import BODY, SHA256, SIZE
 from tests.support.loopback import Loopback, Served
 
