@@ -59,7 +59,7 @@ def test_own_words_are_said_with_the_very_frames(said: GenerationRequest) -> Non
     drawn = generator(given)
     assert drawn.shape == given.crops.shape
     assert (drawn - given.crops).abs().mean() < 2 / 127.5
-    assert generator.facts["joins"] == 0
+    assert generator.facts["unit_joins"] == 0
 
 
 def test_a_chunk_filled_up_with_its_own_frames_gets_the_same_mouths(
