@@ -35,7 +35,8 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-all:
-	@ran=; for version in $(VERSIONS); do \
+	@export PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)"; \
+	ran=; for version in $(VERSIONS); do \
 		python$$version -c '' 2>/dev/null || { echo "python$$version not found: not tested"; continue; }; \
 		ran=yes; echo "Python $$version"; \
 		$(MAKE) --no-print-directory test PYTHON=python$$version VENV=.venv-$$version || exit; \

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, say_error
 from latentsync.errors import ConfigError, LatentSyncError
-from latentsync.media.files import check_names, check_video
+from latentsync.media.files import check_names, check_there
 from latentsync.settings.schema import Config
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
     """The settings of each video. Raises ConfigError and MediaError for what names alone tell."""
     folder, paths = _folder(config.output.path), [Path(video) for video in videos]
     for path in paths:
-        check_video(path)
+        check_there(path)
     from latentsync.media.container import MUXERS  # takes a moment
 
     targets = [

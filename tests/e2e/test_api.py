@@ -116,7 +116,7 @@ def test_weights_are_not_fetched_unasked_and_the_command_that_does_is_named(
     said = str(caught.value)
     assert "GFPGANv1.4 (348.6 MB)" in said and "download=True" in said
     assert fetched == []
-    command = said.split("fetch them with: python -m scripts.download ")[1].split("; or ")[0]
+    command = said.split("download them with: python -m scripts.download ")[1].split("; or ")[0]
     options = download.build_parser().read(shlex.split(command))
     config = load_config(options.config, options.overrides)
     assert (config.restore.name, config.generate.name) == ("GFPGAN", "replay")

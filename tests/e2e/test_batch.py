@@ -161,11 +161,11 @@ def test_after_ctrl_c_what_is_finished_stays_and_the_rest_is_not_begun(
 ):
     render, rendered = Session.render, []
 
-    def interrupted(self, target, progress):
+    def interrupted(self, target, progress, **options):
         rendered.append(target)
         if len(rendered) == 2:
             raise KeyboardInterrupt
-        return render(self, target, progress)
+        return render(self, target, progress, **options)
 
     monkeypatch.setattr(Session, "render", interrupted)
     result = run("-i", *videos, "-o", f"{tmp_path}/o/", *FAST, "output.report=false")
