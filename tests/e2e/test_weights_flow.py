@@ -58,7 +58,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict[str, Pa
         "VAE": Path(own["vae"]) / VAE.filename,
         "WHISPER_TINY": Path(own["whisper"]),
     }
-    return sections | {"generate": {"steps": 2}}, files
+    own = {"generate": {"steps": 2}, "runtime": {"backend": "torch"}}  # converting takes a minute
+    return sections | own, files
 
 
 @pytest.fixture
