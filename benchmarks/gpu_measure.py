@@ -94,7 +94,7 @@ def _listening(network: nn.Module, setting: Setting) -> Act:
     return act
 
 
-def film_speed(chain: Chain, *, steps: int, interval: int, guided: bool, chunks: int) -> float:
+def video_speed(chain: Chain, *, steps: int, interval: int, guided: bool, chunks: int) -> float:
     """Frames per second over ``chunks`` chunks, after one that is not counted."""
 
     @torch.no_grad()
@@ -119,7 +119,7 @@ def film_speed(chain: Chain, *, steps: int, interval: int, guided: bool, chunks:
     return chunks * chain.setting.frames / seconds
 
 
-def film_floor(
+def video_floor(
     work: dict[str, float],
     setting: Setting,
     *,

@@ -1,7 +1,7 @@
 """Remake the demo clips under assets/: ``python -m scripts.make_demo_assets``.
 
 Needs the packages of requirements-dev.txt and espeak-ng (``apt-get install espeak-ng``). Nothing
-here is used when the project runs; the films are part of the repository.
+here is used when the project runs; the videos are part of the repository.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from scripts.demo_assets.face import Pose, TalkingFace
-from scripts.demo_assets.film import soften, write_film
 from scripts.demo_assets.portrait import load_portrait
 from scripts.demo_assets.speech import (
     FPS,
@@ -24,6 +23,7 @@ from scripts.demo_assets.speech import (
     speak,
     write_wave,
 )
+from scripts.demo_assets.video import soften, write_video
 
 SPOKEN = "Hello. Watch my mouth while I speak, and look at what comes back."
 OTHER_WORDS = "These are other words, spoken for another film."
@@ -43,7 +43,7 @@ BLINKS = (31, 92, 168, 251, 330, 402)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("assets"), help="folder")
-    parser.add_argument("--crf", type=int, default=18, help="x264 quality of both films")
+    parser.add_argument("--crf", type=int, default=18, help="x264 quality of both videos")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
 
@@ -63,12 +63,12 @@ def main() -> None:
 
 
 def _write(path: Path, pictures: list[np.ndarray], sound: np.ndarray, *, crf: int) -> None:
-    write_film(path, pictures, sound, rate=SOUND_RATE, crf=crf)
+    write_video(path, pictures, sound, rate=SOUND_RATE, crf=crf)
     print(f"{path}: {len(pictures)} frames, {path.stat().st_size / 1000:.0f} kB")
 
 
 def _sound(text: str, rate: int) -> np.ndarray:
-    """The spoken text between two moments of silence: (N,) float [-1, 1], whole film frames."""
+    """The spoken text between two moments of silence: (N,) float [-1, 1], whole video frames."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         speak(text, path)

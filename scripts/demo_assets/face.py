@@ -1,4 +1,4 @@
-"""One picture of the talking film: head, camera, blink and mouth in a single resampling."""
+"""One picture of the talking video: head, camera, blink and mouth in a single resampling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scripts.demo_assets.mouth import Lookup, Mouth
 from scripts.demo_assets.portrait import Portrait
 
 SIZE = (640, 480)
-"""Width and height of the film."""
+"""Width and height of the video."""
 CHIN, FOREHEAD = 152, 10
 EYES = (
     ((33, 133), (246, 161, 160, 159, 158, 157, 173), (7, 163, 144, 145, 153, 154, 155)),

@@ -48,7 +48,7 @@ def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
 
 
 def openness(samples: np.ndarray, rate: int, frames: int) -> np.ndarray:
-    """-> (frames,) in [0, 1]: loudness of each film frame, compressed and lightly smoothed."""
+    """-> (frames,) in [0, 1]: loudness of each video frame, compressed and lightly smoothed."""
     loudness = np.sqrt(np.mean(_windows(samples, rate, frames) ** 2, axis=1))
     top = np.percentile(loudness, 95)
     return _smooth(np.clip(loudness / top, 0, 1) ** 0.7, sigma=0.7)

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks import gpu
-from benchmarks.gpu_measure import chunk_of, film_floor
+from benchmarks.gpu_measure import chunk_of, video_floor
 from benchmarks.gpu_stages import (
     Chain,
     Setting,
@@ -172,7 +172,7 @@ def test_convolutions_are_laid_out_anew_and_keep_their_weights() -> None:
     assert network.conv.weight.is_contiguous() and network.modulated.is_contiguous()
 
 
-def test_the_floor_of_a_film_is_the_sum_of_its_arithmetic() -> None:
+def test_the_floor_of_a_video_is_the_sum_of_its_arithmetic() -> None:
     work = {
         "VAE encode, 2 x 4": 100.0,
         "U-Net, whole step": 10.0,
@@ -183,11 +183,11 @@ def test_the_floor_of_a_film_is_the_sum_of_its_arithmetic() -> None:
     }
     # 20 steps, every third of them whole: 7 and 13.
     expected = 4 / ((100 + 7 * 20 + 13 * 2 + 50) / 1000)
-    found = film_floor(work, SETTING, steps=20, interval=3, guided=True, rate=1000)
+    found = video_floor(work, SETTING, steps=20, interval=3, guided=True, rate=1000)
     assert found == pytest.approx(expected)
 
 
-def test_the_command_measures_every_stage_and_film(
+def test_the_command_measures_every_stage_and_video(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "figures.json"
@@ -200,7 +200,7 @@ def test_the_command_measures_every_stage_and_film(
         assert len(mode["stages"]) == 10
         assert all(stage["seconds"] > 0 for stage in mode["stages"].values())
         assert mode["stages"]["U-Net, whole step"]["flop"] > 1e8
-        assert [film["fps"] > 0 for film in mode["films"]] == [True] * 4
+        assert [video["fps"] > 0 for video in mode["videos"]] == [True] * 4
     printed = capsys.readouterr().out
     assert "2 steps, cache 3, guided" in printed
     assert "VAE encode, 2 x 2" in printed

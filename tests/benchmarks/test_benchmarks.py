@@ -84,7 +84,7 @@ def test_memory_is_told_in_megabytes() -> None:
 
 @pytest.mark.parametrize("name", PIECES)
 def test_every_piece_is_there(name: str) -> None:
-    assert callable(piece(name, Path("film.mp4")))
+    assert callable(piece(name, Path("video.mp4")))
 
 
 def test_the_default_leaves_out_nothing_but_the_slow_one() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.session import Session
-from tests.support.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
+from tests.support.media_factory import Tone, make_sound, make_video, moving_pattern, pts_of
 
 FAST = ("restore.when=always", "output.preset=ultrafast")
 
@@ -20,9 +20,9 @@ def videos(tmp_path, demo_frames) -> list[Path]:
     """Three short ones: .mp4, .mov, and .ts, which is no kind of output."""
     frames = demo_frames[:4]
     return [
-        make_film(tmp_path / "a.b.mp4", frames, audio=[Tone(0.2)]),
-        make_film(tmp_path / "c.mov", frames[::-1]),
-        make_film(tmp_path / "d.ts", frames),
+        make_video(tmp_path / "a.b.mp4", frames, audio=[Tone(0.2)]),
+        make_video(tmp_path / "c.mov", frames[::-1]),
+        make_video(tmp_path / "d.ts", frames),
     ]
 
 
@@ -35,7 +35,7 @@ def broken(tmp_path) -> Path:
 
 @pytest.fixture
 def faceless(tmp_path) -> Path:
-    return make_film(tmp_path / "faceless.mp4", moving_pattern(160, 120, 4))
+    return make_video(tmp_path / "faceless.mp4", moving_pattern(160, 120, 4))
 
 
 def _pixels(path: Path) -> np.ndarray:

@@ -13,7 +13,7 @@ from latentsync import Engine, Session, load_config
 from latentsync.errors import Cancelled
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.source import Clip
-from tests.support.media_factory import Tone, audio_packets, make_film, pts_of
+from tests.support.media_factory import Tone, audio_packets, make_video, pts_of
 
 SHARP = "restore.sharpness_on=0"  # as if every mouth were sharp enough
 LINE = "no frame needs restoration: the video stream was copied unchanged"
@@ -21,7 +21,7 @@ LINE = "no frame needs restoration: the video stream was copied unchanged"
 
 @pytest.fixture
 def video(tmp_path, demo_frames) -> Path:
-    return make_film(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
+    return make_video(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
 
 
 def payloads(path: Path) -> list[bytes]:
@@ -74,7 +74,7 @@ def test_what_is_restored_is_encoded(video, tmp_path, run) -> None:
 def test_what_the_container_does_not_hold_is_encoded_and_that_is_said(
     tmp_path, demo_frames, run
 ) -> None:
-    video = make_film(tmp_path / "in.mkv", demo_frames, codec="ffv1", options={})
+    video = make_video(tmp_path / "in.mkv", demo_frames, codec="ffv1", options={})
     target = tmp_path / "out.mp4"
     result = run("-i", video, "-o", target, SHARP)
     assert result.code == 0, result.err

@@ -15,7 +15,7 @@ from latentsync import Engine, Session, load_config
 from latentsync.errors import Cancelled, CheckpointError, ConfigError, MediaError
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.planning.plan_file import load_plan, save_plan
-from tests.support.media_factory import Tone, make_film, make_sound
+from tests.support.media_factory import Tone, make_sound, make_video
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SOFT, LATE = (
@@ -33,7 +33,7 @@ def video(tmp_path_factory) -> Path:
     reader = VideoReader(ASSETS / "demo_talking.mp4", start=20, stop=20 + FRAMES)
     frames = [np.ascontiguousarray(frame.pixels[90:430, 140:500]) for frame in reader]
     folder = tmp_path_factory.mktemp("session")
-    return make_film(folder / "video.mp4", frames, options={"crf": "8"}, audio=[Tone(1.6)])
+    return make_video(folder / "video.mp4", frames, options={"crf": "8"}, audio=[Tone(1.6)])
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_a_video_that_becomes_shorter_is_refused_and_leaves_nothing(video, tmp_p
     with Session(engine("restore.when=always", REPLACED), changing) as session:
         session.analyze()
         frames = [frame.pixels for frame in VideoReader(video, stop=FRAMES // 2)]
-        make_film(changing, frames, audio=[Tone(0.8)])
+        make_video(changing, frames, audio=[Tone(0.8)])
         with pytest.raises(MediaError, match="frame"):
             session.render(target)
     assert target.read_bytes() == b"an earlier result"
@@ -251,7 +251,7 @@ def test_a_plan_of_something_else_is_refused(video, speech, tmp_path):
         Session(made, video, audio=speech, plan=plan)
     with pytest.raises(ConfigError, match="pixels"):
         Session(made, ASSETS / "demo_talking.mp4", plan=plan)
-    other = make_film(tmp_path / "short.mp4", [f.pixels for f in VideoReader(video, stop=9)])
+    other = make_video(tmp_path / "short.mp4", [f.pixels for f in VideoReader(video, stop=9)])
     with pytest.raises(ConfigError, match="40 frames"):
         Session(made, other, plan=plan)
 

@@ -13,7 +13,7 @@ import pytest
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.reader import AudioReader, read_audio
-from tests.support.media_factory import Tone, cut, make_film, make_sound, spoil
+from tests.support.media_factory import Tone, cut, make_sound, make_video, spoil
 
 RATE = 16000
 CODEC_FRAME = 0.03  # seconds; a codec's last frame may be filled up with silence
@@ -164,22 +164,22 @@ def test_a_very_short_sound_is_read(tmp_path: Path, rate: int, count: int) -> No
     assert len(read) == round(count * RATE / rate)
 
 
-# --- the film's clock ---
+# --- the video's clock ---
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.ts"])
 def test_a_track_that_begins_late_has_silence_before_it(tmp_path: Path, name: str) -> None:
-    film = make_film(tmp_path / name, audio=[Tone(0.3, start=0.2)])
-    start, end = bounds(read_audio(film))
+    video = make_video(tmp_path / name, audio=[Tone(0.3, start=0.2)])
+    start, end = bounds(read_audio(video))
     delay = 0.0 if name != "a.ts" else 0.03  # a transport stream keeps the encoder's first frame
     assert 0.199 <= start <= 0.201 + delay and end - start == pytest.approx(0.3, abs=0.005)
 
 
 def test_the_first_of_several_tracks_is_heard(tmp_path: Path) -> None:
     tones = [Tone(0.4, hertz=500), Tone(0.8, hertz=1500)]
-    film = make_film(tmp_path / "a.mkv", audio=tones)
-    assert AudioReader(film).info.index == 1
-    assert pitch(read_audio(film)) == pytest.approx(500, abs=5)
+    video = make_video(tmp_path / "a.mkv", audio=tones)
+    assert AudioReader(video).info.index == 1
+    assert pitch(read_audio(video)) == pytest.approx(500, abs=5)
 
 
 # --- blocks ---
@@ -214,8 +214,8 @@ def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
         (lambda path: path.mkdir(), "folder"),
         (lambda path: path.write_bytes(b""), "empty"),
         (lambda path: path.write_bytes(bytes(range(256)) * 40), "no audio file"),
-        (make_film, "no audio in the file"),
-        (lambda path: cut(make_film(path, audio=[Tone()]), 0.5), "damaged"),
+        (make_video, "no audio in the file"),
+        (lambda path: cut(make_video(path, audio=[Tone()]), 0.5), "damaged"),
     ],
     ids=["missing", "folder", "empty", "noise", "pictures only", "cut before its index"],
 )

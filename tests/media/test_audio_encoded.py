@@ -20,7 +20,7 @@ from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK, copied
 from tests.support.dubbing import FRAME, dubbed, write_wav
-from tests.support.media_factory import Tone, audio_packets, make_film, moving_pattern, pts_of
+from tests.support.media_factory import Tone, audio_packets, make_video, moving_pattern, pts_of
 
 ALAC = replace(QUICK, audio="alac")
 
@@ -29,7 +29,7 @@ def camera(path: Path, *tones: Tone, count: int = 10, rate: int = 25) -> Path:
     """MJPEG in full range with uncompressed audio, as cameras and screen recorders write."""
     frames, quality = moving_pattern(count=count), {"q:v": "3"}
     kind = {"codec": "mjpeg", "pix_fmt": "yuvj420p", "options": quality}
-    return make_film(path, frames, rate=rate, audio=tones, **kind)
+    return make_video(path, frames, rate=rate, audio=tones, **kind)
 
 
 def pitches(path: Path) -> list[float]:
@@ -77,7 +77,7 @@ def test_all_tracks_keep_their_order_language_title_and_role(tmp_path: Path, suf
         Tone(0.6, pitch, codec=codec, metadata={"language": language, "title": title})
         for pitch, codec, (language, title) in zip(hertz, codecs, said, strict=True)
     ]
-    make_film(tmp_path / "a.nut", moving_pattern(count=15), audio=tones)
+    make_video(tmp_path / "a.nut", moving_pattern(count=15), audio=tones)
     target = copied(tmp_path / "a.nut", tmp_path / f"b{suffix}")
     assert pitches(target) == pytest.approx(hertz, abs=5)
     again = copied(target, tmp_path / f"c{suffix}")
@@ -90,7 +90,7 @@ def test_all_tracks_keep_their_order_language_title_and_role(tmp_path: Path, suf
 
 def test_the_default_track_stays_the_default(tmp_path: Path) -> None:
     tones = [Tone(0.4, codec="pcm_s16le"), Tone(0.4, codec="pcm_s16le")]
-    plain = make_film(tmp_path / "plain.mkv", audio=tones)
+    plain = make_video(tmp_path / "plain.mkv", audio=tones)
     info = probe(plain)
     second = [replace(a, disposition=a.disposition.__class__(n)) for n, a in enumerate(info.audio)]
     with VideoWriter(tmp_path / "b.mp4", replace(info, audio=tuple(second)), QUICK) as writer:
@@ -102,7 +102,7 @@ def test_the_default_track_stays_the_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_s24le", "flac", "pcm_u8"])
 def test_alac_gives_back_every_sample(tmp_path: Path, codec: str, suffix: str) -> None:
-    source = make_film(tmp_path / "a.mkv", audio=[Tone(0.4, codec=codec, rate=96000)])
+    source = make_video(tmp_path / "a.mkv", audio=[Tone(0.4, codec=codec, rate=96000)])
     target = copied(source, tmp_path / f"b{suffix}", ALAC)
     assert probe(target).audio[0].codec == "alac"
     assert np.array_equal(samples_of(target), samples_of(source))
@@ -110,7 +110,7 @@ def test_alac_gives_back_every_sample(tmp_path: Path, codec: str, suffix: str) -
 
 def test_24_bits_are_24_bits_in_alac(tmp_path: Path) -> None:
     source = tmp_path / "a.mov"
-    make_film(source, audio=[Tone(0.4, codec="pcm_s24le", rate=48000)])
+    make_video(source, audio=[Tone(0.4, codec="pcm_s24le", rate=48000)])
     data = bytearray(source.read_bytes())
     (_, first), *_ = audio_packets(source)
     at = data.index(first)
@@ -127,7 +127,7 @@ def test_24_bits_are_24_bits_in_alac(tmp_path: Path) -> None:
 def test_a_codec_that_was_asked_for_is_what_all_tracks_have(
     tmp_path: Path, asked: str, codec: str
 ) -> None:
-    source = make_film(tmp_path / "a.mkv", audio=[Tone(codec=codec), Tone(codec=asked)])
+    source = make_video(tmp_path / "a.mkv", audio=[Tone(codec=codec), Tone(codec=asked)])
     target = copied(source, tmp_path / "b.mkv", EncodeSettings(preset="ultrafast", audio=asked))
     assert [audio.codec for audio in probe(target).audio] == [asked, asked]
     payloads = [[data for _, data in audio_packets(path, 1)] for path in (source, target)]
@@ -137,7 +137,7 @@ def test_a_codec_that_was_asked_for_is_what_all_tracks_have(
 
 
 def test_new_audio_is_encoded_to_what_was_asked_for(tmp_path: Path) -> None:
-    source, sound = make_film(tmp_path / "a.mp4"), write_wav(tmp_path / "a.wav", seconds=0.6)
+    source, sound = make_video(tmp_path / "a.mp4"), write_wav(tmp_path / "a.wav", seconds=0.6)
     info, audio = probe(source), NewAudio(tmp_path / "a.wav")
     with VideoWriter(tmp_path / "b.mp4", info, ALAC, audio=audio) as writer:
         for frame in VideoReader(info):
@@ -151,7 +151,7 @@ def test_new_audio_is_encoded_to_what_was_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_audio_that_begins_late_begins_late(tmp_path: Path, codec: str, suffix: str) -> None:
     tone = Tone(0.4, codec=codec, rate=48000, start=0.3)
-    source = make_film(tmp_path / "a.mkv", moving_pattern(count=20), audio=[tone])
+    source = make_video(tmp_path / "a.mkv", moving_pattern(count=20), audio=[tone])
     target = copied(source, tmp_path / f"b{suffix}", replace(QUICK, audio="aac"))
     begins, ends = zip(*(bounds(path) for path in (source, target)), strict=True)
     assert begins[0] == pytest.approx(0.3, abs=0.005)
@@ -170,7 +170,7 @@ def test_a_track_without_a_sample_does_not_stop_the_work(
 ) -> None:
     source = tmp_path / "a.mkv"
     tones = [Tone(0.4, codec="flac"), Tone(0.0, codec="flac")]
-    make_film(source, moving_pattern(), audio=tones)
+    make_video(source, moving_pattern(), audio=tones)
     info = probe(source)
     assert len(info.audio) == 2
     with VideoWriter(tmp_path / "b.mp4", info, QUICK) as writer:
@@ -183,7 +183,7 @@ def test_a_track_without_a_sample_does_not_stop_the_work(
 
 def test_a_track_without_a_packet_is_kept_as_it_is_where_its_codec_is(tmp_path: Path) -> None:
     tones = [Tone(0.4), Tone(0.0)]
-    info = probe(make_film(tmp_path / "a.mkv", moving_pattern(), audio=tones))
+    info = probe(make_video(tmp_path / "a.mkv", moving_pattern(), audio=tones))
     assert check_target(tmp_path / "b.mp4", info, QUICK).notes == ()
     copied(info.path, tmp_path / "b.mp4")
     assert pitches(tmp_path / "b.mp4")[:1] == pytest.approx([440], abs=5)

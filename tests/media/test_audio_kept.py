@@ -17,7 +17,7 @@ from latentsync.media.settings import EncodeSettings
 from latentsync.media.trial_mux import TrialMux
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK
-from tests.support.media_factory import Tone, audio_packets, make_film, moving_pattern, pts_of
+from tests.support.media_factory import Tone, audio_packets, make_video, moving_pattern, pts_of
 
 COPIED, AAC = "copied", "aac"
 TARGETS = (".mp4", ".m4v", ".mov", ".mkv")
@@ -50,7 +50,7 @@ CELLS = [
 def test_audio_is_copied_where_it_is_held_and_played_else_encoded(
     tmp_path: Path, codec: str, kind: str, suffix: str, fate: str
 ) -> None:
-    source = make_film(tmp_path / f"a{kind}", audio=[Tone(0.4, codec=codec, rate=48000)])
+    source = make_video(tmp_path / f"a{kind}", audio=[Tone(0.4, codec=codec, rate=48000)])
     info, target = probe(source), tmp_path / f"b{suffix}"
     (plan,) = audio_plan(target, info, QUICK)
     assert plan.encoder == (None if fate == COPIED else fate)
@@ -88,7 +88,7 @@ def assert_same_sound(source: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("codec", ["libopus", "flac", "pcm_s16le"])
 def test_an_mp4_keeps_what_it_brings(tmp_path: Path, codec: str) -> None:
-    source = make_film(tmp_path / "a.mp4", audio=[Tone(0.4, codec=codec, rate=48000)])
+    source = make_video(tmp_path / "a.mp4", audio=[Tone(0.4, codec=codec, rate=48000)])
     info, target = probe(source), tmp_path / "b.m4v"
     with VideoWriter(target, info, QUICK) as writer:
         for frame in VideoReader(info):
@@ -99,7 +99,7 @@ def test_an_mp4_keeps_what_it_brings(tmp_path: Path, codec: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 def test_alac_out_of_matroska_keeps_its_last_packet(tmp_path: Path, suffix: str) -> None:
-    source = make_film(tmp_path / "a.mkv", audio=[Tone(0.4, codec="alac", rate=48000)])
+    source = make_video(tmp_path / "a.mkv", audio=[Tone(0.4, codec="alac", rate=48000)])
     target, info = tmp_path / f"b{suffix}", probe(source)
     with VideoWriter(target, info, EncodeSettings(preset="ultrafast")) as writer:
         for frame in VideoReader(info):
@@ -112,7 +112,7 @@ def test_alac_out_of_matroska_keeps_its_last_packet(tmp_path: Path, suffix: str)
 
 def test_audio_that_begins_behind_a_thousand_packets_is_tried_all_the_same(tmp_path: Path) -> None:
     tone = Tone(0.2, codec="pcm_s16le", rate=48000, start=41.0)
-    path = make_film(tmp_path / "a.mkv", moving_pattern(32, 32, 1040), audio=[tone])
+    path = make_video(tmp_path / "a.mkv", moving_pattern(32, 32, 1040), audio=[tone])
     with TrialMux() as trial:
         sound = audio_of(probe(path))
         # an MP4 refuses it with its trailer, once there are packets of it
@@ -120,7 +120,7 @@ def test_audio_that_begins_behind_a_thousand_packets_is_tried_all_the_same(tmp_p
 
 
 def test_audio_that_would_be_taken_for_another_codec_is_not_copied(tmp_path: Path) -> None:
-    path = make_film(tmp_path / "a.mkv", audio=[Tone(0.4, codec="mp2", rate=48000)])
+    path = make_video(tmp_path / "a.mkv", audio=[Tone(0.4, codec="mp2", rate=48000)])
     with TrialMux() as trial:
         sound = audio_of(probe(path))
         # an MP4 says MPEG audio, and readers take it for layer 3

@@ -1,4 +1,4 @@
-"""latentsync.media: a film that is given another sound."""
+"""latentsync.media: a video that is given another sound."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 
 from latentsync.media.audio.reader import AudioReader, read_audio
 from latentsync.media.probe import probe
-from tests.support.dubbing import CLICK, FRAME, dubbed, film, write_wav
+from tests.support.dubbing import CLICK, FRAME, dubbed, two_track_video, write_wav
 from tests.support.media_factory import (
     Tone,
     audio_packets,
-    make_film,
     make_sound,
+    make_video,
     moving_pattern,
     pts_of,
     spoil,
@@ -53,7 +53,7 @@ def test_a_wav_becomes_aac_of_the_same_rate_and_channels(
     tmp_path: Path, suffix: str, rate: int, channels: int
 ) -> None:
     sound = write_wav(tmp_path / "a.wav", rate=rate, channels=channels)
-    target = dubbed(film(tmp_path), tmp_path / f"b{suffix}", sound)
+    target = dubbed(two_track_video(tmp_path), tmp_path / f"b{suffix}", sound)
     (track,) = probe(target).audio
     assert (track.codec, track.sample_rate, track.channels) == ("aac", rate, channels)
     assert click_of(target) == pytest.approx(CLICK, abs=0.01)
@@ -67,14 +67,14 @@ def test_aac_is_given_enough_bits(tmp_path: Path, channels: int, rate: int) -> N
     with wave.open(str(sound), "wb") as file:
         file.setparams((channels, 2, 48000, 0, "NONE", ""))
         file.writeframes(noise.tobytes())
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", sound)
     bits = 8 * sum(map(len, payloads(target))) / 4
     assert bits == pytest.approx(rate, rel=0.1)
 
 
 def test_a_rate_that_aac_does_not_have_is_converted(tmp_path: Path) -> None:
     sound = write_wav(tmp_path / "a.wav", rate=50000)
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", sound)
     assert probe(target).audio[0].sample_rate == 48000
     assert click_of(target) == pytest.approx(CLICK, abs=0.01)
 
@@ -82,7 +82,7 @@ def test_a_rate_that_aac_does_not_have_is_converted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("channels", "kept"), [(3, 2), (6, 6), (7, 2)])
 def test_channels_are_kept_where_aac_can_say_them(tmp_path: Path, channels: int, kept: int) -> None:
     sound = write_wav(tmp_path / "a.wav", channels=channels)
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", sound)
     assert probe(target).audio[0].channels == kept
     assert click_of(target) == pytest.approx(CLICK, abs=0.01)
 
@@ -91,7 +91,7 @@ def test_channels_are_kept_where_aac_can_say_them(tmp_path: Path, channels: int,
 def test_what_few_players_play_in_an_mp4_is_encoded(tmp_path: Path, name: str) -> None:
     codec = "flac" if name == "a.flac" else "libopus"
     sound = make_sound(tmp_path / name, Tone(1.0, rate=48000, codec=codec))
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", sound)
     assert probe(target).audio[0].codec == "aac"
     assert sound_end(target) == pytest.approx(1.0, abs=FRAME)
 
@@ -101,7 +101,7 @@ def test_damaged_sound_is_encoded_as_far_as_it_goes_and_reported(
 ) -> None:
     tone = Tone(2.0, rate=48000, codec="flac")
     sound = spoil(make_sound(tmp_path / "a.mp4", tone), 0.5)
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", sound)
     assert sound_end(target) == pytest.approx(2.0, abs=FRAME)
     assert any(str(sound) in r.message for r in caplog.records if r.levelno == logging.WARNING)
 
@@ -128,7 +128,7 @@ def test_what_the_container_holds_is_copied_bit_for_bit(
     tmp_path: Path, name: str, codec: str, suffix: str
 ) -> None:
     sound = make_sound(tmp_path / name, Tone(1.0, rate=48000, codec=codec))
-    target = dubbed(film(tmp_path), tmp_path / f"b{suffix}", sound)
+    target = dubbed(two_track_video(tmp_path), tmp_path / f"b{suffix}", sound)
     # not every muxer keeps the borders of packets that are nothing but samples
     assert b"".join(payloads(target)) == b"".join(payloads(sound))
     (track,) = probe(target).audio
@@ -145,7 +145,7 @@ def test_what_the_container_holds_is_copied_bit_for_bit(
 def test_sound_is_in_step_with_the_picture(tmp_path: Path, name: str, suffix: str) -> None:
     sound = tmp_path / name
     converted(write_wav(tmp_path / "click.wav"), sound)
-    source = film(tmp_path)
+    source = two_track_video(tmp_path)
     target = dubbed(source, tmp_path / f"b{suffix}", sound)
     heard = float(np.abs(read_audio(sound, 48000)).argmax() / 48000)
     assert heard == pytest.approx(CLICK, abs=0.03)
@@ -167,7 +167,7 @@ def test_sound_that_begins_late_begins_late(tmp_path: Path) -> None:
     late = Tone(0.5, start=0.25, rate=48000)
     for name, codec in (("a.m4a", "aac"), ("a.mkv", "flac")):
         sound = make_sound(tmp_path / name, Tone(0.5, start=0.25, rate=48000, codec=codec))
-        target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+        target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", sound)
         heard = np.flatnonzero(np.abs(read_audio(target, 48000)) > 0.1) / 48000
         assert heard[0] == pytest.approx(late.start, abs=0.01), name
 
@@ -175,17 +175,19 @@ def test_sound_that_begins_late_begins_late(tmp_path: Path) -> None:
 def test_the_language_is_kept(tmp_path: Path) -> None:
     for codec in ("aac", "flac"):
         tone = Tone(codec=codec, metadata={"language": "fra"})
-        target = dubbed(film(tmp_path), tmp_path / "b.mp4", make_sound(tmp_path / "a.mkv", tone))
+        target = dubbed(
+            two_track_video(tmp_path), tmp_path / "b.mp4", make_sound(tmp_path / "a.mkv", tone)
+        )
         with av.open(str(target)) as container:
             assert container.streams.audio[0].language == "fra"
 
 
-# --- the film's own sound, and lengths ---
+# --- the video's own sound, and lengths ---
 
 
-def test_the_films_own_sound_is_gone_and_all_else_is_there(tmp_path: Path) -> None:
-    source = make_film(
-        tmp_path / "film.mkv",
+def test_the_video_s_own_sound_is_gone_and_all_else_is_there(tmp_path: Path) -> None:
+    source = make_video(
+        tmp_path / "video.mkv",
         moving_pattern(count=25),
         audio=[Tone(hertz=200), Tone(hertz=200)],
         metadata={"title": "Été"},
@@ -202,9 +204,9 @@ def test_the_films_own_sound_is_gone_and_all_else_is_there(tmp_path: Path) -> No
     assert pts_of(target) == pts_of(source)
 
 
-def test_a_film_that_had_no_sound_gets_one(tmp_path: Path) -> None:
+def test_a_video_that_had_no_sound_gets_one(tmp_path: Path) -> None:
     sound = write_wav(tmp_path / "a.wav")
-    target = dubbed(make_film(tmp_path / "film.mp4"), tmp_path / "b.mp4", sound)
+    target = dubbed(make_video(tmp_path / "video.mp4"), tmp_path / "b.mp4", sound)
     assert click_of(target) == pytest.approx(CLICK, abs=0.01)
 
 
@@ -212,17 +214,17 @@ def test_a_film_that_had_no_sound_gets_one(tmp_path: Path) -> None:
 def test_sound_is_cut_where_it_is_told_to_end(tmp_path: Path, name: str) -> None:
     sound = tmp_path / name
     converted(write_wav(tmp_path / "click.wav", seconds=5.0), sound)
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound, 1.0)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", sound, 1.0)
     assert sound_end(target) == pytest.approx(1.0, abs=FRAME)
     assert click_of(target) == pytest.approx(CLICK, abs=0.03)
 
 
 @pytest.mark.parametrize(("seconds", "limit"), [(0.4, 1.0), (0.7, None), (2.5, None)])
-def test_sound_may_be_shorter_or_longer_than_the_film(
+def test_sound_may_be_shorter_or_longer_than_the_video(
     tmp_path: Path, seconds: float, limit: float | None
 ) -> None:
     sound = write_wav(tmp_path / "a.wav", seconds=seconds, click=0.2)
-    source = film(tmp_path)
+    source = two_track_video(tmp_path)
     target = dubbed(source, tmp_path / "b.mp4", sound, limit)
     assert sound_end(target) == pytest.approx(seconds, abs=FRAME)
     assert pts_of(target) == pts_of(source)
@@ -230,7 +232,7 @@ def test_sound_may_be_shorter_or_longer_than_the_film(
 
 def test_picture_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
     sound = write_wav(tmp_path / "a.wav", seconds=4.0)
-    target = dubbed(film(tmp_path, seconds=4.0), tmp_path / "b.mp4", sound)
+    target = dubbed(two_track_video(tmp_path, seconds=4.0), tmp_path / "b.mp4", sound)
     latest = {"video": 0.0, "audio": 0.0}
     with av.open(str(target)) as container:
         packets = [packet for packet in container.demux() if packet.dts is not None]
@@ -242,7 +244,7 @@ def test_picture_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
 
 def test_a_long_sound_takes_little_memory(tmp_path: Path) -> None:
     sound = write_wav(tmp_path / "a.wav", seconds=120, rate=16000)
-    source = film(tmp_path)
+    source = two_track_video(tmp_path)
     tracemalloc.start()
     dubbed(source, tmp_path / "b.mp4", sound)
     peak = tracemalloc.get_traced_memory()[1]

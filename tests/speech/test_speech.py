@@ -1,4 +1,4 @@
-"""latentsync.speech: from samples to what each frame of the film hears."""
+"""latentsync.speech: from samples to what each frame of the video hears."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class Recording:
             yield noise(16000, seed=second)
 
 
-def test_a_piece_of_the_film_hears_what_it_hears_in_the_whole(encoder: WhisperEncoder) -> None:
+def test_a_piece_of_the_video_hears_what_it_hears_in_the_whole(encoder: WhisperEncoder) -> None:
     speech = SpeechFeatures(Recording(65), encoder)
     whole = list(speech.windows(25))
     assert len(whole) == frame_count(65 * 50, 25)

@@ -1,4 +1,4 @@
-"""Reading a film and writing it again as it is, and what came of it."""
+"""Reading a video and writing it again as it is, and what came of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def copied(source: Path, target: Path, settings: EncodeSettings = QUICK) -> Path
 
 
 def differences(one: Path, other: Path) -> np.ndarray:
-    """Between two films, in levels, of every pixel."""
+    """Between two videos, in levels, of every pixel."""
     pairs = zip(VideoReader(one), VideoReader(other), strict=True)
     return np.stack([np.abs(a.pixels.astype(int) - b.pixels) for a, b in pairs])
 

@@ -1,4 +1,4 @@
-"""Small films for tests, made with PyAV: whatever a user's file may be like, chosen at will."""
+"""Small videos for tests, made with PyAV: whatever a user's file may be like, chosen at will."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def flat_patches(colors: Sequence[tuple[int, int, int]], *, side: int = 32) -> n
     return np.broadcast_to(row, (side, *row.shape)).copy()
 
 
-def make_film(
+def make_video(
     path: Path,
     frames: Iterable[np.ndarray] | None = None,
     *,
@@ -72,7 +72,7 @@ def make_film(
     container_format: str | None = None,
     muxer_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a film and return its path.
+    """Write a video and return its path.
 
     pts: in time_base (one frame, if left out). options: the encoder's; lossless H.264 if left out.
     colors: PyAV's colorspace, color_range, color_primaries, color_trc; untagged if left out.

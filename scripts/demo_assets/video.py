@@ -1,4 +1,4 @@
-"""Softening the lower face as a lip-sync generator does, and writing the film."""
+"""Softening the lower face as a lip-sync generator does, and writing the video."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from scripts.demo_assets.speech import FPS
 
 SHRINK = 2.0
-"""Film pixels per pixel of the softened region: a generator at half the resolution."""
+"""Video pixels per pixel of the softened region: a generator at half the resolution."""
 BLUR = 1.6
-"""Gaussian sigma in film pixels: the softness a decoder adds beyond the loss of resolution."""
+"""Gaussian sigma in video pixels: the softness a decoder adds beyond the loss of resolution."""
 
 
 def soften(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -30,7 +30,7 @@ def soften(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.rint(mixed).clip(0, 255).astype(np.uint8)
 
 
-def write_film(
+def write_video(
     path: Path, pictures: Iterable[np.ndarray], speech: np.ndarray, *, rate: int, crf: int
 ) -> None:
     """pictures: (H, W, 3) uint8 RGB at 25 fps. speech: (N,) float [-1, 1] at ``rate`` Hz.
