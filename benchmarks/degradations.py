@@ -98,16 +98,16 @@ def _projected(pixels: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 def vae_like(pixels: np.ndarray, _: int) -> np.ndarray:
     """Removes faint texture and keeps edges, slightly soft: a guided filter and a small blur."""
-    picture = pixels.astype(np.float32)
-    mean = _box(picture)
-    variance = _box(picture**2) - mean**2
+    image = pixels.astype(np.float32)
+    mean = _box(image)
+    variance = _box(image**2) - mean**2
     share = variance / (variance + 64.0)
-    smooth = _box(share) * picture + _box(mean - share * mean)
+    smooth = _box(share) * image + _box(mean - share * mean)
     return _levels(cv2.GaussianBlur(smooth, (0, 0), 0.6))
 
 
-def _box(picture: np.ndarray) -> np.ndarray:
-    return cv2.blur(picture, (5, 5))
+def _box(image: np.ndarray) -> np.ndarray:
+    return cv2.blur(image, (5, 5))
 
 
 def _small(pixels: np.ndarray, factor: int) -> np.ndarray:

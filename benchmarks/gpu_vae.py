@@ -154,9 +154,9 @@ class PlainVAE(nn.Module):
         self.quant_conv = nn.Conv2d(2 * LATENTS, 2 * LATENTS, 1)
         self.post_quant_conv = nn.Conv2d(LATENTS, LATENTS, 1)
 
-    def moments(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def moments(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, R, R) RGB [-1, 1] -> mean and standard deviation, (N, 4, r, r)."""
-        mean, logarithm = self.quant_conv(self.encoder(pictures)).chunk(2, dim=1)
+        mean, logarithm = self.quant_conv(self.encoder(images)).chunk(2, dim=1)
         return mean, (logarithm.clamp(-30, 20) / 2).exp()  # the limits are diffusers'
 
     def decode(self, latents: Tensor) -> Tensor:

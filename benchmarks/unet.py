@@ -45,7 +45,7 @@ AUDIO = 384
 FAST = PRESETS["fast"]
 SETTINGS = ((20, 1), (20, 3), (int(FAST["generate.steps"]), int(FAST["generate.step_cache"])))
 """Denoising steps, DeepCache interval."""
-PICTURES = 2  # images that the VAE is timed on
+IMAGES = 2  # images that the VAE is timed on
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Subject:
         for count in copies:
             model = FaceModel(own.resolution, own.frames, AUDIO)
             self.unet.prepare(model, guided=count == 2)
-        self.vae.prepare(own.resolution, PICTURES)
+        self.vae.prepare(own.resolution, IMAGES)
         self.ready = time.perf_counter() - begin
         side = own.resolution // LATENT_STEP
         self.samples = {
@@ -93,7 +93,7 @@ class Subject:
         }
         self.audio = {n: random(n * own.frames, TOKENS[AUDIO], AUDIO) for n in copies}
         self.deep: dict[int, Tensor] = {}
-        self.latents = random(PICTURES, CHANNELS["out_channels"], side, side)
+        self.latents = random(IMAGES, CHANNELS["out_channels"], side, side)
         self._random, self._resolution = random, own.resolution
 
     def work(self) -> dict[str, Callable[[], object]]:
@@ -103,7 +103,7 @@ class Subject:
             pieces[f"whole {n}"] = lambda n=n: self._whole(n)  # type: ignore[misc]
             pieces[f"cached {n}"] = lambda n=n: self._step(n, self.deep[n])  # type: ignore[misc]
         # New images each time: the VAE would not encode the same ones again.
-        shape = PICTURES, 3, self._resolution, self._resolution
+        shape = IMAGES, 3, self._resolution, self._resolution
         pieces["encode"] = lambda: self.vae.encode(self._random(*shape))
         pieces["decode"] = lambda: self.vae.decode(self.latents)
         return pieces
@@ -154,8 +154,8 @@ def _costs(seconds: dict[str, list[float]]) -> Costs:
     return Costs(
         {n: median[f"whole {n}"] for n in copies},
         {n: median[f"cached {n}"] for n in copies},
-        median["encode"] / PICTURES,
-        median["decode"] / PICTURES,
+        median["encode"] / IMAGES,
+        median["decode"] / IMAGES,
     )
 
 

@@ -51,20 +51,20 @@ def main() -> None:
     write_wave(arguments.output / "demo_speech.wav", _sound(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
     face = TalkingFace(load_portrait())
     story = _sound(STORY, SOUND_RATE)
-    told = [face.picture(pose) for pose in _poses(story, len(story) * FPS // SOUND_RATE)]
+    told = [face.render(pose) for pose in _poses(story, len(story) * FPS // SOUND_RATE)]
     _write(arguments.output / "demo_speaker.mp4", told, story, crf=arguments.crf)
     poses = _poses(sound, len(sound) * FPS // SOUND_RATE)
-    sharp = [face.picture(pose) for pose in poses]
+    sharp = [face.render(pose) for pose in poses]
     soft = [
         soften(pixels, face.lower_face(pose)) for pixels, pose in zip(sharp, poses, strict=True)
     ]
-    for name, pictures in (("demo_talking.mp4", sharp), ("demo_lipsynced.mp4", soft)):
-        _write(arguments.output / name, pictures, sound, crf=arguments.crf)
+    for name, frames in (("demo_talking.mp4", sharp), ("demo_lipsynced.mp4", soft)):
+        _write(arguments.output / name, frames, sound, crf=arguments.crf)
 
 
-def _write(path: Path, pictures: list[np.ndarray], sound: np.ndarray, *, crf: int) -> None:
-    write_video(path, pictures, sound, rate=SOUND_RATE, crf=crf)
-    print(f"{path}: {len(pictures)} frames, {path.stat().st_size / 1000:.0f} kB")
+def _write(path: Path, frames: list[np.ndarray], sound: np.ndarray, *, crf: int) -> None:
+    write_video(path, frames, sound, rate=SOUND_RATE, crf=crf)
+    print(f"{path}: {len(frames)} frames, {path.stat().st_size / 1000:.0f} kB")
 
 
 def _sound(text: str, rate: int) -> np.ndarray:

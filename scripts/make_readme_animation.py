@@ -1,4 +1,4 @@
-"""Makes the pictures of the README: ``python -m scripts.make_readme_animation``.
+"""Makes the images of the README: ``python -m scripts.make_readme_animation``.
 
 Restores the demo clip with `Detail` and `Self`, by the same command that a user runs, and writes
 assets/before_after.webp (animated) and assets/restorers.jpg. Needs requirements-dev.txt: Pillow

@@ -15,7 +15,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from latentsync.media.avframe import PROGRESSIVE, PictureFilter, plane_pixels
+from latentsync.media.avframe import PROGRESSIVE, FrameFilter, plane_pixels
 
 UNSPECIFIED = "unspecified"
 
@@ -99,12 +99,12 @@ class ColorTags:
     transfer: str = UNSPECIFIED
 
     @classmethod
-    def of(cls, picture: VideoFrame) -> ColorTags:
+    def of(cls, frame: VideoFrame) -> ColorTags:
         return cls(
-            _name(_MATRICES, picture.colorspace),
-            _name(_RANGES, picture.color_range),
-            _name(_PRIMARIES, picture.color_primaries),
-            _name(_TRANSFERS, picture.color_trc),
+            _name(_MATRICES, frame.colorspace),
+            _name(_RANGES, frame.color_range),
+            _name(_PRIMARIES, frame.color_primaries),
+            _name(_TRANSFERS, frame.color_trc),
         )
 
     def codes(self) -> dict[str, int]:
@@ -165,22 +165,22 @@ class Conversion:
 
 
 class ToRgb:
-    """Decoded pictures -> pixels. Holds FFmpeg's scaler: one for a video, not for each frame."""
+    """Decoded frames -> pixels. Holds FFmpeg's scaler: one for a video, not for each frame."""
 
     def __init__(self, conversion: Conversion, *, codec: str = "") -> None:
         """codec: canonical name of the video's codec."""
         self._conversion = conversion
         self._place_chroma = (
-            PictureFilter("setparams", _SITING) if codec in _SILENT_DECODERS else None
+            FrameFilter("setparams", _SITING) if codec in _SILENT_DECODERS else None
         )
         self._scaler = VideoReformatter()
 
-    def __call__(self, picture: VideoFrame, width: int, height: int) -> np.ndarray:
+    def __call__(self, frame: VideoFrame, width: int, height: int) -> np.ndarray:
         """Any pixel format -> (height, width, 3) uint8 RGB; another size is scaled."""
         if self._place_chroma:
-            picture = self._place_chroma(picture)
+            frame = self._place_chroma(frame)
         planes = self._scaler.reformat(
-            picture,
+            frame,
             width=width,
             height=height,
             format=_PLANES,
@@ -195,21 +195,21 @@ class ToRgb:
 
 
 class FromRgb:
-    """Pixels -> pictures for the encoder."""
+    """Pixels -> frames for the encoder."""
 
     def __init__(self, conversion: Conversion, pix_fmt: str, *, fields: str = PROGRESSIVE) -> None:
-        """fields: the order to mark; the chroma of interlaced pictures is made field by field."""
+        """fields: the order to mark; the chroma of interlaced frames is made field by field."""
         self._conversion, self._pix_fmt = conversion, pix_fmt
         mode = "prog" if fields == PROGRESSIVE else fields
-        self._mark = PictureFilter("setparams", f"{_SITING}:field_mode={mode}")
+        self._mark = FrameFilter("setparams", f"{_SITING}:field_mode={mode}")
         self._scaler = VideoReformatter()
 
     def __call__(self, pixels: np.ndarray) -> VideoFrame:
         """pixels: (H, W, 3) uint8 RGB, C-contiguous."""
-        picture = self._mark(VideoFrame.from_ndarray(pixels, format="rgb24"))
-        picture.colorspace = self._conversion.matrix  # some PyAV take BT.2020 from here only
+        frame = self._mark(VideoFrame.from_ndarray(pixels, format="rgb24"))
+        frame.colorspace = self._conversion.matrix  # some PyAV take BT.2020 from here only
         return self._scaler.reformat(
-            picture,
+            frame,
             format=self._pix_fmt,
             src_colorspace=self._conversion.matrix,
             dst_colorspace=self._conversion.matrix,

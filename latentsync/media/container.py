@@ -25,7 +25,7 @@ METADATA_ERRORS = "surrogateescape"
 """Tags in broken UTF-8 must neither stop a job nor change on their way through."""
 
 _NOT_VIDEOS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
-"""FFmpeg demuxers that make a "video" of a text, a still picture, or a list of other files."""
+"""FFmpeg demuxers that make a "video" of a text, a still image, or a list of other files."""
 
 _DURATION_UP_FRONT = {"matroska,webm", "avi"}
 _ROUNDING = Fraction(1, 4)  # seconds
@@ -73,13 +73,13 @@ def open_source(path: Path) -> InputContainer:
 
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:
-    """The first video stream that is no cover picture. Raises MediaError: none, not decodable."""
+    """The first video stream that is no cover image. Raises MediaError: none, not decodable."""
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
         raise MediaError(
             "no video in the file",
             path,
-            "it holds audio or other data only; give a file with pictures",
+            "it holds audio or other data only; give a file with a video stream",
         )
     if videos[0].codec_context is None:
         raise MediaError(

@@ -1,4 +1,4 @@
-"""One pass over the pictures of a video: opened, decoded forward, stamped, made upright RGB."""
+"""One pass over the frames of a video: opened, decoded forward, stamped, made upright RGB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latentsync.media.color import Conversion, ToRgb
 from latentsync.media.container import DecodeIssues, main_video, missing_end, open_source
 from latentsync.media.probe import VideoInfo
 
-_THREADS = 4  # each decoding thread holds pictures of its own: 3 MB at 1080p, 12 MB at 4K
+_THREADS = 4  # each decoding thread holds frames of its own: 3 MB at 1080p, 12 MB at 4K
 _RESTART_SECONDS = 1  # a step back in time by more than this is a new recording, not a slip
 _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file counts as lost
 _FRAMES_TO_KNOW_THE_PACE = 5
@@ -116,20 +116,20 @@ class Decoding:
         self._container.close()
 
     def stamped(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Every picture, from the video's first on, with its ticks since the origin, rising."""
+        """Every frame, from the video's first on, with its ticks since the origin, rising."""
         base = self._info.time_base
         origin = round(self._info.origin / base)
         normalizer = PtsNormalizer(
             step=1 / (self._info.average_rate * base), restart=round(_RESTART_SECONDS / base)
         )
         gaps = GapDetector(self._container)
-        for picture in self.pictures():
-            pts = normalizer.normalize(None if picture.pts is None else picture.pts - origin)
+        for frame in self.frames():
+            pts = normalizer.normalize(None if frame.pts is None else frame.pts - origin)
             second = float(pts * base)
-            self._inspect(picture, second, stamp_moved=normalizer.repaired)
+            self._inspect(frame, second, stamp_moved=normalizer.repaired)
             if gaps.missing(second):
                 self._issues.note("frames seem to be missing", second)
-            yield pts, picture
+            yield pts, frame
 
     def seek(self, stamp: int) -> None:
         """Go to a key frame before that time stamp of the file's, or wherever it takes one to.
@@ -138,8 +138,8 @@ class Decoding:
         """
         self._container.seek(stamp, stream=self._stream)
 
-    def pictures(self) -> Iterator[VideoFrame]:
-        """The pictures that follow, as they come."""
+    def frames(self) -> Iterator[VideoFrame]:
+        """The frames that follow, as they come."""
         second: float | None = None
         for packet in self._packets():
             if packet.stream is not self._stream:  # stream_index is wrong on the last, empty ones
@@ -147,12 +147,12 @@ class Decoding:
             if packet.pts is not None:
                 second = float(packet.pts * packet.time_base - self._info.origin)
             try:
-                pictures = self._stream.decode(packet)
+                frames = self._stream.decode(packet)
             except av.FFmpegError as error:
                 self._issues.note("a packet could not be decoded", second)
                 _raise_if_out_of_memory(error)
                 continue
-            yield from pictures
+            yield from frames
 
     def _packets(self) -> Iterator[Packet]:
         """Packets of all streams, past read errors, so that the end of the file is known."""
@@ -172,19 +172,19 @@ class Decoding:
             second = float(end - self._info.origin)
             self._issues.note(f"the file is cut off: {promised}; it ends", second)
 
-    def _inspect(self, picture: VideoFrame, second: float, *, stamp_moved: bool) -> None:
+    def _inspect(self, frame: VideoFrame, second: float, *, stamp_moved: bool) -> None:
         if stamp_moved:
             self._issues.note("a time stamp does not advance and was moved", second)
-        if picture.is_corrupt:
-            self._issues.note("a damaged picture was repaired as far as possible", second)
-        size, first = (picture.width, picture.height), self._info.stored_size
+        if frame.is_corrupt:
+            self._issues.note("a damaged frame was repaired as far as possible", second)
+        size, first = (frame.width, frame.height), self._info.stored_size
         if size != first:
-            change = "the picture size is {}x{} and was scaled to {}x{}".format(*size, *first)
+            change = "the frame size is {}x{} and was scaled to {}x{}".format(*size, *first)
             self._issues.note(change, second)
 
 
 class ToUpright:
-    """Decoded pictures of one video -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
+    """Decoded frames of one video -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
 
     def __init__(self, info: VideoInfo) -> None:
         self._size = info.stored_size
@@ -192,8 +192,8 @@ class ToUpright:
         conversion = Conversion.of(info.color, info.pix_fmt, *self._size)
         self._to_rgb = ToRgb(conversion, codec=info.codec)
 
-    def __call__(self, picture: VideoFrame) -> np.ndarray:
-        return self._orientation.apply(self._to_rgb(picture, *self._size))
+    def __call__(self, frame: VideoFrame) -> np.ndarray:
+        return self._orientation.apply(self._to_rgb(frame, *self._size))
 
 
 def _end(packet: Packet) -> Fraction:

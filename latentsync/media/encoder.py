@@ -15,20 +15,20 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from latentsync.media.avframe import PROGRESSIVE, PictureFilter
+from latentsync.media.avframe import PROGRESSIVE, FrameFilter
 from latentsync.media.color import Conversion, FromRgb, output_tags
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import ENCODERS, EncodeSettings
 from latentsync.types import Box, Frame
 
-_THREADS = 12  # each holds a few pictures of its own
+_THREADS = 12  # each holds a few frames of its own
 _INTERLACED = Flags.interlaced_dct | Flags.interlaced_me
 _CRF_RANGE = 51  # steps of crf in FFmpeg's quality offset of 1
 _GRID = 16  # pixels: encoders choose quality by macroblock
 
 
 def padding(size: tuple[int, int], pix_fmt: str) -> tuple[int, int]:
-    """(columns, rows) that a picture of that (width, height) lacks to hold whole chroma samples."""
+    """(columns, rows) that a frame of that (width, height) lacks to hold whole chroma samples."""
     chroma = VideoFormat(pix_fmt, 16, 16)
     across, down = 16 // chroma.chroma_width(16), 16 // chroma.chroma_height(16)
     return -size[0] % across, -size[1] % down
@@ -45,18 +45,18 @@ class RoiQpOffset:
         """steps: of crf; 0 marks nothing."""
         self._offset = -steps / _CRF_RANGE
         self._box: Box | None = None
-        self._filter: PictureFilter | None = None
+        self._filter: FrameFilter | None = None
 
-    def marked(self, picture: VideoFrame, box: Box) -> VideoFrame:
-        """The same picture; whatever its time stamps were, they are to be set again."""
+    def marked(self, frame: VideoFrame, box: Box) -> VideoFrame:
+        """The same frame; whatever its time stamps were, they are to be set again."""
         if not self._offset or box.empty:
-            return picture
+            return frame
         box = _on_grid(box)
         if self._filter is None or box != self._box:
             place = f"x={box.x0}:y={box.y0}:w={box.x1 - box.x0}:h={box.y1 - box.y0}"
             self._box = box
-            self._filter = PictureFilter("addroi", f"{place}:qoffset={self._offset:.4f}")
-        return self._filter(picture)
+            self._filter = FrameFilter("addroi", f"{place}:qoffset={self._offset:.4f}")
+        return self._filter(frame)
 
 
 def _on_grid(box: Box) -> Box:
@@ -99,20 +99,20 @@ class Encoder:
         self._roi_qp_offset = RoiQpOffset(settings.finer)
         self._held: VideoFrame | None = None
 
-    def picture(self, frame: Frame, finer: Box | None) -> VideoFrame:
+    def convert(self, frame: Frame, finer: Box | None) -> VideoFrame:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
-        picture = self._from_rgb(self._padded(frame.pixels))
+        converted = self._from_rgb(self._padded(frame.pixels))
         if finer is not None:
-            picture = self._roi_qp_offset.marked(picture, finer)
-        picture.pts, picture.time_base = frame.pts, self._base
-        return picture
+            converted = self._roi_qp_offset.marked(converted, finer)
+        converted.pts, converted.time_base = frame.pts, self._base
+        return converted
 
-    def encode(self, picture: VideoFrame) -> Iterator[Packet]:
-        """picture: from picture(); in the order of presentation."""
-        yield from self._release(until=picture.pts or 0)
-        self._held = picture
+    def encode(self, converted: VideoFrame) -> Iterator[Packet]:
+        """converted: from convert(); in the order of presentation."""
+        yield from self._release(until=converted.pts or 0)
+        self._held = converted
 
     def finish(self) -> Iterator[Packet]:
         """The packets of the frames that are still inside."""
@@ -127,8 +127,8 @@ class Encoder:
         if duration <= 0:
             raise ValueError(f"frame times must rise: {until} after {self._held.pts}")
         self._held.duration = duration
-        picture, self._held = self._held, None
-        yield from self.stream.encode(picture)
+        converted, self._held = self._held, None
+        yield from self.stream.encode(converted)
 
     def _padded(self, pixels: np.ndarray) -> np.ndarray:
         columns, rows = self._padding

@@ -91,10 +91,10 @@ class _FrameFinder:
     def _decode_on_to(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         found: dict[int, DecodedFrame] = {}
         while len(self._table) <= wanted[-1] and (step := next(self._stamped, None)):
-            (pts, picture), index = step, len(self._table)
+            (pts, frame), index = step, len(self._table)
             again = index in self._again
-            pixels = self._upright(picture) if again or index in wanted else None
-            self._table.add(picture.pts, pts, pixels if again else None)
+            pixels = self._upright(frame) if again or index in wanted else None
+            self._table.add(frame.pts, pts, pixels if again else None)
             if pixels is not None and index in wanted:
                 found[index] = DecodedFrame(pts, pixels)
         return found

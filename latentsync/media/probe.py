@@ -32,7 +32,7 @@ from latentsync.media.container import (
     stream_start,
 )
 
-_PATIENCE = 1000  # packets without a picture, as after a cut in the middle of a stream
+_PATIENCE = 1000  # packets without a frame, as after a cut in the middle of a stream
 _DEFAULT_RATE = Fraction(25)
 _log = logging.getLogger(__name__)
 
@@ -50,13 +50,13 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise: 0, 90, 180 or 270. A mirrored picture needs more than this."""
+        """Degrees clockwise: 0, 90, 180 or 270. A mirrored frame needs more than this."""
         if self.transpose:
             return 90 if self.mirror_x else 270
         return 180 if self.mirror_y else 0
 
     def upright_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the stored picture -> of the upright one. Its own inverse."""
+        """(width, height) of the stored frame -> of the upright one. Its own inverse."""
         return (height, width) if self.transpose else (width, height)
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
@@ -69,13 +69,13 @@ class Orientation:
         return np.ascontiguousarray(pixels)
 
 
-def orientation_of(picture: VideoFrame) -> Orientation:
+def orientation_of(frame: VideoFrame) -> Orientation:
     """Read the display matrix, fixed point [a b u; c d v; x y w]: (x, y) -> (ax + cy, bx + dy).
 
     A turn by anything but a quarter is left as it is, with a warning: it would leave empty corners.
     """
     # A Mapping in name only: it iterates over its values.
-    entries = cast("Iterable[SideData]", picture.side_data)
+    entries = cast("Iterable[SideData]", frame.side_data)
     matrix = next((entry for entry in entries if entry.type is Type.DISPLAYMATRIX), None)
     if matrix is None:
         return Orientation()
@@ -84,7 +84,7 @@ def orientation_of(picture: VideoFrame) -> Orientation:
         return Orientation(True, mirror_x=c < 0, mirror_y=b < 0)
     if max(abs(b), abs(c)) < 0.01 < min(abs(a), abs(d)):
         return Orientation(False, mirror_x=a < 0, mirror_y=d < 0)
-    _log.warning("the video asks to be turned by %d degrees: ignored", picture.rotation)
+    _log.warning("the video asks to be turned by %d degrees: ignored", frame.rotation)
     return Orientation()
 
 
@@ -93,7 +93,7 @@ class VideoInfo:
     """A video file. width, height and sample_aspect_ratio are upright, after rotation.
 
     average_rate: frames a second. time_base: seconds that a tick of Frame.pts lasts.
-    start: seconds, when the first picture is due.
+    start: seconds, when the first frame is due.
     origin: instant [seconds, container's clock] that counts as zero in everything else here; not 0
         only for formats such as MPEG-TS, whose clock starts anywhere.
     frame_count, duration_seconds: the container's word, or worked out from each other; 0: unknown.
@@ -131,7 +131,7 @@ class VideoInfo:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise that the stored picture has to be turned."""
+        """Degrees clockwise that the stored frame has to be turned."""
         return self.orientation.rotation
 
     @property
@@ -145,16 +145,16 @@ class VideoInfo:
 
 
 def probe(path: Path | str) -> VideoInfo:
-    """Read the headers and the first picture.
+    """Read the headers and the first frame.
 
     Raises MediaError: no such file, a folder, empty, not a video, audio only, cut off before its
-    index, a codec that cannot be decoded, not one picture that can.
+    index, a codec that cannot be decoded, not one frame that can.
     """
     path = Path(path)
     with open_source(path) as container:
         stream = main_video(container, path)
-        picture = _first_picture(container, stream, path)
-        return _describe(path, container, stream, picture)
+        frame = _first_frame(container, stream, path)
+        return _describe(path, container, stream, frame)
 
 
 def probed(source: Path | str | VideoInfo) -> VideoInfo:
@@ -163,10 +163,10 @@ def probed(source: Path | str | VideoInfo) -> VideoInfo:
 
 
 def _describe(
-    path: Path, container: InputContainer, stream: VideoStream, picture: VideoFrame
+    path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame
 ) -> VideoInfo:
-    orientation = orientation_of(picture)
-    width, height = orientation.upright_size(picture.width, picture.height)
+    orientation = orientation_of(frame)
+    width, height = orientation.upright_size(frame.width, frame.height)
     ratio = stream.sample_aspect_ratio or Fraction(1)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or _DEFAULT_RATE
     seconds = stream_duration(stream, container)
@@ -175,8 +175,8 @@ def _describe(
         path=path,
         format_name=container.format.name,
         codec=stream.codec.canonical_name,
-        pix_fmt=picture.format.name,
-        bit_depth=max(component.bits for component in picture.format.components),
+        pix_fmt=frame.format.name,
+        bit_depth=max(component.bits for component in frame.format.components),
         width=width,
         height=height,
         orientation=orientation,
@@ -187,13 +187,13 @@ def _describe(
         frame_count=stream.frames or round(seconds * rate),
         duration_seconds=float(seconds),
         start=float(stream_start(stream) - origin),
-        color=ColorTags.of(picture),
-        field_order=field_order(picture),
+        color=ColorTags.of(frame),
+        field_order=field_order(frame),
         audio=tuple(
             AudioInfo.of(s, container, origin) for s in container.streams.audio if s.codec_context
         ),
         dropped=tuple(_dropped(container, stream)),
-        alpha=_has_alpha(stream, picture),
+        alpha=_has_alpha(stream, frame),
         file_metadata=dict(container.metadata),
         chapters=tuple(container.chapters()),
         metadata=dict(stream.metadata),
@@ -201,15 +201,15 @@ def _describe(
     )
 
 
-def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
     stream.codec_context.thread_count = 1
     try:
         for packet in islice(container.demux(stream), _PATIENCE):
-            for picture in _decoded(packet):
-                return picture
+            for frame in _decoded(packet):
+                return frame
     except av.FFmpegError:
         pass  # the file ends in the middle of a packet; said below, with the same remedy
-    raise MediaError("not one picture of the video can be decoded", path, "try to play it")
+    raise MediaError("not one frame of the video can be decoded", path, "try to play it")
 
 
 def _decoded(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
@@ -219,10 +219,10 @@ def _decoded(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
         return []
 
 
-def _has_alpha(stream: VideoStream, picture: VideoFrame) -> bool:
+def _has_alpha(stream: VideoStream, frame: VideoFrame) -> bool:
     """WebM keeps it in a stream within the stream, of which no decoder here gives anything."""
-    in_picture = any(component.is_alpha for component in picture.format.components)
-    return in_picture or stream.metadata.get("alpha_mode") == "1"
+    in_frame = any(component.is_alpha for component in frame.format.components)
+    return in_frame or stream.metadata.get("alpha_mode") == "1"
 
 
 def _origin(container: InputContainer) -> Fraction:

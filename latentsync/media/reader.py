@@ -45,11 +45,11 @@ class VideoReader:
         self._issues = DecodeIssues()
         upright = ToUpright(self.info)
         with Decoding(self.info, self._issues) as decoding:
-            for index, (pts, picture) in enumerate(decoding.stamped()):
+            for index, (pts, decoded) in enumerate(decoding.stamped()):
                 if self._stop is not None and index >= self._stop:
                     return
                 if index >= self._start:
-                    yield Frame(index, float(pts * self.info.time_base), pts, upright(picture))
+                    yield Frame(index, float(pts * self.info.time_base), pts, upright(decoded))
 
 
 def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]:
@@ -71,33 +71,33 @@ def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]
         stream.thread_type = "AUTO"
         for number in range(count):
             begin = info.origin + number * part
-            picture = _picture_within(container, stream, begin, part)
-            if picture is not None:
-                yield _frame(info, picture, index)
+            decoded = _frame_within(container, stream, begin, part)
+            if decoded is not None:
+                yield _frame(info, decoded, index)
                 index += 1
 
 
-def _picture_within(
+def _frame_within(
     container: InputContainer, stream: VideoStream, begin: Fraction, part: Fraction
 ) -> VideoFrame | None:
-    """A key frame in the part's second quarter if there is one, else the picture at its middle."""
+    """A key frame in the part's second quarter if there is one, else the frame at its middle."""
     middle = begin + part / 2
     base = stream.time_base or Fraction(1, av.time_base)
     container.seek(int(middle / base), stream=stream)
     latest = None
-    for picture in _pictures(container, stream):
-        second = _second(picture)
+    for decoded in _decoded_frames(container, stream):
+        second = _second(decoded)
         if second < begin:
             continue
         if second >= begin + part:
             break
-        latest = picture
-        if second >= (begin + part / 4 if picture.key_frame else middle):
+        latest = decoded
+        if second >= (begin + part / 4 if decoded.key_frame else middle):
             break
     return latest
 
 
-def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _decoded_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     try:
         for packet in container.demux(stream):
             try:
@@ -108,10 +108,10 @@ def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoF
         return
 
 
-def _second(picture: VideoFrame) -> Fraction:
-    return Fraction(picture.pts or 0) * (picture.time_base or 0)
+def _second(decoded: VideoFrame) -> Fraction:
+    return Fraction(decoded.pts or 0) * (decoded.time_base or 0)
 
 
-def _frame(info: VideoInfo, picture: VideoFrame, index: int) -> Frame:
-    pts = round((_second(picture) - info.origin) / info.time_base)
-    return Frame(index, float(pts * info.time_base), pts, ToUpright(info)(picture))
+def _frame(info: VideoInfo, decoded: VideoFrame, index: int) -> Frame:
+    pts = round((_second(decoded) - info.origin) / info.time_base)
+    return Frame(index, float(pts * info.time_base), pts, ToUpright(info)(decoded))

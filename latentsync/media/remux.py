@@ -116,7 +116,7 @@ class PacketCopy:
 
 
 class InStep:
-    """Hands packets on to an output as its picture advances. Nothing is kept but one packet."""
+    """Hands packets on to an output as its video advances. Nothing is kept but one packet."""
 
     def __init__(self, packets: Iterator[Packet], output: OutputContainer) -> None:
         self._packets, self._output = packets, output

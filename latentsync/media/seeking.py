@@ -1,8 +1,8 @@
 """Frames of a video that were decoded before, found again, and proven to be the same.
 
-Where a seek lands depends on the format, and what is decoded after it on the stream: pictures that
+Where a seek lands depends on the format, and what is decoded after it on the stream: frames that
 lean on others before the key frame come out damaged or not at all. So none of it is believed. On
-the way forward each picture's time stamp, and a checksum of those that are wanted again, are
+the way forward each frame's time stamp, and a checksum of those that are wanted again, are
 written down; what a seek brings must agree, else the video is decoded from its start.
 """
 
@@ -98,12 +98,12 @@ class SeekingDecoder:
     def _take(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         """All that are wanted; nothing if one of them does not come, or is not what it was."""
         found: dict[int, DecodedFrame] = {}
-        for index, picture in self._numbered:
+        for index, frame in self._numbered:
             self._next = index + 1
             expected = wanted[len(found)]
             if index < expected:
                 continue
-            pixels = self._upright(picture)
+            pixels = self._upright(frame)
             if index > expected or not (self._proven or self._table.agrees(index, pixels)):
                 break
             found[index] = DecodedFrame(self._table.pts(index), pixels)
@@ -126,10 +126,10 @@ class SeekingDecoder:
     def _go_to_start(self) -> None:
         self.close()
         self._decoding = Decoding(self._info, DecodeIssues())
-        pictures = (picture for _, picture in self._decoding.stamped())
-        self._numbered, self._next, self._proven = enumerate(pictures), 0, True
+        frames = (frame for _, frame in self._decoding.stamped())
+        self._numbered, self._next, self._proven = enumerate(frames), 0, True
 
     def _frame_numbers(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame]]:
-        for picture in decoding.pictures():
-            if (index := self._table.find(picture.pts)) is not None:
-                yield index, picture
+        for frame in decoding.frames():
+            if (index := self._table.find(frame.pts)) is not None:
+                yield index, frame

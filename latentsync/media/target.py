@@ -86,7 +86,7 @@ def check_target(
         muxer = MUXERS[target.suffix.lower()]
         _try_out(target, Contents(muxer, source, settings, size, tracks), trial)
     encoded = () if audio is not None else tuple(t.note for t in tracks if t.encoder)
-    return OutputPlan(tracks, (*picture_notes(source, settings), *encoded))
+    return OutputPlan(tracks, (*video_notes(source, settings), *encoded))
 
 
 def _try_out(target: Path, contents: Contents, trial: TrialMux) -> None:
@@ -124,7 +124,7 @@ def _check_not_the_input(target: Path, source: Path) -> None:
         raise MediaError("the output is the input", target, "choose another name for the output")
 
 
-def picture_notes(source: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
+def video_notes(source: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
     """One sentence for each."""
     path, color = source.path, source.color
     if source.alpha:

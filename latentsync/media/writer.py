@@ -1,4 +1,4 @@
-"""One encode of the picture, all else of the source copied; complete, or not there at all."""
+"""One encode of the video, all else of the source copied; complete, or not there at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.target import OutputPlan, check_target, new_part_path
 from latentsync.types import Box, Frame
 
-Picture = VideoFrame  # a frame as the encoder takes it
+EncoderFrame = VideoFrame  # a frame as the encoder takes it
 
 _log = logging.getLogger(__name__)
 
@@ -80,18 +80,18 @@ class VideoWriter:
 
         finer: the part of it that is encoded settings.finer steps of crf better than the rest.
         """
-        self.write_picture(self.picture(frame, finer=finer))
+        self.write_converted(self.convert(frame, finer=finer))
 
-    def picture(self, frame: Frame, *, finer: Box | None = None) -> Picture:
+    def convert(self, frame: Frame, *, finer: Box | None = None) -> EncoderFrame:
         """The first half of write(), which may run in another thread than the second."""
         with self._in_one_line():
-            return self._open_muxing.encoder.picture(frame, finer)
+            return self._open_muxing.encoder.convert(frame, finer)
 
-    def write_picture(self, picture: Picture) -> None:
-        """The second half; picture: from picture(), in the order of presentation."""
+    def write_converted(self, converted: EncoderFrame) -> None:
+        """The second half; converted: from convert(), in the order of presentation."""
         with self._in_one_line():
             muxing = self._open_muxing
-            muxing.write(muxing.encoder.encode(picture))
+            muxing.write(muxing.encoder.encode(converted))
         self._frames += 1
 
     def __exit__(

@@ -1,7 +1,7 @@
 """What a recording sounds like around each instant, as two recordings of speech are compared by.
 
 The shape of the mouth shows in the coarse shape of the spectrum: a few cepstra of the log-mel
-picture and how they change. Taken against the recording's own mean and spread over its speech,
+spectrogram and how they change. Taken against the recording's own mean and spread over its speech,
 neither the microphone nor the loudness counts.
 """
 
@@ -89,8 +89,8 @@ def listen(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> Acoust
     basis = _cosines(N_MELS, CEPSTRA)
     cepstra: list[np.ndarray] = []
     levels: list[np.ndarray] = []
-    for picture in segments(blocks, extent):
-        decades = 4 * picture.numpy().T - 4
+    for spectrogram in segments(blocks, extent):
+        decades = 4 * spectrogram.numpy().T - 4
         cepstra.append(decades @ basis)
         levels.append(10 * np.log10((10.0**decades).sum(axis=1)))
     speech = find_speech(np.concatenate(levels))

@@ -1,4 +1,4 @@
-"""One picture of the talking video: head, camera, blink and mouth in a single resampling."""
+"""One frame of the demo video: head, camera, blink and mouth in a single resampling."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TalkingFace:
         self.centre = (portrait.mesh[FOREHEAD] + portrait.mesh[CHIN]) / 2
         self.radius = float(np.linalg.norm(portrait.mesh[FOREHEAD] - portrait.mesh[CHIN])) / 2
 
-    def picture(self, pose: Pose) -> np.ndarray:
+    def render(self, pose: Pose) -> np.ndarray:
         """-> (480, 640, 3) uint8 RGB."""
         points = self._head(self._camera(pose), pose)
         look = self.mouth.lookup(points, pose.opening, pose.rounding)

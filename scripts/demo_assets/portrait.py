@@ -1,4 +1,4 @@
-"""The still picture that the demo video is made from, enlarged, and where its face lies."""
+"""The photograph that the demo video is made from, enlarged, and where its face lies."""
 
 from __future__ import annotations
 

@@ -31,19 +31,19 @@ def soften(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def write_video(
-    path: Path, pictures: Iterable[np.ndarray], speech: np.ndarray, *, rate: int, crf: int
+    path: Path, frames: Iterable[np.ndarray], speech: np.ndarray, *, rate: int, crf: int
 ) -> None:
-    """pictures: (H, W, 3) uint8 RGB at 25 fps. speech: (N,) float [-1, 1] at ``rate`` Hz.
+    """frames: (H, W, 3) uint8 RGB at 25 fps. speech: (N,) float [-1, 1] at ``rate`` Hz.
 
     H.264 and AAC, converted to and tagged as bt709 limited range. One thread, so that the bytes do
     not depend on the number of cores.
     """
-    pictures = list(pictures)
+    frames = list(frames)
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        video = _video_stream(container, pictures[0].shape, crf)
+        video = _video_stream(container, frames[0].shape, crf)
         audio = container.add_stream("aac", rate=rate, layout="mono")
         audio.bit_rate = 64_000
-        for index, pixels in enumerate(pictures):
+        for index, pixels in enumerate(frames):
             container.mux(video.encode(_video_frame(pixels, index)))
         container.mux(video.encode())
         for frame in _audio_frames(speech, rate):

@@ -44,15 +44,15 @@ class Autoencoder(torch.nn.Module):
         super().__init__()
         self.vae = vae
 
-    def encode(self, pictures: Tensor) -> SimpleNamespace:
-        mean, std = self.vae.moments(pictures)
+    def encode(self, images: Tensor) -> SimpleNamespace:
+        mean, std = self.vae.moments(images)
         return SimpleNamespace(latent_dist=SimpleNamespace(mean=mean, std=std))
 
     def decode(self, latents: Tensor) -> SimpleNamespace:
         return SimpleNamespace(sample=self.vae.decode(latents))
 
 
-def test_the_picture_coder_is_the_one_of_diffusers() -> None:
+def test_the_vae_is_the_one_of_diffusers() -> None:
     with torch.device("meta"):
         ours, theirs = PlainVAE().state_dict(), make_vae().state_dict()
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
@@ -60,10 +60,10 @@ def test_the_picture_coder_is_the_one_of_diffusers() -> None:
     reference = make_vae(STANDARD | structure).eval()
     vae = PlainVAE(widths=(16, 32, 32, 32), groups=8).eval()
     vae.load_state_dict(reference.state_dict())
-    pictures = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = reference.encode(pictures).latent_dist
-        mean, std = vae.moments(pictures)
+        expected = reference.encode(images).latent_dist
+        mean, std = vae.moments(images)
         torch.testing.assert_close(mean, expected.mean, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(std, expected.std, rtol=1e-4, atol=1e-5)
         drawn = reference.decode(mean).sample
@@ -105,7 +105,7 @@ def test_a_chunk_comes_out_as_the_product_makes_it(mode: str, guided: bool) -> N
         cache_interval=3,
     )
     decoded = sampling.decode(vae, expected)
-    # Random weights give pictures of some thousands, which differ by rounding alone.
+    # Random weights give images of some thousands, which differ by rounding alone.
     scale = decoded.abs().max().item()
     difference = (faces - sampling.composite(decoded, crops, chain.keep)).abs().max().item()
     assert scale > 0

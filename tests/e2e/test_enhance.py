@@ -48,7 +48,7 @@ def test_frames_times_and_sound_are_the_source_s_own(video, tmp_path, run):
 
 
 def test_before_the_encode_only_the_mouth_differs(video):
-    """A band around the mouth changes; the upper half of the picture and its borders do not."""
+    """A band around the mouth changes; the upper half of the frame and its borders do not."""
     config = load_config(None, ["restore.when=always"])
     before, after = _pixels(video).astype(int), _restored(Engine(config), video).astype(int)
     rows, columns = np.nonzero(np.abs(after - before).max(axis=(0, 3)))
@@ -198,14 +198,14 @@ def test_a_session_does_not_replace_an_output_unasked(video, tmp_path):
         assert "detect" not in session.timer.work, "it is refused before any work"
 
 
-def test_preview_writes_pictures_and_no_video(video, tmp_path, run):
+def test_preview_writes_images_and_no_video(video, tmp_path, run):
     result = run("-i", video, "-o", tmp_path / "out.mp4", "--preview", "4", "restore.when=always")
-    pictures = sorted((tmp_path / "out_preview").iterdir())
+    images = sorted((tmp_path / "out_preview").iterdir())
     assert result.code == 0
-    assert [str(p) for p in pictures] == result.out.split()
-    assert len(pictures) == 4
-    assert all(p.name.endswith("_restored.png") for p in pictures)
-    assert cv2.imread(str(pictures[0])).shape == (340 + 170, 720, 3)
+    assert [str(p) for p in images] == result.out.split()
+    assert len(images) == 4
+    assert all(p.name.endswith("_restored.png") for p in images)
+    assert cv2.imread(str(images[0])).shape == (340 + 170, 720, 3)
     assert not (tmp_path / "out.mp4").exists()
 
 

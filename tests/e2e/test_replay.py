@@ -23,9 +23,9 @@ REPLAY = ("generate.name=replay", "output.preset=ultrafast")
 CONFIG = ASSETS.parent / "configs" / "replay.yaml"
 
 
-def aperture(pictures: Iterator[np.ndarray]) -> np.ndarray:
+def aperture(frames: Iterator[np.ndarray]) -> np.ndarray:
     detector = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
-    points = [detector(pixels)[0].landmarks for pixels in pictures]
+    points = [detector(pixels)[0].landmarks for pixels in frames]
     return lip_shape(np.stack(points))[:, 0]
 
 

@@ -217,7 +217,7 @@ def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
         (make_video, "no audio in the file"),
         (lambda path: cut(make_video(path, audio=[Tone()]), 0.5), "damaged"),
     ],
-    ids=["missing", "folder", "empty", "noise", "pictures only", "cut before its index"],
+    ids=["missing", "folder", "empty", "noise", "video only", "cut before its index"],
 )
 def test_what_is_no_sound_is_refused_in_one_line(
     tmp_path: Path, make: Callable[[Path], object], says: str

@@ -27,31 +27,31 @@ REFRESH = {"preset": "fast", "x264-params": "intra-refresh=1:keyint=20:bframes=0
 FAST = {"preset": "ultrafast", "g": "10"}
 
 
-def pictures(count: int = COUNT) -> list[np.ndarray]:
+def patterns(count: int = COUNT) -> list[np.ndarray]:
     return list(moving_pattern(count=count))
 
 
 def uneven(path: Path) -> Path:
     steps = np.random.default_rng(0).integers(1, 90, COUNT)
     pts = [int(p) for p in np.cumsum(steps)]
-    return make_video(path, pictures(), time_base=Fraction(1, 1000), pts=pts, options=LONG_GOP)
+    return make_video(path, patterns(), time_base=Fraction(1, 1000), pts=pts, options=LONG_GOP)
 
 
 def transport_stream(path: Path) -> Path:
     late = {"output_ts_offset": "10"}
-    return make_video(path, pictures(), options=LONG_GOP, muxer_options=late)
+    return make_video(path, patterns(), options=LONG_GOP, muxer_options=late)
 
 
 def glued(path: Path) -> Path:
     """Two recordings: the clock starts again, so that a time stamp names two frames."""
-    one = make_video(path.with_name("1.ts"), pictures(30), options=FAST).read_bytes()
-    path.write_bytes(one + make_video(path.with_name("2.ts"), pictures(40)).read_bytes())
+    one = make_video(path.with_name("1.ts"), patterns(30), options=FAST).read_bytes()
+    path.write_bytes(one + make_video(path.with_name("2.ts"), patterns(40)).read_bytes())
     return path
 
 
 def edited(path: Path) -> Path:
-    """An edit list that begins in the middle of a group of pictures."""
-    source = make_video(path.with_name("whole.mp4"), pictures(), options=LONG_GOP)
+    """An edit list that begins in the middle of a GOP."""
+    source = make_video(path.with_name("whole.mp4"), patterns(), options=LONG_GOP)
     with av.open(str(source)) as whole, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(whole.streams.video[0])
         for packet in whole.demux(video=0):
@@ -64,9 +64,9 @@ def edited(path: Path) -> Path:
 
 
 def lying(path: Path) -> Path:
-    """Every picture is marked as one to start from, and few are."""
+    """Every frame is marked as one to start from, and few are."""
     options = {"g": "20"}
-    source = make_video(path.with_name("honest.mkv"), pictures(), codec="mpeg4", options=options)
+    source = make_video(path.with_name("honest.mkv"), patterns(), codec="mpeg4", options=options)
     with av.open(str(source)) as honest, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(honest.streams.video[0])
         for packet in honest.demux(video=0):
@@ -77,23 +77,23 @@ def lying(path: Path) -> Path:
 
 
 VIDEOS: dict[str, Callable[[Path], Path]] = {
-    "bframes.mp4": lambda path: make_video(path, pictures(), options=LONG_GOP),
-    "open.mp4": lambda path: make_video(path, pictures(), options=OPEN_GOP),
-    "open.mkv": lambda path: make_video(path, pictures(), options=OPEN_GOP),
-    "refresh.mp4": lambda path: make_video(path, pictures(), options=REFRESH),
-    "refresh.ts": lambda path: make_video(path, pictures(), options=REFRESH),
+    "bframes.mp4": lambda path: make_video(path, patterns(), options=LONG_GOP),
+    "open.mp4": lambda path: make_video(path, patterns(), options=OPEN_GOP),
+    "open.mkv": lambda path: make_video(path, patterns(), options=OPEN_GOP),
+    "refresh.mp4": lambda path: make_video(path, patterns(), options=REFRESH),
+    "refresh.ts": lambda path: make_video(path, patterns(), options=REFRESH),
     "uneven.mkv": uneven,
     "stream.ts": transport_stream,
-    "opengop.ts": lambda path: make_video(path, pictures(), options=OPEN_GOP),
-    "turned.mp4": lambda path: make_video(path, pictures(), options=FAST, turn=(0, 1, -1, 0)),
+    "opengop.ts": lambda path: make_video(path, patterns(), options=OPEN_GOP),
+    "turned.mp4": lambda path: make_video(path, patterns(), options=FAST, turn=(0, 1, -1, 0)),
     "edited.mp4": edited,
     "lying.mkv": lying,
-    "old.avi": lambda path: make_video(path, pictures(), codec="mpeg4", options={"g": "20"}),
-    "bare.h264": lambda path: make_video(path, pictures(), options=LONG_GOP),
+    "old.avi": lambda path: make_video(path, patterns(), codec="mpeg4", options={"g": "20"}),
+    "bare.h264": lambda path: make_video(path, patterns(), options=LONG_GOP),
     "glued.ts": glued,
-    "spoilt.mkv": lambda path: spoil(make_video(path, pictures(), options=FAST), 0.5),
-    "cut.mkv": lambda path: cut(make_video(path, pictures(), options=FAST), 0.7),
-    "one.mp4": lambda path: make_video(path, pictures(1)),
+    "spoilt.mkv": lambda path: spoil(make_video(path, patterns(), options=FAST), 0.5),
+    "cut.mkv": lambda path: cut(make_video(path, patterns(), options=FAST), 0.7),
+    "one.mp4": lambda path: make_video(path, patterns(1)),
 }
 
 ORDERS: dict[str, Callable[[int], list[int]]] = {
@@ -146,13 +146,13 @@ def test_every_order_gives_the_very_frames(video: Path) -> None:
 def test_any_order_at_all_gives_the_very_frames(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.mp4"
     if not path.exists():
-        make_video(path, pictures(), options=OPEN_GOP)
+        make_video(path, patterns(), options=OPEN_GOP)
     order = data.draw(st.lists(st.integers(0, COUNT - 1), max_size=40))
     assert_same(list(IndexedReader(path, order)), list(VideoReader(path)), order)
 
 
 def test_it_can_be_read_twice(tmp_path: Path) -> None:
-    reader = IndexedReader(make_video(tmp_path / "a.mp4", pictures(10)), [3, 2, 1, 5])
+    reader = IndexedReader(make_video(tmp_path / "a.mp4", patterns(10)), [3, 2, 1, 5])
     first, second = list(reader), list(reader)
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(first, second, strict=True))
     assert reader.info.frame_count == 10
@@ -160,7 +160,7 @@ def test_it_can_be_read_twice(tmp_path: Path) -> None:
 
 def test_each_frame_is_the_callers_own(tmp_path: Path) -> None:
     order = [4, 4, 3, 4, 4]
-    path = make_video(tmp_path / "a.mp4", pictures(10))
+    path = make_video(tmp_path / "a.mp4", patterns(10))
     expected = [list(VideoReader(path))[index].pixels for index in order]
     for frame, pixels in zip(IndexedReader(path, order), expected, strict=True):
         assert np.array_equal(frame.pixels, pixels)
@@ -181,25 +181,25 @@ def test_damage_is_told_once_however_often_a_part_is_read(tmp_path: Path) -> Non
 
 
 def decoded(monkeypatch: pytest.MonkeyPatch, path: Path, order: list[int]) -> int:
-    """How many pictures are decoded for that order."""
+    """How many frames are decoded for that order."""
     count = 0
-    pictures_of = Decoding.pictures
+    frames_of = Decoding.frames
 
     def counted(self: Decoding):
         nonlocal count
-        for picture in pictures_of(self):
+        for frame in frames_of(self):
             count += 1
-            yield picture
+            yield frame
 
     with monkeypatch.context() as patch:
-        patch.setattr(Decoding, "pictures", counted)
+        patch.setattr(Decoding, "frames", counted)
         for _ in IndexedReader(path, order):
             pass
     return count
 
 
 def test_no_more_is_decoded_than_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_video(tmp_path / "a.mp4", pictures(200), options=FAST)  # a key frame every ten
+    path = make_video(tmp_path / "a.mp4", patterns(200), options=FAST)  # a key frame every ten
     assert decoded(monkeypatch, path, [k // 3 for k in range(600)]) == 200
     assert decoded(monkeypatch, path, [5] * 1000) == 6
     there_and_back = [*range(200), *range(198, -1, -1)]
@@ -220,13 +220,13 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
 
 
 def test_a_frame_behind_the_end_is_named(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "a.mp4", pictures(5))
+    path = make_video(tmp_path / "a.mp4", patterns(5))
     with pytest.raises(MediaError, match="before its frame 9") as error:
         list(IndexedReader(path, [3, 9]))
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_negative_index_is_a_mistake(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "a.mp4", pictures(5))
+    path = make_video(tmp_path / "a.mp4", patterns(5))
     with pytest.raises(ValueError, match="-1"):
         IndexedReader(path, [0, -1])

@@ -28,14 +28,14 @@ from tests.support.media_factory import (
 
 
 def click_of(path: Path) -> float:
-    """Seconds from the first picture to the click, as a player has it."""
+    """Seconds from the first frame to the click, as a player has it."""
     samples = np.abs(read_audio(path, 48000))
     assert samples.max() > 0.3
     return float(np.flatnonzero(samples > samples.max() / 2)[0] / 48000) - float(pts_of(path)[0])
 
 
 def sound_end(path: Path) -> float:
-    """Seconds from the first picture to the end of the sound."""
+    """Seconds from the first frame to the end of the sound."""
     (track,) = probe(path).audio
     return track.start + track.duration_seconds - float(pts_of(path)[0])
 
@@ -142,7 +142,7 @@ def test_what_the_container_holds_is_copied_bit_for_bit(
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.aac", "a.mp3", "a.flac", "a.ac3", "a.ogg"])
-def test_sound_is_in_step_with_the_picture(tmp_path: Path, name: str, suffix: str) -> None:
+def test_sound_is_in_step_with_the_video(tmp_path: Path, name: str, suffix: str) -> None:
     sound = tmp_path / name
     converted(write_wav(tmp_path / "click.wav"), sound)
     source = two_track_video(tmp_path)
@@ -230,7 +230,7 @@ def test_sound_may_be_shorter_or_longer_than_the_video(
     assert pts_of(target) == pts_of(source)
 
 
-def test_picture_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
+def test_video_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
     sound = write_wav(tmp_path / "a.wav", seconds=4.0)
     target = dubbed(two_track_video(tmp_path, seconds=4.0), tmp_path / "b.mp4", sound)
     latest = {"video": 0.0, "audio": 0.0}

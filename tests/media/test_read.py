@@ -123,7 +123,7 @@ def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_a_video_without_one_good_picture_is_refused(tmp_path: Path) -> None:
+def test_a_video_without_one_good_frame_is_refused(tmp_path: Path) -> None:
     video = make_video(tmp_path / "a.mkv", moving_pattern(count=1))
     data = video.read_bytes()
     start = data.index(b"\x1f\x43\xb6\x75") + 40  # well inside the first cluster
@@ -147,10 +147,10 @@ def test_odd_file_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
 def test_lossless_frames_come_back_as_they_were_drawn(tmp_path: Path) -> None:
     drawn = list(moving_pattern(128, 96))
     video = make_video(tmp_path / "a.mkv", drawn, pix_fmt="yuv444p")
-    for picture, frame in zip(drawn, VideoReader(video), strict=True):
+    for expected, frame in zip(drawn, VideoReader(video), strict=True):
         assert frame.pixels.flags["C_CONTIGUOUS"] and frame.pixels.dtype == np.uint8
         # 8-bit YUV cannot hold every RGB colour: one level of YUV is up to two of RGB
-        assert np.abs(frame.pixels.astype(int) - picture).max() <= 2
+        assert np.abs(frame.pixels.astype(int) - expected).max() <= 2
 
 
 def test_a_reader_can_be_read_twice_and_in_part(tmp_path: Path) -> None:
@@ -245,13 +245,13 @@ def test_tagged_colours_are_decoded_by_their_tags(tmp_path: Path, matrix: str, f
 def test_untagged_colours_are_decoded_as_players_do(
     tmp_path: Path, height: int, matrix: int
 ) -> None:
-    picture = np.resize(flat_patches(PATCHES), (height, 160, 3))
-    frame = next(iter(VideoReader(make_video(tmp_path / "a.mp4", [picture], matrix=matrix))))
+    pixels = np.resize(flat_patches(PATCHES), (height, 160, 3))
+    frame = next(iter(VideoReader(make_video(tmp_path / "a.mp4", [pixels], matrix=matrix))))
     assert np.abs(centres(frame.pixels) - PATCHES).max() <= 2
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv422p", "yuv444p", "gbrp"])
-def test_other_pixel_formats_show_the_same_picture(tmp_path: Path, pix_fmt: str) -> None:
+def test_other_pixel_formats_show_the_same_pixels(tmp_path: Path, pix_fmt: str) -> None:
     codec = "ffv1" if pix_fmt == "gbrp" else "libx264"
     video = make_video(
         tmp_path / "a.mkv",
@@ -278,9 +278,9 @@ def test_frames_before_the_start_are_decoded_and_not_converted(
     converted = []
     real = ToRgb.__call__
 
-    def counting(self, picture, width, height):
-        converted.append(picture.pts)
-        return real(self, picture, width, height)
+    def counting(self, frame, width, height):
+        converted.append(frame.pts)
+        return real(self, frame, width, height)
 
     monkeypatch.setattr(ToRgb, "__call__", counting)
     for found, expected in zip(

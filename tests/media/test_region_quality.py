@@ -1,4 +1,4 @@
-"""The part of a picture that was restored reaches the file in better quality than the rest."""
+"""The part of a frame that was restored reaches the file in better quality than the rest."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ VIDEOS = ("demo_talking.mp4", "demo_lipsynced.mp4")
 SPEAKER = "demo_speaker.mp4"
 
 
-def pictures(name: str) -> list[np.ndarray]:
+def frames(name: str) -> list[np.ndarray]:
     with av.open(str(ASSETS / name)) as container:
         return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
 
 
-def detail(picture: np.ndarray) -> float:
-    return float(np.mean(cv2.Laplacian(picture.astype(np.float32), cv2.CV_32F) ** 2))
+def detail(pixels: np.ndarray) -> float:
+    return float(np.mean(cv2.Laplacian(pixels.astype(np.float32), cv2.CV_32F) ** 2))
 
 
 @pytest.mark.parametrize("name", [*VIDEOS, SPEAKER])
@@ -35,7 +35,7 @@ def test_a_video_is_h264_in_bt709_with_aac_speech(name: str) -> None:
 
 
 def test_only_the_lower_face_of_the_lipsynced_video_is_softer() -> None:
-    sharp, soft = (pictures(name) for name in VIDEOS)
+    sharp, soft = (frames(name) for name in VIDEOS)
     assert len(sharp) == len(soft) == 127
     for before, after in zip(sharp[::20], soft[::20], strict=True):
         mouth, upper = (slice(285, 345), slice(270, 365)), slice(0, 220)
@@ -47,6 +47,6 @@ def test_only_the_lower_face_of_the_lipsynced_video_is_softer() -> None:
 
 
 def test_the_mouth_opens_and_closes() -> None:
-    mouths = np.stack(pictures("demo_talking.mp4"))[:, 300:345, 285:350].astype(np.float32)
+    mouths = np.stack(frames("demo_talking.mp4"))[:, 300:345, 285:350].astype(np.float32)
     dark = (mouths < 60).mean(axis=(1, 2))
     assert dark[0] < 0.01 < 0.05 < dark.max()

@@ -106,7 +106,7 @@ def test_features_do_not_depend_on_the_blocks() -> None:
 def test_another_microphone_changes_little() -> None:
     """A fixed filter adds a constant to the cepstra, which the recording's own mean takes out.
 
-    Where there is hardly any sound, the floor of the log-mel picture remains: not exactly equal.
+    Where it is nearly silent, the floor of the log-mel spectrogram remains: not exactly equal.
     """
     sound = np.concatenate([pause(0.2), syllables(40), pause(0.2)])
     filtered = np.convolve(sound, [1, -0.6], mode="same").astype(np.float32)

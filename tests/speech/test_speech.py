@@ -78,15 +78,15 @@ LENGTHS = (320, 399, 479, 480, 16000, *(SEGMENT + n for n in (-241, -160, -1, 0,
 
 
 @pytest.mark.parametrize("count", LENGTHS)
-def test_the_picture_in_parts_is_the_picture_of_the_whole(count: int) -> None:
+def test_the_spectrogram_in_parts_is_the_spectrogram_of_the_whole(count: int) -> None:
     samples = noise(count)
     blocks = split(samples, count // 3, count - 90)
     parts = list(segments(blocks, measure(blocks)))
     assert [part.shape[1] for part in parts[:-1]] == [3000] * (len(parts) - 1)
     assert 0 < parts[-1].shape[1] <= 3000
-    picture = torch.cat(parts, dim=1)
-    assert picture.shape == (80, count // 160)
-    torch.testing.assert_close(picture, plain_log_mel(samples), rtol=0, atol=1e-5)
+    spectrogram = torch.cat(parts, dim=1)
+    assert spectrogram.shape == (80, count // 160)
+    torch.testing.assert_close(spectrogram, plain_log_mel(samples), rtol=0, atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
@@ -109,7 +109,7 @@ def test_silence_is_flat() -> None:
     torch.testing.assert_close(log_mel(np.zeros(1600, np.float32)), torch.full((80, 10), -1.5))
 
 
-def test_the_picture_is_filled_up_with_zeros() -> None:
+def test_the_spectrogram_is_filled_up_with_zeros() -> None:
     full = padded(torch.ones(80, 7))
     assert full.shape == (80, 3000)
     assert full[:, :7].min() == 1 and not full[:, 7:].any()
@@ -133,27 +133,27 @@ def test_no_samples_at_all_are_refused() -> None:
 
 def test_all_hidden_states_are_collected() -> None:
     with torch.device("meta"):
-        picture = torch.empty(1, 80, 3000)
-        assert tiny()(picture).shape == (1, 1500, 5, 384)
-        assert small()(picture).shape == (1, 1500, 13, 768)
+        spectrogram = torch.empty(1, 80, 3000)
+        assert tiny()(spectrogram).shape == (1, 1500, 5, 384)
+        assert small()(spectrogram).shape == (1, 1500, 13, 768)
     assert (ENCODERS[384], ENCODERS[768]) == (tiny, small)
 
 
 def test_the_first_state_holds_the_positions_and_the_last_one_no_norm(
     encoder: WhisperEncoder,
 ) -> None:
-    picture = torch.randn(1, 80, 3000, generator=torch.Generator().manual_seed(1))
+    spectrogram = torch.randn(1, 80, 3000, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        states = encoder(picture)[0]
+        states = encoder(spectrogram)[0]
         body = encoder.encoder
-        stem = torch.nn.functional.gelu(body.conv1(picture))
+        stem = torch.nn.functional.gelu(body.conv1(spectrogram))
         stem = torch.nn.functional.gelu(body.conv2(stem))[0].T
         last = body.blocks[1](states[None, :, 1])[0]
     torch.testing.assert_close(states[:, 0] - stem, body.positional_embedding)
     torch.testing.assert_close(states[:, 2], last)
 
 
-def test_another_picture_size_is_refused(encoder: WhisperEncoder) -> None:
+def test_another_spectrogram_size_is_refused(encoder: WhisperEncoder) -> None:
     with pytest.raises(ValueError, match=r"\(B, 80, 3000\), not \(1, 80, 2999\)"):
         encoder(torch.zeros(1, 80, 2999))
 
@@ -220,7 +220,7 @@ def test_a_piece_of_the_video_hears_what_it_hears_in_the_whole(encoder: WhisperE
 
 
 @pytest.mark.parametrize("seconds", [0.99, 30, 30.01, 30.02, 31.5])
-def test_there_is_a_feature_for_every_two_frames_of_the_picture(
+def test_there_is_a_feature_for_every_two_frames_of_the_spectrogram(
     encoder: WhisperEncoder, seconds: float
 ) -> None:
     speech = SpeechFeatures([noise(round(seconds * 16000))], encoder)

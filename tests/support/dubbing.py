@@ -20,8 +20,8 @@ CLICK = 0.5  # seconds
 def two_track_video(folder: Path, *, seconds: float = 1.0, suffix: str = ".mp4") -> Path:
     """A video with two sound tracks of 200 Hz."""
     tones = [Tone(seconds, hertz=200), Tone(seconds, hertz=200)]
-    pictures = moving_pattern(count=round(seconds / FRAME))
-    return make_video(folder / f"video{suffix}", pictures, options={"preset": "fast"}, audio=tones)
+    frames = moving_pattern(count=round(seconds / FRAME))
+    return make_video(folder / f"video{suffix}", frames, options={"preset": "fast"}, audio=tones)
 
 
 def dubbed(source: Path, target: Path, sound: Path, seconds: float | None = None) -> Path:

@@ -38,10 +38,10 @@ def moving_pattern(width: int = 96, height: int = 64, count: int = 10) -> Iterat
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     for n in range(count):
         waves = [np.sin((x * (1 + c) + y * (2 - c) + 6 * n) / 30 + c) for c in range(3)]
-        picture = np.stack([128 + 80 * wave for wave in waves], axis=2).astype(np.uint8)
+        pixels = np.stack([128 + 80 * wave for wave in waves], axis=2).astype(np.uint8)
         left = (4 * n) % max(1, width - 8)
-        picture[4:12, left : left + 8] = 235
-        yield picture
+        pixels[4:12, left : left + 8] = 235
+        yield pixels
 
 
 def flat_patches(colors: Sequence[tuple[int, int, int]], *, side: int = 32) -> np.ndarray:
@@ -79,14 +79,14 @@ def make_video(
     matrix, full_range: how the pixels are really converted. fields: "tff" or "bff".
     turn: (a, b, c, d) of an MP4's display matrix. chapters: (title, start, end) in seconds.
     """
-    pictures = list(moving_pattern() if frames is None else frames)
+    arrays = list(moving_pattern() if frames is None else frames)
     base = time_base or 1 / Fraction(rate)
     with av.open(f"file:{path}", "w", container_format, container_options=muxer_options) as output:
         output.metadata.update(metadata or {})
         output.set_chapters([_chapter(n, *chapter) for n, chapter in enumerate(chapters)])
         stream = output.add_stream(codec, rate=rate)
         assert isinstance(stream, VideoStream)
-        _configure(stream, pictures[0], pix_fmt, base, options)
+        _configure(stream, arrays[0], pix_fmt, base, options)
         for name, value in (colors or {}).items():
             setattr(stream.codec_context, name, value)
         if pixel_shape:
@@ -95,13 +95,13 @@ def make_video(
             stream.codec_context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         tones = [(tone, _add_audio(output, tone)) for tone in audio]
         mark = _field_marker(stream, fields, base) if fields else None
-        for index, pixels in enumerate(pictures):
-            picture = _converted(pixels, pix_fmt, matrix, full_range)
-            picture.pts, picture.time_base = (pts[index] if pts else index), base
+        for index, pixels in enumerate(arrays):
+            frame = _converted(pixels, pix_fmt, matrix, full_range)
+            frame.pts, frame.time_base = (pts[index] if pts else index), base
             if mark:
-                mark.push(picture)
-                picture = mark.pull()
-            output.mux(stream.encode(picture))
+                mark.push(frame)
+                frame = mark.pull()
+            output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         for tone, sound in tones:
             _write_tone(output, sound, tone)
@@ -135,7 +135,7 @@ def spoil(path: Path, share: float, *, length: int = 2000) -> Path:
 
 
 def pts_of(path: Path) -> list[Fraction]:
-    """Seconds of every picture, as a player sees them."""
+    """Seconds of every frame, as a player sees them."""
     with av.open(f"file:{path}") as container:
         return [p.pts * p.time_base for p in container.decode(video=0) if p.pts is not None]
 
@@ -163,9 +163,9 @@ def _configure(
 
 
 def _converted(pixels: np.ndarray, pix_fmt: str, matrix: int, full_range: bool) -> av.VideoFrame:
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    picture.colorspace = matrix  # some PyAV take BT.2020 from here only
-    return picture.reformat(
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    frame.colorspace = matrix  # some PyAV take BT.2020 from here only
+    return frame.reformat(
         format=pix_fmt,
         src_colorspace=matrix,
         dst_colorspace=matrix,

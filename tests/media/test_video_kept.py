@@ -1,4 +1,4 @@
-"""The picture of a video that was read and written: size, colour, shape, fields, turn."""
+"""The frames of a video that was read and written: size, colour, shape, fields, turn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.media_factory import (
     pts_of,
 )
 
-# --- picture ---
+# --- frames ---
 
 
 def test_an_unedited_video_comes_back_as_it_was(tmp_path: Path) -> None:
