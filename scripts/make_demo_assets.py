@@ -34,7 +34,7 @@ STORY = (
     "The people here say that the sea was never so calm. Why would they ever want to move away?"
 )
 """Every sound of the language, at ease: what new words for this speaker are put together from."""
-SOUND_RATE, SPEECH_RATE = 44_100, 16_000
+AUDIO_RATE, SPEECH_RATE = 44_100, 16_000
 LEAD_SECONDS, TAIL_SECONDS = 0.2, 0.32
 BLINKS = (31, 92, 168, 251, 330, 402)
 """Frames at which the eyes are shut."""
@@ -47,27 +47,27 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
 
-    sound = _sound(SPOKEN, SOUND_RATE)
-    write_wave(arguments.output / "demo_speech.wav", _sound(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
+    speech = _speech(SPOKEN, AUDIO_RATE)
+    write_wave(arguments.output / "demo_speech.wav", _speech(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
     face = TalkingFace(load_portrait())
-    story = _sound(STORY, SOUND_RATE)
-    told = [face.render(pose) for pose in _poses(story, len(story) * FPS // SOUND_RATE)]
+    story = _speech(STORY, AUDIO_RATE)
+    told = [face.render(pose) for pose in _poses(story, len(story) * FPS // AUDIO_RATE)]
     _write(arguments.output / "demo_speaker.mp4", told, story, crf=arguments.crf)
-    poses = _poses(sound, len(sound) * FPS // SOUND_RATE)
+    poses = _poses(speech, len(speech) * FPS // AUDIO_RATE)
     sharp = [face.render(pose) for pose in poses]
     soft = [
         soften(pixels, face.lower_face(pose)) for pixels, pose in zip(sharp, poses, strict=True)
     ]
     for name, frames in (("demo_talking.mp4", sharp), ("demo_lipsynced.mp4", soft)):
-        _write(arguments.output / name, frames, sound, crf=arguments.crf)
+        _write(arguments.output / name, frames, speech, crf=arguments.crf)
 
 
-def _write(path: Path, frames: list[np.ndarray], sound: np.ndarray, *, crf: int) -> None:
-    write_video(path, frames, sound, rate=SOUND_RATE, crf=crf)
+def _write(path: Path, frames: list[np.ndarray], speech: np.ndarray, *, crf: int) -> None:
+    write_video(path, frames, speech, rate=AUDIO_RATE, crf=crf)
     print(f"{path}: {len(frames)} frames, {path.stat().st_size / 1000:.0f} kB")
 
 
-def _sound(text: str, rate: int) -> np.ndarray:
+def _speech(text: str, rate: int) -> np.ndarray:
     """The spoken text between two moments of silence: (N,) float [-1, 1], whole video frames."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
@@ -80,10 +80,10 @@ def _sound(text: str, rate: int) -> np.ndarray:
     return np.pad(padded, (0, frames * rate // FPS - len(padded)))
 
 
-def _poses(sound: np.ndarray, frames: int) -> list[Pose]:
-    """Mouth from the sound; head and camera from slow waves whose periods share no multiple."""
-    opening = openness(sound, SOUND_RATE, frames)
-    rounding = roundness(sound, SOUND_RATE, frames)
+def _poses(speech: np.ndarray, frames: int) -> list[Pose]:
+    """Mouth from the speech; head and camera from slow waves whose periods share no multiple."""
+    opening = openness(speech, AUDIO_RATE, frames)
+    rounding = roundness(speech, AUDIO_RATE, frames)
     time = np.arange(frames) / FPS
     nod = np.convolve(opening, np.ones(9) / 9, mode="same")
     return [

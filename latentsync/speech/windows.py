@@ -77,7 +77,7 @@ def stream_windows(
 def _next(arriving: Iterator[Tensor]) -> Tensor:
     for segment in arriving:
         return segment
-    raise ValueError("the sound ends before the frames that listen to it")
+    raise ValueError("the audio ends before the frames that need it")
 
 
 def _centre(frame: int, fps: float | Fraction) -> int:

@@ -55,7 +55,7 @@ def openness(samples: np.ndarray, rate: int, frames: int) -> np.ndarray:
 
 
 def roundness(samples: np.ndarray, rate: int, frames: int) -> np.ndarray:
-    """-> (frames,) in [0, 1]: 1 where the sound is dark (oo, o), 0 where it is bright (ee, s)."""
+    """-> (frames,) in [0, 1]: 1 where the speech sounds dark (oo, o), 0 where bright (ee, s)."""
     windows = _windows(samples, rate, frames)
     power = np.abs(np.fft.rfft(windows * np.hanning(windows.shape[1]), axis=1)) ** 2
     frequencies = np.fft.rfftfreq(windows.shape[1], 1 / rate)

@@ -14,7 +14,7 @@ import latentsync
 from latentsync.commands import download
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.settings.load import load_config
-from tests.support.media_factory import Tone, make_sound, make_video, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 
 FAST = {"restore__when": "always", "output__preset": "ultrafast"}
 SOFT = {"generator": "tests.support.soft_mouths:load", "data__resolution": 256}
@@ -27,7 +27,7 @@ def video(tmp_path, demo_frames) -> Path:
 
 @pytest.fixture
 def speech(tmp_path) -> Path:
-    return make_sound(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    return make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
 
 
 @pytest.fixture

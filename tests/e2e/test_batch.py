@@ -10,7 +10,7 @@ import pytest
 
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.session import Session
-from tests.support.media_factory import Tone, make_sound, make_video, moving_pattern, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern, pts_of
 
 FAST = ("restore.when=always", "output.preset=ultrafast")
 
@@ -176,7 +176,7 @@ def test_after_ctrl_c_what_is_finished_stays_and_the_rest_is_not_begun(
 
 
 def test_the_same_speech_is_for_each(videos, tmp_path, run):
-    speech = make_sound(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    speech = make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
     soft = ("--generator", "tests.support.soft_mouths:load", "data.resolution=256")
     files = ("-i", *videos[:2], "--audio_path", speech, "-o", f"{tmp_path}/o/")
     result = run(*files, *soft, *FAST, "--quiet")

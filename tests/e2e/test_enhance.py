@@ -40,7 +40,7 @@ def _restored(engine: Engine, video: Path) -> np.ndarray:
         return np.stack([frame.pixels for frame in session.frames()])
 
 
-def test_frames_times_and_sound_are_the_source_s_own(video, tmp_path, run):
+def test_frames_times_and_audio_are_the_source_s_own(video, tmp_path, run):
     target = tmp_path / "out.mp4"
     assert run("-i", video, "-o", target, "restore.when=always").code == 0
     assert pts_of(target) == pts_of(video)

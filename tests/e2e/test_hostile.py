@@ -13,7 +13,7 @@ import pytest
 from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from tests.support.media_factory import Tone, cut, make_sound, make_video, moving_pattern, pts_of
+from tests.support.media_factory import Tone, cut, make_audio, make_video, moving_pattern, pts_of
 
 FAST = ("restore.when=always", "output.preset=ultrafast")
 SOFT = ("generate.name=tests.support.soft_mouths:load", "data.resolution=256")  # needs no weights
@@ -127,7 +127,7 @@ def test_of_one_person_nothing_is_said(tmp_path, demo_frames, run):
 
 
 def test_a_video_that_begins_late_ends_with_the_speech(tmp_path, demo_frames, run):
-    """Half a second in which there is sound only; then at 25 frames a second until the end."""
+    """Half a second in which there is audio only; then at 25 frames a second until the end."""
     ticks = [25 + 2 * index for index in range(60)]
     source = make_video(
         tmp_path / "late.mp4",
@@ -136,7 +136,7 @@ def test_a_video_that_begins_late_ends_with_the_speech(tmp_path, demo_frames, ru
         pts=ticks,
         audio=[Tone(3.0)],
     )
-    speech = make_sound(tmp_path / "speech.wav", Tone(2.0, codec="pcm_s16le", rate=16000))
+    speech = make_audio(tmp_path / "speech.wav", Tone(2.0, codec="pcm_s16le", rate=16000))
     target = tmp_path / "out.mp4"
     files = ("-i", source, "--audio_path", speech, "-o", target)
     result = run(*files, *FAST, *SOFT, "output.fps=25")
@@ -158,7 +158,7 @@ def test_any_frame_rate_gives_chunks_of_sixteen(rate, output, tmp_path):
         for index in range(round(1.6 * rate))
     ]
     source = make_video(tmp_path / "in.mp4", frames, rate=rate)
-    speech = make_sound(tmp_path / "speech.wav", Tone(2.4, codec="pcm_s16le", rate=16000))
+    speech = make_audio(tmp_path / "speech.wav", Tone(2.4, codec="pcm_s16le", rate=16000))
     config = load_config(None, [*SOFT, f"output.fps={output}", "restore.name=none"])
     with Session(Engine(config), source, audio=speech) as session:
         chunk = session.plan.chunk
@@ -181,7 +181,7 @@ REFUSED = {
     "a folder": (lambda p, f: p, "folder"),
     "zero bytes": (lambda p, f: _write(p / "a.mp4", b""), "0 bytes"),
     "a text file": (lambda p, f: _write(p / "a.mp4", b"not a video\n" * 99), "not a video"),
-    "sound only": (lambda p, f: make_sound(p / "a.m4a"), "no video"),
+    "audio only": (lambda p, f: make_audio(p / "a.m4a"), "no video"),
     "no moov": (lambda p, f: cut(_video(p, f), 0.5), "moov"),
     "no face": (
         lambda p, f: make_video(p / "a.mp4", moving_pattern(160, 120, 4)),

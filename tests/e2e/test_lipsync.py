@@ -1,7 +1,7 @@
 """Lip-sync through the real command, with small networks whose weights are made by rule.
 
 The mouths are noise; that the noise is in exactly the right place, on every frame, and that length,
-sound and all other pixels are right, is what these tests show.
+audio and all other pixels are right, is what these tests show.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
 from tests.parity.rule import published_shapes, weights
-from tests.support.media_factory import Tone, make_sound, make_video, moving_pattern, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern, pts_of
 from tests.support.tiny_latentsync import write_tiny_model
 
 
@@ -45,9 +45,9 @@ def speak(settings, video, tmp_path, run) -> Callable:
     """Lip-syncs the video to a tone of so many seconds -> the target and the outcome."""
 
     def speak_for(seconds: float, *options: str, source: Path = video):
-        sound = make_sound(tmp_path / "speech.wav", Tone(seconds, codec="pcm_s16le", rate=16000))
+        audio = make_audio(tmp_path / "speech.wav", Tone(seconds, codec="pcm_s16le", rate=16000))
         target = tmp_path / "out.mp4"
-        files = ("--video_path", source, "--audio_path", sound, "--video_out_path", target)
+        files = ("--video_path", source, "--audio_path", audio, "--video_out_path", target)
         return target, run("--config", settings, *files, *options)
 
     return speak_for
@@ -60,16 +60,16 @@ def test_the_video_is_as_long_as_the_speech_to_within_a_frame(seconds, speak):
     times = pts_of(target)
     assert abs(len(times) / 25 - seconds) <= 1 / 25
     assert [round(float(t) * 25) for t in times] == list(range(len(times)))
-    (sound,) = probe(target).audio
-    assert abs(sound.duration_seconds - seconds) <= 1 / 25 + 0.03  # a packet of AAC
-    assert sound.sample_rate == 16000
+    (audio,) = probe(target).audio
+    assert abs(audio.duration_seconds - seconds) <= 1 / 25 + 0.03  # a packet of AAC
+    assert audio.sample_rate == 16000
 
 
 def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, video, tmp_path):
-    sound = make_sound(tmp_path / "speech.wav", Tone(1.0, codec="pcm_s16le", rate=16000))
+    audio = make_audio(tmp_path / "speech.wav", Tone(1.0, codec="pcm_s16le", rate=16000))
     engine = Engine(load_config(settings))
     before = [frame.pixels.astype(int) for frame in VideoReader(video)]
-    with Session(engine, video, audio=sound) as session:
+    with Session(engine, video, audio=audio) as session:
         after = [frame.pixels.astype(int) for frame in session.frames()]
     assert len(after) == 25
     triangle = [*range(12), *range(10, -1, -1), 1, 2]
@@ -82,14 +82,14 @@ def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, video
 
 
 def test_a_video_made_in_three_segments_is_the_video_made_whole(settings, video, tmp_path):
-    sound = make_sound(tmp_path / "speech.wav", Tone(2.2, codec="pcm_s16le", rate=16000))
+    audio = make_audio(tmp_path / "speech.wav", Tone(2.2, codec="pcm_s16le", rate=16000))
     engine = Engine(load_config(settings))
-    with Session(engine, video, audio=sound) as session:
+    with Session(engine, video, audio=audio) as session:
         plan = session.plan
         whole = [frame.pixels for frame in session.frames()]
     joined = []
     for start, stop in plan.segments(3):
-        with Session(engine, video, audio=sound, plan=plan) as session:
+        with Session(engine, video, audio=audio, plan=plan) as session:
             joined += [frame.pixels for frame in session.frames(start, stop)]
     assert len(plan.segments(3)) == 3
     assert len(joined) == len(whole) == 55
@@ -169,9 +169,9 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
 
 
 def test_silence_is_said(settings, video, tmp_path, run):
-    sound = make_sound(tmp_path / "s.wav", Tone(0.2, hertz=0, codec="pcm_s16le", rate=16000))
+    audio = make_audio(tmp_path / "s.wav", Tone(0.2, hertz=0, codec="pcm_s16le", rate=16000))
     target = tmp_path / "out.mp4"
-    result = run("--config", settings, "-i", video, "--audio_path", sound, "-o", target)
+    result = run("--config", settings, "-i", video, "--audio_path", audio, "-o", target)
     assert result.code == 0
     assert "is silent" in result.err
     assert len(pts_of(target)) == 5
@@ -180,8 +180,8 @@ def test_silence_is_said(settings, video, tmp_path, run):
 def test_missing_weights_are_all_named_at_once(video, tmp_path, run, monkeypatch):
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
-    sound = make_sound(tmp_path / "speech.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
-    files = ("-i", video, "--audio_path", sound, "-o", tmp_path / "out.mp4")
+    audio = make_audio(tmp_path / "speech.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
+    files = ("-i", video, "--audio_path", audio, "-o", tmp_path / "out.mp4")
     result = run(*files, "--superres", "CodeFormer", "--accept-licence", "CodeFormer")
     assert result.code == 2
     assert all(x in result.err for x in ("latentsync_unet.pt", "tiny.pt", "vae", "codeformer.pth"))
@@ -195,7 +195,7 @@ def test_missing_weights_are_all_named_at_once(video, tmp_path, run, monkeypatch
         (lambda p: make_video(p / "mute.mp4"), "mute.mp4"),
         (lambda p: _write(p / "text.wav"), "text.wav"),
     ],
-    ids=["not there", "no sound in it", "text"],
+    ids=["not there", "no audio in it", "text"],
 )
 def test_bad_speech_gets_one_line(make, said, settings, video, tmp_path, run):
     target = tmp_path / "out.mp4"
@@ -206,5 +206,5 @@ def test_bad_speech_gets_one_line(make, said, settings, video, tmp_path, run):
 
 
 def _write(path: Path) -> Path:
-    path.write_text("not a sound\n" * 50)
+    path.write_text("not audio\n" * 50)
     return path

@@ -14,7 +14,7 @@ from latentsync.face.detector import load_detector
 from latentsync.generate.replay.lips import lip_shape
 from latentsync.media.audio.reader import read_audio
 from latentsync.media.reader import VideoReader
-from tests.support.media_factory import Tone, make_sound, make_video, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SPEAKER, TALKING = ASSETS / "demo_speaker.mp4", ASSETS / "demo_talking.mp4"
@@ -75,7 +75,7 @@ def test_a_video_is_remade_from_itself_in_step_and_only_below_the_nose() -> None
     assert 0.7 < np.abs(np.diff(found)).mean() / np.abs(np.diff(true)).mean() < 1.4
 
 
-def test_a_video_with_sound_but_no_speech_is_told_from_one_without_sound(
+def test_a_video_with_audio_but_no_speech_is_told_from_one_without_audio(
     tmp_path, demo_frames, run
 ) -> None:
     video = make_video(tmp_path / "hum.mp4", demo_frames, audio=[Tone(0.5)])
@@ -88,7 +88,7 @@ def test_a_video_with_sound_but_no_speech_is_told_from_one_without_sound(
 def test_mouths_may_come_from_another_video_of_the_person(tmp_path, demo_frames, run) -> None:
     mute = make_video(tmp_path / "mute.mp4", demo_frames)
     target = tmp_path / "out.mp4"
-    speech = make_sound(tmp_path / "s.wav", Tone(0.4, codec="pcm_s16le", rate=48000))
+    speech = make_audio(tmp_path / "s.wav", Tone(0.4, codec="pcm_s16le", rate=48000))
     files = ("-i", mute, "--audio_path", speech, "-o", target)
     refused = run(*files, *REPLAY)
     assert refused.code == 2

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from latentsync.media.reader import VideoReader
-from tests.support.media_factory import Tone, make_sound, make_video, moving_pattern, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern, pts_of
 from tests.support.tiny_latentsync import write_tiny_model
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -75,7 +75,7 @@ def test_with_new_speech_the_video_itself_is_the_original(tmp_path, demo_frames,
     settings = tmp_path / "tiny.yaml"
     settings.write_text(yaml.safe_dump(write_tiny_model(tmp_path / "model")))
     video = make_video(tmp_path / "in.mp4", demo_frames)
-    speech = make_sound(tmp_path / "s.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
+    speech = make_audio(tmp_path / "s.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
     target = tmp_path / "out.mp4"
     files = ("-i", video, "--audio_path", speech, "-o", target)
     result = run("--config", settings, *files, "--superres", "Self", "restore.when=always")

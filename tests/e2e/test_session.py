@@ -15,7 +15,7 @@ from latentsync import Engine, Session, load_config
 from latentsync.errors import Cancelled, CheckpointError, ConfigError, MediaError
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.planning.plan_file import load_plan, save_plan
-from tests.support.media_factory import Tone, make_sound, make_video
+from tests.support.media_factory import Tone, make_audio, make_video
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SOFT, LATE = (
@@ -39,7 +39,7 @@ def video(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("speech")
-    return make_sound(folder / "speech.wav", Tone(2.6, codec="pcm_s16le", rate=16000))
+    return make_audio(folder / "speech.wav", Tone(2.6, codec="pcm_s16le", rate=16000))
 
 
 def engine(*settings: str) -> Engine:

@@ -23,7 +23,7 @@ import yaml
 from latentsync.media.reader import VideoReader
 from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY, HubFile
 from tests.support.loopback import Loopback, Served
-from tests.support.media_factory import Tone, make_sound, make_video, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 from tests.support.terminal import THERE_ARE_NONE, terminal
 from tests.support.tiny_latentsync import write_tiny_model
 
@@ -98,7 +98,7 @@ def command(
     (tmp_path / "empty").mkdir()
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(sections))
     make_video(tmp_path / "video.mp4", demo_frames, audio=[Tone(0.5)])
-    make_sound(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
     environment = os.environ | {
         "HF_ENDPOINT": mirror.address,
         "HF_HOME": str(tmp_path / "hub"),

@@ -13,7 +13,7 @@ import pytest
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.reader import AudioReader, read_audio
-from tests.support.media_factory import Tone, cut, make_sound, make_video, spoil
+from tests.support.media_factory import Tone, cut, make_audio, make_video, spoil
 
 RATE = 16000
 CODEC_FRAME = 0.03  # seconds; a codec's last frame may be filled up with silence
@@ -36,9 +36,9 @@ def sine(hertz: float, *, seconds: float = 1.0, rate: int = RATE, level: float =
 
 
 def bounds(samples: np.ndarray) -> tuple[float, float]:
-    """Seconds of the first and of the last sample that can be heard."""
-    heard = np.flatnonzero(np.abs(samples) > 0.05)
-    return heard[0] / RATE, heard[-1] / RATE
+    """Seconds of the first and of the last audible sample."""
+    audible = np.flatnonzero(np.abs(samples) > 0.05)
+    return audible[0] / RATE, audible[-1] / RATE
 
 
 def pitch(samples: np.ndarray) -> float:
@@ -87,7 +87,7 @@ def refusal(path: Path) -> str:
 def test_the_same_second_is_heard_in_every_kind_of_file(
     tmp_path: Path, name: str, codec: str, rate: int
 ) -> None:
-    samples = read_audio(make_sound(tmp_path / name, Tone(1.0, rate=rate, codec=codec)))
+    samples = read_audio(make_audio(tmp_path / name, Tone(1.0, rate=rate, codec=codec)))
     assert (samples.dtype, samples.ndim) == (np.float32, 1)
     assert 1.0 <= len(samples) / RATE < 1.0 + 2 * CODEC_FRAME
     assert pitch(samples[:RATE]) == pytest.approx(440, abs=2)
@@ -97,11 +97,11 @@ def test_the_same_second_is_heard_in_every_kind_of_file(
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m4a", "a.flac", "a.mkv"])
-def test_sound_begins_when_it_begins(tmp_path: Path, name: str) -> None:
-    """A codec's own delay is not part of the sound."""
+def test_audio_begins_when_it_begins(tmp_path: Path, name: str) -> None:
+    """A codec's own delay is not part of the audio."""
     codecs = {"a.wav": "pcm_s16le", "a.mp3": "libmp3lame", "a.flac": "flac", "a.mkv": "flac"}
     tone = Tone(0.5, codec=codecs.get(name, "aac"))
-    assert bounds(read_audio(make_sound(tmp_path / name, tone)))[0] < 0.002
+    assert bounds(read_audio(make_audio(tmp_path / name, tone)))[0] < 0.002
 
 
 def test_samples_at_the_wanted_rate_arrive_untouched(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_silence_is_silence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rate", "count"), [(16000, 1), (16000, 100), (48000, 200), (44100, 441)])
-def test_a_very_short_sound_is_read(tmp_path: Path, rate: int, count: int) -> None:
+def test_very_short_audio_is_read(tmp_path: Path, rate: int, count: int) -> None:
     read = read_audio(write_wav(tmp_path / "a.wav", np.full(count, 9000, np.int16), rate))
     assert len(read) == round(count * RATE / rate)
 
@@ -194,7 +194,7 @@ def test_blocks_are_ten_seconds_long_and_the_same_each_time(tmp_path: Path) -> N
     np.testing.assert_array_equal(np.concatenate(first), np.concatenate(second))
 
 
-def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
+def test_long_audio_is_read_in_little_memory(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", np.zeros(600 * 8000, np.int16), 8000)
     tracemalloc.start()
     total = sum(len(block) for block in AudioReader(path))
@@ -204,7 +204,7 @@ def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
     assert peak < 4e6, "bytes; all of it would be 38 MB"
 
 
-# --- what is no sound, and what is damaged ---
+# --- what is no audio, and what is damaged ---
 
 
 @pytest.mark.parametrize(
@@ -219,14 +219,14 @@ def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
     ],
     ids=["missing", "folder", "empty", "noise", "video only", "cut before its index"],
 )
-def test_what_is_no_sound_is_refused_in_one_line(
+def test_what_is_no_audio_is_refused_in_one_line(
     tmp_path: Path, make: Callable[[Path], object], says: str
 ) -> None:
     make(tmp_path / "a.mp4")
     assert says in refusal(tmp_path / "a.mp4")
 
 
-def test_a_text_is_no_sound_even_though_ffmpeg_can_draw_it(tmp_path: Path) -> None:
+def test_a_text_is_no_audio_even_though_ffmpeg_can_draw_it(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Dear diary,\n" * 50)
     assert "no audio in the file" in refusal(tmp_path / "notes.txt")
 
@@ -244,32 +244,32 @@ def test_a_header_without_a_single_sample_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mkv", "libopus"), ("a.flac", "flac")], ids=["mkv", "flac"]
 )
-def test_a_sound_that_is_cut_off_is_read_to_its_end_and_reported(
+def test_audio_that_is_cut_off_is_read_to_its_end_and_reported(
     tmp_path: Path, name: str, codec: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = cut(make_sound(tmp_path / name, Tone(3.0, rate=48000, codec=codec)), 0.6)
+    path = cut(make_audio(tmp_path / name, Tone(3.0, rate=48000, codec=codec)), 0.6)
     samples = read_audio(path)
     assert 1.0 < bounds(samples)[1] < 2.5
     assert "promises 3.0" in caplog.text and str(path) in caplog.text
 
 
 def test_damage_in_the_middle_is_reported_and_what_follows_stays_in_time(tmp_path: Path) -> None:
-    path = spoil(make_sound(tmp_path / "a.m4a", Tone(3.0)), 0.4)
+    path = spoil(make_audio(tmp_path / "a.m4a", Tone(3.0)), 0.4)
     reader = AudioReader(path)
     samples = np.concatenate(list(reader))
     assert reader.issues is not None and "could not be decoded" in reader.issues
     assert len(samples) / RATE == pytest.approx(3.0, abs=CODEC_FRAME)
 
 
-def test_a_whole_sound_is_reported_as_whole(tmp_path: Path) -> None:
+def test_whole_audio_is_reported_as_whole(tmp_path: Path) -> None:
     for name, tone in (("a.mp4", Tone(start=0.5)), ("a.mkv", Tone(start=0.5)), ("a.ts", Tone())):
-        reader = AudioReader(make_sound(tmp_path / name, tone))
+        reader = AudioReader(make_audio(tmp_path / name, tone))
         assert reader.issues is None
         assert len(np.concatenate(list(reader))) > RATE
         assert reader.issues is None
 
 
 def test_the_reader_tells_where_the_track_lies(tmp_path: Path) -> None:
-    info = AudioReader(make_sound(tmp_path / "a.mkv", Tone(0.5, start=0.5))).info
+    info = AudioReader(make_audio(tmp_path / "a.mkv", Tone(0.5, start=0.5))).info
     assert (info.codec, info.sample_rate, info.channels) == ("aac", 44100, 2)
     assert (info.start, info.origin) == (0.5, Fraction(0))

@@ -1,4 +1,4 @@
-"""latentsync.media.audio.assembler: sound laid out by its own time stamps."""
+"""latentsync.media.audio.assembler: audio laid out by its own time stamps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def frame(count: int = 160, *, rate: int = RATE, value: int = 16384) -> av.Audio
 
 
 def laid_out(*stamps: float | None, issues: DecodeIssues | None = None) -> np.ndarray:
-    """10 ms of sound at each second; None: after the one before."""
+    """10 ms of audio at each second; None: after the one before."""
     assembler = AudioAssembler(RATE, issues or DecodeIssues())
     pieces = [piece for second in stamps for piece in assembler.place(frame(), second)]
     samples = np.concatenate([*pieces, *assembler.flush()])
@@ -34,7 +34,7 @@ def test_a_hole_in_the_track_is_silent() -> None:
     assert not samples[round(0.02 * RATE) : round(0.5 * RATE)].any()
 
 
-def test_rounded_and_missing_stamps_do_not_tear_the_sound() -> None:
+def test_rounded_and_missing_stamps_do_not_tear_the_audio() -> None:
     assert laid_out(0.0, 0.011, 0.019, None, 0.041).all()
 
 

@@ -137,13 +137,13 @@ def test_a_codec_that_was_asked_for_is_what_all_tracks_have(
 
 
 def test_new_audio_is_encoded_to_what_was_asked_for(tmp_path: Path) -> None:
-    source, sound = make_video(tmp_path / "a.mp4"), write_wav(tmp_path / "a.wav", seconds=0.6)
+    source, speech = make_video(tmp_path / "a.mp4"), write_wav(tmp_path / "a.wav", seconds=0.6)
     info, audio = probe(source), NewAudio(tmp_path / "a.wav")
     with VideoWriter(tmp_path / "b.mp4", info, ALAC, audio=audio) as writer:
         for frame in VideoReader(info):
             writer.write(frame)
     assert probe(tmp_path / "b.mp4").audio[0].codec == "alac"
-    assert np.array_equal(samples_of(tmp_path / "b.mp4"), samples_of(sound))
+    assert np.array_equal(samples_of(tmp_path / "b.mp4"), samples_of(speech))
     assert writer.notes == [], "new audio is not the source's"
 
 
@@ -160,9 +160,9 @@ def test_audio_that_begins_late_begins_late(tmp_path: Path, codec: str, suffix: 
 
 
 def bounds(path: Path) -> tuple[float, float]:
-    """Seconds, from the first frame on, of the first and the last sample that can be heard."""
-    heard = np.flatnonzero(np.abs(read_audio(path, 48000)) > 0.1) / 48000 - float(pts_of(path)[0])
-    return heard[0], heard[-1]
+    """Seconds, from the first frame on, of the first and the last audible sample."""
+    audible = np.flatnonzero(np.abs(read_audio(path, 48000)) > 0.1) / 48000 - float(pts_of(path)[0])
+    return audible[0], audible[-1]
 
 
 def test_a_track_without_a_sample_does_not_stop_the_work(
@@ -210,7 +210,7 @@ def test_a_long_track_takes_little_memory(tmp_path: Path) -> None:
     copied(source, tmp_path / "b.mp4")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 3e6, "bytes; all of the sound would be 11.5 MB"
+    assert peak < 3e6, "bytes; all of the audio would be 11.5 MB"
 
 
 def test_new_audio_takes_the_place_of_what_would_be_encoded(tmp_path: Path) -> None:

@@ -67,10 +67,10 @@ def test_audio_is_copied_where_it_is_held_and_played_else_encoded(
         assert b"".join(old) == b"".join(new)
     else:
         assert plan.note.startswith(f"{source}: audio #1, {before.codec}, 48000 Hz, is encoded")
-    assert_same_sound(source, target)
+    assert_same_audio(source, target)
 
 
-def assert_same_sound(source: Path, target: Path) -> None:
+def assert_same_audio(source: Path, target: Path) -> None:
     """The tone begins, lasts and sounds as it did, seen from the first frame."""
     (old, old_zero), (new, new_zero) = (
         (read_audio(path, 48000), float(pts_of(path)[0])) for path in (source, target)
@@ -114,14 +114,14 @@ def test_audio_that_begins_behind_a_thousand_packets_is_tried_all_the_same(tmp_p
     tone = Tone(0.2, codec="pcm_s16le", rate=48000, start=41.0)
     path = make_video(tmp_path / "a.mkv", moving_pattern(32, 32, 1040), audio=[tone])
     with TrialMux() as trial:
-        sound = audio_of(probe(path))
+        audio = audio_of(probe(path))
         # an MP4 refuses it with its trailer, once there are packets of it
-        assert [trial.can_copy(sound, muxer) for muxer in ("mp4", "mov")] == [False, True]
+        assert [trial.can_copy(audio, muxer) for muxer in ("mp4", "mov")] == [False, True]
 
 
 def test_audio_that_would_be_taken_for_another_codec_is_not_copied(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mkv", audio=[Tone(0.4, codec="mp2", rate=48000)])
     with TrialMux() as trial:
-        sound = audio_of(probe(path))
+        audio = audio_of(probe(path))
         # an MP4 says MPEG audio, and readers take it for layer 3
-        assert [trial.can_copy(sound, muxer) for muxer in ("mp4", "matroska")] == [False, True]
+        assert [trial.can_copy(audio, muxer) for muxer in ("mp4", "matroska")] == [False, True]

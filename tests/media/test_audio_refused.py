@@ -1,4 +1,4 @@
-"""Sound that a video cannot have: known before any work, nothing left behind."""
+"""Audio that a video cannot have: known before any work, nothing left behind."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from latentsync.media.probe import probe
 from latentsync.media.settings import NewAudio
 from latentsync.media.target import check_target
 from tests.support.dubbing import QUICK, dubbed, two_track_video, write_wav
-from tests.support.media_factory import Tone, make_sound, make_video, moving_pattern
+from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern
 
 
-def test_sound_that_cannot_be_read_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_audio_that_cannot_be_read_is_refused_before_any_work(tmp_path: Path) -> None:
     info = probe(two_track_video(tmp_path))
     (tmp_path / "noise.wav").write_bytes(bytes(range(256)) * 40)
     (tmp_path / "empty.wav").write_bytes(b"")
@@ -54,24 +54,24 @@ def test_audio_that_can_be_neither_copied_nor_decoded_is_refused_before_any_work
     assert check_target(tmp_path / "b.mkv", info, QUICK).notes == ()
 
 
-def test_a_sound_of_the_video_that_the_target_cannot_hold_does_not_matter(tmp_path: Path) -> None:
+def test_audio_of_the_video_that_the_target_cannot_hold_does_not_matter(tmp_path: Path) -> None:
     tone = Tone(codec="pcm_s16be", rate=48000)
     source = make_video(tmp_path / "video.mov", moving_pattern(count=25), audio=[tone])
-    sound = make_sound(tmp_path / "a.wv", Tone(codec="wavpack"))
+    audio = make_audio(tmp_path / "a.wv", Tone(codec="wavpack"))
     info = probe(source)
-    check_target(tmp_path / "b.mp4", info, QUICK, NewAudio(sound))
-    assert probe(dubbed(source, tmp_path / "b.mp4", sound)).audio[0].codec == "aac"
+    check_target(tmp_path / "b.mp4", info, QUICK, NewAudio(audio))
+    assert probe(dubbed(source, tmp_path / "b.mp4", audio)).audio[0].codec == "aac"
 
 
-def test_the_output_cannot_be_the_new_sound(tmp_path: Path) -> None:
-    sound = make_sound(tmp_path / "a.mp4")
+def test_the_output_cannot_be_the_new_audio(tmp_path: Path) -> None:
+    audio = make_audio(tmp_path / "a.mp4")
     with pytest.raises(MediaError, match="the output is the input"):
-        check_target(sound, probe(two_track_video(tmp_path)), QUICK, NewAudio(sound))
+        check_target(audio, probe(two_track_video(tmp_path)), QUICK, NewAudio(audio))
 
 
-def test_nothing_is_left_where_the_sound_holds_nothing(tmp_path: Path) -> None:
+def test_nothing_is_left_where_the_audio_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    sound = write_wav(tmp_path / "a.wav", seconds=0.0)
+    audio = write_wav(tmp_path / "a.wav", seconds=0.0)
     with pytest.raises(MediaError, match="not one sample"):
-        dubbed(two_track_video(tmp_path), tmp_path / "out" / "b.mp4", sound)
+        dubbed(two_track_video(tmp_path), tmp_path / "out" / "b.mp4", audio)
     assert list((tmp_path / "out").iterdir()) == []

@@ -18,7 +18,7 @@ from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK
 from tests.support.dubbing import two_track_video, write_wav
-from tests.support.media_factory import Tone, make_sound, make_video
+from tests.support.media_factory import Tone, make_audio, make_video
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def written(source: VideoInfo, target: Path, audio: NewAudio | None = None) -> N
 def test_a_video_with_new_audio_opens_each_file_twice(
     tmp_path: Path, opened: Counter[str], name: str
 ) -> None:
-    source, sound = two_track_video(tmp_path), tmp_path / name
-    write_wav(sound) if name.endswith("wav") else make_sound(sound)
+    source, audio = two_track_video(tmp_path), tmp_path / name
+    write_wav(audio) if name.endswith("wav") else make_audio(audio)
     opened.clear()
-    written(probe(source), tmp_path / "b.mp4", NewAudio(sound))
+    written(probe(source), tmp_path / "b.mp4", NewAudio(audio))
     # the video: what it is, and its frames; the audio: what it is and whether it fits, and itself
     assert opened == {source.name: 2, name: 2}
 
@@ -88,12 +88,12 @@ def test_readers_take_what_was_probed(tmp_path: Path, opened: Counter[str]) -> N
 
 
 def test_audio_that_was_described_is_handed_on(tmp_path: Path, opened: Counter[str]) -> None:
-    sound = make_sound(tmp_path / "a.m4a")
-    info = AudioReader(sound).info
+    audio = make_audio(tmp_path / "a.m4a")
+    info = AudioReader(audio).info
     opened.clear()
     assert AudioReader(info).info is info and not opened
     source = probe(make_video(tmp_path / "a.mp4"))
-    plan = check_target(tmp_path / "b.mp4", source, QUICK, NewAudio(sound, info=info))
+    plan = check_target(tmp_path / "b.mp4", source, QUICK, NewAudio(audio, info=info))
     assert plan.tracks[0].audio is info
 
 

@@ -18,7 +18,7 @@ from tests.support.media_factory import (
     Tone,
     cut,
     flat_patches,
-    make_sound,
+    make_audio,
     make_video,
     moving_pattern,
     pts_of,
@@ -49,7 +49,7 @@ def message(error: pytest.ExceptionInfo[MediaError]) -> str:
 # --- what probe says ---
 
 
-def test_probe_tells_size_rate_length_and_sound(tmp_path: Path) -> None:
+def test_probe_tells_size_rate_length_and_audio(tmp_path: Path) -> None:
     video = make_video(tmp_path / "a.mp4", audio=[Tone(0.5), Tone(0.4, rate=48000)])
     info = probe(video)
     assert (info.width, info.height, info.average_rate, info.frame_count) == (96, 64, 25, 10)
@@ -96,10 +96,10 @@ def test_subtitles_are_named_as_dropped(tmp_path: Path) -> None:
         (lambda path: path.write_bytes(b""), "empty"),
         (lambda path: path.write_text("Dear diary,\n" * 50), "not a video"),
         (lambda path: path.write_bytes(bytes(range(256)) * 40), "not a video"),
-        (make_sound, "no video"),
+        (make_audio, "no video"),
         (lambda path: cut(make_video(path), 0.5), "moov"),
     ],
-    ids=["missing", "folder", "empty", "text", "noise", "sound only", "cut before its index"],
+    ids=["missing", "folder", "empty", "text", "noise", "audio only", "cut before its index"],
 )
 def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, make, says: str) -> None:
     path = tmp_path / "input.mp4"

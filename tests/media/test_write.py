@@ -1,4 +1,4 @@
-"""Times, sound and words of a video that was read and written are the source's own."""
+"""Times, audio and words of a video that was read and written are the source's own."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_mkv_times_go_into_mp4_exactly_and_back_to_the_millisecond(tmp_path: Pat
     assert pts_of(back) == pts_of(source)
 
 
-def test_mpeg_ts_starts_at_zero_with_its_sound_in_step(tmp_path: Path) -> None:
+def test_mpeg_ts_starts_at_zero_with_its_audio_in_step(tmp_path: Path) -> None:
     source = make_video(
         tmp_path / "a.ts",
         moving_pattern(count=25),
@@ -71,7 +71,7 @@ def test_mpeg_ts_starts_at_zero_with_its_sound_in_step(tmp_path: Path) -> None:
         assert abs(old - origin - new) < Fraction(1, 10000)  # 44.1 kHz and 90 kHz share no grid
 
 
-# --- sound and words ---
+# --- audio and words ---
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_mpeg_ts_starts_at_zero_with_its_sound_in_step(tmp_path: Path) -> None:
         ("ac3", ".mp4"),
     ],
 )
-def test_sound_is_copied_bit_for_bit(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_audio_is_copied_bit_for_bit(tmp_path: Path, codec: str, suffix: str) -> None:
     tone = Tone(1.0, codec=codec, rate=48000)
     source = make_video(tmp_path / f"a{suffix}", moving_pattern(count=25), audio=[tone])
     target = copied(source, tmp_path / f"b{suffix}")
@@ -95,7 +95,7 @@ def test_sound_is_copied_bit_for_bit(tmp_path: Path, codec: str, suffix: str) ->
     assert pts_of(target) == pts_of(source)
 
 
-def test_sound_that_starts_late_and_outlasts_the_video_is_kept(tmp_path: Path) -> None:
+def test_audio_that_starts_late_and_outlasts_the_video_is_kept(tmp_path: Path) -> None:
     tones = [Tone(3.0, start=0.34567), Tone(0.2, rate=48000, start=0.12345)]
     exact = {"movie_timescale": "28224000"}
     source = make_video(tmp_path / "a.mp4", audio=tones, muxer_options=exact)
@@ -107,7 +107,7 @@ def test_sound_that_starts_late_and_outlasts_the_video_is_kept(tmp_path: Path) -
     assert pts_of(target) == pts_of(source)
 
 
-def test_mkv_keeps_video_and_sound_in_step(tmp_path: Path) -> None:
+def test_mkv_keeps_video_and_audio_in_step(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", moving_pattern(count=25), audio=[Tone(1.0)])
     target = copied(source, tmp_path / "b.mkv")
     before, after = audio_packets(source), audio_packets(target)
@@ -139,7 +139,7 @@ def test_language_title_and_chapters_are_kept(tmp_path: Path) -> None:
         assert container.streams.audio[0].metadata["title"] == "Doublage"
 
 
-def test_sound_and_video_lie_interleaved_behind_the_index(tmp_path: Path) -> None:
+def test_audio_and_video_lie_interleaved_behind_the_index(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", moving_pattern(count=100), audio=[Tone(4.0)])
     target = copied(source, tmp_path / "b.mp4", EncodeSettings(preset="ultrafast"))
     data = target.read_bytes()

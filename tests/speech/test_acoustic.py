@@ -23,13 +23,13 @@ def noise(seconds: float, seed: int = 0) -> np.ndarray:
 
 
 def syllables(count: int, seed: int = 0) -> np.ndarray:
-    """0.25 s each: 0.17 s of sound with a spectrum of its own, then a closure of 0.08 s."""
+    """0.25 s each: 0.17 s of audio with a spectrum of its own, then a closure of 0.08 s."""
     rng, out = np.random.default_rng(seed), []
     time = np.arange(int(0.17 * RATE)) / RATE
     for _ in range(count):
         tones = rng.uniform(150, 4000, 6)
-        sound = sum(np.sin(2 * np.pi * tone * time + tone) for tone in tones)
-        out += [0.05 * np.hanning(len(time)) * sound, np.zeros(int(0.08 * RATE))]
+        samples = sum(np.sin(2 * np.pi * tone * time + tone) for tone in tones)
+        out += [0.05 * np.hanning(len(time)) * samples, np.zeros(int(0.08 * RATE))]
     return np.concatenate(out).astype(np.float32) + 1e-5 * noise(count * 0.25, seed)
 
 
@@ -38,15 +38,17 @@ def pause(seconds: float) -> np.ndarray:
 
 
 def test_speech_is_counted_without_its_pauses_but_with_the_closures_in_it() -> None:
-    sound = np.concatenate([pause(1), syllables(8), pause(0.6), syllables(12, 1), pause(1)])
-    assert speech_seconds([sound]) == pytest.approx(5.0, abs=0.35)
+    samples = np.concatenate([pause(1), syllables(8), pause(0.6), syllables(12, 1), pause(1)])
+    assert speech_seconds([samples]) == pytest.approx(5.0, abs=0.35)
 
 
 @pytest.mark.parametrize("gain", [0.1, 0.5, 3.0])
 def test_loudness_does_not_count(gain: float) -> None:
-    sound = np.concatenate([pause(0.5), syllables(10), pause(0.5)])
-    sound += 1e-3 * noise(len(sound) / RATE, 4)  # a room: no digital silence, cut off at a floor
-    one, other = listen([sound]), listen([gain * sound])
+    samples = np.concatenate([pause(0.5), syllables(10), pause(0.5)])
+    samples += 1e-3 * noise(
+        len(samples) / RATE, 4
+    )  # a room: no digital silence
+    one, other = listen([samples]), listen([gain * samples])
     np.testing.assert_array_equal(one.speech, other.speech)
     np.testing.assert_allclose(one.cepstra, other.cepstra, atol=0.02)
 
@@ -59,7 +61,7 @@ def test_noise_under_the_speech_changes_little_in_what_is_taken_for_speech(loudn
 
 
 @pytest.mark.parametrize(
-    "sound",
+    "samples",
     [
         np.zeros(3 * RATE, np.float32),
         0.1 * noise(3),
@@ -68,21 +70,21 @@ def test_noise_under_the_speech_changes_little_in_what_is_taken_for_speech(loudn
     ],
     ids=["digital silence", "noise", "a tone", "faint noise"],
 )
-def test_what_never_rises_above_its_own_quiet_is_no_speech(sound: np.ndarray) -> None:
-    heard = listen([sound])
+def test_what_never_rises_above_its_own_quiet_is_no_speech(samples: np.ndarray) -> None:
+    heard = listen([samples])
     assert heard.speech_seconds == 0
     assert np.isfinite(heard.cepstra).all()
 
 
 def test_a_click_is_no_speech() -> None:
-    sound = pause(3)
-    sound[RATE : RATE + 160] += 0.5
-    assert speech_seconds([sound]) == 0
+    samples = pause(3)
+    samples[RATE : RATE + 160] += 0.5
+    assert speech_seconds([samples]) == 0
 
 
 def test_little_speech_in_a_long_silence_is_found() -> None:
-    sound = np.concatenate([pause(60), syllables(4), pause(60)])
-    assert speech_seconds([sound]) == pytest.approx(1.0, abs=0.2)
+    samples = np.concatenate([pause(60), syllables(4), pause(60)])
+    assert speech_seconds([samples]) == pytest.approx(1.0, abs=0.2)
 
 
 def test_a_pause_of_a_fifth_of_a_second_is_one_and_a_shorter_one_is_not() -> None:
@@ -97,8 +99,8 @@ def test_a_pause_of_a_fifth_of_a_second_is_one_and_a_shorter_one_is_not() -> Non
 
 
 def test_features_do_not_depend_on_the_blocks() -> None:
-    sound = np.concatenate([pause(0.3), syllables(6)])
-    whole, parts = listen([sound]), listen(np.array_split(sound, 7))
+    samples = np.concatenate([pause(0.3), syllables(6)])
+    whole, parts = listen([samples]), listen(np.array_split(samples, 7))
     np.testing.assert_array_equal(whole.cepstra, parts.cepstra)
     np.testing.assert_array_equal(whole.speech, parts.speech)
 
@@ -108,9 +110,9 @@ def test_another_microphone_changes_little() -> None:
 
     Where it is nearly silent, the floor of the log-mel spectrogram remains: not exactly equal.
     """
-    sound = np.concatenate([pause(0.2), syllables(40), pause(0.2)])
-    filtered = np.convolve(sound, [1, -0.6], mode="same").astype(np.float32)
-    one, other = listen([sound]), listen([filtered])
+    samples = np.concatenate([pause(0.2), syllables(40), pause(0.2)])
+    filtered = np.convolve(samples, [1, -0.6], mode="same").astype(np.float32)
+    one, other = listen([samples]), listen([filtered])
     speech = one.speech & other.speech
     r = np.corrcoef(one.cepstra[speech].ravel(), other.cepstra[speech].ravel())[0, 1]
     assert r > 0.97
@@ -143,7 +145,7 @@ def test_beyond_the_ends_the_outermost_instant_goes_on() -> None:
     np.testing.assert_allclose(rows[1], np.repeat(heard.cepstra[-1:], len(CONTEXT), axis=0))
 
 
-def test_it_is_silent_in_pauses_outside_the_sound_and_just_before() -> None:
+def test_it_is_silent_in_pauses_outside_the_audio_and_just_before() -> None:
     heard = listen([np.concatenate([syllables(8), pause(1), syllables(8)])])
     silent = heard.silent(np.array([-1.0, 1.0, 2.5, 3.5, 9.0]))
     np.testing.assert_array_equal(silent, [True, False, True, False, True])

@@ -41,7 +41,7 @@ def joined(parts: Iterator[Tensor], dim: int = 0) -> Tensor:
 
 
 def plain_log_mel(samples: np.ndarray) -> Tensor:
-    """The definition, written down for a whole sound at once."""
+    """The definition, written down for all samples at once."""
     spectrum = torch.stft(
         torch.from_numpy(samples), 400, 160, window=torch.hann_window(400), return_complex=True
     )
@@ -97,7 +97,7 @@ def test_blocks_of_any_size_give_the_same_bits(count: int, cuts: list[int]) -> N
     assert torch.equal(joined(segments(blocks, measure(blocks)), 1), log_mel(samples))
 
 
-def test_the_loudest_point_of_the_whole_sound_sets_the_floor() -> None:
+def test_the_loudest_point_of_the_whole_recording_sets_the_floor() -> None:
     samples = noise(SEGMENT + 16000, level=1e-5)
     quiet = next(segments([samples], measure([samples])))
     samples[-8000:] = 1.0
@@ -116,7 +116,7 @@ def test_the_spectrogram_is_filled_up_with_zeros() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 100, 319, 320])
-def test_the_shortest_sound_makes_one_feature(encoder: WhisperEncoder, count: int) -> None:
+def test_the_shortest_audio_makes_one_feature(encoder: WhisperEncoder, count: int) -> None:
     speech = SpeechFeatures([noise(count)], encoder)
     assert len(speech) == 1
     assert torch.stack(list(speech.windows(25))).shape == (2, 30, 16)
@@ -195,7 +195,7 @@ def test_a_file_with_nothing_but_other_parts_is_refused(tmp_path: Path) -> None:
         build(bare_encoder, GFPGAN, tmp_path / "other.pt", CPU, part=PART)
 
 
-# --- features of a whole sound ---
+# --- features of a whole recording ---
 
 
 class Recording:
@@ -238,7 +238,7 @@ def test_only_what_is_heard_is_encoded(encoder: WhisperEncoder) -> None:
     assert (len(windows_of_a_second), len(encoded)) == (25, 1)
 
 
-def test_a_sound_is_not_read_further_than_it_is_heard(encoder: WhisperEncoder) -> None:
+def test_audio_is_not_read_further_than_it_is_needed(encoder: WhisperEncoder) -> None:
     recording = Recording(200)
     speech = SpeechFeatures(recording, encoder)
     assert recording.read == 200, "the loudest point is known only after all of it"

@@ -1,4 +1,4 @@
-"""latentsync.speech.windows: what a frame hears."""
+"""latentsync.speech.windows: the features of a frame."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_at_any_rate_a_frame_hears_its_own_time(features: int, fps: float | Frac
     assert (own <= seconds[inside] + 1e-9).all() and (seconds[inside] - own < 0.02 + 1e-9).all()
 
 
-def test_frames_beyond_the_sound_hear_its_end() -> None:
+def test_frames_beyond_the_audio_get_its_end() -> None:
     assert (window_indices(100, 25, start=60, stop=70) == 99).all()
     assert window_indices(100, 25, start=52).shape == (0, 10)
 
@@ -88,9 +88,9 @@ def test_windows_drawn_as_segments_arrive_are_those_of_the_whole(
     assert torch.equal(drawn, windows(whole, indices))
 
 
-def test_a_sound_shorter_than_planned_is_noticed() -> None:
+def test_audio_shorter_than_planned_is_noticed() -> None:
     drawn = stream_windows([torch.zeros(20, 5, 4)], window_indices(40, 25))
-    with pytest.raises(ValueError, match="the sound ends before"):
+    with pytest.raises(ValueError, match="the audio ends before"):
         list(drawn)
 
 

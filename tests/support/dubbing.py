@@ -1,4 +1,4 @@
-"""Videos given new sound, for tests."""
+"""Videos given new audio, for tests."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ CLICK = 0.5  # seconds
 
 
 def two_track_video(folder: Path, *, seconds: float = 1.0, suffix: str = ".mp4") -> Path:
-    """A video with two sound tracks of 200 Hz."""
+    """A video with two audio tracks of 200 Hz."""
     tones = [Tone(seconds, hertz=200), Tone(seconds, hertz=200)]
     frames = moving_pattern(count=round(seconds / FRAME))
     return make_video(folder / f"video{suffix}", frames, options={"preset": "fast"}, audio=tones)
 
 
-def dubbed(source: Path, target: Path, sound: Path, seconds: float | None = None) -> Path:
+def dubbed(source: Path, target: Path, audio: Path, seconds: float | None = None) -> Path:
     reader = VideoReader(source)
-    with VideoWriter(target, reader.info, QUICK, audio=NewAudio(sound, seconds)) as writer:
+    with VideoWriter(target, reader.info, QUICK, audio=NewAudio(audio, seconds)) as writer:
         for frame in reader:
             writer.write(frame)
     return target

@@ -103,14 +103,14 @@ def make_video(
                 frame = mark.pull()
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-        for tone, sound in tones:
-            _write_tone(output, sound, tone)
+        for tone, audio_stream in tones:
+            _write_tone(output, audio_stream, tone)
     if turn:
         _turn(path, turn)
     return path
 
 
-def make_sound(path: Path, tone: Tone | None = None) -> Path:
+def make_audio(path: Path, tone: Tone | None = None) -> Path:
     """A file with one audio stream and nothing else."""
     tone = tone or Tone()
     with av.open(f"file:{path}", "w") as output:
