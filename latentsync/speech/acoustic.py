@@ -79,7 +79,7 @@ class Acoustics:
         return inside & self.speech[places.clip(0, len(self.speech) - 1)]
 
 
-def listen(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> Acoustics:
+def compute_acoustics(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> Acoustics:
     """blocks: each iteration gives the whole sound: (n,) float32 mono at 16 kHz, [-1, 1].
 
     extent: as mel.measure finds it, where known; measured in a pass of its own otherwise. Raises
@@ -98,8 +98,8 @@ def listen(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> Acoust
 
 
 def speech_seconds(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> float:
-    """How much of a recording is speech, whatever its loudness; see listen()."""
-    return listen(blocks, extent).speech_seconds
+    """How much of a recording is speech, whatever its loudness; see compute_acoustics()."""
+    return compute_acoustics(blocks, extent).speech_seconds
 
 
 def find_speech(levels: np.ndarray) -> np.ndarray:
@@ -115,9 +115,9 @@ def find_speech(levels: np.ndarray) -> np.ndarray:
         return np.zeros(len(levels), bool)
     loud = float(np.percentile(loud_parts, 95))
     threshold = max(loud - BELOW_LOUD, quiet + SHARE * (loud - quiet))
-    heard = _without_short(smooth > threshold, BLIP, value=True)
-    inner = _without_short(heard, PAUSE, value=False)
-    return inner & _between(heard)
+    loud = _without_short(smooth > threshold, BLIP, value=True)
+    inner = _without_short(loud, PAUSE, value=False)
+    return inner & _between(loud)
 
 
 def _normalised(cepstra: np.ndarray, speech: np.ndarray) -> np.ndarray:

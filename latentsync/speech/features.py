@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentsync.speech.acoustic import listen
+from latentsync.speech.acoustic import compute_acoustics
 from latentsync.speech.encoder import N_CTX
 from latentsync.speech.mel import FEATURE_FRAMES, Extent, measure, padded, segments
 from latentsync.speech.windows import indices_at, stream_windows, window_indices
@@ -86,7 +86,7 @@ class AcousticFeatures:
 
     def __init__(self, blocks: Iterable[np.ndarray]) -> None:
         self.extent = measure(blocks)
-        self.acoustics = listen(blocks, self.extent)
+        self.acoustics = compute_acoustics(blocks, self.extent)
 
     def __len__(self) -> int:
         """Features that Whisper would have of it, 50 a second."""

@@ -1,4 +1,4 @@
-"""What is heard: the same whatever the loudness, the microphone and the blocks it comes in."""
+"""What is acoustics: the same whatever the loudness, the microphone and the blocks it comes in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from latentsync.speech.acoustic import (
     CONTEXT,
     FEATURES,
     PER_SECOND,
+    compute_acoustics,
     find_speech,
-    listen,
     speech_seconds,
 )
 
@@ -45,10 +45,8 @@ def test_speech_is_counted_without_its_pauses_but_with_the_closures_in_it() -> N
 @pytest.mark.parametrize("gain", [0.1, 0.5, 3.0])
 def test_loudness_does_not_count(gain: float) -> None:
     samples = np.concatenate([pause(0.5), syllables(10), pause(0.5)])
-    samples += 1e-3 * noise(
-        len(samples) / RATE, 4
-    )  # a room: no digital silence
-    one, other = listen([samples]), listen([gain * samples])
+    samples += 1e-3 * noise(len(samples) / RATE, 4)  # a room: no digital silence
+    one, other = compute_acoustics([samples]), compute_acoustics([gain * samples])
     np.testing.assert_array_equal(one.speech, other.speech)
     np.testing.assert_allclose(one.cepstra, other.cepstra, atol=0.02)
 
@@ -71,9 +69,9 @@ def test_noise_under_the_speech_changes_little_in_what_is_taken_for_speech(loudn
     ids=["digital silence", "noise", "a tone", "faint noise"],
 )
 def test_what_never_rises_above_its_own_quiet_is_no_speech(samples: np.ndarray) -> None:
-    heard = listen([samples])
-    assert heard.speech_seconds == 0
-    assert np.isfinite(heard.cepstra).all()
+    acoustics = compute_acoustics([samples])
+    assert acoustics.speech_seconds == 0
+    assert np.isfinite(acoustics.cepstra).all()
 
 
 def test_a_click_is_no_speech() -> None:
@@ -100,7 +98,7 @@ def test_a_pause_of_a_fifth_of_a_second_is_one_and_a_shorter_one_is_not() -> Non
 
 def test_features_do_not_depend_on_the_blocks() -> None:
     samples = np.concatenate([pause(0.3), syllables(6)])
-    whole, parts = listen([samples]), listen(np.array_split(samples, 7))
+    whole, parts = compute_acoustics([samples]), compute_acoustics(np.array_split(samples, 7))
     np.testing.assert_array_equal(whole.cepstra, parts.cepstra)
     np.testing.assert_array_equal(whole.speech, parts.speech)
 
@@ -112,7 +110,7 @@ def test_another_microphone_changes_little() -> None:
     """
     samples = np.concatenate([pause(0.2), syllables(40), pause(0.2)])
     filtered = np.convolve(samples, [1, -0.6], mode="same").astype(np.float32)
-    one, other = listen([samples]), listen([filtered])
+    one, other = compute_acoustics([samples]), compute_acoustics([filtered])
     speech = one.speech & other.speech
     r = np.corrcoef(one.cepstra[speech].ravel(), other.cepstra[speech].ravel())[0, 1]
     assert r > 0.97
@@ -122,38 +120,38 @@ def test_equal_sounds_are_nearest_to_each_other() -> None:
     said = syllables(20, 5)
     again = np.concatenate([syllables(7, 6), said, syllables(5, 7)])
     middles = (np.arange(2, 18) * 0.25) + 0.085
-    one = listen([said]).around(middles)
-    other = listen([again]).around(np.arange(0, 32, 0.25) + 0.085)
+    one = compute_acoustics([said]).around(middles)
+    other = compute_acoustics([again]).around(np.arange(0, 32, 0.25) + 0.085)
     nearest = ((one[:, None] - other[None]) ** 2).sum(axis=-1).argmin(axis=1)
     np.testing.assert_array_equal(nearest, np.arange(2, 18) + 7)
 
 
 def test_an_instant_is_seen_with_its_surroundings() -> None:
-    heard = listen([syllables(8)])
+    acoustics = compute_acoustics([syllables(8)])
     instants = np.array([0.5, 1.0])
-    rows = heard.around(instants).reshape(2, len(CONTEXT), -1)
+    rows = acoustics.around(instants).reshape(2, len(CONTEXT), -1)
     for k, offset in enumerate(CONTEXT):
         places = np.round((instants + offset) * PER_SECOND).astype(int)
-        np.testing.assert_allclose(rows[:, k], heard.cepstra[places], atol=1e-4)
-    assert heard.around(instants).shape == (2, FEATURES)
+        np.testing.assert_allclose(rows[:, k], acoustics.cepstra[places], atol=1e-4)
+    assert acoustics.around(instants).shape == (2, FEATURES)
 
 
 def test_beyond_the_ends_the_outermost_instant_goes_on() -> None:
-    heard = listen([syllables(4)])
-    rows = heard.around(np.array([-5.0, 99.0])).reshape(2, len(CONTEXT), -1)
-    np.testing.assert_allclose(rows[0], np.repeat(heard.cepstra[:1], len(CONTEXT), axis=0))
-    np.testing.assert_allclose(rows[1], np.repeat(heard.cepstra[-1:], len(CONTEXT), axis=0))
+    acoustics = compute_acoustics([syllables(4)])
+    rows = acoustics.around(np.array([-5.0, 99.0])).reshape(2, len(CONTEXT), -1)
+    np.testing.assert_allclose(rows[0], np.repeat(acoustics.cepstra[:1], len(CONTEXT), axis=0))
+    np.testing.assert_allclose(rows[1], np.repeat(acoustics.cepstra[-1:], len(CONTEXT), axis=0))
 
 
 def test_it_is_silent_in_pauses_outside_the_audio_and_just_before() -> None:
-    heard = listen([np.concatenate([syllables(8), pause(1), syllables(8)])])
-    silent = heard.silent(np.array([-1.0, 1.0, 2.5, 3.5, 9.0]))
+    acoustics = compute_acoustics([np.concatenate([syllables(8), pause(1), syllables(8)])])
+    silent = acoustics.silent(np.array([-1.0, 1.0, 2.5, 3.5, 9.0]))
     np.testing.assert_array_equal(silent, [True, False, True, False, True])
-    stops = np.flatnonzero(np.diff(heard.speech.astype(int)) < 0)[0] / PER_SECOND
+    stops = np.flatnonzero(np.diff(acoustics.speech.astype(int)) < 0)[0] / PER_SECOND
     before = np.array([stops - 2 * CLOSING, stops - CLOSING / 2])
-    np.testing.assert_array_equal(heard.silent(before), [False, True])
+    np.testing.assert_array_equal(acoustics.silent(before), [False, True])
 
 
 def test_no_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="without a single sample"):
-        listen([])
+        compute_acoustics([])
