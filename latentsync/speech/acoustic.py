@@ -115,9 +115,9 @@ def find_speech(levels: np.ndarray) -> np.ndarray:
         return np.zeros(len(levels), bool)
     loud = float(np.percentile(loud_parts, 95))
     threshold = max(loud - BELOW_LOUD, quiet + SHARE * (loud - quiet))
-    loud = _without_short(smooth > threshold, BLIP, value=True)
-    inner = _without_short(loud, PAUSE, value=False)
-    return inner & _between(loud)
+    flags = _without_short(smooth > threshold, BLIP, value=True)
+    inner = _without_short(flags, PAUSE, value=False)
+    return inner & _between(flags)
 
 
 def _normalised(cepstra: np.ndarray, speech: np.ndarray) -> np.ndarray:
