@@ -55,9 +55,9 @@ def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, Timin
     wall: dict[str, list[float]] = {name: [] for name in work}
     cpu: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds + 1):
-        for name, piece in work.items():
+        for name, act in work.items():
             begin, began = time.perf_counter(), time.process_time()
-            piece()
+            act()
             wall[name].append(1e3 * (time.perf_counter() - begin))
             cpu[name].append(1e3 * (time.process_time() - began))
     return {

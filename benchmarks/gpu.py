@@ -112,12 +112,12 @@ def measured(
         "prepared_seconds": prepared,
         "vae_batch": chain.batch,
         "stages": {n: {"seconds": s, "flop": work[n]} for n, s in seconds.items()},
-        "videos": videos(chain, own, work=work, rate=rate),
+        "videos": video_rows(chain, own, work=work, rate=rate),
         "peak_gigabytes": peak_gigabytes(setting.device),
     }
 
 
-def videos(
+def video_rows(
     chain: Chain, own: argparse.Namespace, *, work: dict[str, float], rate: float
 ) -> list[dict[str, Any]]:
     rows = []

@@ -91,9 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("reuse skipped  PSNR [dB]  worst  flicker")
     for threshold in THRESHOLDS:
         added, spared = restored(engine, plan, frames, threshold)
-        losses = [psnr(whole[i], added[i]) for i in spared] or [np.inf]
+        psnrs = [psnr(whole[i], added[i]) for i in spared] or [np.inf]
         share, less = len(spared) / len(whole), flicker(added) / flicker(whole)
-        figures = f"{np.median(losses):10.1f} {min(losses):6.1f}"
+        figures = f"{np.median(psnrs):10.1f} {min(psnrs):6.1f}"
         print(f"{threshold:5} {share:7.0%} {figures} {less:8.0%}", flush=True)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, say_error
+from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, print_error
 from latentsync.errors import ConfigError, LatentSyncError
 from latentsync.media.files import check_names, check_video
 from latentsync.settings.schema import Config
@@ -57,13 +57,13 @@ def run_batch(options: argparse.Namespace, config: Config) -> int:
     """Exit code: 2 where any video failed. Raises LatentSyncError before any work."""
     configs = _configs(config, options.input)
     # What follows imports torch, which takes seconds.
-    from latentsync.commands.work import made_ready, progress_of
+    from latentsync.commands.work import prepare_work, progress_of
 
     names = [f"{n}/{len(configs)} {Path(one).name}" for n, one in enumerate(options.input, 1)]
     jobs = _checked(dict(zip(names, configs, strict=True)))
     done, result = 0, f"of {len(configs)} videos done"
     try:
-        work = made_ready(options, next(iter(jobs.values()))) if jobs else None
+        work = prepare_work(options, next(iter(jobs.values()))) if jobs else None
         for name, job in jobs.items():
             if options.dry_run:
                 print(name)
@@ -134,7 +134,7 @@ def _succeeds(name: str, work: Callable[[], object]) -> bool:
     try:
         work()
     except LatentSyncError as error:
-        say_error(error, of=name)
+        print_error(error, of=name)
         return False
     return True
 

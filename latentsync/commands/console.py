@@ -73,14 +73,14 @@ def run(main: Callable[[], int], *, quiet: bool = False) -> int:
         with quiet_libraries():
             return main()
     except LatentSyncError as error:
-        say_error(error)
+        print_error(error)
         return USER_ERROR
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
 
 
-def say_error(error: LatentSyncError, *, of: str = "") -> None:
+def print_error(error: LatentSyncError, *, of: str = "") -> None:
     """In one line. of: the one of several videos that it came from."""
     print(f"error: {of}{': ' if of else ''}{' '.join(str(error).split())}", file=sys.stderr)
 

@@ -9,7 +9,7 @@ from latentsync.pipeline.job import Job
 from latentsync.weights.manifest import ModelFile, readable
 
 
-def told(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
+def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
     """Some lines, the last one with the time. missing: weights that would be downloaded."""
     lines = [_video(job), f"faces    in {found.with_face} of {found.sampled} sampled frames"]
     lines += _weights(missing)

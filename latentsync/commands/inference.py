@@ -148,11 +148,11 @@ def _run(options: argparse.Namespace) -> int:
         return run_batch(options, config)
     _check_named(config)
     # What follows imports torch, which takes seconds.
-    from latentsync.commands.work import made_ready, progress_of
+    from latentsync.commands.work import prepare_work, progress_of
     from latentsync.pipeline.job import checked
 
     job = checked(config)
-    made_ready(options, job)(job, progress_of(options))
+    prepare_work(options, job)(job, progress_of(options))
     return DONE
 
 

@@ -22,9 +22,9 @@ from typing import Any
 
 STDERR = 2
 FILTER = Path(__file__).with_name("stderr_filter.py")
-PATIENCE = 2.0  # seconds; a child of the command's may outlive it, and go on writing
+FILTER_TIMEOUT = 2.0  # seconds; a child of the command's may outlive it, and go on writing
 
-NO_MATTER = (
+HARMLESS_WARNINGS = (
     r"SymbolDatabase.GetPrototype\(\) is deprecated",  # mediapipe, of protobuf
     r".*(trace to be incorrect|as constants in the trace)",  # torch.jit: shapes, which are meant
 )
@@ -40,16 +40,16 @@ def quiet_libraries() -> Iterator[None]:
     # What the hub's library says is either no matter, or said better in an error of ours.
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     warnings.filterwarnings("ignore", module="huggingface_hub")
-    for beginning in NO_MATTER:
+    for beginning in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", beginning)
     if "openvino" not in sys.modules:  # it would report every import to its makers
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    with plotting_deferred(), chatter_dropped():
+    with defer_plotting(), filter_stderr():
         yield
 
 
 @contextmanager
-def chatter_dropped() -> Iterator[None]:
+def filter_stderr() -> Iterator[None]:
     """What C++ writes to the file descriptor of stderr goes through stderr_filter.py.
 
     sys.stderr, with its progress bars and tracebacks, keeps the real one. Lines of C++ come when
@@ -75,7 +75,7 @@ def chatter_dropped() -> Iterator[None]:
         os.dup2(real, STDERR)
         os.close(real)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            helper.wait(PATIENCE)
+            helper.wait(FILTER_TIMEOUT)
 
 
 def _started() -> subprocess.Popen[bytes]:
@@ -101,7 +101,7 @@ def _is_stderr(stream: Any) -> bool:
 
 
 @contextmanager
-def plotting_deferred() -> Iterator[None]:
+def defer_plotting() -> Iterator[None]:
     """Around the first import of mediapipe, which imports matplotlib along: 0.75 s of its 1.3.
 
     Nothing but its functions that plot landmarks needs it, and those import it when they are used.

@@ -78,7 +78,7 @@ _CONVERTIBLE = {
 # what is written here. The scaler takes "centre" if a decoder says nothing, and these say nothing.
 # The two lie a quarter of a sample apart: 45 dB instead of 73 for a video that was not even edited.
 _SITING = "chroma_location=left"
-_SILENT_DECODERS = {"vp8", "vp9", "av1", "ffv1"}
+_UNTAGGED_DECODERS = {"vp8", "vp9", "av1", "ffv1"}
 
 _BICUBIC, _EXACT_ROUNDING, _ALL_CHROMA_OUT, _ALL_CHROMA_IN = 0x4, 0x40000, 0x2000, 0x4000
 _TO_RGB = _BICUBIC | _EXACT_ROUNDING | _ALL_CHROMA_OUT
@@ -126,7 +126,7 @@ def _code(names: dict[int, str], name: str) -> int:
     return codes[name] if name in codes else int(name)
 
 
-def foreign_matrix(tags: ColorTags) -> bool:
+def unknown_matrix(tags: ColorTags) -> bool:
     """Whether the colours are said to be made by a matrix that is unknown here."""
     return tags.matrix not in _CONVERTIBLE and tags.matrix not in (UNSPECIFIED, "rgb")
 
@@ -139,10 +139,10 @@ def output_tags(tags: ColorTags, pix_fmt: str, width: int, height: int) -> Color
     """The tags of a YUV video made from such a source. RGB has no matrix to carry over: ours."""
     if not is_rgb(pix_fmt) and tags.matrix != "rgb":
         return tags
-    return replace(tags, matrix=_usual_matrix(width, height), range="tv")
+    return replace(tags, matrix=_default_matrix(width, height), range="tv")
 
 
-def _usual_matrix(width: int, height: int) -> str:
+def _default_matrix(width: int, height: int) -> str:
     """What players take where the video does not say: high definition means BT.709."""
     return "bt709" if height >= 720 or width >= 1280 else "smpte170m"
 
@@ -159,7 +159,7 @@ class Conversion:
         """From the tags; where they say nothing, from the stored size, as players do."""
         name = tags.matrix
         if name not in _CONVERTIBLE:
-            name = _usual_matrix(width, height)
+            name = _default_matrix(width, height)
         full = tags.range == "pc" or pix_fmt.startswith("yuvj") or is_rgb(pix_fmt)
         return cls(_CONVERTIBLE[name], ColorRange.JPEG if full else ColorRange.MPEG)
 
@@ -171,7 +171,7 @@ class ToRgb:
         """codec: canonical name of the video's codec."""
         self._conversion = conversion
         self._place_chroma = (
-            FrameFilter("setparams", _SITING) if codec in _SILENT_DECODERS else None
+            FrameFilter("setparams", _SITING) if codec in _UNTAGGED_DECODERS else None
         )
         self._scaler = VideoReformatter()
 

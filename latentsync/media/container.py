@@ -32,23 +32,23 @@ _ROUNDING = Fraction(1, 4)  # seconds
 
 
 class DecodeIssues:
-    """Counts each kind of fault and remembers where it was first met."""
+    """Counts each kind of issue and remembers where it was first met."""
 
     def __init__(self) -> None:
-        self._faults: dict[str, tuple[int, float | None]] = {}
+        self._counts: dict[str, tuple[int, float | None]] = {}
 
-    def note(self, fault: str, second: float | None) -> None:
+    def note(self, issue: str, second: float | None) -> None:
         """second: where in the video; None before its first frame."""
-        count, first = self._faults.get(fault, (0, second))
-        self._faults[fault] = (count + 1, first)
+        count, first = self._counts.get(issue, (0, second))
+        self._counts[issue] = (count + 1, first)
 
     def __str__(self) -> str:
-        return "; ".join(_sentence(fault, *where) for fault, where in self._faults.items())
+        return "; ".join(_sentence(issue, *where) for issue, where in self._counts.items())
 
 
-def _sentence(fault: str, count: int, second: float | None) -> str:
+def _sentence(issue: str, count: int, second: float | None) -> str:
     where = "at its start" if second is None else f"at {second:.2f} s"
-    return f"{fault} {where}" if count == 1 else f"{fault}, {count} times, first {where}"
+    return f"{issue} {where}" if count == 1 else f"{issue}, {count} times, first {where}"
 
 
 def file_url(path: Path) -> str:
@@ -99,7 +99,7 @@ def stream_start(stream: Stream) -> Fraction:
 
 
 def stream_duration(stream: Stream, container: InputContainer) -> Fraction:
-    """Seconds, as promised by the stream, or by Matroska's statistics tag, or by the container."""
+    """Seconds, as stated by the stream, or by Matroska's statistics tag, or by the container."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     tagged = _tagged_duration(stream.metadata.get("DURATION", ""))
@@ -117,8 +117,8 @@ def missing_end(container: InputContainer, stream: VideoStream, end: Fraction) -
         return f"{lost} frames of its index lie behind its last byte" if lost else ""
     if container.format.name not in _DURATION_UP_FRONT or not container.duration:
         return ""
-    promised = Fraction(container.duration, av.time_base)
-    return f"its header promises {float(promised):.2f} s" if promised - end > _ROUNDING else ""
+    stated = Fraction(container.duration, av.time_base)
+    return f"its header promises {float(stated):.2f} s" if stated - end > _ROUNDING else ""
 
 
 def _tagged_duration(text: str) -> Fraction:

@@ -19,8 +19,8 @@ from latentsync.media.probe import VideoInfo
 _THREADS = 4  # each decoding thread holds frames of its own: 3 MB at 1080p, 12 MB at 4K
 _RESTART_SECONDS = 1  # a step back in time by more than this is a new recording, not a slip
 _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file counts as lost
-_FRAMES_TO_KNOW_THE_PACE = 5
-_UNEVEN = 0.25  # of a frame: what Matroska's milliseconds make of 120 fps stays below it
+_MIN_FRAMES = 5
+_JITTER = 0.25  # of a frame: what Matroska's milliseconds make of 120 fps stays below it
 
 
 class PtsNormalizer:
@@ -65,11 +65,11 @@ class PtsNormalizer:
 
 
 class GapDetector:
-    """Notices frames that are missing within a video of steady pace; nothing else would tell.
+    """Detects missing frames in a video of constant frame rate; nothing else reports them.
 
-    The pace is taken from the video itself: the rate that a container states may be that of fields.
-    An MP4 lists its frames, so that a pause in it is meant, and a video that has changed its pace
-    once may do so again: for both, no gap is ever reported.
+    The rate is measured: the one that a container states may be that of fields. An MP4 lists its
+    frames, so a pause in it is intended, and a video whose rate has changed once may change it
+    again: for both, no gap is ever reported.
     """
 
     def __init__(self, container: InputContainer) -> None:
@@ -81,15 +81,15 @@ class GapDetector:
         """Frames that seem to be missing between the previous one and this; second: rising."""
         if self._frames == 0:
             self._first = second
-        missing = self._skipped(second) if self._frames > _FRAMES_TO_KNOW_THE_PACE else 0
+        missing = self._skipped(second) if self._frames > _MIN_FRAMES else 0
         self._frames += 1 + missing
         self._latest = second
         return missing
 
     def _skipped(self, second: float) -> int:
-        pace = (self._latest - self._first) / (self._frames - 1)
-        steps = (second - self._latest) / pace
-        self._steady &= round(steps) >= 1 and abs(steps - round(steps)) < _UNEVEN
+        interval = (self._latest - self._first) / (self._frames - 1)
+        steps = (second - self._latest) / interval
+        self._steady &= round(steps) >= 1 and abs(steps - round(steps)) < _JITTER
         return round(steps) - 1 if self._steady else 0
 
 
@@ -168,9 +168,9 @@ class Decoding:
                 _raise_if_out_of_memory(error)
                 failures += 1
                 self._issues.note("the file could not be read", float(end - self._info.origin))
-        if promised := missing_end(self._container, self._stream, end):
+        if stated := missing_end(self._container, self._stream, end):
             second = float(end - self._info.origin)
-            self._issues.note(f"the file is cut off: {promised}; it ends", second)
+            self._issues.note(f"the file is cut off: {stated}; it ends", second)
 
     def _inspect(self, frame: VideoFrame, second: float, *, stamp_moved: bool) -> None:
         if stamp_moved:

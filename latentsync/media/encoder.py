@@ -96,16 +96,16 @@ class Encoder:
         conversion = Conversion.of(tags, settings.pix_fmt, width, height)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
-        self._roi_qp_offset = RoiQpOffset(settings.finer)
+        self._roi_qp_offset = RoiQpOffset(settings.roi_offset)
         self._held: VideoFrame | None = None
 
-    def convert(self, frame: Frame, finer: Box | None) -> VideoFrame:
+    def convert(self, frame: Frame, roi: Box | None) -> VideoFrame:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
         converted = self._from_rgb(self._padded(frame.pixels))
-        if finer is not None:
-            converted = self._roi_qp_offset.marked(converted, finer)
+        if roi is not None:
+            converted = self._roi_qp_offset.marked(converted, roi)
         converted.pts, converted.time_base = frame.pts, self._base
         return converted
 
@@ -151,12 +151,12 @@ def _tune(context: VideoCodecContext, output: OutputContainer, settings: EncodeS
 
 def _keep_fields(context: VideoCodecContext, source: VideoInfo) -> str:
     """Have interlaced video coded as such, where that can be."""
-    if not source.interlaced or not says_fields(source, context.name):
+    if not source.interlaced or not can_mark_fields(source, context.name):
         return PROGRESSIVE
     context.flags |= _INTERLACED
     return source.field_order
 
 
-def says_fields(source: VideoInfo, codec: str) -> bool:
+def can_mark_fields(source: VideoInfo, codec: str) -> bool:
     """Whether an output can say that it is interlaced. Only x264; a turned video has no fields."""
     return codec == "libx264" and not source.rotation

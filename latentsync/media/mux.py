@@ -19,7 +19,7 @@ from latentsync.media.audio.track import AudioTrackPlan, EncodedTrack
 from latentsync.media.container import METADATA_ERRORS, file_url, main_video
 from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
-from latentsync.media.remux import InStep, PacketCopy, describe, describe_file
+from latentsync.media.remux import Interleaver, PacketCopy, describe, describe_file
 from latentsync.media.settings import EncodeSettings
 
 _MAX_CLOCK = 2**31
@@ -91,7 +91,7 @@ class Muxing:
         end = self._contents.end
         packets = [copy.packets(end) for copy in self.copies.values()]
         packets += [track.packets() for track in self._encoded]
-        self._audio = [InStep(stream, self._output) for stream in packets]
+        self._audio = [Interleaver(stream, self._output) for stream in packets]
         self._output.start_encoding()
 
     def write(self, packets: Iterable[Packet]) -> None:

@@ -32,7 +32,7 @@ from latentsync.media.container import (
     stream_start,
 )
 
-_PATIENCE = 1000  # packets without a frame, as after a cut in the middle of a stream
+_MAX_PACKETS = 1000  # packets without a frame, as after a cut in the middle of a stream
 _DEFAULT_RATE = Fraction(25)
 _log = logging.getLogger(__name__)
 
@@ -204,7 +204,7 @@ def _describe(
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
     stream.codec_context.thread_count = 1
     try:
-        for packet in islice(container.demux(stream), _PATIENCE):
+        for packet in islice(container.demux(stream), _MAX_PACKETS):
             for frame in _decoded(packet):
                 return frame
     except av.FFmpegError:

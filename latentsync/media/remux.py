@@ -73,16 +73,16 @@ class PacketCopy:
     def packets(self, end: float | None = None) -> Iterator[Packet]:
         """After the header is written: in the order of the file. end: seconds; None: all of it."""
         wanted = [self._input.streams[index] for index in self._streams]
-        for packet in self.readdressed(_that_last(_with_dts(self._read(wanted)))):
+        for packet in self.remapped(_with_durations(_with_dts(self._read(wanted)))):
             if end is not None and (packet.pts or 0) * packet.time_base >= end:
                 return
             yield packet
 
-    def readdressed(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+    def remapped(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Packets of the input's, with the output's times and streams. Times rise, if need be."""
         normalizers = {index: self._normalizer(index) for index in self._streams}
         for packet in packets:
-            yield self._readdressed(packet, normalizers[packet.stream_index])
+            yield self._remapped(packet, normalizers[packet.stream_index])
 
     def _read(self, streams: list[Stream]) -> Iterator[Packet]:
         try:
@@ -101,7 +101,7 @@ class PacketCopy:
             step=length / base, restart=round(_RESTART_SECONDS / base), least=least
         )
 
-    def _readdressed(self, packet: Packet, normalizer: PtsNormalizer) -> Packet:
+    def _remapped(self, packet: Packet, normalizer: PtsNormalizer) -> Packet:
         stream = self._streams[packet.stream_index]
         old = packet.time_base
         new: Fraction = stream.time_base or old
@@ -115,7 +115,7 @@ class PacketCopy:
         return packet
 
 
-class InStep:
+class Interleaver:
     """Hands packets on to an output as its video advances. Nothing is kept but one packet."""
 
     def __init__(self, packets: Iterator[Packet], output: OutputContainer) -> None:
@@ -170,7 +170,7 @@ def _with_dts(packets: Iterable[Packet]) -> Iterator[Packet]:
         yield from first
 
 
-def _that_last(packets: Iterable[Packet]) -> Iterator[Packet]:
+def _with_durations(packets: Iterable[Packet]) -> Iterator[Packet]:
     """The same packets. One that does not say how long it lasts does so until the next one.
 
     Without, an MP4 ends where its last packet begins: ALAC out of Matroska loses its last word.
@@ -204,18 +204,18 @@ class Described(Protocol):
 
 def describe(stream: Stream, template: Described) -> None:
     """Language, title, and whether it is the default one."""
-    said = _lasting(template.metadata)
-    if "name" in said:  # the title of an MP4's track, when it is read
-        said.setdefault("title", said["name"])
-    if "language" in said and stream.container.format.name == "mov":
-        said["language"] = _IN_QUICKTIME.get(said["language"], said["language"])
-    stream.metadata.update(said)
+    kept = _kept_metadata(template.metadata)
+    if "name" in kept:  # the title of an MP4's track, when it is read
+        kept.setdefault("title", kept["name"])
+    if "language" in kept and stream.container.format.name == "mov":
+        kept["language"] = _IN_QUICKTIME.get(kept["language"], kept["language"])
+    stream.metadata.update(kept)
     stream.disposition = template.disposition
 
 
 def describe_file(output: OutputContainer, source: VideoInfo) -> None:
     """Before the header is written: title, chapters and the like."""
-    output.metadata.update(_lasting(source.file_metadata))
+    output.metadata.update(_kept_metadata(source.file_metadata))
     chapters = [dict(chapter) for chapter in source.chapters]
     for chapter in chapters:
         shift = round(source.origin / (chapter["time_base"] or 1))
@@ -225,7 +225,7 @@ def describe_file(output: OutputContainer, source: VideoInfo) -> None:
         output.set_chapters(cast("list[Chapter]", chapters))
 
 
-def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
+def _kept_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in metadata.items()

@@ -22,7 +22,7 @@ from latentsync.media.container import DecodeIssues
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo
 
-_NEAR = 250  # frames that are decoded on to rather than sought
+_MAX_SKIPPED = 250  # frames that are decoded on to rather than sought
 _RUN_UPS = (0, 50, 300)
 """Frames before the wanted one that are sought, in turn. MPEG-TS lands anywhere, and in an open GOP
 the key frame that is found first is one too late."""
@@ -41,7 +41,7 @@ class FrameTable:
 
     def __init__(self) -> None:
         self._stamps, self._pts, self._sums = array("q"), array("q"), array("L")
-        self.orderly = True
+        self.monotonic = True
         """Whether every frame so far has a stamp of its own, higher than the one before."""
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class FrameTable:
 
     def add(self, stamp: int | None, pts: int, pixels: np.ndarray | None) -> None:
         """stamp: as the file has it. pixels: None where the frame will not be wanted again."""
-        self.orderly &= stamp is not None and (not self._stamps or stamp > self._stamps[-1])
+        self.monotonic &= stamp is not None and (not self._stamps or stamp > self._stamps[-1])
         self._stamps.append(stamp or 0)
         self._pts.append(pts)
         self._sums.append(0 if pixels is None else zlib.crc32(pixels.data))
@@ -79,7 +79,7 @@ class SeekingDecoder:
         self._decoding: Decoding | None = None
         self._numbered: Iterator[tuple[int, VideoFrame]] = iter(())
         self._next = -1  # number of the frame that will come next; -1: unknown
-        self._proven = False  # whether it was decoded from the start
+        self._from_start = False  # whether it was decoded from the start
 
     def close(self) -> None:
         if self._decoding is not None:
@@ -87,9 +87,10 @@ class SeekingDecoder:
 
     def frames(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         """wanted: numbers of frames, rising, that were put into the table with their pixels."""
-        if 0 <= self._next <= wanted[0] <= self._next + _NEAR and (found := self._take(wanted)):
+        is_near = 0 <= self._next <= wanted[0] <= self._next + _MAX_SKIPPED
+        if is_near and (found := self._take(wanted)):
             return found
-        for run_up in _RUN_UPS if self._table.orderly else ():
+        for run_up in _RUN_UPS if self._table.monotonic else ():
             if self._go_to(max(0, wanted[0] - run_up)) and (found := self._take(wanted)):
                 return found
         self._go_to_start()
@@ -104,7 +105,7 @@ class SeekingDecoder:
             if index < expected:
                 continue
             pixels = self._upright(frame)
-            if index > expected or not (self._proven or self._table.agrees(index, pixels)):
+            if index > expected or not (self._from_start or self._table.agrees(index, pixels)):
                 break
             found[index] = DecodedFrame(self._table.pts(index), pixels)
             if len(found) == len(wanted):
@@ -115,7 +116,7 @@ class SeekingDecoder:
     def _go_to(self, index: int) -> bool:
         """Seek; whether the format can do it."""
         self._decoding = self._decoding or Decoding(self._info, DecodeIssues())
-        self._next, self._proven = -1, False
+        self._next, self._from_start = -1, False
         try:
             self._decoding.seek(self._table.stamp(index))
         except av.FFmpegError:
@@ -127,7 +128,7 @@ class SeekingDecoder:
         self.close()
         self._decoding = Decoding(self._info, DecodeIssues())
         frames = (frame for _, frame in self._decoding.stamped())
-        self._numbered, self._next, self._proven = enumerate(frames), 0, True
+        self._numbered, self._next, self._from_start = enumerate(frames), 0, True
 
     def _frame_numbers(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame]]:
         for frame in decoding.frames():

@@ -39,7 +39,7 @@ _MAX_CRF = 51
 class EncodeSettings:
     """How the video is encoded, once, and what becomes of the audio. crf: 0 (lossless) to 51.
 
-    finer: steps of crf by which the part of a frame that VideoWriter.write is told of is finer.
+    roi_offset: steps of crf by which the roi of a frame is finer; see VideoWriter.write.
     audio: "auto" copies what the container and common players take, and encodes the rest to AAC;
         "aac" and "alac" are what all audio will be: a track that is so already is copied.
     """
@@ -48,7 +48,7 @@ class EncodeSettings:
     crf: int = 18
     preset: str = "medium"
     pix_fmt: str = "yuv420p"
-    finer: int = 0
+    roi_offset: int = 0
     audio: str = "auto"
 
 

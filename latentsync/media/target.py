@@ -14,9 +14,9 @@ from av.video.format import VideoFormat
 from latentsync.errors import MediaError
 from latentsync.media.audio.plan import planned_audio
 from latentsync.media.audio.track import AudioTrackPlan
-from latentsync.media.color import foreign_matrix
+from latentsync.media.color import unknown_matrix
 from latentsync.media.container import MUXERS
-from latentsync.media.encoder import says_fields
+from latentsync.media.encoder import can_mark_fields
 from latentsync.media.mux import Contents
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
@@ -138,9 +138,9 @@ def video_notes(source: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
             f"pixel format {settings.pix_fmt}: frames are {_BITS} bit inside, so that the output "
             f"holds {_bits(settings.pix_fmt)} bits a colour in name only"
         )
-    if source.interlaced and not says_fields(source, settings.codec):
+    if source.interlaced and not can_mark_fields(source, settings.codec):
         yield f"{path} is interlaced, which the output does not say"
-    if foreign_matrix(color):
+    if unknown_matrix(color):
         yield f"{path}: its colour matrix, {color.matrix}, is unknown here: colours may be off"
 
 

@@ -18,9 +18,9 @@ from latentsync.media.container import METADATA_ERRORS
 from latentsync.media.mux import Contents, Muxing, OpenFiles
 from latentsync.media.remux import PacketCopy
 
-_ENOUGH = 4  # packets of a stream: what a muxer wants to see of it, AC-3's header for one
-_PATIENCE = 1000  # packets of any stream that are read to find them, and again further on
-_FURTHER_ON = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)  # shares of the file's duration
+_SAMPLE_PACKETS = 4  # packets of a stream: what a muxer wants to see of it, AC-3's header for one
+_MAX_PACKETS = 1000  # packets of any stream that are read to find them, and again further on
+_PROBE_POSITIONS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)  # shares of the file's duration
 
 
 class TrialMux:
@@ -52,7 +52,7 @@ class TrialMux:
                 copy = PacketCopy(self._files[audio.path], audio.origin, output)
                 copy.add_stream(audio.index)
                 output.start_encoding()
-                for packet in copy.readdressed(self._packets(audio)):
+                for packet in copy.remapped(self._packets(audio)):
                     output.mux_one(packet)
             return self.is_empty(audio) or _codec_in(memory) == audio.codec
         except (av.FFmpegError, ValueError):  # ValueError: the format has no place for the codec
@@ -66,7 +66,7 @@ class TrialMux:
             if _decodes(packet):
                 return True
         with suppress(av.FFmpegError):
-            return any(_decodes(packet) for packet in islice(container.demux(stream), _PATIENCE))
+            return any(_decodes(packet) for packet in islice(container.demux(stream), _MAX_PACKETS))
         return False
 
     def make(self, contents: Contents) -> None:
@@ -77,7 +77,7 @@ class TrialMux:
             for path, copy in muxing.copies.items():
                 copied = (t.audio for t in contents.tracks if t.encoder is None)
                 packets = [p for s in copied if s.path == path for p in self._packets(s)]
-                muxing.write_as_is(copy.readdressed(packets))
+                muxing.write_as_is(copy.remapped(packets))
             muxing.close()
         except BaseException:
             muxing.discard()
@@ -96,7 +96,7 @@ def _first_packets(container: InputContainer) -> dict[int, list[Packet]]:
     """Of each audio stream, by its number; of one that begins late, some that lie further on."""
     found: dict[int, list[Packet]] = {s.index: [] for s in container.streams.audio}
     _gather(container.demux(), found)
-    for share in _FURTHER_ON if not all(found.values()) else ():
+    for share in _PROBE_POSITIONS if not all(found.values()) else ():
         with suppress(av.FFmpegError):  # the format cannot seek
             container.seek(round(share * (container.duration or 0)))
             _gather(container.demux(), found)
@@ -105,11 +105,11 @@ def _first_packets(container: InputContainer) -> dict[int, list[Packet]]:
 
 def _gather(packets: Iterable[Packet], found: dict[int, list[Packet]]) -> None:
     with suppress(av.FFmpegError):
-        for packet in islice(packets, _PATIENCE):
+        for packet in islice(packets, _MAX_PACKETS):
             wanted = found.get(packet.stream_index)
-            if wanted is not None and packet.size and len(wanted) < _ENOUGH:
+            if wanted is not None and packet.size and len(wanted) < _SAMPLE_PACKETS:
                 wanted.append(packet)
-            if all(len(packets) == _ENOUGH for packets in found.values()):
+            if all(len(packets) == _SAMPLE_PACKETS for packets in found.values()):
                 return
 
 

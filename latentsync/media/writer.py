@@ -71,25 +71,25 @@ class VideoWriter:
         for track in self._contents.tracks:
             if track.encoder and track.note not in self.notes:  # new audio
                 _log.info(track.note)
-        with self._leaving_nothing(), self._in_one_line():
+        with self._discarding_on_error(), self._as_media_error():
             self._open()
         return self
 
-    def write(self, frame: Frame, *, finer: Box | None = None) -> None:
+    def write(self, frame: Frame, *, roi: Box | None = None) -> None:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising.
 
-        finer: the part of it that is encoded settings.finer steps of crf better than the rest.
+        roi: the part of it that is encoded settings.roi_offset steps of crf better than the rest.
         """
-        self.write_converted(self.convert(frame, finer=finer))
+        self.write_converted(self.convert(frame, roi=roi))
 
-    def convert(self, frame: Frame, *, finer: Box | None = None) -> EncoderFrame:
+    def convert(self, frame: Frame, *, roi: Box | None = None) -> EncoderFrame:
         """The first half of write(), which may run in another thread than the second."""
-        with self._in_one_line():
-            return self._open_muxing.encoder.convert(frame, finer)
+        with self._as_media_error():
+            return self._open_muxing.encoder.convert(frame, roi)
 
     def write_converted(self, converted: EncoderFrame) -> None:
         """The second half; converted: from convert(), in the order of presentation."""
-        with self._in_one_line():
+        with self._as_media_error():
             muxing = self._open_muxing
             muxing.write(muxing.encoder.encode(converted))
         self._frames += 1
@@ -103,7 +103,7 @@ class VideoWriter:
         if kind is not None:
             self._discard()
             return
-        with self._leaving_nothing(), self._in_one_line():
+        with self._discarding_on_error(), self._as_media_error():
             self._finish()
 
     def _open(self) -> None:
@@ -134,7 +134,7 @@ class VideoWriter:
         self._part.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _leaving_nothing(self) -> Iterator[None]:
+    def _discarding_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
@@ -142,7 +142,7 @@ class VideoWriter:
             raise
 
     @contextlib.contextmanager
-    def _in_one_line(self) -> Iterator[None]:
+    def _as_media_error(self) -> Iterator[None]:
         try:
             yield
         except (OSError, av.FFmpegError) as error:

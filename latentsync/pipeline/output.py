@@ -79,7 +79,7 @@ def _checked(
         own.crf,
         own.preset,
         own.pix_fmt,
-        finer=own.finer_mouth,
+        roi_offset=own.finer_mouth,
         audio=own.audio_codec,
     )
     sound = None if audio is None else NewAudio(audio)
@@ -232,7 +232,7 @@ class _File:
     def picture(self, item: Rendered) -> EncoderFrame:
         if self.compares:
             return self.writer.convert(side_by_side(item.before, item.after))
-        return self.writer.convert(item.after, finer=item.changed)
+        return self.writer.convert(item.after, roi=item.changed)
 
 
 def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:

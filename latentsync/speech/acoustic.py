@@ -29,7 +29,7 @@ FEATURES = 2 * CEPSTRA * len(CONTEXT)
 
 PAUSE = 20  # mel frames; a shorter one is part of the speech: the closure of a stop lasts 0.15 s
 CLOSING = 0.04  # seconds before a pause from which it counts as one
-BLIP = 5  # mel frames; a shorter sound is none of speech
+SHORTEST_SPEECH = 5  # mel frames; a shorter sound is none of speech
 RISE = 10.0  # dB above the quietest parts, from which a sound is taken for loud
 BELOW_LOUD = 30.0  # dB below the loud parts where speech ends at the latest
 SHARE = 0.3  # of the way from quiet to loud, in dB, where speech begins
@@ -115,7 +115,7 @@ def find_speech(levels: np.ndarray) -> np.ndarray:
         return np.zeros(len(levels), bool)
     loud = float(np.percentile(loud_parts, 95))
     threshold = max(loud - BELOW_LOUD, quiet + SHARE * (loud - quiet))
-    flags = _without_short(smooth > threshold, BLIP, value=True)
+    flags = _without_short(smooth > threshold, SHORTEST_SPEECH, value=True)
     inner = _without_short(flags, PAUSE, value=False)
     return inner & _between(flags)
 

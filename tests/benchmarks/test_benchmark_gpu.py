@@ -88,12 +88,12 @@ def test_a_chunk_comes_out_as_the_product_makes_it(mode: str, guided: bool) -> N
     torch.manual_seed(0)
     models = make_models(SETTING)
     chain = Chain(models, SETTING, mode=mode, batch=2)
-    crops, audio, chance, initial = chunk_of(SETTING)
+    crops, audio, vae_noise, initial = chunk_of(SETTING)
     latents = chain.denoised(
-        chain.conditions(crops, chance), audio, initial, steps=4, interval=3, guided=guided
+        chain.conditions(crops, vae_noise), audio, initial, steps=4, interval=3, guided=guided
     )
     faces = chain.composited(chain.decoded(latents), crops)
-    vae, noise = Autoencoder(models.vae), Noise(initial, *chance.chunk(2))
+    vae, noise = Autoencoder(models.vae), Noise(initial, *vae_noise.chunk(2))
     conditions = sampling.prepare(vae, crops, chain.keep, noise)
     expected = sampling.denoise(
         models.unet,

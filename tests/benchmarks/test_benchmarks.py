@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks import restoration_quality, reuse
-from benchmarks.__main__ import BY_DEFAULT, CONVERTED, PIECES, main, piece
+from benchmarks.__main__ import BENCHMARKS, BY_DEFAULT, CONVERTED, benchmark_of, main
 from benchmarks.floor import work_of
 from benchmarks.measure import in_turns, machine, peak_megabytes
 from benchmarks.table import Row, as_json, duration, table
@@ -82,17 +82,17 @@ def test_memory_is_told_in_megabytes() -> None:
     assert 50 < peak_megabytes() < 100_000
 
 
-@pytest.mark.parametrize("name", PIECES)
-def test_every_piece_is_there(name: str) -> None:
-    assert callable(piece(name, Path("video.mp4")))
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_is_there(name: str) -> None:
+    assert callable(benchmark_of(name, Path("video.mp4")))
 
 
 def test_the_default_leaves_out_nothing_but_the_slow_one() -> None:
-    assert set(PIECES) - set(BY_DEFAULT) == {"unet"}
-    assert set(CONVERTED) <= set(PIECES)
+    assert set(BENCHMARKS) - set(BY_DEFAULT) == {"unet"}
+    assert set(CONVERTED) <= set(BENCHMARKS)
 
 
-def test_one_piece_runs_in_its_process_and_fills_table_and_json(
+def test_one_benchmark_runs_in_its_process_and_fills_table_and_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "figures.json"
@@ -105,8 +105,8 @@ def test_one_piece_runs_in_its_process_and_fills_table_and_json(
     assert "LatentSync's paste" in shown.out
 
 
-def test_the_readme_names_every_piece() -> None:
-    assert all(f"`{name}`" in README for name in PIECES)
+def test_the_readme_names_every_benchmark() -> None:
+    assert all(f"`{name}`" in README for name in BENCHMARKS)
 
 
 def test_quality_is_told_for_each_degradation(

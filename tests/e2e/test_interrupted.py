@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.media_factory import make_video
-from tests.support.signals import hears_ctrl_c
+from tests.support.signals import accept_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,7 @@ def _start(video: Path, target: Path, **options) -> subprocess.Popen:
 )
 def test_a_stopped_job_leaves_no_file(sent, code, tmp_path, demo_frames):
     video = make_video(tmp_path / "in.mp4", demo_frames * 60)
-    job = _start(video, tmp_path / "out.mp4", preexec_fn=hears_ctrl_c)
+    job = _start(video, tmp_path / "out.mp4", preexec_fn=accept_ctrl_c)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".*")) and job.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

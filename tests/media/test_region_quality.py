@@ -30,10 +30,10 @@ def video(tmp_path_factory) -> Path:
 def _error(video: Path, target: Path, steps: int, box: Box | None) -> np.ndarray:
     """(H, W) mean squared error of the written video."""
     reader = VideoReader(video)
-    settings = EncodeSettings(crf=28, preset="veryfast", finer=steps)
+    settings = EncodeSettings(crf=28, preset="veryfast", roi_offset=steps)
     with VideoWriter(target, reader.info, settings) as writer:
         for frame in reader:
-            writer.write(frame, finer=box)
+            writer.write(frame, roi=box)
     assert pts_of(target) == pts_of(video)
     pairs = zip(VideoReader(video), VideoReader(target), strict=True)
     squares = [(a.pixels.astype(float) - b.pixels) ** 2 for a, b in pairs]

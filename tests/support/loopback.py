@@ -38,7 +38,7 @@ class Served:
 
 
 @dataclass
-class Asked:
+class Request:
     """One request, and what it got."""
 
     method: str
@@ -61,7 +61,7 @@ class Loopback:
 
     def __init__(self) -> None:
         self.files: dict[str, Served] = {}
-        self.asked: list[Asked] = []
+        self.asked: list[Request] = []
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.loopback = self
@@ -91,7 +91,7 @@ class Loopback:
         self.files[f"/{repo}/resolve/main/{filename}"] = served
         return digest
 
-    def requests(self, path: str = "", method: str = "GET") -> list[Asked]:
+    def requests(self, path: str = "", method: str = "GET") -> list[Request]:
         return [a for a in self.asked if a.method == method and path in ("", a.path)]
 
     def sent(self, path: str = "") -> int:
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.asked = Asked(self.command, self.path, headers)
+        self.asked = Request(self.command, self.path, headers)
         self.server.loopback.asked.append(self.asked)
         served = self.server.loopback.files.get(self.asked.path)
         if served is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.info import AudioSource
-from latentsync.media.audio.reader import nothing_in
+from latentsync.media.audio.reader import no_samples_in
 from latentsync.media.audio.source import audio_of
 from latentsync.media.audio.track import AudioTrackPlan
 from latentsync.media.container import MUXERS
@@ -16,7 +16,7 @@ from latentsync.media.trial_mux import TrialMux
 
 _IN_MP4 = {"aac", "mp3", "alac", "ac3", "eac3"}
 """MP4 may hold FLAC, Opus and PCM as well, but then few players play them."""
-_USUAL = "aac"
+_DEFAULT_CODEC = "aac"
 
 
 def audio_plan(
@@ -43,7 +43,7 @@ def planned_audio(
         return tuple(_planned(track, target, settings.audio, trial, own=True) for track in tracks)
     audio = new.info or trial.audio_in(new.path)
     if not trial.can_decode(audio):
-        raise nothing_in(audio.path)
+        raise no_samples_in(audio.path)
     return (_planned(audio, target, settings.audio, trial, own=False),)
 
 
@@ -56,7 +56,7 @@ def _planned(
     if not trial.is_empty(audio) and not trial.can_decode(audio):
         track = f"audio #{audio.index} ({audio.codec}) can be neither copied nor decoded"
         raise MediaError(track, audio.path, "end the output's name in .mkv, or remove the track")
-    return AudioTrackPlan(audio, _USUAL if asked == "auto" else asked, reason)
+    return AudioTrackPlan(audio, _DEFAULT_CODEC if asked == "auto" else asked, reason)
 
 
 def _reason_to_encode(

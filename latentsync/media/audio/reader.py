@@ -79,7 +79,7 @@ class AudioReader:
         for block in regrouped(self.pieces(self._rate, "mono"), size):
             yield block[:, 0].astype(np.float32) / 32768
         if block is None:
-            raise nothing_in(self.info.path)
+            raise no_samples_in(self.info.path)
 
     def pieces(
         self, sample_rate: int, layout: str, sample_format: SampleFormat = "s16"
@@ -127,13 +127,13 @@ class AudioReader:
         return None if pts is None or base is None else float(pts * base - self.info.origin)
 
     def _note_missing_end(self, container: InputContainer, stream: AudioStream, end: float) -> None:
-        promised = _promised_end(container, stream) - float(self.info.origin)
-        if promised - end > _ROUNDING:
-            fault = f"the audio is cut off: its header promises {promised:.2f} s; it ends"
-            self._issues.note(fault, end)
+        stated = _stated_end(container, stream) - float(self.info.origin)
+        if stated - end > _ROUNDING:
+            issue = f"the audio is cut off: its header promises {stated:.2f} s; it ends"
+            self._issues.note(issue, end)
 
 
-def nothing_in(path: Path) -> MediaError:
+def no_samples_in(path: Path) -> MediaError:
     """Not one sample."""
     remedy = "it is empty, damaged, or a few samples long; try to play it"
     return MediaError("not one sample of the audio can be decoded", path, remedy)
@@ -148,7 +148,7 @@ def _described(source: Path | str | VideoInfo | AudioSource) -> AudioSource:
         return main_audio(container, Path(source))
 
 
-def _promised_end(container: InputContainer, stream: AudioStream) -> float:
+def _stated_end(container: InputContainer, stream: AudioStream) -> float:
     """Second, container's clock, where the header says that the track ends; 0: it does not say."""
     if container.format.name in WITHOUT_CLOCK:
         return 0.0

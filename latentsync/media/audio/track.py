@@ -21,7 +21,7 @@ from latentsync.media.remux import describe
 
 _BIT_RATE = 192_000
 _BIT_RATE_EACH = 64_000  # of a channel, where there are more than three
-_USUAL_RATE = 48_000  # Hz, where AAC has no such rate as the audio's
+_FALLBACK_RATE = 48_000  # Hz, where AAC has no such rate as the audio's
 _LAYOUTS = {"5.0(side)": "5.0", "5.1(side)": "5.1", "6 channels": "5.1"} | {
     name: name for name in ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 }
@@ -45,7 +45,7 @@ class AudioTrackPlan:
         """Hz, of the encoded stream."""
         rates = Codec(self.encoder, "w").audio_rates if self.encoder else None
         usable = not rates or self.audio.sample_rate in rates
-        return self.audio.sample_rate if usable else _USUAL_RATE
+        return self.audio.sample_rate if usable else _FALLBACK_RATE
 
     @property
     def layout(self) -> str:
