@@ -1,4 +1,4 @@
-"""What PyAV does not let one see or say of a frame: filters, a plane's pixels, the field order."""
+"""What PyAV has no call for: filtering a single frame, a plane's pixels, the field order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRESSIVE, TOP_FIRST, BOTTOM_FIRST = "progressive", "tff", "bff"
 
 
 class FrameFilter:
-    """One filter that takes a frame in and gives one out, set up by the frames it meets."""
+    """An FFmpeg filter with one frame in and one out; configured anew when the format changes."""
 
     def __init__(self, name: str, args: str | None = None) -> None:
         self._name, self._args = name, args
@@ -54,8 +54,8 @@ def plane_pixels(plane: VideoPlane) -> np.ndarray:
 def field_order(frame: VideoFrame) -> str:
     """PROGRESSIVE, TOP_FIRST or BOTTOM_FIRST, by the flags of a decoded frame.
 
-    PyAV tells interlaced from progressive only. Which field is first shows in the one that FFmpeg
-    puts first when it takes them apart.
+    PyAV reports interlaced or progressive only. The first field is the one that FFmpeg puts first
+    when it separates them.
     """
     if not frame.interlaced_frame:
         return PROGRESSIVE

@@ -1,4 +1,4 @@
-"""Files opened with PyAV: a sentence of its own for whatever is no video, or cannot all be read."""
+"""Opens files with PyAV, and says of each that is not a video, or cannot be read whole, why."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from latentsync.errors import MediaError
 from latentsync.media.files import check_video
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Suffix of an output -> FFmpeg muxer. Not left to FFmpeg, whose choice for ".m4v" holds far fewer
-audio codecs than plain mp4."""
+"""Suffix of an output -> FFmpeg muxer. FFmpeg's own choice for ".m4v" supports far fewer audio
+codecs than plain mp4."""
 
 METADATA_ERRORS = "surrogateescape"
-"""Tags in broken UTF-8 must neither stop a job nor change on their way through."""
+"""Tags in invalid UTF-8 neither stop a job nor are changed."""
 
 _NOT_VIDEOS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
 """FFmpeg demuxers that make a "video" of a text, a still image, or a list of other files."""
@@ -32,7 +32,7 @@ _ROUNDING = Fraction(1, 4)  # seconds
 
 
 class DecodeIssues:
-    """Counts each kind of issue and remembers where it was first met."""
+    """Counts each kind of issue and stores where it first occurred."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, float | None]] = {}
@@ -52,14 +52,14 @@ def _sentence(issue: str, count: int, second: float | None) -> str:
 
 
 def file_url(path: Path) -> str:
-    """A name that FFmpeg takes for a file, whatever it looks like ("a:b.mp4", "-x.mp4")."""
+    """A name that FFmpeg opens as a file, even "a:b.mp4" or "-x.mp4"."""
     return f"file:{os.fspath(path)}"
 
 
 def open_source(path: Path) -> InputContainer:
     """Open a video file for reading.
 
-    Raises MediaError: not there, no regular file, empty, cut off before its index, not a video.
+    Raises MediaError: not there, not a regular file, empty, cut off before its index, not a video.
     """
     check_video(path)
     try:
@@ -73,7 +73,7 @@ def open_source(path: Path) -> InputContainer:
 
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:
-    """The first video stream that is no cover image. Raises MediaError: none, not decodable."""
+    """The first video stream that is not a cover image. Raises MediaError: none, not decodable."""
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
         raise MediaError(
@@ -89,12 +89,12 @@ def main_video(container: InputContainer, path: Path) -> VideoStream:
 
 
 def has_flag(container: InputContainer | OutputContainer, flag: Flags) -> bool:
-    """Whether the container's format is of that kind."""
+    """Whether the container's format has that flag."""
     return bool(container.format.flags & cast(int, flag.value))
 
 
 def stream_start(stream: Stream) -> Fraction:
-    """Seconds on the container's clock; 0 where it does not say."""
+    """In the container's time [seconds]; 0 if not stated."""
     return (stream.start_time or 0) * (stream.time_base or Fraction(0))
 
 
@@ -107,18 +107,18 @@ def stream_duration(stream: Stream, container: InputContainer) -> Fraction:
 
 
 def missing_end(container: InputContainer, stream: VideoStream, end: Fraction) -> str:
-    """What the file promises beyond the end [seconds] that was reached; "" if nothing is missing.
+    """What the file states beyond the end [seconds] that was reached; "" if nothing is missing.
 
     MP4 lists every frame with its place in the file, which is exact. Matroska and AVI state their
-    duration up front; a shortfall that rounding explains does not count. Others promise nothing.
+    duration up front; a shortfall that rounding explains does not count. Others state nothing.
     """
     if "mp4" in container.format.name:
         lost = sum(1 for entry in stream.index_entries if entry.pos + entry.size > container.size)
-        return f"{lost} frames of its index lie behind its last byte" if lost else ""
+        return f"{lost} frames of its index lie beyond its last byte" if lost else ""
     if container.format.name not in _DURATION_UP_FRONT or not container.duration:
         return ""
     stated = Fraction(container.duration, av.time_base)
-    return f"its header promises {float(stated):.2f} s" if stated - end > _ROUNDING else ""
+    return f"its header states {float(stated):.2f} s" if stated - end > _ROUNDING else ""
 
 
 def _tagged_duration(text: str) -> Fraction:
@@ -132,18 +132,18 @@ def _tagged_duration(text: str) -> Fraction:
 
 def _not_openable(path: Path, error: Exception) -> MediaError:
     if isinstance(error, PermissionError):
-        return MediaError("cannot open the video", path, "give yourself permission to read it")
+        return MediaError("cannot open the video", path, "change its permissions")
     if _lacks_moov(path):
         return MediaError(
             "the video's index (moov) is missing",
             path,
             "its recording or copy was cut off: copy it again, or repair it",
         )
-    return MediaError("not a video, or damaged at its very start", path, "try to play it")
+    return MediaError("not a video, or damaged at its start", path, "try to play it")
 
 
 def _lacks_moov(path: Path) -> bool:
-    """Whether the file is built of MP4 boxes, none of which is the index."""
+    """Whether the file consists of MP4 boxes, without an index."""
     with path.open("rb") as file:
         kinds = _top_level_boxes(file)
     return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free") and b"moov" not in kinds

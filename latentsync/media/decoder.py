@@ -1,4 +1,4 @@
-"""One pass over the frames of a video: opened, decoded forward, stamped, made upright RGB."""
+"""Decodes a video forward once: frames with corrected PTS, converted to upright RGB."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from latentsync.media.color import Conversion, ToRgb
 from latentsync.media.container import DecodeIssues, main_video, missing_end, open_source
 from latentsync.media.probe import VideoInfo
 
-_THREADS = 4  # each decoding thread holds frames of its own: 3 MB at 1080p, 12 MB at 4K
-_RESTART_SECONDS = 1  # a step back in time by more than this is a new recording, not a slip
+_THREADS = 4  # each decoding thread holds its own frames: 3 MB at 1080p, 12 MB at 4K
+_RESTART_SECONDS = 1  # a step back by more than this is a new recording, not an error
 _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file counts as lost
-_MIN_FRAMES = 5
-_JITTER = 0.25  # of a frame: what Matroska's milliseconds make of 120 fps stays below it
+_MIN_FRAMES = 5  # before the frame rate counts as known
+_JITTER = 0.25  # of a frame; rounding to milliseconds (Matroska) stays below it up to 120 fps
 
 
 class PtsNormalizer:
-    """Passes good stamps through untouched, makes up missing ones, moves bad ones a little.
+    """Passes valid time stamps through, computes missing ones, corrects those that do not rise.
 
-    step: ticks from one frame to the next where nothing better is known.
-    restart: a stamp that lies more than so many ticks back starts a new clock (a recording glued to
-        another), and all that follow move with it; one that lies less far back moves alone.
-    least: ticks by which each stamp has to exceed the one before.
+    step: ticks from one frame to the next, to compute missing ones by.
+    restart: a step back by more ticks is a new recording, concatenated: all later time stamps are
+        moved with it. After a smaller step back only that time stamp is moved.
+    least: ticks by which each time stamp has to exceed the one before.
     """
 
     def __init__(self, *, step: Fraction, restart: int, least: int = 1) -> None:
         self._step, self._restart, self._least = step, restart, least
         self._last: int | None = None
-        self._anchor = -step  # the last stamp that was given; missing ones are counted on from it
+        self._anchor = -step  # the last one that was present; missing ones are counted from it
         self._missing = 0
         self._shift = 0
         self.repaired = False
-        """Whether the latest stamp had to be moved. One that was missing does not count."""
+        """Whether the latest time stamp had to be moved; a missing one does not count."""
 
     def normalize(self, stamp: int | None) -> int:
-        """The next stamp, in ticks. stamp: what the container says, None where it says nothing."""
+        """Returns the next PTS, in ticks. stamp: the container's; None: missing."""
         self.repaired = stamp is not None and self._steps_back(stamp)
         if stamp is None:
             self._missing += 1
@@ -78,7 +78,7 @@ class GapDetector:
         self._frames = 0
 
     def missing(self, second: float) -> int:
-        """Frames that seem to be missing between the previous one and this; second: rising."""
+        """The number of frames missing between the previous one and this one. second: rising."""
         if self._frames == 0:
             self._first = second
         missing = self._skipped(second) if self._frames > _MIN_FRAMES else 0
@@ -94,7 +94,7 @@ class GapDetector:
 
 
 class Decoding:
-    """Context manager: the video file, open for as long as it is decoded. What goes wrong is noted.
+    """Context manager: an open video that is decoded; problems are added to issues.
 
     Raises MediaError as probe does.
     """
@@ -116,7 +116,7 @@ class Decoding:
         self._container.close()
 
     def stamped(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Every frame, from the video's first on, with its ticks since the origin, rising."""
+        """Yields every frame from the first on, with its PTS: ticks since the origin, rising."""
         base = self._info.time_base
         origin = round(self._info.origin / base)
         normalizer = PtsNormalizer(
@@ -132,14 +132,14 @@ class Decoding:
             yield pts, frame
 
     def seek(self, stamp: int) -> None:
-        """Go to a key frame before that time stamp of the file's, or wherever it takes one to.
+        """Seeks a key frame before that time stamp; some formats land elsewhere.
 
-        Raises av.FFmpegError: the format cannot do it.
+        Raises av.FFmpegError: the format cannot seek.
         """
         self._container.seek(stamp, stream=self._stream)
 
     def frames(self) -> Iterator[VideoFrame]:
-        """The frames that follow, as they come."""
+        """Yields the frames from the current position on, as decoded."""
         second: float | None = None
         for packet in self._packets():
             if packet.stream is not self._stream:  # stream_index is wrong on the last, empty ones
@@ -155,7 +155,7 @@ class Decoding:
             yield from frames
 
     def _packets(self) -> Iterator[Packet]:
-        """Packets of all streams, past read errors, so that the end of the file is known."""
+        """Packets of all streams, to find the end of the file; read errors are skipped."""
         end, failures = Fraction(0), 0
         while failures < _READ_FAILURES:
             try:
@@ -174,9 +174,9 @@ class Decoding:
 
     def _inspect(self, frame: VideoFrame, second: float, *, stamp_moved: bool) -> None:
         if stamp_moved:
-            self._issues.note("a time stamp does not advance and was moved", second)
+            self._issues.note("a time stamp did not rise and was moved", second)
         if frame.is_corrupt:
-            self._issues.note("a damaged frame was repaired as far as possible", second)
+            self._issues.note("a damaged frame was concealed", second)
         size, first = (frame.width, frame.height), self._info.stored_size
         if size != first:
             change = "the frame size is {}x{} and was scaled to {}x{}".format(*size, *first)

@@ -1,4 +1,4 @@
-"""What names of files tell before anything is opened, and before PyAV is imported."""
+"""Checks of file names, before any file is opened and PyAV is imported."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from latentsync.errors import ConfigError, MediaError
 
 
 def check_names(video: Path, target: Path, *, overwrite: bool) -> None:
-    """Raises MediaError and ConfigError for a video that is not there, an output that is.
+    """Raises MediaError if the video does not exist, ConfigError if the output does.
 
-    What else may be wrong with the two, open_source and check_target find out.
+    open_source and check_target do all further checks.
     """
     check_video(video)
-    with suppress(OSError):  # of the target's name: check_target says it better
+    with suppress(OSError):  # an invalid target name: check_target has a better message
         if target.is_file() and not target.samefile(video):
             check_free(target, overwrite=overwrite)
 
 
 def check_file(path: Path, what: str) -> None:
-    """Raises MediaError: a folder, no regular file, empty; OSError: not there. what: to be said."""
+    """Raises MediaError: a folder, not a regular file, empty; OSError: missing. what: its name."""
     mode, size = path.stat().st_mode, path.stat().st_size
     if stat.S_ISDIR(mode):
         raise MediaError(f"the {what} is a folder", path, "name a file in it")
     if not stat.S_ISREG(mode):
-        raise MediaError(f"the {what} is no regular file", path, "save it to a file first")
+        raise MediaError(f"the {what} is not a regular file", path, "save it to a file first")
     if size == 0:
         raise MediaError(f"the {what} is empty (0 bytes)", path, "copy or record it again")
 
 
 def check_video(path: Path) -> None:
-    """Raises MediaError where it is not there, no regular file, or empty."""
+    """Raises MediaError if it does not exist, is not a regular file, or is empty."""
     try:
         check_file(path, "video")
     except OSError as error:
@@ -41,7 +41,7 @@ def check_video(path: Path) -> None:
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
-    """Raises ConfigError where an output would replace what is there unasked."""
+    """Raises ConfigError if the output exists and may not be replaced."""
     if target.exists() and not overwrite:
         remedy = "replace it with --overwrite (output.overwrite=true), or choose another name"
-        raise ConfigError("the output is there already", target, remedy)
+        raise ConfigError("the output already exists", target, remedy)

@@ -1,4 +1,4 @@
-"""What is in a video file, found out before any work is done on it, and how its frames lie."""
+"""Reads what is in a video file, and how its frames are oriented."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from latentsync.media.container import (
     stream_start,
 )
 
-_MAX_PACKETS = 1000  # packets without a frame, as after a cut in the middle of a stream
+_MAX_PACKETS = 1000  # read to find a frame; a stream that was cut begins without one
 _DEFAULT_RATE = Fraction(25)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How a stored frame is turned upright; FFmpeg says how, but PyAV does not do it.
+    """How a stored frame is turned upright; PyAV reads the matrix but does not apply it.
 
-    Transpose first (rows become columns), then mirror: all eight ways that a frame can lie.
+    Transpose first (rows become columns), then mirror: all eight orientations.
     """
 
     transpose: bool = False
@@ -50,7 +50,7 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise: 0, 90, 180 or 270. A mirrored frame needs more than this."""
+        """Degrees clockwise: 0, 90, 180 or 270. Mirroring is not included."""
         if self.transpose:
             return 90 if self.mirror_x else 270
         return 180 if self.mirror_y else 0
@@ -72,9 +72,10 @@ class Orientation:
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Read the display matrix, fixed point [a b u; c d v; x y w]: (x, y) -> (ax + cy, bx + dy).
 
-    A turn by anything but a quarter is left as it is, with a warning: it would leave empty corners.
+    Only multiples of 90 degrees: any other angle, which leaves empty corners, is ignored with a
+    warning.
     """
-    # A Mapping in name only: it iterates over its values.
+    # Iterates over its values, though it is a Mapping.
     entries = cast("Iterable[SideData]", frame.side_data)
     matrix = next((entry for entry in entries if entry.type is Type.DISPLAYMATRIX), None)
     if matrix is None:
@@ -84,7 +85,9 @@ def orientation_of(frame: VideoFrame) -> Orientation:
         return Orientation(True, mirror_x=c < 0, mirror_y=b < 0)
     if max(abs(b), abs(c)) < 0.01 < min(abs(a), abs(d)):
         return Orientation(False, mirror_x=a < 0, mirror_y=d < 0)
-    _log.warning("the video asks to be turned by %d degrees: ignored", frame.rotation)
+    _log.warning(
+        "the video's rotation of %d degrees is ignored: not a multiple of 90", frame.rotation
+    )
     return Orientation()
 
 
@@ -92,16 +95,16 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 class VideoInfo:
     """A video file. width, height and sample_aspect_ratio are upright, after rotation.
 
-    average_rate: frames a second. time_base: seconds that a tick of Frame.pts lasts.
-    start: seconds, when the first frame is due.
-    origin: instant [seconds, container's clock] that counts as zero in everything else here; not 0
-        only for formats such as MPEG-TS, whose clock starts anywhere.
-    frame_count, duration_seconds: the container's word, or worked out from each other; 0: unknown.
+    average_rate: frames per second. time_base: seconds per tick of Frame.pts.
+    start: seconds, PTS of the first frame.
+    origin: the container's time stamp [seconds] that is zero everywhere else here; 0 but for
+        formats such as MPEG-TS, which start at any time.
+    frame_count, duration_seconds: as stated, or computed from each other; 0: unknown.
     field_order: "progressive", "tff" or "bff".
     dropped: the streams that cannot be carried over to an output.
-    alpha: whether it says which pixels are transparent.
-    file_metadata, chapters: what the file says of itself. chapters are as PyAV has them, on the
-        container's clock. metadata, disposition: what its video stream says.
+    alpha: whether it has an alpha channel.
+    file_metadata, chapters: of the file; chapters as PyAV has them, in the container's time.
+        metadata, disposition: of its video stream.
     """
 
     path: Path
@@ -131,7 +134,7 @@ class VideoInfo:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise that the stored frame has to be turned."""
+        """Degrees clockwise by which the stored frame has to be turned."""
         return self.orientation.rotation
 
     @property
@@ -145,10 +148,10 @@ class VideoInfo:
 
 
 def probe(path: Path | str) -> VideoInfo:
-    """Read the headers and the first frame.
+    """Reads the headers and the first frame.
 
     Raises MediaError: no such file, a folder, empty, not a video, audio only, cut off before its
-    index, a codec that cannot be decoded, not one frame that can.
+    index, a codec that cannot be decoded, no frame that can.
     """
     path = Path(path)
     with open_source(path) as container:
@@ -158,7 +161,7 @@ def probe(path: Path | str) -> VideoInfo:
 
 
 def probed(source: Path | str | VideoInfo) -> VideoInfo:
-    """What is in the video; not read again where it is known. Raises MediaError as probe does."""
+    """The info of the video; not read again if it is given. Raises MediaError as probe does."""
     return source if isinstance(source, VideoInfo) else probe(source)
 
 
@@ -208,8 +211,8 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
             for frame in _decoded(packet):
                 return frame
     except av.FFmpegError:
-        pass  # the file ends in the middle of a packet; said below, with the same remedy
-    raise MediaError("not one frame of the video can be decoded", path, "try to play it")
+        pass  # the file ends in the middle of a packet; reported below
+    raise MediaError("no frame of the video can be decoded", path, "try to play it")
 
 
 def _decoded(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
@@ -220,7 +223,7 @@ def _decoded(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
 
 
 def _has_alpha(stream: VideoStream, frame: VideoFrame) -> bool:
-    """WebM keeps it in a stream within the stream, of which no decoder here gives anything."""
+    """WebM stores alpha in side data, which the decoders here do not return."""
     in_frame = any(component.is_alpha for component in frame.format.components)
     return in_frame or stream.metadata.get("alpha_mode") == "1"
 
@@ -238,6 +241,6 @@ def _dropped(container: InputContainer, video: VideoStream) -> Iterator[str]:
         if stream is video or (stream.type == "audio" and stream.codec_context):
             continue
         codec = stream.codec_context.name if stream.codec_context else getattr(stream, "name", None)
-        if chapters and codec == "bin_data":  # the track in which mp4 keeps its chapters' names
+        if chapters and codec == "bin_data":  # the track with the names of an MP4's chapters
             continue
         yield f"#{stream.index} {stream.type} {codec or 'of unknown codec'}"

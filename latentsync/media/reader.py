@@ -1,4 +1,4 @@
-"""A video as a stream of upright RGB frames, or a few of them spread over it."""
+"""Reads a video as a stream of upright RGB frames, or samples a few of them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from latentsync.types import Frame
 class VideoReader:
     """Iterate for frames; each iteration opens the file anew, so that a video can be read twice.
 
-    start, stop: frame indices, half open; frames before start are decoded all the same, because
-        only decoding forward is exact in every format.
+    start, stop: frame indices, stop excluded; frames before start are decoded too, because only
+        decoding from the beginning is exact in every format.
     Raises MediaError as probe does.
     """
 
@@ -34,11 +34,11 @@ class VideoReader:
 
     @property
     def issues(self) -> str | None:
-        """What could not be read in the latest iteration, and where; None while all is well."""
+        """What could not be read in the latest iteration, and where; None: all was read."""
         return str(self._issues) or None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames in the order of presentation; pixels (H, W, 3) uint8 RGB, upright, C-contiguous.
+        """Yields frames in presentation order; pixels (H, W, 3) uint8 RGB, upright, C-contiguous.
 
         pts is strictly increasing, in ticks of info.time_base counted from info.origin.
         """
@@ -53,11 +53,11 @@ class VideoReader:
 
 
 def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]:
-    """At most ``count`` different frames, in order, one from each of as many parts of the video.
+    """Yields at most ``count`` distinct frames, in order, one from each of as many equal parts.
 
-    index counts them from 0. Seeking lands on key frames: one that lies well within the part is
-    taken as it is, otherwise decoding goes on to the part's middle. Issues are passed over. Where
-    the file does not say how long the video is, its first frame alone.
+    index counts them from 0. Seeking lands on a key frame: it is taken if it lies well within the
+    part, otherwise the frame at the part's middle is decoded. Issues are ignored. If the duration
+    is unknown, only the first frame is read.
     Raises MediaError as probe does.
     """
     info = probed(source)

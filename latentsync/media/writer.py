@@ -1,4 +1,4 @@
-"""One encode of the video, all else of the source copied; complete, or not there at all."""
+"""Encodes a video once and copies all else of the source; the file is complete or absent."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.target import OutputPlan, check_target, new_part_path
 from latentsync.types import Box, Frame
 
-EncoderFrame = VideoFrame  # a frame as the encoder takes it
+EncoderFrame = VideoFrame  # a frame in the encoder's pixel format
 
 _log = logging.getLogger(__name__)
 
 
 class VideoWriter:
-    """Context manager; write() takes the frames in the order of presentation.
+    """Context manager; write() takes the frames in presentation order.
 
-    size: (width, height) of the frames where it is not the source's.
-    audio: what takes the place of the source's audio.
-    plan: what check_target has settled for the same output; without one it is called here.
-    The file grows beside the target and takes its name on a clean exit only; after any exception
-    nothing is left of it. Times, colour tags and metadata are the source's, and so is the audio
-    unless notes say otherwise; Matroska alone rounds times to milliseconds, and moves the whole
-    video back where its audio begins before zero.
-    Raises MediaError and ConfigError as check_target does, and MediaError where the disk fails.
+    size: (width, height) of the frames if not the source's.
+    audio: replaces the source's audio.
+    plan: the result of check_target for the same output; None: it is called here.
+    The file is written beside the target and renamed on a clean exit only; after any exception
+    nothing is left. Times, colour tags and metadata are the source's, and so is the audio unless
+    notes say otherwise; Matroska rounds times to milliseconds, and moves the whole video back if
+    its audio begins before zero.
+    Raises MediaError and ConfigError as check_target does, and MediaError if writing fails.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class VideoWriter:
         self.padding = padding(size, settings.pix_fmt)
         """(columns at the right, rows at the bottom) that repeat the edge to make the size even."""
         self.notes = [*plan.notes, *_padding_note(size, self.padding)]
-        """What the output does not keep of the source, a sentence each; logged on entry. When it is
-        complete: also what could not be read of its audio."""
+        """What the output does not keep of the source, a sentence each; logged on entry. After the
+        exit, also which audio could not be read."""
 
     def __enter__(self) -> VideoWriter:
         for note in self.notes:
@@ -78,17 +78,17 @@ class VideoWriter:
     def write(self, frame: Frame, *, roi: Box | None = None) -> None:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising.
 
-        roi: the part of it that is encoded settings.roi_offset steps of crf better than the rest.
+        roi: the box that is encoded settings.roi_offset steps of crf finer than the rest.
         """
         self.write_converted(self.convert(frame, roi=roi))
 
     def convert(self, frame: Frame, *, roi: Box | None = None) -> EncoderFrame:
-        """The first half of write(), which may run in another thread than the second."""
+        """The first half of write(); may run in another thread than the second."""
         with self._as_media_error():
             return self._open_muxing.encoder.convert(frame, roi)
 
     def write_converted(self, converted: EncoderFrame) -> None:
-        """The second half; converted: from convert(), in the order of presentation."""
+        """The second half. converted: from convert(), in presentation order."""
         with self._as_media_error():
             muxing = self._open_muxing
             muxing.write(muxing.encoder.encode(converted))
@@ -118,7 +118,7 @@ class VideoWriter:
 
     def _finish(self) -> None:
         if not self._frames:
-            raise MediaError("not one frame for the output", self.target, "check the input")
+            raise MediaError("no frame for the output", self.target, "check the input")
         muxing = self._open_muxing
         muxing.finish()
         self._files.close()

@@ -1,4 +1,4 @@
-"""latentsync.media.reader: videos that are cut off, spoilt or glued together."""
+"""latentsync.media.reader: videos that are cut off, damaged or concatenated."""
 
 from __future__ import annotations
 

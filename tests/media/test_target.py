@@ -67,7 +67,7 @@ def test_a_source_that_is_shorter_the_second_time_leaves_the_older_output(
     target.write_bytes(b"old")
     reader = IndexedReader(source, range(20))  # there are 10
     with (
-        pytest.raises(MediaError, match="ends before its frame 10"),
+        pytest.raises(MediaError, match="ends before frame 10"),
         VideoWriter(target, reader.info, QUICK) as output,
     ):
         for frame in reader:
@@ -109,7 +109,7 @@ def test_an_encoder_that_refuses_is_one_line_and_leaves_nothing(tmp_path: Path) 
 def test_a_video_without_frames_is_not_written(tmp_path: Path) -> None:
     info = probe(make_video(tmp_path / "a.mp4"))
     with (
-        pytest.raises(MediaError, match="not one frame"),
+        pytest.raises(MediaError, match="no frame for"),
         VideoWriter(tmp_path / "b.mp4", info, QUICK),
     ):
         pass

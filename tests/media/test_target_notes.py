@@ -40,14 +40,14 @@ def test_ten_bits_that_were_asked_for_are_eight_inside(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
 def test_a_source_of_ten_bits_ends_as_eight(tmp_path: Path, pix_fmt: str) -> None:
     source = video(tmp_path / "a.mp4", pix_fmt="yuv422p10le")
-    said = [f"{source.path} has 10 bits a colour: 8 are left"]
+    said = [f"{source.path} has 10 bits per channel: 8 are kept"]
     assert list(notes(source, pix_fmt=pix_fmt))[:1] == said
     assert len(notes(source, pix_fmt=pix_fmt)) == (1 if pix_fmt == "yuv420p" else 2)
 
 
 def test_hdr_is_said_in_one_sentence(tmp_path: Path) -> None:
     (note,) = notes(video(tmp_path / "a.mp4", pix_fmt="yuv420p10le", colors=HLG))
-    assert "is HDR: 8 bits" in note
+    assert "is HDR: only 8 bits" in note
 
 
 def test_alpha_is_not_dropped_without_a_word(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_writer_has_them_all_and_logs_each_once(
     with VideoWriter(target, source, settings, plan=check_target(target, source, settings)) as out:
         for frame in VideoReader(source):
             out.write(frame)
-    wanted = ["alpha", "10 bits a colour: 8", "name only", "encoded to AAC"]
+    wanted = ["alpha", "10 bits per channel: 8", "name only", "encoded to AAC"]
     assert [word in note for word, note in zip(wanted, out.notes, strict=True)] == [True] * 4
     logged = [r.message for r in caplog.records if r.levelno == logging.WARNING]
     assert logged == out.notes
