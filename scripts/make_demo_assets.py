@@ -1,7 +1,7 @@
-"""Remake the demo clips under assets/: ``python -m scripts.make_demo_assets``.
+"""Makes the demo clips under assets/: ``python -m scripts.make_demo_assets``.
 
-Needs the packages of requirements-dev.txt and espeak-ng (``apt-get install espeak-ng``). Nothing
-here is used when the project runs; the videos are part of the repository.
+Needs the packages of requirements-dev.txt and espeak-ng (``apt-get install espeak-ng``). The
+project does not use this at run time; the videos are part of the repository.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ STORY = (
     "Five fishing boats left before dawn, and every one of them came home with full nets. "
     "The people here say that the sea was never so calm. Why would they ever want to move away?"
 )
-"""Every sound of the language, at ease: what new words for this speaker are put together from."""
+"""Speech with all sounds of the language, from which replay selects the units."""
 AUDIO_RATE, SPEECH_RATE = 44_100, 16_000
 LEAD_SECONDS, TAIL_SECONDS = 0.2, 0.32
 BLINKS = (31, 92, 168, 251, 330, 402)
-"""Frames at which the eyes are shut."""
+"""Frames in which the eyes are shut."""
 
 
 def main() -> None:
@@ -51,8 +51,8 @@ def main() -> None:
     write_wave(arguments.output / "demo_speech.wav", _speech(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
     face = TalkingFace(load_portrait())
     story = _speech(STORY, AUDIO_RATE)
-    told = [face.render(pose) for pose in _poses(story, len(story) * FPS // AUDIO_RATE)]
-    _write(arguments.output / "demo_speaker.mp4", told, story, crf=arguments.crf)
+    speaker = [face.render(pose) for pose in _poses(story, len(story) * FPS // AUDIO_RATE)]
+    _write(arguments.output / "demo_speaker.mp4", speaker, story, crf=arguments.crf)
     poses = _poses(speech, len(speech) * FPS // AUDIO_RATE)
     sharp = [face.render(pose) for pose in poses]
     soft = [
@@ -68,7 +68,7 @@ def _write(path: Path, frames: list[np.ndarray], speech: np.ndarray, *, crf: int
 
 
 def _speech(text: str, rate: int) -> np.ndarray:
-    """The spoken text between two moments of silence: (N,) float [-1, 1], whole video frames."""
+    """The spoken text with silence before and after: (N,) float [-1, 1], whole video frames."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         speak(text, path)
@@ -81,7 +81,7 @@ def _speech(text: str, rate: int) -> np.ndarray:
 
 
 def _poses(speech: np.ndarray, frames: int) -> list[Pose]:
-    """Mouth from the speech; head and camera from slow waves whose periods share no multiple."""
+    """Mouth from the speech; head and camera from slow waves with unrelated periods."""
     opening = openness(speech, AUDIO_RATE, frames)
     rounding = roundness(speech, AUDIO_RATE, frames)
     time = np.arange(frames) / FPS

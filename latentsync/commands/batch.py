@@ -1,4 +1,4 @@
-"""Several videos in one command: imports, weights and models are paid for once.
+"""Several videos in one command: imports, weights and models are loaded once.
 
 All names are checked before any work; afterwards a video that fails does not stop the others.
 """
@@ -29,9 +29,9 @@ there = os.path.exists  # Path's own raises for a name that is too long
 
 
 class Inputs(argparse.Action):
-    """The values of --input, but for settings that follow them: those go to SETTINGS.
+    """Stores the values of --input; settings that follow them go to SETTINGS.
 
-    The first value is a video, whatever it looks like, and so is what names a file.
+    The first value is always a video, and so is the name of an existing file.
     """
 
     def __call__(
@@ -49,7 +49,7 @@ class Inputs(argparse.Action):
 
 
 def is_batch(inputs: Sequence[str], output: str | None) -> bool:
-    """Whether the output is a folder that results are put into, under the names of their videos."""
+    """Whether the output is a folder for results named after their videos."""
     return len(inputs) > 1 or (bool(inputs) and output is not None and _ends_as_folder(output))
 
 
@@ -77,7 +77,7 @@ def run_batch(options: argparse.Namespace, config: Config) -> int:
 
 
 def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
-    """The settings of each video. Raises ConfigError and MediaError for what names alone tell."""
+    """The settings of each video. Raises ConfigError and MediaError for invalid names."""
     folder, paths = _folder(config.output.path), [Path(video) for video in videos]
     for path in paths:
         check_video(path)
@@ -101,9 +101,9 @@ def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
 
 
 def _check_apart(videos: Sequence[str], targets: Sequence[Path], *, compare: bool) -> None:
-    """Raises ConfigError where two videos would write one file.
+    """Raises ConfigError if two videos would write the same file.
 
-    Suffix and case count for nothing: a report has not the one, and some disks not the other.
+    Suffix and case are ignored: reports have no suffix of their own, some disks no case.
     """
     taken: dict[str, int] = {}
     for n, target in enumerate(targets):
@@ -116,9 +116,9 @@ def _check_apart(videos: Sequence[str], targets: Sequence[Path], *, compare: boo
 
 
 def _checked(configs: Mapping[str, Config]) -> dict[str, Job]:
-    """By name, the jobs of the videos that can be opened; what is wrong with others is said.
+    """By name, the jobs of the videos that can be opened; errors of others are printed.
 
-    Raises LatentSyncError where settings or an output are wrong.
+    Raises LatentSyncError if settings or an output are invalid.
     """
     from latentsync.media.probe import probe
     from latentsync.pipeline.job import checked
@@ -147,7 +147,7 @@ def _folder(path: str | None) -> Path:
     if path is None:
         raise ConfigError("output.path", "not given", "pass --output FOLDER/")
     if not _ends_as_folder(path) and not Path(path).is_dir():
-        remedy = "name a folder that is there, or end the name in /"
+        remedy = "name an existing folder, or end the name in /"
         raise ConfigError("several videos need a folder for their output", path, remedy)
     return Path(path)
 

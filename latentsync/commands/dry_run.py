@@ -10,7 +10,7 @@ from latentsync.weights.manifest import ModelFile, readable
 
 
 def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
-    """Some lines, the last one with the time. missing: weights that would be downloaded."""
+    """Returns lines of text, the last with the time. missing: weights to be downloaded."""
     lines = [_video(job), f"faces    in {found.with_face} of {found.sampled} sampled frames"]
     lines += _weights(missing)
     if job.audio is not None:

@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from latentsync.settings.load import load_config  # half of what a wrong flag would wait for
+    from latentsync.settings.load import load_config  # slow to import, not needed for wrong flags
 
     accept(options.accept_licence)
     config = load_config(options.config, options.overrides, flags=_flags(options))
@@ -165,7 +165,7 @@ def _check_together(options: argparse.Namespace) -> None:
 
 
 def _check_named(config: Config) -> None:
-    """What names tell is said before torch is imported, which takes seconds.
+    """Checks names before torch is imported, which takes seconds.
 
     Raises what pipeline.job.checked would.
     """

@@ -1,6 +1,6 @@
-"""What the inference command does with a video: it makes the new one, previews, or an estimate.
+"""The work of the inference command on a video: render it, write previews, or print an estimate.
 
-Weights and models are asked for once, whatever the number of videos.
+Weights and models are loaded once, for any number of videos.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from latentsync.settings.schema import Config
 from latentsync.weights.ensure import no_byte_progress
 
 Work = Callable[[Job, Progress], None]
-"""Does it all for one video, and says on stdout what was made."""
+"""Processes one video, and prints the results on stdout."""
 
 
 def prepare_work(options: argparse.Namespace, job: Job) -> Work:
-    """The work that the flags ask for, with its weights fetched and its models loaded.
+    """Returns the work selected by the flags, with weights downloaded and models loaded.
 
-    job: the first of those that the work is for, which differ in their files alone.
+    job: the first of the jobs; all differ in their files only.
     """
     if options.dry_run:
         return _estimating(job)
@@ -85,9 +85,9 @@ def _estimating(job: Job) -> Work:
 
 
 def _engine(config: Config, audio: Path | None, *, estimate: bool = False) -> Engine:
-    """The loaded models, and the process's threads set for what will run.
+    """Loads the models, and sets the process's threads for them.
 
-    estimate: those that generate mouths are not loaded, as their weights may not be there.
+    estimate: generators are not loaded, as their weights may be missing.
     """
     engine = Engine(config)
     networks = runs_networks(config, speech=audio is not None)

@@ -1,8 +1,8 @@
 """Colour tags, and the one pair of conversions YUV -> RGB -> YUV that reader and writer share.
 
 Both directions use the same matrix and range, so that unedited pixels return unchanged. The flags
-of the scaler matter as much: on a 1080x1920 video, there and back, FFmpeg's defaults darken the luma
-by a whole code value (47 dB); exact rounding and interpolated chroma reach 85 dB.
+of the scaler matter as much: on a 1080x1920 video, there and back, FFmpeg's defaults darken the
+luma by a whole code value (47 dB); exact rounding and interpolated chroma reach 85 dB.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ N_FFT = 400  # samples; 25 ms
 HOP = 160  # samples; 10 ms from one mel frame to the next
 N_MELS = 80
 FEATURE_FRAMES = 2  # mel frames to one feature of the encoder; 20 ms
-SEGMENT_FRAMES = 3000  # mel frames that the encoder sees at once; 30 s
+SEGMENT_FRAMES = 3000  # mel frames that the encoder takes at once; 30 s
 SEGMENT_SAMPLES = SEGMENT_FRAMES * HOP
 SHORTEST = FEATURE_FRAMES * HOP  # samples; shorter audio is padded with silence
 
@@ -112,7 +112,7 @@ def _log_energies(blocks: Iterable[np.ndarray]) -> Iterator[Tensor]:
 
 
 def _at_least(blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    """The same samples, so many of them in the first block; silence is added if there are fewer."""
+    """The same samples, at least ``count`` in the first block; padded with silence if fewer."""
     head = np.empty(0, np.float32)
     for block in blocks:
         if len(head) < count:

@@ -77,7 +77,7 @@ class TalkingFace:
         return np.stack([x, y], axis=-1)
 
     def _head(self, points: np.ndarray, pose: Pose) -> np.ndarray:
-        """The head turns about the neck; the further from it, the less anything moves."""
+        """Rotates the head about the neck, less with the distance from it."""
         pivot = self.centre + np.array([0, 1.3 * self.radius], dtype=np.float32)
         reach = (points - self.centre + np.array([0, 0.2 * self.radius])) / (2.1 * self.radius)
         weight = np.exp(-((reach**2).sum(-1, keepdims=True) ** 2))
@@ -89,7 +89,7 @@ class TalkingFace:
     def _blink(
         self, points: np.ndarray, eye: tuple[tuple[int, ...], ...], closed: float
     ) -> np.ndarray:
-        """The lid comes down by stretching the skin between it and the brow."""
+        """Closes the lid by stretching the skin between it and the brow."""
         if closed <= 0:
             return points
         corners, upper, lower = (self.portrait.mesh[list(part)] for part in eye)

@@ -1,4 +1,4 @@
-"""Speech by espeak-ng, and how far it opens a mouth."""
+"""Speech from espeak-ng, and the mouth opening computed from it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WORDS_PER_MINUTE = "150"
 
 
 def speak(text: str, target: Path) -> None:
-    """Write the spoken text to target (WAV, 22050 Hz, mono, 16 bit)."""
+    """Writes the spoken text to target (WAV, 22050 Hz, mono, 16 bit)."""
     command = ["espeak-ng", "-v", VOICE, "-s", WORDS_PER_MINUTE, "-w", str(target), text]
     try:
         subprocess.run(command, check=True)
     except FileNotFoundError:
-        raise SystemExit("espeak-ng is not there; install it: apt-get install espeak-ng") from None
+        raise SystemExit("espeak-ng is not installed: apt-get install espeak-ng") from None
 
 
 def read_wave(path: Path) -> tuple[np.ndarray, int]:

@@ -1,4 +1,4 @@
-"""Softening the lower face as a lip-sync generator does, and writing the video."""
+"""Softens the lower face as a lip-sync generator does, and writes the video."""
 
 from __future__ import annotations
 
