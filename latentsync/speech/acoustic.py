@@ -17,9 +17,9 @@ from latentsync.speech.mel import N_MELS, Extent, measure, segments
 PER_SECOND = 100  # mel frames; 10 ms
 CEPSTRA = 16
 HALF_WEIGHT = 6.0
-"""Cepstrum with half the weight of the first. Cross-validated on a real speaker, half weights at 3 to
-8 and 10 to 40 cepstra predict the lip opening about equally well (r 0.66 to 0.68); without weights
-it depends on their number: 8 r 0.72, 13 r 0.63, 80 r 0.49."""
+"""Cepstrum with half the weight of the first. Cross-validated on a real speaker, half weights at 3
+to 8 and 10 to 40 cepstra predict the lip opening about equally well (r 0.66 to 0.68); without
+weights it depends on their number: 8 r 0.72, 13 r 0.63, 80 r 0.49."""
 CHANGE_WEIGHT = 0.5
 CHANGE_REACH = 3  # mel frames either side that the slope is fitted to
 CONTEXT = tuple(round(0.04 * step, 2) for step in range(-4, 5))

@@ -71,7 +71,7 @@ def test_the_vae_is_the_one_of_diffusers() -> None:
 
 
 @pytest.mark.parametrize("steps", [8, 20])
-def test_the_sampler_is_the_product_s(steps: int) -> None:
+def test_the_scheduler_is_the_product_s(steps: int) -> None:
     scheduler = sampling.make_scheduler("ddim")
     scheduler.set_timesteps(steps)
     table = ddim(steps)
@@ -127,7 +127,7 @@ class OnlyMeta(TorchDispatchMode):
         return result
 
 
-def test_no_stage_at_full_size_needs_the_cpu_or_looks_at_a_value() -> None:
+def test_no_stage_at_full_size_needs_the_cpu_or_reads_a_value() -> None:
     """Or else it could not be recorded as a CUDA graph. Meta tensors have no values to look at."""
     own = Setting(torch.device("meta"), torch.bfloat16, 512)
     models = make_models(own)
@@ -159,7 +159,7 @@ def test_what_would_need_the_cpu_is_noticed() -> None:
     assert seen.elsewhere != []
 
 
-def test_convolutions_are_laid_out_anew_and_keep_their_weights() -> None:
+def test_convolutions_change_their_layout_and_keep_their_weights() -> None:
     network = torch.nn.Module()
     network.conv = torch.nn.Conv2d(3, 4, 3)
     network.modulated = torch.nn.Parameter(torch.randn(1, 4, 3, 3, 3))

@@ -66,7 +66,7 @@ def test_a_duration_has_a_unit_that_suits_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_what_is_kept_says_what_machine_it_was() -> None:
+def test_the_json_describes_the_machine() -> None:
     kept = json.loads(as_json([Row("x", 0.5, 2.0, "plain")], machine()))
     assert kept["rows"][0]["ratio"] == 4.0
     assert {"processor", "cores", "amx", "torch", "execution"} <= set(kept["machine"])
@@ -78,7 +78,7 @@ def test_operations_are_counted_without_doing_any() -> None:
     assert work_of(lambda: nn.Linear(2, 2), (10**12, 2)) == pytest.approx(8e3)  # of 8 TB
 
 
-def test_memory_is_told_in_megabytes() -> None:
+def test_memory_is_reported_in_megabytes() -> None:
     assert 50 < peak_megabytes() < 100_000
 
 
@@ -109,7 +109,7 @@ def test_the_readme_names_every_benchmark() -> None:
     assert all(f"`{name}`" in README for name in BENCHMARKS)
 
 
-def test_quality_is_told_for_each_degradation(
+def test_quality_is_reported_for_each_degradation(
     capsys: pytest.CaptureFixture[str], own_threads: None
 ) -> None:
     restoration_quality.main([CLIP, "--frames", "3", "restore.when=always"])
@@ -118,7 +118,7 @@ def test_quality_is_told_for_each_degradation(
     assert all(line[14:].split()[0] == "100%" for line in lines)
 
 
-def test_reuse_is_told_for_each_threshold(
+def test_reuse_is_reported_for_each_threshold(
     capsys: pytest.CaptureFixture[str], own_threads: None
 ) -> None:
     reuse.main([CLIP, "--frames", "4"])

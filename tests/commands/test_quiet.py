@@ -39,13 +39,13 @@ def run_main(body: str) -> tuple[int, str, str]:
     return process.returncode, out, error
 
 
-def test_chatter_is_dropped_and_a_real_complaint_is_not() -> None:
+def test_routine_messages_are_dropped_and_errors_are_not() -> None:
     body = f"os.write(2, b'{CHATTER}'); os.write(2, b'out of memory\\n'); os.write(2, b'no end')"
     code, _, error = run_main(body)
     assert (code, error) == (0, "out of memory\nno endthe end\n")
 
 
-def test_what_python_writes_is_there_at_once_and_untouched() -> None:
+def test_output_of_python_is_immediate_and_unchanged() -> None:
     body = f"sys.stderr.write('{CHATTER}10 %')\nprint(sys.stderr.fileno() > 2)"
     code, out, error = run_main(body)
     assert (code, out) == (0, "True\n")
@@ -65,7 +65,7 @@ def test_however_it_ends_stderr_is_the_real_one_again_and_nothing_is_lost(
     assert ("interrupted" in error) == (code == 130)
 
 
-def test_the_last_words_of_an_abort_come_through() -> None:
+def test_the_last_output_before_an_abort_is_kept() -> None:
     code, _, error = run_main("os.write(2, b'check failed\\n'); os.abort()")
     assert (code, error) == (-signal.SIGABRT, "check failed\n")
 
@@ -162,7 +162,7 @@ logging.get_logger('huggingface_hub.file_download').warning('you are not signed 
     assert run_main(body) == (0, "", "the end\n")
 
 
-def test_a_command_sets_the_threads_that_it_is_told_and_opencv_s_to_one() -> None:
+def test_a_command_sets_the_given_threads_and_opencv_s_to_one() -> None:
     body = """
 from latentsync.commands.console import use_threads
 import cv2, torch

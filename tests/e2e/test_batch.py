@@ -132,7 +132,7 @@ def _there(folder: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_wrong_with_a_name_is_said_before_any_work(kind, videos, tmp_path, run):
+def test_an_invalid_name_is_reported_before_any_work(kind, videos, tmp_path, run):
     make, said = REFUSED[kind]
     given, output = make(tmp_path, videos)
     before = sorted(tmp_path.rglob("*"))

@@ -49,7 +49,7 @@ def test_where_nothing_is_restored_the_streams_are_copied(video, tmp_path, run) 
     assert "encode" not in report["stages"]
 
 
-def test_the_figures_that_were_decided_by_are_said(video, tmp_path, run) -> None:
+def test_the_sharpness_behind_the_decision_is_reported(video, tmp_path, run) -> None:
     result = run("-i", video, "-o", tmp_path / "out.mp4", SHARP)
     sharpness = report_of(tmp_path / "out.mp4")["per_frame"]["sharpness"]
     figures = f"(median {np.median(sharpness):.2f}, threshold 0.00)"
@@ -71,7 +71,7 @@ def test_what_is_restored_is_encoded(video, tmp_path, run) -> None:
     assert report_of(target)["output"]["video"] == "encoded"
 
 
-def test_what_the_container_does_not_hold_is_encoded_and_that_is_said(
+def test_what_the_container_does_not_hold_is_encoded_and_that_is_reported(
     tmp_path, demo_frames, run
 ) -> None:
     video = make_video(tmp_path / "in.mkv", demo_frames, codec="ffv1", options={})

@@ -149,7 +149,7 @@ def test_compare_puts_before_and_after_side_by_side_in_a_file_beside_the_result(
     assert np.abs(right - left).max() > 10
 
 
-def test_where_nobody_watches_a_pass_is_two_lines(video, tmp_path, run):
+def test_without_a_terminal_a_pass_is_two_lines(video, tmp_path, run):
     result = run("-i", video, "-o", tmp_path / "out.mp4", "restore.when=always")
     assert "\r" not in result.err
     lines = [line for line in result.err.splitlines() if line.startswith("finding faces")]
@@ -226,9 +226,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(video, tmp_path, r
         ("output.paste=upstream", "compat=upstream"),
     ],
 )
-def test_upstream_s_way_is_refused_where_there_is_no_new_speech(
-    setting, remedy, video, tmp_path, run
-):
+def test_compat_upstream_is_refused_without_new_speech(setting, remedy, video, tmp_path, run):
     result = run("-i", video, "-o", tmp_path / "out.mp4", setting, "restore.when=always")
     assert result.code == 2
     assert remedy in result.err.strip().splitlines()[-1]

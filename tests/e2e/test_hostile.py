@@ -84,7 +84,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("kind", RIGHT)
-def test_a_strange_video_comes_out_right(kind, tmp_path, demo_frames, run):
+def test_an_unusual_video_gives_a_correct_output(kind, tmp_path, demo_frames, run):
     source = RIGHT[kind](tmp_path, demo_frames)
     target = tmp_path / "out dir" / f"out'{source.suffix if source.suffix != '.ts' else '.mkv'}"
     result = run("--input", source, "--output", target, *FAST)
@@ -112,7 +112,7 @@ def test_a_strange_video_comes_out_right(kind, tmp_path, demo_frames, run):
         (("face.select=left",), "the leftmost face of each shot was taken"),
     ],
 )
-def test_of_two_people_it_is_said_who_was_taken(options, said, tmp_path, demo_frames, run):
+def test_with_two_people_the_selected_face_is_reported(options, said, tmp_path, demo_frames, run):
     source, target = make_video(tmp_path / "a.mp4", _two_faces(demo_frames)), tmp_path / "out.mp4"
     result = run("--input", source, "--output", target, *FAST, *options)
     (line,) = [line for line in result.err.splitlines() if "people" in line]
@@ -121,7 +121,7 @@ def test_of_two_people_it_is_said_who_was_taken(options, said, tmp_path, demo_fr
     assert line == f"warning: {report['warnings'][0]}"
 
 
-def test_of_one_person_nothing_is_said(tmp_path, demo_frames, run):
+def test_with_one_person_nothing_is_reported(tmp_path, demo_frames, run):
     source = make_video(tmp_path / "a.mp4", demo_frames)
     assert "people" not in run("--input", source, "--output", tmp_path / "o.mp4", *FAST).err
 
@@ -192,7 +192,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_hopeless_input_gets_one_line_and_leaves_nothing(kind, tmp_path, demo_frames, run):
+def test_an_unusable_input_gets_one_line_and_leaves_nothing(kind, tmp_path, demo_frames, run):
     make, said = REFUSED[kind]
     source = make(tmp_path, demo_frames)
     target = tmp_path / "made" / "out.mp4"
@@ -268,7 +268,7 @@ def test_a_bad_setting_gets_one_line(arguments, said, tmp_path, demo_frames, run
 
 
 @pytest.mark.parametrize("missing", ["--input", "--output"])
-def test_a_missing_path_is_asked_for(missing, run):
+def test_a_missing_path_is_named(missing, run):
     given = {"--input": "a.mp4", "--output": "b.mp4"}
     del given[missing]
     _assert_refused(run(*[x for pair in given.items() for x in pair]), missing)

@@ -120,13 +120,13 @@ def test_another_frame_rate(speak):
     ],
     ids=lambda options: options[0],
 )
-def test_other_ways_to_make_it(options, speak):
+def test_other_settings_work(options, speak):
     target, result = speak(0.8, *options)
     assert result.code == 0, result.err
     assert len(pts_of(target)) == 20
 
 
-def test_upstream_s_own_way_makes_as_many_frames_as_upstream_does(speak):
+def test_compat_upstream_makes_as_many_frames_as_upstream(speak):
     """A window of speech every 1/25 s, and two more than fit: 22 where 0.8 s are 20 frames."""
     target, result = speak(0.8, "compat=upstream")
     assert result.code == 0, result.err
@@ -135,7 +135,7 @@ def test_upstream_s_own_way_makes_as_many_frames_as_upstream_does(speak):
     assert frames["generated"] == frames["total"] == 22
 
 
-def test_stretches_without_a_face_pass_as_they_are(speak, tmp_path, demo_frames):
+def test_frames_without_a_face_are_left_unmodified(speak, tmp_path, demo_frames):
     frames = [*demo_frames, *moving_pattern(360, 340, 6), *demo_frames]
     source = make_video(tmp_path / "cuts.mp4", frames)
     target, result = speak(1.2, "output.crf=1", source=source)
@@ -168,7 +168,7 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
     }
 
 
-def test_silence_is_said(settings, video, tmp_path, run):
+def test_silent_speech_is_reported(settings, video, tmp_path, run):
     audio = make_audio(tmp_path / "s.wav", Tone(0.2, hertz=0, codec="pcm_s16le", rate=16000))
     target = tmp_path / "out.mp4"
     result = run("--config", settings, "-i", video, "--audio_path", audio, "-o", target)

@@ -51,7 +51,7 @@ def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> Non
     assert np.corrcoef(made, spoken)[0, 1] > 0.6, "this mouth opens with the loudness"
 
 
-def test_a_video_is_remade_from_itself_in_step_and_only_below_the_nose() -> None:
+def test_self_reenactment_is_in_sync_and_only_below_the_nose() -> None:
     own = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
     engine = Engine(load_config(None, [*REPLAY, *own, "restore.when=never"]))
     made, changed = [], 0
@@ -75,9 +75,7 @@ def test_a_video_is_remade_from_itself_in_step_and_only_below_the_nose() -> None
     assert 0.7 < np.abs(np.diff(found)).mean() / np.abs(np.diff(true)).mean() < 1.4
 
 
-def test_a_video_with_audio_but_no_speech_is_told_from_one_without_audio(
-    tmp_path, demo_frames, run
-) -> None:
+def test_audio_without_speech_is_distinguished_from_no_audio(tmp_path, demo_frames, run) -> None:
     video = make_video(tmp_path / "hum.mp4", demo_frames, audio=[Tone(0.5)])
     files = ("-i", video, "--audio_path", NEW_WORDS, "-o", tmp_path / "out.mp4")
     refused = run(*files, "--generator", "replay")
@@ -107,7 +105,7 @@ def test_mouths_may_come_from_another_video_of_the_person(tmp_path, demo_frames,
     [("nowhere.mp4", "nowhere.mp4"), (str(NEW_WORDS), "demo_speech.wav")],
     ids=["not there", "no video"],
 )
-def test_a_source_that_is_no_video_is_refused(source, said, tmp_path, demo_frames, run) -> None:
+def test_a_source_that_is_not_a_video_is_refused(source, said, tmp_path, demo_frames, run) -> None:
     video = make_video(tmp_path / "video.mp4", demo_frames)
     target = tmp_path / "out.mp4"
     files = ("-i", video, "--audio_path", NEW_WORDS, "-o", target)

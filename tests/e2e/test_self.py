@@ -59,7 +59,7 @@ def test_without_the_original_video_it_is_asked_for(tmp_path, run) -> None:
 
 
 @pytest.mark.parametrize("kind", ["not there", "no face"])
-def test_an_original_that_shows_nobody_is_refused(kind, tmp_path, demo_frames, run) -> None:
+def test_an_original_without_a_face_is_refused(kind, tmp_path, demo_frames, run) -> None:
     video, reference = make_video(tmp_path / "in.mp4", demo_frames), tmp_path / "original.mp4"
     if kind == "no face":
         make_video(reference, moving_pattern(8))

@@ -217,7 +217,7 @@ def test_two_renders_to_one_place_leave_one_whole_file(video, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["nan", "small", "few"])
-def test_what_is_no_mouth_is_never_shown(kind, video, speech, tmp_path):
+def test_an_invalid_mouth_is_never_shown(kind, video, speech, tmp_path):
     made = engine(f"generate.name=tests.support.soft_mouths:load_{kind}")
     with Session(made, video, audio=speech) as session, pytest.raises(CheckpointError) as caught:
         session.render(tmp_path / "out.mp4")
@@ -302,7 +302,7 @@ def test_a_failure_leaves_no_thread_behind_even_before_the_collector_comes(video
 
 
 @pytest.mark.parametrize(("kind", "said"), [("load_sharp", True), ("load", False)])
-def test_a_restoration_that_changes_nothing_is_said(kind, said, video, speech, tmp_path):
+def test_a_restoration_without_effect_is_reported(kind, said, video, speech, tmp_path):
     settings = (f"generate.name=tests.support.soft_mouths:{kind}", "restore.when=always")
     with Session(engine(*settings, "output.preset=ultrafast"), video, audio=speech) as session:
         report = session.render(tmp_path / "out.mp4")

@@ -242,7 +242,7 @@ def test_files_are_fetched_listed_checked_and_converted(command, mirror, tmp_pat
     assert "latentsync_unet.safetensors" in result.stderr
 
 
-def test_a_mirror_with_other_bytes_is_not_believed(command, mirror, tmp_path) -> None:
+def test_a_mirror_with_other_bytes_is_refused(command, mirror, tmp_path) -> None:
     path = "/ByteDance/LatentSync-1.6/resolve/main/whisper/tiny.pt"
     served = mirror.files[path]
     served.body = served.read()[:-1] + b"?"

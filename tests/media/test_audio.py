@@ -118,14 +118,14 @@ def test_equal_channels_keep_their_loudness(tmp_path: Path, channels: int) -> No
     np.testing.assert_allclose(read, one / 32768, atol=2 / 32768)  # rounding of the mix
 
 
-def test_both_channels_are_heard(tmp_path: Path) -> None:
+def test_both_channels_are_mixed(tmp_path: Path) -> None:
     left, right = sine(300), sine(1000)
     read = read_audio(write_wav(tmp_path / "a.wav", np.stack([left, right], axis=1)))
     np.testing.assert_allclose(read, (left / 65536 + right / 65536), atol=2 / 32768)
 
 
 @pytest.mark.parametrize("rate", [11025, 24000, 44100, 48000])
-def test_another_rate_keeps_what_speech_models_hear(tmp_path: Path, rate: int) -> None:
+def test_resampling_keeps_the_speech_band(tmp_path: Path, rate: int) -> None:
     partials = (110, 333, 880, 1700, 3100)
 
     def chord(at: int) -> np.ndarray:
@@ -138,18 +138,18 @@ def test_another_rate_keeps_what_speech_models_hear(tmp_path: Path, rate: int) -
     assert 20 * np.log10(expected.std() / error.std()) > 70  # dB; 80 is seen, 16 bits allow 87
 
 
-def test_what_lies_above_half_the_rate_does_not_fold_back(tmp_path: Path) -> None:
+def test_resampling_does_not_alias(tmp_path: Path) -> None:
     read = read_audio(write_wav(tmp_path / "a.wav", sine(10000, rate=48000), 48000))
     assert level(read) < 1e-3
 
 
-def test_another_rate_can_be_asked_for(tmp_path: Path) -> None:
+def test_any_rate_can_be_requested(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", sine(300))
     assert len(read_audio(path, 48000)) == 48000
 
 
 @pytest.mark.parametrize("name", ["a:b.wav", "-x.wav", "two words.wav", "Grüße.wav"])
-def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+def test_any_file_name_works(tmp_path: Path, name: str) -> None:
     assert len(read_audio(write_wav(tmp_path / name, sine(300)))) == RATE
 
 
@@ -175,7 +175,7 @@ def test_a_track_that_begins_late_has_silence_before_it(tmp_path: Path, name: st
     assert 0.199 <= start <= 0.201 + delay and end - start == pytest.approx(0.3, abs=0.005)
 
 
-def test_the_first_of_several_tracks_is_heard(tmp_path: Path) -> None:
+def test_the_first_of_several_tracks_is_read(tmp_path: Path) -> None:
     tones = [Tone(0.4, hertz=500), Tone(0.8, hertz=1500)]
     video = make_video(tmp_path / "a.mkv", audio=tones)
     assert AudioReader(video).info.index == 1
@@ -219,14 +219,14 @@ def test_long_audio_is_read_in_little_memory(tmp_path: Path) -> None:
     ],
     ids=["missing", "folder", "empty", "noise", "video only", "cut before its index"],
 )
-def test_what_is_no_audio_is_refused_in_one_line(
+def test_a_file_that_is_not_audio_is_refused_in_one_line(
     tmp_path: Path, make: Callable[[Path], object], says: str
 ) -> None:
     make(tmp_path / "a.mp4")
     assert says in refusal(tmp_path / "a.mp4")
 
 
-def test_a_text_is_no_audio_even_though_ffmpeg_can_draw_it(tmp_path: Path) -> None:
+def test_a_text_file_is_not_audio_even_though_ffmpeg_opens_it(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Dear diary,\n" * 50)
     assert "no audio in the file" in refusal(tmp_path / "notes.txt")
 
@@ -261,7 +261,7 @@ def test_damage_in_the_middle_is_reported_and_what_follows_stays_in_time(tmp_pat
     assert len(samples) / RATE == pytest.approx(3.0, abs=CODEC_FRAME)
 
 
-def test_whole_audio_is_reported_as_whole(tmp_path: Path) -> None:
+def test_intact_audio_has_no_issues(tmp_path: Path) -> None:
     for name, tone in (("a.mp4", Tone(start=0.5)), ("a.mkv", Tone(start=0.5)), ("a.ts", Tone())):
         reader = AudioReader(make_audio(tmp_path / name, tone))
         assert reader.issues is None
@@ -269,7 +269,7 @@ def test_whole_audio_is_reported_as_whole(tmp_path: Path) -> None:
         assert reader.issues is None
 
 
-def test_the_reader_tells_where_the_track_lies(tmp_path: Path) -> None:
+def test_the_reader_reports_the_start_of_the_track(tmp_path: Path) -> None:
     info = AudioReader(make_audio(tmp_path / "a.mkv", Tone(0.5, start=0.5))).info
     assert (info.codec, info.sample_rate, info.channels) == ("aac", 44100, 2)
     assert (info.start, info.origin) == (0.5, Fraction(0))

@@ -50,7 +50,7 @@ def samples_of(path: Path) -> np.ndarray:
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.int64)
 
 
-def test_a_cameras_video_becomes_an_mp4_and_that_is_said(
+def test_a_cameras_video_becomes_an_mp4_and_that_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = camera(tmp_path / "a.avi", Tone(0.4, codec="pcm_s16le"))
@@ -136,7 +136,7 @@ def test_a_codec_that_was_asked_for_is_what_all_tracks_have(
     assert note.endswith(f"{asked.upper()} was asked for")
 
 
-def test_new_audio_is_encoded_to_what_was_asked_for(tmp_path: Path) -> None:
+def test_new_audio_is_encoded_with_the_requested_codec(tmp_path: Path) -> None:
     source, speech = make_video(tmp_path / "a.mp4"), write_wav(tmp_path / "a.wav", seconds=0.6)
     info, audio = probe(source), NewAudio(tmp_path / "a.wav")
     with VideoWriter(tmp_path / "b.mp4", info, ALAC, audio=audio) as writer:
@@ -181,7 +181,7 @@ def test_a_track_without_a_sample_does_not_stop_the_work(
     assert any("no sample" in record.message for record in caplog.records)
 
 
-def test_a_track_without_a_packet_is_kept_as_it_is_where_its_codec_is(tmp_path: Path) -> None:
+def test_an_empty_track_is_kept_where_its_codec_is_supported(tmp_path: Path) -> None:
     tones = [Tone(0.4), Tone(0.0)]
     info = probe(make_video(tmp_path / "a.mkv", moving_pattern(), audio=tones))
     assert check_target(tmp_path / "b.mp4", info, QUICK).notes == ()
@@ -189,7 +189,7 @@ def test_a_track_without_a_packet_is_kept_as_it_is_where_its_codec_is(tmp_path: 
     assert pitches(tmp_path / "b.mp4")[:1] == pytest.approx([440], abs=5)
 
 
-def test_frames_and_encoded_audio_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
+def test_frames_and_encoded_audio_are_interleaved_in_the_file(tmp_path: Path) -> None:
     # longer than the 10 s that FFmpeg itself would hold back
     tones = [Tone(16.0, codec="pcm_s16le"), Tone(16.0, codec="pcm_u8")]
     source = camera(tmp_path / "a.avi", *tones, count=80, rate=5)

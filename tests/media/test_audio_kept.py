@@ -87,7 +87,7 @@ def assert_same_audio(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["libopus", "flac", "pcm_s16le"])
-def test_an_mp4_keeps_what_it_brings(tmp_path: Path, codec: str) -> None:
+def test_an_mp4_keeps_the_audio_of_an_mp4(tmp_path: Path, codec: str) -> None:
     source = make_video(tmp_path / "a.mp4", audio=[Tone(0.4, codec=codec, rate=48000)])
     info, target = probe(source), tmp_path / "b.m4v"
     with VideoWriter(target, info, QUICK) as writer:
@@ -110,7 +110,7 @@ def test_alac_out_of_matroska_keeps_its_last_packet(tmp_path: Path, suffix: str)
     assert np.array_equal(read_audio(target, 48000)[:19200], read_audio(source, 48000)[:19200])
 
 
-def test_audio_that_begins_behind_a_thousand_packets_is_tried_all_the_same(tmp_path: Path) -> None:
+def test_audio_that_begins_after_a_thousand_packets_is_tried_too(tmp_path: Path) -> None:
     tone = Tone(0.2, codec="pcm_s16le", rate=48000, start=41.0)
     path = make_video(tmp_path / "a.mkv", moving_pattern(32, 32, 1040), audio=[tone])
     with TrialMux() as trial:
@@ -119,7 +119,7 @@ def test_audio_that_begins_behind_a_thousand_packets_is_tried_all_the_same(tmp_p
         assert [trial.can_copy(audio, muxer) for muxer in ("mp4", "mov")] == [False, True]
 
 
-def test_audio_that_would_be_taken_for_another_codec_is_not_copied(tmp_path: Path) -> None:
+def test_audio_that_would_be_read_as_another_codec_is_not_copied(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mkv", audio=[Tone(0.4, codec="mp2", rate=48000)])
     with TrialMux() as trial:
         audio = audio_of(probe(path))

@@ -54,7 +54,7 @@ def test_audio_that_can_be_neither_copied_nor_decoded_is_refused_before_any_work
     assert check_target(tmp_path / "b.mkv", info, QUICK).notes == ()
 
 
-def test_audio_of_the_video_that_the_target_cannot_hold_does_not_matter(tmp_path: Path) -> None:
+def test_replaced_audio_need_not_fit_the_target(tmp_path: Path) -> None:
     tone = Tone(codec="pcm_s16be", rate=48000)
     source = make_video(tmp_path / "video.mov", moving_pattern(count=25), audio=[tone])
     audio = make_audio(tmp_path / "a.wv", Tone(codec="wavpack"))
@@ -69,7 +69,7 @@ def test_the_output_cannot_be_the_new_audio(tmp_path: Path) -> None:
         check_target(audio, probe(two_track_video(tmp_path)), QUICK, NewAudio(audio))
 
 
-def test_nothing_is_left_where_the_audio_holds_nothing(tmp_path: Path) -> None:
+def test_nothing_is_left_where_the_audio_is_empty(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     audio = write_wav(tmp_path / "a.wav", seconds=0.0)
     with pytest.raises(MediaError, match="no sample"):

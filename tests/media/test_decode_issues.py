@@ -24,7 +24,7 @@ def test_an_intact_video_has_no_issues(tmp_path: Path) -> None:
         assert len(list(reader)) == 100 and reader.issues is None, name
 
 
-def test_a_cut_mp4_yields_what_is_there_and_says_so(tmp_path: Path) -> None:
+def test_a_cut_mp4_yields_its_frames_and_reports_the_cut(tmp_path: Path) -> None:
     video = long_video(tmp_path / "a.mp4", muxer_options={"movflags": "faststart"})
     reader = VideoReader(cut(video, 0.6))
     frames = len(list(reader))
@@ -34,13 +34,13 @@ def test_a_cut_mp4_yields_what_is_there_and_says_so(tmp_path: Path) -> None:
     assert float(end) == pytest.approx(frames / 25, abs=0.05)
 
 
-def test_a_cut_mkv_yields_what_is_there_and_says_so(tmp_path: Path) -> None:
+def test_a_cut_mkv_yields_its_frames_and_reports_the_cut(tmp_path: Path) -> None:
     reader = VideoReader(cut(long_video(tmp_path / "a.mkv"), 0.6))
     assert 40 <= len(list(reader)) <= 70
     assert reader.issues is not None and "cut off" in reader.issues and "4.00 s" in reader.issues
 
 
-def test_a_cut_ts_yields_what_is_there(tmp_path: Path) -> None:
+def test_a_cut_ts_yields_its_frames(tmp_path: Path) -> None:
     # A transport stream promises no length, so that a shorter one is as good.
     assert 40 <= len(list(VideoReader(cut(long_video(tmp_path / "a.ts"), 0.6)))) <= 70
 
@@ -54,7 +54,7 @@ def test_frames_after_a_damaged_spot_are_still_read(tmp_path: Path, suffix: str)
     assert reader.issues is not None and " s" in reader.issues
 
 
-def test_issues_are_forgotten_when_reading_anew(tmp_path: Path) -> None:
+def test_issues_are_reset_when_reading_again(tmp_path: Path) -> None:
     video = long_video(tmp_path / "a.mp4", muxer_options={"movflags": "faststart"})
     reader = VideoReader(spoil(video, 0.5))
     list(reader)

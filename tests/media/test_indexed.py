@@ -126,7 +126,7 @@ def assert_same(got: list[Frame], whole: list[Frame], order: list[int]) -> None:
         assert frame.pixels.flags["C_CONTIGUOUS"]
 
 
-def test_every_order_gives_the_very_frames(video: Path) -> None:
+def test_every_order_gives_the_same_frames(video: Path) -> None:
     whole = list(VideoReader(video))
     assert len({frame.pixels.tobytes() for frame in whole}) == len(whole), "frames must differ"
     for name, make in ORDERS.items():
@@ -143,7 +143,7 @@ def test_every_order_gives_the_very_frames(video: Path) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_any_order_at_all_gives_the_very_frames(tmp_path: Path, data: st.DataObject) -> None:
+def test_random_orders_give_the_same_frames(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.mp4"
     if not path.exists():
         make_video(path, patterns(), options=OPEN_GOP)
@@ -167,7 +167,7 @@ def test_each_frame_is_the_callers_own(tmp_path: Path) -> None:
         frame.pixels[:] = 0
 
 
-def test_damage_is_told_once_however_often_a_part_is_read(tmp_path: Path) -> None:
+def test_damage_is_reported_once_however_often_a_part_is_read(tmp_path: Path) -> None:
     path = VIDEOS["spoilt.mkv"](tmp_path / "a.mkv")
     plain = VideoReader(path)
     count = len(list(plain))
@@ -198,7 +198,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch, path: Path, order: list[int]) -> in
     return count
 
 
-def test_no_more_is_decoded_than_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_frames_are_decoded_than_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = make_video(tmp_path / "a.mp4", patterns(200), options=FAST)  # a key frame every ten
     assert decoded(monkeypatch, path, [k // 3 for k in range(600)]) == 200
     assert decoded(monkeypatch, path, [5] * 1000) == 6
@@ -219,14 +221,14 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     assert peak < 48 * 3 * size[0] * size[1], "bytes; 48 frames, of 240"
 
 
-def test_a_frame_behind_the_end_is_named(tmp_path: Path) -> None:
+def test_a_frame_beyond_the_end_is_named(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", patterns(5))
     with pytest.raises(MediaError, match="before frame 9") as error:
         list(IndexedReader(path, [3, 9]))
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_negative_index_is_a_mistake(tmp_path: Path) -> None:
+def test_a_negative_index_is_refused(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", patterns(5))
     with pytest.raises(ValueError, match="-1"):
         IndexedReader(path, [0, -1])

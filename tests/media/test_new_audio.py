@@ -80,7 +80,7 @@ def test_a_rate_that_aac_does_not_have_is_converted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("channels", "kept"), [(3, 2), (6, 6), (7, 2)])
-def test_channels_are_kept_where_aac_can_say_them(tmp_path: Path, channels: int, kept: int) -> None:
+def test_channels_that_aac_supports_are_kept(tmp_path: Path, channels: int, kept: int) -> None:
     audio = write_wav(tmp_path / "a.wav", channels=channels)
     target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
     assert probe(target).audio[0].channels == kept
@@ -142,7 +142,7 @@ def test_what_the_container_holds_is_copied_bit_for_bit(
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.aac", "a.mp3", "a.flac", "a.ac3", "a.ogg"])
-def test_audio_is_in_step_with_the_video(tmp_path: Path, name: str, suffix: str) -> None:
+def test_audio_is_in_sync_with_the_video(tmp_path: Path, name: str, suffix: str) -> None:
     audio = tmp_path / name
     converted(write_wav(tmp_path / "click.wav"), audio)
     source = two_track_video(tmp_path)
@@ -183,7 +183,7 @@ def test_the_language_is_kept(tmp_path: Path) -> None:
 # --- the video's own audio, and lengths ---
 
 
-def test_the_video_s_own_audio_is_gone_and_all_else_is_there(tmp_path: Path) -> None:
+def test_new_audio_replaces_the_video_s_own_and_nothing_else(tmp_path: Path) -> None:
     source = make_video(
         tmp_path / "video.mkv",
         moving_pattern(count=25),
@@ -209,7 +209,7 @@ def test_a_video_that_had_no_audio_gets_some(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.mp3"])
-def test_audio_is_cut_where_it_is_told_to_end(tmp_path: Path, name: str) -> None:
+def test_audio_is_cut_at_the_given_end(tmp_path: Path, name: str) -> None:
     audio = tmp_path / name
     converted(write_wav(tmp_path / "click.wav", seconds=5.0), audio)
     target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio, 1.0)
@@ -228,7 +228,7 @@ def test_audio_may_be_shorter_or_longer_than_the_video(
     assert pts_of(target) == pts_of(source)
 
 
-def test_video_and_audio_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
+def test_video_and_audio_are_interleaved_in_the_file(tmp_path: Path) -> None:
     audio = write_wav(tmp_path / "a.wav", seconds=4.0)
     target = dubbed(two_track_video(tmp_path, seconds=4.0), tmp_path / "b.mp4", audio)
     latest = {"video": 0.0, "audio": 0.0}

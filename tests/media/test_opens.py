@@ -65,7 +65,7 @@ def test_a_video_with_its_own_audio_is_opened_four_times(
     assert opened == {source.name: 4}  # what it is, whether its audio fits, frames, audio
 
 
-def test_readers_take_what_was_probed(tmp_path: Path, opened: Counter[str]) -> None:
+def test_readers_use_the_probed_info(tmp_path: Path, opened: Counter[str]) -> None:
     path = make_video(tmp_path / "a.mp4", audio=[Tone(0.4)])
     info = probe(path)
     opened.clear()
@@ -87,7 +87,7 @@ def test_readers_take_what_was_probed(tmp_path: Path, opened: Counter[str]) -> N
     assert opened == {"a.mp4": 3}  # one more where the path was given
 
 
-def test_audio_that_was_described_is_handed_on(tmp_path: Path, opened: Counter[str]) -> None:
+def test_described_audio_is_not_described_again(tmp_path: Path, opened: Counter[str]) -> None:
     audio = make_audio(tmp_path / "a.m4a")
     info = AudioReader(audio).info
     opened.clear()

@@ -49,7 +49,7 @@ def message(error: pytest.ExceptionInfo[MediaError]) -> str:
 # --- what probe says ---
 
 
-def test_probe_tells_size_rate_length_and_audio(tmp_path: Path) -> None:
+def test_probe_reports_size_rate_length_and_audio(tmp_path: Path) -> None:
     video = make_video(tmp_path / "a.mp4", audio=[Tone(0.5), Tone(0.4, rate=48000)])
     info = probe(video)
     assert (info.width, info.height, info.average_rate, info.frame_count) == (96, 64, 25, 10)
@@ -101,7 +101,7 @@ def test_subtitles_are_named_as_dropped(tmp_path: Path) -> None:
     ],
     ids=["missing", "folder", "empty", "text", "noise", "audio only", "cut before its index"],
 )
-def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, make, says: str) -> None:
+def test_a_file_that_is_not_a_video_is_refused_in_one_line(tmp_path: Path, make, says: str) -> None:
     path = tmp_path / "input.mp4"
     make(path)
     with pytest.raises(MediaError) as error:
@@ -109,7 +109,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, make, says: str
     assert says in message(error) and str(path) in message(error)
 
 
-def test_a_text_file_is_no_video_even_though_ffmpeg_can_draw_it(tmp_path: Path) -> None:
+def test_a_text_file_is_not_a_video_even_though_ffmpeg_opens_it(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("Dear diary,\n" * 50)
     with pytest.raises(MediaError, match="not a video"):
@@ -144,7 +144,7 @@ def test_odd_file_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
 # --- frames ---
 
 
-def test_lossless_frames_come_back_as_they_were_drawn(tmp_path: Path) -> None:
+def test_lossless_frames_are_read_unchanged(tmp_path: Path) -> None:
     drawn = list(moving_pattern(128, 96))
     video = make_video(tmp_path / "a.mkv", drawn, pix_fmt="yuv444p")
     for expected, frame in zip(drawn, VideoReader(video), strict=True):
@@ -174,7 +174,7 @@ def test_b_frames_come_in_order_of_presentation(tmp_path: Path) -> None:
     assert seconds == [float(s) for s in sorted(pts_of(video))] and len(seconds) == 30
 
 
-def test_variable_frame_times_are_told_exactly(tmp_path: Path) -> None:
+def test_variable_frame_times_are_exact(tmp_path: Path) -> None:
     pts = [0, 40, 55, 140, 141, 300, 333, 500, 510, 1000]
     video = make_video(tmp_path / "a.mkv", time_base=Fraction(1, 1000), pts=pts)
     reader = VideoReader(video)

@@ -25,7 +25,7 @@ def test_each_part_of_the_video_gives_one_frame(video, count):
         assert number * part <= frame.pts_seconds < (number + 1) * part
 
 
-def test_a_sample_is_the_very_frame_of_its_time(video):
+def test_a_sample_equals_the_frame_at_its_time(video):
     by_time = {frame.pts: frame.pixels for frame in VideoReader(video)}
     for frame in sample_frames(video, 5):
         assert (frame.pixels == by_time[frame.pts]).all()
@@ -38,7 +38,7 @@ def test_a_video_shorter_than_the_samples_gives_each_frame_at_most_once(tmp_path
     assert 1 <= len(times) <= 3
 
 
-def test_what_is_no_video_is_refused(tmp_path):
+def test_a_file_that_is_not_a_video_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     with pytest.raises(MediaError):
         list(sample_frames(tmp_path / "a.mp4", 2))

@@ -112,7 +112,7 @@ def test_what_the_container_cannot_hold_is_not_copied(tmp_path: Path) -> None:
     assert files_in(tmp_path) == {"a.mkv"}
 
 
-def test_a_copy_that_would_show_other_frames_is_none(tmp_path: Path) -> None:
+def test_a_copy_that_would_show_other_frames_is_refused(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", moving_pattern(count=10))
     seconds = [f.pts_seconds for f in VideoReader(source)]
     for wrong in (seconds[1:], [*seconds[:-1], seconds[-1] + 0.01]):
@@ -122,7 +122,7 @@ def test_a_copy_that_would_show_other_frames_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
-def test_what_goes_wrong_meanwhile_leaves_the_older_output(tmp_path: Path, kind) -> None:
+def test_a_failure_keeps_the_older_output(tmp_path: Path, kind) -> None:
     source, target = make_video(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     target.write_bytes(b"old")
     info = probe(source)

@@ -44,7 +44,7 @@ def test_nothing_is_left_after_an_exception(tmp_path: Path, kind: type[BaseExcep
     assert files_in(tmp_path) == {"a.mp4"}
 
 
-def test_an_older_output_stands_until_the_new_one_is_complete(tmp_path: Path) -> None:
+def test_an_older_output_is_kept_until_the_new_one_is_complete(tmp_path: Path) -> None:
     source, target = make_video(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     target.write_bytes(b"old")
     reader = VideoReader(source)

@@ -28,41 +28,41 @@ def notes(source: VideoInfo, **settings: str) -> tuple[str, ...]:
     return check_target(target, source, replace(QUICK, **settings)).notes
 
 
-def test_an_ordinary_video_gives_nothing_to_say(tmp_path: Path) -> None:
+def test_an_ordinary_video_has_no_notes(tmp_path: Path) -> None:
     assert notes(video(tmp_path / "a.mp4", audio=[Tone(0.4)])) == ()
 
 
-def test_ten_bits_that_were_asked_for_are_eight_inside(tmp_path: Path) -> None:
+def test_a_ten_bit_output_is_eight_bit_internally(tmp_path: Path) -> None:
     (note,) = notes(video(tmp_path / "a.mp4"), pix_fmt="yuv420p10le")
     assert "yuv420p10le" in note and "8 bit" in note and "name only" in note and "\n" not in note
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
-def test_a_source_of_ten_bits_ends_as_eight(tmp_path: Path, pix_fmt: str) -> None:
+def test_a_ten_bit_source_is_reduced_to_eight(tmp_path: Path, pix_fmt: str) -> None:
     source = video(tmp_path / "a.mp4", pix_fmt="yuv422p10le")
     said = [f"{source.path} has 10 bits per channel: 8 are kept"]
     assert list(notes(source, pix_fmt=pix_fmt))[:1] == said
     assert len(notes(source, pix_fmt=pix_fmt)) == (1 if pix_fmt == "yuv420p" else 2)
 
 
-def test_hdr_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_hdr_gets_one_note(tmp_path: Path) -> None:
     (note,) = notes(video(tmp_path / "a.mp4", pix_fmt="yuv420p10le", colors=HLG))
     assert "is HDR: only 8 bits" in note
 
 
-def test_alpha_is_not_dropped_without_a_word(tmp_path: Path) -> None:
+def test_dropped_alpha_is_noted(tmp_path: Path) -> None:
     (note,) = notes(video(tmp_path / "a.mkv", codec="ffv1", pix_fmt="yuva420p"))
     assert "alpha channel" in note and str(tmp_path / "a.mkv") in note
 
 
-def test_alpha_is_known_where_no_decoder_shows_it(tmp_path: Path) -> None:
+def test_alpha_is_detected_even_if_no_decoder_returns_it(tmp_path: Path) -> None:
     quick = {"deadline": "realtime"}
     source = video(tmp_path / "a.webm", codec="libvpx-vp9", pix_fmt="yuva420p", options=quick)
     assert source.pix_fmt == "yuv420p" and "alpha channel" in notes(source)[0]
     assert notes(probe(copied(source.path, tmp_path / "b.mkv"))) == (), "the output claims none"
 
 
-def test_interlacing_that_cannot_be_said_is_mentioned(tmp_path: Path) -> None:
+def test_lost_interlacing_is_noted(tmp_path: Path) -> None:
     source = video(tmp_path / "a.mp4", fields="tff")
     assert notes(source) == ()
     (note,) = notes(source, codec="libx265")
@@ -71,7 +71,7 @@ def test_interlacing_that_cannot_be_said_is_mentioned(tmp_path: Path) -> None:
     assert "interlaced" in note
 
 
-def test_a_colour_matrix_that_is_unknown_here_is_mentioned(tmp_path: Path) -> None:
+def test_an_unsupported_colour_matrix_is_noted(tmp_path: Path) -> None:
     (note,) = notes(video(tmp_path / "a.mp4", colors={"colorspace": 8}))
     assert "ycgco" in note
 

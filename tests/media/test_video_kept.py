@@ -27,7 +27,7 @@ from tests.support.media_factory import (
 # --- frames ---
 
 
-def test_an_unedited_video_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_an_unedited_video_is_unchanged(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", moving_pattern(192, 128))
     lossless = EncodeSettings(crf=0, preset="ultrafast")
     lost = differences(source, copied(source, tmp_path / "b.mp4", lossless))
@@ -78,7 +78,7 @@ def test_an_rgb_video_gets_the_matrix_that_it_is_written_with(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_turned_video_is_written_upright(tmp_path: Path, degrees: int) -> None:
+def test_a_rotated_video_is_written_upright(tmp_path: Path, degrees: int) -> None:
     turn = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
     source = make_video(tmp_path / "a.mp4", turn=turn, pixel_shape=Fraction(4, 3))
     target = copied(source, tmp_path / "b.mp4", FINE)
@@ -135,14 +135,14 @@ def test_interlaced_video_stays_interlaced(tmp_path: Path, order: str) -> None:
     assert probe(copied(source, tmp_path / "b.mp4")).field_order == order
 
 
-def test_hevc_is_written_under_the_tag_that_every_player_knows(tmp_path: Path) -> None:
+def test_hevc_has_the_tag_that_every_player_accepts(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4")
     target = copied(source, tmp_path / "b.mp4", EncodeSettings("libx265", preset="ultrafast"))
     assert probe(target).codec == "hevc" and b"hvc1" in target.read_bytes()
     assert pts_of(target) == pts_of(source)
 
 
-def test_frames_of_another_size_can_be_announced(tmp_path: Path) -> None:
+def test_the_frame_size_can_be_given(tmp_path: Path) -> None:
     reader = VideoReader(make_video(tmp_path / "a.mp4"))
     with VideoWriter(tmp_path / "b.mp4", reader.info, QUICK, size=(192, 64)) as writer:
         for frame in reader:

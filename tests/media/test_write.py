@@ -54,7 +54,7 @@ def test_mkv_times_go_into_mp4_exactly_and_back_to_the_millisecond(tmp_path: Pat
     assert pts_of(back) == pts_of(source)
 
 
-def test_mpeg_ts_starts_at_zero_with_its_audio_in_step(tmp_path: Path) -> None:
+def test_mpeg_ts_starts_at_zero_with_its_audio_in_sync(tmp_path: Path) -> None:
     source = make_video(
         tmp_path / "a.ts",
         moving_pattern(count=25),
@@ -107,7 +107,7 @@ def test_audio_that_starts_late_and_outlasts_the_video_is_kept(tmp_path: Path) -
     assert pts_of(target) == pts_of(source)
 
 
-def test_mkv_keeps_video_and_audio_in_step(tmp_path: Path) -> None:
+def test_mkv_keeps_video_and_audio_in_sync(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", moving_pattern(count=25), audio=[Tone(1.0)])
     target = copied(source, tmp_path / "b.mkv")
     before, after = audio_packets(source), audio_packets(target)
@@ -139,7 +139,7 @@ def test_language_title_and_chapters_are_kept(tmp_path: Path) -> None:
         assert container.streams.audio[0].metadata["title"] == "Doublage"
 
 
-def test_audio_and_video_lie_interleaved_behind_the_index(tmp_path: Path) -> None:
+def test_audio_and_video_are_interleaved_after_the_index(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", moving_pattern(count=100), audio=[Tone(4.0)])
     target = copied(source, tmp_path / "b.mp4", EncodeSettings(preset="ultrafast"))
     data = target.read_bytes()

@@ -122,7 +122,7 @@ def test_imports_go_one_way() -> None:
     assert [line for name, tree in everything() for line in wrong_imports(name, tree)] == []
 
 
-def test_every_room_of_the_library_is_in_the_table() -> None:
+def test_every_package_of_the_library_is_in_the_table() -> None:
     rooms = {room_of(name) for name, _ in files(*LIBRARY)}
     assert rooms - {"latentsync"} <= set(MAY_IMPORT)
 
@@ -137,7 +137,7 @@ def test_the_library_does_not_print() -> None:
     assert [name for name in found if room_of(name) != "commands"] == []
 
 
-def test_no_room_imports_the_commands() -> None:
+def test_no_package_imports_the_commands() -> None:
     assert [room for room, others in MAY_IMPORT.items() if "commands" in others.split()] == []
 
 

@@ -44,7 +44,7 @@ def test_only_what_cannot_be_resolved_fails(
     assert resolve.main(["3.11", "3.12"]) == code
 
 
-def test_a_line_that_is_down_is_said(
+def test_a_missing_network_is_reported(
     resolve: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(resolve, "_pip", lambda *_: NO_LINE + NONE)

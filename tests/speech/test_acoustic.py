@@ -52,7 +52,7 @@ def test_loudness_does_not_count(gain: float) -> None:
 
 
 @pytest.mark.parametrize("loudness", [1e-4, 1e-2])
-def test_noise_under_the_speech_changes_little_in_what_is_taken_for_speech(loudness: float) -> None:
+def test_background_noise_changes_little_in_the_detected_speech(loudness: float) -> None:
     clean = np.concatenate([pause(1), 10 * syllables(12), pause(1)])
     noisy = clean + loudness * noise(len(clean) / RATE, 3)
     assert speech_seconds([noisy]) == pytest.approx(speech_seconds([clean]), abs=0.3)
@@ -68,13 +68,13 @@ def test_noise_under_the_speech_changes_little_in_what_is_taken_for_speech(loudn
     ],
     ids=["digital silence", "noise", "a tone", "faint noise"],
 )
-def test_what_never_rises_above_its_own_quiet_is_no_speech(samples: np.ndarray) -> None:
+def test_audio_without_level_changes_is_not_speech(samples: np.ndarray) -> None:
     acoustics = compute_acoustics([samples])
     assert acoustics.speech_seconds == 0
     assert np.isfinite(acoustics.cepstra).all()
 
 
-def test_a_click_is_no_speech() -> None:
+def test_a_click_is_not_speech() -> None:
     samples = pause(3)
     samples[RATE : RATE + 160] += 0.5
     assert speech_seconds([samples]) == 0
@@ -116,7 +116,7 @@ def test_another_microphone_changes_little() -> None:
     assert r > 0.97
 
 
-def test_equal_sounds_are_nearest_to_each_other() -> None:
+def test_equal_syllables_are_nearest_to_each_other() -> None:
     said = syllables(20, 5)
     again = np.concatenate([syllables(7, 6), said, syllables(5, 7)])
     middles = (np.arange(2, 18) * 0.25) + 0.085
@@ -126,7 +126,7 @@ def test_equal_sounds_are_nearest_to_each_other() -> None:
     np.testing.assert_array_equal(nearest, np.arange(2, 18) + 7)
 
 
-def test_an_instant_is_seen_with_its_surroundings() -> None:
+def test_an_instant_includes_its_context() -> None:
     acoustics = compute_acoustics([syllables(8)])
     instants = np.array([0.5, 1.0])
     rows = acoustics.around(instants).reshape(2, len(CONTEXT), -1)
@@ -136,7 +136,7 @@ def test_an_instant_is_seen_with_its_surroundings() -> None:
     assert acoustics.around(instants).shape == (2, FEATURES)
 
 
-def test_beyond_the_ends_the_outermost_instant_goes_on() -> None:
+def test_beyond_the_ends_the_outermost_instant_is_repeated() -> None:
     acoustics = compute_acoustics([syllables(4)])
     rows = acoustics.around(np.array([-5.0, 99.0])).reshape(2, len(CONTEXT), -1)
     np.testing.assert_allclose(rows[0], np.repeat(acoustics.cepstra[:1], len(CONTEXT), axis=0))

@@ -109,7 +109,7 @@ def test_silence_is_flat() -> None:
     torch.testing.assert_close(log_mel(np.zeros(1600, np.float32)), torch.full((80, 10), -1.5))
 
 
-def test_the_spectrogram_is_filled_up_with_zeros() -> None:
+def test_the_spectrogram_is_padded_with_zeros() -> None:
     full = padded(torch.ones(80, 7))
     assert full.shape == (80, 3000)
     assert full[:, :7].min() == 1 and not full[:, 7:].any()
@@ -210,7 +210,9 @@ class Recording:
             yield noise(16000, seed=second)
 
 
-def test_a_piece_of_the_video_hears_what_it_hears_in_the_whole(encoder: WhisperEncoder) -> None:
+def test_a_part_of_the_video_gets_the_features_of_the_whole(
+    encoder: WhisperEncoder,
+) -> None:
     speech = SpeechFeatures(Recording(65), encoder)
     whole = list(speech.windows(25))
     assert len(whole) == frame_count(65 * 50, 25)
@@ -229,7 +231,7 @@ def test_there_is_a_feature_for_every_two_frames_of_the_spectrogram(
     assert lengths[:-1] == [1500] * (len(lengths) - 1)
 
 
-def test_only_what_is_heard_is_encoded(encoder: WhisperEncoder) -> None:
+def test_only_needed_segments_are_encoded(encoder: WhisperEncoder) -> None:
     speech = SpeechFeatures(Recording(95), encoder)
     encoded: list[int] = []
     hook = encoder.register_forward_hook(lambda *_: encoded.append(1))

@@ -19,7 +19,7 @@ from latentsync.speech.windows import (
 )
 
 
-def test_a_frame_hears_a_tenth_of_a_second_either_side() -> None:
+def test_a_frame_gets_a_tenth_of_a_second_either_side() -> None:
     indices = window_indices(100, 25)
     assert indices[0].tolist() == [0, 0, 0, 0, 0, 1, 2, 3, 4, 5]
     assert indices[10].tolist() == list(range(16, 26))
@@ -46,7 +46,9 @@ def test_at_any_rate_the_last_frame_is_the_first_one_past_the_end(
 
 
 @given(st.integers(20, 3000), RATES)
-def test_at_any_rate_a_frame_hears_its_own_time(features: int, fps: float | Fraction) -> None:
+def test_at_any_rate_a_frame_gets_the_features_of_its_time(
+    features: int, fps: float | Fraction
+) -> None:
     indices = window_indices(features, fps)
     assert indices.dtype == np.int64 and indices.shape[1] == 10
     assert indices.min() == 0 and indices.max() == features - 1
