@@ -61,7 +61,7 @@ def stages(chain: Chain) -> Iterator[tuple[str, Act]]:
     yield from _steps(chain, latents, conditions, audio, guided=False)
     yield from _steps(chain, latents, conditions, audio, guided=True)
     row, noise = ddim(1)[0].to(setting.device), torch.cat([latents, latents])
-    yield "sampler alone, guided step", lambda: advanced(latents, row, noise)
+    yield "scheduler alone, guided step", lambda: advanced(latents, row, noise)
     yield f"VAE decode, {setting.frames}", lambda: chain.decoded(latents)
     yield "faces into their crops", lambda: chain.composited(faces, crops)
     if setting.faces:

@@ -182,8 +182,8 @@ def _ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
     spread = blur(a * a) - mean_a**2 + blur(b * b) - mean_b**2
     common = blur(a * b) - mean_a * mean_b
     c1, c2 = _SSIM_CONSTANTS
-    likeness = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return float(np.average(likeness * (2 * common + c2) / (spread + c2), weights=mask))
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return float(np.average(luminance * (2 * common + c2) / (spread + c2), weights=mask))
 
 
 def _fine_correlation(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:

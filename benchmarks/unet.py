@@ -97,7 +97,7 @@ class Subject:
         self._random, self._resolution = random, own.resolution
 
     def work(self) -> dict[str, Callable[[], object]]:
-        """The work by name, to be done in this order."""
+        """The tasks by name, to be run in this order."""
         tasks: dict[str, Callable[[], object]] = {}
         for n in self.samples:
             tasks[f"whole {n}"] = lambda n=n: self._whole(n)  # type: ignore[misc]

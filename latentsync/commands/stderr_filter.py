@@ -9,7 +9,7 @@ import contextlib
 import re
 import sys
 
-CHATTER = re.compile(
+ROUTINE = re.compile(
     rb"(INFO: Created TensorFlow Lite XNNPACK delegate"
     rb"|WARNING: All log messages before absl::InitializeLog"
     rb"|[WI]0000 .*(inference_feedback_manager|gl_context|landmark_projection_calculator))"
@@ -19,7 +19,7 @@ CHATTER = re.compile(
 def main() -> None:
     """Ends when all writers have closed the pipe."""
     for line in sys.stdin.buffer:
-        if not CHATTER.match(line):
+        if not ROUTINE.match(line):
             with contextlib.suppress(OSError):  # the reader is gone: no concern of the command
                 sys.stderr.buffer.write(line)
                 sys.stderr.buffer.flush()

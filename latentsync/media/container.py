@@ -1,4 +1,4 @@
-"""Opens files with PyAV, and says of each that is not a video, or cannot be read whole, why."""
+"""Opens files with PyAV; a file that is not a video, or incomplete, gets its own message."""
 
 from __future__ import annotations
 

@@ -60,9 +60,9 @@ def copied_video(
     contents = Contents(muxer, source, settings, size, plan.tracks)
     part = new_part_path(target)
     try:
-        damage = _muxed(part, contents, step)
+        issues = _muxed(part, contents, step)
         _check(part, source, seconds)
-        yield [*(track.note for track in plan.tracks if track.encoder), *damage]
+        yield [*(track.note for track in plan.tracks if track.encoder), *issues]
         os.replace(part, target)  # noqa: PTH105
     finally:
         part.unlink(missing_ok=True)

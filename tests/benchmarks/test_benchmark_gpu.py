@@ -1,4 +1,4 @@
-"""The benchmark of a GPU: does what the product does, needs PyTorch alone, runs everywhere."""
+"""The GPU benchmark computes what the product does, needs only PyTorch, runs everywhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEAVY = {"av", "cv2", "mediapipe", "diffusers", "transformers", "omegaconf", "op
 
 
 class Autoencoder(torch.nn.Module):
-    """PlainVAE with the manners of diffusers' network."""
+    """PlainVAE with the interface of diffusers' network."""
 
     device, dtype = SETTING.device, SETTING.dtype
 
@@ -66,8 +66,8 @@ def test_the_vae_is_the_one_of_diffusers() -> None:
         mean, std = vae.moments(images)
         torch.testing.assert_close(mean, expected.mean, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(std, expected.std, rtol=1e-4, atol=1e-5)
-        drawn = reference.decode(mean).sample
-        torch.testing.assert_close(vae.decode(mean), drawn, rtol=1e-4, atol=1e-4)
+        decoded = reference.decode(mean).sample
+        torch.testing.assert_close(vae.decode(mean), decoded, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [8, 20])
@@ -79,7 +79,7 @@ def test_the_scheduler_is_the_product_s(steps: int) -> None:
     x, noise = torch.randn(2, 1, 4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
     for row in table:
         expected = scheduler.step(noise, int(row[0]), x).prev_sample
-        # The scheduler multiplies its thousand factors up in float32.
+        # The scheduler multiplies its thousand factors in float32.
         torch.testing.assert_close(row[1] * x + row[2] * noise, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -105,7 +105,7 @@ def test_a_chunk_comes_out_as_the_product_makes_it(mode: str, guided: bool) -> N
         cache_interval=3,
     )
     decoded = sampling.decode(vae, expected)
-    # Random weights give images of some thousands, which differ by rounding alone.
+    # Random weights give values of some thousands, which differ by rounding only.
     scale = decoded.abs().max().item()
     difference = (faces - sampling.composite(decoded, crops, chain.keep)).abs().max().item()
     assert scale > 0
@@ -113,7 +113,7 @@ def test_a_chunk_comes_out_as_the_product_makes_it(mode: str, guided: bool) -> N
 
 
 class OnlyMeta(TorchDispatchMode):
-    """Notes every operation that touches a tensor elsewhere: on a GPU, the CPU would be in it."""
+    """Records every operation on a tensor elsewhere: on a GPU it would involve the CPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class OnlyMeta(TorchDispatchMode):
 
 
 def test_no_stage_at_full_size_needs_the_cpu_or_reads_a_value() -> None:
-    """Or else it could not be recorded as a CUDA graph. Meta tensors have no values to look at."""
+    """Otherwise it could not be recorded as a CUDA graph. Meta tensors have no values to read."""
     own = Setting(torch.device("meta"), torch.bfloat16, 512)
     models = make_models(own)
     assert models.restorer is not None

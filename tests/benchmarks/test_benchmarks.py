@@ -1,4 +1,4 @@
-"""The benchmarks measure in turns, and print one table that can be kept."""
+"""The benchmarks measure in turns, and print one table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libraries do unasked is prevented for a command; what they have to say comes through."""
+"""Commands suppress routine messages of libraries, and pass on errors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 
 from tests.support.signals import accept_ctrl_c
 
-CHATTER = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n"
+ROUTINE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n"
 
 
 def command(body: str, **options: Any) -> subprocess.Popen[str]:
-    """A command whose main() is the body. What it writes last, the process itself has written."""
+    """A command whose main() is the body. Its last output is written by the process itself."""
     lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
     code = (
         "import os, sys, warnings\n"
@@ -40,16 +40,16 @@ def run_main(body: str) -> tuple[int, str, str]:
 
 
 def test_routine_messages_are_dropped_and_errors_are_not() -> None:
-    body = f"os.write(2, b'{CHATTER}'); os.write(2, b'out of memory\\n'); os.write(2, b'no end')"
+    body = f"os.write(2, b'{ROUTINE}'); os.write(2, b'out of memory\\n'); os.write(2, b'no end')"
     code, _, error = run_main(body)
     assert (code, error) == (0, "out of memory\nno endthe end\n")
 
 
 def test_output_of_python_is_immediate_and_unchanged() -> None:
-    body = f"sys.stderr.write('{CHATTER}10 %')\nprint(sys.stderr.fileno() > 2)"
+    body = f"sys.stderr.write('{ROUTINE}10 %')\nprint(sys.stderr.fileno() > 2)"
     code, out, error = run_main(body)
     assert (code, out) == (0, "True\n")
-    assert error == CHATTER.replace("\\n", "\n") + "10 %the end\n"
+    assert error == ROUTINE.replace("\\n", "\n") + "10 %the end\n"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_no_process_is_left_behind() -> None:
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
-        pytest.skip("this system does not tell of a process's children")
+        pytest.skip("this system does not list a process's children")
     (helper,) = (Path("/proc", pid) for pid in children.read_text().split())
     process.kill()
     process.communicate(timeout=60)

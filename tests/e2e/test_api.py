@@ -32,7 +32,7 @@ def speech(tmp_path) -> Path:
 
 @pytest.fixture
 def fetched(tmp_path, monkeypatch) -> list[str]:
-    """Keys of the weights that would have been fetched, where no weights are."""
+    """Keys of the weights that would be downloaded; none are installed."""
     keys: list[str] = []
 
     def fetch(model, _progress) -> None:

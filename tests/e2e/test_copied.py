@@ -117,7 +117,7 @@ def test_a_session_that_is_cancelled_while_it_copies_leaves_nothing(video, tmp_p
     with session:
         session.make_plan()
 
-        class Watched:
+        class StubProgress:
             def __enter__(self):
                 return session.cancel
 
@@ -125,5 +125,5 @@ def test_a_session_that_is_cancelled_while_it_copies_leaves_nothing(video, tmp_p
                 return None
 
         with pytest.raises(Cancelled):
-            session.render(target, lambda _title, _total: Watched())
+            session.render(target, lambda _title, _total: StubProgress())
     assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}

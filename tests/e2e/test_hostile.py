@@ -1,4 +1,4 @@
-"""Whatever is thrown at the command ends in a right video, or in one clear line and no file."""
+"""Any input gives a correct video, or one clear line and no file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Lip-sync through the real command, with small networks whose weights are made by rule.
+"""Lip-sync through the real command, with small networks and generated weights.
 
-The mouths are noise; that the noise is in exactly the right place, on every frame, and that length,
-audio and all other pixels are right, is what these tests show.
+The mouths are noise. These tests show that the noise is in exactly the right place on every frame,
+and that length, audio and all other pixels are right.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Both networks, full-size, from a weights file to a video, through the real command.
 
-The weights are made by rule, so the mouths are noise; that the noise lands on the mouth, and
-nowhere else, shows that every step between file and video is there.
+The weights are generated, so the mouths are noise. That the noise is on the mouth, and nowhere
+else, shows that every step from file to video works.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NETWORKS = {"GFPGAN": "gfpgan_v14", "CodeFormer": "codeformer"}
 
 
 def restored(name, tmp_path, demo_frames, run, *options):
-    """What the command did to one frame, and how it ended."""
+    """Returns the change of one frame, and the outcome of the command."""
     video, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
     checkpoint = tmp_path / "weights.pth"
     if not video.exists():

@@ -44,7 +44,7 @@ def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> Non
     assert len(generator["units"]) > generator["unit_joins"] > 0
     starts = [first for first, _, _, _ in generator["units"]]
     assert starts == sorted(starts) and generator["units"][-1][1] < seconds
-    assert report["frames"]["restored"] < report["frames"]["total"] / 4, "filmed mouths are sharp"
+    assert report["frames"]["restored"] < report["frames"]["total"] / 4, "recorded mouths are sharp"
     made = aperture(frame.pixels for frame in VideoReader(target))
     loud = np.abs(read_audio(NEW_WORDS)[: len(made) * 640]).reshape(len(made), 640).mean(axis=1)
     spoken = np.convolve(loud, np.ones(3) / 3, mode="same")

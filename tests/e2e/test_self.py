@@ -1,4 +1,4 @@
-"""Restoration learnt from the person's own footage, through the real command."""
+"""Restoration fitted to the person's own video, through the real command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOFT, ORIGINAL = ASSETS / "demo_lipsynced.mp4", ASSETS / "demo_talking.mp4"
 
 
 def error(path: Path) -> float:
-    """Mean square of the luma's difference to the original, about the mouth [levels squared]."""
+    """Mean squared error of the luma against the original, around the mouth [code values]."""
     place = slice(270, 350), slice(250, 390)
     pairs = zip(VideoReader(path), VideoReader(ORIGINAL), strict=True)
     return float(
@@ -71,7 +71,7 @@ def test_an_original_without_a_face_is_refused(kind, tmp_path, demo_frames, run)
 
 
 def test_with_new_speech_the_video_itself_is_the_original(tmp_path, demo_frames, run) -> None:
-    """Through the very VAE that draws; a video so short teaches nothing, and that is said."""
+    """Through the generator's VAE; a video this short is too little to fit; that is reported."""
     settings = tmp_path / "tiny.yaml"
     settings.write_text(yaml.safe_dump(write_tiny_model(tmp_path / "model")))
     video = make_video(tmp_path / "in.mp4", demo_frames)

@@ -47,7 +47,7 @@ def engine(*settings: str) -> Engine:
 
 
 def rendered(made: Engine, video: Path, speech: Path | None, *parts: int) -> list[np.ndarray]:
-    """The frames, in one go or between the places where it is cut."""
+    """The frames, rendered at once or in parts that end at those frames."""
     with Session(made, video, audio=speech) as session:
         borders = [0, *parts, MANY]
         return [
@@ -73,7 +73,7 @@ def test_the_batch_decides_nothing_and_the_report_counts_what_changed(
     assert equal(frames[1], frames[4])
     assert equal(frames[1], frames[16])
     changed = sum(not np.array_equal(a, b) for a, b in zip(plain, frames[4], strict=True))
-    assert changed > 30, "else nothing was restored, and nothing is proven"
+    assert changed > 30, "otherwise nothing was restored, and nothing is proven"
     with Session(made[4], video, audio=speech) as session:
         report = session.render(tmp_path / "out.mp4")
     assert report["frames"]["restored"] == changed
@@ -140,7 +140,7 @@ def test_a_cancelled_session_stops_within_a_frame_and_leaves_nothing(video, tmp_
     session = Session(engine("restore.when=always"), video)
     steps = 0
 
-    class Watched:
+    class StubProgress:
         def __enter__(self):
             def step() -> None:
                 nonlocal steps
@@ -154,7 +154,7 @@ def test_a_cancelled_session_stops_within_a_frame_and_leaves_nothing(video, tmp_
             return None
 
     with session, pytest.raises(Cancelled):
-        session.render(target, lambda _title, _total: Watched())
+        session.render(target, lambda _title, _total: StubProgress())
     assert steps < 2 * FRAMES
     assert list(tmp_path.iterdir()) == []
 

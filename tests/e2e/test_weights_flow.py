@@ -1,7 +1,7 @@
 """From an empty folder to a finished video: the real commands, against a mirror of the hub.
 
-The mirror serves a small model made by rule; the published sizes and hashes are replaced by
-its own, since nothing else would be accepted.
+The mirror serves a small model with generated weights; the published sizes and hashes are
+replaced by its own, since nothing else would be accepted.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, t
 def test_on_a_terminal_the_question_is_asked_first(
     command, mirror, tmp_path, answer, requests
 ) -> None:
-    mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # asked for, and refused: that is soon
+    mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # downloaded and refused, which is fast
     files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4", "--superres", "GFPGAN")
     with terminal(f"{answer}\n") as made:
         result = command("inference", *files, stdin=made.number, stderr=made.number)

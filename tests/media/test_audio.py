@@ -1,4 +1,4 @@
-"""latentsync.media.audio.reader: what is heard in the files that people have."""
+"""latentsync.media.audio.reader: reads audio from many kinds of file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.reader import AudioReader, read_audio
-from tests.support.media_factory import Tone, cut, make_audio, make_video, spoil
+from tests.support.media_factory import Tone, corrupt, cut, make_audio, make_video
 
 RATE = 16000
-CODEC_FRAME = 0.03  # seconds; a codec's last frame may be filled up with silence
+CODEC_FRAME = 0.03  # seconds; a codec's last frame may be padded with silence
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
@@ -47,7 +47,7 @@ def pitch(samples: np.ndarray) -> float:
 
 
 def level(samples: np.ndarray) -> float:
-    """Root mean square of the middle, far from what the ends do."""
+    """Root mean square of the middle, away from the ends."""
     quarter = len(samples) // 4
     return float(np.sqrt(np.mean(np.square(samples[quarter:-quarter], dtype=np.float64))))
 
@@ -164,7 +164,7 @@ def test_very_short_audio_is_read(tmp_path: Path, rate: int, count: int) -> None
     assert len(read) == round(count * RATE / rate)
 
 
-# --- the video's clock ---
+# --- the video's time ---
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.ts"])
@@ -204,7 +204,7 @@ def test_long_audio_is_read_in_little_memory(tmp_path: Path) -> None:
     assert peak < 4e6, "bytes; all of it would be 38 MB"
 
 
-# --- what is no audio, and what is damaged ---
+# --- not audio, and damaged ---
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_audio_that_is_cut_off_is_read_to_its_end_and_reported(
 
 
 def test_damage_in_the_middle_is_reported_and_what_follows_stays_in_time(tmp_path: Path) -> None:
-    path = spoil(make_audio(tmp_path / "a.m4a", Tone(3.0)), 0.4)
+    path = corrupt(make_audio(tmp_path / "a.m4a", Tone(3.0)), 0.4)
     reader = AudioReader(path)
     samples = np.concatenate(list(reader))
     assert reader.issues is not None and "could not be decoded" in reader.issues

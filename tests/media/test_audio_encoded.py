@@ -1,4 +1,4 @@
-"""Audio of the source that is encoded anew: all of it, in step, with its words."""
+"""Audio of the source that has to be encoded: complete, in sync, with its metadata."""
 
 from __future__ import annotations
 
@@ -131,9 +131,9 @@ def test_a_codec_that_was_asked_for_is_what_all_tracks_have(
     target = copied(source, tmp_path / "b.mkv", EncodeSettings(preset="ultrafast", audio=asked))
     assert [audio.codec for audio in probe(target).audio] == [asked, asked]
     payloads = [[data for _, data in audio_packets(path, 1)] for path in (source, target)]
-    assert payloads[0] == payloads[1], "what is so already is copied"
+    assert payloads[0] == payloads[1], "a track that has the codec is copied"
     note = check_target(tmp_path / "c.mkv", probe(source), replace(QUICK, audio=asked)).notes[0]
-    assert note.endswith(f"{asked.upper()} was asked for")
+    assert note.endswith(f"{asked.upper()} was requested")
 
 
 def test_new_audio_is_encoded_with_the_requested_codec(tmp_path: Path) -> None:

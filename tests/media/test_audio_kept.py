@@ -1,4 +1,4 @@
-"""What becomes of each kind of audio in each container: all of the table is written and read."""
+"""Each kind of audio in each container: every entry of the table is written and read."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_audio_is_copied_where_it_is_held_and_played_else_encoded(
     assert after.codec == (before.codec if fate == COPIED else fate)
     assert (after.sample_rate, after.channels) == (before.sample_rate, before.channels)
     if fate == COPIED:
-        # not every muxer keeps the borders of packets that are nothing but samples
+        # not every muxer keeps the packet boundaries of PCM
         old, new = ([data for _, data in audio_packets(path)] for path in (source, target))
         assert b"".join(old) == b"".join(new)
     else:
@@ -71,19 +71,19 @@ def test_audio_is_copied_where_it_is_held_and_played_else_encoded(
 
 
 def assert_same_audio(source: Path, target: Path) -> None:
-    """The tone begins, lasts and sounds as it did, seen from the first frame."""
+    """The tone has the same start, length and phase, relative to the first frame."""
     (old, old_zero), (new, new_zero) = (
         (read_audio(path, 48000), float(pts_of(path)[0])) for path in (source, target)
     )
-    shift = round((new_zero - old_zero) * 48000)  # Matroska may push a video back, all of it
+    shift = round((new_zero - old_zero) * 48000)  # Matroska may shift the whole file
     old, new = old[1500:17500], new[1500 + shift : 17500 + shift]
-    assert len(new) == len(old), "something of the end is gone"
+    assert len(new) == len(old), "the end is missing"
     spectra = [np.fft.rfft(samples) for samples in (old, new)]
     peak = int(np.abs(spectra[0]).argmax())
     assert np.abs(spectra[1]).argmax() == peak
     assert np.abs(spectra[1][peak] / spectra[0][peak]) == pytest.approx(1, abs=0.02)
     turn = float(np.angle(spectra[1][peak] / spectra[0][peak]))
-    assert abs(turn) / (2 * np.pi * 440) < 0.0011, "seconds out of step"
+    assert abs(turn) / (2 * np.pi * 440) < 0.0011, "seconds out of sync"
 
 
 @pytest.mark.parametrize("codec", ["libopus", "flac", "pcm_s16le"])

@@ -1,4 +1,4 @@
-"""Audio that a video cannot have: known before any work, nothing left behind."""
+"""Audio that cannot be used is refused before any work; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_audio_that_cannot_be_read_is_refused_before_any_work(tmp_path: Path) ->
 
 
 def garbage(path: Path, codec: str) -> Path:
-    """A video whose audio packets are nothing that a decoder could use."""
+    """A video whose audio packets cannot be decoded."""
     whole = make_video(
         path.with_name("whole.mkv"), moving_pattern(), audio=[Tone(0.4, codec=codec)]
     )

@@ -1,4 +1,4 @@
-"""Pixels made by way of planes are those that FFmpeg would have made at once."""
+"""Pixels converted by way of planes equal those of FFmpeg's direct conversion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _frame(pix_fmt: str, width: int, height: int) -> VideoFrame:
     return VideoReformatter().reformat(VideoFrame.from_ndarray(noisy, "rgb24"), format=pix_fmt)
 
 
-def _at_once(frame: VideoFrame, how: Conversion, width: int, height: int) -> np.ndarray:
+def _directly(frame: VideoFrame, how: Conversion, width: int, height: int) -> np.ndarray:
     rgb = VideoReformatter().reformat(
         frame,
         width=width,
@@ -47,14 +47,14 @@ def test_every_format_gives_the_same_pixels_bit_for_bit(pix_fmt: str, matrix: st
     pixels = ToRgb(how)(frame, 66, 50)
     assert pixels.std() > 20
     assert pixels.flags.c_contiguous
-    assert np.array_equal(pixels, _at_once(frame, how, 66, 50))
+    assert np.array_equal(pixels, _directly(frame, how, 66, 50))
 
 
 @pytest.mark.parametrize("size", [(64, 48), (65, 47), (97, 131)])
 def test_a_frame_of_another_size_is_scaled_to_the_same_pixels(size: tuple[int, int]) -> None:
     how = Conversion.of(ColorTags(matrix="bt709"), "yuv420p", *size)
     frame = _frame("yuv420p", 70, 90)
-    assert np.array_equal(ToRgb(how)(frame, *size), _at_once(frame, how, *size))
+    assert np.array_equal(ToRgb(how)(frame, *size), _directly(frame, how, *size))
 
 
 def test_pixels_outlive_their_frame() -> None:

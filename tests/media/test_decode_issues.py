@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from latentsync.media.reader import VideoReader
-from tests.support.media_factory import cut, make_video, moving_pattern, spoil
+from tests.support.media_factory import corrupt, cut, make_video, moving_pattern
 
 FAST = {"preset": "ultrafast", "g": "10"}
 
@@ -41,13 +41,13 @@ def test_a_cut_mkv_yields_its_frames_and_reports_the_cut(tmp_path: Path) -> None
 
 
 def test_a_cut_ts_yields_its_frames(tmp_path: Path) -> None:
-    # A transport stream promises no length, so that a shorter one is as good.
+    # A transport stream states no length, so that a shorter one has no issue.
     assert 40 <= len(list(VideoReader(cut(long_video(tmp_path / "a.ts"), 0.6)))) <= 70
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 def test_frames_after_a_damaged_spot_are_still_read(tmp_path: Path, suffix: str) -> None:
-    reader = VideoReader(spoil(long_video(tmp_path / f"a{suffix}"), 0.5))
+    reader = VideoReader(corrupt(long_video(tmp_path / f"a{suffix}"), 0.5))
     frames = list(reader)
     assert 80 <= len(frames) <= 100
     assert frames[-1].pts_seconds == pytest.approx(99 / 25, abs=0.05)
@@ -56,7 +56,7 @@ def test_frames_after_a_damaged_spot_are_still_read(tmp_path: Path, suffix: str)
 
 def test_issues_are_reset_when_reading_again(tmp_path: Path) -> None:
     video = long_video(tmp_path / "a.mp4", muxer_options={"movflags": "faststart"})
-    reader = VideoReader(spoil(video, 0.5))
+    reader = VideoReader(corrupt(video, 0.5))
     list(reader)
     first = reader.issues
     list(reader)
@@ -66,9 +66,9 @@ def test_issues_are_reset_when_reading_again(tmp_path: Path) -> None:
 def test_a_video_that_changes_size_and_time_is_scaled_to_its_first_size(tmp_path: Path) -> None:
     one = make_video(tmp_path / "1.ts", moving_pattern(96, 64, 40), options=FAST)
     two = make_video(tmp_path / "2.ts", moving_pattern(64, 48, 40), options=FAST)
-    glued = tmp_path / "glued.ts"
-    glued.write_bytes(one.read_bytes() + two.read_bytes())
-    reader = VideoReader(glued)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(one.read_bytes() + two.read_bytes())
+    reader = VideoReader(joined)
     frames = list(reader)
     assert {f.pixels.shape for f in frames} == {(64, 96, 3)} and len(frames) >= 78
     steps = np.diff([f.pts for f in frames])

@@ -1,4 +1,4 @@
-"""latentsync.media.indexed: frames in any order are the very frames of the video."""
+"""latentsync.media.indexed: frames in any order equal the frames of the video."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from latentsync.media.decoder import Decoding
 from latentsync.media.indexed import IndexedReader
 from latentsync.media.reader import VideoReader
 from latentsync.types import Frame
-from tests.support.media_factory import cut, make_video, moving_pattern, spoil
+from tests.support.media_factory import corrupt, cut, make_video, moving_pattern
 
 COUNT = 70
 LONG_GOP = {"preset": "medium", "g": "250", "bf": "3", "b-adapt": "0"}
@@ -42,8 +42,8 @@ def transport_stream(path: Path) -> Path:
     return make_video(path, patterns(), options=LONG_GOP, muxer_options=late)
 
 
-def glued(path: Path) -> Path:
-    """Two recordings: the clock starts again, so that a time stamp names two frames."""
+def joined(path: Path) -> Path:
+    """Two recordings: time stamps start again, so that two frames have the same one."""
     one = make_video(path.with_name("1.ts"), patterns(30), options=FAST).read_bytes()
     path.write_bytes(one + make_video(path.with_name("2.ts"), patterns(40)).read_bytes())
     return path
@@ -63,8 +63,8 @@ def edited(path: Path) -> Path:
     return path
 
 
-def lying(path: Path) -> Path:
-    """Every frame is marked as one to start from, and few are."""
+def mislabelled(path: Path) -> Path:
+    """Every frame is marked as a key frame, and few are."""
     options = {"g": "20"}
     source = make_video(path.with_name("honest.mkv"), patterns(), codec="mpeg4", options=options)
     with av.open(str(source)) as honest, av.open(str(path), "w") as output:
@@ -87,11 +87,11 @@ VIDEOS: dict[str, Callable[[Path], Path]] = {
     "opengop.ts": lambda path: make_video(path, patterns(), options=OPEN_GOP),
     "turned.mp4": lambda path: make_video(path, patterns(), options=FAST, turn=(0, 1, -1, 0)),
     "edited.mp4": edited,
-    "lying.mkv": lying,
+    "mislabelled.mkv": mislabelled,
     "old.avi": lambda path: make_video(path, patterns(), codec="mpeg4", options={"g": "20"}),
     "bare.h264": lambda path: make_video(path, patterns(), options=LONG_GOP),
-    "glued.ts": glued,
-    "spoilt.mkv": lambda path: spoil(make_video(path, patterns(), options=FAST), 0.5),
+    "joined.ts": joined,
+    "damaged.mkv": lambda path: corrupt(make_video(path, patterns(), options=FAST), 0.5),
     "cut.mkv": lambda path: cut(make_video(path, patterns(), options=FAST), 0.7),
     "one.mp4": lambda path: make_video(path, patterns(1)),
 }
@@ -168,7 +168,7 @@ def test_each_frame_is_the_callers_own(tmp_path: Path) -> None:
 
 
 def test_damage_is_reported_once_however_often_a_part_is_read(tmp_path: Path) -> None:
-    path = VIDEOS["spoilt.mkv"](tmp_path / "a.mkv")
+    path = VIDEOS["damaged.mkv"](tmp_path / "a.mkv")
     plain = VideoReader(path)
     count = len(list(plain))
     reader = IndexedReader(path, [*range(count), *range(count - 1, -1, -1)])
@@ -177,7 +177,7 @@ def test_damage_is_reported_once_however_often_a_part_is_read(tmp_path: Path) ->
     for _ in range(2 * count):
         next(frames)
     assert reader.issues is not None and plain.issues is not None
-    assert plain.issues.startswith(reader.issues)  # the last fault lies behind the last frame
+    assert plain.issues.startswith(reader.issues)  # the last issue lies beyond the last frame
 
 
 def decoded(monkeypatch: pytest.MonkeyPatch, path: Path, order: list[int]) -> int:

@@ -1,4 +1,4 @@
-"""latentsync.media: a video that is given other audio."""
+"""latentsync.media: a video with new audio."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.support.dubbing import CLICK, FRAME, dubbed, two_track_video, write_w
 from tests.support.media_factory import (
     Tone,
     audio_packets,
+    corrupt,
     make_audio,
     make_video,
     moving_pattern,
     pts_of,
-    spoil,
 )
 
 
@@ -100,7 +100,7 @@ def test_damaged_audio_is_encoded_as_far_as_it_goes_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tone = Tone(2.0, rate=48000, codec="flac")
-    audio = spoil(make_audio(tmp_path / "a.mp4", tone), 0.5)
+    audio = corrupt(make_audio(tmp_path / "a.mp4", tone), 0.5)
     target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
     assert audio_end(target) == pytest.approx(2.0, abs=FRAME)
     assert any(str(audio) in r.message for r in caplog.records if r.levelno == logging.WARNING)
@@ -129,7 +129,7 @@ def test_what_the_container_holds_is_copied_bit_for_bit(
 ) -> None:
     audio = make_audio(tmp_path / name, Tone(1.0, rate=48000, codec=codec))
     target = dubbed(two_track_video(tmp_path), tmp_path / f"b{suffix}", audio)
-    # not every muxer keeps the borders of packets that are nothing but samples
+    # not every muxer keeps the packet boundaries of PCM
     assert b"".join(payloads(target)) == b"".join(payloads(audio))
     (track,) = probe(target).audio
     assert (track.codec, track.sample_rate, track.channels) == (

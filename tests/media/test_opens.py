@@ -1,4 +1,4 @@
-"""What is known of a file is not read again: how often files are opened for one output."""
+"""Files are not probed twice: how often each is opened for one output."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_video_with_new_audio_opens_each_file_twice(
     write_wav(audio) if name.endswith("wav") else make_audio(audio)
     opened.clear()
     written(probe(source), tmp_path / "b.mp4", NewAudio(audio))
-    # the video: what it is, and its frames; the audio: what it is and whether it fits, and itself
+    # the video: its info, its frames; the audio: its info and whether it fits, its samples
     assert opened == {source.name: 2, name: 2}
 
 
@@ -62,7 +62,7 @@ def test_a_video_with_its_own_audio_is_opened_four_times(
     source = make_video(tmp_path / f"a{kind}", audio=[Tone(0.4, codec=codec)])
     opened.clear()
     written(probe(source), tmp_path / "b.mp4")
-    assert opened == {source.name: 4}  # what it is, whether its audio fits, frames, audio
+    assert opened == {source.name: 4}  # info, whether its audio fits, frames, audio
 
 
 def test_readers_use_the_probed_info(tmp_path: Path, opened: Counter[str]) -> None:

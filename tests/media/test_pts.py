@@ -1,4 +1,4 @@
-"""latentsync.media.decoder: time stamps put in order."""
+"""latentsync.media.decoder: time stamps are corrected."""
 
 from __future__ import annotations
 

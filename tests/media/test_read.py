@@ -1,4 +1,4 @@
-"""latentsync.media: what probe and reader make of the files that people have."""
+"""latentsync.media: probe and reader on many kinds of file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def message(error: pytest.ExceptionInfo[MediaError]) -> str:
     return text
 
 
-# --- what probe says ---
+# --- probe ---
 
 
 def test_probe_reports_size_rate_length_and_audio(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_subtitles_are_named_as_dropped(tmp_path: Path) -> None:
     assert "attachment" in dropped and "font.ttf" in dropped
 
 
-# --- what is no video ---
+# --- not a video ---
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_odd_file_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
 
 
 def test_lossless_frames_are_read_unchanged(tmp_path: Path) -> None:
-    drawn = list(moving_pattern(128, 96))
-    video = make_video(tmp_path / "a.mkv", drawn, pix_fmt="yuv444p")
-    for expected, frame in zip(drawn, VideoReader(video), strict=True):
+    given = list(moving_pattern(128, 96))
+    video = make_video(tmp_path / "a.mkv", given, pix_fmt="yuv444p")
+    for expected, frame in zip(given, VideoReader(video), strict=True):
         assert frame.pixels.flags["C_CONTIGUOUS"] and frame.pixels.dtype == np.uint8
-        # 8-bit YUV cannot hold every RGB colour: one level of YUV is up to two of RGB
+        # 8-bit YUV cannot hold every RGB colour: one code value of YUV is up to two of RGB
         assert np.abs(frame.pixels.astype(int) - expected).max() <= 2
 
 
@@ -199,7 +199,7 @@ def test_mpeg_ts_counts_from_its_first_stream(tmp_path: Path) -> None:
     assert first.pts_seconds == pytest.approx(float(pts_of(video)[0] - reader.info.origin))
 
 
-# --- which way is up ---
+# --- orientation ---
 
 TURNS = {
     "90": ((0, 1, -1, 0), lambda p: np.rot90(p, -1)),
@@ -237,7 +237,7 @@ def test_tagged_colours_are_decoded_by_their_tags(tmp_path: Path, matrix: str, f
     )
     reader = VideoReader(video)
     assert (reader.info.color.matrix, reader.info.color.range) == (matrix, "pc" if full else "tv")
-    # rounding to 8-bit YUV and back; the wrong matrix is 20 levels off, the wrong range 15
+    # rounding to 8-bit YUV and back; the wrong matrix is 20 code values off, the wrong range 15
     assert np.abs(centres(next(iter(reader)).pixels) - PATCHES).max() <= 2
 
 
@@ -265,7 +265,7 @@ def test_other_pixel_formats_show_the_same_pixels(tmp_path: Path, pix_fmt: str) 
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
-def test_interlaced_video_is_recognised(tmp_path: Path, order: str) -> None:
+def test_interlaced_video_is_detected(tmp_path: Path, order: str) -> None:
     info = probe(make_video(tmp_path / "a.mp4", fields=order))
     assert info.interlaced and info.field_order == order
 

@@ -19,7 +19,7 @@ INSIDE = (slice(BOX.y0, BOX.y1), slice(BOX.x0, BOX.x1))
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory) -> Path:
-    """Grain on a slope: hard to encode everywhere."""
+    """Grain on a gradient: hard to encode everywhere."""
     random = np.random.default_rng(0)
     slope = np.linspace(40, 200, 256)[None, :, None] * np.ones((192, 1, 3))
     frames = [np.clip(slope + random.normal(0, 12, slope.shape), 0, 255) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""A few frames from all over a video, without decoding it all."""
+"""A few frames spread over a video, without decoding all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A video stream that nothing was done to is copied: bit for bit, or not at all."""
+"""An unchanged video stream is copied bit for bit, or not at all."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ B_FRAMES = {"bf": "2", "preset": "medium", "crf": "30"}
 
 
 def copy(source: Path, target: Path, seconds: Sequence[float] | None = None) -> list[str]:
-    """seconds: of the frames that are to be shown; all of the source's unless given."""
+    """seconds: of the frames to be shown; None: all of the source's."""
     info = probe(source)
     shown = [f.pts_seconds for f in VideoReader(info)] if seconds is None else seconds
     plan = check_target(target, info, QUICK)
     with copied_video(
         target, info, QUICK, plan, seconds=np.array(shown), step=lambda: None
     ) as notes:
-        assert not target.exists(), "it takes its name when it is complete"
+        assert not target.exists(), "it is renamed once complete"
     return notes
 
 
@@ -67,7 +67,7 @@ def test_packets_times_and_audio_are_the_source_s_own(tmp_path: Path, kind, suff
     assert [data for _, data in audio_packets(target)] == [d for _, d in audio_packets(source)]
     assert steps_of(target) == steps_of(source)
     late = [audio_packets(path)[0][0] - pts_of(path)[0] for path in (source, target)]
-    assert abs(late[0] - late[1]) < Fraction(1, 500), "audio and video are in step as before"
+    assert abs(late[0] - late[1]) < Fraction(1, 500), "audio and video stay in sync"
     assert_same_frames(source, target)
     made = probe(target)
     assert made.file_metadata["title"] == "a day" and len(made.chapters) == 1

@@ -1,4 +1,4 @@
-"""An output is complete or not there at all; what cannot be written is refused before work."""
+"""An output is complete or not there at all; what cannot be written is refused before any work."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_source_that_is_shorter_the_second_time_leaves_the_older_output(
 
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """No file may grow beyond that many bytes: what a full disk looks like to a writer."""
+    """No file may grow beyond that many bytes, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -147,7 +147,7 @@ def test_odd_names_and_new_folders_work(
     assert len(pts_of(tmp_path / name)) == 10
 
 
-# --- asked before any work is done ---
+# --- before any work is done ---
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_write_protection_is_seen_before_the_work(
     folder = tmp_path / "locked"
     folder.mkdir()
     folder.chmod(0o500)
-    if os.geteuid() == 0:  # nothing is locked to root: ask as somebody else would be answered
+    if os.geteuid() == 0:  # root may write everywhere: simulate another user
         monkeypatch.setattr(
             os, "access", lambda path, mode: bool(Path(path).stat().st_mode & 0o200)
         )
@@ -217,7 +217,7 @@ def test_what_the_encoder_refuses_is_known_before_any_work(tmp_path: Path) -> No
     assert files_in(tmp_path) == {"a.mkv"}
 
 
-def test_what_is_settled_once_is_not_asked_again(
+def test_a_given_plan_is_not_made_again(
     tmp_path: Path, video: VideoInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = check_target(tmp_path / "b.mp4", video, QUICK)

@@ -1,4 +1,4 @@
-"""What an output does not keep of the frames is said, in the log and to whoever asks."""
+"""What an output does not keep of the frames is logged and returned."""
 
 from __future__ import annotations
 

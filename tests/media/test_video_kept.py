@@ -1,4 +1,4 @@
-"""The frames of a video that was read and written: size, colour, shape, fields, turn."""
+"""The frames of a video that was read and written: size, colour, shape, fields, rotation."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_an_unedited_video_is_unchanged(tmp_path: Path) -> None:
     source = make_video(tmp_path / "a.mp4", moving_pattern(192, 128))
     lossless = EncodeSettings(crf=0, preset="ultrafast")
     lost = differences(source, copied(source, tmp_path / "b.mp4", lossless))
-    # to RGB and back by the very same matrix and range costs rounding; only the rim of the drawn
-    # square, harder than any camera makes one, is more than half-size chroma can hold
+    # to RGB and back by the same matrix and range costs rounding only; the edge of the white
+    # square, sharper than a camera's, is more than subsampled chroma can hold
     assert lost.mean() < 0.3 and np.quantile(lost, 0.99) <= 3
 
 
@@ -51,7 +51,7 @@ def test_colours_and_tags_survive(tmp_path: Path, matrix: str, full: bool) -> No
     target = copied(source, tmp_path / "b.mp4", FINE)
     assert probe(target).color == probe(source).color
     frame = next(iter(VideoReader(target)))
-    # two conversions and an encode at crf 1; a wrong matrix is 20 levels off, a wrong range 15
+    # two conversions and an encode at crf 1; a wrong matrix is 20 code values off, a wrong range 15
     assert np.abs(frame.pixels[16, 16::32].astype(int) - PATCHES).max() <= 3
 
 

@@ -1,4 +1,4 @@
-"""Times, audio and words of a video that was read and written are the source's own."""
+"""Times, audio and metadata of a video that was read and written are the source's."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_mpeg_ts_starts_at_zero_with_its_audio_in_sync(tmp_path: Path) -> None:
         assert abs(old - origin - new) < Fraction(1, 10000)  # 44.1 kHz and 90 kHz share no grid
 
 
-# --- audio and words ---
+# --- audio and metadata ---
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_mkv_keeps_video_and_audio_in_sync(tmp_path: Path) -> None:
     target = copied(source, tmp_path / "b.mkv")
     before, after = audio_packets(source), audio_packets(target)
     assert [p for _, p in after] == [p for _, p in before]
-    # Matroska knows no time before zero: AAC's lead-in may push all of the video back, but as one
+    # Matroska has no negative times: AAC's priming may shift the file, but only as a whole
     shifts = [new - old for (old, _), (new, _) in zip(before, after, strict=True)]
     shifts += [new - old for old, new in zip(pts_of(source), pts_of(target), strict=True)]
     assert max(shifts) - min(shifts) <= Fraction(1, 1000)

@@ -43,7 +43,7 @@ def test_only_the_lower_face_of_the_lipsynced_video_is_softer() -> None:
         difference = after[upper].astype(np.float32) - before[upper]
         assert (
             np.sqrt(np.mean(difference**2)) < 2.5
-        )  # levels; what the encoder alone does at crf 18
+        )  # code values; the encoder's own error at crf 18
 
 
 def test_the_mouth_opens_and_closes() -> None:

@@ -1,4 +1,4 @@
-"""Settings: read, merged by strength, and refused in one line that names the key."""
+"""Settings: read, merged by precedence, and refused in one line that names the key."""
 
 import pickle
 from dataclasses import asdict

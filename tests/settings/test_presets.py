@@ -1,4 +1,4 @@
-"""A preset sets several keys at once, and stands just below what is written in the same place."""
+"""A preset sets several keys, and keys written in the same place override it."""
 
 from __future__ import annotations
 

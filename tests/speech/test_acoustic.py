@@ -1,4 +1,4 @@
-"""What is acoustics: the same whatever the loudness, the microphone and the blocks it comes in."""
+"""Acoustic features do not depend on loudness, microphone and block size."""
 
 from __future__ import annotations
 

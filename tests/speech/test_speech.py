@@ -1,4 +1,4 @@
-"""latentsync.speech: from samples to what each frame of the video hears."""
+"""latentsync.speech: from samples to the features of each video frame."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_another_spectrogram_size_is_refused(encoder: WhisperEncoder) -> None:
 
 
 def official_layout(encoder: WhisperEncoder, path: Path) -> Path:
-    """As the files are published: half precision, the decoder beside the encoder."""
+    """In the published layout: half precision, with the decoder."""
     state = {key: value.half() for key, value in encoder.state_dict().items()}
     state["decoder.token_embedding.weight"] = torch.zeros(3, 16).half()
     torch.save({"dims": {"n_mels": 80}, "model_state_dict": state}, path)
@@ -199,7 +199,7 @@ def test_a_file_with_nothing_but_other_parts_is_refused(tmp_path: Path) -> None:
 
 
 class Recording:
-    """Blocks of a second that can be read twice, and how many have been read this time."""
+    """Blocks of a second; can be read twice, and counts the blocks of the current pass."""
 
     def __init__(self, seconds: int) -> None:
         self.seconds, self.read = seconds, 0
@@ -243,7 +243,7 @@ def test_only_needed_segments_are_encoded(encoder: WhisperEncoder) -> None:
 def test_audio_is_not_read_further_than_it_is_needed(encoder: WhisperEncoder) -> None:
     recording = Recording(200)
     speech = SpeechFeatures(recording, encoder)
-    assert recording.read == 200, "the loudest point is known only after all of it"
+    assert recording.read == 200, "the loudest point is known only at the end"
     next(speech.windows(25))
     assert recording.read <= 31
 

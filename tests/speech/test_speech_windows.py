@@ -81,19 +81,19 @@ def test_time_is_outside_and_hidden_states_are_inside() -> None:
     fps=st.sampled_from([5, 25, 30, 60]),
     start=st.integers(0, 30),
 )
-def test_windows_drawn_as_segments_arrive_are_those_of_the_whole(
+def test_windows_streamed_as_segments_arrive_are_those_of_the_whole(
     lengths: list[int], fps: int, start: int
 ) -> None:
     whole = torch.arange(sum(lengths) * 6).view(-1, 2, 3).float()
     indices = window_indices(len(whole), fps, start=start, stop=start + 80)
-    drawn = torch.stack(list(stream_windows(whole.split(lengths), indices)))
-    assert torch.equal(drawn, windows(whole, indices))
+    streamed = torch.stack(list(stream_windows(whole.split(lengths), indices)))
+    assert torch.equal(streamed, windows(whole, indices))
 
 
 def test_audio_shorter_than_planned_is_noticed() -> None:
-    drawn = stream_windows([torch.zeros(20, 5, 4)], window_indices(40, 25))
+    streamed = stream_windows([torch.zeros(20, 5, 4)], window_indices(40, 25))
     with pytest.raises(ValueError, match="the audio ends before"):
-        list(drawn)
+        list(streamed)
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50])

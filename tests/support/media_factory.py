@@ -1,4 +1,4 @@
-"""Small videos for tests, made with PyAV: whatever a user's file may be like, chosen at will."""
+"""Small videos for tests, made with PyAV: with any property that a user's file may have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKET = 1024  # samples
 
 @dataclass(frozen=True)
 class Tone:
-    """One audio stream. start: seconds by which it begins late."""
+    """One audio stream. start: seconds of its first sample."""
 
     seconds: float = 1.0
     hertz: float = 440.0
@@ -72,11 +72,11 @@ def make_video(
     container_format: str | None = None,
     muxer_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a video and return its path.
+    """Writes a video and returns its path.
 
     pts: in time_base (one frame, if left out). options: the encoder's; lossless H.264 if left out.
     colors: PyAV's colorspace, color_range, color_primaries, color_trc; untagged if left out.
-    matrix, full_range: how the pixels are really converted. fields: "tff" or "bff".
+    matrix, full_range: of the actual conversion. fields: "tff" or "bff".
     turn: (a, b, c, d) of an MP4's display matrix. chapters: (title, start, end) in seconds.
     """
     arrays = list(moving_pattern() if frames is None else frames)
@@ -119,14 +119,14 @@ def make_audio(path: Path, tone: Tone | None = None) -> Path:
 
 
 def cut(path: Path, share: float) -> Path:
-    """Keep only that share of the file's bytes, as a broken copy does."""
+    """Keeps only that share of the file's bytes, as in an incomplete copy."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     return path
 
 
-def spoil(path: Path, share: float, *, length: int = 2000) -> Path:
-    """Overwrite some bytes from that share of the file on."""
+def corrupt(path: Path, share: float, *, length: int = 2000) -> Path:
+    """Overwrites some bytes from that share of the file on."""
     data = bytearray(path.read_bytes())
     start = int(len(data) * share)
     data[start : start + length] = b"\xff" * len(data[start : start + length])
@@ -164,7 +164,7 @@ def _configure(
 
 def _converted(pixels: np.ndarray, pix_fmt: str, matrix: int, full_range: bool) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    frame.colorspace = matrix  # some PyAV take BT.2020 from here only
+    frame.colorspace = matrix  # some PyAV versions read BT.2020 from here only
     return frame.reformat(
         format=pix_fmt,
         src_colorspace=matrix,
@@ -193,7 +193,7 @@ def _chapter(number: int, title: str, start: int, end: int) -> dict[str, object]
 
 
 def _add_audio(output: OutputContainer, tone: Tone) -> AudioStream:
-    options = {"strict": "-2"}  # FFmpeg's own Vorbis counts as an experiment
+    options = {"strict": "-2"}  # FFmpeg's own Vorbis is experimental
     stream = output.add_stream(tone.codec, rate=tone.rate, options=options)
     assert isinstance(stream, AudioStream)
     stream.metadata.update(tone.metadata)
@@ -215,7 +215,7 @@ def _write_tone(output: OutputContainer, stream: AudioStream, tone: Tone) -> Non
 
 
 def _turn(path: Path, turn: tuple[int, int, int, int]) -> None:
-    """Write the matrix into the first track header; not every PyAV can."""
+    """Writes the matrix into the first track header; not every PyAV version can."""
     data = bytearray(path.read_bytes())
     a, b, c, d = (value << 16 for value in turn)
     matrix = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)

@@ -6,5 +6,5 @@ import signal
 
 
 def accept_ctrl_c() -> None:
-    """For preexec_fn: tests run in the background have Ctrl-C ignored, and would hand that down."""
+    """For preexec_fn: tests run in the background ignore Ctrl-C, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

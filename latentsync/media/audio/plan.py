@@ -64,7 +64,7 @@ def _reason_to_encode(
 ) -> str:
     """Returns "" if it can be copied. own: it is the source's audio, not new."""
     if asked not in ("auto", audio.codec):
-        return f"{asked.upper()} was asked for"
+        return f"{asked.upper()} was requested"
     muxer = MUXERS[target.suffix.lower()]
     if not trial.can_copy(audio, muxer):
         return f"a {target.suffix} file cannot hold it"
