@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from latentsync.pipeline.progress import Progress
 
 SETTING = re.compile(r"[A-Za-z_][\w.-]*\s*=")
-there = os.path.exists  # Path's own raises for a name that is too long
+exists = os.path.exists  # Path's own raises for a name that is too long
 
 
 class Inputs(argparse.Action):
@@ -42,7 +42,7 @@ class Inputs(argparse.Action):
         _option: str | None = None,
     ) -> None:
         first, *others = values
-        settings = [one for one in others if SETTING.match(one) and not there(one)]
+        settings = [one for one in others if SETTING.match(one) and not exists(one)]
         videos = [first, *(one for one in others if one not in settings)]
         for name, more in ((self.dest, videos), (SETTINGS, settings)):
             setattr(namespace, name, [*getattr(namespace, name, []), *more])
@@ -54,7 +54,7 @@ def is_batch(inputs: Sequence[str], output: str | None) -> bool:
 
 
 def run_batch(options: argparse.Namespace, config: Config) -> int:
-    """Exit code: 2 where any video failed. Raises LatentSyncError before any work."""
+    """Exit code: 2 if any video failed. Raises LatentSyncError before any work."""
     configs = _configs(config, options.input)
     # What follows imports torch, which takes seconds.
     from latentsync.commands.work import prepare_work, progress_of
@@ -103,7 +103,7 @@ def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
 def _check_apart(videos: Sequence[str], targets: Sequence[Path], *, compare: bool) -> None:
     """Raises ConfigError if two videos would write the same file.
 
-    Suffix and case are ignored: reports have no suffix of their own, some disks no case.
+    Suffix and case are ignored: report names drop the suffix, and some disks ignore case.
     """
     taken: dict[str, int] = {}
     for n, target in enumerate(targets):

@@ -110,7 +110,7 @@ class Encoder:
         return converted
 
     def encode(self, converted: VideoFrame) -> Iterator[Packet]:
-        """converted: from convert(); in the order of presentation."""
+        """converted: from convert(); in presentation order."""
         yield from self._release(until=converted.pts or 0)
         self._held = converted
 

@@ -210,9 +210,7 @@ class Recording:
             yield noise(16000, seed=second)
 
 
-def test_a_part_of_the_video_gets_the_features_of_the_whole(
-    encoder: WhisperEncoder,
-) -> None:
+def test_a_part_of_the_video_gets_the_features_of_the_whole(encoder: WhisperEncoder) -> None:
     speech = SpeechFeatures(Recording(65), encoder)
     whole = list(speech.windows(25))
     assert len(whole) == frame_count(65 * 50, 25)
