@@ -15,24 +15,24 @@ def check_names(video: Path, target: Path, *, overwrite: bool) -> None:
     open_source and check_target do all further checks.
     """
     check_video(video)
-    with suppress(OSError):  # an invalid target name: check_target has a better message
+    with suppress(OSError):  # of the target's name: check_target says it better
         if target.is_file() and not target.samefile(video):
             check_free(target, overwrite=overwrite)
 
 
 def check_file(path: Path, what: str) -> None:
-    """Raises MediaError: a folder, not a regular file, empty; OSError: missing. what: its name."""
+    """Raises MediaError: a folder, no regular file, empty; OSError: not there. what: to be said."""
     mode, size = path.stat().st_mode, path.stat().st_size
     if stat.S_ISDIR(mode):
         raise MediaError(f"the {what} is a folder", path, "name a file in it")
     if not stat.S_ISREG(mode):
-        raise MediaError(f"the {what} is not a regular file", path, "save it to a file first")
+        raise MediaError(f"the {what} is no regular file", path, "save it to a file first")
     if size == 0:
         raise MediaError(f"the {what} is empty (0 bytes)", path, "copy or record it again")
 
 
 def check_video(path: Path) -> None:
-    """Raises MediaError if it does not exist, is not a regular file, or is empty."""
+    """Raises MediaError where it is not there, no regular file, or empty."""
     try:
         check_file(path, "video")
     except OSError as error:
