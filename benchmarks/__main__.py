@@ -1,6 +1,6 @@
 """One table: the time that each part of the work takes here, and with a plain baseline.
 
-    python -m benchmarks [--film VIDEO] [--only NAME ...] [--unet] [--json FILE]
+    python -m benchmarks [--video VIDEO] [--only NAME ...] [--unet] [--json FILE]
 
 Each benchmark runs in a process of its own, so that its peak memory is known. Converted networks go
 to a temporary folder; conversion has a row of its own. Takes 5 to 10 minutes on two cores.
@@ -29,11 +29,11 @@ ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "assets" / "demo_speaker.mp4"
 RESTORERS = ("gfpgan", "codeformer")
 CONVERTED = (*RESTORERS, "whisper", "vae", "unet")
-PIECES = ("floor", "frame", "detail", *CONVERTED)
-BY_DEFAULT = tuple(name for name in PIECES if name != "unet")
+BENCHMARKS = ("floor", "frame", "detail", *CONVERTED)
+BY_DEFAULT = tuple(name for name in BENCHMARKS if name != "unet")
 
 
-def piece(name: str, film: Path) -> Callable[[Path], list[Row]]:
+def benchmark_of(name: str, video: Path) -> Callable[[Path], list[Row]]:
     """The benchmark of that name; takes a folder for its files. Imports only what it needs."""
     if name in CONVERTED:
         return partial(_converted(name).measured, name)
@@ -44,10 +44,10 @@ def piece(name: str, film: Path) -> Callable[[Path], list[Row]]:
     if name == "frame":
         from benchmarks.around import frame_work
 
-        return partial(frame_work, film=film)
+        return partial(frame_work, video=video)
     from benchmarks.command import detail
 
-    return partial(detail, film=film)
+    return partial(detail, video=video)
 
 
 def prepare(name: str, folder: Path) -> list[Row]:
@@ -60,14 +60,14 @@ def prepare(name: str, folder: Path) -> list[Row]:
 
 def _converted(name: str) -> Any:
     """The module with its ready() and measured()."""
-    return import_module("benchmarks.restorers" if name in RESTORERS else "benchmarks.speaking")
+    return import_module("benchmarks.restorers" if name in RESTORERS else "benchmarks.lipsync")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if options.piece is not None:
-        act = partial(prepare, options.piece) if options.prepare else None
-        found = (act or piece(options.piece, options.film))(options.folder)
+    if options.benchmark is not None:
+        act = partial(prepare, options.benchmark) if options.prepare else None
+        found = (act or benchmark_of(options.benchmark, options.video))(options.folder)
         print(json.dumps([asdict(row) for row in found]))
         return 0
     wanted = options.only or [*BY_DEFAULT, *(["unet"] if options.unet else [])]
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with TemporaryDirectory(prefix="latentsync-benchmarks-") as folder:
         for name in wanted:
             try:
-                rows += _measured(name, options.film, Path(folder))
+                rows += _measured(name, options.video, Path(folder))
             except subprocess.CalledProcessError as error:
                 print(f"{name}: failed, exit code {error.returncode}", file=sys.stderr)
                 failed.append(name)
@@ -88,14 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def _measured(name: str, film: Path, folder: Path) -> list[Row]:
+def _measured(name: str, video: Path, folder: Path) -> list[Row]:
     """Runs the benchmark, in processes of its own."""
     begin = time.perf_counter()
     print(f"{name} ...", file=sys.stderr, flush=True)
     # Where converted networks are kept. The licence covers published weights; none are used here.
     own = {"LATENTSYNC_CACHE": str(folder / "cache"), "LATENTSYNC_ACCEPT_LICENCES": "CodeFormer"}
-    files = ["--film", str(film.resolve()), "--folder", str(folder)]
-    command = [sys.executable, "-m", "benchmarks", "--piece", name, *files]
+    files = ["--video", str(video.resolve()), "--folder", str(folder)]
+    command = [sys.executable, "-m", "benchmarks", "--benchmark", name, *files]
     rows = []
     for more in (["--prepare"], []) if name in CONVERTED else ([],):
         done = subprocess.run(
@@ -114,16 +114,18 @@ def _measured(name: str, film: Path, folder: Path) -> list[Row]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--film", type=Path, default=DEMO, help="video for the benchmarks detail and frame"
+        "--video", type=Path, default=DEMO, help="video for the benchmarks detail and frame"
     )
-    parser.add_argument("--only", nargs="+", choices=PIECES, metavar="NAME", help=", ".join(PIECES))
+    parser.add_argument(
+        "--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS)
+    )
     parser.add_argument(
         "--unet", action="store_true", help="also a U-Net of half width: minutes more"
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the figures to this file"
     )
-    parser.add_argument("--piece", choices=PIECES, help=argparse.SUPPRESS)
+    parser.add_argument("--benchmark", choices=BENCHMARKS, help=argparse.SUPPRESS)
     parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser

@@ -15,14 +15,14 @@ FACE = 400  # pixels from cheek to cheek
 TIMES = 12
 
 
-def frame_work(_folder: Path, film: Path) -> list[Row]:
+def frame_work(_folder: Path, video: Path) -> list[Row]:
     """Time per 1080x1920 frame, in one thread, as the pipeline runs these stages."""
     cv2.setNumThreads(1)
     work = still_work(FACE, "mouth")
     work["composite"]()
     peak = peak_megabytes()
     still = {name.strip(): one.median / 1e3 for name, one in timed(work, TIMES).items()}
-    found = detection(str(film), load_detector("mediapipe"), TIMES)
+    found = detection(str(video), load_detector("mediapipe"), TIMES)
     ours, plain = still["composite"], still["plain, full frame"]
     frame = f"{WIDTH}x{HEIGHT}, a face of {FACE} px"
     return [
@@ -31,5 +31,5 @@ def frame_work(_folder: Path, film: Path) -> list[Row]:
         Row("align, 512 square", still["align, 512 square"]),
         Row("align, own scale", still["align, own scale"]),
         Row("sharpness", still["sharpness"]),
-        Row("detection", found["detect"].median / 1e3, note=f"frames of {film.name}"),
+        Row("detection", found["detect"].median / 1e3, note=f"frames of {video.name}"),
     ]

@@ -15,9 +15,9 @@ from benchmarks.table import Row
 OPTIONS = ("restore.when=always", "output.preset=veryfast")
 
 
-def detail(folder: Path, film: Path) -> list[Row]:
+def detail(folder: Path, video: Path) -> list[Row]:
     """Detail on every frame, from the start of the program to its end: the run of median time."""
-    runs = sorted(_run(film, folder / f"{number}.mp4") for number in range(ROUNDS))
+    runs = sorted(_run(video, folder / f"{number}.mp4") for number in range(ROUNDS))
     total, start, peak, frames, size = runs[len(runs) // 2]
     note = f"{frames / total:.1f} fps with start-up; {frames} frames of {size}"
     return [
@@ -26,9 +26,9 @@ def detail(folder: Path, film: Path) -> list[Row]:
     ]
 
 
-def _run(film: Path, target: Path) -> tuple[float, float, float, int, str]:
+def _run(video: Path, target: Path) -> tuple[float, float, float, int, str]:
     """Returns total seconds, seconds before the job began, peak [MB], frames, size."""
-    files = ["-i", str(film), "-o", str(target)]
+    files = ["-i", str(video), "-o", str(target)]
     command = [sys.executable, "-m", "scripts.inference", *files, "--quiet", *OPTIONS]
     begin = time.perf_counter()
     process = subprocess.Popen(command)

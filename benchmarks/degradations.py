@@ -25,7 +25,7 @@ def shrunk(factor: int) -> Degradation:
 def shrunk_and_coded(factor: int, *, noise: float, quality: int) -> Degradation:
     """The same, with noise (sigma, code values) and JPEG at the smaller size."""
 
-    def loss(pixels: np.ndarray, index: int) -> np.ndarray:
+    def degrade(pixels: np.ndarray, index: int) -> np.ndarray:
         noisy = with_noise(noise)(_small(pixels, factor), index)
         bgr = cv2.cvtColor(noisy, cv2.COLOR_RGB2BGR)
         _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -33,7 +33,7 @@ def shrunk_and_coded(factor: int, *, noise: float, quality: int) -> Degradation:
         assert decoded is not None
         return _enlarged(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), pixels)
 
-    return loss
+    return degrade
 
 
 def blurred(sigma: float) -> Degradation:
@@ -41,17 +41,17 @@ def blurred(sigma: float) -> Degradation:
 
 
 def with_noise(sigma: float) -> Degradation:
-    def loss(pixels: np.ndarray, index: int) -> np.ndarray:
+    def degrade(pixels: np.ndarray, index: int) -> np.ndarray:
         random = np.random.default_rng(index)
-        return _levels(pixels + sigma * random.standard_normal(pixels.shape))
+        return _code_values(pixels + sigma * random.standard_normal(pixels.shape))
 
-    return loss
+    return degrade
 
 
 def wavelet_shrinkage(threshold: float) -> Degradation:
     """Soft threshold [code values] on three levels of the undecimated B3 spline transform."""
 
-    def loss(pixels: np.ndarray, _: int) -> np.ndarray:
+    def degrade(pixels: np.ndarray, _: int) -> np.ndarray:
         low: np.ndarray = pixels.astype(np.float32)
         kept = np.zeros_like(low)
         for level in range(3):
@@ -61,9 +61,9 @@ def wavelet_shrinkage(threshold: float) -> Degradation:
             detail = low - lower
             kept += np.sign(detail) * np.maximum(np.abs(detail) - threshold, 0)
             low = lower
-        return _levels(kept + low)
+        return _code_values(kept + low)
 
-    return loss
+    return degrade
 
 
 def patch_pca(pixels: np.ndarray, _: int) -> np.ndarray:
@@ -83,7 +83,7 @@ def patch_pca(pixels: np.ndarray, _: int) -> np.ndarray:
             part = slice(top, top + rows * _PATCH), slice(left, left + columns * _PATCH)
             total[part] += _projected(pixels[part].astype(np.float32), basis)
             weight[part] += 1
-    return _levels(np.where(weight > 0, total / np.maximum(weight, 1), pixels))
+    return _code_values(np.where(weight > 0, total / np.maximum(weight, 1), pixels))
 
 
 def _projected(pixels: np.ndarray, basis: np.ndarray) -> np.ndarray:
@@ -98,16 +98,16 @@ def _projected(pixels: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 def vae_like(pixels: np.ndarray, _: int) -> np.ndarray:
     """Removes faint texture and keeps edges, slightly soft: a guided filter and a small blur."""
-    picture = pixels.astype(np.float32)
-    mean = _box(picture)
-    variance = _box(picture**2) - mean**2
+    image = pixels.astype(np.float32)
+    mean = _box(image)
+    variance = _box(image**2) - mean**2
     share = variance / (variance + 64.0)
-    smooth = _box(share) * picture + _box(mean - share * mean)
-    return _levels(cv2.GaussianBlur(smooth, (0, 0), 0.6))
+    smooth = _box(share) * image + _box(mean - share * mean)
+    return _code_values(cv2.GaussianBlur(smooth, (0, 0), 0.6))
 
 
-def _box(picture: np.ndarray) -> np.ndarray:
-    return cv2.blur(picture, (5, 5))
+def _box(image: np.ndarray) -> np.ndarray:
+    return cv2.blur(image, (5, 5))
 
 
 def _small(pixels: np.ndarray, factor: int) -> np.ndarray:
@@ -120,7 +120,7 @@ def _enlarged(small: np.ndarray, like: np.ndarray) -> np.ndarray:
     return cv2.resize(small, like.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def _levels(values: np.ndarray) -> np.ndarray:
+def _code_values(values: np.ndarray) -> np.ndarray:
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 

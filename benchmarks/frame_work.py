@@ -55,9 +55,9 @@ def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, Timin
     wall: dict[str, list[float]] = {name: [] for name in work}
     cpu: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds + 1):
-        for name, piece in work.items():
+        for name, act in work.items():
             begin, began = time.perf_counter(), time.process_time()
-            piece()
+            act()
             wall[name].append(1e3 * (time.perf_counter() - begin))
             cpu[name].append(1e3 * (time.process_time() - began))
     return {
@@ -73,9 +73,9 @@ def timed(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, Timin
 def plain_paste(frame: np.ndarray, patch: Patch) -> np.ndarray:
     """The same additive patch in the plain way: everything at full size, in float32."""
     size = frame.shape[1::-1]
-    levels = patch.pixels.permute(1, 2, 0).numpy() * 127.5
+    code_values = patch.pixels.permute(1, 2, 0).numpy() * 127.5
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    change = cv2.warpAffine(levels, patch.matrix, size, flags=flags)
+    change = cv2.warpAffine(code_values, patch.matrix, size, flags=flags)
     mask = cv2.warpAffine(patch.mask, patch.matrix, size, flags=cv2.WARP_INVERSE_MAP)
     return np.rint(frame + change * mask[..., None]).clip(0, 255).astype(np.uint8)
 

@@ -24,8 +24,6 @@ from typing import Any
 import torch
 
 from benchmarks.gpu_measure import (
-    film_floor,
-    film_speed,
     matrix_rate,
     median_seconds,
     operations,
@@ -33,6 +31,8 @@ from benchmarks.gpu_measure import (
     stages,
     start_of_peak,
     vae_batch,
+    video_floor,
+    video_speed,
 )
 from benchmarks.gpu_stages import MODES, Chain, Models, Setting, check_mode, make_models
 from latentsync.errors import ConfigError, LatentSyncError
@@ -68,7 +68,7 @@ def run(own: argparse.Namespace) -> dict[str, Any]:
         print(block(mode, modes[mode], rate), flush=True)
         if own.json:  # after every mode, so that an interrupted run leaves its figures
             own.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    print(film_table(modes))
+    print(video_table(modes))
     return figures
 
 
@@ -112,19 +112,19 @@ def measured(
         "prepared_seconds": prepared,
         "vae_batch": chain.batch,
         "stages": {n: {"seconds": s, "flop": work[n]} for n, s in seconds.items()},
-        "films": films(chain, own, work=work, rate=rate),
+        "videos": video_rows(chain, own, work=work, rate=rate),
         "peak_gigabytes": peak_gigabytes(setting.device),
     }
 
 
-def films(
+def video_rows(
     chain: Chain, own: argparse.Namespace, *, work: dict[str, float], rate: float
 ) -> list[dict[str, Any]]:
     rows = []
     for steps, cache, guided in product(own.steps, own.cache, (False, True)):
         how: dict[str, Any] = {"steps": steps, "interval": max(cache, 1), "guided": guided}
-        fps = film_speed(chain, chunks=own.chunks, **how)
-        floor = film_floor(work, chain.setting, rate=rate, **how)
+        fps = video_speed(chain, chunks=own.chunks, **how)
+        floor = video_floor(work, chain.setting, rate=rate, **how)
         rows.append({"steps": steps, "cache": cache, "guided": guided, "fps": fps, "floor": floor})
     return rows
 
@@ -144,14 +144,14 @@ def block(mode: str, result: dict[str, Any], rate: float) -> str:
     return "\n".join(lines)
 
 
-def film_table(modes: dict[str, Any]) -> str:
+def video_table(modes: dict[str, Any]) -> str:
     """Last column: upper bound if all arithmetic ran at the rate of the matrix product."""
     lines = ["\n" + _columns(AIM, *modes, "arithmetic")]
-    for rows in zip(*(result["films"] for result in modes.values()), strict=True):
-        film = rows[0]
-        cache = f", cache {film['cache']}" if film["cache"] > 1 else ""
-        name = f"  {film['steps']} steps{cache}{', guided' if film['guided'] else ''}"
-        figures = [row["fps"] for row in rows] + [film["floor"]]
+    for rows in zip(*(result["videos"] for result in modes.values()), strict=True):
+        video = rows[0]
+        cache = f", cache {video['cache']}" if video["cache"] > 1 else ""
+        name = f"  {video['steps']} steps{cache}{', guided' if video['guided'] else ''}"
+        figures = [row["fps"] for row in rows] + [video["floor"]]
         lines.append(_columns(name, *(f"{fps:.2f}" for fps in figures)))
     return "\n".join(lines)
 

@@ -95,11 +95,11 @@ class _Graph(Captured):
 
 
 def capture(function: Compute, *examples: Tensor, pool: Pool | None = None) -> Captured:
-    """The function for tensors of these shapes, on the examples' device and in their formats.
+    """The function for tensors of these shapes, on the examples' device and in their dtypes.
 
-    function: takes tensors, all of one device, and gives a tensor or a tuple. It reads nothing else
-    that changes but weights, which may be changed in place, not exchanged; it draws nothing at
-    random, and it decides nothing by a tensor's value (a GPU would have to wait for the CPU, which
+    function: takes tensors, all of one device, and returns a tensor or a tuple. It reads nothing
+    else that changes but weights, which may be changed in place, not replaced. It uses no random
+    numbers and does not branch on a tensor's value (the GPU would have to wait for the CPU, which
     fails while recording). Its gradients are not kept. pool: of the graphs that take turns with it.
     """
     if not examples or len({example.device for example in examples}) != 1:

@@ -39,29 +39,29 @@ def chunk_of(setting: Setting, seed: int = 0) -> Chunk:
     """On the CPU: crops, audio, VAE noise and initial noise, as Chain takes them."""
     generator = torch.Generator().manual_seed(seed)
 
-    def draw(*shape: int) -> Tensor:
+    def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator)
 
     frames, side = setting.frames, setting.side
-    crops = draw(frames, 3, setting.size, setting.size).clamp(-1, 1)
-    audio = draw(frames, TOKENS, AUDIO)
-    return crops, audio, draw(2 * frames, LATENTS, side, side), draw(1, LATENTS, 1, side, side)
+    crops = normal(frames, 3, setting.size, setting.size).clamp(-1, 1)
+    audio = normal(frames, TOKENS, AUDIO)
+    return crops, audio, normal(2 * frames, LATENTS, side, side), normal(1, LATENTS, 1, side, side)
 
 
 def stages(chain: Chain) -> Iterator[tuple[str, Act]]:
     """All stages of a chunk by name, each with inputs of its own."""
     setting = chain.setting
     chunk, transfers = chunk_of(setting), Transfers(setting.device)
-    crops, audio, chance, initial = transfers.to_device(*chunk).tensors()
+    crops, audio, vae_noise, initial = transfers.to_device(*chunk).tensors()
     latents = initial.expand(-1, -1, setting.frames, -1, -1)
     faces = chain.decoded(latents)
     yield "crops to the device", lambda: transfers.to_device(*chunk).tensors()
-    yield f"VAE encode, 2 x {setting.frames}", lambda: chain.conditions(crops, chance)
-    conditions = chain.conditions(crops, chance)
+    yield f"VAE encode, 2 x {setting.frames}", lambda: chain.conditions(crops, vae_noise)
+    conditions = chain.conditions(crops, vae_noise)
     yield from _steps(chain, latents, conditions, audio, guided=False)
     yield from _steps(chain, latents, conditions, audio, guided=True)
     row, noise = ddim(1)[0].to(setting.device), torch.cat([latents, latents])
-    yield "sampler alone, guided step", lambda: advanced(latents, row, noise)
+    yield "scheduler alone, guided step", lambda: advanced(latents, row, noise)
     yield f"VAE decode, {setting.frames}", lambda: chain.decoded(latents)
     yield "faces into their crops", lambda: chain.composited(faces, crops)
     if setting.faces:
@@ -69,7 +69,7 @@ def stages(chain: Chain) -> Iterator[tuple[str, Act]]:
     yield "faces to the host", lambda: transfers.to_host(faces).tensor()
     if not setting.small:
         network = random_weights(tiny, setting.device, setting.dtype)
-        yield "Whisper, 30 s", _listening(network, setting)
+        yield "Whisper, 30 s", _whisper(network, setting)
 
 
 def _steps(
@@ -84,7 +84,7 @@ def _steps(
     yield f"U-Net, cached {kind}", lambda: cached(*inputs, deep)
 
 
-def _listening(network: nn.Module, setting: Setting) -> Act:
+def _whisper(network: nn.Module, setting: Setting) -> Act:
     mel = torch.randn(SPEECH, device=setting.device, dtype=setting.dtype)
 
     @torch.no_grad()
@@ -94,13 +94,13 @@ def _listening(network: nn.Module, setting: Setting) -> Act:
     return act
 
 
-def film_speed(chain: Chain, *, steps: int, interval: int, guided: bool, chunks: int) -> float:
+def video_speed(chain: Chain, *, steps: int, interval: int, guided: bool, chunks: int) -> float:
     """Frames per second over ``chunks`` chunks, after one that is not counted."""
 
     @torch.no_grad()
-    def work(crops: Tensor, audio: Tensor, chance: Tensor, initial: Tensor) -> Tensor:
+    def work(crops: Tensor, audio: Tensor, vae_noise: Tensor, initial: Tensor) -> Tensor:
         latents = chain.denoised(
-            chain.conditions(crops, chance),
+            chain.conditions(crops, vae_noise),
             audio,
             initial,
             steps=steps,
@@ -119,7 +119,7 @@ def film_speed(chain: Chain, *, steps: int, interval: int, guided: bool, chunks:
     return chunks * chain.setting.frames / seconds
 
 
-def film_floor(
+def video_floor(
     work: dict[str, float],
     setting: Setting,
     *,

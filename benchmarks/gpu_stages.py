@@ -107,10 +107,10 @@ def ddim(steps: int) -> Tensor:
 
 
 def encoder(vae: PlainVAE, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Tensor]:
-    def encode(pictures: Tensor, chance: Tensor) -> Tensor:
+    def encode(images: Tensor, vae_noise: Tensor) -> Tensor:
         """(N, 3, R, R) RGB [-1, 1], (N, 4, r, r) normal -> latents (N, 4, r, r)."""
-        mean, deviation = vae.moments(pictures.to(dtype))
-        return (mean + deviation * chance.to(dtype)) * LATENT_SCALE
+        mean, deviation = vae.moments(images.to(dtype))
+        return (mean + deviation * vae_noise.to(dtype)) * LATENT_SCALE
 
     return encode
 
@@ -163,8 +163,8 @@ class Chain:
         self._tables: dict[int, Tensor] = {}
         r, side = setting.size, setting.side
         latents = self.zeros(batch, LATENTS, side, side)
-        pictures = self.zeros(batch, 3, r, r)
-        self.encode = self.prepared(encoder(models.vae, setting.dtype), pictures, latents)
+        images = self.zeros(batch, 3, r, r)
+        self.encode = self.prepared(encoder(models.vae, setting.dtype), images, latents)
         self.decode = self.prepared(decoder(models.vae, setting.dtype), latents)
         self.restore: Run | None = None
         if models.restorer is not None:
@@ -206,10 +206,10 @@ class Chain:
         return self._tables[steps]
 
     @torch.no_grad()
-    def conditions(self, crops: Tensor, chance: Tensor) -> Tensor:
-        """crops: (F, 3, R, R). chance: (2 F, 4, r, r), masked images first -> (1, 9, F, r, r)."""
-        pictures = torch.cat([crops * self.keep, crops])
-        parts = zip(pictures.split(self.batch), chance.split(self.batch), strict=True)
+    def conditions(self, crops: Tensor, vae_noise: Tensor) -> Tensor:
+        """crops: (F, 3, R, R). vae_noise: (2 F, 4, r, r), masked first -> (1, 9, F, r, r)."""
+        images = torch.cat([crops * self.keep, crops])
+        parts = zip(images.split(self.batch), vae_noise.split(self.batch), strict=True)
         masked, whole = torch.cat([self.encode(*part)[0] for part in parts]).chunk(2)
         mask = self.keep[::LATENT_STEP, ::LATENT_STEP].to(masked).expand(len(crops), 1, -1, -1)
         return torch.cat([mask, masked, whole], dim=1).transpose(0, 1)[None]

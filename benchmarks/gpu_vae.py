@@ -35,7 +35,7 @@ class Residual(nn.Module):
         return (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x) + h
 
 
-class Look(nn.Module):
+class SelfAttention(nn.Module):
     """(N, c, h, w) -> the same shape: self-attention over all positions, with one head."""
 
     def __init__(self, channels: int, groups: int) -> None:
@@ -55,14 +55,14 @@ class Look(nn.Module):
 class Middle(nn.Module):
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.attentions = nn.ModuleList([Look(channels, groups)])
+        self.attentions = nn.ModuleList([SelfAttention(channels, groups)])
         self.resnets = nn.ModuleList(Residual(channels, channels, groups) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.resnets[1](self.attentions[0](self.resnets[0](x)))
 
 
-class Shrink(nn.Module):
+class Downsample(nn.Module):
     """(N, c, h, w) -> (N, c, h / 2, w / 2)."""
 
     def __init__(self, channels: int) -> None:
@@ -73,7 +73,7 @@ class Shrink(nn.Module):
         return self.conv(F.pad(x, (0, 1, 0, 1)))  # right and below only
 
 
-class Grow(nn.Module):
+class Upsample(nn.Module):
     """(N, c, h, w) -> (N, c, 2 h, 2 w)."""
 
     def __init__(self, channels: int) -> None:
@@ -109,7 +109,7 @@ class Encoder(nn.Module):
         self.conv_in = nn.Conv2d(3, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList()
         for level, (a, b) in enumerate(pairwise((widths[0], *widths))):
-            way = ("downsamplers", Shrink(b)) if level + 1 < len(widths) else None
+            way = ("downsamplers", Downsample(b)) if level + 1 < len(widths) else None
             self.down_blocks.append(Level(a, b, groups, layers=layers, way=way))
         self.mid_block = Middle(widths[-1], groups)
         self.conv_norm_out = nn.GroupNorm(groups, widths[-1], EPS)
@@ -129,7 +129,7 @@ class Decoder(nn.Module):
         self.conv_in = nn.Conv2d(LATENTS, widths[0], 3, padding=1)
         self.up_blocks = nn.ModuleList()
         for level, (a, b) in enumerate(pairwise((widths[0], *widths))):
-            way = ("upsamplers", Grow(b)) if level + 1 < len(widths) else None
+            way = ("upsamplers", Upsample(b)) if level + 1 < len(widths) else None
             self.up_blocks.append(Level(a, b, groups, layers=layers + 1, way=way))
         self.mid_block = Middle(widths[0], groups)
         self.conv_norm_out = nn.GroupNorm(groups, widths[-1], EPS)
@@ -154,9 +154,9 @@ class PlainVAE(nn.Module):
         self.quant_conv = nn.Conv2d(2 * LATENTS, 2 * LATENTS, 1)
         self.post_quant_conv = nn.Conv2d(LATENTS, LATENTS, 1)
 
-    def moments(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def moments(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, R, R) RGB [-1, 1] -> mean and standard deviation, (N, 4, r, r)."""
-        mean, logarithm = self.quant_conv(self.encoder(pictures)).chunk(2, dim=1)
+        mean, logarithm = self.quant_conv(self.encoder(images)).chunk(2, dim=1)
         return mean, (logarithm.clamp(-30, 20) / 2).exp()  # the limits are diffusers'
 
     def decode(self, latents: Tensor) -> Tensor:

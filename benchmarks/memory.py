@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import av
 
 
-def repeat_film(source: Path, target: Path, times: int) -> None:
+def repeat_video(source: Path, target: Path, times: int) -> None:
     """Writes the packets of the video stream several times in a row; nothing is encoded."""
     with av.open(f"file:{target}", "w") as output:
         with av.open(f"file:{source}") as container:
@@ -36,9 +36,9 @@ def repeat_film(source: Path, target: Path, times: int) -> None:
                 offset += video.duration or 0
 
 
-def peak_megabytes(film: Path, target: Path, overrides: list[str]) -> float:
+def peak_megabytes(video: Path, target: Path, overrides: list[str]) -> float:
     """Runs the command -> peak resident memory of its process [MB]. Raises if it fails."""
-    files = ["-i", str(film), "-o", str(target)]
+    files = ["-i", str(video), "-o", str(target)]
     command = [
         sys.executable,
         "-m",
@@ -57,15 +57,15 @@ def peak_megabytes(film: Path, target: Path, overrides: list[str]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("film", metavar="VIDEO", type=Path)
+    parser.add_argument("video", metavar="VIDEO", type=Path)
     parser.add_argument("--times", type=int, default=10, help="repetitions of the long video")
     options, overrides = parser.parse_known_args()
     with TemporaryDirectory() as folder:
         target = Path(folder) / "out.mp4"
-        long_film = Path(folder) / f"long{options.film.suffix}"
-        repeat_film(options.film, long_film, options.times)
-        once = peak_megabytes(options.film, target, overrides)
-        often = peak_megabytes(long_film, target, overrides)
+        long_video = Path(folder) / f"long{options.video.suffix}"
+        repeat_video(options.video, long_video, options.times)
+        once = peak_megabytes(options.video, target, overrides)
+        often = peak_megabytes(long_video, target, overrides)
     print(f"once           {once:7.0f} MB")
     print(f"{options.times:3d} times      {often:7.0f} MB  ({often / once - 1:+.1%})")
 

@@ -70,11 +70,11 @@ def main() -> None:
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB")
 
 
-def _apertures(pictures: Iterable[np.ndarray]) -> Iterator[float]:
+def _apertures(frames: Iterable[np.ndarray]) -> Iterator[float]:
     """Lip opening in each frame; without a face, that of the frame before."""
     detector = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
     last = np.nan
-    for pixels in pictures:
+    for pixels in frames:
         faces = detector(pixels)
         if faces:
             last = float(lip_shape(faces[0].landmarks[None])[0, 0])

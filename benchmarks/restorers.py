@@ -88,9 +88,9 @@ def gfpgan(folder: Path) -> list[Row]:
 
     return [
         row("GFPGAN, window around the mouth", "mouth", f"{execution()}; {less:.0f} GFLOP", peak),
-        row("  whole square", "whole", f"{flops:.0f} GFLOP; {_levels(whole(one), plain)}"),
+        row("  whole square", "whole", f"{flops:.0f} GFLOP; {_code_values(whole(one), plain)}"),
         row("  fp32, window around the mouth", "exact", ""),
-        row("  fp32, whole square", "exact whole", _levels(exact_whole(one), plain)),
+        row("  fp32, whole square", "exact whole", _code_values(exact_whole(one), plain)),
     ]
 
 
@@ -136,6 +136,6 @@ def _in_parts(path: Path, how: Execution) -> CodeFormerInParts:
     return CodeFormerInParts(networks, w=W)
 
 
-def _levels(a: Tensor, b: Tensor) -> str:
+def _code_values(a: Tensor, b: Tensor) -> str:
     difference = (a - b).abs() * 127.5
     return f"differs by {difference.mean():.2g} code values, at most {difference.max():.2g}"

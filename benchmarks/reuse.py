@@ -90,10 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{args.clip.name}, {len(frames)} frames; nothing restored: {nothing:.1f} dB")
     print("reuse skipped  PSNR [dB]  worst  flicker")
     for threshold in THRESHOLDS:
-        added, spared = restored(engine, plan, frames, threshold)
-        losses = [psnr(whole[i], added[i]) for i in spared] or [np.inf]
-        share, less = len(spared) / len(whole), flicker(added) / flicker(whole)
-        figures = f"{np.median(losses):10.1f} {min(losses):6.1f}"
+        added, skipped = restored(engine, plan, frames, threshold)
+        psnrs = [psnr(whole[i], added[i]) for i in skipped] or [np.inf]
+        share, less = len(skipped) / len(whole), flicker(added) / flicker(whole)
+        figures = f"{np.median(psnrs):10.1f} {min(psnrs):6.1f}"
         print(f"{threshold:5} {share:7.0%} {figures} {less:8.0%}", flush=True)
 
 
@@ -108,16 +108,16 @@ def restored(
     # The stage alone, in this thread, so that it is known which frame was skipped.
     stage = RestoreStage(restorers, plan, config, engine.execution.device, size=size)
     added: dict[int, np.ndarray] = {}
-    spared: list[int] = []
+    skipped: list[int] = []
     box = mouth_box(plan)
     for item in stage((PatchedFrame(f.index, f) for f in frames), timer=StageTimer()):
         if not item.patches:
             continue
         before, after = item.frame.pixels[box], composite(item.frame, item.patches)[box]
         added[item.index] = after.astype(np.int16) - before
-        if stage.reused > len(spared):
-            spared.append(item.index)
-    return added, spared
+        if stage.reused > len(skipped):
+            skipped.append(item.index)
+    return added, skipped
 
 
 def mouth_box(plan: RenderPlan) -> tuple[slice, slice]:

@@ -114,12 +114,12 @@ def _lines(scene: Scene, degrade: Degradation, count: int) -> list[str]:
     own = [scene.crop(scene.frames[i].pixels, i) for i in range(half)]
     detail, mask = scene.detail(pixels, tried), scene.geometry.mask
     begin = time.perf_counter()
-    learnt = PersonalizedRestorer().fit(
+    fitted = PersonalizedRestorer().fit(
         own, bad, seconds=scene.seconds[:half], mask=mask, fallback=detail
     )
     fit = time.perf_counter() - begin
-    assert learnt.verdict is not None
-    first = _line(learnt, bad, truth, mask) + f"  {learnt.verdict.used}"
+    assert fitted.verdict is not None
+    first = _line(fitted, bad, truth, mask) + f"  {fitted.verdict.used}"
     return [first.replace("FIT", f"{fit:8.1f}"), _line(detail, bad, truth, mask).replace("FIT", "")]
 
 
@@ -129,16 +129,14 @@ def _line(restorer: Restorer, bad: torch.Tensor, truth: torch.Tensor, mask: np.n
     added = torch.cat([restorer(batch) - batch for batch in bad.split(4)])
     spent = (time.perf_counter() - begin) / len(bad) * 1000
     after = (bad + added * torch.from_numpy(mask)).clamp(-1, 1)
-    before_after = [_levels(bad), _levels(after)]
-    true = _levels(truth)
+    before_after = [_code_values(bad), _code_values(after)]
+    true = _code_values(truth)
     psnr = [_psnr(pixels, true, mask) for pixels in before_after]
     lumas = [_lumas(p) for p in (*before_after, true)]
     ssim = [_mean(_ssim, p, lumas[2], mask) for p in lumas[:2]]
     fine = [_mean(_fine_correlation, p, lumas[2], mask) for p in lumas[:2]]
     gradient = [_mean(_gradient_share, p, lumas[2], mask) for p in lumas[:2]]
-    flicker = _restlessness(lumas[1] - lumas[0], mask) / max(
-        _restlessness(lumas[2] - lumas[0], mask), 1e-6
-    )
+    flicker = _flicker(lumas[1] - lumas[0], mask) / max(_flicker(lumas[2] - lumas[0], mask), 1e-6)
     return (
         f"{restorer.name:8}  {psnr[1] - psnr[0]:+6.2f} dB   {ssim[0]:.4f} -> {ssim[1]:.4f}  "
         f"{fine[0]:.3f} -> {fine[1]:.3f}  {gradient[0]:.2f} -> {gradient[1]:.2f}  "
@@ -152,7 +150,7 @@ def _window(inside: np.ndarray, length: int) -> slice:
     return slice(start, start + (min(int(inside[-1]) + _MARGIN + 24, length) - start) // 24 * 24)
 
 
-def _levels(faces: torch.Tensor) -> np.ndarray:
+def _code_values(faces: torch.Tensor) -> np.ndarray:
     """(N, 3, h, w) [-1, 1] -> (N, h, w, 3) float32, whole code values as in a frame."""
     return ((faces + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
 
@@ -184,8 +182,8 @@ def _ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
     spread = blur(a * a) - mean_a**2 + blur(b * b) - mean_b**2
     common = blur(a * b) - mean_a * mean_b
     c1, c2 = _SSIM_CONSTANTS
-    likeness = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return float(np.average(likeness * (2 * common + c2) / (spread + c2), weights=mask))
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return float(np.average(luminance * (2 * common + c2) / (spread + c2), weights=mask))
 
 
 def _fine_correlation(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
@@ -199,7 +197,7 @@ def _gradient_share(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
     return float((energies[0] * mask).sum() / (energies[1] * mask).sum())
 
 
-def _restlessness(residual: np.ndarray, mask: np.ndarray) -> float:
+def _flicker(residual: np.ndarray, mask: np.ndarray) -> float:
     """RMS of the change from frame to frame in the mask."""
     change = np.diff(residual, axis=0) ** 2
     return float(np.average(change.mean(0), weights=mask) ** 0.5)

@@ -45,7 +45,7 @@ AUDIO = 384
 FAST = PRESETS["fast"]
 SETTINGS = ((20, 1), (20, 3), (int(FAST["generate.steps"]), int(FAST["generate.step_cache"])))
 """Denoising steps, DeepCache interval."""
-PICTURES = 2  # images that the VAE is timed on
+IMAGES = 2  # images that the VAE is timed on
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class Subject:
 
     def __init__(self, execution: Execution, own: argparse.Namespace, copies: list[int]) -> None:
         self.device = execution.device
-        chance = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
         dtype = tensor_format(execution)
 
         def random(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=chance).to(self.device, dtype)
+            return torch.randn(shape, generator=generator).to(self.device, dtype)
 
         begin = time.perf_counter()
         self.unet = UNetInParts(
@@ -85,7 +85,7 @@ class Subject:
         for count in copies:
             model = FaceModel(own.resolution, own.frames, AUDIO)
             self.unet.prepare(model, guided=count == 2)
-        self.vae.prepare(own.resolution, PICTURES)
+        self.vae.prepare(own.resolution, IMAGES)
         self.ready = time.perf_counter() - begin
         side = own.resolution // LATENT_STEP
         self.samples = {
@@ -93,20 +93,20 @@ class Subject:
         }
         self.audio = {n: random(n * own.frames, TOKENS[AUDIO], AUDIO) for n in copies}
         self.deep: dict[int, Tensor] = {}
-        self.latents = random(PICTURES, CHANNELS["out_channels"], side, side)
+        self.latents = random(IMAGES, CHANNELS["out_channels"], side, side)
         self._random, self._resolution = random, own.resolution
 
     def work(self) -> dict[str, Callable[[], object]]:
-        """The work by name, to be done in this order."""
-        pieces: dict[str, Callable[[], object]] = {}
+        """The tasks by name, to be run in this order."""
+        tasks: dict[str, Callable[[], object]] = {}
         for n in self.samples:
-            pieces[f"whole {n}"] = lambda n=n: self._whole(n)  # type: ignore[misc]
-            pieces[f"cached {n}"] = lambda n=n: self._step(n, self.deep[n])  # type: ignore[misc]
+            tasks[f"whole {n}"] = lambda n=n: self._whole(n)  # type: ignore[misc]
+            tasks[f"cached {n}"] = lambda n=n: self._step(n, self.deep[n])  # type: ignore[misc]
         # New images each time: the VAE would not encode the same ones again.
-        shape = PICTURES, 3, self._resolution, self._resolution
-        pieces["encode"] = lambda: self.vae.encode(self._random(*shape))
-        pieces["decode"] = lambda: self.vae.decode(self.latents)
-        return pieces
+        shape = IMAGES, 3, self._resolution, self._resolution
+        tasks["encode"] = lambda: self.vae.encode(self._random(*shape))
+        tasks["decode"] = lambda: self.vae.decode(self.latents)
+        return tasks
 
     def _step(self, copies: int, cached: Tensor | None) -> tuple[Tensor, Tensor]:
         return self.unet.step(self.samples[copies], 951, self.audio[copies], cached=cached)
@@ -137,25 +137,25 @@ def measure(subjects: dict[str, Subject], times: int) -> dict[str, Costs]:
     seconds: dict[str, dict[str, list[float]]] = {name: {} for name in subjects}
     work = {name: subject.work() for name, subject in subjects.items()}
     for number in range(times + 1):
-        for piece in next(iter(work.values())):
+        for task in next(iter(work.values())):
             for name, subject in subjects.items():
                 begin = time.perf_counter()
-                work[name][piece]()
+                work[name][task]()
                 _finish(subject.device)
                 if number:  # the first round warms up
                     taken = time.perf_counter() - begin
-                    seconds[name].setdefault(piece, []).append(taken)
-    return {name: _costs(by_piece) for name, by_piece in seconds.items()}
+                    seconds[name].setdefault(task, []).append(taken)
+    return {name: _costs(by_task) for name, by_task in seconds.items()}
 
 
 def _costs(seconds: dict[str, list[float]]) -> Costs:
-    median = {piece: statistics.median(taken) for piece, taken in seconds.items()}
-    copies = [int(piece.split()[1]) for piece in median if piece.startswith("whole")]
+    median = {task: statistics.median(taken) for task, taken in seconds.items()}
+    copies = [int(task.split()[1]) for task in median if task.startswith("whole")]
     return Costs(
         {n: median[f"whole {n}"] for n in copies},
         {n: median[f"cached {n}"] for n in copies},
-        median["encode"] / PICTURES,
-        median["decode"] / PICTURES,
+        median["encode"] / IMAGES,
+        median["decode"] / IMAGES,
     )
 
 

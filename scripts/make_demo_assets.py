@@ -1,7 +1,7 @@
-"""Remake the demo clips under assets/: ``python -m scripts.make_demo_assets``.
+"""Makes the demo clips under assets/: ``python -m scripts.make_demo_assets``.
 
-Needs the packages of requirements-dev.txt and espeak-ng (``apt-get install espeak-ng``). Nothing
-here is used when the project runs; the films are part of the repository.
+Needs the packages of requirements-dev.txt and espeak-ng (``apt-get install espeak-ng``). The
+project does not use this at run time; the videos are part of the repository.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from scripts.demo_assets.face import Pose, TalkingFace
-from scripts.demo_assets.film import soften, write_film
 from scripts.demo_assets.portrait import load_portrait
 from scripts.demo_assets.speech import (
     FPS,
@@ -24,6 +23,7 @@ from scripts.demo_assets.speech import (
     speak,
     write_wave,
 )
+from scripts.demo_assets.video import soften, write_video
 
 SPOKEN = "Hello. Watch my mouth while I speak, and look at what comes back."
 OTHER_WORDS = "These are other words, spoken for another film."
@@ -33,42 +33,42 @@ STORY = (
     "Five fishing boats left before dawn, and every one of them came home with full nets. "
     "The people here say that the sea was never so calm. Why would they ever want to move away?"
 )
-"""Every sound of the language, at ease: what new words for this speaker are put together from."""
-SOUND_RATE, SPEECH_RATE = 44_100, 16_000
+"""Speech with all sounds of the language, from which replay selects the units."""
+AUDIO_RATE, SPEECH_RATE = 44_100, 16_000
 LEAD_SECONDS, TAIL_SECONDS = 0.2, 0.32
 BLINKS = (31, 92, 168, 251, 330, 402)
-"""Frames at which the eyes are shut."""
+"""Frames in which the eyes are shut."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("assets"), help="folder")
-    parser.add_argument("--crf", type=int, default=18, help="x264 quality of both films")
+    parser.add_argument("--crf", type=int, default=18, help="x264 quality of both videos")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
 
-    sound = _sound(SPOKEN, SOUND_RATE)
-    write_wave(arguments.output / "demo_speech.wav", _sound(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
+    speech = _speech(SPOKEN, AUDIO_RATE)
+    write_wave(arguments.output / "demo_speech.wav", _speech(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
     face = TalkingFace(load_portrait())
-    story = _sound(STORY, SOUND_RATE)
-    told = [face.picture(pose) for pose in _poses(story, len(story) * FPS // SOUND_RATE)]
-    _write(arguments.output / "demo_speaker.mp4", told, story, crf=arguments.crf)
-    poses = _poses(sound, len(sound) * FPS // SOUND_RATE)
-    sharp = [face.picture(pose) for pose in poses]
+    story = _speech(STORY, AUDIO_RATE)
+    speaker = [face.render(pose) for pose in _poses(story, len(story) * FPS // AUDIO_RATE)]
+    _write(arguments.output / "demo_speaker.mp4", speaker, story, crf=arguments.crf)
+    poses = _poses(speech, len(speech) * FPS // AUDIO_RATE)
+    sharp = [face.render(pose) for pose in poses]
     soft = [
         soften(pixels, face.lower_face(pose)) for pixels, pose in zip(sharp, poses, strict=True)
     ]
-    for name, pictures in (("demo_talking.mp4", sharp), ("demo_lipsynced.mp4", soft)):
-        _write(arguments.output / name, pictures, sound, crf=arguments.crf)
+    for name, frames in (("demo_talking.mp4", sharp), ("demo_lipsynced.mp4", soft)):
+        _write(arguments.output / name, frames, speech, crf=arguments.crf)
 
 
-def _write(path: Path, pictures: list[np.ndarray], sound: np.ndarray, *, crf: int) -> None:
-    write_film(path, pictures, sound, rate=SOUND_RATE, crf=crf)
-    print(f"{path}: {len(pictures)} frames, {path.stat().st_size / 1000:.0f} kB")
+def _write(path: Path, frames: list[np.ndarray], speech: np.ndarray, *, crf: int) -> None:
+    write_video(path, frames, speech, rate=AUDIO_RATE, crf=crf)
+    print(f"{path}: {len(frames)} frames, {path.stat().st_size / 1000:.0f} kB")
 
 
-def _sound(text: str, rate: int) -> np.ndarray:
-    """The spoken text between two moments of silence: (N,) float [-1, 1], whole film frames."""
+def _speech(text: str, rate: int) -> np.ndarray:
+    """The spoken text with silence before and after: (N,) float [-1, 1], whole video frames."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         speak(text, path)
@@ -80,10 +80,10 @@ def _sound(text: str, rate: int) -> np.ndarray:
     return np.pad(padded, (0, frames * rate // FPS - len(padded)))
 
 
-def _poses(sound: np.ndarray, frames: int) -> list[Pose]:
-    """Mouth from the sound; head and camera from slow waves whose periods share no multiple."""
-    opening = openness(sound, SOUND_RATE, frames)
-    rounding = roundness(sound, SOUND_RATE, frames)
+def _poses(speech: np.ndarray, frames: int) -> list[Pose]:
+    """Mouth from the speech; head and camera from slow waves with unrelated periods."""
+    opening = openness(speech, AUDIO_RATE, frames)
+    rounding = roundness(speech, AUDIO_RATE, frames)
     time = np.arange(frames) / FPS
     nod = np.convolve(opening, np.ones(9) / 9, mode="same")
     return [

@@ -1,4 +1,4 @@
-"""Makes the pictures of the README: ``python -m scripts.make_readme_animation``.
+"""Makes the images of the README: ``python -m scripts.make_readme_animation``.
 
 Restores the demo clip with `Detail` and `Self`, by the same command that a user runs, and writes
 assets/before_after.webp (animated) and assets/restorers.jpg. Needs requirements-dev.txt: Pillow
@@ -55,7 +55,7 @@ def restored(name: str, folder: Path) -> Path:
 
 
 def save_animation(before: Path, after: Path, target: Path) -> None:
-    """Side by side at half speed, for ever."""
+    """Saves both videos side by side, at half speed, in a loop."""
     images = [compared(*pair) for pair in zip(frames(before), frames(after), strict=True)]
     images[0].save(
         target,
@@ -91,7 +91,7 @@ def enlarged_mouth(pixels: np.ndarray) -> np.ndarray:
 
 
 def save_comparison(columns: dict[str, Path], target: Path) -> None:
-    """One column for each video, one row for each of COMPARED; the enlarged mouth of that frame."""
+    """Saves enlarged mouths: a column for each video, a row for each frame of COMPARED."""
     mouths = {
         name: [enlarged_mouth(next(islice(frames(path), index, None))) for index in COMPARED]
         for name, path in columns.items()

@@ -1,4 +1,4 @@
-"""Several videos in one command: imports, weights and models are paid for once.
+"""Several videos in one command: imports, weights and models are loaded once.
 
 All names are checked before any work; afterwards a video that fails does not stop the others.
 """
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, say_error
+from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, print_error
 from latentsync.errors import ConfigError, LatentSyncError
 from latentsync.media.files import check_names, check_there
 from latentsync.settings.schema import Config
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from latentsync.pipeline.progress import Progress
 
 SETTING = re.compile(r"[A-Za-z_][\w.-]*\s*=")
-there = os.path.exists  # Path's own raises for a name that is too long
+exists = os.path.exists  # Path's own raises for a name that is too long
 
 
 class Inputs(argparse.Action):
-    """The values of --input, but for settings that follow them: those go to SETTINGS.
+    """Stores the values of --input; settings that follow them go to SETTINGS.
 
-    The first value is a video, whatever it looks like, and so is what names a file.
+    The first value is always a video, and so is the name of an existing file.
     """
 
     def __call__(
@@ -42,28 +42,28 @@ class Inputs(argparse.Action):
         _option: str | None = None,
     ) -> None:
         first, *others = values
-        settings = [one for one in others if SETTING.match(one) and not there(one)]
+        settings = [one for one in others if SETTING.match(one) and not exists(one)]
         videos = [first, *(one for one in others if one not in settings)]
         for name, more in ((self.dest, videos), (SETTINGS, settings)):
             setattr(namespace, name, [*getattr(namespace, name, []), *more])
 
 
 def is_batch(inputs: Sequence[str], output: str | None) -> bool:
-    """Whether the output is a folder that results are put into, under the names of their videos."""
+    """Whether the output is a folder for results named after their videos."""
     return len(inputs) > 1 or (bool(inputs) and output is not None and _ends_as_folder(output))
 
 
 def run_batch(options: argparse.Namespace, config: Config) -> int:
-    """Exit code: 2 where any video failed. Raises LatentSyncError before any work."""
+    """Exit code: 2 if any video failed. Raises LatentSyncError before any work."""
     configs = _configs(config, options.input)
     # What follows imports torch, which takes seconds.
-    from latentsync.commands.work import made_ready, progress_of
+    from latentsync.commands.work import prepare_work, progress_of
 
     names = [f"{n}/{len(configs)} {Path(one).name}" for n, one in enumerate(options.input, 1)]
     jobs = _checked(dict(zip(names, configs, strict=True)))
     done, result = 0, f"of {len(configs)} videos done"
     try:
-        work = made_ready(options, next(iter(jobs.values()))) if jobs else None
+        work = prepare_work(options, next(iter(jobs.values()))) if jobs else None
         for name, job in jobs.items():
             if options.dry_run:
                 print(name)
@@ -77,7 +77,7 @@ def run_batch(options: argparse.Namespace, config: Config) -> int:
 
 
 def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
-    """The settings of each video. Raises ConfigError and MediaError for what names alone tell."""
+    """The settings of each video. Raises ConfigError and MediaError for invalid names."""
     folder, paths = _folder(config.output.path), [Path(video) for video in videos]
     for path in paths:
         check_there(path)
@@ -101,9 +101,9 @@ def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
 
 
 def _check_apart(videos: Sequence[str], targets: Sequence[Path], *, compare: bool) -> None:
-    """Raises ConfigError where two videos would write one file.
+    """Raises ConfigError if two videos would write the same file.
 
-    Suffix and case count for nothing: a report has not the one, and some disks not the other.
+    Suffix and case are ignored: report names drop the suffix, and some disks ignore case.
     """
     taken: dict[str, int] = {}
     for n, target in enumerate(targets):
@@ -116,9 +116,9 @@ def _check_apart(videos: Sequence[str], targets: Sequence[Path], *, compare: boo
 
 
 def _checked(configs: Mapping[str, Config]) -> dict[str, Job]:
-    """By name, the jobs of the videos that can be opened; what is wrong with others is said.
+    """By name, the jobs of the videos that can be opened; errors of others are printed.
 
-    Raises LatentSyncError where settings or an output are wrong.
+    Raises LatentSyncError if settings or an output are invalid.
     """
     from latentsync.media.probe import probe
     from latentsync.pipeline.job import checked
@@ -134,7 +134,7 @@ def _succeeds(name: str, work: Callable[[], object]) -> bool:
     try:
         work()
     except LatentSyncError as error:
-        say_error(error, of=name)
+        print_error(error, of=name)
         return False
     return True
 
@@ -147,7 +147,7 @@ def _folder(path: str | None) -> Path:
     if path is None:
         raise ConfigError("output.path", "not given", "pass --output FOLDER/")
     if not _ends_as_folder(path) and not Path(path).is_dir():
-        remedy = "name a folder that is there, or end the name in /"
+        remedy = "name an existing folder, or end the name in /"
         raise ConfigError("several videos need a folder for their output", path, remedy)
     return Path(path)
 

@@ -13,14 +13,14 @@ from latentsync.weights.refusal import accept_flags, generates, refusal
 
 
 class Consent:
-    """Called with the weights that would be downloaded; returns if the user agrees.
+    """Called with the missing weights; returns if the user agrees to download them.
 
-    Otherwise raises CheckpointError, one line: what is missing, how large it is, which licence has
-    to be accepted, and the commands that continue from there.
+    Otherwise raises CheckpointError, one line: what is missing, its size, the licence to accept,
+    and the commands to continue with.
     """
 
     def __init__(self, options: argparse.Namespace, config: Config) -> None:
-        """options: of the inference command. config: the configuration that they gave."""
+        """options: of the inference command. config: loaded with them."""
         self._options, self._config = options, config
 
     def __call__(self, missing: Sequence[ModelFile]) -> None:
@@ -29,7 +29,7 @@ class Consent:
             raise refusal(missing, self._arguments(), or_else=_or_else(missing))
 
     def _arguments(self) -> list[str]:
-        """Of the download command: it downloads what this command needs, and no more."""
+        """Of the download command that downloads exactly what this command needs."""
         own, generator = self._options, self._options.generator
         if self._config.input.audio is None:
             generator = "replay"  # which needs none

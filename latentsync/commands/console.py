@@ -1,4 +1,4 @@
-"""What all commands share: a set-up of the process, exit codes, one-line errors."""
+"""Shared by all commands: process set-up, exit codes, one-line errors."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from latentsync.errors import LatentSyncError
 
 DONE, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 SETTINGS = "settings"
-"""Attribute of the parsed flags: key=value words that stood among the values of a flag."""
+"""Attribute of the parsed flags: key=value words found among the values of a flag."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Flags with hyphens or underscores alike; a wrong one gets one line and exit code 2."""
+    """Accepts hyphens and underscores in flags; an error is one line, exit code 2."""
 
     def error(self, message: str) -> NoReturn:
         print(f"error: {message}; see --help", file=sys.stderr)
         raise SystemExit(USER_ERROR)
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The flags, with everything that is no flag in ``overrides``.
+        """Returns the flags, with all other words in ``overrides``.
 
         Settings that an action has put into SETTINGS come before the others.
         """
@@ -53,16 +53,16 @@ class _OneLine(logging.Handler):
     """Log records as single lines on stderr, above a running progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from tqdm import tqdm  # which a wrong argument need not wait for
+        from tqdm import tqdm  # imported late: argument errors do not need it
 
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         tqdm.write(level + " ".join(record.getMessage().split()), file=sys.stderr)
 
 
 def run(main: Callable[[], int], *, quiet: bool = False) -> int:
-    """Runs a command, in a process set up for it, and turns what ends it into an exit code.
+    """Sets up the process, runs a command, and returns its exit code.
 
-    0 done; 2 the input's or the set-up's fault, one line on stderr; 130 Ctrl-C; 143 terminated.
+    0 done; 2 an error of input or set-up, one line on stderr; 130 Ctrl-C; 143 terminated.
     Anything else is a bug: it keeps its traceback (exit code 1).
     """
     logging.basicConfig(level=logging.WARNING, handlers=[_OneLine()], force=True)
@@ -73,23 +73,23 @@ def run(main: Callable[[], int], *, quiet: bool = False) -> int:
         with quiet_libraries():
             return main()
     except LatentSyncError as error:
-        say_error(error)
+        print_error(error)
         return USER_ERROR
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
 
 
-def say_error(error: LatentSyncError, *, of: str = "") -> None:
-    """In one line. of: the one of several videos that it came from."""
+def print_error(error: LatentSyncError, *, of: str = "") -> None:
+    """Prints one line. of: the video that it came from, if there are several."""
     print(f"error: {of}{': ' if of else ''}{' '.join(str(error).split())}", file=sys.stderr)
 
 
 def use_threads(count: int) -> None:
     """Sets PyTorch's CPU threads, and leaves OpenCV one, for the whole process.
 
-    count: see latentsync.runtime.execution.torch_threads. For commands only, once it is known how
-    the networks run.
+    count: see latentsync.runtime.execution.torch_threads. For commands only, after
+    the execution is chosen.
     """
     import cv2  # takes a moment
     import torch  # takes seconds

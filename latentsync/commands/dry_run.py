@@ -9,8 +9,8 @@ from latentsync.pipeline.job import Job
 from latentsync.weights.manifest import ModelFile, readable
 
 
-def told(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
-    """Some lines, the last one with the time. missing: weights that would be downloaded."""
+def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
+    """Returns lines of text, the last with the time. missing: weights to be downloaded."""
     lines = [_video(job), f"faces    in {found.with_face} of {found.sampled} sampled frames"]
     lines += _weights(missing)
     if job.audio is not None:

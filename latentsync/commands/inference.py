@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from latentsync.settings.load import load_config  # half of what a wrong flag would wait for
+    from latentsync.settings.load import load_config  # slow to import, not needed for wrong flags
 
     accept(options.accept_licence)
     config = load_config(options.config, options.overrides, flags=_flags(options))
@@ -148,11 +148,11 @@ def _run(options: argparse.Namespace) -> int:
         return run_batch(options, config)
     _check_named(config)
     # What follows imports torch, which takes seconds.
-    from latentsync.commands.work import made_ready, progress_of
+    from latentsync.commands.work import prepare_work, progress_of
     from latentsync.pipeline.job import checked
 
     job = checked(config)
-    made_ready(options, job)(job, progress_of(options))
+    prepare_work(options, job)(job, progress_of(options))
     return DONE
 
 
@@ -165,7 +165,7 @@ def _check_together(options: argparse.Namespace) -> None:
 
 
 def _check_named(config: Config) -> None:
-    """What names tell is said before torch is imported, which takes seconds.
+    """Checks names before torch is imported, which takes seconds.
 
     Raises what pipeline.job.checked would.
     """

@@ -1,5 +1,5 @@
-"""Progress on stderr: a bar on a terminal; elsewhere one line at the start of a pass and one at its
-end, so that logs do not fill with bars."""
+"""Progress on stderr: a bar on a terminal; elsewhere one line at the start and one at the end of a
+pass, which suits log files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latentsync.weights.manifest import readable
 
 
 class _FrameBar(tqdm):
-    """tqdm with the field ``{fps}`` for its layout."""
+    """tqdm with the layout field ``{fps}``."""
 
     @property
     def format_dict(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
     )
     with bar:
         yield lambda: bar.update() and None
-        if total:  # the container's count may have been an estimate
+        if total:  # the container's frame count may be an estimate
             bar.total = bar.n
 
 
@@ -58,7 +58,7 @@ def byte_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
 def _lines(
     title: str, size: str, amount: Callable[[int, float], str]
 ) -> Iterator[Callable[[int], None]]:
-    """size: of the pass, if known. amount: (count, seconds) -> what was done, in words."""
+    """size: of the pass, if known. amount: (count, seconds) -> text of what was done."""
     begin, done = time.perf_counter(), 0
 
     def count(step: int) -> None:

@@ -1,7 +1,6 @@
-"""What libraries do unasked, prevented for the whole process: they chatter, report, import much.
+"""Prevents side effects of libraries: messages on stderr, telemetry, slow imports.
 
-For commands only, where the process begins: the library changes nothing of the process that it
-runs in.
+For commands only: the library itself changes nothing in its process.
 """
 
 from __future__ import annotations
@@ -22,42 +21,42 @@ from typing import Any
 
 STDERR = 2
 FILTER = Path(__file__).with_name("stderr_filter.py")
-PATIENCE = 2.0  # seconds; a child of the command's may outlive it, and go on writing
+FILTER_TIMEOUT = 2.0  # seconds; a child process may outlive the command and go on writing
 
-NO_MATTER = (
+HARMLESS_WARNINGS = (
     r"SymbolDatabase.GetPrototype\(\) is deprecated",  # mediapipe, of protobuf
-    r".*(trace to be incorrect|as constants in the trace)",  # torch.jit: shapes, which are meant
+    r".*(trace to be incorrect|as constants in the trace)",  # torch.jit: intended
 )
-"""Beginnings of warnings."""
+"""Regular expressions for the beginnings of warnings to ignore."""
 
 PLOTTING = ("matplotlib", "matplotlib.pyplot")
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Around a whole command, before mediapipe, openvino and huggingface_hub are imported."""
+    """Wraps a whole command; enter it before importing mediapipe, openvino, huggingface_hub."""
     os.environ.setdefault("GLOG_minloglevel", "2")
-    # What the hub's library says is either no matter, or said better in an error of ours.
+    # The hub library's warnings are harmless, or covered by our own errors.
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     warnings.filterwarnings("ignore", module="huggingface_hub")
-    for beginning in NO_MATTER:
+    for beginning in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", beginning)
-    if "openvino" not in sys.modules:  # it would report every import to its makers
+    if "openvino" not in sys.modules:  # disables OpenVINO telemetry
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    with plotting_deferred(), chatter_dropped():
+    with defer_plotting(), filter_stderr():
         yield
 
 
 @contextmanager
-def chatter_dropped() -> Iterator[None]:
-    """What C++ writes to the file descriptor of stderr goes through stderr_filter.py.
+def filter_stderr() -> Iterator[None]:
+    """Sends what C++ code writes to stderr's file descriptor through stderr_filter.py.
 
-    sys.stderr, with its progress bars and tracebacks, keeps the real one. Lines of C++ come when
-    they are complete. All is as before when the block ends, either way.
+    sys.stderr (progress bars, tracebacks) keeps the original descriptor. Lines from C++ appear once
+    they are complete. The end of the block restores everything, also after an exception.
     """
     try:
         real = os.dup(STDERR)
-    except OSError:  # there is none
+    except OSError:  # no stderr
         yield
         return
     own, helper = sys.stderr, _started()
@@ -75,16 +74,16 @@ def chatter_dropped() -> Iterator[None]:
         os.dup2(real, STDERR)
         os.close(real)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            helper.wait(PATIENCE)
+            helper.wait(FILTER_TIMEOUT)
 
 
 def _started() -> subprocess.Popen[bytes]:
-    """The filter, at the other end of what is now the file descriptor of stderr."""
+    """Starts the filter and redirects the file descriptor of stderr to it."""
     helper = subprocess.Popen(
         [sys.executable, "-I", "-S", str(FILTER)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,  # who waits for the end of ours must not wait for its own
-        start_new_session=True,  # Ctrl-C is for the command
+        stdout=subprocess.DEVNULL,  # otherwise a reader of our stdout would wait for the filter
+        start_new_session=True,  # Ctrl-C must reach the command only
     )
     if helper.stdin is not None:
         with helper.stdin as pipe:
@@ -93,7 +92,7 @@ def _started() -> subprocess.Popen[bytes]:
 
 
 def _is_stderr(stream: Any) -> bool:
-    """Whether it writes to the file descriptor, and not somewhere else, as in a test."""
+    """Whether it writes to the file descriptor; in a test it may not."""
     try:
         return stream.fileno() == STDERR
     except (AttributeError, OSError, ValueError):
@@ -101,10 +100,10 @@ def _is_stderr(stream: Any) -> bool:
 
 
 @contextmanager
-def plotting_deferred() -> Iterator[None]:
-    """Around the first import of mediapipe, which imports matplotlib along: 0.75 s of its 1.3.
+def defer_plotting() -> Iterator[None]:
+    """Wraps the first import of mediapipe, which imports matplotlib: 0.75 of its 1.3 s.
 
-    Nothing but its functions that plot landmarks needs it, and those import it when they are used.
+    Only its functions that plot landmarks need it; they import it when called.
     """
     stand_ins = {name: _Deferred(name) for name in PLOTTING if name not in sys.modules}
     if find_spec(PLOTTING[0]) is None:
@@ -118,11 +117,11 @@ def plotting_deferred() -> Iterator[None]:
 
 
 class _Deferred(ModuleType):
-    """A module that is imported when something in it is asked for."""
+    """A module that is imported at the first access to an attribute."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.__spec__ = ModuleSpec(name, None)  # to those who ask, it can be imported
+        self.__spec__ = ModuleSpec(name, None)  # find_spec reports it as importable
 
     def leave(self) -> None:
         if sys.modules.get(self.__name__) is self:

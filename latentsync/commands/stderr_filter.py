@@ -1,15 +1,15 @@
-"""Passes on what it is given, line by line, but for what mediapipe says unasked.
+"""Copies stdin to stderr line by line, without mediapipe's routine messages.
 
-A process of its own, started by quiet.py: it passes on the last words of a command that is
-killed or aborts, and it never waits for a Python that is busy. Nothing but the standard library is
-imported, as it starts with every command.
+A process of its own, started by quiet.py: so the last output of a command that is killed or aborts
+is not lost, and nothing waits for a busy interpreter. It imports the standard library only, as it
+starts with every command.
 """
 
 import contextlib
 import re
 import sys
 
-CHATTER = re.compile(
+ROUTINE = re.compile(
     rb"(INFO: Created TensorFlow Lite XNNPACK delegate"
     rb"|WARNING: All log messages before absl::InitializeLog"
     rb"|[WI]0000 .*(inference_feedback_manager|gl_context|landmark_projection_calculator))"
@@ -17,10 +17,10 @@ CHATTER = re.compile(
 
 
 def main() -> None:
-    """Ends when nobody is left who could write."""
+    """Ends when all writers have closed the pipe."""
     for line in sys.stdin.buffer:
-        if not CHATTER.match(line):
-            with contextlib.suppress(OSError):  # nobody listens: the command must not notice here
+        if not ROUTINE.match(line):
+            with contextlib.suppress(OSError):  # the reader is gone: no concern of the command
                 sys.stderr.buffer.write(line)
                 sys.stderr.buffer.flush()
 

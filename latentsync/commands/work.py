@@ -1,6 +1,6 @@
-"""What the inference command does with a video: it makes the new one, previews, or an estimate.
+"""The work of the inference command on a video: render it, write previews, or print an estimate.
 
-Weights and models are asked for once, whatever the number of videos.
+Weights and models are loaded once, for any number of videos.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from latentsync.commands.consent import Consent
 from latentsync.commands.console import use_threads
-from latentsync.commands.dry_run import told
+from latentsync.commands.dry_run import summary
 from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.estimate.estimate import estimate
 from latentsync.pipeline.engine import Engine, execution_of
@@ -29,13 +29,13 @@ from latentsync.settings.schema import Config
 from latentsync.weights.ensure import no_byte_progress
 
 Work = Callable[[Job, Progress], None]
-"""Does it all for one video, and says on stdout what was made."""
+"""Processes one video, and prints the results on stdout."""
 
 
-def made_ready(options: argparse.Namespace, job: Job) -> Work:
-    """The work that the flags ask for, with its weights fetched and its models loaded.
+def prepare_work(options: argparse.Namespace, job: Job) -> Work:
+    """Returns the work selected by the flags, with weights downloaded and models loaded.
 
-    job: the first of those that the work is for, which differ in their files alone.
+    job: the first of the jobs; all differ in their files only.
     """
     if options.dry_run:
         return _estimating(job)
@@ -44,14 +44,14 @@ def made_ready(options: argparse.Namespace, job: Job) -> Work:
     engine = _engine(job.config, job.audio)
     if options.preview is not None:
         return lambda job, progress: _preview(engine, job, options.preview, progress)
-    return lambda job, progress: _enhance(engine, job, progress, options)
+    return lambda job, progress: _process(engine, job, progress, options)
 
 
 def progress_of(options: argparse.Namespace) -> Progress:
     return no_progress if options.quiet else progress_bar
 
 
-def _enhance(engine: Engine, job: Job, progress: Progress, options: argparse.Namespace) -> None:
+def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Namespace) -> None:
     with Session(engine, job.source, audio=job.audio, config=job.config) as session:
         report = session.render(job.output, progress, command=options.line)
     if not options.quiet:
@@ -81,13 +81,13 @@ def _estimating(job: Job) -> Work:
     here = not any(model in missing for model, _ in weights_wanted(config.restore))
     loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
     engine = _engine(loaded, job.audio, estimate=True)
-    return lambda job, _progress: print(told(job, estimate(job, engine), missing))
+    return lambda job, _progress: print(summary(job, estimate(job, engine), missing))
 
 
 def _engine(config: Config, audio: Path | None, *, estimate: bool = False) -> Engine:
-    """The loaded models, and the process's threads set for what will run.
+    """Loads the models, and sets the process's threads for them.
 
-    estimate: those that generate mouths are not loaded, as their weights may not be there.
+    estimate: generators are not loaded, as their weights may be missing.
     """
     engine = Engine(config)
     networks = runs_networks(config, speech=audio is not None)

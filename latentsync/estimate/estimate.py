@@ -19,7 +19,7 @@ from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader, sample_frames
-from latentsync.media.writer import Picture, VideoWriter
+from latentsync.media.writer import EncoderFrame, VideoWriter
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.lipsync import output_rate
@@ -205,7 +205,7 @@ def _converts(job: Job, execution: Execution) -> bool:
 
 def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:
     """Into a folder that is thrown away."""
-    pictures: list[Picture] = []
+    pictures: list[EncoderFrame] = []
     count = max(len(frames), 1)
     with TemporaryDirectory() as folder, ExitStack() as file:
         target = Path(folder) / f"trial{job.output.target.suffix}"
@@ -213,11 +213,11 @@ def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:
         writer = file.enter_context(VideoWriter(target, silent, job.output.settings))
 
         def convert() -> None:
-            pictures.extend(writer.picture(frame) for frame in frames)
+            pictures.extend(writer.convert(frame) for frame in frames)
 
         def encode() -> None:
             for picture in pictures:
-                writer.write_picture(picture)
+                writer.write_converted(picture)
             file.close()  # until then the encoder holds most of them
 
         return timed(Stage.CONVERT.value, convert, count) + timed(Stage.ENCODE.value, encode, count)

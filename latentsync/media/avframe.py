@@ -1,4 +1,4 @@
-"""What PyAV does not let one see or say of a frame: filters, a plane's pixels, the field order."""
+"""What PyAV has no call for: filtering a single frame, a plane's pixels, the field order."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from av.video.plane import VideoPlane
 PROGRESSIVE, TOP_FIRST, BOTTOM_FIRST = "progressive", "tff", "bff"
 
 
-class PictureFilter:
-    """One filter that takes a picture in and gives one out, set up by the pictures it meets."""
+class FrameFilter:
+    """An FFmpeg filter with one frame in and one out; configured anew when the format changes."""
 
     def __init__(self, name: str, args: str | None = None) -> None:
         self._name, self._args = name, args
         self._graph: av.filter.Graph | None = None
         self._like: tuple[int, int, str] | None = None
 
-    def __call__(self, picture: VideoFrame) -> VideoFrame:
-        like = (picture.width, picture.height, picture.format.name)
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        like = (frame.width, frame.height, frame.format.name)
         if self._graph is None or like != self._like:
-            self._graph, self._like = self._built(picture), like
-        self._graph.push(picture)
+            self._graph, self._like = self._built(frame), like
+        self._graph.push(frame)
         out = self._graph.pull()
         assert isinstance(out, VideoFrame)
         return out
@@ -51,17 +51,17 @@ def plane_pixels(plane: VideoPlane) -> np.ndarray:
     return rows[:, : min(plane.line_size, plane.width)]
 
 
-def field_order(picture: VideoFrame) -> str:
-    """PROGRESSIVE, TOP_FIRST or BOTTOM_FIRST, by the flags of a decoded picture.
+def field_order(frame: VideoFrame) -> str:
+    """PROGRESSIVE, TOP_FIRST or BOTTOM_FIRST, by the flags of a decoded frame.
 
-    PyAV tells interlaced from progressive only. Which field is first shows in the one that FFmpeg
-    puts first when it takes them apart.
+    PyAV reports interlaced or progressive only. The first field is the one that FFmpeg puts first
+    when it separates them.
     """
-    if not picture.interlaced_frame:
+    if not frame.interlaced_frame:
         return PROGRESSIVE
-    first_out = PictureFilter("separatefields")(picture)
-    return TOP_FIRST if np.array_equal(_rows(first_out), _rows(picture)[0::2]) else BOTTOM_FIRST
+    first_out = FrameFilter("separatefields")(frame)
+    return TOP_FIRST if np.array_equal(_rows(first_out), _rows(frame)[0::2]) else BOTTOM_FIRST
 
 
-def _rows(picture: VideoFrame) -> np.ndarray:
-    return plane_pixels(picture.planes[0])
+def _rows(frame: VideoFrame) -> np.ndarray:
+    return plane_pixels(frame.planes[0])

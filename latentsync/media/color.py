@@ -1,8 +1,8 @@
 """Colour tags, and the one pair of conversions YUV -> RGB -> YUV that reader and writer share.
 
-Both directions take matrix and range from one decision, so that what is not edited comes back. The
-scaler's flags matter as much. Measured on a 1080x1920 video, there and back: FFmpeg's defaults
-darken the luma by a full level (47 dB); exact rounding and interpolated chroma keep it at 85 dB.
+Both directions use the same matrix and range, so that unedited pixels return unchanged. The flags
+of the scaler matter as much: on a 1080x1920 video, there and back, FFmpeg's defaults darken the
+luma by a whole code value (47 dB); exact rounding and interpolated chroma reach 85 dB.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from latentsync.media.avframe import PROGRESSIVE, PictureFilter, plane_pixels
+from latentsync.media.avframe import PROGRESSIVE, FrameFilter, plane_pixels
 
 UNSPECIFIED = "unspecified"
 
-# Code points of ITU-T H.273, under the names that FFmpeg prints. A rarer one keeps its number for a
-# name, so that it too comes out as it went in.
+# Code points of ITU-T H.273, by the names that FFmpeg prints. An unlisted one is named by its
+# number, so that it too is carried over.
 _RANGES = {0: UNSPECIFIED, 1: "tv", 2: "pc"}
 _MATRICES = {
     0: "rgb",
@@ -63,7 +63,7 @@ _TRANSFERS = {
     18: "arib-std-b67",
 }
 
-# The scaler's own numbers; not every PyAV has names for all.
+# The scaler's own codes; not every PyAV version names all.
 _CONVERTIBLE = {
     "bt709": 1,
     "fcc": 4,
@@ -74,24 +74,24 @@ _CONVERTIBLE = {
     "bt2020c": 9,
 }
 
-# Where the halved chroma samples lie. H.264 and HEVC mean "left" if they say nothing, and so does
-# what is written here. The scaler takes "centre" if a decoder says nothing, and these say nothing.
-# The two lie a quarter of a sample apart: 45 dB instead of 73 for a video that was not even edited.
+# Position of subsampled chroma. Untagged H.264 and HEVC mean "left", and so does what is written
+# here. The scaler assumes "centre" if a decoder sets no tag, and these decoders set none. The two
+# are a quarter of a sample apart: 45 dB instead of 73 for an unedited video.
 _SITING = "chroma_location=left"
-_SILENT_DECODERS = {"vp8", "vp9", "av1", "ffv1"}
+_UNTAGGED_DECODERS = {"vp8", "vp9", "av1", "ffv1"}
 
 _BICUBIC, _EXACT_ROUNDING, _ALL_CHROMA_OUT, _ALL_CHROMA_IN = 0x4, 0x40000, 0x2000, 0x4000
 _TO_RGB = _BICUBIC | _EXACT_ROUNDING | _ALL_CHROMA_OUT
 _TO_YUV = _BICUBIC | _EXACT_ROUNDING | _ALL_CHROMA_IN
 
-# The scaler has fast code for planes of G, B and R, and none for pixels of all three where it is to
-# round exactly. The same values come out; 5 ms for a 1080p frame with the merging, 16 ms without.
+# With exact rounding the scaler is fast for planar output only. Same values: 5 ms for a 1080p frame
+# including the merge of the planes, 16 ms for packed RGB.
 _PLANES = "gbrp"
 
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """What a stream says about its colours, in FFmpeg's names; "unspecified": nothing."""
+    """The colour tags of a stream, by FFmpeg's names."""
 
     matrix: str = UNSPECIFIED
     range: str = UNSPECIFIED
@@ -99,16 +99,16 @@ class ColorTags:
     transfer: str = UNSPECIFIED
 
     @classmethod
-    def of(cls, picture: VideoFrame) -> ColorTags:
+    def of(cls, frame: VideoFrame) -> ColorTags:
         return cls(
-            _name(_MATRICES, picture.colorspace),
-            _name(_RANGES, picture.color_range),
-            _name(_PRIMARIES, picture.color_primaries),
-            _name(_TRANSFERS, picture.color_trc),
+            _name(_MATRICES, frame.colorspace),
+            _name(_RANGES, frame.color_range),
+            _name(_PRIMARIES, frame.color_primaries),
+            _name(_TRANSFERS, frame.color_trc),
         )
 
     def codes(self) -> dict[str, int]:
-        """The same as numbers, under the names of PyAV's codec context attributes."""
+        """The numeric codes, by the names of PyAV's codec context attributes."""
         return {
             "colorspace": _code(_MATRICES, self.matrix),
             "color_range": _code(_RANGES, self.range),
@@ -126,8 +126,8 @@ def _code(names: dict[int, str], name: str) -> int:
     return codes[name] if name in codes else int(name)
 
 
-def foreign_matrix(tags: ColorTags) -> bool:
-    """Whether the colours are said to be made by a matrix that is unknown here."""
+def unknown_matrix(tags: ColorTags) -> bool:
+    """Whether the tag names a matrix that the scaler cannot convert."""
     return tags.matrix not in _CONVERTIBLE and tags.matrix not in (UNSPECIFIED, "rgb")
 
 
@@ -136,14 +136,14 @@ def is_rgb(pix_fmt: str) -> bool:
 
 
 def output_tags(tags: ColorTags, pix_fmt: str, width: int, height: int) -> ColorTags:
-    """The tags of a YUV video made from such a source. RGB has no matrix to carry over: ours."""
+    """The tags of a YUV video made from such a source. RGB has no matrix: the default is used."""
     if not is_rgb(pix_fmt) and tags.matrix != "rgb":
         return tags
-    return replace(tags, matrix=_usual_matrix(width, height), range="tv")
+    return replace(tags, matrix=_default_matrix(width, height), range="tv")
 
 
-def _usual_matrix(width: int, height: int) -> str:
-    """What players take where the video does not say: high definition means BT.709."""
+def _default_matrix(width: int, height: int) -> str:
+    """The matrix that players assume for untagged video: BT.709 for high definition."""
     return "bt709" if height >= 720 or width >= 1280 else "smpte170m"
 
 
@@ -156,31 +156,31 @@ class Conversion:
 
     @classmethod
     def of(cls, tags: ColorTags, pix_fmt: str, width: int, height: int) -> Conversion:
-        """From the tags; where they say nothing, from the stored size, as players do."""
+        """From the tags; if untagged, from the stored size, as players do."""
         name = tags.matrix
         if name not in _CONVERTIBLE:
-            name = _usual_matrix(width, height)
+            name = _default_matrix(width, height)
         full = tags.range == "pc" or pix_fmt.startswith("yuvj") or is_rgb(pix_fmt)
         return cls(_CONVERTIBLE[name], ColorRange.JPEG if full else ColorRange.MPEG)
 
 
 class ToRgb:
-    """Decoded pictures -> pixels. Holds FFmpeg's scaler: one for a video, not for each frame."""
+    """Decoded frames -> pixels. Keeps one scaler for the whole video."""
 
     def __init__(self, conversion: Conversion, *, codec: str = "") -> None:
         """codec: canonical name of the video's codec."""
         self._conversion = conversion
         self._place_chroma = (
-            PictureFilter("setparams", _SITING) if codec in _SILENT_DECODERS else None
+            FrameFilter("setparams", _SITING) if codec in _UNTAGGED_DECODERS else None
         )
         self._scaler = VideoReformatter()
 
-    def __call__(self, picture: VideoFrame, width: int, height: int) -> np.ndarray:
+    def __call__(self, frame: VideoFrame, width: int, height: int) -> np.ndarray:
         """Any pixel format -> (height, width, 3) uint8 RGB; another size is scaled."""
         if self._place_chroma:
-            picture = self._place_chroma(picture)
+            frame = self._place_chroma(frame)
         planes = self._scaler.reformat(
-            picture,
+            frame,
             width=width,
             height=height,
             format=_PLANES,
@@ -195,21 +195,21 @@ class ToRgb:
 
 
 class FromRgb:
-    """Pixels -> pictures for the encoder."""
+    """Pixels -> frames for the encoder."""
 
     def __init__(self, conversion: Conversion, pix_fmt: str, *, fields: str = PROGRESSIVE) -> None:
-        """fields: the order to mark; the chroma of interlaced pictures is made field by field."""
+        """fields: the order to mark; interlaced chroma is subsampled field by field."""
         self._conversion, self._pix_fmt = conversion, pix_fmt
         mode = "prog" if fields == PROGRESSIVE else fields
-        self._mark = PictureFilter("setparams", f"{_SITING}:field_mode={mode}")
+        self._mark = FrameFilter("setparams", f"{_SITING}:field_mode={mode}")
         self._scaler = VideoReformatter()
 
     def __call__(self, pixels: np.ndarray) -> VideoFrame:
         """pixels: (H, W, 3) uint8 RGB, C-contiguous."""
-        picture = self._mark(VideoFrame.from_ndarray(pixels, format="rgb24"))
-        picture.colorspace = self._conversion.matrix  # some PyAV take BT.2020 from here only
+        frame = self._mark(VideoFrame.from_ndarray(pixels, format="rgb24"))
+        frame.colorspace = self._conversion.matrix  # some PyAV versions read BT.2020 from here only
         return self._scaler.reformat(
-            picture,
+            frame,
             format=self._pix_fmt,
             src_colorspace=self._conversion.matrix,
             dst_colorspace=self._conversion.matrix,

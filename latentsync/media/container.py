@@ -1,4 +1,4 @@
-"""Files opened with PyAV: a sentence of its own for whatever is no video, or cannot all be read."""
+"""Opens files with PyAV; a file that is not a video, or incomplete, gets its own message."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ from latentsync.errors import MediaError
 from latentsync.media.files import check_video
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Suffix of an output -> FFmpeg muxer. Not left to FFmpeg, whose choice for ".m4v" holds far fewer
-audio codecs than plain mp4."""
+"""Suffix of an output -> FFmpeg muxer. FFmpeg's own choice for ".m4v" supports far fewer audio
+codecs than plain mp4."""
 
 METADATA_ERRORS = "surrogateescape"
-"""Tags in broken UTF-8 must neither stop a job nor change on their way through."""
+"""Tags in invalid UTF-8 neither stop a job nor are changed."""
 
 _NOT_VIDEOS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
-"""FFmpeg demuxers that make a "video" of a text, a still picture, or a list of other files."""
+"""FFmpeg demuxers that make a "video" of a text, a still image, or a list of other files."""
 
 _DURATION_UP_FRONT = {"matroska,webm", "avi"}
 _ROUNDING = Fraction(1, 4)  # seconds
 
 
 class DecodeIssues:
-    """Counts each kind of fault and remembers where it was first met."""
+    """Counts each kind of issue and stores where it first occurred."""
 
     def __init__(self) -> None:
-        self._faults: dict[str, tuple[int, float | None]] = {}
+        self._counts: dict[str, tuple[int, float | None]] = {}
 
-    def note(self, fault: str, second: float | None) -> None:
+    def note(self, issue: str, second: float | None) -> None:
         """second: where in the video; None before its first frame."""
-        count, first = self._faults.get(fault, (0, second))
-        self._faults[fault] = (count + 1, first)
+        count, first = self._counts.get(issue, (0, second))
+        self._counts[issue] = (count + 1, first)
 
     def __str__(self) -> str:
-        return "; ".join(_sentence(fault, *where) for fault, where in self._faults.items())
+        return "; ".join(_sentence(issue, *where) for issue, where in self._counts.items())
 
 
-def _sentence(fault: str, count: int, second: float | None) -> str:
+def _sentence(issue: str, count: int, second: float | None) -> str:
     where = "at its start" if second is None else f"at {second:.2f} s"
-    return f"{fault} {where}" if count == 1 else f"{fault}, {count} times, first {where}"
+    return f"{issue} {where}" if count == 1 else f"{issue}, {count} times, first {where}"
 
 
 def file_url(path: Path) -> str:
-    """A name that FFmpeg takes for a file, whatever it looks like ("a:b.mp4", "-x.mp4")."""
+    """A name that FFmpeg opens as a file, even "a:b.mp4" or "-x.mp4"."""
     return f"file:{os.fspath(path)}"
 
 
 def open_source(path: Path) -> InputContainer:
     """Open a video file for reading.
 
-    Raises MediaError: not there, no regular file, empty, cut off before its index, not a video.
+    Raises MediaError: not there, not a regular file, empty, cut off before its index, not a video.
     """
     check_video(path)
     try:
@@ -73,13 +73,13 @@ def open_source(path: Path) -> InputContainer:
 
 
 def main_video(container: InputContainer, path: Path) -> VideoStream:
-    """The first video stream that is no cover picture. Raises MediaError: none, not decodable."""
+    """The first video stream that is not a cover image. Raises MediaError: none, not decodable."""
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
         raise MediaError(
             "no video in the file",
             path,
-            "it holds audio or other data only; give a file with pictures",
+            "it holds audio or other data only; give a file with a video stream",
         )
     if videos[0].codec_context is None:
         raise MediaError(
@@ -89,17 +89,17 @@ def main_video(container: InputContainer, path: Path) -> VideoStream:
 
 
 def has_flag(container: InputContainer | OutputContainer, flag: Flags) -> bool:
-    """Whether the container's format is of that kind."""
+    """Whether the container's format has that flag."""
     return bool(container.format.flags & cast(int, flag.value))
 
 
 def stream_start(stream: Stream) -> Fraction:
-    """Seconds on the container's clock; 0 where it does not say."""
+    """In the container's time [seconds]; 0 if not stated."""
     return (stream.start_time or 0) * (stream.time_base or Fraction(0))
 
 
 def stream_duration(stream: Stream, container: InputContainer) -> Fraction:
-    """Seconds, as promised by the stream, or by Matroska's statistics tag, or by the container."""
+    """Seconds, as stated by the stream, or by Matroska's statistics tag, or by the container."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     tagged = _tagged_duration(stream.metadata.get("DURATION", ""))
@@ -107,18 +107,18 @@ def stream_duration(stream: Stream, container: InputContainer) -> Fraction:
 
 
 def missing_end(container: InputContainer, stream: VideoStream, end: Fraction) -> str:
-    """What the file promises beyond the end [seconds] that was reached; "" if nothing is missing.
+    """What the file states beyond the end [seconds] that was reached; "" if nothing is missing.
 
     MP4 lists every frame with its place in the file, which is exact. Matroska and AVI state their
-    duration up front; a shortfall that rounding explains does not count. Others promise nothing.
+    duration up front; a shortfall that rounding explains does not count. Others state nothing.
     """
     if "mp4" in container.format.name:
         lost = sum(1 for entry in stream.index_entries if entry.pos + entry.size > container.size)
-        return f"{lost} frames of its index lie behind its last byte" if lost else ""
+        return f"{lost} frames of its index lie beyond its last byte" if lost else ""
     if container.format.name not in _DURATION_UP_FRONT or not container.duration:
         return ""
-    promised = Fraction(container.duration, av.time_base)
-    return f"its header promises {float(promised):.2f} s" if promised - end > _ROUNDING else ""
+    stated = Fraction(container.duration, av.time_base)
+    return f"its header states {float(stated):.2f} s" if stated - end > _ROUNDING else ""
 
 
 def _tagged_duration(text: str) -> Fraction:
@@ -132,18 +132,18 @@ def _tagged_duration(text: str) -> Fraction:
 
 def _not_openable(path: Path, error: Exception) -> MediaError:
     if isinstance(error, PermissionError):
-        return MediaError("cannot open the video", path, "give yourself permission to read it")
+        return MediaError("cannot open the video", path, "change its permissions")
     if _lacks_moov(path):
         return MediaError(
             "the video's index (moov) is missing",
             path,
             "its recording or copy was cut off: copy it again, or repair it",
         )
-    return MediaError("not a video, or damaged at its very start", path, "try to play it")
+    return MediaError("not a video, or damaged at its start", path, "try to play it")
 
 
 def _lacks_moov(path: Path) -> bool:
-    """Whether the file is built of MP4 boxes, none of which is the index."""
+    """Whether the file consists of MP4 boxes, without an index."""
     with path.open("rb") as file:
         kinds = _top_level_boxes(file)
     return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free") and b"moov" not in kinds

@@ -1,4 +1,4 @@
-"""One pass over the pictures of a video: opened, decoded forward, stamped, made upright RGB."""
+"""Decodes a video forward once: frames with corrected PTS, converted to upright RGB."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from latentsync.media.color import Conversion, ToRgb
 from latentsync.media.container import DecodeIssues, main_video, missing_end, open_source
 from latentsync.media.probe import VideoInfo
 
-_THREADS = 4  # each decoding thread holds pictures of its own: 3 MB at 1080p, 12 MB at 4K
-_RESTART_SECONDS = 1  # a step back in time by more than this is a new recording, not a slip
+_THREADS = 4  # each decoding thread holds its own frames: 3 MB at 1080p, 12 MB at 4K
+_RESTART_SECONDS = 1  # a step back by more than this is a new recording, not an error
 _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file counts as lost
-_FRAMES_TO_KNOW_THE_PACE = 5
-_UNEVEN = 0.25  # of a frame: what Matroska's milliseconds make of 120 fps stays below it
+_MIN_FRAMES = 5  # before the frame rate counts as known
+_JITTER = 0.25  # of a frame; rounding to milliseconds (Matroska) stays below it up to 120 fps
 
 
 class PtsNormalizer:
-    """Passes good stamps through untouched, makes up missing ones, moves bad ones a little.
+    """Passes valid time stamps through, computes missing ones, corrects those that do not rise.
 
-    step: ticks from one frame to the next where nothing better is known.
-    restart: a stamp that lies more than so many ticks back starts a new clock (a recording glued to
-        another), and all that follow move with it; one that lies less far back moves alone.
-    least: ticks by which each stamp has to exceed the one before.
+    step: ticks from one frame to the next, to compute missing ones by.
+    restart: a step back by more ticks is a new recording, concatenated: all later time stamps are
+        moved with it. After a smaller step back only that time stamp is moved.
+    least: ticks by which each time stamp has to exceed the one before.
     """
 
     def __init__(self, *, step: Fraction, restart: int, least: int = 1) -> None:
         self._step, self._restart, self._least = step, restart, least
         self._last: int | None = None
-        self._anchor = -step  # the last stamp that was given; missing ones are counted on from it
+        self._anchor = -step  # the last one that was present; missing ones are counted from it
         self._missing = 0
         self._shift = 0
         self.repaired = False
-        """Whether the latest stamp had to be moved. One that was missing does not count."""
+        """Whether the latest time stamp had to be moved; a missing one does not count."""
 
     def normalize(self, stamp: int | None) -> int:
-        """The next stamp, in ticks. stamp: what the container says, None where it says nothing."""
+        """Returns the next PTS, in ticks. stamp: the container's; None: missing."""
         self.repaired = stamp is not None and self._steps_back(stamp)
         if stamp is None:
             self._missing += 1
@@ -65,11 +65,11 @@ class PtsNormalizer:
 
 
 class GapDetector:
-    """Notices frames that are missing within a video of steady pace; nothing else would tell.
+    """Detects missing frames in a video of constant frame rate; nothing else reports them.
 
-    The pace is taken from the video itself: the rate that a container states may be that of fields.
-    An MP4 lists its frames, so that a pause in it is meant, and a video that has changed its pace
-    once may do so again: for both, no gap is ever reported.
+    The rate is measured: the one that a container states may be that of fields. An MP4 lists its
+    frames, so a pause in it is intended, and a video whose rate has changed once may change it
+    again: for both, no gap is ever reported.
     """
 
     def __init__(self, container: InputContainer) -> None:
@@ -78,23 +78,23 @@ class GapDetector:
         self._frames = 0
 
     def missing(self, second: float) -> int:
-        """Frames that seem to be missing between the previous one and this; second: rising."""
+        """The number of frames missing between the previous one and this one. second: rising."""
         if self._frames == 0:
             self._first = second
-        missing = self._skipped(second) if self._frames > _FRAMES_TO_KNOW_THE_PACE else 0
+        missing = self._skipped(second) if self._frames > _MIN_FRAMES else 0
         self._frames += 1 + missing
         self._latest = second
         return missing
 
     def _skipped(self, second: float) -> int:
-        pace = (self._latest - self._first) / (self._frames - 1)
-        steps = (second - self._latest) / pace
-        self._steady &= round(steps) >= 1 and abs(steps - round(steps)) < _UNEVEN
+        interval = (self._latest - self._first) / (self._frames - 1)
+        steps = (second - self._latest) / interval
+        self._steady &= round(steps) >= 1 and abs(steps - round(steps)) < _JITTER
         return round(steps) - 1 if self._steady else 0
 
 
 class Decoding:
-    """Context manager: the video file, open for as long as it is decoded. What goes wrong is noted.
+    """Context manager: an open video that is decoded; problems are added to issues.
 
     Raises MediaError as probe does.
     """
@@ -116,30 +116,30 @@ class Decoding:
         self._container.close()
 
     def stamped(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Every picture, from the video's first on, with its ticks since the origin, rising."""
+        """Yields every frame from the first on, with its PTS: ticks since the origin, rising."""
         base = self._info.time_base
         origin = round(self._info.origin / base)
         normalizer = PtsNormalizer(
             step=1 / (self._info.average_rate * base), restart=round(_RESTART_SECONDS / base)
         )
         gaps = GapDetector(self._container)
-        for picture in self.pictures():
-            pts = normalizer.normalize(None if picture.pts is None else picture.pts - origin)
+        for frame in self.frames():
+            pts = normalizer.normalize(None if frame.pts is None else frame.pts - origin)
             second = float(pts * base)
-            self._inspect(picture, second, stamp_moved=normalizer.repaired)
+            self._inspect(frame, second, stamp_moved=normalizer.repaired)
             if gaps.missing(second):
                 self._issues.note("frames seem to be missing", second)
-            yield pts, picture
+            yield pts, frame
 
     def seek(self, stamp: int) -> None:
-        """Go to a key frame before that time stamp of the file's, or wherever it takes one to.
+        """Seeks a key frame before that time stamp; some formats land elsewhere.
 
-        Raises av.FFmpegError: the format cannot do it.
+        Raises av.FFmpegError: the format cannot seek.
         """
         self._container.seek(stamp, stream=self._stream)
 
-    def pictures(self) -> Iterator[VideoFrame]:
-        """The pictures that follow, as they come."""
+    def frames(self) -> Iterator[VideoFrame]:
+        """Yields the frames from the current position on, as decoded."""
         second: float | None = None
         for packet in self._packets():
             if packet.stream is not self._stream:  # stream_index is wrong on the last, empty ones
@@ -147,15 +147,15 @@ class Decoding:
             if packet.pts is not None:
                 second = float(packet.pts * packet.time_base - self._info.origin)
             try:
-                pictures = self._stream.decode(packet)
+                frames = self._stream.decode(packet)
             except av.FFmpegError as error:
                 self._issues.note("a packet could not be decoded", second)
                 _raise_if_out_of_memory(error)
                 continue
-            yield from pictures
+            yield from frames
 
     def _packets(self) -> Iterator[Packet]:
-        """Packets of all streams, past read errors, so that the end of the file is known."""
+        """Packets of all streams, to find the end of the file; read errors are skipped."""
         end, failures = Fraction(0), 0
         while failures < _READ_FAILURES:
             try:
@@ -168,23 +168,23 @@ class Decoding:
                 _raise_if_out_of_memory(error)
                 failures += 1
                 self._issues.note("the file could not be read", float(end - self._info.origin))
-        if promised := missing_end(self._container, self._stream, end):
+        if stated := missing_end(self._container, self._stream, end):
             second = float(end - self._info.origin)
-            self._issues.note(f"the file is cut off: {promised}; it ends", second)
+            self._issues.note(f"the file is cut off: {stated}; it ends", second)
 
-    def _inspect(self, picture: VideoFrame, second: float, *, stamp_moved: bool) -> None:
+    def _inspect(self, frame: VideoFrame, second: float, *, stamp_moved: bool) -> None:
         if stamp_moved:
-            self._issues.note("a time stamp does not advance and was moved", second)
-        if picture.is_corrupt:
-            self._issues.note("a damaged picture was repaired as far as possible", second)
-        size, first = (picture.width, picture.height), self._info.stored_size
+            self._issues.note("a time stamp did not rise and was moved", second)
+        if frame.is_corrupt:
+            self._issues.note("a damaged frame was concealed", second)
+        size, first = (frame.width, frame.height), self._info.stored_size
         if size != first:
-            change = "the picture size is {}x{} and was scaled to {}x{}".format(*size, *first)
+            change = "the frame size is {}x{} and was scaled to {}x{}".format(*size, *first)
             self._issues.note(change, second)
 
 
 class ToUpright:
-    """Decoded pictures of one video -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
+    """Decoded frames of one video -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
 
     def __init__(self, info: VideoInfo) -> None:
         self._size = info.stored_size
@@ -192,8 +192,8 @@ class ToUpright:
         conversion = Conversion.of(info.color, info.pix_fmt, *self._size)
         self._to_rgb = ToRgb(conversion, codec=info.codec)
 
-    def __call__(self, picture: VideoFrame) -> np.ndarray:
-        return self._orientation.apply(self._to_rgb(picture, *self._size))
+    def __call__(self, frame: VideoFrame) -> np.ndarray:
+        return self._orientation.apply(self._to_rgb(frame, *self._size))
 
 
 def _end(packet: Packet) -> Fraction:

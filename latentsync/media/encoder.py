@@ -1,4 +1,4 @@
-"""RGB frames -> packets of one video stream that says and times everything as the source did."""
+"""Encodes RGB frames to packets of a video stream with the source's times and tags."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from latentsync.media.avframe import PROGRESSIVE, PictureFilter
+from latentsync.media.avframe import PROGRESSIVE, FrameFilter
 from latentsync.media.color import Conversion, FromRgb, output_tags
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import ENCODERS, EncodeSettings
 from latentsync.types import Box, Frame
 
-_THREADS = 12  # each holds a few pictures of its own
+_THREADS = 12  # each holds a few frames
 _INTERLACED = Flags.interlaced_dct | Flags.interlaced_me
 _CRF_RANGE = 51  # steps of crf in FFmpeg's quality offset of 1
 _GRID = 16  # pixels: encoders choose quality by macroblock
 
 
 def padding(size: tuple[int, int], pix_fmt: str) -> tuple[int, int]:
-    """(columns, rows) that a picture of that (width, height) lacks to hold whole chroma samples."""
+    """(columns, rows) to add to that (width, height) for whole chroma samples."""
     chroma = VideoFormat(pix_fmt, 16, 16)
     across, down = 16 // chroma.chroma_width(16), 16 // chroma.chroma_height(16)
     return -size[0] % across, -size[1] % down
@@ -37,36 +37,36 @@ def padding(size: tuple[int, int], pix_fmt: str) -> tuple[int, int]:
 class RoiQpOffset:
     """Marks a box of a frame as FFmpeg's "region of interest", which is encoded at a lower QP.
 
-    Without it, measured on a 1080p video at crf 18, the mouth comes out at 42.5 dB to what was
-    written, and the encoder takes back what the restorer gave; 10 steps finer make it 48.4 dB.
+    Without it, on a 1080p video at crf 18, the encoded mouth has a PSNR of 42.5 dB and loses detail
+    that the restorer added; 10 steps finer give 48.4 dB.
     """
 
     def __init__(self, steps: int) -> None:
         """steps: of crf; 0 marks nothing."""
         self._offset = -steps / _CRF_RANGE
         self._box: Box | None = None
-        self._filter: PictureFilter | None = None
+        self._filter: FrameFilter | None = None
 
-    def marked(self, picture: VideoFrame, box: Box) -> VideoFrame:
-        """The same picture; whatever its time stamps were, they are to be set again."""
+    def marked(self, frame: VideoFrame, box: Box) -> VideoFrame:
+        """Returns the marked frame; its time stamps have to be set again."""
         if not self._offset or box.empty:
-            return picture
+            return frame
         box = _on_grid(box)
         if self._filter is None or box != self._box:
             place = f"x={box.x0}:y={box.y0}:w={box.x1 - box.x0}:h={box.y1 - box.y0}"
             self._box = box
-            self._filter = PictureFilter("addroi", f"{place}:qoffset={self._offset:.4f}")
-        return self._filter(picture)
+            self._filter = FrameFilter("addroi", f"{place}:qoffset={self._offset:.4f}")
+        return self._filter(frame)
 
 
 def _on_grid(box: Box) -> Box:
-    """The box of whole macroblocks around it: changes seldom, so that filters are set up seldom."""
+    """The box in whole macroblocks: it changes rarely, so filters are rarely rebuilt."""
     low = box.x0 // _GRID * _GRID, box.y0 // _GRID * _GRID
     return Box(*low, -(-box.x1 // _GRID) * _GRID, -(-box.y1 // _GRID) * _GRID)
 
 
 class Encoder:
-    """The video stream of an output. One frame is held back, to know how long it lasts."""
+    """The video stream of an output. Holds one frame back until its duration is known."""
 
     def __init__(
         self,
@@ -96,26 +96,26 @@ class Encoder:
         conversion = Conversion.of(tags, settings.pix_fmt, width, height)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
-        self._roi_qp_offset = RoiQpOffset(settings.finer)
+        self._roi_qp_offset = RoiQpOffset(settings.roi_offset)
         self._held: VideoFrame | None = None
 
-    def picture(self, frame: Frame, finer: Box | None) -> VideoFrame:
+    def convert(self, frame: Frame, roi: Box | None) -> VideoFrame:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
-        picture = self._from_rgb(self._padded(frame.pixels))
-        if finer is not None:
-            picture = self._roi_qp_offset.marked(picture, finer)
-        picture.pts, picture.time_base = frame.pts, self._base
-        return picture
+        converted = self._from_rgb(self._padded(frame.pixels))
+        if roi is not None:
+            converted = self._roi_qp_offset.marked(converted, roi)
+        converted.pts, converted.time_base = frame.pts, self._base
+        return converted
 
-    def encode(self, picture: VideoFrame) -> Iterator[Packet]:
-        """picture: from picture(); in the order of presentation."""
-        yield from self._release(until=picture.pts or 0)
-        self._held = picture
+    def encode(self, converted: VideoFrame) -> Iterator[Packet]:
+        """converted: from convert(); in presentation order."""
+        yield from self._release(until=converted.pts or 0)
+        self._held = converted
 
     def finish(self) -> Iterator[Packet]:
-        """The packets of the frames that are still inside."""
+        """Yields the packets that are left."""
         if self._held is not None:
             yield from self._release(until=(self._held.pts or 0) + self._last_length)
         yield from self.stream.encode(None)
@@ -127,8 +127,8 @@ class Encoder:
         if duration <= 0:
             raise ValueError(f"frame times must rise: {until} after {self._held.pts}")
         self._held.duration = duration
-        picture, self._held = self._held, None
-        yield from self.stream.encode(picture)
+        converted, self._held = self._held, None
+        yield from self.stream.encode(converted)
 
     def _padded(self, pixels: np.ndarray) -> np.ndarray:
         columns, rows = self._padding
@@ -146,17 +146,17 @@ def _tune(context: VideoCodecContext, output: OutputContainer, settings: EncodeS
     context.thread_count = min(_THREADS, os.cpu_count() or 1)
     context.flags |= Flags.frame_duration
     if settings.codec == "libx265" and output.format.name != "matroska":
-        context.codec_tag = "hvc1"  # Apple's players know HEVC in MP4 by no other name
+        context.codec_tag = "hvc1"  # Apple's players accept HEVC in MP4 under this tag only
 
 
 def _keep_fields(context: VideoCodecContext, source: VideoInfo) -> str:
-    """Have interlaced video coded as such, where that can be."""
-    if not source.interlaced or not says_fields(source, context.name):
+    """Encodes interlaced video as such if the encoder can; returns the field order."""
+    if not source.interlaced or not can_mark_fields(source, context.name):
         return PROGRESSIVE
     context.flags |= _INTERLACED
     return source.field_order
 
 
-def says_fields(source: VideoInfo, codec: str) -> bool:
-    """Whether an output can say that it is interlaced. Only x264; a turned video has no fields."""
+def can_mark_fields(source: VideoInfo, codec: str) -> bool:
+    """Whether the output can be marked as interlaced: x264 only, and not if rotated."""
     return codec == "libx264" and not source.rotation

@@ -1,4 +1,4 @@
-"""What names of files tell before anything is opened, and before PyAV is imported."""
+"""Checks of file names, before any file is opened and PyAV is imported."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from latentsync.errors import ConfigError, MediaError
 
 
 def check_names(video: Path, target: Path, *, overwrite: bool) -> None:
-    """Raises MediaError and ConfigError for a video that is not there, an output that is.
+    """Raises MediaError if the video does not exist, ConfigError if the output does.
 
-    What else may be wrong with the two, open_source and check_target find out.
+    open_source and check_target do all further checks.
     """
     check_there(video)
     with suppress(OSError):  # of the target's name: check_target says it better
@@ -58,7 +58,7 @@ def _named(video: Path) -> Iterator[None]:
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
-    """Raises ConfigError where an output would replace what is there unasked."""
+    """Raises ConfigError if the output exists and may not be replaced."""
     if target.exists() and not overwrite:
         remedy = "replace it with --overwrite (output.overwrite=true), or choose another name"
-        raise ConfigError("the output is there already", target, remedy)
+        raise ConfigError("the output already exists", target, remedy)

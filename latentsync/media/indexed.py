@@ -1,4 +1,4 @@
-"""A video read in any order: faster, slower, backwards, round and round; a few frames in memory."""
+"""Reads the frames of a video in any order, also backwards or repeated; few in memory."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from latentsync.media.probe import VideoInfo, probed
 from latentsync.media.seeking import DecodedFrame, FrameTable, SeekingDecoder
 from latentsync.types import Frame
 
-_BLOCK = 24  # frames of a run backwards that are held: 150 MB at 1080p
-_SPAN = 4 * _BLOCK  # frames of the video that a block may cover; a jump back is no run
+_BLOCK = 24  # frames held when reading backwards: 150 MB at 1080p
+_SPAN = 4 * _BLOCK  # frames that a block may cover; a longer step back is a jump
 
 
 class IndexedReader:
-    """Iterate for the frames that stand at the given indices, in that order, each as often.
+    """Iterate for the frames at the given indices, in that order, repetitions included.
 
-    indices: (n,) integers, numbers of frames as VideoReader counts them. What rises is streamed;
-        what falls is read forward in blocks of _BLOCK frames; what repeats is decoded once.
-    Raises MediaError as probe does; once iterated, also: an index behind the video's last frame.
+    indices: (n,) integers, as VideoReader counts frames. Rising runs are streamed; falling ones
+        are read forward in blocks of _BLOCK frames; repeated frames are decoded once.
+    Raises MediaError as probe does; when iterated, also: an index beyond the last frame.
     """
 
     def __init__(self, source: Path | str | VideoInfo, indices: Sequence[int] | np.ndarray) -> None:
         self.info: VideoInfo = probed(source)
         self._order = [int(index) for index in indices]
         if min(self._order, default=0) < 0:
-            raise ValueError(f"a frame cannot have the number {min(self._order)}")
+            raise ValueError(f"negative frame index: {min(self._order)}")
         self._issues = DecodeIssues()
 
     def __len__(self) -> int:
@@ -39,11 +39,11 @@ class IndexedReader:
 
     @property
     def issues(self) -> str | None:
-        """What could not be read in the latest iteration, and where; None while all is well."""
+        """What could not be read in the latest iteration, and where; None: all was read."""
         return str(self._issues) or None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames that are each the caller's own; pixels as VideoReader's.
+        """Yields frames that the caller may change; pixels as VideoReader's.
 
         index counts the frames given out, from 0; pts and pts_seconds are the source frame's.
         """
@@ -67,7 +67,7 @@ class IndexedReader:
 
 
 class _FrameFinder:
-    """Decodes a video forward, and seeks the frames that it has passed."""
+    """Decodes a video forward, and seeks frames that were already passed."""
 
     def __init__(self, info: VideoInfo, decoding: Decoding, again: Collection[int]) -> None:
         self._info, self._again = info, again
@@ -80,28 +80,28 @@ class _FrameFinder:
         self._seeking.close()
 
     def frames(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
-        """wanted: rising. At least the last one; those at its side that are in reach, too."""
+        """wanted: rising. Returns at least the last one, and the others that were decoded."""
         unseen = [index for index in wanted if index >= len(self._table)]
         found = self._decode_on_to(unseen) if unseen else self._seeking.frames(wanted)
         if wanted[-1] in found:
             return found
-        what = f"the video ends before its frame {wanted[-1]}, which was there before"
-        raise MediaError(what, self._info.path, "do not change the video while it is worked on")
+        what = f"the video now ends before frame {wanted[-1]}"
+        raise MediaError(what, self._info.path, "do not change the video while it is processed")
 
     def _decode_on_to(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         found: dict[int, DecodedFrame] = {}
         while len(self._table) <= wanted[-1] and (step := next(self._stamped, None)):
-            (pts, picture), index = step, len(self._table)
+            (pts, frame), index = step, len(self._table)
             again = index in self._again
-            pixels = self._upright(picture) if again or index in wanted else None
-            self._table.add(picture.pts, pts, pixels if again else None)
+            pixels = self._upright(frame) if again or index in wanted else None
+            self._table.add(frame.pts, pts, pixels if again else None)
             if pixels is not None and index in wanted:
                 found[index] = DecodedFrame(pts, pixels)
         return found
 
 
 def _block(order: Sequence[int], place: int) -> list[int]:
-    """Different indices, rising: the one at that place, and those of a falling run from there."""
+    """Distinct indices, rising: the one at that place, and the falling run from there."""
     block = [order[place]]
     for before, index in pairwise(order[place : place + _SPAN]):
         if index > before or index <= block[0] - _SPAN or len(block) == _BLOCK:
@@ -112,7 +112,7 @@ def _block(order: Sequence[int], place: int) -> list[int]:
 
 
 def _wanted_again(order: Sequence[int]) -> frozenset[int]:
-    """Indices that are come back to after the video was decoded beyond them, or that far."""
+    """Indices that are needed again after decoding has passed them."""
     again, furthest = set(), -1
     for place, index in enumerate(order):
         if index <= furthest and index != order[place - 1]:

@@ -1,4 +1,4 @@
-"""One output file: its video encoder, and its audio as it was planned, in step with the frames."""
+"""Writes one output file: its video, and the planned audio, interleaved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latentsync.media.audio.track import AudioTrackPlan, EncodedTrack
 from latentsync.media.container import METADATA_ERRORS, file_url, main_video
 from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
-from latentsync.media.remux import InStep, PacketCopy, describe, describe_file
+from latentsync.media.remux import Interleaver, PacketCopy, describe, describe_file
 from latentsync.media.settings import EncodeSettings
 
 _MAX_CLOCK = 2**31
@@ -29,7 +29,7 @@ _MAX_CLOCK = 2**31
 class Contents:
     """What goes into an output. muxer: FFmpeg's name of its format. size: (width, height).
 
-    end: seconds, where the audio is cut off; None: it ends when it ends.
+    end: seconds, where the audio is cut off; None: not at all.
     """
 
     muxer: str
@@ -41,7 +41,7 @@ class Contents:
 
 
 class OpenFiles:
-    """Files that packets are copied from, each opened when it is first asked for."""
+    """Files that packets are copied from, each opened at its first use."""
 
     def __init__(self) -> None:
         self._containers: dict[Path, InputContainer] = {}
@@ -57,13 +57,13 @@ class OpenFiles:
 
 
 class Muxing:
-    """An output from its header on. Whoever makes one closes or discards it, whatever happens.
+    """An open output file. The caller has to close or discard it, also after an exception.
 
-    Raises av.FFmpegError, OSError and, where a codec has no place in the format, ValueError.
+    Raises av.FFmpegError, OSError and, if the format does not support a codec, ValueError.
     """
 
     def __init__(self, file: Path | BinaryIO, contents: Contents, files: OpenFiles) -> None:
-        """file: a path, or something in memory. Nothing is written before start()."""
+        """file: a path, or a buffer in memory. Nothing is written before start()."""
         self._contents, self._files = contents, files
         in_memory = not isinstance(file, Path)
         self._output = av.open(
@@ -79,8 +79,8 @@ class Muxing:
     def start(self, video: InputContainer | None = None) -> None:
         """Write the header.
 
-        video: the source, opened for this alone: its video packets will be copied. None: frames
-        will be encoded.
+        video: the source, opened for this only, to copy its video packets. None: frames are
+        encoded.
         """
         source = self._contents.source
         stream = self._encoded_video() if video is None else self._copied_video(video)
@@ -91,34 +91,34 @@ class Muxing:
         end = self._contents.end
         packets = [copy.packets(end) for copy in self.copies.values()]
         packets += [track.packets() for track in self._encoded]
-        self._audio = [InStep(stream, self._output) for stream in packets]
+        self._audio = [Interleaver(stream, self._output) for stream in packets]
         self._output.start_encoding()
 
     def write(self, packets: Iterable[Packet]) -> None:
-        """Audio in step with the video, as both will be played, so that neither piles up."""
+        """Writes video packets, and the audio up to each of them."""
         for packet in packets:
             for audio in self._audio:
                 audio.until((packet.dts or 0) * packet.time_base)
             self._output.mux_one(packet)
 
     def write_as_is(self, packets: Iterable[Packet]) -> None:
-        """Packets of any stream of the output, as they come."""
+        """Writes packets of any stream of the output, in the given order."""
         for packet in packets:
             self._output.mux_one(packet)
 
     def finish(self) -> None:
-        """What the encoders still hold, and the trailer."""
+        """Writes what the encoders still hold, the rest of the audio, and the trailer."""
         self.write(self.encoder.finish())
         self.end()
 
     def end(self) -> None:
-        """The rest of the audio, and the trailer."""
+        """Writes the rest of the audio, and the trailer."""
         for audio in self._audio:
             audio.until(None)
         self._output.close()
 
     def close(self) -> None:
-        """The trailer alone."""
+        """Writes the trailer only."""
         self._output.close()
 
     def discard(self) -> None:
@@ -127,7 +127,7 @@ class Muxing:
 
     @property
     def issues(self) -> list[str]:
-        """What of the audio could not be read, a sentence for each file and stream."""
+        """Which audio could not be read: a sentence for each file and stream."""
         found = [(path, copy.issues) for path, copy in self.copies.items()]
         found += [(track.path, track.issues) for track in self._encoded]
         return [f"{path}: {issue}" for path, issue in found if issue]
@@ -156,7 +156,7 @@ class Muxing:
 def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
     if contents.muxer == "matroska":
         return {}
-    # The index in front lets a video start to play before it is all there. For that FFmpeg reads
+    # With the index in front a player can start before the download ends. For that FFmpeg reads
     # the file a second time, by its name.
     options = {} if in_memory else {"movflags": "+faststart"}
     copied = [track.audio for track in contents.tracks if track.encoder is None]
@@ -168,6 +168,6 @@ def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
 
 
 def _common_clock(video: int, rates: Iterable[int]) -> int:
-    """Ticks a second that hit every frame and sample: a late start is stored in such ticks."""
+    """Ticks per second in which every frame and sample time is whole: the unit of a late start."""
     ticks = math.lcm(video, *rates)
     return ticks if ticks < _MAX_CLOCK else video

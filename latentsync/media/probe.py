@@ -1,4 +1,4 @@
-"""What is in a video file, found out before any work is done on it, and how its frames lie."""
+"""Reads what is in a video file, and how its frames are oriented."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from latentsync.media.container import (
     stream_start,
 )
 
-_PATIENCE = 1000  # packets without a picture, as after a cut in the middle of a stream
+_MAX_PACKETS = 1000  # read to find a frame; a stream that was cut begins without one
 _DEFAULT_RATE = Fraction(25)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How a stored frame is turned upright; FFmpeg says how, but PyAV does not do it.
+    """How a stored frame is turned upright; PyAV reads the matrix but does not apply it.
 
-    Transpose first (rows become columns), then mirror: all eight ways that a frame can lie.
+    Transpose first (rows become columns), then mirror: all eight orientations.
     """
 
     transpose: bool = False
@@ -50,13 +50,13 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise: 0, 90, 180 or 270. A mirrored picture needs more than this."""
+        """Degrees clockwise: 0, 90, 180 or 270. Mirroring is not included."""
         if self.transpose:
             return 90 if self.mirror_x else 270
         return 180 if self.mirror_y else 0
 
     def upright_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the stored picture -> of the upright one. Its own inverse."""
+        """(width, height) of the stored frame -> of the upright one. Its own inverse."""
         return (height, width) if self.transpose else (width, height)
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
@@ -69,13 +69,14 @@ class Orientation:
         return np.ascontiguousarray(pixels)
 
 
-def orientation_of(picture: VideoFrame) -> Orientation:
+def orientation_of(frame: VideoFrame) -> Orientation:
     """Read the display matrix, fixed point [a b u; c d v; x y w]: (x, y) -> (ax + cy, bx + dy).
 
-    A turn by anything but a quarter is left as it is, with a warning: it would leave empty corners.
+    Only multiples of 90 degrees: any other angle, which leaves empty corners, is ignored with a
+    warning.
     """
-    # A Mapping in name only: it iterates over its values.
-    entries = cast("Iterable[SideData]", picture.side_data)
+    # Iterates over its values, though it is a Mapping.
+    entries = cast("Iterable[SideData]", frame.side_data)
     matrix = next((entry for entry in entries if entry.type is Type.DISPLAYMATRIX), None)
     if matrix is None:
         return Orientation()
@@ -84,7 +85,9 @@ def orientation_of(picture: VideoFrame) -> Orientation:
         return Orientation(True, mirror_x=c < 0, mirror_y=b < 0)
     if max(abs(b), abs(c)) < 0.01 < min(abs(a), abs(d)):
         return Orientation(False, mirror_x=a < 0, mirror_y=d < 0)
-    _log.warning("the video asks to be turned by %d degrees: ignored", picture.rotation)
+    _log.warning(
+        "the video's rotation of %d degrees is ignored: not a multiple of 90", frame.rotation
+    )
     return Orientation()
 
 
@@ -92,16 +95,16 @@ def orientation_of(picture: VideoFrame) -> Orientation:
 class VideoInfo:
     """A video file. width, height and sample_aspect_ratio are upright, after rotation.
 
-    average_rate: frames a second. time_base: seconds that a tick of Frame.pts lasts.
-    start: seconds, when the first picture is due.
-    origin: instant [seconds, container's clock] that counts as zero in everything else here; not 0
-        only for formats such as MPEG-TS, whose clock starts anywhere.
-    frame_count, duration_seconds: the container's word, or worked out from each other; 0: unknown.
+    average_rate: frames per second. time_base: seconds per tick of Frame.pts.
+    start: seconds, PTS of the first frame.
+    origin: the container's time stamp [seconds] that is zero everywhere else here; 0 but for
+        formats such as MPEG-TS, which start at any time.
+    frame_count, duration_seconds: as stated, or computed from each other; 0: unknown.
     field_order: "progressive", "tff" or "bff".
     dropped: the streams that cannot be carried over to an output.
-    alpha: whether it says which pixels are transparent.
-    file_metadata, chapters: what the file says of itself. chapters are as PyAV has them, on the
-        container's clock. metadata, disposition: what its video stream says.
+    alpha: whether it has an alpha channel.
+    file_metadata, chapters: of the file; chapters as PyAV has them, in the container's time.
+        metadata, disposition: of its video stream.
     """
 
     path: Path
@@ -131,7 +134,7 @@ class VideoInfo:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise that the stored picture has to be turned."""
+        """Degrees clockwise by which the stored frame has to be turned."""
         return self.orientation.rotation
 
     @property
@@ -145,28 +148,28 @@ class VideoInfo:
 
 
 def probe(path: Path | str) -> VideoInfo:
-    """Read the headers and the first picture.
+    """Reads the headers and the first frame.
 
     Raises MediaError: no such file, a folder, empty, not a video, audio only, cut off before its
-    index, a codec that cannot be decoded, not one picture that can.
+    index, a codec that cannot be decoded, no frame that can.
     """
     path = Path(path)
     with open_source(path) as container:
         stream = main_video(container, path)
-        picture = _first_picture(container, stream, path)
-        return _describe(path, container, stream, picture)
+        frame = _first_frame(container, stream, path)
+        return _describe(path, container, stream, frame)
 
 
 def probed(source: Path | str | VideoInfo) -> VideoInfo:
-    """What is in the video; not read again where it is known. Raises MediaError as probe does."""
+    """The info of the video; not read again if it is given. Raises MediaError as probe does."""
     return source if isinstance(source, VideoInfo) else probe(source)
 
 
 def _describe(
-    path: Path, container: InputContainer, stream: VideoStream, picture: VideoFrame
+    path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame
 ) -> VideoInfo:
-    orientation = orientation_of(picture)
-    width, height = orientation.upright_size(picture.width, picture.height)
+    orientation = orientation_of(frame)
+    width, height = orientation.upright_size(frame.width, frame.height)
     ratio = stream.sample_aspect_ratio or Fraction(1)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or _DEFAULT_RATE
     seconds = stream_duration(stream, container)
@@ -175,8 +178,8 @@ def _describe(
         path=path,
         format_name=container.format.name,
         codec=stream.codec.canonical_name,
-        pix_fmt=picture.format.name,
-        bit_depth=max(component.bits for component in picture.format.components),
+        pix_fmt=frame.format.name,
+        bit_depth=max(component.bits for component in frame.format.components),
         width=width,
         height=height,
         orientation=orientation,
@@ -187,13 +190,13 @@ def _describe(
         frame_count=stream.frames or round(seconds * rate),
         duration_seconds=float(seconds),
         start=float(stream_start(stream) - origin),
-        color=ColorTags.of(picture),
-        field_order=field_order(picture),
+        color=ColorTags.of(frame),
+        field_order=field_order(frame),
         audio=tuple(
             AudioInfo.of(s, container, origin) for s in container.streams.audio if s.codec_context
         ),
         dropped=tuple(_dropped(container, stream)),
-        alpha=_has_alpha(stream, picture),
+        alpha=_has_alpha(stream, frame),
         file_metadata=dict(container.metadata),
         chapters=tuple(container.chapters()),
         metadata=dict(stream.metadata),
@@ -201,15 +204,15 @@ def _describe(
     )
 
 
-def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
     stream.codec_context.thread_count = 1
     try:
-        for packet in islice(container.demux(stream), _PATIENCE):
-            for picture in _decoded(packet):
-                return picture
+        for packet in islice(container.demux(stream), _MAX_PACKETS):
+            for frame in _decoded(packet):
+                return frame
     except av.FFmpegError:
-        pass  # the file ends in the middle of a packet; said below, with the same remedy
-    raise MediaError("not one picture of the video can be decoded", path, "try to play it")
+        pass  # the file ends in the middle of a packet; reported below
+    raise MediaError("no frame of the video can be decoded", path, "try to play it")
 
 
 def _decoded(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
@@ -219,10 +222,10 @@ def _decoded(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
         return []
 
 
-def _has_alpha(stream: VideoStream, picture: VideoFrame) -> bool:
-    """WebM keeps it in a stream within the stream, of which no decoder here gives anything."""
-    in_picture = any(component.is_alpha for component in picture.format.components)
-    return in_picture or stream.metadata.get("alpha_mode") == "1"
+def _has_alpha(stream: VideoStream, frame: VideoFrame) -> bool:
+    """WebM stores alpha in side data, which the decoders here do not return."""
+    in_frame = any(component.is_alpha for component in frame.format.components)
+    return in_frame or stream.metadata.get("alpha_mode") == "1"
 
 
 def _origin(container: InputContainer) -> Fraction:
@@ -238,6 +241,6 @@ def _dropped(container: InputContainer, video: VideoStream) -> Iterator[str]:
         if stream is video or (stream.type == "audio" and stream.codec_context):
             continue
         codec = stream.codec_context.name if stream.codec_context else getattr(stream, "name", None)
-        if chapters and codec == "bin_data":  # the track in which mp4 keeps its chapters' names
+        if chapters and codec == "bin_data":  # the track with the names of an MP4's chapters
             continue
         yield f"#{stream.index} {stream.type} {codec or 'of unknown codec'}"

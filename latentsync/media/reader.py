@@ -1,4 +1,4 @@
-"""A video as a stream of upright RGB frames, or a few of them spread over it."""
+"""Reads a video as a stream of upright RGB frames, or samples a few of them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from latentsync.types import Frame
 class VideoReader:
     """Iterate for frames; each iteration opens the file anew, so that a video can be read twice.
 
-    start, stop: frame indices, half open; frames before start are decoded all the same, because
-        only decoding forward is exact in every format.
+    start, stop: frame indices, stop excluded; frames before start are decoded too, because only
+        decoding from the beginning is exact in every format.
     Raises MediaError as probe does.
     """
 
@@ -34,30 +34,30 @@ class VideoReader:
 
     @property
     def issues(self) -> str | None:
-        """What could not be read in the latest iteration, and where; None while all is well."""
+        """What could not be read in the latest iteration, and where; None: all was read."""
         return str(self._issues) or None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames in the order of presentation; pixels (H, W, 3) uint8 RGB, upright, C-contiguous.
+        """Yields frames in presentation order; pixels (H, W, 3) uint8 RGB, upright, C-contiguous.
 
         pts is strictly increasing, in ticks of info.time_base counted from info.origin.
         """
         self._issues = DecodeIssues()
         upright = ToUpright(self.info)
         with Decoding(self.info, self._issues) as decoding:
-            for index, (pts, picture) in enumerate(decoding.stamped()):
+            for index, (pts, decoded) in enumerate(decoding.stamped()):
                 if self._stop is not None and index >= self._stop:
                     return
                 if index >= self._start:
-                    yield Frame(index, float(pts * self.info.time_base), pts, upright(picture))
+                    yield Frame(index, float(pts * self.info.time_base), pts, upright(decoded))
 
 
 def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]:
-    """At most ``count`` different frames, in order, one from each of as many parts of the video.
+    """Yields at most ``count`` distinct frames, in order, one from each of as many equal parts.
 
-    index counts them from 0. Seeking lands on key frames: one that lies well within the part is
-    taken as it is, otherwise decoding goes on to the part's middle. Issues are passed over. Where
-    the file does not say how long the video is, its first frame alone.
+    index counts them from 0. Seeking lands on a key frame: it is taken if it lies well within the
+    part, otherwise the frame at the part's middle is decoded. Issues are ignored. If the duration
+    is unknown, only the first frame is read.
     Raises MediaError as probe does.
     """
     info = probed(source)
@@ -71,33 +71,33 @@ def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]
         stream.thread_type = "AUTO"
         for number in range(count):
             begin = info.origin + number * part
-            picture = _picture_within(container, stream, begin, part)
-            if picture is not None:
-                yield _frame(info, picture, index)
+            decoded = _frame_within(container, stream, begin, part)
+            if decoded is not None:
+                yield _frame(info, decoded, index)
                 index += 1
 
 
-def _picture_within(
+def _frame_within(
     container: InputContainer, stream: VideoStream, begin: Fraction, part: Fraction
 ) -> VideoFrame | None:
-    """A key frame in the part's second quarter if there is one, else the picture at its middle."""
+    """A key frame in the part's second quarter if there is one, else the frame at its middle."""
     middle = begin + part / 2
     base = stream.time_base or Fraction(1, av.time_base)
     container.seek(int(middle / base), stream=stream)
     latest = None
-    for picture in _pictures(container, stream):
-        second = _second(picture)
+    for decoded in _decoded_frames(container, stream):
+        second = _second(decoded)
         if second < begin:
             continue
         if second >= begin + part:
             break
-        latest = picture
-        if second >= (begin + part / 4 if picture.key_frame else middle):
+        latest = decoded
+        if second >= (begin + part / 4 if decoded.key_frame else middle):
             break
     return latest
 
 
-def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _decoded_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     try:
         for packet in container.demux(stream):
             try:
@@ -108,10 +108,10 @@ def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoF
         return
 
 
-def _second(picture: VideoFrame) -> Fraction:
-    return Fraction(picture.pts or 0) * (picture.time_base or 0)
+def _second(decoded: VideoFrame) -> Fraction:
+    return Fraction(decoded.pts or 0) * (decoded.time_base or 0)
 
 
-def _frame(info: VideoInfo, picture: VideoFrame, index: int) -> Frame:
-    pts = round((_second(picture) - info.origin) / info.time_base)
-    return Frame(index, float(pts * info.time_base), pts, ToUpright(info)(picture))
+def _frame(info: VideoInfo, decoded: VideoFrame, index: int) -> Frame:
+    pts = round((_second(decoded) - info.origin) / info.time_base)
+    return Frame(index, float(pts * info.time_base), pts, ToUpright(info)(decoded))

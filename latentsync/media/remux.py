@@ -1,4 +1,4 @@
-"""What an output takes over from its source: audio, packet by packet, and its words."""
+"""Copies streams and metadata from a source to an output, packet by packet."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from latentsync.media.probe import VideoInfo
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
-_RESTART_SECONDS = 1  # as in the reader
-_REORDERED = 32  # packets without a time of decoding that are waited for; H.264 reorders 16
+_RESTART_SECONDS = 1  # as in the decoder
+_REORDERED = 32  # packets without DTS that are held back; H.264 reorders at most 16
 
 _STALE = ("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration")
 _STALE_BEGINNINGS = ("bps", "number_of_", "_statistics_", "duration-", "bps-")
@@ -46,24 +46,24 @@ _IN_QUICKTIME = {
     "sqi": "alb",
     "zho": "chi",
 }
-"""ISO 639-2 has two codes for these. MP4 has the first; FFmpeg writes the second alone to .mov."""
+"""ISO 639-2 has two codes for these. MP4 takes the first; FFmpeg writes only the second to .mov."""
 
 
 class PacketCopy:
-    """Packets of some audio streams, payload untouched, with their times on the output's clock.
+    """Packets of some streams, payload unchanged, with time stamps in the output's time base.
 
-    Nothing is kept: the length of the audio does not change the memory.
+    Memory does not depend on the length of the audio.
     """
 
     def __init__(self, source: InputContainer, origin: Fraction, output: OutputContainer) -> None:
-        """origin: instant [seconds, the source's clock] that is the output's zero."""
+        """origin: the source's time stamp [seconds] that is the output's zero."""
         self._input, self._origin, self._output = source, origin, output
         self._streams: dict[int, Stream] = {}
         self.issues: str | None = None
-        """What could not be read; None while all is well."""
+        """What could not be read; None: all was read."""
 
     def add_stream(self, index: int) -> Stream:
-        """Before the header is written. index: number of the stream in the source."""
+        """Call before the header is written. index: number of the stream in the source."""
         template = self._input.streams[index]
         stream = self._output.add_stream_from_template(template)
         describe(stream, template)
@@ -71,18 +71,18 @@ class PacketCopy:
         return stream
 
     def packets(self, end: float | None = None) -> Iterator[Packet]:
-        """After the header is written: in the order of the file. end: seconds; None: all of it."""
+        """Yields in the order of the file; after the header is written. end: seconds; None: all."""
         wanted = [self._input.streams[index] for index in self._streams]
-        for packet in self.readdressed(_that_last(_with_dts(self._read(wanted)))):
+        for packet in self.remapped(_with_durations(_with_dts(self._read(wanted)))):
             if end is not None and (packet.pts or 0) * packet.time_base >= end:
                 return
             yield packet
 
-    def readdressed(self, packets: Iterable[Packet]) -> Iterator[Packet]:
-        """Packets of the input's, with the output's times and streams. Times rise, if need be."""
+    def remapped(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Packets of the input with the output's streams and time stamps, corrected to rise."""
         normalizers = {index: self._normalizer(index) for index in self._streams}
         for packet in packets:
-            yield self._readdressed(packet, normalizers[packet.stream_index])
+            yield self._remapped(packet, normalizers[packet.stream_index])
 
     def _read(self, streams: list[Stream]) -> Iterator[Packet]:
         try:
@@ -93,7 +93,7 @@ class PacketCopy:
             self.issues = f"the audio ends early: {error.strerror or type(error).__name__}"
 
     def _normalizer(self, index: int) -> PtsNormalizer:
-        """In ticks of the output stream, which are settled once the header is written."""
+        """In ticks of the output stream, which are known once the header is written."""
         base = self._streams[index].time_base or Fraction(1, 1000)
         length = _packet_seconds(self._input.streams[index]) or base
         least = 0 if has_flag(self._output, Flags.ts_nonstrict) else 1
@@ -101,7 +101,7 @@ class PacketCopy:
             step=length / base, restart=round(_RESTART_SECONDS / base), least=least
         )
 
-    def _readdressed(self, packet: Packet, normalizer: PtsNormalizer) -> Packet:
+    def _remapped(self, packet: Packet, normalizer: PtsNormalizer) -> Packet:
         stream = self._streams[packet.stream_index]
         old = packet.time_base
         new: Fraction = stream.time_base or old
@@ -115,15 +115,15 @@ class PacketCopy:
         return packet
 
 
-class InStep:
-    """Hands packets on to an output as its picture advances. Nothing is kept but one packet."""
+class Interleaver:
+    """Writes packets to an output as its video advances; holds one packet at most."""
 
     def __init__(self, packets: Iterator[Packet], output: OutputContainer) -> None:
         self._packets, self._output = packets, output
         self._pending: Packet | None = None
 
     def until(self, second: Fraction | None) -> None:
-        """Write the packets that are decoded up to the given second; None: all that are left."""
+        """Writes the packets with DTS up to the given second; None: all that are left."""
         while (packet := self._next()) is not None:
             if second is not None and (packet.dts or 0) * packet.time_base > second:
                 self._pending = packet
@@ -140,7 +140,7 @@ def _rounded(ticks: Fraction) -> int:
 
 
 def _packet_seconds(stream: Stream) -> Fraction | None:
-    """None for uncompressed audio, where every packet is as long as it likes."""
+    """None for uncompressed audio, whose packets have any length."""
     context = stream.codec_context
     if not isinstance(context, AudioCodecContext) or not context.frame_size:
         return None
@@ -148,9 +148,9 @@ def _packet_seconds(stream: Stream) -> Fraction | None:
 
 
 def _with_dts(packets: Iterable[Packet]) -> Iterator[Packet]:
-    """The same packets. The first ones of a stream that reorders its frames get times of decoding.
+    """The same packets, with DTS for the first ones of a stream that reorders its frames.
 
-    Matroska has none, and FFmpeg knows them only once it has seen the reordering.
+    Matroska stores none, and FFmpeg computes them only once it has seen the reordering.
     """
     held: dict[int, list[Packet]] = {}
     known: set[int] = set()
@@ -170,10 +170,10 @@ def _with_dts(packets: Iterable[Packet]) -> Iterator[Packet]:
         yield from first
 
 
-def _that_last(packets: Iterable[Packet]) -> Iterator[Packet]:
-    """The same packets. One that does not say how long it lasts does so until the next one.
+def _with_durations(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """The same packets; a missing duration is the time until the next packet.
 
-    Without, an MP4 ends where its last packet begins: ALAC out of Matroska loses its last word.
+    Without it an MP4 ends where its last packet begins: ALAC from Matroska loses its end.
     """
     held: dict[int, Packet] = {}
     lengths: dict[int, int] = {}
@@ -193,7 +193,7 @@ def _that_last(packets: Iterable[Packet]) -> Iterator[Packet]:
 
 
 class Described(Protocol):
-    """A stream, or what is known of one."""
+    """A stream, or its description."""
 
     @property
     def metadata(self) -> Mapping[str, str]: ...
@@ -203,19 +203,19 @@ class Described(Protocol):
 
 
 def describe(stream: Stream, template: Described) -> None:
-    """Language, title, and whether it is the default one."""
-    said = _lasting(template.metadata)
-    if "name" in said:  # the title of an MP4's track, when it is read
-        said.setdefault("title", said["name"])
-    if "language" in said and stream.container.format.name == "mov":
-        said["language"] = _IN_QUICKTIME.get(said["language"], said["language"])
-    stream.metadata.update(said)
+    """Sets language, title, and whether it is the default track."""
+    kept = _kept_metadata(template.metadata)
+    if "name" in kept:  # the title of an MP4's track, when it is read
+        kept.setdefault("title", kept["name"])
+    if "language" in kept and stream.container.format.name == "mov":
+        kept["language"] = _IN_QUICKTIME.get(kept["language"], kept["language"])
+    stream.metadata.update(kept)
     stream.disposition = template.disposition
 
 
 def describe_file(output: OutputContainer, source: VideoInfo) -> None:
-    """Before the header is written: title, chapters and the like."""
-    output.metadata.update(_lasting(source.file_metadata))
+    """Sets title, chapters etc.; call before the header is written."""
+    output.metadata.update(_kept_metadata(source.file_metadata))
     chapters = [dict(chapter) for chapter in source.chapters]
     for chapter in chapters:
         shift = round(source.origin / (chapter["time_base"] or 1))
@@ -225,7 +225,7 @@ def describe_file(output: OutputContainer, source: VideoInfo) -> None:
         output.set_chapters(cast("list[Chapter]", chapters))
 
 
-def _lasting(metadata: Mapping[str, str]) -> dict[str, str]:
+def _kept_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in metadata.items()

@@ -1,9 +1,9 @@
-"""Frames of a video that were decoded before, found again, and proven to be the same.
+"""Seeks frames that were decoded before, and checks that they are the same.
 
-Where a seek lands depends on the format, and what is decoded after it on the stream: pictures that
-lean on others before the key frame come out damaged or not at all. So none of it is believed. On
-the way forward each picture's time stamp, and a checksum of those that are wanted again, are
-written down; what a seek brings must agree, else the video is decoded from its start.
+Where a seek lands depends on the format, and what is decoded after it on the stream: frames that
+refer to others before the key frame come out damaged or not at all. So the first pass stores each
+frame's time stamp, and a checksum of those that are needed again. A frame found by seeking has to
+match, otherwise the video is decoded from its start.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from latentsync.media.container import DecodeIssues
 from latentsync.media.decoder import Decoding, ToUpright
 from latentsync.media.probe import VideoInfo
 
-_NEAR = 250  # frames that are decoded on to rather than sought
+_MAX_SKIPPED = 250  # frames; a shorter way is decoded, not sought
 _RUN_UPS = (0, 50, 300)
-"""Frames before the wanted one that are sought, in turn. MPEG-TS lands anywhere, and in an open GOP
-the key frame that is found first is one too late."""
+"""Frames before the wanted one at which seeks are tried, in turn. MPEG-TS lands anywhere, and with
+open GOPs the first key frame found is one too late."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,19 +37,19 @@ class DecodedFrame:
 
 
 class FrameTable:
-    """What is known of the frames that were decoded so far: some 24 bytes for each."""
+    """Time stamps and checksums of the frames decoded so far: about 24 bytes for each."""
 
     def __init__(self) -> None:
         self._stamps, self._pts, self._sums = array("q"), array("q"), array("L")
-        self.orderly = True
-        """Whether every frame so far has a stamp of its own, higher than the one before."""
+        self.monotonic = True
+        """Whether the time stamps of all frames so far are present and rise."""
 
     def __len__(self) -> int:
         return len(self._pts)
 
     def add(self, stamp: int | None, pts: int, pixels: np.ndarray | None) -> None:
-        """stamp: as the file has it. pixels: None where the frame will not be wanted again."""
-        self.orderly &= stamp is not None and (not self._stamps or stamp > self._stamps[-1])
+        """stamp: the file's. pixels: None if the frame is not needed again."""
+        self.monotonic &= stamp is not None and (not self._stamps or stamp > self._stamps[-1])
         self._stamps.append(stamp or 0)
         self._pts.append(pts)
         self._sums.append(0 if pixels is None else zlib.crc32(pixels.data))
@@ -61,7 +61,7 @@ class FrameTable:
         return self._pts[index]
 
     def find(self, stamp: int | None) -> int | None:
-        """The number of the frame with that stamp; None: there is none."""
+        """The index of the frame with that time stamp; None: there is none."""
         if stamp is None:
             return None
         index = bisect_left(self._stamps, stamp)
@@ -72,39 +72,40 @@ class FrameTable:
 
 
 class SeekingDecoder:
-    """A second look at a video that is in the table. Its issues were noted at the first one."""
+    """Decodes frames of the table again; issues were noted in the first pass."""
 
     def __init__(self, info: VideoInfo, table: FrameTable, upright: ToUpright) -> None:
         self._info, self._table, self._upright = info, table, upright
         self._decoding: Decoding | None = None
         self._numbered: Iterator[tuple[int, VideoFrame]] = iter(())
-        self._next = -1  # number of the frame that will come next; -1: unknown
-        self._proven = False  # whether it was decoded from the start
+        self._next = -1  # index of the next frame; -1: unknown
+        self._from_start = False  # whether it was decoded from the start
 
     def close(self) -> None:
         if self._decoding is not None:
             self._decoding.close()
 
     def frames(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
-        """wanted: numbers of frames, rising, that were put into the table with their pixels."""
-        if 0 <= self._next <= wanted[0] <= self._next + _NEAR and (found := self._take(wanted)):
+        """wanted: indices, rising, of frames that are in the table with a checksum."""
+        is_near = 0 <= self._next <= wanted[0] <= self._next + _MAX_SKIPPED
+        if is_near and (found := self._take(wanted)):
             return found
-        for run_up in _RUN_UPS if self._table.orderly else ():
+        for run_up in _RUN_UPS if self._table.monotonic else ():
             if self._go_to(max(0, wanted[0] - run_up)) and (found := self._take(wanted)):
                 return found
         self._go_to_start()
         return self._take(wanted)
 
     def _take(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
-        """All that are wanted; nothing if one of them does not come, or is not what it was."""
+        """Returns all wanted frames, or none if one is missing or does not match."""
         found: dict[int, DecodedFrame] = {}
-        for index, picture in self._numbered:
+        for index, frame in self._numbered:
             self._next = index + 1
             expected = wanted[len(found)]
             if index < expected:
                 continue
-            pixels = self._upright(picture)
-            if index > expected or not (self._proven or self._table.agrees(index, pixels)):
+            pixels = self._upright(frame)
+            if index > expected or not (self._from_start or self._table.agrees(index, pixels)):
                 break
             found[index] = DecodedFrame(self._table.pts(index), pixels)
             if len(found) == len(wanted):
@@ -113,9 +114,9 @@ class SeekingDecoder:
         return {}
 
     def _go_to(self, index: int) -> bool:
-        """Seek; whether the format can do it."""
+        """Seeks; returns whether the format can."""
         self._decoding = self._decoding or Decoding(self._info, DecodeIssues())
-        self._next, self._proven = -1, False
+        self._next, self._from_start = -1, False
         try:
             self._decoding.seek(self._table.stamp(index))
         except av.FFmpegError:
@@ -126,10 +127,10 @@ class SeekingDecoder:
     def _go_to_start(self) -> None:
         self.close()
         self._decoding = Decoding(self._info, DecodeIssues())
-        pictures = (picture for _, picture in self._decoding.stamped())
-        self._numbered, self._next, self._proven = enumerate(pictures), 0, True
+        frames = (frame for _, frame in self._decoding.stamped())
+        self._numbered, self._next, self._from_start = enumerate(frames), 0, True
 
     def _frame_numbers(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame]]:
-        for picture in decoding.pictures():
-            if (index := self._table.find(picture.pts)) is not None:
-                yield index, picture
+        for frame in decoding.frames():
+            if (index := self._table.find(frame.pts)) is not None:
+                yield index, frame

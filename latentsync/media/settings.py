@@ -1,4 +1,4 @@
-"""How an output is encoded: what may be asked for, and what is refused."""
+"""How an output is encoded: the settings, and their checks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _PRESETS = (
     "placebo",
 )
 ENCODERS: dict[str, dict[str, str]] = {
-    # A tenth more bits, spent on colour: at crf 18 it lifts a 1080p video's PSNR to its source, in
-    # RGB, from 44.8 to 45.6 dB. Colour that drifts in the face is what people notice.
+    # A tenth more bits, for chroma: at crf 18 the RGB PSNR of a 1080p video rises from 44.8 to
+    # 45.6 dB. People notice colour shifts in a face.
     "libx264": {"x264-params": "chroma-qp-offset=-6"},
-    "libx265": {"x265-params": "log-level=error"},  # it prints past FFmpeg's own log
+    "libx265": {"x265-params": "log-level=error"},  # it prints without FFmpeg's log
 }
-"""The encoders that are known here, with the options that each needs besides crf and preset."""
+"""The supported encoders, with the options that each needs besides crf and preset."""
 
 AUDIO_CODECS = ("auto", "aac", "alac")
 _MAX_CRF = 51
@@ -37,27 +37,27 @@ _MAX_CRF = 51
 
 @dataclass(frozen=True, slots=True)
 class EncodeSettings:
-    """How the video is encoded, once, and what becomes of the audio. crf: 0 (lossless) to 51.
+    """How the video and its audio are encoded. crf: 0 (lossless) to 51.
 
-    finer: steps of crf by which the part of a frame that VideoWriter.write is told of is finer.
+    roi_offset: steps of crf by which the roi of a frame is finer; see VideoWriter.write.
     audio: "auto" copies what the container and common players take, and encodes the rest to AAC;
-        "aac" and "alac" are what all audio will be: a track that is so already is copied.
+        "aac" and "alac" are for all audio: a track that already has the codec is copied.
     """
 
     codec: str = "libx264"
     crf: int = 18
     preset: str = "medium"
     pix_fmt: str = "yuv420p"
-    finer: int = 0
+    roi_offset: int = 0
     audio: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class NewAudio:
-    """Audio that takes the place of the video's: the first audio track of path.
+    """Audio in place of the video's: the first audio track of path.
 
-    Its file's zero is the video's. seconds: where it is cut off; None: it ends when it ends.
-    info: what is known of it already (AudioReader.info); None: it is read when it is needed.
+    Both files share time zero. seconds: where it is cut off; None: not at all.
+    info: AudioReader.info of it, if known; None: it is read when needed.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""A video stream in a new file as it is: its packets unchanged, all else as VideoWriter has it."""
+"""Copies a video stream into a new file, packets unchanged; all else as in VideoWriter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from latentsync.media.settings import EncodeSettings
 from latentsync.media.target import OutputPlan, new_part_path
 
 _IN_MP4 = {"h264", "hevc", "av1", "vp9", "mpeg4"}
-"""MP4 may hold others as well, but then few players play them."""
+"""MP4 may hold others too, but few players play that."""
 _ROUNDING = 0.0011  # seconds; Matroska rounds each time to milliseconds
 _KEPT = {
     "codec": "codec",
@@ -29,7 +29,7 @@ _KEPT = {
     "color": "colour tags",
     "field_order": "field order",
 }
-"""What a copy must say of its frames as the source does: attribute of VideoInfo -> words."""
+"""What a copy must have in common with the source: attribute of VideoInfo -> its name."""
 
 
 class NotCopiedError(Exception):
@@ -46,13 +46,12 @@ def copied_video(
     seconds: np.ndarray,
     step: Callable[[], None],
 ) -> Iterator[list[str]]:
-    """On entry the copy is complete and checked, beside its place; a clean exit gives it its name.
+    """On entry the copy is complete and checked, under a temporary name; a clean exit renames it.
 
-    seconds: (N,) rising, when each frame that the source shows is shown. step: called for each
-    packet; what it raises ends the copy. Yields what the output does not keep of the source's
-    audio, a sentence each. Raises NotCopiedError where the container cannot hold the stream, or
-    the copy would not show those N frames at those times as the source does. After any exception
-    nothing is left.
+    seconds: (N,) rising, the times of the frames that are shown. step: called for each packet; an
+    exception in it ends the copy. Yields what is not kept of the source's audio, a sentence each.
+    Raises NotCopiedError if the container cannot hold the stream, or the copy would not show those
+    N frames at those times. After any exception nothing is left.
     """
     muxer = MUXERS[target.suffix.lower()]
     if muxer == "mp4" and not _played_in_mp4(source):
@@ -61,21 +60,21 @@ def copied_video(
     contents = Contents(muxer, source, settings, size, plan.tracks)
     part = new_part_path(target)
     try:
-        damage = _muxed(part, contents, step)
+        issues = _muxed(part, contents, step)
         _check(part, source, seconds)
-        yield [*(track.note for track in plan.tracks if track.encoder), *damage]
+        yield [*(track.note for track in plan.tracks if track.encoder), *issues]
         os.replace(part, target)  # noqa: PTH105
     finally:
         part.unlink(missing_ok=True)
 
 
 def _played_in_mp4(source: VideoInfo) -> bool:
-    """Who plays a source that is an MP4 plays an output that is one, with the same video."""
+    """Whether a player of the source plays the output too: both are MP4, with the same video."""
     return source.codec in _IN_MP4 or MUXERS.get(source.path.suffix.lower()) == "mp4"
 
 
 def _muxed(part: Path, contents: Contents, step: Callable[[], None]) -> list[str]:
-    """Returns what of the audio could not be read."""
+    """Returns which audio could not be read."""
     files = OpenFiles()
     muxing: Muxing | None = None
     try:
@@ -88,7 +87,11 @@ def _muxed(part: Path, contents: Contents, step: Callable[[], None]) -> list[str
                 step()
         muxing.end()
         return muxing.issues
-    except (av.FFmpegError, OSError, ValueError) as error:  # ValueError: no place for the codec
+    except (
+        av.FFmpegError,
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: the format does not support the codec
         raise NotCopiedError(getattr(error, "strerror", None) or str(error)) from error
     finally:
         if muxing is not None:
@@ -97,7 +100,7 @@ def _muxed(part: Path, contents: Contents, step: Callable[[], None]) -> list[str
 
 
 def _check(part: Path, source: VideoInfo, seconds: np.ndarray) -> None:
-    """Raises NotCopiedError where the copy does not show what the source shows."""
+    """Raises NotCopiedError if the copy does not show what the source shows."""
     try:
         made, shown = probe(part), _packet_times(part)
     except (MediaError, av.FFmpegError) as error:
@@ -112,7 +115,7 @@ def _check(part: Path, source: VideoInfo, seconds: np.ndarray) -> None:
 
 
 def _packet_times(path: Path) -> np.ndarray:
-    """(N,) float64 seconds, rising, at which the packets of the video are shown."""
+    """(N,) float64 seconds, rising: when the video's packets are shown."""
     with open_source(path) as container:
         stream = main_video(container, path)
         ticks = [

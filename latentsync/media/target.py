@@ -1,4 +1,4 @@
-"""Whether an output can be written, asked before any work is done for it."""
+"""Checks before any work whether an output can be written."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from av.video.format import VideoFormat
 from latentsync.errors import MediaError
 from latentsync.media.audio.plan import planned_audio
 from latentsync.media.audio.track import AudioTrackPlan
-from latentsync.media.color import foreign_matrix
+from latentsync.media.color import unknown_matrix
 from latentsync.media.container import MUXERS
-from latentsync.media.encoder import says_fields
+from latentsync.media.encoder import can_mark_fields
 from latentsync.media.mux import Contents
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
 from latentsync.media.trial_mux import TrialMux
 
-_MAX_NAME = 255  # bytes, in every file system that matters
-_MANY = 9_999_999  # writers of one process, so that the length of a name does not depend on it
-_BITS = 8  # of a colour, in Frame.pixels
+_MAX_NAME = 255  # bytes, in all common file systems
+_MANY = 9_999_999  # writers of one process; reserves the digits of their number in the name
+_BITS = 8  # per channel, in Frame.pixels
 _HDR = {"smpte2084", "arib-std-b67"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputPlan:
-    """What was settled before the work. tracks: the output's audio.
+    """The decisions about an output. tracks: its audio.
 
-    notes: what the output will not keep of the source, a sentence each; VideoWriter logs them.
+    notes: what the output does not keep of the source, a sentence each; VideoWriter logs them.
     """
 
     tracks: tuple[AudioTrackPlan, ...]
@@ -43,15 +43,15 @@ _WRITERS = itertools.count()
 
 
 def part_path(target: Path, number: int = 0) -> Path:
-    """Where a writer's output grows until it is complete: beside its place, hidden.
+    """The hidden file beside the target that is written until it is complete.
 
-    number: of the writer in this process, so that two of one target do not meet.
+    number: of the writer in this process, so that two with one target do not collide.
     """
     return target.with_name(f".{target.name}.{os.getpid()}.{number}.part{target.suffix}")
 
 
 def new_part_path(target: Path) -> Path:
-    """part_path of a writer of its own."""
+    """A part_path that no other writer has."""
     return part_path(target, next(_WRITERS))
 
 
@@ -63,12 +63,11 @@ def check_target(
     *,
     size: tuple[int, int] | None = None,
 ) -> OutputPlan:
-    """Raise MediaError if the output cannot be written, ConfigError if the settings make no sense.
+    """Raises MediaError if the output cannot be written, ConfigError if settings are invalid.
 
-    size: (width, height) of the frames where it is not the source's. What the output cannot hold
-    of the audio is encoded. That all of it can be muxed is tried out, in memory, with the first
-    packets of the audio. MediaError, too, if audio cannot be read.
-    Writes nothing: folders that are missing are made when the writing starts.
+    size: (width, height) of the frames if not the source's. Audio that the output cannot hold is
+    encoded. A trial in memory, with the first audio packets, shows that all can be muxed.
+    MediaError also if audio cannot be read. Writes nothing: missing folders are made later.
     """
     check_settings(settings)
     _check_name(target)
@@ -86,7 +85,7 @@ def check_target(
         muxer = MUXERS[target.suffix.lower()]
         _try_out(target, Contents(muxer, source, settings, size, tracks), trial)
     encoded = () if audio is not None else tuple(t.note for t in tracks if t.encoder)
-    return OutputPlan(tracks, (*picture_notes(source, settings), *encoded))
+    return OutputPlan(tracks, (*video_notes(source, settings), *encoded))
 
 
 def _try_out(target: Path, contents: Contents, trial: TrialMux) -> None:
@@ -124,24 +123,24 @@ def _check_not_the_input(target: Path, source: Path) -> None:
         raise MediaError("the output is the input", target, "choose another name for the output")
 
 
-def picture_notes(source: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
-    """One sentence for each."""
+def video_notes(source: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
+    """What the output does not keep of the video: one sentence for each."""
     path, color = source.path, source.color
     if source.alpha:
         yield f"{path}: its alpha channel (transparency) is not kept"
     if color.transfer in _HDR:
-        yield f"{path} is HDR: {_BITS} bits a colour and no mastering data are left"
+        yield f"{path} is HDR: only {_BITS} bits per channel and no mastering data are kept"
     elif source.bit_depth > _BITS:
-        yield f"{path} has {source.bit_depth} bits a colour: {_BITS} are left"
+        yield f"{path} has {source.bit_depth} bits per channel: {_BITS} are kept"
     if _bits(settings.pix_fmt) > _BITS:
         yield (
-            f"pixel format {settings.pix_fmt}: frames are {_BITS} bit inside, so that the output "
-            f"holds {_bits(settings.pix_fmt)} bits a colour in name only"
+            f"pixel format {settings.pix_fmt}: frames have {_BITS} bits internally, so the output "
+            f"has {_bits(settings.pix_fmt)} bits per channel in name only"
         )
-    if source.interlaced and not says_fields(source, settings.codec):
-        yield f"{path} is interlaced, which the output does not say"
-    if foreign_matrix(color):
-        yield f"{path}: its colour matrix, {color.matrix}, is unknown here: colours may be off"
+    if source.interlaced and not can_mark_fields(source, settings.codec):
+        yield f"{path} is interlaced; the output is not marked as such"
+    if unknown_matrix(color):
+        yield f"{path}: its colour matrix {color.matrix} is not supported: colours may be off"
 
 
 def _bits(pix_fmt: str) -> int:

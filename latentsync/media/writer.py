@@ -1,4 +1,4 @@
-"""One encode of the picture, all else of the source copied; complete, or not there at all."""
+"""Encodes a video once and copies all else of the source; the file is complete or absent."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.target import OutputPlan, check_target, new_part_path
 from latentsync.types import Box, Frame
 
-Picture = VideoFrame  # a frame as the encoder takes it
+EncoderFrame = VideoFrame  # a frame in the encoder's pixel format
 
 _log = logging.getLogger(__name__)
 
 
 class VideoWriter:
-    """Context manager; write() takes the frames in the order of presentation.
+    """Context manager; write() takes the frames in presentation order.
 
-    size: (width, height) of the frames where it is not the source's.
-    audio: what takes the place of the source's audio.
-    plan: what check_target has settled for the same output; without one it is called here.
-    The file grows beside the target and takes its name on a clean exit only; after any exception
-    nothing is left of it. Times, colour tags and metadata are the source's, and so is the audio
-    unless notes say otherwise; Matroska alone rounds times to milliseconds, and moves the whole
-    video back where its audio begins before zero.
-    Raises MediaError and ConfigError as check_target does, and MediaError where the disk fails.
+    size: (width, height) of the frames if not the source's.
+    audio: replaces the source's audio.
+    plan: the result of check_target for the same output; None: it is called here.
+    The file is written beside the target and renamed on a clean exit only; after any exception
+    nothing is left. Times, colour tags and metadata are the source's, and so is the audio unless
+    notes say otherwise; Matroska rounds times to milliseconds, and moves the whole video back if
+    its audio begins before zero.
+    Raises MediaError and ConfigError as check_target does, and MediaError if writing fails.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class VideoWriter:
         self.padding = padding(size, settings.pix_fmt)
         """(columns at the right, rows at the bottom) that repeat the edge to make the size even."""
         self.notes = [*plan.notes, *_padding_note(size, self.padding)]
-        """What the output does not keep of the source, a sentence each; logged on entry. When it is
-        complete: also what could not be read of its audio."""
+        """What the output does not keep of the source, a sentence each; logged on entry. After the
+        exit, also which audio could not be read."""
 
     def __enter__(self) -> VideoWriter:
         for note in self.notes:
@@ -71,27 +71,27 @@ class VideoWriter:
         for track in self._contents.tracks:
             if track.encoder and track.note not in self.notes:  # new audio
                 _log.info(track.note)
-        with self._leaving_nothing(), self._in_one_line():
+        with self._discarding_on_error(), self._as_media_error():
             self._open()
         return self
 
-    def write(self, frame: Frame, *, finer: Box | None = None) -> None:
+    def write(self, frame: Frame, *, roi: Box | None = None) -> None:
         """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising.
 
-        finer: the part of it that is encoded settings.finer steps of crf better than the rest.
+        roi: the box that is encoded settings.roi_offset steps of crf finer than the rest.
         """
-        self.write_picture(self.picture(frame, finer=finer))
+        self.write_converted(self.convert(frame, roi=roi))
 
-    def picture(self, frame: Frame, *, finer: Box | None = None) -> Picture:
-        """The first half of write(), which may run in another thread than the second."""
-        with self._in_one_line():
-            return self._open_muxing.encoder.picture(frame, finer)
+    def convert(self, frame: Frame, *, roi: Box | None = None) -> EncoderFrame:
+        """The first half of write(); may run in another thread than the second."""
+        with self._as_media_error():
+            return self._open_muxing.encoder.convert(frame, roi)
 
-    def write_picture(self, picture: Picture) -> None:
-        """The second half; picture: from picture(), in the order of presentation."""
-        with self._in_one_line():
+    def write_converted(self, converted: EncoderFrame) -> None:
+        """The second half. converted: from convert(), in presentation order."""
+        with self._as_media_error():
             muxing = self._open_muxing
-            muxing.write(muxing.encoder.encode(picture))
+            muxing.write(muxing.encoder.encode(converted))
         self._frames += 1
 
     def __exit__(
@@ -103,7 +103,7 @@ class VideoWriter:
         if kind is not None:
             self._discard()
             return
-        with self._leaving_nothing(), self._in_one_line():
+        with self._discarding_on_error(), self._as_media_error():
             self._finish()
 
     def _open(self) -> None:
@@ -118,7 +118,7 @@ class VideoWriter:
 
     def _finish(self) -> None:
         if not self._frames:
-            raise MediaError("not one frame for the output", self.target, "check the input")
+            raise MediaError("no frame for the output", self.target, "check the input")
         muxing = self._open_muxing
         muxing.finish()
         self._files.close()
@@ -134,7 +134,7 @@ class VideoWriter:
         self._part.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _leaving_nothing(self) -> Iterator[None]:
+    def _discarding_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
@@ -142,7 +142,7 @@ class VideoWriter:
             raise
 
     @contextlib.contextmanager
-    def _in_one_line(self) -> Iterator[None]:
+    def _as_media_error(self) -> Iterator[None]:
         try:
             yield
         except (OSError, av.FFmpegError) as error:

@@ -18,7 +18,7 @@ from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.media.target import OutputPlan, check_target
-from latentsync.media.writer import Picture, VideoWriter
+from latentsync.media.writer import EncoderFrame, VideoWriter
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.findings import found
 from latentsync.pipeline.planning.plan import RenderPlan
@@ -79,7 +79,7 @@ def _checked(
         own.crf,
         own.preset,
         own.pix_fmt,
-        finer=own.finer_mouth,
+        roi_offset=own.finer_mouth,
         audio=own.audio_codec,
     )
     sound = None if audio is None else NewAudio(audio)
@@ -214,7 +214,7 @@ def _encode(
         for shown, change in queue:
             with timer.stage(Stage.ENCODE, frames=1):
                 for file, picture in zip(files, shown, strict=True):
-                    file.writer.write_picture(picture)
+                    file.writer.write_converted(picture)
             restored.append(change)
             step()
     written.restored = np.array(restored)
@@ -229,10 +229,10 @@ class _File:
     writer: VideoWriter
     compares: bool
 
-    def picture(self, item: Rendered) -> Picture:
+    def picture(self, item: Rendered) -> EncoderFrame:
         if self.compares:
-            return self.writer.picture(side_by_side(item.before, item.after))
-        return self.writer.picture(item.after, finer=item.changed)
+            return self.writer.convert(side_by_side(item.before, item.after))
+        return self.writer.convert(item.after, roi=item.changed)
 
 
 def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:
@@ -247,7 +247,7 @@ def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:
 
 def _pictures(
     frames: Iterable[Rendered], files: Sequence[_File], timer: StageTimer
-) -> Iterator[tuple[list[Picture], int]]:
+) -> Iterator[tuple[list[EncoderFrame], int]]:
     """What is written of each frame, and by how much the restoration changed it."""
     # Linked here, and held by nobody else, so that the stages before end when this does.
     for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):

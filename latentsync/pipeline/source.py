@@ -18,7 +18,7 @@ from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import Checked, unchecked
-from latentsync.speech.acoustic import listen
+from latentsync.speech.acoustic import compute_acoustics
 from latentsync.types import Frame
 
 
@@ -117,7 +117,7 @@ def footage_of(
 
     @cache
     def audio() -> AudioFeatures | None:
-        return listen(Checked(AudioReader(path), check)) if has_sound else None
+        return compute_acoustics(Checked(AudioReader(path), check)) if has_sound else None
 
     def crops(numbers: np.ndarray, size: int) -> Iterator[torch.Tensor]:
         matrices = analysis.matrices[numbers]

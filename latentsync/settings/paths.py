@@ -39,5 +39,5 @@ def _resolved(value: Any, folder: Path) -> Any:
     if not isinstance(value, str) or not value or value.startswith("~"):
         return value
     path = os.path.normpath(folder / value)
-    there = os.path.exists  # Path.exists raises for a name that is too long
-    return value if there(value) and not there(path) else path
+    exists = os.path.exists  # Path.exists raises for a name that is too long
+    return value if exists(value) and not exists(path) else path

@@ -1,8 +1,8 @@
-"""What a recording sounds like around each instant, as two recordings of speech are compared by.
+"""Acoustic features around each instant of a recording, to compare recordings of speech.
 
 The shape of the mouth shows in the coarse shape of the spectrum: a few cepstra of the log-mel
-picture and how they change. Taken against the recording's own mean and spread over its speech,
-neither the microphone nor the loudness counts.
+spectrogram and their slopes. They are normalised by their mean and spread over the recording's
+speech, so that neither microphone nor loudness matters.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from latentsync.speech.mel import N_MELS, Extent, measure, segments
 PER_SECOND = 100  # mel frames; 10 ms
 CEPSTRA = 16
 HALF_WEIGHT = 6.0
-"""Cepstrum that counts half as much as the first. Out of fold, on a real speaker, half weights at 3
-to 8 and 10 to 40 cepstra predict the aperture about as well (r 0.66 to 0.68); without weights it
-hangs on their number: 8 r 0.72, 13 r 0.63, 80 r 0.49."""
+"""Cepstrum with half the weight of the first. Cross-validated on a real speaker, half weights at 3
+to 8 and 10 to 40 cepstra predict the lip opening about equally well (r 0.66 to 0.68); without
+weights it depends on their number: 8 r 0.72, 13 r 0.63, 80 r 0.49."""
 CHANGE_WEIGHT = 0.5
 CHANGE_REACH = 3  # mel frames either side that the slope is fitted to
 CONTEXT = tuple(round(0.04 * step, 2) for step in range(-4, 5))
-"""Seconds around an instant that are looked at: lips move before the sound and after it."""
+"""Seconds around an instant that are used: lips move before and after the audible speech."""
 
 FEATURES = 2 * CEPSTRA * len(CONTEXT)
 
 PAUSE = 20  # mel frames; a shorter one is part of the speech: the closure of a stop lasts 0.15 s
 CLOSING = 0.04  # seconds before a pause from which it counts as one
-BLIP = 5  # mel frames; a shorter sound is none of speech
-RISE = 10.0  # dB above the quietest parts, from which a sound is taken for loud
-BELOW_LOUD = 30.0  # dB below the loud parts where speech ends at the latest
+SHORTEST_SPEECH = 5  # mel frames; shorter loud runs are not speech
+RISE = 10.0  # dB above the quietest parts, from which a frame counts as loud
+BELOW_LOUD = 30.0  # dB below the loud parts; quieter frames are never speech
 SHARE = 0.3  # of the way from quiet to loud, in dB, where speech begins
-_LEVEL_WINDOW = 5  # mel frames that a level is the mean of
-_FAINTEST = 1e-5  # spread of a cepstrum that never changes: digital silence
+_LEVEL_WINDOW = 5  # mel frames in the mean of a level
+_FAINTEST = 1e-5  # lower limit of a cepstrum's spread, for digital silence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acoustics:
     """One recording, 100 instants a second; 130 bytes each, 47 MB for an hour.
 
-    cepstra: (T, 2 * CEPSTRA) float32, shape of the spectrum and its change; mean 0 and spread 1
+    cepstra: (T, 2 * CEPSTRA) float32, shape of the spectrum and its slope; mean 0 and spread 1
         over the speech, times their weights. speech: (T,) bool, False in pauses of 0.2 s or more.
     """
 
@@ -50,13 +50,13 @@ class Acoustics:
 
     @property
     def speech_seconds(self) -> float:
-        """How much of the recording is speech, pauses of 0.2 s and more left out."""
+        """Length of the speech in the recording, without pauses of 0.2 s and more."""
         return float(self.speech.sum()) / PER_SECOND
 
     def around(self, seconds: np.ndarray) -> np.ndarray:
-        """seconds: (N,) float -> (N, FEATURES) float32; beyond both ends the outermost instant.
+        """seconds: (N,) float -> (N, FEATURES) float32; both ends are extended.
 
-        1.2 kB each: an hour of video is asked for in parts.
+        1.2 kB each: for an hour of video, call it in parts.
         """
         places = (np.asarray(seconds)[:, None] + CONTEXT) * PER_SECOND
         places = places.clip(0, len(self.cepstra) - 1)
@@ -67,9 +67,9 @@ class Acoustics:
         return between.reshape(len(places), FEATURES)
 
     def silent(self, seconds: np.ndarray) -> np.ndarray:
-        """seconds: (N,) float -> (N,) bool: in a pause, or before or after the sound.
+        """seconds: (N,) float -> (N,) bool: in a pause, or before or after the recording.
 
-        From CLOSING before the pause on: lips that close at its very start are seen to come late.
+        A pause begins CLOSING earlier: lips that close exactly at its start look late.
         """
         return ~(self._spoken(seconds) & self._spoken(np.asarray(seconds) + CLOSING))
 
@@ -79,18 +79,18 @@ class Acoustics:
         return inside & self.speech[places.clip(0, len(self.speech) - 1)]
 
 
-def listen(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> Acoustics:
-    """blocks: each iteration gives the whole sound: (n,) float32 mono at 16 kHz, [-1, 1].
+def compute_acoustics(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> Acoustics:
+    """blocks: each iteration yields the whole audio: (n,) float32 mono at 16 kHz, [-1, 1].
 
-    extent: as mel.measure finds it, where known; measured in a pass of its own otherwise. Raises
+    extent: the result of mel.measure, if known; otherwise it is measured in a first pass. Raises
     ValueError: no samples.
     """
     extent = measure(blocks) if extent is None else extent
     basis = _cosines(N_MELS, CEPSTRA)
     cepstra: list[np.ndarray] = []
     levels: list[np.ndarray] = []
-    for picture in segments(blocks, extent):
-        decades = 4 * picture.numpy().T - 4
+    for spectrogram in segments(blocks, extent):
+        decades = 4 * spectrogram.numpy().T - 4
         cepstra.append(decades @ basis)
         levels.append(10 * np.log10((10.0**decades).sum(axis=1)))
     speech = find_speech(np.concatenate(levels))
@@ -98,15 +98,15 @@ def listen(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> Acoust
 
 
 def speech_seconds(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> float:
-    """How much of a recording is speech, whatever its loudness; see listen()."""
-    return listen(blocks, extent).speech_seconds
+    """Length of the speech in a recording, independent of loudness; see compute_acoustics()."""
+    return compute_acoustics(blocks, extent).speech_seconds
 
 
 def find_speech(levels: np.ndarray) -> np.ndarray:
-    """levels: (T,) dB, 100 a second -> (T,) bool: sound well above the recording's own quiet.
+    """levels: (T,) dB, 100 a second -> (T,) bool: True well above its quiet parts.
 
-    Only differences count. What never rises 10 dB above its quietest parts is no speech: noise, a
-    steady tone. Anything that comes and goes as speech does is taken for it: music is.
+    Only level differences count. Audio that never rises 10 dB above its quietest parts, such as
+    noise or a steady tone, is not speech. Any audio that varies as speech does, such as music, is.
     """
     smooth = _running_mean(levels, _LEVEL_WINDOW)
     quiet = float(np.percentile(smooth, 5))
@@ -115,9 +115,9 @@ def find_speech(levels: np.ndarray) -> np.ndarray:
         return np.zeros(len(levels), bool)
     loud = float(np.percentile(loud_parts, 95))
     threshold = max(loud - BELOW_LOUD, quiet + SHARE * (loud - quiet))
-    heard = _without_short(smooth > threshold, BLIP, value=True)
-    inner = _without_short(heard, PAUSE, value=False)
-    return inner & _between(heard)
+    flags = _without_short(smooth > threshold, SHORTEST_SPEECH, value=True)
+    inner = _without_short(flags, PAUSE, value=False)
+    return inner & _between(flags)
 
 
 def _normalised(cepstra: np.ndarray, speech: np.ndarray) -> np.ndarray:
@@ -154,7 +154,7 @@ def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _without_short(flags: np.ndarray, shortest: int, *, value: bool) -> np.ndarray:
-    """Runs of ``value`` shorter than ``shortest`` become their surroundings."""
+    """Runs of ``value`` shorter than ``shortest`` are inverted."""
     borders = np.flatnonzero(np.diff(flags)) + 1
     starts, ends = np.r_[0, borders], np.r_[borders, len(flags)]
     out = flags.copy()
@@ -165,7 +165,7 @@ def _without_short(flags: np.ndarray, shortest: int, *, value: bool) -> np.ndarr
 
 
 def _between(flags: np.ndarray) -> np.ndarray:
-    """True from the first to the last flag: a short stretch at either end is no pause to fill."""
+    """True from the first to the last flag: short runs at either end are not filled."""
     places = np.flatnonzero(flags)
     out = np.zeros(len(flags), bool)
     if len(places):

@@ -1,6 +1,6 @@
 """The audio encoder of Whisper, key-compatible with the published weights (arXiv 2212.04356).
 
-Lip-sync listens to what the encoder thinks on the way, not to what it says in the end.
+Lip-sync uses the hidden states of all layers, not only the last one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from latentsync.speech.mel import FEATURE_FRAMES, N_MELS, SEGMENT_FRAMES
 
 N_CTX = SEGMENT_FRAMES // FEATURE_FRAMES  # features of one segment; 30 s
-LONGEST_WAVE = 10000  # features to 2 pi of the slowest wave of the positional embedding
-PART = "encoder."  # what the keys begin with; the files hold a decoder as well
+LONGEST_WAVE = 10000  # slowest wave of the positional embedding: features per radian
+PART = "encoder."  # prefix of the keys; the files hold a decoder as well
 
 
 class Attention(nn.Module):
@@ -53,7 +53,7 @@ class Block(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """What stands below `encoder.` in a weights file."""
+    """The weights below `encoder.` in a weights file."""
 
     positional_embedding: Tensor
 
@@ -63,7 +63,7 @@ class AudioEncoder(nn.Module):
         self.conv2 = nn.Conv1d(n_state, n_state, 3, stride=FEATURE_FRAMES, padding=1)
         self.register_buffer("positional_embedding", sinusoids(n_ctx, n_state))
         self.blocks = nn.ModuleList(Block(n_state, n_head) for _ in range(n_layer))
-        # Never runs: lip-sync was trained on what lies before it. It stands in every weights file.
+        # Never used: lip-sync was trained on the states before it. Every weights file has it.
         self.ln_post = nn.LayerNorm(n_state)
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class WhisperEncoder(nn.Module):
 
 
 def tiny() -> WhisperEncoder:
-    """The one that LatentSync's published U-Nets listen to: cross_attention_dim 384."""
+    """The encoder of LatentSync's published U-Nets: cross_attention_dim 384."""
     return WhisperEncoder(n_state=384, n_head=6, n_layer=4)
 
 
@@ -115,7 +115,7 @@ def small() -> WhisperEncoder:
 
 
 ENCODERS = {384: tiny, 768: small}
-"""A U-Net's cross_attention_dim -> the encoder that it listens to."""
+"""A U-Net's cross_attention_dim -> its encoder."""
 
 
 def sinusoids(length: int, channels: int) -> Tensor:

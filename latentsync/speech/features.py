@@ -1,4 +1,4 @@
-"""From a sound of any length to what each frame of the video hears, in bounded memory."""
+"""Computes the speech features of each video frame, for audio of any length, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentsync.speech.acoustic import listen
+from latentsync.speech.acoustic import compute_acoustics
 from latentsync.speech.encoder import N_CTX
 from latentsync.speech.mel import FEATURE_FRAMES, Extent, measure, padded, segments
 from latentsync.speech.windows import indices_at, stream_windows, window_indices
@@ -20,11 +20,11 @@ Encoder = Callable[[Tensor], Tensor]
 
 
 class SpeechFeatures:
-    """The features of one sound. Nothing is stored but two numbers: each pass listens anew.
+    """The features of one recording. Only two numbers are stored: each pass computes them anew.
 
-    blocks: each iteration gives the whole sound, as consecutive (n,) float32, mono at 16 kHz,
+    blocks: each iteration yields the whole audio: consecutive (n,) float32, mono at 16 kHz,
         [-1, 1].
-    extent: of the whole sound, where a plan holds it already; measured here otherwise, in one pass.
+    extent: of the whole audio, if a plan has it; otherwise it is measured here, in one pass.
     """
 
     def __init__(
@@ -38,26 +38,26 @@ class SpeechFeatures:
         self.extent = measure(blocks) if extent is None else extent
 
     def __len__(self) -> int:
-        """Features in all, 50 a second."""
+        """The number of features, 50 a second."""
         return self.extent.features
 
     def segments(self, start: int = 0) -> Iterator[Tensor]:
         """(l, S, C) float32 on the encoder's device; l = 1500, 30 s, but for the last one.
 
-        start: number of the first segment that is wanted; those before it are not encoded.
-        Segments do not hear each other. whisper/transcribe.py:85-128.
+        start: index of the first segment that is needed; those before it are not encoded.
+        Segments are encoded independently. whisper/transcribe.py:85-128.
         """
         for mel in islice(segments(self._blocks, self.extent), start, None):
             length = mel.shape[1] // FEATURE_FRAMES
-            if length:  # a single mel frame at the end is not enough for a feature
+            if length:  # a single mel frame at the end gives no feature
                 yield _encode(self._encoder, padded(mel))[:length]
 
     def windows(
         self, fps: float | Fraction, *, start: int = 0, stop: int | None = None
     ) -> Iterator[Tensor]:
-        """(10 * S, C) float32 for each frame from start to stop (not included), in order.
+        """Yields (10 * S, C) float32 for each frame from start to stop (excluded).
 
-        stop: as many frames as upstream would make, if left out; see windows.frame_count.
+        stop: None: as many frames as upstream makes; see windows.frame_count.
         """
         indices = window_indices(len(self), fps, start=start, stop=stop)
         if len(indices):
@@ -65,7 +65,7 @@ class SpeechFeatures:
             yield from stream_windows(self.segments(first), indices, first=first * N_CTX)
 
     def windows_at(self, seconds: np.ndarray) -> Iterator[Tensor]:
-        """(10 * S, C) float32 for each instant. seconds: (N,) rising, on the sound's clock."""
+        """Yields (10 * S, C) float32 for each instant. seconds: (N,) rising, of the audio."""
         indices = indices_at(seconds, len(self))
         if len(indices):
             first = int(indices[0, 0]) // N_CTX
@@ -79,21 +79,21 @@ def _encode(encoder: Encoder, mel: Tensor) -> Tensor:
 
 
 class AcousticFeatures:
-    """The same for who needs no network to hear: cepstra. 47 MB for an hour. blocks: as above.
+    """Cepstra, which need no network. 47 MB for an hour. blocks: as above.
 
-    acoustics: the whole sound.
+    acoustics: of the whole audio.
     """
 
     def __init__(self, blocks: Iterable[np.ndarray]) -> None:
         self.extent = measure(blocks)
-        self.acoustics = listen(blocks, self.extent)
+        self.acoustics = compute_acoustics(blocks, self.extent)
 
     def __len__(self) -> int:
-        """Features that Whisper would have of it, 50 a second."""
+        """The number of features that Whisper would compute, 50 a second."""
         return self.extent.features
 
     def windows_at(self, seconds: np.ndarray) -> Iterator[Tensor]:
-        """(1, D) float32 for each instant. seconds: (N,) rising, on the sound's clock."""
+        """Yields (1, D) float32 for each instant. seconds: (N,) rising, of the audio."""
         for start in range(0, len(seconds), N_CTX):
             around = self.acoustics.around(seconds[start : start + N_CTX])
             yield from torch.from_numpy(around)[:, None]

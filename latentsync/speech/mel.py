@@ -1,8 +1,8 @@
-"""The log-mel picture of a sound, as Whisper takes it, from a sound of any length.
+"""The log-mel spectrogram that Whisper takes, of audio of any length.
 
-The picture is scaled by the loudest point of the whole sound. So there are two passes: `measure`
-finds that point, `segments` then gives the picture, half a minute at a time. Rows are computed in
-the same portions in both, whatever blocks the samples come in: the result does not depend on them.
+It is scaled by the loudest point of the whole recording. So there are two passes: `measure` finds
+that point, `segments` then yields the spectrogram, half a minute at a time. Both compute it in the
+same portions, whatever blocks the samples come in: the result does not depend on them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ N_FFT = 400  # samples; 25 ms
 HOP = 160  # samples; 10 ms from one mel frame to the next
 N_MELS = 80
 FEATURE_FRAMES = 2  # mel frames to one feature of the encoder; 20 ms
-SEGMENT_FRAMES = 3000  # mel frames that the encoder sees at once; 30 s
+SEGMENT_FRAMES = 3000  # mel frames that the encoder takes at once; 30 s
 SEGMENT_SAMPLES = SEGMENT_FRAMES * HOP
-SHORTEST = FEATURE_FRAMES * HOP  # samples; a shorter sound is followed by silence
+SHORTEST = FEATURE_FRAMES * HOP  # samples; shorter audio is padded with silence
 
 FAINTEST = 1e-10  # energy, below which the logarithm is cut off
 DEPTH = 8.0  # decades below the loudest point that are kept
 
 _MARGIN = N_FFT // 2  # samples; the first frame is centred on the first sample
-_STRETCH = SEGMENT_SAMPLES - HOP + N_FFT  # samples that the frames of a segment look at
+_STRETCH = SEGMENT_SAMPLES - HOP + N_FFT  # samples that the frames of a segment are computed from
 
 # The Slaney mel scale: linear up to 1 kHz, logarithmic above.
 _HZ_PER_MEL = 200 / 3
@@ -39,7 +39,7 @@ _LOG_STEP = np.log(6.4) / 27
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What has to be known of a whole sound before any part of its picture can be made.
+    """What has to be known of the whole audio before any part of its spectrogram is computed.
 
     frames: mel frames, 100 a second. peak: greatest log10 energy.
     """
@@ -49,7 +49,7 @@ class Extent:
 
     @property
     def features(self) -> int:
-        """Features that the encoder makes of it, 50 a second."""
+        """Features that the encoder computes from it, 50 a second."""
         return self.frames // FEATURE_FRAMES
 
 
@@ -63,23 +63,23 @@ def measure(blocks: Iterable[np.ndarray]) -> Extent:
 
 
 def segments(blocks: Iterable[np.ndarray], extent: Extent) -> Iterator[Tensor]:
-    """The picture: (80, m) float32; m = 3000 but for the last one; log10 energy / 4 + 1.
+    """Yields the spectrogram: (80, m) float32; m = 3000 but for the last one; log10 energy / 4 + 1.
 
-    blocks: as for `measure`, the same sound. Values span 2 at most. whisper/audio.py:100-124.
+    blocks: as for `measure`, the same audio. Values span 2 at most. whisper/audio.py:100-124.
     """
     for energies in _log_energies(blocks):
         yield (energies.clamp(min=extent.peak - DEPTH) + 4.0) / 4.0
 
 
 def log_mel(samples: np.ndarray) -> Tensor:
-    """The picture of a whole sound at once. samples: (n,) as in blocks. -> (80, n // 160)."""
+    """The whole spectrogram at once. samples: (n,) as in blocks. -> (80, n // 160)."""
     return torch.cat(list(segments([samples], measure([samples]))), dim=1)
 
 
 def padded(segment: Tensor) -> Tensor:
-    """(80, m) -> (80, 3000), filled up with 0.0: not silence, but what the encoder is used to.
+    """(80, m) -> (80, 3000), padded with 0.0: not silence, but what the encoder was trained with.
 
-    In a normalised picture 0.0 is an energy of 1e-4, louder than silence. whisper/audio.py:52-73.
+    Normalised, 0.0 is an energy of 1e-4, louder than silence. whisper/audio.py:52-73.
     """
     return F.pad(segment, (0, SEGMENT_FRAMES - segment.shape[1]))
 
@@ -105,14 +105,14 @@ def _log_energies(blocks: Iterable[np.ndarray]) -> Iterator[Tensor]:
     for stretch, is_last in _stretches(_mirrored(_at_least(blocks, SHORTEST))):
         samples = torch.from_numpy(stretch)
         spectrum = torch.stft(samples, N_FFT, HOP, window=window, center=False, return_complex=True)
-        if is_last:  # the frame centred on the end of the sound is left out, as upstream does
+        if is_last:  # the frame centred on the end of the audio is left out, as upstream does
             spectrum = spectrum[:, :-1]
         if spectrum.shape[1]:
             yield (filters @ spectrum.abs() ** 2).clamp(min=FAINTEST).log10()
 
 
 def _at_least(blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    """The same samples, so many of them in the first block; silence is added if there are fewer."""
+    """The same samples, at least ``count`` in the first block; padded with silence if fewer."""
     head = np.empty(0, np.float32)
     for block in blocks:
         if len(head) < count:
@@ -122,7 +122,7 @@ def _at_least(blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
         else:
             yield block
     if not len(head):
-        raise ValueError("a sound without a single sample has no log-mel picture")
+        raise ValueError("audio without a single sample has no log-mel spectrogram")
     if len(head) < count:
         yield np.pad(head, (0, count - len(head)))
 
@@ -139,7 +139,7 @@ def _mirrored(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _stretches(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
-    """What one segment's frames look at, and whether it is the last one; neighbours overlap.
+    """The samples of one segment's frames, and whether it is the last one; neighbours overlap.
 
     A full stretch is given only once a further frame is sure to follow: the last frame of all has
     to be in the last stretch, where it is dropped.

@@ -1,4 +1,4 @@
-"""Which features a frame of the video listens to: ten of them, a tenth of a second either side."""
+"""Selects the ten features of a video frame: a tenth of a second either side."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ROUNDING = 1e-4  # features: 0.58 s times 50 is 28.999... in floating point
 
 
 def frame_count(num_features: int, fps: float | Fraction) -> int:
-    """Frames that upstream makes of so many features: floor(L / 2) + 2 at 25 frames a second.
+    """Frames that upstream makes of L features: floor(L / 2) + 2 at 25 frames per second.
 
-    The last ones hear the end of the sound only. audio2feature.py:88-103.
+    The last ones get only the end of the audio. audio2feature.py:88-103.
     """
     count = int(num_features * fps / FEATURES_PER_SECOND)
     while _centre(count, fps) <= num_features:
@@ -30,20 +30,20 @@ def frame_count(num_features: int, fps: float | Fraction) -> int:
 def window_indices(
     num_features: int, fps: float | Fraction, *, start: int = 0, stop: int | None = None
 ) -> np.ndarray:
-    """(N, 10) int64, in [0, num_features): what each frame from start to stop (not incl.) hears.
+    """(N, 10) int64, in [0, num_features): the features of frames start to stop (excluded).
 
-    stop: frame_count, if left out; frames beyond it hear the end of the sound. Beyond both ends the
+    stop: None: frame_count; frames beyond it get the end of the audio. Beyond both ends the
     outermost feature is repeated. Raises ValueError: no features, a rate that is not positive.
     """
     if num_features < 1 or fps <= 0:
-        raise ValueError(f"no windows on {num_features} features at {fps} frames a second")
+        raise ValueError(f"no windows on {num_features} features at {fps} frames per second")
     stop = frame_count(num_features, fps) if stop is None else stop
     centres = np.array([_centre(frame, fps) for frame in range(start, stop)], np.int64)
     return (centres[:, None] + np.arange(-BEFORE, AFTER)).clip(0, num_features - 1)
 
 
 def indices_at(seconds: np.ndarray, num_features: int) -> np.ndarray:
-    """(N, 10) int64, in [0, num_features): what a frame shown at each instant hears.
+    """(N, 10) int64, in [0, num_features): the features of a frame at each instant.
 
     seconds: (N,) float, rising. At a steady rate the same as window_indices.
     """
@@ -59,7 +59,7 @@ def windows(features: Tensor, indices: np.ndarray) -> Tensor:
 def stream_windows(
     segments: Iterable[Tensor], indices: np.ndarray, *, first: int = 0
 ) -> Iterator[Tensor]:
-    """The same, (10 * S, C) a frame, with two segments in memory at most.
+    """Yields (10 * S, C) for each frame, with at most two segments in memory.
 
     segments: consecutive features (l, S, C). indices: (N, 10), rows in rising order.
     first: index of the segments' first feature. Raises ValueError: the segments end too early.
@@ -77,7 +77,7 @@ def stream_windows(
 def _next(arriving: Iterator[Tensor]) -> Tensor:
     for segment in arriving:
         return segment
-    raise ValueError("the sound ends before the frames that listen to it")
+    raise ValueError("the audio ends before the frames that need it")
 
 
 def _centre(frame: int, fps: float | Fraction) -> int:

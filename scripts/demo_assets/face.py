@@ -1,4 +1,4 @@
-"""One picture of the talking film: head, camera, blink and mouth in a single resampling."""
+"""One frame of the demo video: head, camera, blink and mouth in a single resampling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scripts.demo_assets.mouth import Lookup, Mouth
 from scripts.demo_assets.portrait import Portrait
 
 SIZE = (640, 480)
-"""Width and height of the film."""
+"""Width and height of the video."""
 CHIN, FOREHEAD = 152, 10
 EYES = (
     ((33, 133), (246, 161, 160, 159, 158, 157, 173), (7, 163, 144, 145, 153, 154, 155)),
@@ -48,7 +48,7 @@ class TalkingFace:
         self.centre = (portrait.mesh[FOREHEAD] + portrait.mesh[CHIN]) / 2
         self.radius = float(np.linalg.norm(portrait.mesh[FOREHEAD] - portrait.mesh[CHIN])) / 2
 
-    def picture(self, pose: Pose) -> np.ndarray:
+    def render(self, pose: Pose) -> np.ndarray:
         """-> (480, 640, 3) uint8 RGB."""
         points = self._head(self._camera(pose), pose)
         look = self.mouth.lookup(points, pose.opening, pose.rounding)
@@ -77,7 +77,7 @@ class TalkingFace:
         return np.stack([x, y], axis=-1)
 
     def _head(self, points: np.ndarray, pose: Pose) -> np.ndarray:
-        """The head turns about the neck; the further from it, the less anything moves."""
+        """Rotates the head about the neck, less with the distance from it."""
         pivot = self.centre + np.array([0, 1.3 * self.radius], dtype=np.float32)
         reach = (points - self.centre + np.array([0, 0.2 * self.radius])) / (2.1 * self.radius)
         weight = np.exp(-((reach**2).sum(-1, keepdims=True) ** 2))
@@ -89,7 +89,7 @@ class TalkingFace:
     def _blink(
         self, points: np.ndarray, eye: tuple[tuple[int, ...], ...], closed: float
     ) -> np.ndarray:
-        """The lid comes down by stretching the skin between it and the brow."""
+        """Closes the lid by stretching the skin between it and the brow."""
         if closed <= 0:
             return points
         corners, upper, lower = (self.portrait.mesh[list(part)] for part in eye)

@@ -1,6 +1,6 @@
 """A smile that opens, closes and rounds: where each pixel of a talking face comes from.
 
-Everything is worked out in mouth coordinates: u along the line between the inner corners of the
+Everything is computed in mouth coordinates: u along the line between the inner corners of the
 lips (-1 and 1 at the corners), v across it, downwards, in pixels. Upper lip and lower lip move as
 two smooth fields that agree outside the corners; what lies between them is the inside of the mouth.
 """
@@ -19,7 +19,7 @@ CHIN = 152
 WIDEST_GAP = 0.56
 """Largest opening between the lips, in half mouth widths."""
 CLOSED_GAP = 0.012
-"""What is left of it when the mouth is shut."""
+"""The opening of a closed mouth, in the same unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +28,7 @@ class Lookup:
 
     skin_x, skin_y: position in the portrait of everything outside the mouth.
     inside: 1 inside the mouth, 0 outside, soft by a pixel.
-    teeth: 1 where the portrait's own upper teeth are to be seen inside the mouth.
+    teeth: 1 where the portrait's own upper teeth show inside the mouth.
     depth: 0 at the upper lip, 1 at the lower lip.
     across: u, to shade the sides.
     """
@@ -84,11 +84,11 @@ class Mouth:
         return u * (1 + 0.24 * rounding * near)
 
     def _rest(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Edges of the lips in the portrait, a pixel into the lips: no tooth may stick to them."""
+        """Edges of the lips in the portrait, a pixel inside, so that no tooth pixels remain."""
         return _evaluate(self.upper, u) - 1.0, _evaluate(self.lower, u) + 1.0
 
     def _lips(self, u: np.ndarray, opening: float) -> tuple[np.ndarray, np.ndarray]:
-        """Edges wanted. The upper lip never rises above where the smile has it."""
+        """Target edges. The upper lip never rises above its place in the portrait."""
         top, bottom = self._rest(u)
         top = top + 0.45 * (bottom - top) * np.exp(-3.0 * opening)
         gap = self.half * (CLOSED_GAP + (WIDEST_GAP - CLOSED_GAP) * opening)
@@ -105,7 +105,7 @@ class Mouth:
         return moved * self._jaw(below)
 
     def _jaw(self, below: np.ndarray) -> np.ndarray:
-        """Share of the lower lip's way that the skin below goes: the chin most, the collar none."""
+        """Share of the lower lip's motion for the skin below: none at the collar."""
         at_chin, neck = 0.7, 1.3 * self.half
         chin = np.clip(below / self.chin, 0, 1)
         beyond = np.clip((below - self.chin) / neck, 0, 1)

@@ -1,4 +1,4 @@
-"""The still picture that the demo film is made from, enlarged, and where its face lies."""
+"""The photograph that the demo video is made from, enlarged, and where its face lies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def enlarge(pixels: np.ndarray, scale: float) -> np.ndarray:
     """pixels: (H, W, 3) uint8 -> (H * scale, W * scale, 3) uint8, as crisp as the source allows.
 
     Back-projection (shrinking the result gives the source again) keeps the eyes and hair crisp, so
-    that a mouth softened later differs from the face around it as it does in a generated film.
+    that a mouth softened later differs from the face around it as it does in a generated video.
     """
     source = pixels.astype(np.float32)
     height, width = source.shape[:2]

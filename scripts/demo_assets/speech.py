@@ -1,4 +1,4 @@
-"""Speech by espeak-ng, and how far it opens a mouth."""
+"""Speech from espeak-ng, and the mouth opening computed from it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WORDS_PER_MINUTE = "150"
 
 
 def speak(text: str, target: Path) -> None:
-    """Write the spoken text to target (WAV, 22050 Hz, mono, 16 bit)."""
+    """Writes the spoken text to target (WAV, 22050 Hz, mono, 16 bit)."""
     command = ["espeak-ng", "-v", VOICE, "-s", WORDS_PER_MINUTE, "-w", str(target), text]
     try:
         subprocess.run(command, check=True)
     except FileNotFoundError:
-        raise SystemExit("espeak-ng is not there; install it: apt-get install espeak-ng") from None
+        raise SystemExit("espeak-ng is not installed: apt-get install espeak-ng") from None
 
 
 def read_wave(path: Path) -> tuple[np.ndarray, int]:
@@ -48,14 +48,14 @@ def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
 
 
 def openness(samples: np.ndarray, rate: int, frames: int) -> np.ndarray:
-    """-> (frames,) in [0, 1]: loudness of each film frame, compressed and lightly smoothed."""
+    """-> (frames,) in [0, 1]: loudness of each video frame, compressed and lightly smoothed."""
     loudness = np.sqrt(np.mean(_windows(samples, rate, frames) ** 2, axis=1))
     top = np.percentile(loudness, 95)
     return _smooth(np.clip(loudness / top, 0, 1) ** 0.7, sigma=0.7)
 
 
 def roundness(samples: np.ndarray, rate: int, frames: int) -> np.ndarray:
-    """-> (frames,) in [0, 1]: 1 where the sound is dark (oo, o), 0 where it is bright (ee, s)."""
+    """-> (frames,) in [0, 1]: 1 where the speech sounds dark (oo, o), 0 where bright (ee, s)."""
     windows = _windows(samples, rate, frames)
     power = np.abs(np.fft.rfft(windows * np.hanning(windows.shape[1]), axis=1)) ** 2
     frequencies = np.fft.rfftfreq(windows.shape[1], 1 / rate)

@@ -1,4 +1,4 @@
-"""The benchmark of a GPU: does what the product does, needs PyTorch alone, runs everywhere."""
+"""The GPU benchmark computes what the product does, needs only PyTorch, runs everywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks import gpu
-from benchmarks.gpu_measure import chunk_of, film_floor
+from benchmarks.gpu_measure import chunk_of, video_floor
 from benchmarks.gpu_stages import (
     Chain,
     Setting,
@@ -36,7 +36,7 @@ HEAVY = {"av", "cv2", "mediapipe", "diffusers", "transformers", "omegaconf", "op
 
 
 class Autoencoder(torch.nn.Module):
-    """PlainVAE with the manners of diffusers' network."""
+    """PlainVAE with the interface of diffusers' network."""
 
     device, dtype = SETTING.device, SETTING.dtype
 
@@ -44,15 +44,15 @@ class Autoencoder(torch.nn.Module):
         super().__init__()
         self.vae = vae
 
-    def encode(self, pictures: Tensor) -> SimpleNamespace:
-        mean, std = self.vae.moments(pictures)
+    def encode(self, images: Tensor) -> SimpleNamespace:
+        mean, std = self.vae.moments(images)
         return SimpleNamespace(latent_dist=SimpleNamespace(mean=mean, std=std))
 
     def decode(self, latents: Tensor) -> SimpleNamespace:
         return SimpleNamespace(sample=self.vae.decode(latents))
 
 
-def test_the_picture_coder_is_the_one_of_diffusers() -> None:
+def test_the_vae_is_the_one_of_diffusers() -> None:
     with torch.device("meta"):
         ours, theirs = PlainVAE().state_dict(), make_vae().state_dict()
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
@@ -60,18 +60,18 @@ def test_the_picture_coder_is_the_one_of_diffusers() -> None:
     reference = make_vae(STANDARD | structure).eval()
     vae = PlainVAE(widths=(16, 32, 32, 32), groups=8).eval()
     vae.load_state_dict(reference.state_dict())
-    pictures = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = reference.encode(pictures).latent_dist
-        mean, std = vae.moments(pictures)
+        expected = reference.encode(images).latent_dist
+        mean, std = vae.moments(images)
         torch.testing.assert_close(mean, expected.mean, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(std, expected.std, rtol=1e-4, atol=1e-5)
-        drawn = reference.decode(mean).sample
-        torch.testing.assert_close(vae.decode(mean), drawn, rtol=1e-4, atol=1e-4)
+        decoded = reference.decode(mean).sample
+        torch.testing.assert_close(vae.decode(mean), decoded, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [8, 20])
-def test_the_sampler_is_the_product_s(steps: int) -> None:
+def test_the_scheduler_is_the_product_s(steps: int) -> None:
     scheduler = sampling.make_scheduler("ddim")
     scheduler.set_timesteps(steps)
     table = ddim(steps)
@@ -79,7 +79,7 @@ def test_the_sampler_is_the_product_s(steps: int) -> None:
     x, noise = torch.randn(2, 1, 4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
     for row in table:
         expected = scheduler.step(noise, int(row[0]), x).prev_sample
-        # The scheduler multiplies its thousand factors up in float32.
+        # The scheduler multiplies its thousand factors in float32.
         torch.testing.assert_close(row[1] * x + row[2] * noise, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -88,12 +88,12 @@ def test_a_chunk_comes_out_as_the_product_makes_it(mode: str, guided: bool) -> N
     torch.manual_seed(0)
     models = make_models(SETTING)
     chain = Chain(models, SETTING, mode=mode, batch=2)
-    crops, audio, chance, initial = chunk_of(SETTING)
+    crops, audio, vae_noise, initial = chunk_of(SETTING)
     latents = chain.denoised(
-        chain.conditions(crops, chance), audio, initial, steps=4, interval=3, guided=guided
+        chain.conditions(crops, vae_noise), audio, initial, steps=4, interval=3, guided=guided
     )
     faces = chain.composited(chain.decoded(latents), crops)
-    vae, noise = Autoencoder(models.vae), Noise(initial, *chance.chunk(2))
+    vae, noise = Autoencoder(models.vae), Noise(initial, *vae_noise.chunk(2))
     conditions = sampling.prepare(vae, crops, chain.keep, noise)
     expected = sampling.denoise(
         models.unet,
@@ -105,7 +105,7 @@ def test_a_chunk_comes_out_as_the_product_makes_it(mode: str, guided: bool) -> N
         cache_interval=3,
     )
     decoded = sampling.decode(vae, expected)
-    # Random weights give pictures of some thousands, which differ by rounding alone.
+    # Random weights give values of some thousands, which differ by rounding only.
     scale = decoded.abs().max().item()
     difference = (faces - sampling.composite(decoded, crops, chain.keep)).abs().max().item()
     assert scale > 0
@@ -113,7 +113,7 @@ def test_a_chunk_comes_out_as_the_product_makes_it(mode: str, guided: bool) -> N
 
 
 class OnlyMeta(TorchDispatchMode):
-    """Notes every operation that touches a tensor elsewhere: on a GPU, the CPU would be in it."""
+    """Records every operation on a tensor elsewhere: on a GPU it would involve the CPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,8 +127,8 @@ class OnlyMeta(TorchDispatchMode):
         return result
 
 
-def test_no_stage_at_full_size_needs_the_cpu_or_looks_at_a_value() -> None:
-    """Or else it could not be recorded as a CUDA graph. Meta tensors have no values to look at."""
+def test_no_stage_at_full_size_needs_the_cpu_or_reads_a_value() -> None:
+    """Otherwise it could not be recorded as a CUDA graph. Meta tensors have no values to read."""
     own = Setting(torch.device("meta"), torch.bfloat16, 512)
     models = make_models(own)
     assert models.restorer is not None
@@ -159,7 +159,7 @@ def test_what_would_need_the_cpu_is_noticed() -> None:
     assert seen.elsewhere != []
 
 
-def test_convolutions_are_laid_out_anew_and_keep_their_weights() -> None:
+def test_convolutions_change_their_layout_and_keep_their_weights() -> None:
     network = torch.nn.Module()
     network.conv = torch.nn.Conv2d(3, 4, 3)
     network.modulated = torch.nn.Parameter(torch.randn(1, 4, 3, 3, 3))
@@ -172,7 +172,7 @@ def test_convolutions_are_laid_out_anew_and_keep_their_weights() -> None:
     assert network.conv.weight.is_contiguous() and network.modulated.is_contiguous()
 
 
-def test_the_floor_of_a_film_is_the_sum_of_its_arithmetic() -> None:
+def test_the_floor_of_a_video_is_the_sum_of_its_arithmetic() -> None:
     work = {
         "VAE encode, 2 x 4": 100.0,
         "U-Net, whole step": 10.0,
@@ -183,11 +183,11 @@ def test_the_floor_of_a_film_is_the_sum_of_its_arithmetic() -> None:
     }
     # 20 steps, every third of them whole: 7 and 13.
     expected = 4 / ((100 + 7 * 20 + 13 * 2 + 50) / 1000)
-    found = film_floor(work, SETTING, steps=20, interval=3, guided=True, rate=1000)
+    found = video_floor(work, SETTING, steps=20, interval=3, guided=True, rate=1000)
     assert found == pytest.approx(expected)
 
 
-def test_the_command_measures_every_stage_and_film(
+def test_the_command_measures_every_stage_and_video(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "figures.json"
@@ -200,7 +200,7 @@ def test_the_command_measures_every_stage_and_film(
         assert len(mode["stages"]) == 10
         assert all(stage["seconds"] > 0 for stage in mode["stages"].values())
         assert mode["stages"]["U-Net, whole step"]["flop"] > 1e8
-        assert [film["fps"] > 0 for film in mode["films"]] == [True] * 4
+        assert [video["fps"] > 0 for video in mode["videos"]] == [True] * 4
     printed = capsys.readouterr().out
     assert "2 steps, cache 3, guided" in printed
     assert "VAE encode, 2 x 2" in printed

@@ -1,4 +1,4 @@
-"""The benchmarks measure in turns, and print one table that can be kept."""
+"""The benchmarks measure in turns, and print one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks import restoration_quality, reuse
-from benchmarks.__main__ import BY_DEFAULT, CONVERTED, PIECES, main, piece
+from benchmarks.__main__ import BENCHMARKS, BY_DEFAULT, CONVERTED, benchmark_of, main
 from benchmarks.floor import work_of
 from benchmarks.measure import in_turns, machine, peak_megabytes
 from benchmarks.table import Row, as_json, duration, table
@@ -66,7 +66,7 @@ def test_a_duration_has_a_unit_that_suits_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_what_is_kept_says_what_machine_it_was() -> None:
+def test_the_json_describes_the_machine() -> None:
     kept = json.loads(as_json([Row("x", 0.5, 2.0, "plain")], machine()))
     assert kept["rows"][0]["ratio"] == 4.0
     assert {"processor", "cores", "amx", "torch", "execution"} <= set(kept["machine"])
@@ -78,21 +78,21 @@ def test_operations_are_counted_without_doing_any() -> None:
     assert work_of(lambda: nn.Linear(2, 2), (10**12, 2)) == pytest.approx(8e3)  # of 8 TB
 
 
-def test_memory_is_told_in_megabytes() -> None:
+def test_memory_is_reported_in_megabytes() -> None:
     assert 50 < peak_megabytes() < 100_000
 
 
-@pytest.mark.parametrize("name", PIECES)
-def test_every_piece_is_there(name: str) -> None:
-    assert callable(piece(name, Path("film.mp4")))
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_is_there(name: str) -> None:
+    assert callable(benchmark_of(name, Path("video.mp4")))
 
 
 def test_the_default_leaves_out_nothing_but_the_slow_one() -> None:
-    assert set(PIECES) - set(BY_DEFAULT) == {"unet"}
-    assert set(CONVERTED) <= set(PIECES)
+    assert set(BENCHMARKS) - set(BY_DEFAULT) == {"unet"}
+    assert set(CONVERTED) <= set(BENCHMARKS)
 
 
-def test_one_piece_runs_in_its_process_and_fills_table_and_json(
+def test_one_benchmark_runs_in_its_process_and_fills_table_and_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "figures.json"
@@ -105,11 +105,11 @@ def test_one_piece_runs_in_its_process_and_fills_table_and_json(
     assert "LatentSync's paste" in shown.out
 
 
-def test_the_readme_names_every_piece() -> None:
-    assert all(f"`{name}`" in README for name in PIECES)
+def test_the_readme_names_every_benchmark() -> None:
+    assert all(f"`{name}`" in README for name in BENCHMARKS)
 
 
-def test_quality_is_told_for_each_degradation(
+def test_quality_is_reported_for_each_degradation(
     capsys: pytest.CaptureFixture[str], own_threads: None
 ) -> None:
     restoration_quality.main([CLIP, "--frames", "3", "restore.when=always"])
@@ -118,7 +118,7 @@ def test_quality_is_told_for_each_degradation(
     assert all(line[14:].split()[0] == "100%" for line in lines)
 
 
-def test_reuse_is_told_for_each_threshold(
+def test_reuse_is_reported_for_each_threshold(
     capsys: pytest.CaptureFixture[str], own_threads: None
 ) -> None:
     reuse.main([CLIP, "--frames", "4"])

@@ -1,4 +1,4 @@
-"""What --help says agrees with the settings."""
+"""The text of --help agrees with the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libraries do unasked is prevented for a command; what they have to say comes through."""
+"""Commands suppress routine messages of libraries, and pass on errors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.signals import hears_ctrl_c
+from tests.support.signals import accept_ctrl_c
 
-CHATTER = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n"
+ROUTINE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n"
 
 
 def command(body: str, **options: Any) -> subprocess.Popen[str]:
-    """A command whose main() is the body. What it writes last, the process itself has written."""
+    """A command whose main() is the body. Its last output is written by the process itself."""
     lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
     code = (
         "import os, sys, warnings\n"
@@ -32,24 +32,24 @@ def command(body: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code], text=True, **pipes, **options)
 
 
-def told(body: str) -> tuple[int, str, str]:
+def run_main(body: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr."""
     process = command(body)
     out, error = process.communicate(timeout=120)
     return process.returncode, out, error
 
 
-def test_chatter_is_dropped_and_a_real_complaint_is_not() -> None:
-    body = f"os.write(2, b'{CHATTER}'); os.write(2, b'out of memory\\n'); os.write(2, b'no end')"
-    code, _, error = told(body)
+def test_routine_messages_are_dropped_and_errors_are_not() -> None:
+    body = f"os.write(2, b'{ROUTINE}'); os.write(2, b'out of memory\\n'); os.write(2, b'no end')"
+    code, _, error = run_main(body)
     assert (code, error) == (0, "out of memory\nno endthe end\n")
 
 
-def test_what_python_writes_is_there_at_once_and_untouched() -> None:
-    body = f"sys.stderr.write('{CHATTER}10 %')\nprint(sys.stderr.fileno() > 2)"
-    code, out, error = told(body)
+def test_output_of_python_is_immediate_and_unchanged() -> None:
+    body = f"sys.stderr.write('{ROUTINE}10 %')\nprint(sys.stderr.fileno() > 2)"
+    code, out, error = run_main(body)
     assert (code, out) == (0, "True\n")
-    assert error == CHATTER.replace("\\n", "\n") + "10 %the end\n"
+    assert error == ROUTINE.replace("\\n", "\n") + "10 %the end\n"
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_what_python_writes_is_there_at_once_and_untouched() -> None:
 def test_however_it_ends_stderr_is_the_real_one_again_and_nothing_is_lost(
     body: str, code: int
 ) -> None:
-    found, _, error = told(f"os.write(2, b'before\\n')\n{body}")
+    found, _, error = run_main(f"os.write(2, b'before\\n')\n{body}")
     assert found == code
     assert error.startswith("before\n")
     assert ("ZeroDivisionError" in error) == (code == 1)
     assert ("interrupted" in error) == (code == 130)
 
 
-def test_the_last_words_of_an_abort_come_through() -> None:
-    code, _, error = told("os.write(2, b'check failed\\n'); os.abort()")
+def test_the_last_output_before_an_abort_is_kept() -> None:
+    code, _, error = run_main("os.write(2, b'check failed\\n'); os.abort()")
     assert (code, error) == (-signal.SIGABRT, "check failed\n")
 
 
@@ -77,7 +77,7 @@ def test_no_process_is_left_behind() -> None:
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
-        pytest.skip("this system does not tell of a process's children")
+        pytest.skip("this system does not list a process's children")
     (helper,) = (Path("/proc", pid) for pid in children.read_text().split())
     process.kill()
     process.communicate(timeout=60)
@@ -95,7 +95,7 @@ try:
 except KeyboardInterrupt:
     os.write(2, b'after\\n'); raise
 """
-    process = command(body, start_new_session=True, preexec_fn=hears_ctrl_c)
+    process = command(body, start_new_session=True, preexec_fn=accept_ctrl_c)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
@@ -126,7 +126,7 @@ def test_loading_a_detector_is_silent() -> None:
 import numpy as np; from latentsync.face.detector import load_detector
 detector = load_detector('mediapipe'); detector(np.zeros((640, 640, 3), np.uint8)); detector.reset()
 """
-    assert told(body) == (0, "", "the end\n")
+    assert run_main(body) == (0, "", "the end\n")
 
 
 def test_loading_a_detector_takes_no_plotting_library_along_and_leaves_it_usable() -> None:
@@ -138,7 +138,7 @@ from mediapipe.python.solutions import drawing_utils
 print(drawing_utils.plt.figure is __import__('matplotlib.pyplot').pyplot.figure)
 from matplotlib import colors; print(type(sys.modules['matplotlib']) is type(sys))
 """
-    assert told(body)[1].split() == ["False", "True", "True", "True"]
+    assert run_main(body)[1].split() == ["False", "True", "True", "True"]
 
 
 def test_openvino_reports_nothing_and_a_conversion_warns_of_nothing() -> None:
@@ -151,7 +151,7 @@ class Small(torch.nn.Module):
 openvino.convert(Small().eval(), [torch.zeros(2, 3)])
 print(sys.modules['openvino_telemetry'])
 """
-    assert told(body) == (0, "None\n", "the end\n")
+    assert run_main(body) == (0, "None\n", "the end\n")
 
 
 def test_the_hub_s_library_says_nothing_beside_our_errors() -> None:
@@ -159,13 +159,13 @@ def test_the_hub_s_library_says_nothing_beside_our_errors() -> None:
 from huggingface_hub.utils import logging
 logging.get_logger('huggingface_hub.file_download').warning('you are not signed in')
 """
-    assert told(body) == (0, "", "the end\n")
+    assert run_main(body) == (0, "", "the end\n")
 
 
-def test_a_command_sets_the_threads_that_it_is_told_and_opencv_s_to_one() -> None:
+def test_a_command_sets_the_given_threads_and_opencv_s_to_one() -> None:
     body = """
 from latentsync.commands.console import use_threads
 import cv2, torch
 use_threads(3); print(torch.get_num_threads(), cv2.getNumThreads())
 """
-    assert told(body)[1].split() == ["3", "1"]
+    assert run_main(body)[1].split() == ["3", "1"]

@@ -1,4 +1,4 @@
-"""What is no work is answered at once: torch, which takes seconds, is not imported for it."""
+"""Calls without work answer at once: torch, which takes seconds, is not imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real command on small real films: a few frames of the demo clip in every disguise."""
+"""The real command on small real videos: a few frames of the demo clip in many formats."""
 
 from __future__ import annotations
 

@@ -14,25 +14,25 @@ import latentsync
 from latentsync.commands import download
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.settings.load import load_config
-from tests.support.media_factory import Tone, make_film, make_sound, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 
 FAST = {"restore__when": "always", "output__preset": "ultrafast"}
 SOFT = {"generator": "tests.support.soft_mouths:load", "data__resolution": 256}
 
 
 @pytest.fixture
-def film(tmp_path, demo_frames) -> Path:
-    return make_film(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
+def video(tmp_path, demo_frames) -> Path:
+    return make_video(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
 
 
 @pytest.fixture
 def speech(tmp_path) -> Path:
-    return make_sound(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    return make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
 
 
 @pytest.fixture
 def fetched(tmp_path, monkeypatch) -> list[str]:
-    """Keys of the weights that would have been fetched, where no weights are."""
+    """Keys of the weights that would be downloaded; none are installed."""
     keys: list[str] = []
 
     def fetch(model, _progress) -> None:
@@ -56,35 +56,37 @@ def test_importing_the_package_imports_no_torch_and_restore_is_a_function():
 
 
 @pytest.mark.parametrize("kind", [Path, str])
-def test_restore_writes_the_video_and_returns_its_report(kind, film, tmp_path):
+def test_restore_writes_the_video_and_returns_its_report(kind, video, tmp_path):
     target = tmp_path / "out.mp4"
-    report = latentsync.restore(kind(film), kind(target), superres="Detail", **FAST, output__crf=14)
+    report = latentsync.restore(
+        kind(video), kind(target), superres="Detail", **FAST, output__crf=14
+    )
     assert report["frames"]["restored"] == 12
     assert report["settings"]["output"]["crf"] == 14
     assert json.loads((tmp_path / "out.report.json").read_text()) == report
-    assert pts_of(target) == pts_of(film)
+    assert pts_of(target) == pts_of(video)
 
 
-def test_lipsync_generates_mouths_for_the_speech(film, speech, tmp_path):
-    report = latentsync.lipsync(film, speech, tmp_path / "out.mp4", **SOFT, **FAST)
+def test_lipsync_generates_mouths_for_the_speech(video, speech, tmp_path):
+    report = latentsync.lipsync(video, speech, tmp_path / "out.mp4", **SOFT, **FAST)
     assert report["frames"]["generated"] == report["frames"]["total"] == 10
     assert (tmp_path / "out.mp4").exists()
 
 
-def test_restore_leaves_the_speech_of_a_configuration_aside(film, speech, tmp_path):
+def test_restore_leaves_the_speech_of_a_configuration_aside(video, speech, tmp_path):
     config = tmp_path / "own.yaml"
     config.write_text(f"input: {{audio: {speech}, video: nowhere.mp4}}\nrestore: {{when: always}}")
-    report = latentsync.restore(film, tmp_path / "out.mp4", config=config)
+    report = latentsync.restore(video, tmp_path / "out.mp4", config=config)
     assert (report["frames"]["generated"], report["frames"]["restored"]) == (0, 12)
 
 
-def test_an_output_that_is_there_is_replaced_on_request_only(film, tmp_path):
+def test_an_output_that_is_there_is_replaced_on_request_only(video, tmp_path):
     target = tmp_path / "out.mp4"
     target.write_bytes(b"dear to me")
     with pytest.raises(ConfigError, match="overwrite"):
-        latentsync.restore(film, target, **FAST)
+        latentsync.restore(video, target, **FAST)
     assert target.read_bytes() == b"dear to me"
-    assert latentsync.restore(film, target, overwrite=True, superres=None, **FAST)
+    assert latentsync.restore(video, target, overwrite=True, superres=None, **FAST)
     assert len(pts_of(target)) == 12
 
 
@@ -100,19 +102,19 @@ def test_an_output_that_is_there_is_replaced_on_request_only(film, tmp_path):
         ({"preset": "fats"}, "did you mean fast?"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_was_meant(settings, said, film, tmp_path):
+def test_a_wrong_setting_is_named_with_what_was_meant(settings, said, video, tmp_path):
     with pytest.raises(ConfigError, match=said.replace("?", r"\?")):
-        latentsync.restore(film, tmp_path / "out.mp4", **settings)
+        latentsync.restore(video, tmp_path / "out.mp4", **settings)
     assert not (tmp_path / "out.mp4").exists()
 
 
 def test_weights_are_not_fetched_unasked_and_the_command_that_does_is_named(
-    fetched, film, tmp_path
+    fetched, video, tmp_path
 ):
     folders, own = [tmp_path / "my weights"], tmp_path / "my own.yaml"
     own.write_text("restore: {when: always}")
     with pytest.raises(CheckpointError) as caught:
-        latentsync.restore(film, "o.mp4", config=own, superres="GFPGAN", weights__folders=folders)
+        latentsync.restore(video, "o.mp4", config=own, superres="GFPGAN", weights__folders=folders)
     said = str(caught.value)
     assert "GFPGANv1.4 (348.6 MB)" in said and "download=True" in said
     assert fetched == []
@@ -124,15 +126,15 @@ def test_weights_are_not_fetched_unasked_and_the_command_that_does_is_named(
     assert config.weights.folders == [str(folders[0])]
 
 
-def test_lipsync_names_all_that_is_missing_with_its_size(fetched, film, speech):
+def test_lipsync_names_all_that_is_missing_with_its_size(fetched, video, speech):
     with pytest.raises(CheckpointError) as caught:
-        latentsync.lipsync(film, speech, "o.mp4", config="unet.yaml", superres="none")
+        latentsync.lipsync(video, speech, "o.mp4", config="unet.yaml", superres="none")
     for said in ("LatentSync 1.6", "5.5 GB in total", "--config unet.yaml", 'generator="replay"'):
         assert said in str(caught.value)
     assert fetched == []
 
 
-def test_weights_are_fetched_on_request(fetched, film):
+def test_weights_are_fetched_on_request(fetched, video):
     with pytest.raises(CheckpointError, match="not found"):  # the stand-in fetches nothing
-        latentsync.restore(film, "o.mp4", superres="GFPGAN", download=True)
+        latentsync.restore(video, "o.mp4", superres="GFPGAN", download=True)
     assert fetched == ["GFPGANv1.4"]

@@ -10,7 +10,7 @@ import pytest
 
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.session import Session
-from tests.support.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern, pts_of
 
 FAST = ("restore.when=always", "output.preset=ultrafast")
 
@@ -20,9 +20,9 @@ def videos(tmp_path, demo_frames) -> list[Path]:
     """Three short ones: .mp4, .mov, and .ts, which is no kind of output."""
     frames = demo_frames[:4]
     return [
-        make_film(tmp_path / "a.b.mp4", frames, audio=[Tone(0.2)]),
-        make_film(tmp_path / "c.mov", frames[::-1]),
-        make_film(tmp_path / "d.ts", frames),
+        make_video(tmp_path / "a.b.mp4", frames, audio=[Tone(0.2)]),
+        make_video(tmp_path / "c.mov", frames[::-1]),
+        make_video(tmp_path / "d.ts", frames),
     ]
 
 
@@ -35,7 +35,7 @@ def broken(tmp_path) -> Path:
 
 @pytest.fixture
 def faceless(tmp_path) -> Path:
-    return make_film(tmp_path / "faceless.mp4", moving_pattern(160, 120, 4))
+    return make_video(tmp_path / "faceless.mp4", moving_pattern(160, 120, 4))
 
 
 def _pixels(path: Path) -> np.ndarray:
@@ -132,7 +132,7 @@ def _there(folder: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_wrong_with_a_name_is_said_before_any_work(kind, videos, tmp_path, run):
+def test_an_invalid_name_is_reported_before_any_work(kind, videos, tmp_path, run):
     make, said = REFUSED[kind]
     given, output = make(tmp_path, videos)
     before = sorted(tmp_path.rglob("*"))
@@ -176,7 +176,7 @@ def test_after_ctrl_c_what_is_finished_stays_and_the_rest_is_not_begun(
 
 
 def test_the_same_speech_is_for_each(videos, tmp_path, run):
-    speech = make_sound(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    speech = make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
     soft = ("--generator", "tests.support.soft_mouths:load", "data.resolution=256")
     files = ("-i", *videos[:2], "--audio_path", speech, "-o", f"{tmp_path}/o/")
     result = run(*files, *soft, *FAST, "--quiet")

@@ -13,7 +13,7 @@ from latentsync import Engine, Session, load_config
 from latentsync.errors import Cancelled
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.source import Clip
-from tests.support.media_factory import Tone, audio_packets, make_film, pts_of
+from tests.support.media_factory import Tone, audio_packets, make_video, pts_of
 
 SHARP = "restore.sharpness_on=0"  # as if every mouth were sharp enough
 LINE = "no frame needs restoration: the video stream was copied unchanged"
@@ -21,7 +21,7 @@ LINE = "no frame needs restoration: the video stream was copied unchanged"
 
 @pytest.fixture
 def video(tmp_path, demo_frames) -> Path:
-    return make_film(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
+    return make_video(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
 
 
 def payloads(path: Path) -> list[bytes]:
@@ -49,7 +49,7 @@ def test_where_nothing_is_restored_the_streams_are_copied(video, tmp_path, run) 
     assert "encode" not in report["stages"]
 
 
-def test_the_figures_that_were_decided_by_are_said(video, tmp_path, run) -> None:
+def test_the_sharpness_behind_the_decision_is_reported(video, tmp_path, run) -> None:
     result = run("-i", video, "-o", tmp_path / "out.mp4", SHARP)
     sharpness = report_of(tmp_path / "out.mp4")["per_frame"]["sharpness"]
     figures = f"(median {np.median(sharpness):.2f}, threshold 0.00)"
@@ -71,10 +71,10 @@ def test_what_is_restored_is_encoded(video, tmp_path, run) -> None:
     assert report_of(target)["output"]["video"] == "encoded"
 
 
-def test_what_the_container_does_not_hold_is_encoded_and_that_is_said(
+def test_what_the_container_does_not_hold_is_encoded_and_that_is_reported(
     tmp_path, demo_frames, run
 ) -> None:
-    video = make_film(tmp_path / "in.mkv", demo_frames, codec="ffv1", options={})
+    video = make_video(tmp_path / "in.mkv", demo_frames, codec="ffv1", options={})
     target = tmp_path / "out.mp4"
     result = run("-i", video, "-o", target, SHARP)
     assert result.code == 0, result.err
@@ -117,7 +117,7 @@ def test_a_session_that_is_cancelled_while_it_copies_leaves_nothing(video, tmp_p
     with session:
         session.make_plan()
 
-        class Watched:
+        class StubProgress:
             def __enter__(self):
                 return session.cancel
 
@@ -125,5 +125,5 @@ def test_a_session_that_is_cancelled_while_it_copies_leaves_nothing(video, tmp_p
                 return None
 
         with pytest.raises(Cancelled):
-            session.render(target, lambda _title, _total: Watched())
+            session.render(target, lambda _title, _total: StubProgress())
     assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}

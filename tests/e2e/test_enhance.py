@@ -1,4 +1,4 @@
-"""A lip-synced film comes back with its mouth restored and nothing else changed."""
+"""A lip-synced video comes back with its mouth restored and nothing else changed."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ import latentsync
 from latentsync import Engine, Session, load_config
 from latentsync.errors import ConfigError
 from latentsync.media.reader import VideoReader
-from tests.support.media_factory import Tone, audio_packets, make_film, pts_of
+from tests.support.media_factory import Tone, audio_packets, make_video, pts_of
 from tests.support.terminal import THERE_ARE_NONE, terminal
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def film(tmp_path, demo_frames) -> Path:
-    return make_film(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
+def video(tmp_path, demo_frames) -> Path:
+    return make_video(tmp_path / "in.mp4", demo_frames, audio=[Tone(0.5)])
 
 
 def _pixels(path: Path) -> np.ndarray:
     return np.stack([frame.pixels for frame in VideoReader(path)])
 
 
-def _restored(engine: Engine, film: Path) -> np.ndarray:
+def _restored(engine: Engine, video: Path) -> np.ndarray:
     """The finished frames, before they are encoded."""
-    with Session(engine, film) as session:
+    with Session(engine, video) as session:
         return np.stack([frame.pixels for frame in session.frames()])
 
 
-def test_frames_times_and_sound_are_the_source_s_own(film, tmp_path, run):
+def test_frames_times_and_audio_are_the_source_s_own(video, tmp_path, run):
     target = tmp_path / "out.mp4"
-    assert run("-i", film, "-o", target, "restore.when=always").code == 0
-    assert pts_of(target) == pts_of(film)
-    assert audio_packets(target) == audio_packets(film)
+    assert run("-i", video, "-o", target, "restore.when=always").code == 0
+    assert pts_of(target) == pts_of(video)
+    assert audio_packets(target) == audio_packets(video)
 
 
-def test_before_the_encode_only_the_mouth_differs(film):
-    """A band around the mouth changes; the upper half of the picture and its borders do not."""
+def test_before_the_encode_only_the_mouth_differs(video):
+    """A band around the mouth changes; the upper half of the frame and its borders do not."""
     config = load_config(None, ["restore.when=always"])
-    before, after = _pixels(film).astype(int), _restored(Engine(config), film).astype(int)
+    before, after = _pixels(video).astype(int), _restored(Engine(config), video).astype(int)
     rows, columns = np.nonzero(np.abs(after - before).max(axis=(0, 3)))
     height, width = before.shape[1:3]
     assert len(rows) > 200, "the mouth was not restored at all"
@@ -59,27 +59,27 @@ def test_before_the_encode_only_the_mouth_differs(film):
     assert columns.max() < 0.8 * width
 
 
-def test_the_mouth_gains_detail(film):
+def test_the_mouth_gains_detail(video):
     config = load_config(None, ["restore.when=always"])
-    before, after = _pixels(film), _restored(Engine(config), film)
+    before, after = _pixels(video), _restored(Engine(config), video)
     changed = np.abs(after.astype(int) - before).max(axis=(0, 3)) > 0
     assert _fine_detail(after, changed) > 1.2 * _fine_detail(before, changed)
 
 
-def _fine_detail(film: np.ndarray, where: np.ndarray) -> float:
-    grey = film.mean(axis=3).astype(np.float32)
+def _fine_detail(video: np.ndarray, where: np.ndarray) -> float:
+    grey = video.mean(axis=3).astype(np.float32)
     return float(np.mean([((g - cv2.GaussianBlur(g, (0, 0), 2)) ** 2)[where].mean() for g in grey]))
 
 
-def test_the_same_film_twice_gives_the_same_frames(film):
+def test_the_same_video_twice_gives_the_same_frames(video):
     engine = Engine(load_config(None, ["restore.when=always"]))
-    first, second = (_restored(engine, film) for _ in range(2))
+    first, second = (_restored(engine, video) for _ in range(2))
     assert (first == second).all()
 
 
-def test_the_report_says_what_was_done(film, tmp_path, run):
+def test_the_report_says_what_was_done(video, tmp_path, run):
     target = tmp_path / "out.mp4"
-    run("-i", film, "-o", target, "restore.when=always", "output.crf=14")
+    run("-i", video, "-o", target, "restore.when=always", "output.crf=14")
     report = json.loads((tmp_path / "out.report.json").read_text())
     assert (report["kind"], report["schema"]) == ("latentsync report", 3)
     assert report["frames"] == {
@@ -101,15 +101,15 @@ def test_the_report_says_what_was_done(film, tmp_path, run):
     assert [name for name in report["stages"] if name in stages] == list(stages)
 
 
-def test_the_report_says_what_made_it_when_and_where(film, tmp_path, run):
+def test_the_report_says_what_made_it_when_and_where(video, tmp_path, run):
     target = tmp_path / "out.mp4"
-    run("-i", film, "-o", target, "restore.sharpness_on=0.6")
+    run("-i", video, "-o", target, "restore.sharpness_on=0.6")
     text = (tmp_path / "out.report.json").read_text()
     report = json.loads(text)
     assert report["version"] == latentsync.__version__
     assert datetime.now(UTC) - datetime.fromisoformat(report["created"]) < timedelta(minutes=5)
     typed = shlex.split(report["command"])[-5:]
-    assert typed == ["-i", str(film), "-o", str(target), "restore.sharpness_on=0.6"]
+    assert typed == ["-i", str(video), "-o", str(target), "restore.sharpness_on=0.6"]
     assert set(report["host"]) == {"os", "machine", "cpu_count", "python", "torch"}
     assert platform.node() not in json.dumps(report["host"])
     assert report["people"] == {"most_at_once": 1, "frames_with_several": 0, "taken": "largest"}
@@ -117,29 +117,29 @@ def test_the_report_says_what_made_it_when_and_where(film, tmp_path, run):
     assert len(text.splitlines()) < 200
 
 
-def test_a_report_from_python_has_no_command(film, tmp_path):
+def test_a_report_from_python_has_no_command(video, tmp_path):
     settings = ["restore.when=always", "output.preset=ultrafast"]
-    with Session(Engine(load_config(None, settings)), film) as session:
+    with Session(Engine(load_config(None, settings)), video) as session:
         report = session.render(tmp_path / "out.mp4")
     assert report["command"] is None
     assert report["thresholds"] == {"sharpness_on": None, "sharpness_off": None}
 
 
-def test_no_report_where_none_is_wanted(film, tmp_path, run):
-    run("-i", film, "-o", tmp_path / "out.mp4", "output.report=false")
+def test_no_report_where_none_is_wanted(video, tmp_path, run):
+    run("-i", video, "-o", tmp_path / "out.mp4", "output.report=false")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
 def test_compare_puts_before_and_after_side_by_side_in_a_file_beside_the_result(
-    film, tmp_path, run
+    video, tmp_path, run
 ):
     target, beside = tmp_path / "out.mp4", tmp_path / "out_compare.mp4"
     options = ("--compare", "restore.when=always", "output.crf=1")
-    assert str(beside) in run("-i", film, "-o", target, *options).out
+    assert str(beside) in run("-i", video, "-o", target, *options).out
     assert {path.name for path in tmp_path.iterdir()} == {
         *("in.mp4", "out.mp4", "out_compare.mp4", "out.report.json")
     }
-    before, both = _pixels(film).astype(int), _pixels(beside).astype(int)
+    before, both = _pixels(video).astype(int), _pixels(beside).astype(int)
     assert _pixels(target).shape == before.shape
     assert np.abs(_pixels(target) - both[:, :, before.shape[2] :]).mean() < 2
     assert pts_of(beside) == pts_of(target) and audio_packets(beside) == audio_packets(target)
@@ -149,8 +149,8 @@ def test_compare_puts_before_and_after_side_by_side_in_a_file_beside_the_result(
     assert np.abs(right - left).max() > 10
 
 
-def test_where_nobody_watches_a_pass_is_two_lines(film, tmp_path, run):
-    result = run("-i", film, "-o", tmp_path / "out.mp4", "restore.when=always")
+def test_without_a_terminal_a_pass_is_two_lines(video, tmp_path, run):
+    result = run("-i", video, "-o", tmp_path / "out.mp4", "restore.when=always")
     assert "\r" not in result.err
     lines = [line for line in result.err.splitlines() if line.startswith("finding faces")]
     assert lines[0] == "finding faces: 12 frames"
@@ -159,58 +159,58 @@ def test_where_nobody_watches_a_pass_is_two_lines(film, tmp_path, run):
 
 
 @pytest.mark.skipif(THERE_ARE_NONE, reason="there are no such terminals here")
-def test_on_a_terminal_a_pass_is_a_bar(film, tmp_path):
-    line = [sys.executable, "-m", "scripts.inference", "-i", film, "-o", tmp_path / "out.mp4"]
+def test_on_a_terminal_a_pass_is_a_bar(video, tmp_path):
+    line = [sys.executable, "-m", "scripts.inference", "-i", video, "-o", tmp_path / "out.mp4"]
     with terminal() as made:
         subprocess.run(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=made.number, check=True)
     assert "12/12 frames" in made.shown and "finding faces: done" not in made.shown
 
 
-def test_an_output_that_is_there_is_replaced_on_request_only(film, tmp_path, run):
+def test_an_output_that_is_there_is_replaced_on_request_only(video, tmp_path, run):
     target = tmp_path / "out.mp4"
     target.write_bytes(b"dear to me")
-    refused = run("-i", film, "-o", target)
+    refused = run("-i", video, "-o", target)
     (line,) = refused.err.strip().splitlines()
     assert refused.code == 2
     assert str(target) in line and "--overwrite" in line
     assert target.read_bytes() == b"dear to me"
-    assert run("-i", film, "-o", target, "--dry-run").code == 0
-    assert run("-i", film, "-o", target, "--preview", "1").code == 0
+    assert run("-i", video, "-o", target, "--dry-run").code == 0
+    assert run("-i", video, "-o", target, "--preview", "1").code == 0
     assert target.read_bytes() == b"dear to me"
-    assert run("-i", film, "-o", target, "--overwrite").code == 0
+    assert run("-i", video, "-o", target, "--overwrite").code == 0
     assert len(pts_of(target)) == 12
 
 
-def test_nor_is_the_comparison_beside_it(film, tmp_path, run):
+def test_nor_is_the_comparison_beside_it(video, tmp_path, run):
     beside = tmp_path / "out_compare.mp4"
     beside.write_bytes(b"dear to me")
-    refused = run("-i", film, "-o", tmp_path / "out.mp4", "--compare")
+    refused = run("-i", video, "-o", tmp_path / "out.mp4", "--compare")
     assert refused.code == 2 and str(beside) in refused.err
     assert beside.read_bytes() == b"dear to me" and not (tmp_path / "out.mp4").exists()
 
 
-def test_a_session_does_not_replace_an_output_unasked(film, tmp_path):
+def test_a_session_does_not_replace_an_output_unasked(video, tmp_path):
     target = tmp_path / "out.mp4"
     target.write_bytes(b"dear to me")
-    with Session(Engine(load_config(None)), film) as session:
+    with Session(Engine(load_config(None)), video) as session:
         with pytest.raises(ConfigError, match="overwrite"):
             session.render(target)
         assert "detect" not in session.timer.work, "it is refused before any work"
 
 
-def test_preview_writes_pictures_and_no_film(film, tmp_path, run):
-    result = run("-i", film, "-o", tmp_path / "out.mp4", "--preview", "4", "restore.when=always")
-    pictures = sorted((tmp_path / "out_preview").iterdir())
+def test_preview_writes_images_and_no_video(video, tmp_path, run):
+    result = run("-i", video, "-o", tmp_path / "out.mp4", "--preview", "4", "restore.when=always")
+    images = sorted((tmp_path / "out_preview").iterdir())
     assert result.code == 0
-    assert [str(p) for p in pictures] == result.out.split()
-    assert len(pictures) == 4
-    assert all(p.name.endswith("_restored.png") for p in pictures)
-    assert cv2.imread(str(pictures[0])).shape == (340 + 170, 720, 3)
+    assert [str(p) for p in images] == result.out.split()
+    assert len(images) == 4
+    assert all(p.name.endswith("_restored.png") for p in images)
+    assert cv2.imread(str(images[0])).shape == (340 + 170, 720, 3)
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(film, tmp_path, run):
-    result = run("-i", film, "-o", tmp_path / "out.mp4", "--dry-run", "restore.when=always")
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(video, tmp_path, run):
+    result = run("-i", video, "-o", tmp_path / "out.mp4", "--dry-run", "restore.when=always")
     assert result.code == 0
     assert "360x340, 12 frames, 25 fps" in result.out
     assert "Detail" in result.out
@@ -226,24 +226,22 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(film, tmp_path, ru
         ("output.paste=upstream", "compat=upstream"),
     ],
 )
-def test_upstream_s_way_is_refused_where_there_is_no_new_speech(
-    setting, remedy, film, tmp_path, run
-):
-    result = run("-i", film, "-o", tmp_path / "out.mp4", setting, "restore.when=always")
+def test_compat_upstream_is_refused_without_new_speech(setting, remedy, video, tmp_path, run):
+    result = run("-i", video, "-o", tmp_path / "out.mp4", setting, "restore.when=always")
     assert result.code == 2
     assert remedy in result.err.strip().splitlines()[-1]
     assert not (tmp_path / "out.mp4").exists()
 
 
 @pytest.mark.parametrize("region", ["mouth", "lower_face", "face"])
-def test_every_region_works(region, film, tmp_path, run):
+def test_every_region_works(region, video, tmp_path, run):
     target = tmp_path / "out.mp4"
     options = (f"restore.region={region}", "restore.when=always")
-    assert run("-i", film, "-o", target, *options).code == 0
+    assert run("-i", video, "-o", target, *options).code == 0
     assert len(pts_of(target)) == 12
 
 
-def test_a_restorer_of_one_s_own_is_one_file(film, tmp_path, run, monkeypatch):
+def test_a_restorer_of_one_s_own_is_one_file(video, tmp_path, run, monkeypatch):
     (tmp_path / "bright_mouth.py").write_text(
         "class Bright:\n"
         "    name = 'Bright'\n"
@@ -255,12 +253,14 @@ def test_a_restorer_of_one_s_own_is_one_file(film, tmp_path, run, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     target = tmp_path / "out.mp4"
-    result = run("-i", film, "-o", target, "--superres", "bright_mouth:load", "restore.when=always")
+    result = run(
+        "-i", video, "-o", target, "--superres", "bright_mouth:load", "restore.when=always"
+    )
     assert result.code == 0
-    assert _pixels(target).astype(int).sum() > _pixels(film).astype(int).sum()
+    assert _pixels(target).astype(int).sum() > _pixels(video).astype(int).sum()
 
 
-def test_a_restorer_that_fails_is_an_error_and_leaves_no_film(film, tmp_path, run, monkeypatch):
+def test_a_restorer_that_fails_is_an_error_and_leaves_no_video(video, tmp_path, run, monkeypatch):
     (tmp_path / "failing.py").write_text(
         "class Failing:\n"
         "    name = 'Failing'\n"
@@ -271,24 +271,24 @@ def test_a_restorer_that_fails_is_an_error_and_leaves_no_film(film, tmp_path, ru
         "    return Failing()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    arguments = ("-i", film, "-o", tmp_path / "out.mp4", "--superres", "failing:load")
+    arguments = ("-i", video, "-o", tmp_path / "out.mp4", "--superres", "failing:load")
     with pytest.raises(RuntimeError, match="out of order"):
         run(*arguments, "restore.when=always")
     assert not list(tmp_path.glob("*out.mp4*"))
 
 
-def test_the_five_lines_of_the_readme(film):
+def test_the_five_lines_of_the_readme(video):
     engine = Engine(load_config(None, ["restore.when=always"]))
-    with Session(engine, film) as session:
+    with Session(engine, video) as session:
         shapes = {frame.pixels.shape for frame in session.frames()}
     assert shapes == {(340, 360, 3)}
 
 
 @pytest.mark.parametrize("entry", [["inference.py"], ["-m", "scripts.inference"]])
-def test_both_entry_points_start_and_say_one_line_when_quiet(entry, film, tmp_path):
+def test_both_entry_points_start_and_say_one_line_when_quiet(entry, video, tmp_path):
     target = tmp_path / "out.mp4"
     done = subprocess.run(
-        [sys.executable, *entry, "--input", film, "--output", target, "--quiet"],
+        [sys.executable, *entry, "--input", video, "--output", target, "--quiet"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Whatever is thrown at the command ends in a right film, or in one clear line and no file."""
+"""Any input gives a correct video, or one clear line and no file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from tests.support.media_factory import Tone, cut, make_film, make_sound, moving_pattern, pts_of
+from tests.support.media_factory import Tone, cut, make_audio, make_video, moving_pattern, pts_of
 
 FAST = ("restore.when=always", "output.preset=ultrafast")
 SOFT = ("generate.name=tests.support.soft_mouths:load", "data.resolution=256")  # needs no weights
@@ -40,51 +40,51 @@ def _resized(frames, width, height):
 
 QUARTER = (0, 1, -1, 0)
 RIGHT = {
-    "plain": lambda p, f: make_film(p / "a.mp4", f),
-    "one frame": lambda p, f: make_film(p / "a.mp4", f[:1]),
-    "two frames": lambda p, f: make_film(p / "a.mp4", f[:2]),
-    "two faces": lambda p, f: make_film(p / "a.mp4", _two_faces(f)),
-    "grey": lambda p, f: make_film(p / "a.mp4", _grey(f)),
-    "a black frame in the middle": lambda p, f: make_film(p / "a.mp4", _with_black_middle(f)),
-    "half the film without a face": lambda p, f: make_film(
+    "plain": lambda p, f: make_video(p / "a.mp4", f),
+    "one frame": lambda p, f: make_video(p / "a.mp4", f[:1]),
+    "two frames": lambda p, f: make_video(p / "a.mp4", f[:2]),
+    "two faces": lambda p, f: make_video(p / "a.mp4", _two_faces(f)),
+    "grey": lambda p, f: make_video(p / "a.mp4", _grey(f)),
+    "a black frame in the middle": lambda p, f: make_video(p / "a.mp4", _with_black_middle(f)),
+    "half the video without a face": lambda p, f: make_video(
         p / "a.mp4", [*f, *moving_pattern(360, 340, 12)]
     ),
-    "odd size": lambda p, f: make_film(p / "a.mkv", _resized(f, 361, 341), pix_fmt="yuv444p"),
-    "tiny face": lambda p, f: make_film(p / "a.mp4", _resized(f, 108, 102)),
-    "portrait turned by 90 degrees": lambda p, f: make_film(
+    "odd size": lambda p, f: make_video(p / "a.mkv", _resized(f, 361, 341), pix_fmt="yuv444p"),
+    "tiny face": lambda p, f: make_video(p / "a.mp4", _resized(f, 108, 102)),
+    "portrait turned by 90 degrees": lambda p, f: make_video(
         p / "a.mp4", [np.ascontiguousarray(np.rot90(x)) for x in f], turn=QUARTER
     ),
-    "variable frame rate": lambda p, f: make_film(
+    "variable frame rate": lambda p, f: make_video(
         p / "a.mp4",
         f,
         time_base=Fraction(1, 1000),
         pts=[0, 40, 70, 150, 200, 210, 290, 330, 380, 400, 480, 500],
     ),
-    "23.976 frames a second": lambda p, f: make_film(p / "a.mp4", f, rate=Fraction(24000, 1001)),
-    "10 bit": lambda p, f: make_film(p / "a.mkv", f, pix_fmt="yuv420p10le"),
-    "yuv444p": lambda p, f: make_film(p / "a.mp4", f, pix_fmt="yuv444p"),
-    "interlaced": lambda p, f: make_film(p / "a.mp4", f, fields="tff"),
-    "full range": lambda p, f: make_film(
+    "23.976 frames a second": lambda p, f: make_video(p / "a.mp4", f, rate=Fraction(24000, 1001)),
+    "10 bit": lambda p, f: make_video(p / "a.mkv", f, pix_fmt="yuv420p10le"),
+    "yuv444p": lambda p, f: make_video(p / "a.mp4", f, pix_fmt="yuv444p"),
+    "interlaced": lambda p, f: make_video(p / "a.mp4", f, fields="tff"),
+    "full range": lambda p, f: make_video(
         p / "a.mp4", f, full_range=True, colors={"color_range": 2, "colorspace": 5}
     ),
-    "two audio tracks": lambda p, f: make_film(p / "a.mp4", f, audio=[Tone(0.5), Tone(0.5, 880)]),
-    "audio that begins late and ends late": lambda p, f: make_film(
+    "two audio tracks": lambda p, f: make_video(p / "a.mp4", f, audio=[Tone(0.5), Tone(0.5, 880)]),
+    "audio that begins late and ends late": lambda p, f: make_video(
         p / "a.mp4", f, audio=[Tone(2.0, start=0.3)]
     ),
-    "not mp4 at all (MPEG-TS)": lambda p, f: make_film(p / "a.ts", f),
-    "matroska": lambda p, f: make_film(p / "a.mkv", f, audio=[Tone(0.5, codec="flac")]),
+    "not mp4 at all (MPEG-TS)": lambda p, f: make_video(p / "a.ts", f),
+    "matroska": lambda p, f: make_video(p / "a.mkv", f, audio=[Tone(0.5, codec="flac")]),
     "cut off in the middle": lambda p, f: cut(
-        make_film(p / "a.mp4", f, muxer_options={"movflags": "+faststart"}), 0.7
+        make_video(p / "a.mp4", f, muxer_options={"movflags": "+faststart"}), 0.7
     ),
-    "a name with blanks and quotes": lambda p, f: make_film(p / 'it\'s a "film"; rm -rf.mp4', f),
-    "a name in another script": lambda p, f: make_film(p / "фильм 映画.mp4", f),
-    "a name like a protocol": lambda p, f: make_film(p / "pipe:1.mp4", f),
-    "a name that begins with a hyphen": lambda p, f: make_film(p / "-x.mp4", f),
+    "a name with blanks and quotes": lambda p, f: make_video(p / 'it\'s a "video"; rm -rf.mp4', f),
+    "a name in another script": lambda p, f: make_video(p / "фильм 映画.mp4", f),
+    "a name like a protocol": lambda p, f: make_video(p / "pipe:1.mp4", f),
+    "a name that begins with a hyphen": lambda p, f: make_video(p / "-x.mp4", f),
 }
 
 
 @pytest.mark.parametrize("kind", RIGHT)
-def test_a_strange_film_comes_out_right(kind, tmp_path, demo_frames, run):
+def test_an_unusual_video_gives_a_correct_output(kind, tmp_path, demo_frames, run):
     source = RIGHT[kind](tmp_path, demo_frames)
     target = tmp_path / "out dir" / f"out'{source.suffix if source.suffix != '.ts' else '.mkv'}"
     result = run("--input", source, "--output", target, *FAST)
@@ -112,8 +112,8 @@ def test_a_strange_film_comes_out_right(kind, tmp_path, demo_frames, run):
         (("face.select=left",), "the leftmost face of each shot was taken"),
     ],
 )
-def test_of_two_people_it_is_said_who_was_taken(options, said, tmp_path, demo_frames, run):
-    source, target = make_film(tmp_path / "a.mp4", _two_faces(demo_frames)), tmp_path / "out.mp4"
+def test_with_two_people_the_selected_face_is_reported(options, said, tmp_path, demo_frames, run):
+    source, target = make_video(tmp_path / "a.mp4", _two_faces(demo_frames)), tmp_path / "out.mp4"
     result = run("--input", source, "--output", target, *FAST, *options)
     (line,) = [line for line in result.err.splitlines() if "people" in line]
     assert "2 people were seen at once (12 of 12 frames show several)" in line and said in line
@@ -121,22 +121,22 @@ def test_of_two_people_it_is_said_who_was_taken(options, said, tmp_path, demo_fr
     assert line == f"warning: {report['warnings'][0]}"
 
 
-def test_of_one_person_nothing_is_said(tmp_path, demo_frames, run):
-    source = make_film(tmp_path / "a.mp4", demo_frames)
+def test_with_one_person_nothing_is_reported(tmp_path, demo_frames, run):
+    source = make_video(tmp_path / "a.mp4", demo_frames)
     assert "people" not in run("--input", source, "--output", tmp_path / "o.mp4", *FAST).err
 
 
 def test_a_video_that_begins_late_ends_with_the_speech(tmp_path, demo_frames, run):
-    """Half a second in which there is sound only; then at 25 frames a second until the end."""
+    """Half a second in which there is audio only; then at 25 frames a second until the end."""
     ticks = [25 + 2 * index for index in range(60)]
-    source = make_film(
+    source = make_video(
         tmp_path / "late.mp4",
         demo_frames * 5,
         time_base=Fraction(1, 50),
         pts=ticks,
         audio=[Tone(3.0)],
     )
-    speech = make_sound(tmp_path / "speech.wav", Tone(2.0, codec="pcm_s16le", rate=16000))
+    speech = make_audio(tmp_path / "speech.wav", Tone(2.0, codec="pcm_s16le", rate=16000))
     target = tmp_path / "out.mp4"
     files = ("-i", source, "--audio_path", speech, "-o", target)
     result = run(*files, *FAST, *SOFT, "output.fps=25")
@@ -157,8 +157,8 @@ def test_any_frame_rate_gives_chunks_of_sixteen(rate, output, tmp_path):
         np.ascontiguousarray(shown[index * 25 // rate][90:430, 140:500])
         for index in range(round(1.6 * rate))
     ]
-    source = make_film(tmp_path / "in.mp4", frames, rate=rate)
-    speech = make_sound(tmp_path / "speech.wav", Tone(2.4, codec="pcm_s16le", rate=16000))
+    source = make_video(tmp_path / "in.mp4", frames, rate=rate)
+    speech = make_audio(tmp_path / "speech.wav", Tone(2.4, codec="pcm_s16le", rate=16000))
     config = load_config(None, [*SOFT, f"output.fps={output}", "restore.name=none"])
     with Session(Engine(config), source, audio=speech) as session:
         chunk = session.plan.chunk
@@ -167,8 +167,8 @@ def test_any_frame_rate_gives_chunks_of_sixteen(rate, output, tmp_path):
     assert chunk.tolist() == [index // 16 for index in range(len(chunk))]
 
 
-def _film(path: Path, frames) -> Path:
-    return make_film(path / "a.mp4", frames)
+def _video(path: Path, frames) -> Path:
+    return make_video(path / "a.mp4", frames)
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -180,19 +180,19 @@ REFUSED = {
     "not there": (lambda p, f: p / "nowhere.mp4", "nowhere.mp4"),
     "a folder": (lambda p, f: p, "folder"),
     "zero bytes": (lambda p, f: _write(p / "a.mp4", b""), "0 bytes"),
-    "a text file": (lambda p, f: _write(p / "a.mp4", b"not a film\n" * 99), "not a video"),
-    "sound only": (lambda p, f: make_sound(p / "a.m4a"), "no video"),
-    "no moov": (lambda p, f: cut(_film(p, f), 0.5), "moov"),
+    "a text file": (lambda p, f: _write(p / "a.mp4", b"not a video\n" * 99), "not a video"),
+    "audio only": (lambda p, f: make_audio(p / "a.m4a"), "no video"),
+    "no moov": (lambda p, f: cut(_video(p, f), 0.5), "moov"),
     "no face": (
-        lambda p, f: make_film(p / "a.mp4", moving_pattern(160, 120, 4)),
+        lambda p, f: make_video(p / "a.mp4", moving_pattern(160, 120, 4)),
         "no face found",
     ),
-    "16x16": (lambda p, f: make_film(p / "a.mp4", moving_pattern(16, 16, 4)), "no face found"),
+    "16x16": (lambda p, f: make_video(p / "a.mp4", moving_pattern(16, 16, 4)), "no face found"),
 }
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_hopeless_input_gets_one_line_and_leaves_nothing(kind, tmp_path, demo_frames, run):
+def test_an_unusable_input_gets_one_line_and_leaves_nothing(kind, tmp_path, demo_frames, run):
     make, said = REFUSED[kind]
     source = make(tmp_path, demo_frames)
     target = tmp_path / "made" / "out.mp4"
@@ -205,7 +205,7 @@ def test_a_hopeless_input_gets_one_line_and_leaves_nothing(kind, tmp_path, demo_
 BAD_TARGETS = {
     "the input itself": (lambda p: p / "a.mp4", "input"),
     "the input through a link": (lambda p: _link(p / "link.mp4", p / "a.mp4"), "input"),
-    "a folder": (lambda p: _folder(p / "films.mp4"), "folder"),
+    "a folder": (lambda p: _folder(p / "videos.mp4"), "folder"),
     "no suffix": (lambda p: p / "out", ".mp4"),
     "an unknown suffix": (lambda p: p / "out.webm", ".webm"),
     "below a file": (lambda p: p / "a.mp4" / "out.mp4", "a.mp4"),
@@ -225,7 +225,7 @@ def _link(link: Path, target: Path) -> Path:
 @pytest.mark.parametrize("kind", BAD_TARGETS)
 def test_a_bad_target_is_refused_before_any_work(kind, tmp_path, demo_frames, run):
     make, said = BAD_TARGETS[kind]
-    source = _film(tmp_path, demo_frames[:2])
+    source = _video(tmp_path, demo_frames[:2])
     content = source.read_bytes()
     result = run("--input", source, "--output", make(tmp_path), *FAST)
     _assert_refused(result, said)
@@ -259,7 +259,7 @@ def test_a_bad_target_is_refused_before_any_work(kind, tmp_path, demo_frames, ru
     ],
 )
 def test_a_bad_setting_gets_one_line(arguments, said, tmp_path, demo_frames, run, monkeypatch):
-    source = _film(tmp_path, demo_frames[:1])
+    source = _video(tmp_path, demo_frames[:1])
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     result = run("-i", source, "-o", tmp_path / "out.mp4", *arguments)
@@ -268,7 +268,7 @@ def test_a_bad_setting_gets_one_line(arguments, said, tmp_path, demo_frames, run
 
 
 @pytest.mark.parametrize("missing", ["--input", "--output"])
-def test_a_missing_path_is_asked_for(missing, run):
+def test_a_missing_path_is_named(missing, run):
     given = {"--input": "a.mp4", "--output": "b.mp4"}
     del given[missing]
     _assert_refused(run(*[x for pair in given.items() for x in pair]), missing)

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.media_factory import make_film
-from tests.support.signals import hears_ctrl_c
+from tests.support.media_factory import make_video
+from tests.support.signals import accept_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 
 
-def _start(film: Path, target: Path, **options) -> subprocess.Popen:
+def _start(video: Path, target: Path, **options) -> subprocess.Popen:
     return subprocess.Popen(
         [
             sys.executable,
             "-m",
             "scripts.inference",
             "-i",
-            film,
+            video,
             "-o",
             target,
             "restore.when=always",
@@ -41,8 +41,8 @@ def _start(film: Path, target: Path, **options) -> subprocess.Popen:
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminated"]
 )
 def test_a_stopped_job_leaves_no_file(sent, code, tmp_path, demo_frames):
-    film = make_film(tmp_path / "in.mp4", demo_frames * 30)
-    job = _start(film, tmp_path / "out.mp4", preexec_fn=hears_ctrl_c)
+    video = make_video(tmp_path / "in.mp4", demo_frames * 30)
+    job = _start(video, tmp_path / "out.mp4", preexec_fn=accept_ctrl_c)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".*")) and job.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -59,8 +59,8 @@ def test_a_full_disk_gets_one_line_and_leaves_no_file(tmp_path, demo_frames):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
-    film = make_film(tmp_path / "in.mp4", demo_frames)
-    job = _start(film, tmp_path / "out.mp4", preexec_fn=small_disk)
+    video = make_video(tmp_path / "in.mp4", demo_frames)
+    job = _start(video, tmp_path / "out.mp4", preexec_fn=small_disk)
     _, err = job.communicate(timeout=60)
     assert job.returncode == 2, err
     assert "cannot write the output" in err.strip().splitlines()[-1]

@@ -1,7 +1,7 @@
-"""Lip-sync through the real command, with small networks whose weights are made by rule.
+"""Lip-sync through the real command, with small networks and generated weights.
 
-The mouths are noise; that the noise is in exactly the right place, on every frame, and that length,
-sound and all other pixels are right, is what these tests show.
+The mouths are noise. These tests show that the noise is in exactly the right place on every frame,
+and that length, audio and all other pixels are right.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
 from tests.parity.rule import published_shapes, weights
-from tests.support.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern, pts_of
 from tests.support.tiny_latentsync import write_tiny_model
 
 
@@ -37,40 +37,40 @@ def settings(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def film(tmp_path, demo_frames) -> Path:
-    return make_film(tmp_path / "film.mp4", demo_frames, audio=[Tone(0.5)])
+def video(tmp_path, demo_frames) -> Path:
+    return make_video(tmp_path / "video.mp4", demo_frames, audio=[Tone(0.5)])
 
 
 @pytest.fixture
-def speak(settings, film, tmp_path, run) -> Callable:
-    """Lip-syncs the film to a tone of so many seconds -> the target and the outcome."""
+def speak(settings, video, tmp_path, run) -> Callable:
+    """Lip-syncs the video to a tone of so many seconds -> the target and the outcome."""
 
-    def speak_for(seconds: float, *options: str, source: Path = film):
-        sound = make_sound(tmp_path / "speech.wav", Tone(seconds, codec="pcm_s16le", rate=16000))
+    def speak_for(seconds: float, *options: str, source: Path = video):
+        audio = make_audio(tmp_path / "speech.wav", Tone(seconds, codec="pcm_s16le", rate=16000))
         target = tmp_path / "out.mp4"
-        files = ("--video_path", source, "--audio_path", sound, "--video_out_path", target)
+        files = ("--video_path", source, "--audio_path", audio, "--video_out_path", target)
         return target, run("--config", settings, *files, *options)
 
     return speak_for
 
 
 @pytest.mark.parametrize(("seconds", "backend"), [(0.1, "torch"), (0.48, "torch"), (1.3, "auto")])
-def test_the_film_is_as_long_as_the_speech_to_within_a_frame(seconds, backend, speak):
+def test_the_video_is_as_long_as_the_speech_to_within_a_frame(seconds, backend, speak):
     target, result = speak(seconds, f"runtime.backend={backend}")
     assert result.code == 0, result.err
     times = pts_of(target)
     assert abs(len(times) / 25 - seconds) <= 1 / 25
     assert [round(float(t) * 25) for t in times] == list(range(len(times)))
-    (sound,) = probe(target).audio
-    assert abs(sound.duration_seconds - seconds) <= 1 / 25 + 0.03  # a packet of AAC
-    assert sound.sample_rate == 16000
+    (audio,) = probe(target).audio
+    assert abs(audio.duration_seconds - seconds) <= 1 / 25 + 0.03  # a packet of AAC
+    assert audio.sample_rate == 16000
 
 
-def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, film, tmp_path):
-    sound = make_sound(tmp_path / "speech.wav", Tone(1.0, codec="pcm_s16le", rate=16000))
+def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, video, tmp_path):
+    audio = make_audio(tmp_path / "speech.wav", Tone(1.0, codec="pcm_s16le", rate=16000))
     engine = Engine(load_config(settings))
-    before = [frame.pixels.astype(int) for frame in VideoReader(film)]
-    with Session(engine, film, audio=sound) as session:
+    before = [frame.pixels.astype(int) for frame in VideoReader(video)]
+    with Session(engine, video, audio=audio) as session:
         after = [frame.pixels.astype(int) for frame in session.frames()]
     assert len(after) == 25
     triangle = [*range(12), *range(10, -1, -1), 1, 2]
@@ -82,22 +82,22 @@ def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, film,
         assert (changed[:, 320:] == 0).all()
 
 
-def test_a_film_made_in_three_segments_is_the_film_made_whole(settings, film, tmp_path):
-    sound = make_sound(tmp_path / "speech.wav", Tone(2.2, codec="pcm_s16le", rate=16000))
+def test_a_video_made_in_three_segments_is_the_video_made_whole(settings, video, tmp_path):
+    audio = make_audio(tmp_path / "speech.wav", Tone(2.2, codec="pcm_s16le", rate=16000))
     engine = Engine(load_config(settings))
-    with Session(engine, film, audio=sound) as session:
+    with Session(engine, video, audio=audio) as session:
         plan = session.plan
         whole = [frame.pixels for frame in session.frames()]
     joined = []
     for start, stop in plan.segments(3):
-        with Session(engine, film, audio=sound, plan=plan) as session:
+        with Session(engine, video, audio=audio, plan=plan) as session:
             joined += [frame.pixels for frame in session.frames(start, stop)]
     assert len(plan.segments(3)) == 3
     assert len(joined) == len(whole) == 55
     assert all((a == b).all() for a, b in zip(whole, joined, strict=True))
 
 
-def test_the_film_s_length_can_be_kept(speak, film):
+def test_the_video_s_length_can_be_kept(speak, video):
     target, result = speak(0.2, "output.length=video")
     assert result.code == 0, result.err
     assert len(pts_of(target)) == 12
@@ -121,13 +121,13 @@ def test_another_frame_rate(speak):
     ],
     ids=lambda options: options[0],
 )
-def test_other_ways_to_make_it(options, speak):
+def test_other_settings_work(options, speak):
     target, result = speak(0.8, *options)
     assert result.code == 0, result.err
     assert len(pts_of(target)) == 20
 
 
-def test_upstream_s_own_way_makes_as_many_frames_as_upstream_does(speak):
+def test_compat_upstream_makes_as_many_frames_as_upstream(speak):
     """A window of speech every 1/25 s, and two more than fit: 22 where 0.8 s are 20 frames."""
     target, result = speak(0.8, "compat=upstream")
     assert result.code == 0, result.err
@@ -136,9 +136,9 @@ def test_upstream_s_own_way_makes_as_many_frames_as_upstream_does(speak):
     assert frames["generated"] == frames["total"] == 22
 
 
-def test_stretches_without_a_face_pass_as_they_are(speak, tmp_path, demo_frames):
+def test_frames_without_a_face_are_left_unmodified(speak, tmp_path, demo_frames):
     frames = [*demo_frames, *moving_pattern(360, 340, 6), *demo_frames]
-    source = make_film(tmp_path / "cuts.mp4", frames)
+    source = make_video(tmp_path / "cuts.mp4", frames)
     target, result = speak(1.2, "output.crf=1", source=source)
     assert result.code == 0, result.err
     assert "6 of 30 frames without a face" in result.err
@@ -164,20 +164,20 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
     assert report["frames"] == dict.fromkeys(counted, count) | {"reused": 0}
 
 
-def test_silence_is_said(settings, film, tmp_path, run):
-    sound = make_sound(tmp_path / "s.wav", Tone(0.2, hertz=0, codec="pcm_s16le", rate=16000))
+def test_silent_speech_is_reported(settings, video, tmp_path, run):
+    audio = make_audio(tmp_path / "s.wav", Tone(0.2, hertz=0, codec="pcm_s16le", rate=16000))
     target = tmp_path / "out.mp4"
-    result = run("--config", settings, "-i", film, "--audio_path", sound, "-o", target)
+    result = run("--config", settings, "-i", video, "--audio_path", audio, "-o", target)
     assert result.code == 0
     assert "is silent" in result.err
     assert len(pts_of(target)) == 5
 
 
-def test_missing_weights_are_all_named_at_once(film, tmp_path, run, monkeypatch):
+def test_missing_weights_are_all_named_at_once(video, tmp_path, run, monkeypatch):
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
-    sound = make_sound(tmp_path / "speech.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
-    files = ("-i", film, "--audio_path", sound, "-o", tmp_path / "out.mp4")
+    audio = make_audio(tmp_path / "speech.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
+    files = ("-i", video, "--audio_path", audio, "-o", tmp_path / "out.mp4")
     result = run(*files, "--superres", "CodeFormer", "--accept-licence", "CodeFormer")
     assert result.code == 2
     assert all(x in result.err for x in ("latentsync_unet.pt", "tiny.pt", "vae", "codeformer.pth"))
@@ -188,19 +188,19 @@ def test_missing_weights_are_all_named_at_once(film, tmp_path, run, monkeypatch)
     ("make", "said"),
     [
         (lambda p: p / "nowhere.wav", "nowhere.wav"),
-        (lambda p: make_film(p / "mute.mp4"), "mute.mp4"),
+        (lambda p: make_video(p / "mute.mp4"), "mute.mp4"),
         (lambda p: _write(p / "text.wav"), "text.wav"),
     ],
-    ids=["not there", "no sound in it", "text"],
+    ids=["not there", "no audio in it", "text"],
 )
-def test_bad_speech_gets_one_line(make, said, settings, film, tmp_path, run):
+def test_bad_speech_gets_one_line(make, said, settings, video, tmp_path, run):
     target = tmp_path / "out.mp4"
-    result = run("--config", settings, "-i", film, "--audio_path", make(tmp_path), "-o", target)
+    result = run("--config", settings, "-i", video, "--audio_path", make(tmp_path), "-o", target)
     assert result.code == 2
     assert said in result.err.strip().splitlines()[-1]
     assert not target.exists()
 
 
 def _write(path: Path) -> Path:
-    path.write_text("not a sound\n" * 50)
+    path.write_text("not audio\n" * 50)
     return path

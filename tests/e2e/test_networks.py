@@ -1,7 +1,7 @@
-"""Both networks, full-size, from a weights file to a film, through the real command.
+"""Both networks, full-size, from a weights file to a video, through the real command.
 
-The weights are made by rule, so the mouths are noise; that the noise lands on the mouth, and
-nowhere else, shows that every step between file and film is there.
+The weights are generated, so the mouths are noise. That the noise is on the mouth, and nowhere
+else, shows that every step from file to video works.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import torch
 from latentsync.media.reader import VideoReader
 from latentsync.weights.licences import accept
 from tests.parity.rule import published_shapes, weights
-from tests.support.media_factory import make_film, pts_of
+from tests.support.media_factory import make_video, pts_of
 
 NETWORKS = {"GFPGAN": "gfpgan_v14", "CodeFormer": "codeformer"}
 
 
 def restored(name, tmp_path, demo_frames, run, *options):
-    """What the command did to one frame, and how it ended."""
-    film, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    """Returns the change of one frame, and the outcome of the command."""
+    video, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
     checkpoint = tmp_path / "weights.pth"
-    if not film.exists():
-        make_film(film, demo_frames[:1])
+    if not video.exists():
+        make_video(video, demo_frames[:1])
         torch.save({"params_ema": weights(published_shapes(NETWORKS[name]))}, checkpoint)
     options = (*options, "restore.when=always", f"restore.checkpoint={checkpoint}", "output.crf=4")
-    result = run("-i", film, "-o", target, "--superres", name.lower(), *options)
+    result = run("-i", video, "-o", target, "--superres", name.lower(), *options)
     assert result.code == 0, result.err
-    assert pts_of(target) == pts_of(film)
-    changed = _change(film, target)
+    assert pts_of(target) == pts_of(video)
+    changed = _change(video, target)
     assert changed[220:280, 130:230].mean() > 5
     assert changed[:190].mean() < 2
     report = json.loads((tmp_path / "out.report.json").read_text())
@@ -40,7 +40,7 @@ def restored(name, tmp_path, demo_frames, run, *options):
     return changed, result.err
 
 
-def test_a_full_size_gfpgan_restores_a_film_and_is_converted_once(
+def test_a_full_size_gfpgan_restores_a_video_and_is_converted_once(
     tmp_path, demo_frames, run, monkeypatch
 ):
     monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path / "cache"))
@@ -55,7 +55,7 @@ def test_a_full_size_gfpgan_restores_a_film_and_is_converted_once(
     assert np.array_equal(again, first)
 
 
-def test_a_full_size_codeformer_restores_a_film_and_its_licence_is_named(
+def test_a_full_size_codeformer_restores_a_video_and_its_licence_is_named(
     tmp_path, demo_frames, run
 ):
     accept(["CodeFormer"])

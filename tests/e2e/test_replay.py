@@ -14,7 +14,7 @@ from latentsync.face.detector import load_detector
 from latentsync.generate.replay.lips import lip_shape
 from latentsync.media.audio.reader import read_audio
 from latentsync.media.reader import VideoReader
-from tests.support.media_factory import Tone, make_film, make_sound, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SPEAKER, TALKING = ASSETS / "demo_speaker.mp4", ASSETS / "demo_talking.mp4"
@@ -23,9 +23,9 @@ REPLAY = ("generate.name=replay", "output.preset=ultrafast")
 CONFIG = ASSETS.parent / "configs" / "replay.yaml"
 
 
-def aperture(pictures: Iterator[np.ndarray]) -> np.ndarray:
+def aperture(frames: Iterator[np.ndarray]) -> np.ndarray:
     detector = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
-    points = [detector(pixels)[0].landmarks for pixels in pictures]
+    points = [detector(pixels)[0].landmarks for pixels in frames]
     return lip_shape(np.stack(points))[:, 0]
 
 
@@ -44,14 +44,14 @@ def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> Non
     assert len(generator["units"]) > generator["unit_joins"] > 0
     starts = [first for first, _, _, _ in generator["units"]]
     assert starts == sorted(starts) and generator["units"][-1][1] < seconds
-    assert report["frames"]["restored"] < report["frames"]["total"] / 4, "filmed mouths are sharp"
+    assert report["frames"]["restored"] < report["frames"]["total"] / 4, "recorded mouths are sharp"
     made = aperture(frame.pixels for frame in VideoReader(target))
     loud = np.abs(read_audio(NEW_WORDS)[: len(made) * 640]).reshape(len(made), 640).mean(axis=1)
     spoken = np.convolve(loud, np.ones(3) / 3, mode="same")
     assert np.corrcoef(made, spoken)[0, 1] > 0.6, "this mouth opens with the loudness"
 
 
-def test_a_film_is_remade_from_itself_in_step_and_only_below_the_nose() -> None:
+def test_self_reenactment_is_in_sync_and_only_below_the_nose() -> None:
     own = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
     engine = Engine(load_config(None, [*REPLAY, *own, "restore.when=never"]))
     made, changed = [], 0
@@ -75,20 +75,18 @@ def test_a_film_is_remade_from_itself_in_step_and_only_below_the_nose() -> None:
     assert 0.7 < np.abs(np.diff(found)).mean() / np.abs(np.diff(true)).mean() < 1.4
 
 
-def test_a_film_with_sound_but_no_speech_is_told_from_one_without_sound(
-    tmp_path, demo_frames, run
-) -> None:
-    film = make_film(tmp_path / "hum.mp4", demo_frames, audio=[Tone(0.5)])
-    files = ("-i", film, "--audio_path", NEW_WORDS, "-o", tmp_path / "out.mp4")
+def test_audio_without_speech_is_distinguished_from_no_audio(tmp_path, demo_frames, run) -> None:
+    video = make_video(tmp_path / "hum.mp4", demo_frames, audio=[Tone(0.5)])
+    files = ("-i", video, "--audio_path", NEW_WORDS, "-o", tmp_path / "out.mp4")
     refused = run(*files, "--generator", "replay")
     assert refused.code == 2
     assert "too little speech" in refused.err and "hum.mp4 (" in refused.err
 
 
-def test_mouths_may_come_from_another_film_of_the_person(tmp_path, demo_frames, run) -> None:
-    mute = make_film(tmp_path / "mute.mp4", demo_frames)
+def test_mouths_may_come_from_another_video_of_the_person(tmp_path, demo_frames, run) -> None:
+    mute = make_video(tmp_path / "mute.mp4", demo_frames)
     target = tmp_path / "out.mp4"
-    speech = make_sound(tmp_path / "s.wav", Tone(0.4, codec="pcm_s16le", rate=48000))
+    speech = make_audio(tmp_path / "s.wav", Tone(0.4, codec="pcm_s16le", rate=48000))
     files = ("-i", mute, "--audio_path", speech, "-o", target)
     refused = run(*files, *REPLAY)
     assert refused.code == 2
@@ -105,12 +103,12 @@ def test_mouths_may_come_from_another_film_of_the_person(tmp_path, demo_frames, 
 @pytest.mark.parametrize(
     ("source", "said"),
     [("nowhere.mp4", "nowhere.mp4"), (str(NEW_WORDS), "demo_speech.wav")],
-    ids=["not there", "no film"],
+    ids=["not there", "no video"],
 )
-def test_a_source_that_is_no_film_is_refused(source, said, tmp_path, demo_frames, run) -> None:
-    film = make_film(tmp_path / "film.mp4", demo_frames)
+def test_a_source_that_is_not_a_video_is_refused(source, said, tmp_path, demo_frames, run) -> None:
+    video = make_video(tmp_path / "video.mp4", demo_frames)
     target = tmp_path / "out.mp4"
-    files = ("-i", film, "--audio_path", NEW_WORDS, "-o", target)
+    files = ("-i", video, "--audio_path", NEW_WORDS, "-o", target)
     result = run(*files, *REPLAY, f"generate.replay.source={source}")
     assert result.code == 2
     assert said in result.err.strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""Restoration learnt from the person's own footage, through the real command."""
+"""Restoration fitted to the person's own video, through the real command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from latentsync.media.reader import VideoReader
-from tests.support.media_factory import Tone, make_film, make_sound, moving_pattern, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern, pts_of
 from tests.support.tiny_latentsync import write_tiny_model
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -19,7 +19,7 @@ SOFT, ORIGINAL = ASSETS / "demo_lipsynced.mp4", ASSETS / "demo_talking.mp4"
 
 
 def error(path: Path) -> float:
-    """Mean square of the luma's difference to the original, about the mouth [levels squared]."""
+    """Mean squared error of the luma against the original, around the mouth [code values]."""
     place = slice(270, 350), slice(250, 390)
     pairs = zip(VideoReader(path), VideoReader(ORIGINAL), strict=True)
     return float(
@@ -36,9 +36,9 @@ def blurred(pixels: np.ndarray) -> np.ndarray:
     return np.rint(pixels * (1 - mask) + soft * mask).astype(np.uint8)
 
 
-def test_a_mouth_comes_back_from_the_original_film(tmp_path, run) -> None:
+def test_a_mouth_comes_back_from_the_original_video(tmp_path, run) -> None:
     bad = (blurred(frame.pixels) for frame in VideoReader(ORIGINAL))
-    soft = make_film(tmp_path / "soft.mp4", bad, options={"crf": "4", "preset": "ultrafast"})
+    soft = make_video(tmp_path / "soft.mp4", bad, options={"crf": "4", "preset": "ultrafast"})
     target = tmp_path / "out.mp4"
     options = ("--superres", "self", "--reference", ORIGINAL, "output.crf=8")
     result = run("-i", soft, "-o", target, *options, "output.preset=ultrafast")
@@ -51,7 +51,7 @@ def test_a_mouth_comes_back_from_the_original_film(tmp_path, run) -> None:
     assert error(target) < 0.6 * error(soft)
 
 
-def test_without_the_original_film_it_is_asked_for(tmp_path, run) -> None:
+def test_without_the_original_video_it_is_asked_for(tmp_path, run) -> None:
     result = run("-i", SOFT, "-o", tmp_path / "out.mp4", "--superres", "Self")
     assert result.code == 2
     assert "--reference" in result.err.strip().splitlines()[-1]
@@ -59,25 +59,25 @@ def test_without_the_original_film_it_is_asked_for(tmp_path, run) -> None:
 
 
 @pytest.mark.parametrize("kind", ["not there", "no face"])
-def test_an_original_that_shows_nobody_is_refused(kind, tmp_path, demo_frames, run) -> None:
-    film, reference = make_film(tmp_path / "in.mp4", demo_frames), tmp_path / "original.mp4"
+def test_an_original_without_a_face_is_refused(kind, tmp_path, demo_frames, run) -> None:
+    video, reference = make_video(tmp_path / "in.mp4", demo_frames), tmp_path / "original.mp4"
     if kind == "no face":
-        make_film(reference, moving_pattern(8))
+        make_video(reference, moving_pattern(8))
     options = ("--superres", "Self", "--reference", reference)
-    result = run("-i", film, "-o", tmp_path / "out.mp4", *options)
+    result = run("-i", video, "-o", tmp_path / "out.mp4", *options)
     assert result.code == 2
     assert ("original.mp4" if kind == "not there" else "no face") in result.err
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_with_new_speech_the_film_itself_is_the_original(tmp_path, demo_frames, run) -> None:
-    """Through the very VAE that draws; a film so short teaches nothing, and that is said."""
+def test_with_new_speech_the_video_itself_is_the_original(tmp_path, demo_frames, run) -> None:
+    """Through the generator's VAE; a video this short is too little to fit; that is reported."""
     settings = tmp_path / "tiny.yaml"
     settings.write_text(yaml.safe_dump(write_tiny_model(tmp_path / "model")))
-    film = make_film(tmp_path / "in.mp4", demo_frames)
-    speech = make_sound(tmp_path / "s.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
+    video = make_video(tmp_path / "in.mp4", demo_frames)
+    speech = make_audio(tmp_path / "s.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
     target = tmp_path / "out.mp4"
-    files = ("-i", film, "--audio_path", speech, "-o", target)
+    files = ("-i", video, "--audio_path", speech, "-o", target)
     result = run("--config", settings, *files, "--superres", "Self", "restore.when=always")
     assert result.code == 0, result.err
     assert len(pts_of(target)) == 5

@@ -15,7 +15,7 @@ from latentsync import Engine, Session, load_config
 from latentsync.errors import Cancelled, CheckpointError, ConfigError, MediaError
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.planning.plan_file import load_plan, save_plan
-from tests.support.media_factory import Tone, make_film, make_sound
+from tests.support.media_factory import Tone, make_audio, make_video
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SOFT, LATE = (
@@ -33,13 +33,13 @@ def video(tmp_path_factory) -> Path:
     reader = VideoReader(ASSETS / "demo_talking.mp4", start=20, stop=20 + FRAMES)
     frames = [np.ascontiguousarray(frame.pixels[90:430, 140:500]) for frame in reader]
     folder = tmp_path_factory.mktemp("session")
-    return make_film(folder / "video.mp4", frames, options={"crf": "8"}, audio=[Tone(1.6)])
+    return make_video(folder / "video.mp4", frames, options={"crf": "8"}, audio=[Tone(1.6)])
 
 
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("speech")
-    return make_sound(folder / "speech.wav", Tone(2.6, codec="pcm_s16le", rate=16000))
+    return make_audio(folder / "speech.wav", Tone(2.6, codec="pcm_s16le", rate=16000))
 
 
 def engine(*settings: str) -> Engine:
@@ -47,7 +47,7 @@ def engine(*settings: str) -> Engine:
 
 
 def rendered(made: Engine, video: Path, speech: Path | None, *parts: int) -> list[np.ndarray]:
-    """The frames, in one go or between the places where it is cut."""
+    """The frames, rendered at once or in parts that end at those frames."""
     with Session(made, video, audio=speech) as session:
         borders = [0, *parts, MANY]
         return [
@@ -73,7 +73,7 @@ def test_the_batch_decides_nothing_and_the_report_counts_what_changed(
     assert equal(frames[1], frames[4])
     assert equal(frames[1], frames[16])
     changed = sum(not np.array_equal(a, b) for a, b in zip(plain, frames[4], strict=True))
-    assert changed > 30, "else nothing was restored, and nothing is proven"
+    assert changed > 30, "otherwise nothing was restored, and nothing is proven"
     with Session(made[4], video, audio=speech) as session:
         report = session.render(tmp_path / "out.mp4")
     assert report["frames"]["restored"] == changed
@@ -140,7 +140,7 @@ def test_a_cancelled_session_stops_within_a_frame_and_leaves_nothing(video, tmp_
     session = Session(engine("restore.when=always"), video)
     steps = 0
 
-    class Watched:
+    class StubProgress:
         def __enter__(self):
             def step() -> None:
                 nonlocal steps
@@ -154,7 +154,7 @@ def test_a_cancelled_session_stops_within_a_frame_and_leaves_nothing(video, tmp_
             return None
 
     with session, pytest.raises(Cancelled):
-        session.render(target, lambda _title, _total: Watched())
+        session.render(target, lambda _title, _total: StubProgress())
     assert steps < 2 * FRAMES
     assert list(tmp_path.iterdir()) == []
 
@@ -167,7 +167,7 @@ def test_a_video_that_becomes_shorter_is_refused_and_leaves_nothing(video, tmp_p
     with Session(engine("restore.when=always", REPLACED), changing) as session:
         session.analyze()
         frames = [frame.pixels for frame in VideoReader(video, stop=FRAMES // 2)]
-        make_film(changing, frames, audio=[Tone(0.8)])
+        make_video(changing, frames, audio=[Tone(0.8)])
         with pytest.raises(MediaError, match="frame"):
             session.render(target)
     assert target.read_bytes() == b"an earlier result"
@@ -217,7 +217,7 @@ def test_two_renders_to_one_place_leave_one_whole_file(video, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["nan", "small", "few"])
-def test_what_is_no_mouth_is_never_shown(kind, video, speech, tmp_path):
+def test_an_invalid_mouth_is_never_shown(kind, video, speech, tmp_path):
     made = engine(f"generate.name=tests.support.soft_mouths:load_{kind}")
     with Session(made, video, audio=speech) as session, pytest.raises(CheckpointError) as caught:
         session.render(tmp_path / "out.mp4")
@@ -251,7 +251,7 @@ def test_a_plan_of_something_else_is_refused(video, speech, tmp_path):
         Session(made, video, audio=speech, plan=plan)
     with pytest.raises(ConfigError, match="pixels"):
         Session(made, ASSETS / "demo_talking.mp4", plan=plan)
-    other = make_film(tmp_path / "short.mp4", [f.pixels for f in VideoReader(video, stop=9)])
+    other = make_video(tmp_path / "short.mp4", [f.pixels for f in VideoReader(video, stop=9)])
     with pytest.raises(ConfigError, match="40 frames"):
         Session(made, other, plan=plan)
 
@@ -302,7 +302,7 @@ def test_a_failure_leaves_no_thread_behind_even_before_the_collector_comes(video
 
 
 @pytest.mark.parametrize(("kind", "said"), [("load_sharp", True), ("load", False)])
-def test_a_restoration_that_changes_nothing_is_said(kind, said, video, speech, tmp_path):
+def test_a_restoration_without_effect_is_reported(kind, said, video, speech, tmp_path):
     settings = (f"generate.name=tests.support.soft_mouths:{kind}", "restore.when=always")
     with Session(engine(*settings, "output.preset=ultrafast"), video, audio=speech) as session:
         report = session.render(tmp_path / "out.mp4")

@@ -1,7 +1,7 @@
-"""From an empty folder to a finished film: the real commands, against a mirror of the hub.
+"""From an empty folder to a finished video: the real commands, against a mirror of the hub.
 
-The mirror serves a small model made by rule; the published sizes and hashes are replaced by
-its own, since nothing else would be accepted.
+The mirror serves a small model with generated weights; the published sizes and hashes are
+replaced by its own, since nothing else would be accepted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import yaml
 from latentsync.media.reader import VideoReader
 from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY, HubFile
 from tests.support.loopback import Loopback, Served
-from tests.support.media_factory import Tone, make_film, make_sound, pts_of
+from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 from tests.support.terminal import THERE_ARE_NONE, terminal
 from tests.support.tiny_latentsync import write_tiny_model
 
@@ -98,8 +98,8 @@ def command(
     }
     (tmp_path / "empty").mkdir()
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(sections))
-    make_film(tmp_path / "film.mp4", demo_frames, audio=[Tone(0.5)])
-    make_sound(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    make_video(tmp_path / "video.mp4", demo_frames, audio=[Tone(0.5)])
+    make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
     environment = os.environ | {
         "HF_ENDPOINT": mirror.address,
         "HF_HOME": str(tmp_path / "hub"),
@@ -125,11 +125,11 @@ def command(
 
 
 def speaking(folder: Path) -> tuple[object, ...]:
-    files = ("--video_path", folder / "film.mp4", "--audio_path", folder / "speech.wav")
+    files = ("--video_path", folder / "video.mp4", "--audio_path", folder / "speech.wav")
     return ("--config", folder / "small.yaml", *files, "--video_out_path", folder / "out.mp4")
 
 
-def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_film(
+def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_video(
     command, mirror, tmp_path
 ) -> None:
     result = command("inference", *speaking(tmp_path), "--superres", "none", "--yes")
@@ -138,7 +138,7 @@ def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_film
     assert "in total, less than a minute at 10 MB/s" in result.stderr
     assert "Traceback" not in result.stderr and "Warning" not in result.stderr
     assert len(pts_of(tmp_path / "out.mp4")) == 10
-    first, second = (next(iter(VideoReader(tmp_path / f))).pixels for f in ("film.mp4", "out.mp4"))
+    first, second = (next(iter(VideoReader(tmp_path / f))).pixels for f in ("video.mp4", "out.mp4"))
     assert np.abs(first[220:300].astype(int) - second[220:300]).mean() > 3
     assert not list((tmp_path / "empty").rglob("*"))
     sent = mirror.sent()
@@ -182,7 +182,7 @@ def test_nothing_is_fetched_without_a_yes_where_nobody_can_be_asked(
 
 
 def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, tmp_path) -> None:
-    files = ("-i", tmp_path / "film.mp4", "-o", tmp_path / "out.mp4")
+    files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4")
     result = command("inference", *files, "--superres", "GFPGAN")
     assert "python -m scripts.download --generator replay --superres GFPGAN;" in result.stderr
     assert "lip-syncs" not in result.stderr
@@ -195,8 +195,8 @@ def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, t
 def test_on_a_terminal_the_question_is_asked_first(
     command, mirror, tmp_path, answer, requests
 ) -> None:
-    mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # asked for, and refused: that is soon
-    files = ("-i", tmp_path / "film.mp4", "-o", tmp_path / "out.mp4", "--superres", "GFPGAN")
+    mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # downloaded and refused, which is fast
+    files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4", "--superres", "GFPGAN")
     with terminal(f"{answer}\n") as made:
         result = command("inference", *files, stdin=made.number, stderr=made.number)
     assert result.returncode == 2
@@ -243,7 +243,7 @@ def test_files_are_fetched_listed_checked_and_converted(command, mirror, tmp_pat
     assert "latentsync_unet.safetensors" in result.stderr
 
 
-def test_a_mirror_with_other_bytes_is_not_believed(command, mirror, tmp_path) -> None:
+def test_a_mirror_with_other_bytes_is_refused(command, mirror, tmp_path) -> None:
     path = "/ByteDance/LatentSync-1.6/resolve/main/whisper/tiny.pt"
     served = mirror.files[path]
     served.body = served.read()[:-1] + b"?"

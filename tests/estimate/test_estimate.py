@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from latentsync.commands.dry_run import told
+from latentsync.commands.dry_run import summary
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.estimate import calibrate
 from latentsync.estimate.calibrate import drawing_cost
@@ -119,7 +119,7 @@ def test_new_speech_is_drawn_for_as_long_as_it_lasts(tmp_path: Path) -> None:
     assert [one.title for one in found.passes][-1] == "generating"
     assert found.passes[-1].cost.stages["generate"] > 0
     assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the film
-    assert "replay" in told(job, found) and "every face is counted" in told(job, found)
+    assert "replay" in summary(job, found) and "every face is counted" in summary(job, found)
 
 
 def test_diffusion_costs_more_the_more_steps_there_are(
@@ -175,6 +175,6 @@ def test_a_generator_of_one_s_own_is_refused_in_one_line(tmp_path: Path) -> None
 
 def test_the_last_line_says_the_time(tmp_path: Path) -> None:
     job = prepare(load_config(None, settings(tmp_path)))
-    lines = told(job, estimate(job, Engine(job.config))).splitlines()
+    lines = summary(job, estimate(job, Engine(job.config))).splitlines()
     assert lines[-1].startswith("time ") and lines[-1].endswith(" fps")
     assert any("Detail, mouth, auto" in line for line in lines)

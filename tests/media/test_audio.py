@@ -1,4 +1,4 @@
-"""latentsync.media.audio.reader: what is heard in the files that people have."""
+"""latentsync.media.audio.reader: reads audio from many kinds of file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.reader import AudioReader, read_audio
-from tests.support.media_factory import Tone, cut, make_film, make_sound, spoil
+from tests.support.media_factory import Tone, corrupt, cut, make_audio, make_video
 
 RATE = 16000
-CODEC_FRAME = 0.03  # seconds; a codec's last frame may be filled up with silence
+CODEC_FRAME = 0.03  # seconds; a codec's last frame may be padded with silence
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
@@ -36,9 +36,9 @@ def sine(hertz: float, *, seconds: float = 1.0, rate: int = RATE, level: float =
 
 
 def bounds(samples: np.ndarray) -> tuple[float, float]:
-    """Seconds of the first and of the last sample that can be heard."""
-    heard = np.flatnonzero(np.abs(samples) > 0.05)
-    return heard[0] / RATE, heard[-1] / RATE
+    """Seconds of the first and of the last audible sample."""
+    audible = np.flatnonzero(np.abs(samples) > 0.05)
+    return audible[0] / RATE, audible[-1] / RATE
 
 
 def pitch(samples: np.ndarray) -> float:
@@ -47,7 +47,7 @@ def pitch(samples: np.ndarray) -> float:
 
 
 def level(samples: np.ndarray) -> float:
-    """Root mean square of the middle, far from what the ends do."""
+    """Root mean square of the middle, away from the ends."""
     quarter = len(samples) // 4
     return float(np.sqrt(np.mean(np.square(samples[quarter:-quarter], dtype=np.float64))))
 
@@ -87,7 +87,7 @@ def refusal(path: Path) -> str:
 def test_the_same_second_is_heard_in_every_kind_of_file(
     tmp_path: Path, name: str, codec: str, rate: int
 ) -> None:
-    samples = read_audio(make_sound(tmp_path / name, Tone(1.0, rate=rate, codec=codec)))
+    samples = read_audio(make_audio(tmp_path / name, Tone(1.0, rate=rate, codec=codec)))
     assert (samples.dtype, samples.ndim) == (np.float32, 1)
     assert 1.0 <= len(samples) / RATE < 1.0 + 2 * CODEC_FRAME
     assert pitch(samples[:RATE]) == pytest.approx(440, abs=2)
@@ -97,11 +97,11 @@ def test_the_same_second_is_heard_in_every_kind_of_file(
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m4a", "a.flac", "a.mkv"])
-def test_sound_begins_when_it_begins(tmp_path: Path, name: str) -> None:
-    """A codec's own delay is not part of the sound."""
+def test_audio_begins_when_it_begins(tmp_path: Path, name: str) -> None:
+    """A codec's own delay is not part of the audio."""
     codecs = {"a.wav": "pcm_s16le", "a.mp3": "libmp3lame", "a.flac": "flac", "a.mkv": "flac"}
     tone = Tone(0.5, codec=codecs.get(name, "aac"))
-    assert bounds(read_audio(make_sound(tmp_path / name, tone)))[0] < 0.002
+    assert bounds(read_audio(make_audio(tmp_path / name, tone)))[0] < 0.002
 
 
 def test_samples_at_the_wanted_rate_arrive_untouched(tmp_path: Path) -> None:
@@ -118,14 +118,14 @@ def test_equal_channels_keep_their_loudness(tmp_path: Path, channels: int) -> No
     np.testing.assert_allclose(read, one / 32768, atol=2 / 32768)  # rounding of the mix
 
 
-def test_both_channels_are_heard(tmp_path: Path) -> None:
+def test_both_channels_are_mixed(tmp_path: Path) -> None:
     left, right = sine(300), sine(1000)
     read = read_audio(write_wav(tmp_path / "a.wav", np.stack([left, right], axis=1)))
     np.testing.assert_allclose(read, (left / 65536 + right / 65536), atol=2 / 32768)
 
 
 @pytest.mark.parametrize("rate", [11025, 24000, 44100, 48000])
-def test_another_rate_keeps_what_speech_models_hear(tmp_path: Path, rate: int) -> None:
+def test_resampling_keeps_the_speech_band(tmp_path: Path, rate: int) -> None:
     partials = (110, 333, 880, 1700, 3100)
 
     def chord(at: int) -> np.ndarray:
@@ -138,18 +138,18 @@ def test_another_rate_keeps_what_speech_models_hear(tmp_path: Path, rate: int) -
     assert 20 * np.log10(expected.std() / error.std()) > 70  # dB; 80 is seen, 16 bits allow 87
 
 
-def test_what_lies_above_half_the_rate_does_not_fold_back(tmp_path: Path) -> None:
+def test_resampling_does_not_alias(tmp_path: Path) -> None:
     read = read_audio(write_wav(tmp_path / "a.wav", sine(10000, rate=48000), 48000))
     assert level(read) < 1e-3
 
 
-def test_another_rate_can_be_asked_for(tmp_path: Path) -> None:
+def test_any_rate_can_be_requested(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", sine(300))
     assert len(read_audio(path, 48000)) == 48000
 
 
 @pytest.mark.parametrize("name", ["a:b.wav", "-x.wav", "two words.wav", "Grüße.wav"])
-def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+def test_any_file_name_works(tmp_path: Path, name: str) -> None:
     assert len(read_audio(write_wav(tmp_path / name, sine(300)))) == RATE
 
 
@@ -159,27 +159,27 @@ def test_silence_is_silence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rate", "count"), [(16000, 1), (16000, 100), (48000, 200), (44100, 441)])
-def test_a_very_short_sound_is_read(tmp_path: Path, rate: int, count: int) -> None:
+def test_very_short_audio_is_read(tmp_path: Path, rate: int, count: int) -> None:
     read = read_audio(write_wav(tmp_path / "a.wav", np.full(count, 9000, np.int16), rate))
     assert len(read) == round(count * RATE / rate)
 
 
-# --- the film's clock ---
+# --- the video's time ---
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.ts"])
 def test_a_track_that_begins_late_has_silence_before_it(tmp_path: Path, name: str) -> None:
-    film = make_film(tmp_path / name, audio=[Tone(0.3, start=0.2)])
-    start, end = bounds(read_audio(film))
+    video = make_video(tmp_path / name, audio=[Tone(0.3, start=0.2)])
+    start, end = bounds(read_audio(video))
     delay = 0.0 if name != "a.ts" else 0.03  # a transport stream keeps the encoder's first frame
     assert 0.199 <= start <= 0.201 + delay and end - start == pytest.approx(0.3, abs=0.005)
 
 
-def test_the_first_of_several_tracks_is_heard(tmp_path: Path) -> None:
+def test_the_first_of_several_tracks_is_read(tmp_path: Path) -> None:
     tones = [Tone(0.4, hertz=500), Tone(0.8, hertz=1500)]
-    film = make_film(tmp_path / "a.mkv", audio=tones)
-    assert AudioReader(film).info.index == 1
-    assert pitch(read_audio(film)) == pytest.approx(500, abs=5)
+    video = make_video(tmp_path / "a.mkv", audio=tones)
+    assert AudioReader(video).info.index == 1
+    assert pitch(read_audio(video)) == pytest.approx(500, abs=5)
 
 
 # --- blocks ---
@@ -194,7 +194,7 @@ def test_blocks_are_ten_seconds_long_and_the_same_each_time(tmp_path: Path) -> N
     np.testing.assert_array_equal(np.concatenate(first), np.concatenate(second))
 
 
-def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
+def test_long_audio_is_read_in_little_memory(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", np.zeros(600 * 8000, np.int16), 8000)
     tracemalloc.start()
     total = sum(len(block) for block in AudioReader(path))
@@ -204,7 +204,7 @@ def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
     assert peak < 4e6, "bytes; all of it would be 38 MB"
 
 
-# --- what is no sound, and what is damaged ---
+# --- not audio, and damaged ---
 
 
 @pytest.mark.parametrize(
@@ -213,20 +213,20 @@ def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
         (lambda path: None, "No such file"),
         (lambda path: path.mkdir(), "folder"),
         (lambda path: path.write_bytes(b""), "empty"),
-        (lambda path: path.write_bytes(bytes(range(256)) * 40), "no audio file"),
-        (make_film, "no audio in the file"),
-        (lambda path: cut(make_film(path, audio=[Tone()]), 0.5), "damaged"),
+        (lambda path: path.write_bytes(bytes(range(256)) * 40), "not an audio file"),
+        (make_video, "no audio in the file"),
+        (lambda path: cut(make_video(path, audio=[Tone()]), 0.5), "damaged"),
     ],
-    ids=["missing", "folder", "empty", "noise", "pictures only", "cut before its index"],
+    ids=["missing", "folder", "empty", "noise", "video only", "cut before its index"],
 )
-def test_what_is_no_sound_is_refused_in_one_line(
+def test_a_file_that_is_not_audio_is_refused_in_one_line(
     tmp_path: Path, make: Callable[[Path], object], says: str
 ) -> None:
     make(tmp_path / "a.mp4")
     assert says in refusal(tmp_path / "a.mp4")
 
 
-def test_a_text_is_no_sound_even_though_ffmpeg_can_draw_it(tmp_path: Path) -> None:
+def test_a_text_file_is_not_audio_even_though_ffmpeg_opens_it(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Dear diary,\n" * 50)
     assert "no audio in the file" in refusal(tmp_path / "notes.txt")
 
@@ -238,38 +238,38 @@ def test_a_list_of_other_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_header_without_a_single_sample_is_refused(tmp_path: Path) -> None:
-    assert "not one sample" in refusal(write_wav(tmp_path / "a.wav", np.empty(0, np.int16)))
+    assert "no sample" in refusal(write_wav(tmp_path / "a.wav", np.empty(0, np.int16)))
 
 
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mkv", "libopus"), ("a.flac", "flac")], ids=["mkv", "flac"]
 )
-def test_a_sound_that_is_cut_off_is_read_to_its_end_and_reported(
+def test_audio_that_is_cut_off_is_read_to_its_end_and_reported(
     tmp_path: Path, name: str, codec: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = cut(make_sound(tmp_path / name, Tone(3.0, rate=48000, codec=codec)), 0.6)
+    path = cut(make_audio(tmp_path / name, Tone(3.0, rate=48000, codec=codec)), 0.6)
     samples = read_audio(path)
     assert 1.0 < bounds(samples)[1] < 2.5
-    assert "promises 3.0" in caplog.text and str(path) in caplog.text
+    assert "states 3.0" in caplog.text and str(path) in caplog.text
 
 
 def test_damage_in_the_middle_is_reported_and_what_follows_stays_in_time(tmp_path: Path) -> None:
-    path = spoil(make_sound(tmp_path / "a.m4a", Tone(3.0)), 0.4)
+    path = corrupt(make_audio(tmp_path / "a.m4a", Tone(3.0)), 0.4)
     reader = AudioReader(path)
     samples = np.concatenate(list(reader))
     assert reader.issues is not None and "could not be decoded" in reader.issues
     assert len(samples) / RATE == pytest.approx(3.0, abs=CODEC_FRAME)
 
 
-def test_a_whole_sound_is_reported_as_whole(tmp_path: Path) -> None:
+def test_intact_audio_has_no_issues(tmp_path: Path) -> None:
     for name, tone in (("a.mp4", Tone(start=0.5)), ("a.mkv", Tone(start=0.5)), ("a.ts", Tone())):
-        reader = AudioReader(make_sound(tmp_path / name, tone))
+        reader = AudioReader(make_audio(tmp_path / name, tone))
         assert reader.issues is None
         assert len(np.concatenate(list(reader))) > RATE
         assert reader.issues is None
 
 
-def test_the_reader_tells_where_the_track_lies(tmp_path: Path) -> None:
-    info = AudioReader(make_sound(tmp_path / "a.mkv", Tone(0.5, start=0.5))).info
+def test_the_reader_reports_the_start_of_the_track(tmp_path: Path) -> None:
+    info = AudioReader(make_audio(tmp_path / "a.mkv", Tone(0.5, start=0.5))).info
     assert (info.codec, info.sample_rate, info.channels) == ("aac", 44100, 2)
     assert (info.start, info.origin) == (0.5, Fraction(0))

@@ -1,4 +1,4 @@
-"""latentsync.media.audio.assembler: sound laid out by its own time stamps."""
+"""latentsync.media.audio.assembler: audio laid out by its own time stamps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def frame(count: int = 160, *, rate: int = RATE, value: int = 16384) -> av.Audio
 
 
 def laid_out(*stamps: float | None, issues: DecodeIssues | None = None) -> np.ndarray:
-    """10 ms of sound at each second; None: after the one before."""
+    """10 ms of audio at each second; None: after the one before."""
     assembler = AudioAssembler(RATE, issues or DecodeIssues())
     pieces = [piece for second in stamps for piece in assembler.place(frame(), second)]
     samples = np.concatenate([*pieces, *assembler.flush()])
@@ -27,36 +27,36 @@ def laid_out(*stamps: float | None, issues: DecodeIssues | None = None) -> np.nd
     return samples
 
 
-def test_a_hole_in_the_track_is_silent() -> None:
+def test_a_gap_in_the_track_is_silent() -> None:
     samples = laid_out(0.0, 0.01, 0.5)
     assert len(samples) == round(0.51 * RATE)
     assert samples[: round(0.02 * RATE)].all() and samples[round(0.5 * RATE) :].all()
     assert not samples[round(0.02 * RATE) : round(0.5 * RATE)].any()
 
 
-def test_rounded_and_missing_stamps_do_not_tear_the_sound() -> None:
+def test_rounded_and_missing_time_stamps_leave_no_gaps() -> None:
     assert laid_out(0.0, 0.011, 0.019, None, 0.041).all()
 
 
-def test_what_lies_before_zero_is_left_out() -> None:
+def test_samples_before_zero_are_dropped() -> None:
     samples = laid_out(-0.015, -0.005)
     assert len(samples) == round(0.005 * RATE) and samples.all()
 
 
-def test_a_recording_glued_to_another_goes_on() -> None:
+def test_a_concatenated_recording_continues() -> None:
     issues = DecodeIssues()
     samples = laid_out(8.0, 8.01, 0.0, 0.01, 0.53, issues=issues)
     assert len(samples) == round(8.56 * RATE)
-    assert "clock of the audio jumps" in str(issues)
+    assert "audio's time stamps jump" in str(issues)
 
 
-def test_a_stamp_out_of_all_reason_makes_no_hours_of_silence() -> None:
+def test_an_absurd_time_stamp_adds_no_hours_of_silence() -> None:
     issues = DecodeIssues()
     assert len(laid_out(0.0, 1e9, 1e9 + 0.01, issues=issues)) == round(0.03 * RATE)
     assert "first" not in str(issues), "the stamps that follow a jump are in order again"
 
 
-def test_a_change_of_rate_and_channels_on_the_way_is_followed() -> None:
+def test_a_change_of_rate_and_channels_is_followed() -> None:
     assembler = AudioAssembler(RATE, DecodeIssues())
     stereo = av.AudioFrame.from_ndarray(np.full((1, 9600), 16384, np.int16), "s16", "stereo")
     stereo.sample_rate = 48000

@@ -1,4 +1,4 @@
-"""Audio of the source that is encoded anew: all of it, in step, with its words."""
+"""Audio of the source that has to be encoded: complete, in sync, with its metadata."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK, copied
 from tests.support.dubbing import FRAME, dubbed, write_wav
-from tests.support.media_factory import Tone, audio_packets, make_film, moving_pattern, pts_of
+from tests.support.media_factory import Tone, audio_packets, make_video, moving_pattern, pts_of
 
 ALAC = replace(QUICK, audio="alac")
 
@@ -29,7 +29,7 @@ def camera(path: Path, *tones: Tone, count: int = 10, rate: int = 25) -> Path:
     """MJPEG in full range with uncompressed audio, as cameras and screen recorders write."""
     frames, quality = moving_pattern(count=count), {"q:v": "3"}
     kind = {"codec": "mjpeg", "pix_fmt": "yuvj420p", "options": quality}
-    return make_film(path, frames, rate=rate, audio=tones, **kind)
+    return make_video(path, frames, rate=rate, audio=tones, **kind)
 
 
 def pitches(path: Path) -> list[float]:
@@ -50,7 +50,7 @@ def samples_of(path: Path) -> np.ndarray:
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.int64)
 
 
-def test_a_cameras_video_becomes_an_mp4_and_that_is_said(
+def test_a_cameras_video_becomes_an_mp4_and_that_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = camera(tmp_path / "a.avi", Tone(0.4, codec="pcm_s16le"))
@@ -77,7 +77,7 @@ def test_all_tracks_keep_their_order_language_title_and_role(tmp_path: Path, suf
         Tone(0.6, pitch, codec=codec, metadata={"language": language, "title": title})
         for pitch, codec, (language, title) in zip(hertz, codecs, said, strict=True)
     ]
-    make_film(tmp_path / "a.nut", moving_pattern(count=15), audio=tones)
+    make_video(tmp_path / "a.nut", moving_pattern(count=15), audio=tones)
     target = copied(tmp_path / "a.nut", tmp_path / f"b{suffix}")
     assert pitches(target) == pytest.approx(hertz, abs=5)
     again = copied(target, tmp_path / f"c{suffix}")
@@ -90,7 +90,7 @@ def test_all_tracks_keep_their_order_language_title_and_role(tmp_path: Path, suf
 
 def test_the_default_track_stays_the_default(tmp_path: Path) -> None:
     tones = [Tone(0.4, codec="pcm_s16le"), Tone(0.4, codec="pcm_s16le")]
-    plain = make_film(tmp_path / "plain.mkv", audio=tones)
+    plain = make_video(tmp_path / "plain.mkv", audio=tones)
     info = probe(plain)
     second = [replace(a, disposition=a.disposition.__class__(n)) for n, a in enumerate(info.audio)]
     with VideoWriter(tmp_path / "b.mp4", replace(info, audio=tuple(second)), QUICK) as writer:
@@ -102,7 +102,7 @@ def test_the_default_track_stays_the_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_s24le", "flac", "pcm_u8"])
 def test_alac_gives_back_every_sample(tmp_path: Path, codec: str, suffix: str) -> None:
-    source = make_film(tmp_path / "a.mkv", audio=[Tone(0.4, codec=codec, rate=96000)])
+    source = make_video(tmp_path / "a.mkv", audio=[Tone(0.4, codec=codec, rate=96000)])
     target = copied(source, tmp_path / f"b{suffix}", ALAC)
     assert probe(target).audio[0].codec == "alac"
     assert np.array_equal(samples_of(target), samples_of(source))
@@ -110,7 +110,7 @@ def test_alac_gives_back_every_sample(tmp_path: Path, codec: str, suffix: str) -
 
 def test_24_bits_are_24_bits_in_alac(tmp_path: Path) -> None:
     source = tmp_path / "a.mov"
-    make_film(source, audio=[Tone(0.4, codec="pcm_s24le", rate=48000)])
+    make_video(source, audio=[Tone(0.4, codec="pcm_s24le", rate=48000)])
     data = bytearray(source.read_bytes())
     (_, first), *_ = audio_packets(source)
     at = data.index(first)
@@ -127,23 +127,23 @@ def test_24_bits_are_24_bits_in_alac(tmp_path: Path) -> None:
 def test_a_codec_that_was_asked_for_is_what_all_tracks_have(
     tmp_path: Path, asked: str, codec: str
 ) -> None:
-    source = make_film(tmp_path / "a.mkv", audio=[Tone(codec=codec), Tone(codec=asked)])
+    source = make_video(tmp_path / "a.mkv", audio=[Tone(codec=codec), Tone(codec=asked)])
     target = copied(source, tmp_path / "b.mkv", EncodeSettings(preset="ultrafast", audio=asked))
     assert [audio.codec for audio in probe(target).audio] == [asked, asked]
     payloads = [[data for _, data in audio_packets(path, 1)] for path in (source, target)]
-    assert payloads[0] == payloads[1], "what is so already is copied"
+    assert payloads[0] == payloads[1], "a track that has the codec is copied"
     note = check_target(tmp_path / "c.mkv", probe(source), replace(QUICK, audio=asked)).notes[0]
-    assert note.endswith(f"{asked.upper()} was asked for")
+    assert note.endswith(f"{asked.upper()} was requested")
 
 
-def test_new_audio_is_encoded_to_what_was_asked_for(tmp_path: Path) -> None:
-    source, sound = make_film(tmp_path / "a.mp4"), write_wav(tmp_path / "a.wav", seconds=0.6)
+def test_new_audio_is_encoded_with_the_requested_codec(tmp_path: Path) -> None:
+    source, speech = make_video(tmp_path / "a.mp4"), write_wav(tmp_path / "a.wav", seconds=0.6)
     info, audio = probe(source), NewAudio(tmp_path / "a.wav")
     with VideoWriter(tmp_path / "b.mp4", info, ALAC, audio=audio) as writer:
         for frame in VideoReader(info):
             writer.write(frame)
     assert probe(tmp_path / "b.mp4").audio[0].codec == "alac"
-    assert np.array_equal(samples_of(tmp_path / "b.mp4"), samples_of(sound))
+    assert np.array_equal(samples_of(tmp_path / "b.mp4"), samples_of(speech))
     assert writer.notes == [], "new audio is not the source's"
 
 
@@ -151,7 +151,7 @@ def test_new_audio_is_encoded_to_what_was_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_audio_that_begins_late_begins_late(tmp_path: Path, codec: str, suffix: str) -> None:
     tone = Tone(0.4, codec=codec, rate=48000, start=0.3)
-    source = make_film(tmp_path / "a.mkv", moving_pattern(count=20), audio=[tone])
+    source = make_video(tmp_path / "a.mkv", moving_pattern(count=20), audio=[tone])
     target = copied(source, tmp_path / f"b{suffix}", replace(QUICK, audio="aac"))
     begins, ends = zip(*(bounds(path) for path in (source, target)), strict=True)
     assert begins[0] == pytest.approx(0.3, abs=0.005)
@@ -160,9 +160,9 @@ def test_audio_that_begins_late_begins_late(tmp_path: Path, codec: str, suffix: 
 
 
 def bounds(path: Path) -> tuple[float, float]:
-    """Seconds, from the first frame on, of the first and the last sample that can be heard."""
-    heard = np.flatnonzero(np.abs(read_audio(path, 48000)) > 0.1) / 48000 - float(pts_of(path)[0])
-    return heard[0], heard[-1]
+    """Seconds, from the first frame on, of the first and the last audible sample."""
+    audible = np.flatnonzero(np.abs(read_audio(path, 48000)) > 0.1) / 48000 - float(pts_of(path)[0])
+    return audible[0], audible[-1]
 
 
 def test_a_track_without_a_sample_does_not_stop_the_work(
@@ -170,26 +170,26 @@ def test_a_track_without_a_sample_does_not_stop_the_work(
 ) -> None:
     source = tmp_path / "a.mkv"
     tones = [Tone(0.4, codec="flac"), Tone(0.0, codec="flac")]
-    make_film(source, moving_pattern(), audio=tones)
+    make_video(source, moving_pattern(), audio=tones)
     info = probe(source)
     assert len(info.audio) == 2
     with VideoWriter(tmp_path / "b.mp4", info, QUICK) as writer:
         for frame in VideoReader(info):
             writer.write(frame)
     assert pitches(tmp_path / "b.mp4")[:1] == pytest.approx([440], abs=5)
-    assert any("not one sample" in note for note in writer.notes)
-    assert any("not one sample" in record.message for record in caplog.records)
+    assert any("no sample" in note for note in writer.notes)
+    assert any("no sample" in record.message for record in caplog.records)
 
 
-def test_a_track_without_a_packet_is_kept_as_it_is_where_its_codec_is(tmp_path: Path) -> None:
+def test_an_empty_track_is_kept_where_its_codec_is_supported(tmp_path: Path) -> None:
     tones = [Tone(0.4), Tone(0.0)]
-    info = probe(make_film(tmp_path / "a.mkv", moving_pattern(), audio=tones))
+    info = probe(make_video(tmp_path / "a.mkv", moving_pattern(), audio=tones))
     assert check_target(tmp_path / "b.mp4", info, QUICK).notes == ()
     copied(info.path, tmp_path / "b.mp4")
     assert pitches(tmp_path / "b.mp4")[:1] == pytest.approx([440], abs=5)
 
 
-def test_frames_and_encoded_audio_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
+def test_frames_and_encoded_audio_are_interleaved_in_the_file(tmp_path: Path) -> None:
     # longer than the 10 s that FFmpeg itself would hold back
     tones = [Tone(16.0, codec="pcm_s16le"), Tone(16.0, codec="pcm_u8")]
     source = camera(tmp_path / "a.avi", *tones, count=80, rate=5)
@@ -210,7 +210,7 @@ def test_a_long_track_takes_little_memory(tmp_path: Path) -> None:
     copied(source, tmp_path / "b.mp4")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 3e6, "bytes; all of the sound would be 11.5 MB"
+    assert peak < 3e6, "bytes; all of the audio would be 11.5 MB"
 
 
 def test_new_audio_takes_the_place_of_what_would_be_encoded(tmp_path: Path) -> None:

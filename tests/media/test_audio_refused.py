@@ -1,4 +1,4 @@
-"""Sound that a film cannot have: known before any work, nothing left behind."""
+"""Audio that cannot be used is refused before any work; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from latentsync.errors import MediaError
 from latentsync.media.probe import probe
 from latentsync.media.settings import NewAudio
 from latentsync.media.target import check_target
-from tests.support.dubbing import QUICK, dubbed, film, write_wav
-from tests.support.media_factory import Tone, make_film, make_sound, moving_pattern
+from tests.support.dubbing import QUICK, dubbed, two_track_video, write_wav
+from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern
 
 
-def test_sound_that_cannot_be_read_is_refused_before_any_work(tmp_path: Path) -> None:
-    info = probe(film(tmp_path))
+def test_audio_that_cannot_be_read_is_refused_before_any_work(tmp_path: Path) -> None:
+    info = probe(two_track_video(tmp_path))
     (tmp_path / "noise.wav").write_bytes(bytes(range(256)) * 40)
     (tmp_path / "empty.wav").write_bytes(b"")
-    silent = make_film(tmp_path / "silent.mp4")
+    silent = make_video(tmp_path / "silent.mp4")
     for path in (tmp_path / "none.wav", tmp_path / "noise.wav", tmp_path / "empty.wav", silent):
         with pytest.raises(MediaError) as error:
             check_target(tmp_path / "b.mp4", info, QUICK, NewAudio(path))
@@ -27,8 +27,10 @@ def test_sound_that_cannot_be_read_is_refused_before_any_work(tmp_path: Path) ->
 
 
 def garbage(path: Path, codec: str) -> Path:
-    """A video whose audio packets are nothing that a decoder could use."""
-    whole = make_film(path.with_name("whole.mkv"), moving_pattern(), audio=[Tone(0.4, codec=codec)])
+    """A video whose audio packets cannot be decoded."""
+    whole = make_video(
+        path.with_name("whole.mkv"), moving_pattern(), audio=[Tone(0.4, codec=codec)]
+    )
     with av.open(str(whole)) as source, av.open(str(path), "w") as output:
         streams = [output.add_stream_from_template(stream) for stream in source.streams]
         for packet in source.demux():
@@ -52,24 +54,24 @@ def test_audio_that_can_be_neither_copied_nor_decoded_is_refused_before_any_work
     assert check_target(tmp_path / "b.mkv", info, QUICK).notes == ()
 
 
-def test_a_sound_of_the_film_that_the_target_cannot_hold_does_not_matter(tmp_path: Path) -> None:
+def test_replaced_audio_need_not_fit_the_target(tmp_path: Path) -> None:
     tone = Tone(codec="pcm_s16be", rate=48000)
-    source = make_film(tmp_path / "film.mov", moving_pattern(count=25), audio=[tone])
-    sound = make_sound(tmp_path / "a.wv", Tone(codec="wavpack"))
+    source = make_video(tmp_path / "video.mov", moving_pattern(count=25), audio=[tone])
+    audio = make_audio(tmp_path / "a.wv", Tone(codec="wavpack"))
     info = probe(source)
-    check_target(tmp_path / "b.mp4", info, QUICK, NewAudio(sound))
-    assert probe(dubbed(source, tmp_path / "b.mp4", sound)).audio[0].codec == "aac"
+    check_target(tmp_path / "b.mp4", info, QUICK, NewAudio(audio))
+    assert probe(dubbed(source, tmp_path / "b.mp4", audio)).audio[0].codec == "aac"
 
 
-def test_the_output_cannot_be_the_new_sound(tmp_path: Path) -> None:
-    sound = make_sound(tmp_path / "a.mp4")
+def test_the_output_cannot_be_the_new_audio(tmp_path: Path) -> None:
+    audio = make_audio(tmp_path / "a.mp4")
     with pytest.raises(MediaError, match="the output is the input"):
-        check_target(sound, probe(film(tmp_path)), QUICK, NewAudio(sound))
+        check_target(audio, probe(two_track_video(tmp_path)), QUICK, NewAudio(audio))
 
 
-def test_nothing_is_left_where_the_sound_holds_nothing(tmp_path: Path) -> None:
+def test_nothing_is_left_where_the_audio_is_empty(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    sound = write_wav(tmp_path / "a.wav", seconds=0.0)
-    with pytest.raises(MediaError, match="not one sample"):
-        dubbed(film(tmp_path), tmp_path / "out" / "b.mp4", sound)
+    audio = write_wav(tmp_path / "a.wav", seconds=0.0)
+    with pytest.raises(MediaError, match="no sample"):
+        dubbed(two_track_video(tmp_path), tmp_path / "out" / "b.mp4", audio)
     assert list((tmp_path / "out").iterdir()) == []

@@ -1,4 +1,4 @@
-"""Pixels made by way of planes are those that FFmpeg would have made at once."""
+"""Pixels converted by way of planes equal those of FFmpeg's direct conversion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATS = (
 )
 
 
-def _picture(pix_fmt: str, width: int, height: int) -> VideoFrame:
+def _frame(pix_fmt: str, width: int, height: int) -> VideoFrame:
     rng = np.random.default_rng(7)
     coarse = rng.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), np.uint8)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -24,9 +24,9 @@ def _picture(pix_fmt: str, width: int, height: int) -> VideoFrame:
     return VideoReformatter().reformat(VideoFrame.from_ndarray(noisy, "rgb24"), format=pix_fmt)
 
 
-def _at_once(picture: VideoFrame, how: Conversion, width: int, height: int) -> np.ndarray:
+def _directly(frame: VideoFrame, how: Conversion, width: int, height: int) -> np.ndarray:
     rgb = VideoReformatter().reformat(
-        picture,
+        frame,
         width=width,
         height=height,
         format="rgb24",
@@ -43,25 +43,25 @@ def _at_once(picture: VideoFrame, how: Conversion, width: int, height: int) -> n
 @pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "bt2020nc"])
 def test_every_format_gives_the_same_pixels_bit_for_bit(pix_fmt: str, matrix: str) -> None:
     how = Conversion.of(ColorTags(matrix=matrix), pix_fmt, 66, 50)
-    picture = _picture(pix_fmt, 66, 50)
-    pixels = ToRgb(how)(picture, 66, 50)
+    frame = _frame(pix_fmt, 66, 50)
+    pixels = ToRgb(how)(frame, 66, 50)
     assert pixels.std() > 20
     assert pixels.flags.c_contiguous
-    assert np.array_equal(pixels, _at_once(picture, how, 66, 50))
+    assert np.array_equal(pixels, _directly(frame, how, 66, 50))
 
 
 @pytest.mark.parametrize("size", [(64, 48), (65, 47), (97, 131)])
-def test_a_picture_of_another_size_is_scaled_to_the_same_pixels(size: tuple[int, int]) -> None:
+def test_a_frame_of_another_size_is_scaled_to_the_same_pixels(size: tuple[int, int]) -> None:
     how = Conversion.of(ColorTags(matrix="bt709"), "yuv420p", *size)
-    picture = _picture("yuv420p", 70, 90)
-    assert np.array_equal(ToRgb(how)(picture, *size), _at_once(picture, how, *size))
+    frame = _frame("yuv420p", 70, 90)
+    assert np.array_equal(ToRgb(how)(frame, *size), _directly(frame, how, *size))
 
 
-def test_pixels_outlive_their_picture() -> None:
+def test_pixels_outlive_their_frame() -> None:
     how = Conversion.of(ColorTags(), "yuv420p", 64, 48)
     convert = ToRgb(how)
-    pixels = convert(_picture("yuv420p", 64, 48), 64, 48)
+    pixels = convert(_frame("yuv420p", 64, 48), 64, 48)
     kept = pixels.copy()
     for _ in range(3):
-        convert(_picture("gray", 64, 48), 64, 48)
+        convert(_frame("gray", 64, 48), 64, 48)
     assert np.array_equal(pixels, kept)

@@ -1,4 +1,4 @@
-"""latentsync.media.indexed: frames in any order are the very frames of the film."""
+"""latentsync.media.indexed: frames in any order equal the frames of the video."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from latentsync.media.decoder import Decoding
 from latentsync.media.indexed import IndexedReader
 from latentsync.media.reader import VideoReader
 from latentsync.types import Frame
-from tests.support.media_factory import cut, make_film, moving_pattern, spoil
+from tests.support.media_factory import corrupt, cut, make_video, moving_pattern
 
 COUNT = 70
 LONG_GOP = {"preset": "medium", "g": "250", "bf": "3", "b-adapt": "0"}
@@ -27,31 +27,31 @@ REFRESH = {"preset": "fast", "x264-params": "intra-refresh=1:keyint=20:bframes=0
 FAST = {"preset": "ultrafast", "g": "10"}
 
 
-def pictures(count: int = COUNT) -> list[np.ndarray]:
+def patterns(count: int = COUNT) -> list[np.ndarray]:
     return list(moving_pattern(count=count))
 
 
 def uneven(path: Path) -> Path:
     steps = np.random.default_rng(0).integers(1, 90, COUNT)
     pts = [int(p) for p in np.cumsum(steps)]
-    return make_film(path, pictures(), time_base=Fraction(1, 1000), pts=pts, options=LONG_GOP)
+    return make_video(path, patterns(), time_base=Fraction(1, 1000), pts=pts, options=LONG_GOP)
 
 
 def transport_stream(path: Path) -> Path:
     late = {"output_ts_offset": "10"}
-    return make_film(path, pictures(), options=LONG_GOP, muxer_options=late)
+    return make_video(path, patterns(), options=LONG_GOP, muxer_options=late)
 
 
-def glued(path: Path) -> Path:
-    """Two recordings: the clock starts again, so that a time stamp names two frames."""
-    one = make_film(path.with_name("1.ts"), pictures(30), options=FAST).read_bytes()
-    path.write_bytes(one + make_film(path.with_name("2.ts"), pictures(40)).read_bytes())
+def joined(path: Path) -> Path:
+    """Two recordings: time stamps start again, so that two frames have the same one."""
+    one = make_video(path.with_name("1.ts"), patterns(30), options=FAST).read_bytes()
+    path.write_bytes(one + make_video(path.with_name("2.ts"), patterns(40)).read_bytes())
     return path
 
 
 def edited(path: Path) -> Path:
-    """An edit list that begins in the middle of a group of pictures."""
-    source = make_film(path.with_name("whole.mp4"), pictures(), options=LONG_GOP)
+    """An edit list that begins in the middle of a GOP."""
+    source = make_video(path.with_name("whole.mp4"), patterns(), options=LONG_GOP)
     with av.open(str(source)) as whole, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(whole.streams.video[0])
         for packet in whole.demux(video=0):
@@ -63,10 +63,10 @@ def edited(path: Path) -> Path:
     return path
 
 
-def lying(path: Path) -> Path:
-    """Every picture is marked as one to start from, and few are."""
+def mislabelled(path: Path) -> Path:
+    """Every frame is marked as a key frame, and few are."""
     options = {"g": "20"}
-    source = make_film(path.with_name("honest.mkv"), pictures(), codec="mpeg4", options=options)
+    source = make_video(path.with_name("honest.mkv"), patterns(), codec="mpeg4", options=options)
     with av.open(str(source)) as honest, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(honest.streams.video[0])
         for packet in honest.demux(video=0):
@@ -76,24 +76,24 @@ def lying(path: Path) -> Path:
     return path
 
 
-FILMS: dict[str, Callable[[Path], Path]] = {
-    "bframes.mp4": lambda path: make_film(path, pictures(), options=LONG_GOP),
-    "open.mp4": lambda path: make_film(path, pictures(), options=OPEN_GOP),
-    "open.mkv": lambda path: make_film(path, pictures(), options=OPEN_GOP),
-    "refresh.mp4": lambda path: make_film(path, pictures(), options=REFRESH),
-    "refresh.ts": lambda path: make_film(path, pictures(), options=REFRESH),
+VIDEOS: dict[str, Callable[[Path], Path]] = {
+    "bframes.mp4": lambda path: make_video(path, patterns(), options=LONG_GOP),
+    "open.mp4": lambda path: make_video(path, patterns(), options=OPEN_GOP),
+    "open.mkv": lambda path: make_video(path, patterns(), options=OPEN_GOP),
+    "refresh.mp4": lambda path: make_video(path, patterns(), options=REFRESH),
+    "refresh.ts": lambda path: make_video(path, patterns(), options=REFRESH),
     "uneven.mkv": uneven,
     "stream.ts": transport_stream,
-    "opengop.ts": lambda path: make_film(path, pictures(), options=OPEN_GOP),
-    "turned.mp4": lambda path: make_film(path, pictures(), options=FAST, turn=(0, 1, -1, 0)),
+    "opengop.ts": lambda path: make_video(path, patterns(), options=OPEN_GOP),
+    "turned.mp4": lambda path: make_video(path, patterns(), options=FAST, turn=(0, 1, -1, 0)),
     "edited.mp4": edited,
-    "lying.mkv": lying,
-    "old.avi": lambda path: make_film(path, pictures(), codec="mpeg4", options={"g": "20"}),
-    "bare.h264": lambda path: make_film(path, pictures(), options=LONG_GOP),
-    "glued.ts": glued,
-    "spoilt.mkv": lambda path: spoil(make_film(path, pictures(), options=FAST), 0.5),
-    "cut.mkv": lambda path: cut(make_film(path, pictures(), options=FAST), 0.7),
-    "one.mp4": lambda path: make_film(path, pictures(1)),
+    "mislabelled.mkv": mislabelled,
+    "old.avi": lambda path: make_video(path, patterns(), codec="mpeg4", options={"g": "20"}),
+    "bare.h264": lambda path: make_video(path, patterns(), options=LONG_GOP),
+    "joined.ts": joined,
+    "damaged.mkv": lambda path: corrupt(make_video(path, patterns(), options=FAST), 0.5),
+    "cut.mkv": lambda path: cut(make_video(path, patterns(), options=FAST), 0.7),
+    "one.mp4": lambda path: make_video(path, patterns(1)),
 }
 
 ORDERS: dict[str, Callable[[int], list[int]]] = {
@@ -112,9 +112,9 @@ ORDERS: dict[str, Callable[[int], list[int]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=FILMS)
-def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return FILMS[request.param](tmp_path_factory.mktemp("film") / request.param)
+@pytest.fixture(scope="module", params=VIDEOS)
+def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return VIDEOS[request.param](tmp_path_factory.mktemp("video") / request.param)
 
 
 def assert_same(got: list[Frame], whole: list[Frame], order: list[int]) -> None:
@@ -126,12 +126,12 @@ def assert_same(got: list[Frame], whole: list[Frame], order: list[int]) -> None:
         assert frame.pixels.flags["C_CONTIGUOUS"]
 
 
-def test_every_order_gives_the_very_frames(film: Path) -> None:
-    whole = list(VideoReader(film))
+def test_every_order_gives_the_same_frames(video: Path) -> None:
+    whole = list(VideoReader(video))
     assert len({frame.pixels.tobytes() for frame in whole}) == len(whole), "frames must differ"
     for name, make in ORDERS.items():
         order = make(len(whole))
-        reader = IndexedReader(film, np.array(order, np.int64))
+        reader = IndexedReader(video, np.array(order, np.int64))
         got = list(reader)
         assert len(reader) == len(order), name
         assert_same(got, whole, order)
@@ -143,16 +143,16 @@ def test_every_order_gives_the_very_frames(film: Path) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_any_order_at_all_gives_the_very_frames(tmp_path: Path, data: st.DataObject) -> None:
+def test_random_orders_give_the_same_frames(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.mp4"
     if not path.exists():
-        make_film(path, pictures(), options=OPEN_GOP)
+        make_video(path, patterns(), options=OPEN_GOP)
     order = data.draw(st.lists(st.integers(0, COUNT - 1), max_size=40))
     assert_same(list(IndexedReader(path, order)), list(VideoReader(path)), order)
 
 
 def test_it_can_be_read_twice(tmp_path: Path) -> None:
-    reader = IndexedReader(make_film(tmp_path / "a.mp4", pictures(10)), [3, 2, 1, 5])
+    reader = IndexedReader(make_video(tmp_path / "a.mp4", patterns(10)), [3, 2, 1, 5])
     first, second = list(reader), list(reader)
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(first, second, strict=True))
     assert reader.info.frame_count == 10
@@ -160,15 +160,15 @@ def test_it_can_be_read_twice(tmp_path: Path) -> None:
 
 def test_each_frame_is_the_callers_own(tmp_path: Path) -> None:
     order = [4, 4, 3, 4, 4]
-    path = make_film(tmp_path / "a.mp4", pictures(10))
+    path = make_video(tmp_path / "a.mp4", patterns(10))
     expected = [list(VideoReader(path))[index].pixels for index in order]
     for frame, pixels in zip(IndexedReader(path, order), expected, strict=True):
         assert np.array_equal(frame.pixels, pixels)
         frame.pixels[:] = 0
 
 
-def test_damage_is_told_once_however_often_a_part_is_read(tmp_path: Path) -> None:
-    path = FILMS["spoilt.mkv"](tmp_path / "a.mkv")
+def test_damage_is_reported_once_however_often_a_part_is_read(tmp_path: Path) -> None:
+    path = VIDEOS["damaged.mkv"](tmp_path / "a.mkv")
     plain = VideoReader(path)
     count = len(list(plain))
     reader = IndexedReader(path, [*range(count), *range(count - 1, -1, -1)])
@@ -177,29 +177,31 @@ def test_damage_is_told_once_however_often_a_part_is_read(tmp_path: Path) -> Non
     for _ in range(2 * count):
         next(frames)
     assert reader.issues is not None and plain.issues is not None
-    assert plain.issues.startswith(reader.issues)  # the last fault lies behind the last frame
+    assert plain.issues.startswith(reader.issues)  # the last issue lies beyond the last frame
 
 
 def decoded(monkeypatch: pytest.MonkeyPatch, path: Path, order: list[int]) -> int:
-    """How many pictures are decoded for that order."""
+    """How many frames are decoded for that order."""
     count = 0
-    pictures_of = Decoding.pictures
+    frames_of = Decoding.frames
 
     def counted(self: Decoding):
         nonlocal count
-        for picture in pictures_of(self):
+        for frame in frames_of(self):
             count += 1
-            yield picture
+            yield frame
 
     with monkeypatch.context() as patch:
-        patch.setattr(Decoding, "pictures", counted)
+        patch.setattr(Decoding, "frames", counted)
         for _ in IndexedReader(path, order):
             pass
     return count
 
 
-def test_no_more_is_decoded_than_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_film(tmp_path / "a.mp4", pictures(200), options=FAST)  # a key frame every ten
+def test_no_more_frames_are_decoded_than_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "a.mp4", patterns(200), options=FAST)  # a key frame every ten
     assert decoded(monkeypatch, path, [k // 3 for k in range(600)]) == 200
     assert decoded(monkeypatch, path, [5] * 1000) == 6
     there_and_back = [*range(200), *range(198, -1, -1)]
@@ -207,9 +209,9 @@ def test_no_more_is_decoded_than_it_takes(tmp_path: Path, monkeypatch: pytest.Mo
     assert decoded(monkeypatch, path, [*range(200)] * 3) < 3 * 205
 
 
-def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     size, count = (160, 120), 240
-    path = make_film(tmp_path / "a.mp4", moving_pattern(*size, count), options=FAST)
+    path = make_video(tmp_path / "a.mp4", moving_pattern(*size, count), options=FAST)
     order = [*range(count), *range(count - 2, -1, -1), *range(count), *[7] * 100]
     tracemalloc.start()
     for _ in IndexedReader(path, order):
@@ -219,14 +221,14 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
     assert peak < 48 * 3 * size[0] * size[1], "bytes; 48 frames, of 240"
 
 
-def test_a_frame_behind_the_end_is_named(tmp_path: Path) -> None:
-    path = make_film(tmp_path / "a.mp4", pictures(5))
-    with pytest.raises(MediaError, match="before its frame 9") as error:
+def test_a_frame_beyond_the_end_is_named(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", patterns(5))
+    with pytest.raises(MediaError, match="before frame 9") as error:
         list(IndexedReader(path, [3, 9]))
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_negative_index_is_a_mistake(tmp_path: Path) -> None:
-    path = make_film(tmp_path / "a.mp4", pictures(5))
+def test_a_negative_index_is_refused(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", patterns(5))
     with pytest.raises(ValueError, match="-1"):
         IndexedReader(path, [0, -1])

@@ -1,4 +1,4 @@
-"""latentsync.media: a film that is given another sound."""
+"""latentsync.media: a video with new audio."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ import pytest
 
 from latentsync.media.audio.reader import AudioReader, read_audio
 from latentsync.media.probe import probe
-from tests.support.dubbing import CLICK, FRAME, dubbed, film, write_wav
+from tests.support.dubbing import CLICK, FRAME, dubbed, two_track_video, write_wav
 from tests.support.media_factory import (
     Tone,
     audio_packets,
-    make_film,
-    make_sound,
+    corrupt,
+    make_audio,
+    make_video,
     moving_pattern,
     pts_of,
-    spoil,
 )
 
 
 def click_of(path: Path) -> float:
-    """Seconds from the first picture to the click, as a player has it."""
+    """Seconds from the first frame to the click, as a player has it."""
     samples = np.abs(read_audio(path, 48000))
     assert samples.max() > 0.3
     return float(np.flatnonzero(samples > samples.max() / 2)[0] / 48000) - float(pts_of(path)[0])
 
 
-def sound_end(path: Path) -> float:
-    """Seconds from the first picture to the end of the sound."""
+def audio_end(path: Path) -> float:
+    """Seconds from the first frame to the end of the audio."""
     (track,) = probe(path).audio
     return track.start + track.duration_seconds - float(pts_of(path)[0])
 
@@ -52,37 +52,37 @@ def payloads(path: Path) -> list[bytes]:
 def test_a_wav_becomes_aac_of_the_same_rate_and_channels(
     tmp_path: Path, suffix: str, rate: int, channels: int
 ) -> None:
-    sound = write_wav(tmp_path / "a.wav", rate=rate, channels=channels)
-    target = dubbed(film(tmp_path), tmp_path / f"b{suffix}", sound)
+    audio = write_wav(tmp_path / "a.wav", rate=rate, channels=channels)
+    target = dubbed(two_track_video(tmp_path), tmp_path / f"b{suffix}", audio)
     (track,) = probe(target).audio
     assert (track.codec, track.sample_rate, track.channels) == ("aac", rate, channels)
     assert click_of(target) == pytest.approx(CLICK, abs=0.01)
-    assert sound_end(target) == pytest.approx(1.0, abs=FRAME)
+    assert audio_end(target) == pytest.approx(1.0, abs=FRAME)
 
 
 @pytest.mark.parametrize(("channels", "rate"), [(2, 192_000), (6, 384_000)])
 def test_aac_is_given_enough_bits(tmp_path: Path, channels: int, rate: int) -> None:
     noise = np.random.default_rng(0).integers(-9000, 9000, channels * 48000 * 4).astype(np.int16)
-    sound = write_wav(tmp_path / "a.wav")
-    with wave.open(str(sound), "wb") as file:
+    audio = write_wav(tmp_path / "a.wav")
+    with wave.open(str(audio), "wb") as file:
         file.setparams((channels, 2, 48000, 0, "NONE", ""))
         file.writeframes(noise.tobytes())
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
     bits = 8 * sum(map(len, payloads(target))) / 4
     assert bits == pytest.approx(rate, rel=0.1)
 
 
 def test_a_rate_that_aac_does_not_have_is_converted(tmp_path: Path) -> None:
-    sound = write_wav(tmp_path / "a.wav", rate=50000)
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+    audio = write_wav(tmp_path / "a.wav", rate=50000)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
     assert probe(target).audio[0].sample_rate == 48000
     assert click_of(target) == pytest.approx(CLICK, abs=0.01)
 
 
 @pytest.mark.parametrize(("channels", "kept"), [(3, 2), (6, 6), (7, 2)])
-def test_channels_are_kept_where_aac_can_say_them(tmp_path: Path, channels: int, kept: int) -> None:
-    sound = write_wav(tmp_path / "a.wav", channels=channels)
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+def test_channels_that_aac_supports_are_kept(tmp_path: Path, channels: int, kept: int) -> None:
+    audio = write_wav(tmp_path / "a.wav", channels=channels)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
     assert probe(target).audio[0].channels == kept
     assert click_of(target) == pytest.approx(CLICK, abs=0.01)
 
@@ -90,20 +90,20 @@ def test_channels_are_kept_where_aac_can_say_them(tmp_path: Path, channels: int,
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.webm"])
 def test_what_few_players_play_in_an_mp4_is_encoded(tmp_path: Path, name: str) -> None:
     codec = "flac" if name == "a.flac" else "libopus"
-    sound = make_sound(tmp_path / name, Tone(1.0, rate=48000, codec=codec))
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
+    audio = make_audio(tmp_path / name, Tone(1.0, rate=48000, codec=codec))
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
     assert probe(target).audio[0].codec == "aac"
-    assert sound_end(target) == pytest.approx(1.0, abs=FRAME)
+    assert audio_end(target) == pytest.approx(1.0, abs=FRAME)
 
 
-def test_damaged_sound_is_encoded_as_far_as_it_goes_and_reported(
+def test_damaged_audio_is_encoded_as_far_as_it_goes_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tone = Tone(2.0, rate=48000, codec="flac")
-    sound = spoil(make_sound(tmp_path / "a.mp4", tone), 0.5)
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
-    assert sound_end(target) == pytest.approx(2.0, abs=FRAME)
-    assert any(str(sound) in r.message for r in caplog.records if r.levelno == logging.WARNING)
+    audio = corrupt(make_audio(tmp_path / "a.mp4", tone), 0.5)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
+    assert audio_end(target) == pytest.approx(2.0, abs=FRAME)
+    assert any(str(audio) in r.message for r in caplog.records if r.levelno == logging.WARNING)
 
 
 # --- what is copied ---
@@ -127,72 +127,72 @@ def test_damaged_sound_is_encoded_as_far_as_it_goes_and_reported(
 def test_what_the_container_holds_is_copied_bit_for_bit(
     tmp_path: Path, name: str, codec: str, suffix: str
 ) -> None:
-    sound = make_sound(tmp_path / name, Tone(1.0, rate=48000, codec=codec))
-    target = dubbed(film(tmp_path), tmp_path / f"b{suffix}", sound)
-    # not every muxer keeps the borders of packets that are nothing but samples
-    assert b"".join(payloads(target)) == b"".join(payloads(sound))
+    audio = make_audio(tmp_path / name, Tone(1.0, rate=48000, codec=codec))
+    target = dubbed(two_track_video(tmp_path), tmp_path / f"b{suffix}", audio)
+    # not every muxer keeps the packet boundaries of PCM
+    assert b"".join(payloads(target)) == b"".join(payloads(audio))
     (track,) = probe(target).audio
     assert (track.codec, track.sample_rate, track.channels) == (
-        AudioReader(sound).info.codec,
+        AudioReader(audio).info.codec,
         48000,
         2,
     )
-    assert sound_end(target) == pytest.approx(1.0, abs=FRAME)
+    assert audio_end(target) == pytest.approx(1.0, abs=FRAME)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.aac", "a.mp3", "a.flac", "a.ac3", "a.ogg"])
-def test_sound_is_in_step_with_the_picture(tmp_path: Path, name: str, suffix: str) -> None:
-    sound = tmp_path / name
-    converted(write_wav(tmp_path / "click.wav"), sound)
-    source = film(tmp_path)
-    target = dubbed(source, tmp_path / f"b{suffix}", sound)
-    heard = float(np.abs(read_audio(sound, 48000)).argmax() / 48000)
-    assert heard == pytest.approx(CLICK, abs=0.03)
-    assert click_of(target) == pytest.approx(heard, abs=0.01)
+def test_audio_is_in_sync_with_the_video(tmp_path: Path, name: str, suffix: str) -> None:
+    audio = tmp_path / name
+    converted(write_wav(tmp_path / "click.wav"), audio)
+    source = two_track_video(tmp_path)
+    target = dubbed(source, tmp_path / f"b{suffix}", audio)
+    click = float(np.abs(read_audio(audio, 48000)).argmax() / 48000)
+    assert click == pytest.approx(CLICK, abs=0.03)
+    assert click_of(target) == pytest.approx(click, abs=0.01)
     shifts = {new - old for old, new in zip(pts_of(source), pts_of(target), strict=True)}
     assert max(shifts) - min(shifts) <= Fraction(1, 1000)
 
 
-def converted(sound: Path, target: Path) -> None:
+def converted(audio: Path, target: Path) -> None:
     codecs = {".mp3": "libmp3lame", ".flac": "flac", ".ac3": "ac3", ".ogg": "libopus"}
     codec = "pcm_s16le" if target.suffix == ".wav" else codecs.get(target.suffix, "aac")
-    with av.open(str(sound)) as source, av.open(str(target), "w") as output:
+    with av.open(str(audio)) as source, av.open(str(target), "w") as output:
         stream = output.add_stream(codec, rate=48000, layout="stereo")
         for frame in itertools.chain(source.decode(audio=0), [None]):
             output.mux(stream.encode(frame))
 
 
-def test_sound_that_begins_late_begins_late(tmp_path: Path) -> None:
+def test_audio_that_begins_late_begins_late(tmp_path: Path) -> None:
     late = Tone(0.5, start=0.25, rate=48000)
     for name, codec in (("a.m4a", "aac"), ("a.mkv", "flac")):
-        sound = make_sound(tmp_path / name, Tone(0.5, start=0.25, rate=48000, codec=codec))
-        target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound)
-        heard = np.flatnonzero(np.abs(read_audio(target, 48000)) > 0.1) / 48000
-        assert heard[0] == pytest.approx(late.start, abs=0.01), name
+        audio = make_audio(tmp_path / name, Tone(0.5, start=0.25, rate=48000, codec=codec))
+        target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
+        audible = np.flatnonzero(np.abs(read_audio(target, 48000)) > 0.1) / 48000
+        assert audible[0] == pytest.approx(late.start, abs=0.01), name
 
 
 def test_the_language_is_kept(tmp_path: Path) -> None:
     for codec in ("aac", "flac"):
-        tone = Tone(codec=codec, metadata={"language": "fra"})
-        target = dubbed(film(tmp_path), tmp_path / "b.mp4", make_sound(tmp_path / "a.mkv", tone))
+        audio = make_audio(tmp_path / "a.mkv", Tone(codec=codec, metadata={"language": "fra"}))
+        target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio)
         with av.open(str(target)) as container:
             assert container.streams.audio[0].language == "fra"
 
 
-# --- the film's own sound, and lengths ---
+# --- the video's own audio, and lengths ---
 
 
-def test_the_films_own_sound_is_gone_and_all_else_is_there(tmp_path: Path) -> None:
-    source = make_film(
-        tmp_path / "film.mkv",
+def test_new_audio_replaces_the_video_s_own_and_nothing_else(tmp_path: Path) -> None:
+    source = make_video(
+        tmp_path / "video.mkv",
         moving_pattern(count=25),
         audio=[Tone(hertz=200), Tone(hertz=200)],
         metadata={"title": "Été"},
         chapters=[("one", 0, 1)],
     )
-    sound = make_sound(tmp_path / "a.m4a", Tone(hertz=2000))
-    target = dubbed(source, tmp_path / "b.mp4", sound)
+    audio = make_audio(tmp_path / "a.m4a", Tone(hertz=2000))
+    target = dubbed(source, tmp_path / "b.mp4", audio)
     with av.open(str(target)) as container:
         assert container.metadata["title"] == "Été"
         assert len(container.chapters()) == 1 and len(container.streams.audio) == 1
@@ -202,35 +202,35 @@ def test_the_films_own_sound_is_gone_and_all_else_is_there(tmp_path: Path) -> No
     assert pts_of(target) == pts_of(source)
 
 
-def test_a_film_that_had_no_sound_gets_one(tmp_path: Path) -> None:
-    sound = write_wav(tmp_path / "a.wav")
-    target = dubbed(make_film(tmp_path / "film.mp4"), tmp_path / "b.mp4", sound)
+def test_a_video_that_had_no_audio_gets_some(tmp_path: Path) -> None:
+    audio = write_wav(tmp_path / "a.wav")
+    target = dubbed(make_video(tmp_path / "video.mp4"), tmp_path / "b.mp4", audio)
     assert click_of(target) == pytest.approx(CLICK, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.mp3"])
-def test_sound_is_cut_where_it_is_told_to_end(tmp_path: Path, name: str) -> None:
-    sound = tmp_path / name
-    converted(write_wav(tmp_path / "click.wav", seconds=5.0), sound)
-    target = dubbed(film(tmp_path), tmp_path / "b.mp4", sound, 1.0)
-    assert sound_end(target) == pytest.approx(1.0, abs=FRAME)
+def test_audio_is_cut_at_the_given_end(tmp_path: Path, name: str) -> None:
+    audio = tmp_path / name
+    converted(write_wav(tmp_path / "click.wav", seconds=5.0), audio)
+    target = dubbed(two_track_video(tmp_path), tmp_path / "b.mp4", audio, 1.0)
+    assert audio_end(target) == pytest.approx(1.0, abs=FRAME)
     assert click_of(target) == pytest.approx(CLICK, abs=0.03)
 
 
 @pytest.mark.parametrize(("seconds", "limit"), [(0.4, 1.0), (0.7, None), (2.5, None)])
-def test_sound_may_be_shorter_or_longer_than_the_film(
+def test_audio_may_be_shorter_or_longer_than_the_video(
     tmp_path: Path, seconds: float, limit: float | None
 ) -> None:
-    sound = write_wav(tmp_path / "a.wav", seconds=seconds, click=0.2)
-    source = film(tmp_path)
-    target = dubbed(source, tmp_path / "b.mp4", sound, limit)
-    assert sound_end(target) == pytest.approx(seconds, abs=FRAME)
+    audio = write_wav(tmp_path / "a.wav", seconds=seconds, click=0.2)
+    source = two_track_video(tmp_path)
+    target = dubbed(source, tmp_path / "b.mp4", audio, limit)
+    assert audio_end(target) == pytest.approx(seconds, abs=FRAME)
     assert pts_of(target) == pts_of(source)
 
 
-def test_picture_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
-    sound = write_wav(tmp_path / "a.wav", seconds=4.0)
-    target = dubbed(film(tmp_path, seconds=4.0), tmp_path / "b.mp4", sound)
+def test_video_and_audio_are_interleaved_in_the_file(tmp_path: Path) -> None:
+    audio = write_wav(tmp_path / "a.wav", seconds=4.0)
+    target = dubbed(two_track_video(tmp_path, seconds=4.0), tmp_path / "b.mp4", audio)
     latest = {"video": 0.0, "audio": 0.0}
     with av.open(str(target)) as container:
         packets = [packet for packet in container.demux() if packet.dts is not None]
@@ -240,11 +240,11 @@ def test_picture_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
             assert abs(latest["video"] - latest["audio"]) < 1.1
 
 
-def test_a_long_sound_takes_little_memory(tmp_path: Path) -> None:
-    sound = write_wav(tmp_path / "a.wav", seconds=120, rate=16000)
-    source = film(tmp_path)
+def test_long_audio_takes_little_memory(tmp_path: Path) -> None:
+    audio = write_wav(tmp_path / "a.wav", seconds=120, rate=16000)
+    source = two_track_video(tmp_path)
     tracemalloc.start()
-    dubbed(source, tmp_path / "b.mp4", sound)
+    dubbed(source, tmp_path / "b.mp4", audio)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 3e6, "bytes; all of the sound would be 7.7 MB"
+    assert peak < 3e6, "bytes; all of the audio would be 7.7 MB"

@@ -1,4 +1,4 @@
-"""What is known of a file is not read again: how often files are opened for one output."""
+"""Files are not probed twice: how often each is opened for one output."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from latentsync.media.settings import NewAudio
 from latentsync.media.target import check_target
 from latentsync.media.writer import VideoWriter
 from tests.support.copying import QUICK
-from tests.support.dubbing import film, write_wav
-from tests.support.media_factory import Tone, make_film, make_sound
+from tests.support.dubbing import two_track_video, write_wav
+from tests.support.media_factory import Tone, make_audio, make_video
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def written(source: VideoInfo, target: Path, audio: NewAudio | None = None) -> N
 def test_a_video_with_new_audio_opens_each_file_twice(
     tmp_path: Path, opened: Counter[str], name: str
 ) -> None:
-    source, sound = film(tmp_path), tmp_path / name
-    write_wav(sound) if name.endswith("wav") else make_sound(sound)
+    source, audio = two_track_video(tmp_path), tmp_path / name
+    write_wav(audio) if name.endswith("wav") else make_audio(audio)
     opened.clear()
-    written(probe(source), tmp_path / "b.mp4", NewAudio(sound))
-    # the video: what it is, and its frames; the audio: what it is and whether it fits, and itself
+    written(probe(source), tmp_path / "b.mp4", NewAudio(audio))
+    # the video: its info, its frames; the audio: its info and whether it fits, its samples
     assert opened == {source.name: 2, name: 2}
 
 
@@ -59,14 +59,14 @@ def test_a_video_with_new_audio_opens_each_file_twice(
 def test_a_video_with_its_own_audio_is_opened_four_times(
     tmp_path: Path, opened: Counter[str], codec: str, kind: str
 ) -> None:
-    source = make_film(tmp_path / f"a{kind}", audio=[Tone(0.4, codec=codec)])
+    source = make_video(tmp_path / f"a{kind}", audio=[Tone(0.4, codec=codec)])
     opened.clear()
     written(probe(source), tmp_path / "b.mp4")
-    assert opened == {source.name: 4}  # what it is, whether its audio fits, frames, audio
+    assert opened == {source.name: 4}  # info, whether its audio fits, frames, audio
 
 
-def test_readers_take_what_was_probed(tmp_path: Path, opened: Counter[str]) -> None:
-    path = make_film(tmp_path / "a.mp4", audio=[Tone(0.4)])
+def test_readers_use_the_probed_info(tmp_path: Path, opened: Counter[str]) -> None:
+    path = make_video(tmp_path / "a.mp4", audio=[Tone(0.4)])
     info = probe(path)
     opened.clear()
     reader, indexed, audio = VideoReader(info), IndexedReader(info, [3, 1]), AudioReader(info)
@@ -87,20 +87,20 @@ def test_readers_take_what_was_probed(tmp_path: Path, opened: Counter[str]) -> N
     assert opened == {"a.mp4": 3}  # one more where the path was given
 
 
-def test_audio_that_was_described_is_handed_on(tmp_path: Path, opened: Counter[str]) -> None:
-    sound = make_sound(tmp_path / "a.m4a")
-    info = AudioReader(sound).info
+def test_described_audio_is_not_described_again(tmp_path: Path, opened: Counter[str]) -> None:
+    audio = make_audio(tmp_path / "a.m4a")
+    info = AudioReader(audio).info
     opened.clear()
     assert AudioReader(info).info is info and not opened
-    source = probe(make_film(tmp_path / "a.mp4"))
-    plan = check_target(tmp_path / "b.mp4", source, QUICK, NewAudio(sound, info=info))
+    source = probe(make_video(tmp_path / "a.mp4"))
+    plan = check_target(tmp_path / "b.mp4", source, QUICK, NewAudio(audio, info=info))
     assert plan.tracks[0].audio is info
 
 
 def test_samples_of_a_video_without_a_duration_do_not_probe_it_again(
     tmp_path: Path, opened: Counter[str]
 ) -> None:
-    info = probe(make_film(tmp_path / "a.h264"))
+    info = probe(make_video(tmp_path / "a.h264"))
     assert not info.duration_seconds
     opened.clear()
     assert len(list(sample_frames(info, 3))) == 1

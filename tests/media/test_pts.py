@@ -1,4 +1,4 @@
-"""latentsync.media.decoder: time stamps put in order."""
+"""latentsync.media.decoder: time stamps are corrected."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def test_missing_time_stamps_are_counted_without_drift() -> None:
     assert ticks([0, 40, None, None, 160]) == [0, 40, 80, 120, 160]
 
 
-def test_a_stamp_that_repeats_or_slips_moves_alone() -> None:
+def test_a_time_stamp_that_repeats_or_steps_back_moves_alone() -> None:
     assert ticks([0, 40, 40, 80]) == [0, 40, 41, 80]
     assert ticks([0, 40, 30, 80]) == [0, 40, 41, 80]
 
 
-def test_a_recording_glued_to_another_goes_on_after_it() -> None:
+def test_a_concatenated_recording_continues_after_the_first() -> None:
     assert ticks([0, 40, 2000, 0, 40, 80]) == [0, 40, 2000, 2040, 2080, 2120]

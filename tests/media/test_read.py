@@ -1,4 +1,4 @@
-"""latentsync.media: what probe and reader make of the files that people have."""
+"""latentsync.media: probe and reader on many kinds of file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.media_factory import (
     Tone,
     cut,
     flat_patches,
-    make_film,
-    make_sound,
+    make_audio,
+    make_video,
     moving_pattern,
     pts_of,
 )
@@ -46,12 +46,12 @@ def message(error: pytest.ExceptionInfo[MediaError]) -> str:
     return text
 
 
-# --- what probe says ---
+# --- probe ---
 
 
-def test_probe_tells_size_rate_length_and_sound(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "a.mp4", audio=[Tone(0.5), Tone(0.4, rate=48000)])
-    info = probe(film)
+def test_probe_reports_size_rate_length_and_audio(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "a.mp4", audio=[Tone(0.5), Tone(0.4, rate=48000)])
+    info = probe(video)
     assert (info.width, info.height, info.average_rate, info.frame_count) == (96, 64, 25, 10)
     assert info.duration_seconds == pytest.approx(0.4)
     assert (info.codec, info.pix_fmt, info.bit_depth) == ("h264", "yuv420p", 8)
@@ -64,16 +64,16 @@ def test_probe_tells_size_rate_length_and_sound(tmp_path: Path) -> None:
 
 def test_probe_keeps_1001_rates_exact(tmp_path: Path) -> None:
     rate = Fraction(24000, 1001)
-    assert probe(make_film(tmp_path / "a.mov", rate=rate)).average_rate == rate
+    assert probe(make_video(tmp_path / "a.mov", rate=rate)).average_rate == rate
 
 
-def test_a_film_without_tags_is_reported_as_such(tmp_path: Path) -> None:
-    assert probe(make_film(tmp_path / "a.mp4")).color == ColorTags()
+def test_a_video_without_tags_is_reported_as_such(tmp_path: Path) -> None:
+    assert probe(make_video(tmp_path / "a.mp4")).color == ColorTags()
 
 
 def test_subtitles_are_named_as_dropped(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
-    make_film(path)
+    make_video(path)
     with av.open(str(path)) as source, av.open(str(tmp_path / "b.mkv"), "w") as output:
         video = output.add_stream_from_template(source.streams.video[0])
         output.add_attachment("font.ttf", "font/ttf", b"1234")
@@ -85,7 +85,7 @@ def test_subtitles_are_named_as_dropped(tmp_path: Path) -> None:
     assert "attachment" in dropped and "font.ttf" in dropped
 
 
-# --- what is no video ---
+# --- not a video ---
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_subtitles_are_named_as_dropped(tmp_path: Path) -> None:
         (lambda path: path.write_bytes(b""), "empty"),
         (lambda path: path.write_text("Dear diary,\n" * 50), "not a video"),
         (lambda path: path.write_bytes(bytes(range(256)) * 40), "not a video"),
-        (make_sound, "no video"),
-        (lambda path: cut(make_film(path), 0.5), "moov"),
+        (make_audio, "no video"),
+        (lambda path: cut(make_video(path), 0.5), "moov"),
     ],
-    ids=["missing", "folder", "empty", "text", "noise", "sound only", "cut before its index"],
+    ids=["missing", "folder", "empty", "text", "noise", "audio only", "cut before its index"],
 )
-def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, make, says: str) -> None:
+def test_a_file_that_is_not_a_video_is_refused_in_one_line(tmp_path: Path, make, says: str) -> None:
     path = tmp_path / "input.mp4"
     make(path)
     with pytest.raises(MediaError) as error:
@@ -109,7 +109,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, make, says: str
     assert says in message(error) and str(path) in message(error)
 
 
-def test_a_text_file_is_no_film_even_though_ffmpeg_can_draw_it(tmp_path: Path) -> None:
+def test_a_text_file_is_not_a_video_even_though_ffmpeg_opens_it(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("Dear diary,\n" * 50)
     with pytest.raises(MediaError, match="not a video"):
@@ -117,19 +117,19 @@ def test_a_text_file_is_no_film_even_though_ffmpeg_can_draw_it(tmp_path: Path) -
 
 
 def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:
-    path = make_film(tmp_path / "a.mp4")
+    path = make_video(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
     with pytest.raises(MediaError, match="codec"):
         probe(path)
 
 
-def test_a_film_without_one_good_picture_is_refused(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "a.mkv", moving_pattern(count=1))
-    data = film.read_bytes()
+def test_a_video_without_one_good_frame_is_refused(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "a.mkv", moving_pattern(count=1))
+    data = video.read_bytes()
     start = data.index(b"\x1f\x43\xb6\x75") + 40  # well inside the first cluster
-    film.write_bytes(data[:start] + b"\xff" * (len(data) - start))
+    video.write_bytes(data[:start] + b"\xff" * (len(data) - start))
     with pytest.raises(MediaError, match="decoded"):
-        probe(film)
+        probe(video)
 
 
 @pytest.mark.parametrize(
@@ -137,47 +137,47 @@ def test_a_film_without_one_good_picture_is_refused(tmp_path: Path) -> None:
 )
 def test_odd_file_names_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    make_film(Path(name), moving_pattern(count=2))
+    make_video(Path(name), moving_pattern(count=2))
     assert len(list(VideoReader(name))) == 2
 
 
 # --- frames ---
 
 
-def test_lossless_frames_come_back_as_they_were_drawn(tmp_path: Path) -> None:
-    drawn = list(moving_pattern(128, 96))
-    film = make_film(tmp_path / "a.mkv", drawn, pix_fmt="yuv444p")
-    for picture, frame in zip(drawn, VideoReader(film), strict=True):
+def test_lossless_frames_are_read_unchanged(tmp_path: Path) -> None:
+    given = list(moving_pattern(128, 96))
+    video = make_video(tmp_path / "a.mkv", given, pix_fmt="yuv444p")
+    for expected, frame in zip(given, VideoReader(video), strict=True):
         assert frame.pixels.flags["C_CONTIGUOUS"] and frame.pixels.dtype == np.uint8
-        # 8-bit YUV cannot hold every RGB colour: one level of YUV is up to two of RGB
-        assert np.abs(frame.pixels.astype(int) - picture).max() <= 2
+        # 8-bit YUV cannot hold every RGB colour: one code value of YUV is up to two of RGB
+        assert np.abs(frame.pixels.astype(int) - expected).max() <= 2
 
 
 def test_a_reader_can_be_read_twice_and_in_part(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "a.mp4", time_base=Fraction(1, 12800), pts=range(0, 5120, 512))
-    reader = VideoReader(film)
+    video = make_video(tmp_path / "a.mp4", time_base=Fraction(1, 12800), pts=range(0, 5120, 512))
+    reader = VideoReader(video)
     assert [f.index for f in reader] == [f.index for f in reader] == list(range(10))
-    part = list(VideoReader(film, start=3, stop=5))
+    part = list(VideoReader(video, start=3, stop=5))
     assert [(f.index, f.pts, f.pts_seconds) for f in part] == [(3, 1536, 0.12), (4, 2048, 0.16)]
     whole = list(reader)
     assert np.array_equal(part[0].pixels, whole[3].pixels)
 
 
-def test_a_film_of_one_frame_is_a_film(tmp_path: Path) -> None:
-    (frame,) = VideoReader(make_film(tmp_path / "a.mp4", moving_pattern(count=1)))
+def test_a_video_of_one_frame_is_a_video(tmp_path: Path) -> None:
+    (frame,) = VideoReader(make_video(tmp_path / "a.mp4", moving_pattern(count=1)))
     assert (frame.index, frame.pts) == (0, 0)
 
 
 def test_b_frames_come_in_order_of_presentation(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "a.mp4", moving_pattern(count=30), options={"preset": "medium"})
-    seconds = [f.pts_seconds for f in VideoReader(film)]
-    assert seconds == [float(s) for s in sorted(pts_of(film))] and len(seconds) == 30
+    video = make_video(tmp_path / "a.mp4", moving_pattern(count=30), options={"preset": "medium"})
+    seconds = [f.pts_seconds for f in VideoReader(video)]
+    assert seconds == [float(s) for s in sorted(pts_of(video))] and len(seconds) == 30
 
 
-def test_variable_frame_times_are_told_exactly(tmp_path: Path) -> None:
+def test_variable_frame_times_are_exact(tmp_path: Path) -> None:
     pts = [0, 40, 55, 140, 141, 300, 333, 500, 510, 1000]
-    film = make_film(tmp_path / "a.mkv", time_base=Fraction(1, 1000), pts=pts)
-    reader = VideoReader(film)
+    video = make_video(tmp_path / "a.mkv", time_base=Fraction(1, 1000), pts=pts)
+    reader = VideoReader(video)
     assert [f.pts * reader.info.time_base * 1000 for f in reader] == pts
     assert reader.issues is None
 
@@ -185,21 +185,21 @@ def test_variable_frame_times_are_told_exactly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(97, 64), (96, 65), (31, 33)])
 def test_odd_sizes_are_read_whole(tmp_path: Path, size: tuple[int, int]) -> None:
     width, height = size
-    film = make_film(tmp_path / "a.mkv", moving_pattern(width, height), codec="ffv1")
-    assert {f.pixels.shape for f in VideoReader(film)} == {(height, width, 3)}
+    video = make_video(tmp_path / "a.mkv", moving_pattern(width, height), codec="ffv1")
+    assert {f.pixels.shape for f in VideoReader(video)} == {(height, width, 3)}
 
 
 def test_mpeg_ts_counts_from_its_first_stream(tmp_path: Path) -> None:
     late = {"output_ts_offset": "10"}
-    film = make_film(tmp_path / "a.ts", options=FAST, audio=[Tone(0.5)], muxer_options=late)
-    reader = VideoReader(film)
+    video = make_video(tmp_path / "a.ts", options=FAST, audio=[Tone(0.5)], muxer_options=late)
+    reader = VideoReader(video)
     first = next(iter(reader))
     assert reader.info.origin > 9
     assert first.pts_seconds < 0.1 and reader.info.audio[0].start < 0.1
-    assert first.pts_seconds == pytest.approx(float(pts_of(film)[0] - reader.info.origin))
+    assert first.pts_seconds == pytest.approx(float(pts_of(video)[0] - reader.info.origin))
 
 
-# --- which way is up ---
+# --- orientation ---
 
 TURNS = {
     "90": ((0, 1, -1, 0), lambda p: np.rot90(p, -1)),
@@ -212,8 +212,8 @@ TURNS = {
 @pytest.mark.parametrize("degrees", TURNS)
 def test_frames_are_upright(tmp_path: Path, degrees: str) -> None:
     turn, by_hand = TURNS[degrees]
-    lying = VideoReader(make_film(tmp_path / "lying.mp4"))
-    turned = VideoReader(make_film(tmp_path / "turned.mp4", turn=turn))
+    lying = VideoReader(make_video(tmp_path / "lying.mp4"))
+    turned = VideoReader(make_video(tmp_path / "turned.mp4", turn=turn))
     assert turned.info.rotation == int(degrees)
     for stored, frame in zip(lying, turned, strict=True):
         assert np.array_equal(frame.pixels, by_hand(stored.pixels))
@@ -228,16 +228,16 @@ def test_frames_are_upright(tmp_path: Path, degrees: str) -> None:
 @pytest.mark.parametrize("matrix", MATRICES)
 def test_tagged_colours_are_decoded_by_their_tags(tmp_path: Path, matrix: str, full: bool) -> None:
     tags = {"colorspace": MATRICES[matrix], "color_range": 2 if full else 1}
-    film = make_film(
+    video = make_video(
         tmp_path / "a.mp4",
         [flat_patches(PATCHES)] * 2,
         colors=tags,
         matrix=SCALER[matrix],
         full_range=full,
     )
-    reader = VideoReader(film)
+    reader = VideoReader(video)
     assert (reader.info.color.matrix, reader.info.color.range) == (matrix, "pc" if full else "tv")
-    # rounding to 8-bit YUV and back; the wrong matrix is 20 levels off, the wrong range 15
+    # rounding to 8-bit YUV and back; the wrong matrix is 20 code values off, the wrong range 15
     assert np.abs(centres(next(iter(reader)).pixels) - PATCHES).max() <= 2
 
 
@@ -245,42 +245,42 @@ def test_tagged_colours_are_decoded_by_their_tags(tmp_path: Path, matrix: str, f
 def test_untagged_colours_are_decoded_as_players_do(
     tmp_path: Path, height: int, matrix: int
 ) -> None:
-    picture = np.resize(flat_patches(PATCHES), (height, 160, 3))
-    frame = next(iter(VideoReader(make_film(tmp_path / "a.mp4", [picture], matrix=matrix))))
+    pixels = np.resize(flat_patches(PATCHES), (height, 160, 3))
+    frame = next(iter(VideoReader(make_video(tmp_path / "a.mp4", [pixels], matrix=matrix))))
     assert np.abs(centres(frame.pixels) - PATCHES).max() <= 2
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv422p", "yuv444p", "gbrp"])
-def test_other_pixel_formats_show_the_same_picture(tmp_path: Path, pix_fmt: str) -> None:
+def test_other_pixel_formats_show_the_same_pixels(tmp_path: Path, pix_fmt: str) -> None:
     codec = "ffv1" if pix_fmt == "gbrp" else "libx264"
-    film = make_film(
+    video = make_video(
         tmp_path / "a.mkv",
         [flat_patches(PATCHES)],
         codec=codec,
         pix_fmt="bgr0" if pix_fmt == "gbrp" else pix_fmt,
     )
-    reader = VideoReader(film)
+    reader = VideoReader(video)
     assert reader.info.bit_depth == (10 if "10" in pix_fmt else 8)
     assert np.abs(centres(next(iter(reader)).pixels) - PATCHES).max() <= 2
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
-def test_interlaced_film_is_recognised(tmp_path: Path, order: str) -> None:
-    info = probe(make_film(tmp_path / "a.mp4", fields=order))
+def test_interlaced_video_is_detected(tmp_path: Path, order: str) -> None:
+    info = probe(make_video(tmp_path / "a.mp4", fields=order))
     assert info.interlaced and info.field_order == order
 
 
 def test_frames_before_the_start_are_decoded_and_not_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = make_film(tmp_path / "a.mp4", moving_pattern(count=30), options={"bf": "3"})
+    path = make_video(tmp_path / "a.mp4", moving_pattern(count=30), options={"bf": "3"})
     all_frames = list(VideoReader(path))
     converted = []
     real = ToRgb.__call__
 
-    def counting(self, picture, width, height):
-        converted.append(picture.pts)
-        return real(self, picture, width, height)
+    def counting(self, frame, width, height):
+        converted.append(frame.pts)
+        return real(self, frame, width, height)
 
     monkeypatch.setattr(ToRgb, "__call__", counting)
     for found, expected in zip(

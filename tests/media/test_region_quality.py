@@ -1,4 +1,4 @@
-"""The part of a picture that was restored reaches the file in better quality than the rest."""
+"""The part of a frame that was restored reaches the file in better quality than the rest."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from latentsync.media.reader import VideoReader
 from latentsync.media.settings import EncodeSettings
 from latentsync.media.writer import VideoWriter
 from latentsync.types import Box
-from tests.support.media_factory import make_film, pts_of
+from tests.support.media_factory import make_video, pts_of
 
 BOX = Box(64, 48, 160, 112)
 INSIDE = (slice(BOX.y0, BOX.y1), slice(BOX.x0, BOX.x1))
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory) -> Path:
-    """Grain on a slope: hard to encode everywhere."""
+def video(tmp_path_factory) -> Path:
+    """Grain on a gradient: hard to encode everywhere."""
     random = np.random.default_rng(0)
     slope = np.linspace(40, 200, 256)[None, :, None] * np.ones((192, 1, 3))
     frames = [np.clip(slope + random.normal(0, 12, slope.shape), 0, 255) for _ in range(8)]
     path = tmp_path_factory.mktemp("grain") / "grain.mkv"
-    return make_film(path, [frame.astype(np.uint8) for frame in frames])
+    return make_video(path, [frame.astype(np.uint8) for frame in frames])
 
 
-def _error(film: Path, target: Path, steps: int, box: Box | None) -> np.ndarray:
-    """(H, W) mean squared error of the written film."""
-    reader = VideoReader(film)
-    settings = EncodeSettings(crf=28, preset="veryfast", finer=steps)
+def _error(video: Path, target: Path, steps: int, box: Box | None) -> np.ndarray:
+    """(H, W) mean squared error of the written video."""
+    reader = VideoReader(video)
+    settings = EncodeSettings(crf=28, preset="veryfast", roi_offset=steps)
     with VideoWriter(target, reader.info, settings) as writer:
         for frame in reader:
-            writer.write(frame, finer=box)
-    assert pts_of(target) == pts_of(film)
-    pairs = zip(VideoReader(film), VideoReader(target), strict=True)
+            writer.write(frame, roi=box)
+    assert pts_of(target) == pts_of(video)
+    pairs = zip(VideoReader(video), VideoReader(target), strict=True)
     squares = [(a.pixels.astype(float) - b.pixels) ** 2 for a, b in pairs]
     return np.mean(squares, axis=(0, 3))
 
 
-def test_the_box_is_finer_and_the_rest_as_before(film, tmp_path):
-    plain = _error(film, tmp_path / "plain.mkv", 0, BOX)
-    finer = _error(film, tmp_path / "finer.mkv", 10, BOX)
+def test_the_box_is_finer_and_the_rest_as_before(video, tmp_path):
+    plain = _error(video, tmp_path / "plain.mkv", 0, BOX)
+    finer = _error(video, tmp_path / "finer.mkv", 10, BOX)
     assert finer[INSIDE].mean() < 0.5 * plain[INSIDE].mean()
     assert finer[:40].mean() == pytest.approx(plain[:40].mean(), rel=0.15)
 
 
-def test_without_a_box_nothing_changes(film, tmp_path):
-    plain = _error(film, tmp_path / "plain.mkv", 0, None)
-    marked = _error(film, tmp_path / "marked.mkv", 10, None)
+def test_without_a_box_nothing_changes(video, tmp_path):
+    plain = _error(video, tmp_path / "plain.mkv", 0, None)
+    marked = _error(video, tmp_path / "marked.mkv", 10, None)
     assert (plain == marked).all()

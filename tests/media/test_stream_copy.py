@@ -1,4 +1,4 @@
-"""A video stream that nothing was done to is copied: bit for bit, or not at all."""
+"""An unchanged video stream is copied bit for bit, or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latentsync.media.reader import VideoReader
 from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.media.target import check_target
 from tests.support.copying import QUICK, files_in
-from tests.support.media_factory import Tone, audio_packets, make_film, moving_pattern, pts_of
+from tests.support.media_factory import Tone, audio_packets, make_video, moving_pattern, pts_of
 
 UNEVEN = [0, 40, 45, 120, 160, 330, 331, 400, 480, 520]  # ms
 QUARTER_TURN = (0, 1, -1, 0)
@@ -23,14 +23,14 @@ B_FRAMES = {"bf": "2", "preset": "medium", "crf": "30"}
 
 
 def copy(source: Path, target: Path, seconds: Sequence[float] | None = None) -> list[str]:
-    """seconds: of the frames that are to be shown; all of the source's unless given."""
+    """seconds: of the frames to be shown; None: all of the source's."""
     info = probe(source)
     shown = [f.pts_seconds for f in VideoReader(info)] if seconds is None else seconds
     plan = check_target(target, info, QUICK)
     with copied_video(
         target, info, QUICK, plan, seconds=np.array(shown), step=lambda: None
     ) as notes:
-        assert not target.exists(), "it takes its name when it is complete"
+        assert not target.exists(), "it is renamed once complete"
     return notes
 
 
@@ -52,7 +52,7 @@ def steps_of(path: Path) -> list[Fraction]:
 @pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mov", ".mkv"])
 @pytest.mark.parametrize("kind", [".mp4", ".mkv"])
 def test_packets_times_and_audio_are_the_source_s_own(tmp_path: Path, kind, suffix) -> None:
-    source = make_film(
+    source = make_video(
         tmp_path / f"a{kind}",
         time_base=Fraction(1, 1000),
         pts=UNEVEN,
@@ -67,7 +67,7 @@ def test_packets_times_and_audio_are_the_source_s_own(tmp_path: Path, kind, suff
     assert [data for _, data in audio_packets(target)] == [d for _, d in audio_packets(source)]
     assert steps_of(target) == steps_of(source)
     late = [audio_packets(path)[0][0] - pts_of(path)[0] for path in (source, target)]
-    assert abs(late[0] - late[1]) < Fraction(1, 500), "audio and video are in step as before"
+    assert abs(late[0] - late[1]) < Fraction(1, 500), "audio and video stay in sync"
     assert_same_frames(source, target)
     made = probe(target)
     assert made.file_metadata["title"] == "a day" and len(made.chapters) == 1
@@ -76,7 +76,7 @@ def test_packets_times_and_audio_are_the_source_s_own(tmp_path: Path, kind, suff
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 def test_rotation_colours_and_pixel_shape_are_kept(tmp_path: Path, suffix: str) -> None:
-    source = make_film(
+    source = make_video(
         tmp_path / "a.mp4",
         turn=QUARTER_TURN,
         pixel_shape=Fraction(4, 3),
@@ -99,21 +99,21 @@ def test_what_the_container_should_not_hold_is_not_copied(
     tmp_path: Path, source: str, codec: str, says: str
 ) -> None:
     pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-    path = make_film(tmp_path / source, codec=codec, pix_fmt=pix_fmt, options={})
+    path = make_video(tmp_path / source, codec=codec, pix_fmt=pix_fmt, options={})
     with pytest.raises(NotCopiedError, match=says):
         copy(path, tmp_path / "b.mp4")
     assert files_in(tmp_path) == {source}
 
 
 def test_what_the_container_cannot_hold_is_not_copied(tmp_path: Path) -> None:
-    path = make_film(tmp_path / "a.mkv", codec="vp8", options={})
+    path = make_video(tmp_path / "a.mkv", codec="vp8", options={})
     with pytest.raises(NotCopiedError):
         copy(path, tmp_path / "b.mov")
     assert files_in(tmp_path) == {"a.mkv"}
 
 
-def test_a_copy_that_would_show_other_frames_is_none(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4", moving_pattern(count=10))
+def test_a_copy_that_would_show_other_frames_is_refused(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", moving_pattern(count=10))
     seconds = [f.pts_seconds for f in VideoReader(source)]
     for wrong in (seconds[1:], [*seconds[:-1], seconds[-1] + 0.01]):
         with pytest.raises(NotCopiedError):
@@ -122,8 +122,8 @@ def test_a_copy_that_would_show_other_frames_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
-def test_what_goes_wrong_meanwhile_leaves_the_older_output(tmp_path: Path, kind) -> None:
-    source, target = make_film(tmp_path / "a.mp4"), tmp_path / "b.mp4"
+def test_a_failure_keeps_the_older_output(tmp_path: Path, kind) -> None:
+    source, target = make_video(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     target.write_bytes(b"old")
     info = probe(source)
     plan = check_target(target, info, QUICK)

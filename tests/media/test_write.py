@@ -1,4 +1,4 @@
-"""Times, sound and words of a film that was read and written are the source's own."""
+"""Times, audio and metadata of a video that was read and written are the source's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.copying import copied
 from tests.support.media_factory import (
     Tone,
     audio_packets,
-    make_film,
+    make_video,
     moving_pattern,
     pts_of,
 )
@@ -25,7 +25,7 @@ from tests.support.media_factory import (
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".m4v"])
 @pytest.mark.parametrize("rate", [25, Fraction(24000, 1001), Fraction(30000, 1001), 60, 12])
 def test_every_frame_keeps_its_time(tmp_path: Path, rate: Fraction | int, suffix: str) -> None:
-    source = make_film(tmp_path / "a.mp4", rate=rate)
+    source = make_video(tmp_path / "a.mp4", rate=rate)
     target = copied(source, tmp_path / f"b{suffix}")
     assert pts_of(target) == pts_of(source) and len(pts_of(target)) == 10
     assert probe(target).average_rate == Fraction(rate)
@@ -33,7 +33,7 @@ def test_every_frame_keeps_its_time(tmp_path: Path, rate: Fraction | int, suffix
 
 
 def test_b_frames_do_not_move_time(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4", moving_pattern(count=40), audio=[Tone(1.6)])
+    source = make_video(tmp_path / "a.mp4", moving_pattern(count=40), audio=[Tone(1.6)])
     target = copied(source, tmp_path / "b.mp4", EncodeSettings(preset="medium"))
     assert pts_of(target) == pts_of(source)
 
@@ -42,20 +42,20 @@ def test_b_frames_do_not_move_time(tmp_path: Path) -> None:
 def test_variable_frame_times_are_kept(tmp_path: Path, base: Fraction) -> None:
     milliseconds = [0, 40, 55, 140, 165, 300, 335, 500, 510, 1000]
     pts = [round(m / 1000 / base) for m in milliseconds]
-    source = make_film(tmp_path / "a.mov", time_base=base, pts=pts)
+    source = make_video(tmp_path / "a.mov", time_base=base, pts=pts)
     assert pts_of(copied(source, tmp_path / "b.mp4")) == [p * base for p in pts]
 
 
 def test_mkv_times_go_into_mp4_exactly_and_back_to_the_millisecond(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mkv", rate=Fraction(24000, 1001))
+    source = make_video(tmp_path / "a.mkv", rate=Fraction(24000, 1001))
     into_mp4 = copied(source, tmp_path / "b.mp4")
     assert pts_of(into_mp4) == pts_of(source)
     back = copied(into_mp4, tmp_path / "c.mkv")
     assert pts_of(back) == pts_of(source)
 
 
-def test_mpeg_ts_starts_at_zero_with_its_sound_in_step(tmp_path: Path) -> None:
-    source = make_film(
+def test_mpeg_ts_starts_at_zero_with_its_audio_in_sync(tmp_path: Path) -> None:
+    source = make_video(
         tmp_path / "a.ts",
         moving_pattern(count=25),
         audio=[Tone(1.0, codec="libmp3lame")],
@@ -71,7 +71,7 @@ def test_mpeg_ts_starts_at_zero_with_its_sound_in_step(tmp_path: Path) -> None:
         assert abs(old - origin - new) < Fraction(1, 10000)  # 44.1 kHz and 90 kHz share no grid
 
 
-# --- sound and words ---
+# --- audio and metadata ---
 
 
 @pytest.mark.parametrize(
@@ -86,19 +86,19 @@ def test_mpeg_ts_starts_at_zero_with_its_sound_in_step(tmp_path: Path) -> None:
         ("ac3", ".mp4"),
     ],
 )
-def test_sound_is_copied_bit_for_bit(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_audio_is_copied_bit_for_bit(tmp_path: Path, codec: str, suffix: str) -> None:
     tone = Tone(1.0, codec=codec, rate=48000)
-    source = make_film(tmp_path / f"a{suffix}", moving_pattern(count=25), audio=[tone])
+    source = make_video(tmp_path / f"a{suffix}", moving_pattern(count=25), audio=[tone])
     target = copied(source, tmp_path / f"b{suffix}")
     assert audio_packets(target) == audio_packets(source)
     assert len(audio_packets(target)) > 5
     assert pts_of(target) == pts_of(source)
 
 
-def test_sound_that_starts_late_and_outlasts_the_picture_is_kept(tmp_path: Path) -> None:
+def test_audio_that_starts_late_and_outlasts_the_video_is_kept(tmp_path: Path) -> None:
     tones = [Tone(3.0, start=0.34567), Tone(0.2, rate=48000, start=0.12345)]
     exact = {"movie_timescale": "28224000"}
-    source = make_film(tmp_path / "a.mp4", audio=tones, muxer_options=exact)
+    source = make_video(tmp_path / "a.mp4", audio=tones, muxer_options=exact)
     target = copied(source, tmp_path / "b.mp4")
     for number in (0, 1):
         assert audio_packets(target, number) == audio_packets(source, number)
@@ -107,19 +107,19 @@ def test_sound_that_starts_late_and_outlasts_the_picture_is_kept(tmp_path: Path)
     assert pts_of(target) == pts_of(source)
 
 
-def test_mkv_keeps_picture_and_sound_in_step(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4", moving_pattern(count=25), audio=[Tone(1.0)])
+def test_mkv_keeps_video_and_audio_in_sync(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", moving_pattern(count=25), audio=[Tone(1.0)])
     target = copied(source, tmp_path / "b.mkv")
     before, after = audio_packets(source), audio_packets(target)
     assert [p for _, p in after] == [p for _, p in before]
-    # Matroska knows no time before zero: AAC's lead-in may push all of the film back, but as one
+    # Matroska has no negative times: AAC's priming may shift the file, but only as a whole
     shifts = [new - old for (old, _), (new, _) in zip(before, after, strict=True)]
     shifts += [new - old for old, new in zip(pts_of(source), pts_of(target), strict=True)]
     assert max(shifts) - min(shifts) <= Fraction(1, 1000)
 
 
 def test_language_title_and_chapters_are_kept(tmp_path: Path) -> None:
-    source = make_film(
+    source = make_video(
         tmp_path / "a.mkv",
         moving_pattern(count=50),
         audio=[Tone(metadata={"language": "fra", "title": "Doublage"}), Tone()],
@@ -139,8 +139,8 @@ def test_language_title_and_chapters_are_kept(tmp_path: Path) -> None:
         assert container.streams.audio[0].metadata["title"] == "Doublage"
 
 
-def test_sound_and_picture_lie_interleaved_behind_the_index(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4", moving_pattern(count=100), audio=[Tone(4.0)])
+def test_audio_and_video_are_interleaved_after_the_index(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", moving_pattern(count=100), audio=[Tone(4.0)])
     target = copied(source, tmp_path / "b.mp4", EncodeSettings(preset="ultrafast"))
     data = target.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")

@@ -23,7 +23,7 @@ from latentsync.face.landmarks import CONTROL, LANDMARKS
 from latentsync.geometry import TEMPLATE, similarity
 from tests.parity.conftest import golden_files
 from tests.parity.upstream_run import flattened
-from tests.support.media_factory import make_film
+from tests.support.media_factory import make_video
 from tests.support.tiny_latentsync import write_tiny_model
 
 KIND = "pipeline"
@@ -111,7 +111,7 @@ def run(settings: dict[str, Any]) -> list[np.ndarray]:
 def write_video(path: Path, golden: Golden) -> Path:
     """Lossless RGB: its frames decode to these very pixels."""
     rate = golden.about["fps"]
-    return make_film(path, golden.frames, rate=rate, codec="ffv1", pix_fmt="bgr0", options={})
+    return make_video(path, golden.frames, rate=rate, codec="ffv1", pix_fmt="bgr0", options={})
 
 
 def write_speech(path: Path, golden: Golden) -> Path:

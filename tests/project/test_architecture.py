@@ -1,4 +1,4 @@
-"""Which way imports go, and what no file may hold. Read from the source; nothing is imported."""
+"""Import directions, and what no file may contain. Reads the source; imports nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ BELOW = (
     "types errors places geometry frame_times plugins settings weights runtime models "
     "media speech face restoration generate"
 )
-"""What the pipeline is made of."""
-MAY_IMPORT = {  # room -> other rooms of the project; scripts, benchmarks and tests may import all
+"""The packages below the pipeline."""
+MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and tests may import all
     "types": "",
     "errors": "",
     "places": "",
@@ -42,9 +42,9 @@ MAY_ANNOTATE_WITH = dict.fromkeys(
 )
 """In addition, under TYPE_CHECKING."""
 
-NOWHERE = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord"}
+FORBIDDEN = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord"}
 """Packages that cannot be installed, or break others, on a current machine."""
-NOT_HERE = {
+FORBIDDEN_IN = {
     "types": "av cv2 omegaconf",
     "geometry": "av omegaconf yaml tqdm argparse",
     "errors": "av cv2 omegaconf torch",
@@ -69,7 +69,7 @@ def everything() -> Iterator[tuple[str, ast.Module]]:
     yield from ((path.stem, ast.parse(path.read_text("utf-8"))) for path in ROOT.glob("*.py"))
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     return module.removeprefix("latentsync.").split(".")[0]
 
 
@@ -86,23 +86,25 @@ def imports(tree: ast.AST, annotation: bool = False) -> Iterator[tuple[str, bool
 
 
 def wrong_imports(module: str, tree: ast.AST) -> list[str]:
-    room = room_of(module)
-    return [f"{module}: {n}" for n, annotation in imports(tree) if not allowed(room, n, annotation)]
+    package = package_of(module)
+    return [
+        f"{module}: {n}" for n, annotation in imports(tree) if not allowed(package, n, annotation)
+    ]
 
 
-def allowed(room: str, name: str, annotation: bool) -> bool:
+def allowed(package: str, name: str, annotation: bool) -> bool:
     top = name.split(".")[0]
-    if top in NOWHERE or top in NOT_HERE.get(room, "").split() or name.startswith("."):
+    if top in FORBIDDEN or top in FORBIDDEN_IN.get(package, "").split() or name.startswith("."):
         return False
-    if top not in LIBRARY or room not in MAY_IMPORT:
+    if top not in LIBRARY or package not in MAY_IMPORT:
         return True
-    rooms = [room, *MAY_IMPORT[room].split()]
-    rooms += MAY_ANNOTATE_WITH.get(room, "").split() if annotation else []
-    return any(f"{name}.".removeprefix("latentsync.").startswith(f"{r}.") for r in rooms)
+    packages = [package, *MAY_IMPORT[package].split()]
+    packages += MAY_ANNOTATE_WITH.get(package, "").split() if annotation else []
+    return any(f"{name}.".removeprefix("latentsync.").startswith(f"{r}.") for r in packages)
 
 
 def offences(tree: ast.AST, *, prints: bool = False) -> list[str]:
-    """What stands nowhere in the project; print only where a user sits in front of it."""
+    """Returns forbidden names and calls; prints: print() is allowed."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
@@ -122,9 +124,9 @@ def test_imports_go_one_way() -> None:
     assert [line for name, tree in everything() for line in wrong_imports(name, tree)] == []
 
 
-def test_every_room_of_the_library_is_in_the_table() -> None:
-    rooms = {room_of(name) for name, _ in files(*LIBRARY)}
-    assert rooms - {"latentsync"} <= set(MAY_IMPORT)
+def test_every_package_of_the_library_is_in_the_table() -> None:
+    packages = {package_of(name) for name, _ in files(*LIBRARY)}
+    assert packages - {"latentsync"} <= set(MAY_IMPORT)
 
 
 def test_nothing_edits_paths_opens_a_shell_or_unpickles_code() -> None:
@@ -134,11 +136,11 @@ def test_nothing_edits_paths_opens_a_shell_or_unpickles_code() -> None:
 
 def test_the_library_does_not_print() -> None:
     found = [name for name, tree in files(*LIBRARY) if "print" in offences(tree)]
-    assert [name for name in found if room_of(name) != "commands"] == []
+    assert [name for name in found if package_of(name) != "commands"] == []
 
 
-def test_no_room_imports_the_commands() -> None:
-    assert [room for room, others in MAY_IMPORT.items() if "commands" in others.split()] == []
+def test_no_package_imports_the_commands() -> None:
+    assert [package for package, others in MAY_IMPORT.items() if "commands" in others.split()] == []
 
 
 def test_a_wrong_import_is_noticed() -> None:

@@ -93,7 +93,7 @@ def leads_somewhere(document: str, link: str) -> bool:
 
 
 def missing_modules(text: str) -> list[str]:
-    """Python files that the text names as there (not as "New `file`") and that are not."""
+    """Python files that the text names (not as "New `file`") and that do not exist."""
     there = [f"/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("[!.]*/**/*.py")]
     there += [f"/{path.name}" for path in ROOT.glob("*.py")]
     named = re.findall(r"(?<!New )`((?:[\w.]+/)*\w+\.py)`", text)
@@ -173,7 +173,7 @@ def test_a_dead_link_is_noticed() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_module_that_a_document_names_is_there(document: str) -> None:
-    own = {"my_restorer.py", "utils.py"}  # the reader's, and nobody's
+    own = {"my_restorer.py", "utils.py"}  # the reader's, and none at all
     assert set(missing_modules((ROOT / document).read_text("utf-8"))) <= own
 
 

@@ -1,4 +1,4 @@
-"""How long frames are shown, from nothing but when they are."""
+"""Display durations of frames, computed from their PTS."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def test_it_is_found(name):
         (":", "unknown reader"),
     ],
 )
-def test_what_is_not_there_is_said_in_one_line(name, said):
+def test_a_missing_plugin_is_reported_in_one_line(name, said):
     with pytest.raises(UnknownPluginError) as caught:
         find_plugin("reader", name, TABLE)
     assert said in str(caught.value)

@@ -1,4 +1,4 @@
-"""The check that the requirements can be had tells an error from a line that is down."""
+"""The check of the requirements distinguishes conflicts from a missing network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / ".ci" / "resolve.py"
-NO_LINE = "WARNING: Retrying (Retry(total=1)) after connection broken by 'NewConnectionError'\n"
+NO_NETWORK = "WARNING: Retrying (Retry(total=1)) after connection broken by 'NewConnectionError'\n"
 NONE = "ERROR: Could not find a version that satisfies numpy==1 (from versions: none)"
 OTHERS = "ERROR: Could not find a version that satisfies numpy==1 (from versions: 2.4.5, 2.4.6)"
 CONFLICT = "ERROR: Cannot install a and b because these have conflicting dependencies."
@@ -28,12 +28,12 @@ def resolve() -> ModuleType:
     ("said", "code"),
     [
         ("", 0),
-        (NO_LINE + NONE, 0),
+        (NO_NETWORK + NONE, 0),
         (NONE, 1),
         (OTHERS, 1),
         (CONFLICT, 1),
-        (NO_LINE + OTHERS, 1),
-        (NO_LINE + CONFLICT, 1),
+        (NO_NETWORK + OTHERS, 1),
+        (NO_NETWORK + CONFLICT, 1),
     ],
 )
 def test_only_what_cannot_be_resolved_fails(
@@ -44,9 +44,9 @@ def test_only_what_cannot_be_resolved_fails(
     assert resolve.main(["3.11", "3.12"]) == code
 
 
-def test_a_line_that_is_down_is_said(
+def test_a_missing_network_is_reported(
     resolve: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(resolve, "_pip", lambda *_: NO_LINE + NONE)
+    monkeypatch.setattr(resolve, "_pip", lambda *_: NO_NETWORK + NONE)
     assert resolve.main(["3.11"]) == 0
     assert "cannot be reached" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Settings: read, merged by strength, and refused in one line that names the key."""
+"""Settings: read, merged by precedence, and refused in one line that names the key."""
 
 import pickle
 from dataclasses import asdict
@@ -67,7 +67,7 @@ def test_hyphens_in_keys_count_as_underscores():
     ("text", "said"),
     [("a: [", "cannot be read"), ("just words", "unknown key"), ("", "ok"), ("- 1", "no settings")],
 )
-def test_a_file_that_is_no_settings_file_is_refused(tmp_path, text, said):
+def test_a_file_without_settings_is_refused(tmp_path, text, said):
     path = tmp_path / "x.yaml"
     path.write_text(text)
     if said == "ok":
@@ -157,7 +157,7 @@ def value_of(config: Config, key: str) -> object:
 
 @pytest.mark.parametrize(("old", "frames", "new", "seconds"), OLD_AND_NEW)
 @pytest.mark.parametrize("way", ["yaml", "override", "flag"])
-def test_a_setting_in_frames_is_read_as_seconds_at_25_and_said_once(
+def test_a_setting_in_frames_is_read_as_seconds_at_25_and_reported_once(
     tmp_path, caplog, way, old, frames, new, seconds
 ):
     path, (section, name) = tmp_path / "old.yaml", old.split(".")
@@ -173,13 +173,13 @@ def test_a_setting_in_frames_is_read_as_seconds_at_25_and_said_once(
     ]
 
 
-def test_new_keys_are_said_nothing_about(caplog):
+def test_new_keys_are_not_reported(caplog):
     config = load_config(None, ["face.max_gap_seconds=0.5", "restore.fade-seconds=1"])
     assert (config.face.max_gap_seconds, config.restore.fade_seconds) == (0.5, 1.0)
     assert caplog.records == []
 
 
-def test_an_old_key_has_the_strength_of_the_place_where_it_stands(tmp_path, caplog):
+def test_an_old_key_has_the_precedence_of_its_place(tmp_path, caplog):
     path = tmp_path / "mixed.yaml"
     path.write_text("face: {max_gap_seconds: 0.1, smoothing: 3}\n")
     config = load_config(path, ["face.max-gap=10", "face.smoothing=1"])
@@ -189,7 +189,7 @@ def test_an_old_key_has_the_strength_of_the_place_where_it_stands(tmp_path, capl
     assert len(said) == 2 and "smoothing_seconds: using 0.04 s for 1" in " ".join(said)
 
 
-def test_in_one_place_the_new_key_counts_and_a_stronger_new_key_overrules_an_old_one(
+def test_in_one_place_the_new_key_wins_and_a_new_key_of_higher_precedence_overrides_an_old_one(
     tmp_path, caplog
 ):
     path = tmp_path / "both.yaml"

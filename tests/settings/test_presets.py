@@ -1,4 +1,4 @@
-"""A preset sets several keys at once, and stands just below what is written in the same place."""
+"""A preset sets several keys, and keys written in the same place override it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_flag_beats_the_setting_of_the_same_name() -> None:
     assert (config.preset, config.generate.steps) == ("quality", 20)
 
 
-def test_the_preset_of_a_file_can_be_taken_back(asks_for_fast: Path) -> None:
+def test_the_preset_of_a_file_can_be_unset(asks_for_fast: Path) -> None:
     config = load_config(asks_for_fast, ["preset=null"])
     assert (config.preset, config.generate.scheduler) == (None, "ddim")
 
@@ -89,7 +89,7 @@ def test_a_preset_that_does_not_exist_is_refused_in_one_line(name: str) -> None:
     assert "output.preset" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_preset_that_is_no_word_is_refused(tmp_path: Path) -> None:
+def test_a_preset_that_is_not_a_word_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text("preset: {output: fast}\n")
     with pytest.raises(ConfigError, match="use fast, balanced, quality"):

@@ -1,4 +1,4 @@
-"""latentsync.speech: from samples to what each frame of the film hears."""
+"""latentsync.speech: from samples to the features of each video frame."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def joined(parts: Iterator[Tensor], dim: int = 0) -> Tensor:
 
 
 def plain_log_mel(samples: np.ndarray) -> Tensor:
-    """The definition, written down for a whole sound at once."""
+    """The definition, written down for all samples at once."""
     spectrum = torch.stft(
         torch.from_numpy(samples), 400, 160, window=torch.hann_window(400), return_complex=True
     )
@@ -78,15 +78,15 @@ LENGTHS = (320, 399, 479, 480, 16000, *(SEGMENT + n for n in (-241, -160, -1, 0,
 
 
 @pytest.mark.parametrize("count", LENGTHS)
-def test_the_picture_in_parts_is_the_picture_of_the_whole(count: int) -> None:
+def test_the_spectrogram_in_parts_is_the_spectrogram_of_the_whole(count: int) -> None:
     samples = noise(count)
     blocks = split(samples, count // 3, count - 90)
     parts = list(segments(blocks, measure(blocks)))
     assert [part.shape[1] for part in parts[:-1]] == [3000] * (len(parts) - 1)
     assert 0 < parts[-1].shape[1] <= 3000
-    picture = torch.cat(parts, dim=1)
-    assert picture.shape == (80, count // 160)
-    torch.testing.assert_close(picture, plain_log_mel(samples), rtol=0, atol=1e-5)
+    spectrogram = torch.cat(parts, dim=1)
+    assert spectrogram.shape == (80, count // 160)
+    torch.testing.assert_close(spectrogram, plain_log_mel(samples), rtol=0, atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
@@ -97,7 +97,7 @@ def test_blocks_of_any_size_give_the_same_bits(count: int, cuts: list[int]) -> N
     assert torch.equal(joined(segments(blocks, measure(blocks)), 1), log_mel(samples))
 
 
-def test_the_loudest_point_of_the_whole_sound_sets_the_floor() -> None:
+def test_the_loudest_point_of_the_whole_recording_sets_the_floor() -> None:
     samples = noise(SEGMENT + 16000, level=1e-5)
     quiet = next(segments([samples], measure([samples])))
     samples[-8000:] = 1.0
@@ -109,14 +109,14 @@ def test_silence_is_flat() -> None:
     torch.testing.assert_close(log_mel(np.zeros(1600, np.float32)), torch.full((80, 10), -1.5))
 
 
-def test_the_picture_is_filled_up_with_zeros() -> None:
+def test_the_spectrogram_is_padded_with_zeros() -> None:
     full = padded(torch.ones(80, 7))
     assert full.shape == (80, 3000)
     assert full[:, :7].min() == 1 and not full[:, 7:].any()
 
 
 @pytest.mark.parametrize("count", [1, 100, 319, 320])
-def test_the_shortest_sound_makes_one_feature(encoder: WhisperEncoder, count: int) -> None:
+def test_the_shortest_audio_makes_one_feature(encoder: WhisperEncoder, count: int) -> None:
     speech = SpeechFeatures([noise(count)], encoder)
     assert len(speech) == 1
     assert torch.stack(list(speech.windows(25))).shape == (2, 30, 16)
@@ -133,33 +133,33 @@ def test_no_samples_at_all_are_refused() -> None:
 
 def test_all_hidden_states_are_collected() -> None:
     with torch.device("meta"):
-        picture = torch.empty(1, 80, 3000)
-        assert tiny()(picture).shape == (1, 1500, 5, 384)
-        assert small()(picture).shape == (1, 1500, 13, 768)
+        spectrogram = torch.empty(1, 80, 3000)
+        assert tiny()(spectrogram).shape == (1, 1500, 5, 384)
+        assert small()(spectrogram).shape == (1, 1500, 13, 768)
     assert (ENCODERS[384], ENCODERS[768]) == (tiny, small)
 
 
 def test_the_first_state_holds_the_positions_and_the_last_one_no_norm(
     encoder: WhisperEncoder,
 ) -> None:
-    picture = torch.randn(1, 80, 3000, generator=torch.Generator().manual_seed(1))
+    spectrogram = torch.randn(1, 80, 3000, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        states = encoder(picture)[0]
+        states = encoder(spectrogram)[0]
         body = encoder.encoder
-        stem = torch.nn.functional.gelu(body.conv1(picture))
+        stem = torch.nn.functional.gelu(body.conv1(spectrogram))
         stem = torch.nn.functional.gelu(body.conv2(stem))[0].T
         last = body.blocks[1](states[None, :, 1])[0]
     torch.testing.assert_close(states[:, 0] - stem, body.positional_embedding)
     torch.testing.assert_close(states[:, 2], last)
 
 
-def test_another_picture_size_is_refused(encoder: WhisperEncoder) -> None:
+def test_another_spectrogram_size_is_refused(encoder: WhisperEncoder) -> None:
     with pytest.raises(ValueError, match=r"\(B, 80, 3000\), not \(1, 80, 2999\)"):
         encoder(torch.zeros(1, 80, 2999))
 
 
 def official_layout(encoder: WhisperEncoder, path: Path) -> Path:
-    """As the files are published: half precision, the decoder beside the encoder."""
+    """In the published layout: half precision, with the decoder."""
     state = {key: value.half() for key, value in encoder.state_dict().items()}
     state["decoder.token_embedding.weight"] = torch.zeros(3, 16).half()
     torch.save({"dims": {"n_mels": 80}, "model_state_dict": state}, path)
@@ -195,11 +195,11 @@ def test_a_file_with_nothing_but_other_parts_is_refused(tmp_path: Path) -> None:
         build(bare_encoder, GFPGAN, tmp_path / "other.pt", CPU, part=PART)
 
 
-# --- features of a whole sound ---
+# --- features of a whole recording ---
 
 
 class Recording:
-    """Blocks of a second that can be read twice, and how many have been read this time."""
+    """Blocks of a second; can be read twice, and counts the blocks of the current pass."""
 
     def __init__(self, seconds: int) -> None:
         self.seconds, self.read = seconds, 0
@@ -210,7 +210,7 @@ class Recording:
             yield noise(16000, seed=second)
 
 
-def test_a_piece_of_the_film_hears_what_it_hears_in_the_whole(encoder: WhisperEncoder) -> None:
+def test_a_part_of_the_video_gets_the_features_of_the_whole(encoder: WhisperEncoder) -> None:
     speech = SpeechFeatures(Recording(65), encoder)
     whole = list(speech.windows(25))
     assert len(whole) == frame_count(65 * 50, 25)
@@ -220,7 +220,7 @@ def test_a_piece_of_the_film_hears_what_it_hears_in_the_whole(encoder: WhisperEn
 
 
 @pytest.mark.parametrize("seconds", [0.99, 30, 30.01, 30.02, 31.5])
-def test_there_is_a_feature_for_every_two_frames_of_the_picture(
+def test_there_is_a_feature_for_every_two_frames_of_the_spectrogram(
     encoder: WhisperEncoder, seconds: float
 ) -> None:
     speech = SpeechFeatures([noise(round(seconds * 16000))], encoder)
@@ -229,7 +229,7 @@ def test_there_is_a_feature_for_every_two_frames_of_the_picture(
     assert lengths[:-1] == [1500] * (len(lengths) - 1)
 
 
-def test_only_what_is_heard_is_encoded(encoder: WhisperEncoder) -> None:
+def test_only_needed_segments_are_encoded(encoder: WhisperEncoder) -> None:
     speech = SpeechFeatures(Recording(95), encoder)
     encoded: list[int] = []
     hook = encoder.register_forward_hook(lambda *_: encoded.append(1))
@@ -238,10 +238,10 @@ def test_only_what_is_heard_is_encoded(encoder: WhisperEncoder) -> None:
     assert (len(windows_of_a_second), len(encoded)) == (25, 1)
 
 
-def test_a_sound_is_not_read_further_than_it_is_heard(encoder: WhisperEncoder) -> None:
+def test_audio_is_not_read_further_than_it_is_needed(encoder: WhisperEncoder) -> None:
     recording = Recording(200)
     speech = SpeechFeatures(recording, encoder)
-    assert recording.read == 200, "the loudest point is known only after all of it"
+    assert recording.read == 200, "the loudest point is known only at the end"
     next(speech.windows(25))
     assert recording.read <= 31
 

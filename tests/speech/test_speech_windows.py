@@ -1,4 +1,4 @@
-"""latentsync.speech.windows: what a frame hears."""
+"""latentsync.speech.windows: the features of a frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latentsync.speech.windows import (
 )
 
 
-def test_a_frame_hears_a_tenth_of_a_second_either_side() -> None:
+def test_a_frame_gets_a_tenth_of_a_second_either_side() -> None:
     indices = window_indices(100, 25)
     assert indices[0].tolist() == [0, 0, 0, 0, 0, 1, 2, 3, 4, 5]
     assert indices[10].tolist() == list(range(16, 26))
@@ -46,7 +46,9 @@ def test_at_any_rate_the_last_frame_is_the_first_one_past_the_end(
 
 
 @given(st.integers(20, 3000), RATES)
-def test_at_any_rate_a_frame_hears_its_own_time(features: int, fps: float | Fraction) -> None:
+def test_at_any_rate_a_frame_gets_the_features_of_its_time(
+    features: int, fps: float | Fraction
+) -> None:
     indices = window_indices(features, fps)
     assert indices.dtype == np.int64 and indices.shape[1] == 10
     assert indices.min() == 0 and indices.max() == features - 1
@@ -56,7 +58,7 @@ def test_at_any_rate_a_frame_hears_its_own_time(features: int, fps: float | Frac
     assert (own <= seconds[inside] + 1e-9).all() and (seconds[inside] - own < 0.02 + 1e-9).all()
 
 
-def test_frames_beyond_the_sound_hear_its_end() -> None:
+def test_frames_beyond_the_audio_get_its_end() -> None:
     assert (window_indices(100, 25, start=60, stop=70) == 99).all()
     assert window_indices(100, 25, start=52).shape == (0, 10)
 
@@ -79,19 +81,19 @@ def test_time_is_outside_and_hidden_states_are_inside() -> None:
     fps=st.sampled_from([5, 25, 30, 60]),
     start=st.integers(0, 30),
 )
-def test_windows_drawn_as_segments_arrive_are_those_of_the_whole(
+def test_windows_streamed_as_segments_arrive_are_those_of_the_whole(
     lengths: list[int], fps: int, start: int
 ) -> None:
     whole = torch.arange(sum(lengths) * 6).view(-1, 2, 3).float()
     indices = window_indices(len(whole), fps, start=start, stop=start + 80)
-    drawn = torch.stack(list(stream_windows(whole.split(lengths), indices)))
-    assert torch.equal(drawn, windows(whole, indices))
+    streamed = torch.stack(list(stream_windows(whole.split(lengths), indices)))
+    assert torch.equal(streamed, windows(whole, indices))
 
 
-def test_a_sound_shorter_than_planned_is_noticed() -> None:
-    drawn = stream_windows([torch.zeros(20, 5, 4)], window_indices(40, 25))
-    with pytest.raises(ValueError, match="the sound ends before"):
-        list(drawn)
+def test_audio_shorter_than_planned_is_noticed() -> None:
+    streamed = stream_windows([torch.zeros(20, 5, 4)], window_indices(40, 25))
+    with pytest.raises(ValueError, match="the audio ends before"):
+        list(streamed)
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50])

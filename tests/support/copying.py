@@ -1,4 +1,4 @@
-"""Reading a film and writing it again as it is, and what came of it."""
+"""Copies a video frame by frame, and measures the differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATCHES = [(200, 40, 40), (40, 180, 60), (30, 60, 200), (128, 128, 128), (235, 2
 
 
 def copied(source: Path, target: Path, settings: EncodeSettings = QUICK) -> Path:
-    """Read the source and write every frame as it is."""
+    """Reads the source and writes every frame unchanged."""
     reader = VideoReader(source)
     with VideoWriter(target, reader.info, settings) as writer:
         for frame in reader:
@@ -25,7 +25,7 @@ def copied(source: Path, target: Path, settings: EncodeSettings = QUICK) -> Path
 
 
 def differences(one: Path, other: Path) -> np.ndarray:
-    """Between two films, in levels, of every pixel."""
+    """Absolute difference of every pixel of two videos, in code values."""
     pairs = zip(VideoReader(one), VideoReader(other), strict=True)
     return np.stack([np.abs(a.pixels.astype(int) - b.pixels) for a, b in pairs])
 

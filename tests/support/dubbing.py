@@ -1,4 +1,4 @@
-"""Films given new sound, for tests."""
+"""Videos given new audio, for tests."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 from latentsync.media.reader import VideoReader
 from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.writer import VideoWriter
-from tests.support.media_factory import Tone, make_film, moving_pattern
+from tests.support.media_factory import Tone, make_video, moving_pattern
 
 QUICK = EncodeSettings(preset="ultrafast")
 FRAME = 0.04  # seconds
 CLICK = 0.5  # seconds
 
 
-def film(folder: Path, *, seconds: float = 1.0, suffix: str = ".mp4") -> Path:
-    """A film with two sound tracks of 200 Hz."""
+def two_track_video(folder: Path, *, seconds: float = 1.0, suffix: str = ".mp4") -> Path:
+    """A video with two audio tracks of 200 Hz."""
     tones = [Tone(seconds, hertz=200), Tone(seconds, hertz=200)]
-    pictures = moving_pattern(count=round(seconds / FRAME))
-    return make_film(folder / f"film{suffix}", pictures, options={"preset": "fast"}, audio=tones)
+    frames = moving_pattern(count=round(seconds / FRAME))
+    return make_video(folder / f"video{suffix}", frames, options={"preset": "fast"}, audio=tones)
 
 
-def dubbed(source: Path, target: Path, sound: Path, seconds: float | None = None) -> Path:
+def dubbed(source: Path, target: Path, audio: Path, seconds: float | None = None) -> Path:
     reader = VideoReader(source)
-    with VideoWriter(target, reader.info, QUICK, audio=NewAudio(sound, seconds)) as writer:
+    with VideoWriter(target, reader.info, QUICK, audio=NewAudio(audio, seconds)) as writer:
         for frame in reader:
             writer.write(frame)
     return target

@@ -1,4 +1,4 @@
-"""What the tests of downloads share: a file, a bar that counts, a download that ends soon."""
+"""Shared by the download tests: a file, a counting progress bar, a download with short waits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bar:
 
 
 def get(url: str, target: Path, **changed) -> Bar:
-    """Downloads BODY as net.pth. The bar."""
+    """Downloads BODY as net.pth. Returns the bar."""
     known = {"size": SIZE, "sha256": SHA256, "patience": QUICK, "progress": Bar()} | changed
     assert download(url, target, **known) == target
     return known["progress"]

@@ -1,4 +1,4 @@
-"""A web server on this machine that misbehaves as it is told, and remembers what it was asked."""
+"""A local web server with configurable faults, which records the requests."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ ENDLESS = 1 << 30  # times
 
 @dataclass
 class Served:
-    """A file and how badly it is served. Counts of bytes are those of one answer's body."""
+    """A file and the faults to serve it with. Byte counts are of one response body."""
 
     body: bytes | Path
     ranges: bool = True
-    failures: list[int] = field(default_factory=list)  # statuses of the first answers
+    failures: list[int] = field(default_factory=list)  # statuses of the first responses
     failure_headers: dict[str, str] = field(default_factory=dict)  # sent with them
     cut_after: int | None = None  # bytes, then the connection ends
-    cuts: int = 1  # how many answers are cut
+    cuts: int = 1  # how many responses are cut
     stall_after: int | None = None  # bytes, then nothing until the server is closed
     pause: float = 0.0  # seconds after each block
     block: int = BLOCK
     length: int | None = None  # announced instead of the true one; -1: none is announced
-    shifted: int = 0  # bytes by which a part begins later than was asked for
+    shifted: int = 0  # bytes by which a part begins later than requested
     redirect: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -38,8 +38,8 @@ class Served:
 
 
 @dataclass
-class Asked:
-    """One request, and what it got."""
+class Request:
+    """One request, and its response."""
 
     method: str
     target: str  # as in the request: with the host where the server is used as a proxy
@@ -61,7 +61,7 @@ class Loopback:
 
     def __init__(self) -> None:
         self.files: dict[str, Served] = {}
-        self.asked: list[Asked] = []
+        self.asked: list[Request] = []
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.loopback = self
@@ -75,12 +75,12 @@ class Loopback:
         return self.address + path
 
     def add(self, path: str, served: Served) -> str:
-        """Its URL."""
+        """Returns its URL."""
         self.files[path] = served
         return self.url(path)
 
     def add_to_hub(self, repo: str, filename: str, served: Served) -> str:
-        """Serves it as the hub does a large file: named by its hash. The hash."""
+        """Serves it as the hub does a large file, named by its hash. Returns the hash."""
         digest = hashlib.sha256(served.read()).hexdigest()
         served.headers = {
             "X-Repo-Commit": hashlib.sha1(repo.encode()).hexdigest(),
@@ -91,7 +91,7 @@ class Loopback:
         self.files[f"/{repo}/resolve/main/{filename}"] = served
         return digest
 
-    def requests(self, path: str = "", method: str = "GET") -> list[Asked]:
+    def requests(self, path: str = "", method: str = "GET") -> list[Request]:
         return [a for a in self.asked if a.method == method and path in ("", a.path)]
 
     def sent(self, path: str = "") -> int:
@@ -106,7 +106,7 @@ class Loopback:
         self.close()
 
     def close(self) -> None:
-        """No answer from now on; those under way end."""
+        """Stops responding; current responses end."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
@@ -118,7 +118,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request, client_address) -> None:
-        """A client that hangs up is no matter."""
+        """A client may disconnect at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.asked = Asked(self.command, self.path, headers)
+        self.asked = Request(self.command, self.path, headers)
         self.server.loopback.asked.append(self.asked)
         served = self.server.loopback.files.get(self.asked.path)
         if served is None:

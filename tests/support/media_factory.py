@@ -1,4 +1,4 @@
-"""Small films for tests, made with PyAV: whatever a user's file may be like, chosen at will."""
+"""Small videos for tests, made with PyAV: with any property that a user's file may have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKET = 1024  # samples
 
 @dataclass(frozen=True)
 class Tone:
-    """One audio stream. start: seconds by which it begins late."""
+    """One audio stream. start: seconds of its first sample."""
 
     seconds: float = 1.0
     hertz: float = 440.0
@@ -38,10 +38,10 @@ def moving_pattern(width: int = 96, height: int = 64, count: int = 10) -> Iterat
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     for n in range(count):
         waves = [np.sin((x * (1 + c) + y * (2 - c) + 6 * n) / 30 + c) for c in range(3)]
-        picture = np.stack([128 + 80 * wave for wave in waves], axis=2).astype(np.uint8)
+        pixels = np.stack([128 + 80 * wave for wave in waves], axis=2).astype(np.uint8)
         left = (4 * n) % max(1, width - 8)
-        picture[4:12, left : left + 8] = 235
-        yield picture
+        pixels[4:12, left : left + 8] = 235
+        yield pixels
 
 
 def flat_patches(colors: Sequence[tuple[int, int, int]], *, side: int = 32) -> np.ndarray:
@@ -50,7 +50,7 @@ def flat_patches(colors: Sequence[tuple[int, int, int]], *, side: int = 32) -> n
     return np.broadcast_to(row, (side, *row.shape)).copy()
 
 
-def make_film(
+def make_video(
     path: Path,
     frames: Iterable[np.ndarray] | None = None,
     *,
@@ -72,21 +72,21 @@ def make_film(
     container_format: str | None = None,
     muxer_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a film and return its path.
+    """Writes a video and returns its path.
 
     pts: in time_base (one frame, if left out). options: the encoder's; lossless H.264 if left out.
     colors: PyAV's colorspace, color_range, color_primaries, color_trc; untagged if left out.
-    matrix, full_range: how the pixels are really converted. fields: "tff" or "bff".
+    matrix, full_range: of the actual conversion. fields: "tff" or "bff".
     turn: (a, b, c, d) of an MP4's display matrix. chapters: (title, start, end) in seconds.
     """
-    pictures = list(moving_pattern() if frames is None else frames)
+    arrays = list(moving_pattern() if frames is None else frames)
     base = time_base or 1 / Fraction(rate)
     with av.open(f"file:{path}", "w", container_format, container_options=muxer_options) as output:
         output.metadata.update(metadata or {})
         output.set_chapters([_chapter(n, *chapter) for n, chapter in enumerate(chapters)])
         stream = output.add_stream(codec, rate=rate)
         assert isinstance(stream, VideoStream)
-        _configure(stream, pictures[0], pix_fmt, base, options)
+        _configure(stream, arrays[0], pix_fmt, base, options)
         for name, value in (colors or {}).items():
             setattr(stream.codec_context, name, value)
         if pixel_shape:
@@ -95,22 +95,22 @@ def make_film(
             stream.codec_context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         tones = [(tone, _add_audio(output, tone)) for tone in audio]
         mark = _field_marker(stream, fields, base) if fields else None
-        for index, pixels in enumerate(pictures):
-            picture = _converted(pixels, pix_fmt, matrix, full_range)
-            picture.pts, picture.time_base = (pts[index] if pts else index), base
+        for index, pixels in enumerate(arrays):
+            frame = _converted(pixels, pix_fmt, matrix, full_range)
+            frame.pts, frame.time_base = (pts[index] if pts else index), base
             if mark:
-                mark.push(picture)
-                picture = mark.pull()
-            output.mux(stream.encode(picture))
+                mark.push(frame)
+                frame = mark.pull()
+            output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-        for tone, sound in tones:
-            _write_tone(output, sound, tone)
+        for tone, audio_stream in tones:
+            _write_tone(output, audio_stream, tone)
     if turn:
         _turn(path, turn)
     return path
 
 
-def make_sound(path: Path, tone: Tone | None = None) -> Path:
+def make_audio(path: Path, tone: Tone | None = None) -> Path:
     """A file with one audio stream and nothing else."""
     tone = tone or Tone()
     with av.open(f"file:{path}", "w") as output:
@@ -119,14 +119,14 @@ def make_sound(path: Path, tone: Tone | None = None) -> Path:
 
 
 def cut(path: Path, share: float) -> Path:
-    """Keep only that share of the file's bytes, as a broken copy does."""
+    """Keeps only that share of the file's bytes, as in an incomplete copy."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     return path
 
 
-def spoil(path: Path, share: float, *, length: int = 2000) -> Path:
-    """Overwrite some bytes from that share of the file on."""
+def corrupt(path: Path, share: float, *, length: int = 2000) -> Path:
+    """Overwrites some bytes from that share of the file on."""
     data = bytearray(path.read_bytes())
     start = int(len(data) * share)
     data[start : start + length] = b"\xff" * len(data[start : start + length])
@@ -135,7 +135,7 @@ def spoil(path: Path, share: float, *, length: int = 2000) -> Path:
 
 
 def pts_of(path: Path) -> list[Fraction]:
-    """Seconds of every picture, as a player sees them."""
+    """Seconds of every frame, as a player sees them."""
     with av.open(f"file:{path}") as container:
         return [p.pts * p.time_base for p in container.decode(video=0) if p.pts is not None]
 
@@ -163,9 +163,9 @@ def _configure(
 
 
 def _converted(pixels: np.ndarray, pix_fmt: str, matrix: int, full_range: bool) -> av.VideoFrame:
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    picture.colorspace = matrix  # some PyAV take BT.2020 from here only
-    return picture.reformat(
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    frame.colorspace = matrix  # some PyAV versions read BT.2020 from here only
+    return frame.reformat(
         format=pix_fmt,
         src_colorspace=matrix,
         dst_colorspace=matrix,
@@ -193,7 +193,7 @@ def _chapter(number: int, title: str, start: int, end: int) -> dict[str, object]
 
 
 def _add_audio(output: OutputContainer, tone: Tone) -> AudioStream:
-    options = {"strict": "-2"}  # FFmpeg's own Vorbis counts as an experiment
+    options = {"strict": "-2"}  # FFmpeg's own Vorbis is experimental
     stream = output.add_stream(tone.codec, rate=tone.rate, options=options)
     assert isinstance(stream, AudioStream)
     stream.metadata.update(tone.metadata)
@@ -215,7 +215,7 @@ def _write_tone(output: OutputContainer, stream: AudioStream, tone: Tone) -> Non
 
 
 def _turn(path: Path, turn: tuple[int, int, int, int]) -> None:
-    """Write the matrix into the first track header; not every PyAV can."""
+    """Writes the matrix into the first track header; not every PyAV version can."""
     data = bytearray(path.read_bytes())
     a, b, c, d = (value << 16 for value in turn)
     matrix = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)

@@ -1,4 +1,4 @@
-"""Analyses of videos that never were, and plans laid out for them."""
+"""Analyses of made-up videos, and plans for them."""
 
 from __future__ import annotations
 

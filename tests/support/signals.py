@@ -5,6 +5,6 @@ from __future__ import annotations
 import signal
 
 
-def hears_ctrl_c() -> None:
-    """For preexec_fn: tests run in the background have Ctrl-C ignored, and would hand that down."""
+def accept_ctrl_c() -> None:
+    """For preexec_fn: tests run in the background ignore Ctrl-C, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Generators for tests that hand back blurred crops: it is known what is lost, without weights."""
+"""Generators for tests that return blurred crops: a known degradation, without weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHUNK = 16
 
 
 class SoftMouths:
-    """Blurs every crop from output frame ``first`` on; the others come back as they are."""
+    """Blurs every crop from output frame ``first`` on; the others are unchanged."""
 
     name = "soft mouths"
     chunk_frames = CHUNK
@@ -42,7 +42,7 @@ def load_late(_config, _execution, *, mask: np.ndarray) -> SoftMouths:
 
 
 def _blurred(crops: torch.Tensor) -> torch.Tensor:
-    """As if drawn three times smaller."""
+    """As if generated at a quarter of the size."""
     small = functional.interpolate(crops, scale_factor=1 / 4, mode="area")
     return functional.interpolate(small, crops.shape[-2:], mode="bicubic", align_corners=False)
 
@@ -53,15 +53,15 @@ def load_sharp(_config, _execution, *, mask: np.ndarray) -> SoftMouths:
 
 
 class Broken(SoftMouths):
-    """Its second chunk is not what it should be."""
+    """Returns invalid chunks after the first."""
 
-    def __init__(self, mask: np.ndarray, spoil: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, mask: np.ndarray, corrupt: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__(0, mask)
-        self._spoil = spoil
+        self._corrupt = corrupt
 
     def __call__(self, chunk: Chunk) -> torch.Tensor:
         mouths = super().__call__(chunk)
-        return self._spoil(mouths) if chunk.index else mouths
+        return self._corrupt(mouths) if chunk.index else mouths
 
 
 def load_nan(_config, _execution, *, mask: np.ndarray) -> Broken:

@@ -1,4 +1,4 @@
-"""A terminal to run a command on, and what it shows."""
+"""A terminal to run a command on, with the text that it shows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Terminal:
 
 @contextmanager
 def terminal(typed: str = "") -> Iterator[Terminal]:
-    """typed: what is typed beforehand."""
+    """typed: input that is typed in advance."""
     controller, number = pty.openpty()
     fcntl.ioctl(number, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     os.write(controller, typed.encode())
@@ -41,7 +41,7 @@ def terminal(typed: str = "") -> Iterator[Terminal]:
         try:
             while part := os.read(controller, 1 << 16):
                 made._parts.append(part)
-        except OSError:  # nobody has it open any more
+        except OSError:  # all have closed it
             pass
 
     reader = threading.Thread(target=read)

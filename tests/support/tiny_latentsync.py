@@ -1,4 +1,4 @@
-"""LatentSync on a diet, with weights made by rule, as the files of the published one are laid out.
+"""A small LatentSync with generated weights, in the layout of the published files.
 
 The U-Net has the full topology; the speech encoder is Whisper tiny's at its real size.
 """
@@ -40,7 +40,7 @@ def write_tiny_model(
 ) -> dict[str, dict[str, Any]]:
     """Writes the three models below the folder -> the sections of a configuration that uses them.
 
-    model, vae: what their constructors are given. whisper: ``dims`` of its file; n_audio_state is
+    model, vae: arguments of their constructors. whisper: ``dims`` of its file; n_audio_state is
     384 or 768. Two steps and a resolution of 64: a chunk takes a second.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def write_unet(path: Path, model: Mapping[str, Any] = MODEL) -> Path:
 def write_vae(folder: Path, config: Mapping[str, Any] = VAE_CONFIG) -> Path:
     """-> the folder, which holds a config.json and the weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    # The scale that the file claims is wrong on purpose: upstream overrules it.
+    # The scale in the file is wrong on purpose: upstream overrides it.
     about = {**config, "_class_name": "AutoencoderKL", "scaling_factor": 1.0}
     (folder / "config.json").write_text(json.dumps(about))
     vae = filled(AutoencoderKL(**config))
@@ -79,6 +79,6 @@ def write_whisper(path: Path, dims: Mapping[str, int] = WHISPER_DIMS) -> Path:
         key: value if key.endswith("positional_embedding") else weight(key, tuple(value.shape))
         for key, value in ENCODERS[dims["n_audio_state"]]().state_dict().items()
     }
-    state["decoder.ln.weight"] = weight("decoder.ln.weight", (8,))  # is there, is of no use
+    state["decoder.ln.weight"] = weight("decoder.ln.weight", (8,))  # present, not used
     torch.save({"dims": dict(dims), "model_state_dict": state}, path)
     return path

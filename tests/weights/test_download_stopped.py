@@ -19,7 +19,7 @@ from latentsync.errors import CheckpointError
 from latentsync.weights.download import SourceError
 from tests.support.fetching import BODY, SHA256, SIZE, get, names_in, part_of
 from tests.support.loopback import Loopback, Served
-from tests.support.signals import hears_ctrl_c
+from tests.support.signals import accept_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,7 +91,7 @@ download(url, Path(target), size=int(size), sha256=sha256, progress=bar)
 def start(url: str, target: Path) -> subprocess.Popen:
     command = [sys.executable, "-c", CHILD, url, str(target), str(SIZE), SHA256]
     return subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=hears_ctrl_c
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=accept_ctrl_c
     )
 
 

@@ -1,4 +1,4 @@
-"""Decoded audio laid along the file's clock: one rate, one layout, silence where there is none."""
+"""Places decoded audio by its time stamps: one rate, one layout, gaps filled with silence."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from av.audio.layout import AudioLayout
 from latentsync.media.container import DecodeIssues
 
 SampleFormat = Literal["s16", "s32"]
-"""FFmpeg's names of whole numbers of 16 and 32 bits."""
+"""FFmpeg's names of 16 and 32 bit integers."""
 _DTYPES = {"s16": np.int16, "s32": np.int32}
 
-_GAP = 0.02  # seconds without audio that are filled; half a frame of video, above any rounding
-_LONGEST_GAP = 3600.0  # seconds; a stamp that says more starts a new clock
-_RESTART = 1.0  # seconds; so does one that lies further back: a recording glued to another
+_GAP = 0.02  # seconds; a longer one is filled. Half a video frame, above any rounding
+_LONGEST_GAP = 3600.0  # seconds; a longer gap is a jump of the time stamps
+_RESTART = 1.0  # seconds; so is a step back by more: two recordings concatenated
 
 
 class AudioAssembler:
-    """Lays decoded frames end to end at one rate, and silence where there are none.
+    """Joins decoded frames at one rate, and fills the gaps between them with silence.
 
-    layout: FFmpeg's name of the channels. length: samples given so far.
+    layout: FFmpeg's name of the channels. length: samples yielded so far.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class AudioAssembler:
         self._channels = AudioLayout(layout).nb_channels
         self._resampler: av.AudioResampler | None = None
         self._like: tuple[str, str, int] | None = None
-        self._end: float | None = None  # seconds; of the audio that was put in
-        self._shift = 0.0  # seconds that the stamps of the present clock are moved by
-        self._surplus = 0  # samples before the file's zero
+        self._end: float | None = None  # seconds; of the audio received so far
+        self._shift = 0.0  # seconds by which the current time stamps are corrected
+        self._surplus = 0  # samples before time zero, to be dropped
         self.length = 0
 
     def place(self, frame: AudioFrame, second: float | None) -> Iterator[np.ndarray]:
-        """second: when the frame is due; None: after the one before. -> (n, channels) int."""
+        """second: when the frame begins; None: after the one before. -> (n, channels) int."""
         if not frame.samples:
             return
         like = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -59,11 +59,11 @@ class AudioAssembler:
         if self._resampler is None:
             self._resampler, self._like = self._new_resampler(), like
         self._end = (self._end or 0.0) + frame.samples / frame.sample_rate
-        frame.pts = None  # the resampler would have its own opinion on them
+        frame.pts = None  # else the resampler would fill gaps in its own way
         yield from self._kept(self._resampler.resample(frame))
 
     def flush(self) -> Iterator[np.ndarray]:
-        """What the resampler still holds."""
+        """The samples that the resampler still holds."""
         if self._resampler is not None:
             last, self._resampler = self._resampler.resample(None), None
             yield from self._kept(last)
@@ -75,13 +75,13 @@ class AudioAssembler:
         """Seconds from the end of the last frame to the next one's start; < 0: they overlap."""
         gap = second + self._shift - (self._end or 0.0)
         if gap > _LONGEST_GAP or (gap < -_RESTART and self._end is not None):
-            self._issues.note("the clock of the audio jumps and was set right", self._end)
+            self._issues.note("the audio's time stamps jump and were corrected", self._end)
             self._shift -= gap
             return 0.0
         return gap
 
     def _bridge(self, gap: float) -> Iterator[np.ndarray]:
-        """Silence up to where the next frame is due. What lies before zero will be left out."""
+        """Yields silence up to the next frame. Samples before zero are dropped later."""
         self._end = (self._end or 0.0) + gap
         missing = round(self._end * self._rate) - self.length
         self._surplus = max(0, -missing) if self.length == 0 else 0

@@ -1,4 +1,4 @@
-"""What is known of an audio stream once its file has been opened."""
+"""The description of an audio stream, read when its file is opened."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from latentsync.media.container import stream_duration, stream_start
 class AudioInfo:
     """One audio stream. index: its number in the file.
 
-    layout: FFmpeg's name of its channels. sample_format: FFmpeg's name of what its decoder gives.
-    start: seconds on the video's clock, when its first sample is due.
-    metadata, disposition: language, title and the like, and whether it is the default track.
+    layout: FFmpeg's name of its channels. sample_format: FFmpeg's name of the decoder's output.
+    start: seconds from the video's origin to its first sample.
+    metadata, disposition: language, title etc., and whether it is the default track.
     """
 
     index: int
@@ -36,7 +36,7 @@ class AudioInfo:
 
     @classmethod
     def of(cls, stream: AudioStream, container: InputContainer, origin: Fraction) -> AudioInfo:
-        """stream: one that can be decoded. origin: instant [seconds, container's clock] of zero."""
+        """stream: one that can be decoded. origin: see AudioSource."""
         context = stream.codec_context
         return AudioInfo(
             index=stream.index,
@@ -54,9 +54,9 @@ class AudioInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioSource(AudioInfo):
-    """An audio stream and where it is found.
+    """An audio stream and its file.
 
-    origin: instant [seconds, container's clock] that counts as zero in everything else.
+    origin: the container's time stamp [seconds] that is zero everywhere else.
     """
 
     path: Path

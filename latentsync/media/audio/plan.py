@@ -1,4 +1,4 @@
-"""Which audio of an output is copied, and which is encoded anew; decided before any work."""
+"""Decides which audio tracks of an output are copied, and which are encoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.info import AudioSource
-from latentsync.media.audio.reader import nothing_in
+from latentsync.media.audio.reader import no_samples_in
 from latentsync.media.audio.source import audio_of
 from latentsync.media.audio.track import AudioTrackPlan
 from latentsync.media.container import MUXERS
@@ -15,8 +15,8 @@ from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.trial_mux import TrialMux
 
 _IN_MP4 = {"aac", "mp3", "alac", "ac3", "eac3"}
-"""MP4 may hold FLAC, Opus and PCM as well, but then few players play them."""
-_USUAL = "aac"
+"""MP4 may hold FLAC, Opus and PCM too, but few players play that."""
+_DEFAULT_CODEC = "aac"
 
 
 def audio_plan(
@@ -37,13 +37,13 @@ def planned_audio(
     new: NewAudio | None,
     trial: TrialMux,
 ) -> tuple[AudioTrackPlan, ...]:
-    """The same, with files that are open already."""
+    """audio_plan with files that are already open."""
     if new is None:
         tracks = [audio_of(source, number) for number in range(len(source.audio))]
         return tuple(_planned(track, target, settings.audio, trial, own=True) for track in tracks)
     audio = new.info or trial.audio_in(new.path)
     if not trial.can_decode(audio):
-        raise nothing_in(audio.path)
+        raise no_samples_in(audio.path)
     return (_planned(audio, target, settings.audio, trial, own=False),)
 
 
@@ -56,19 +56,19 @@ def _planned(
     if not trial.is_empty(audio) and not trial.can_decode(audio):
         track = f"audio #{audio.index} ({audio.codec}) can be neither copied nor decoded"
         raise MediaError(track, audio.path, "end the output's name in .mkv, or remove the track")
-    return AudioTrackPlan(audio, _USUAL if asked == "auto" else asked, reason)
+    return AudioTrackPlan(audio, _DEFAULT_CODEC if asked == "auto" else asked, reason)
 
 
 def _reason_to_encode(
     audio: AudioSource, target: Path, asked: str, trial: TrialMux, *, own: bool
 ) -> str:
-    """ "": it can be copied. own: the source's audio, not new."""
+    """Returns "" if it can be copied. own: it is the source's audio, not new."""
     if asked not in ("auto", audio.codec):
-        return f"{asked.upper()} was asked for"
+        return f"{asked.upper()} was requested"
     muxer = MUXERS[target.suffix.lower()]
     if not trial.can_copy(audio, muxer):
         return f"a {target.suffix} file cannot hold it"
-    # Who plays a source that is an MP4 plays an output that is one, with the same audio.
+    # A player of the source plays the output: both are MP4, with the same audio.
     played = own and MUXERS.get(audio.path.suffix.lower()) == "mp4"
     if muxer == "mp4" and audio.codec not in _IN_MP4 and not played:
         return f"few players play it in a {target.suffix} file"

@@ -1,4 +1,4 @@
-"""The audio of a file as a stream of mono samples on the file's clock, a few seconds in memory."""
+"""The audio of a file as a stream of mono samples, a few seconds in memory at a time."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from latentsync.media.probe import VideoInfo
 _log = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
-"""What speech models hear at. [Hz]"""
+"""Hz; the rate that speech models take."""
 
 _BLOCK_SECONDS = 10
-_ROUNDING = 0.25  # seconds by which a header may promise too much
+_ROUNDING = 0.25  # seconds by which a header may state too much
 _READ_FAILURES = 100  # reads that may fail in a row before the rest of the file counts as lost
 
 
 def read_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """The whole audio at once: (n,) float32, mono, [-1, 1), at sample_rate [Hz].
 
-    230 MB for an hour at 16 kHz. What could not be read is logged. Raises MediaError as
-    AudioReader does.
+    230 MB for an hour at 16 kHz. Parts that could not be read are logged. Raises MediaError
+    as AudioReader does.
     """
     reader = AudioReader(path, sample_rate=sample_rate)
     samples = np.concatenate(list(reader))
@@ -52,42 +52,41 @@ def read_audio(path: Path | str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
 class AudioReader:
     """Iterate for blocks; each iteration opens the file anew, so that it can be read twice.
 
-    The first audio track of any container, unless another is named. Its time begins at the file's
-    zero: a track that begins late, and one with holes in it, has silence there; what lies before
-    zero is left out.
-    Raises MediaError: no such file, a folder, empty, no audio file, no audio in it, a codec that
-        cannot be decoded; once iterated, also: not one sample that can be decoded.
+    The first audio track of any container, unless another is named. Time begins at the file's
+    zero: a late start and gaps become silence; samples before zero are dropped.
+    Raises MediaError: no such file, a folder, empty, not an audio file, no audio in it, a codec
+        that cannot be decoded; when iterated, also: no sample that can be decoded.
     """
 
     def __init__(
         self, source: Path | str | VideoInfo | AudioSource, *, sample_rate: int = SAMPLE_RATE
     ) -> None:
-        """source: a file, or what is known of it or of a track of it, which is not read again."""
+        """source: a file, or the info of it or of one of its tracks, which is then not probed."""
         self.info: AudioSource = _described(source)
         self._rate = sample_rate
         self._issues = DecodeIssues()
 
     @property
     def issues(self) -> str | None:
-        """What could not be read in the latest iteration, and where; None while all is well."""
+        """What could not be read in the latest iteration, and where; None: all was read."""
         return str(self._issues) or None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """(n,) float32, mono, [-1, 1); all blocks are ten seconds long but the last."""
+        """Yields (n,) float32, mono, [-1, 1): blocks of ten seconds; the last may be shorter."""
         size = _BLOCK_SECONDS * self._rate
         block = None
         for block in regrouped(self.pieces(self._rate, "mono"), size):
             yield block[:, 0].astype(np.float32) / 32768
         if block is None:
-            raise nothing_in(self.info.path)
+            raise no_samples_in(self.info.path)
 
     def pieces(
         self, sample_rate: int, layout: str, sample_format: SampleFormat = "s16"
     ) -> Iterator[np.ndarray]:
-        """(n, channels) int16 or int32, of any length, at that rate [Hz], in that FFmpeg layout.
+        """Yields (n, channels) int16 or int32, n varies, at that rate [Hz], in that FFmpeg layout.
 
-        Nothing, and an issue, where not one sample can be decoded. In floating point, FFmpeg would
-        mix two equal channels to 1.41 of one.
+        Yields nothing, and notes an issue, if no sample can be decoded. Integers, because in
+        floating point FFmpeg would mix two equal channels to 1.41 times one.
         """
         self._issues = DecodeIssues()
         assembler = AudioAssembler(
@@ -99,7 +98,7 @@ class AudioReader:
                 yield from assembler.place(frame, self._second(frame.pts, frame.time_base))
             yield from assembler.flush()
             if not assembler.length:
-                self._issues.note("not one sample of the audio can be decoded", None)
+                self._issues.note("no sample of the audio can be decoded", None)
                 return
             self._note_missing_end(container, stream, assembler.length / sample_rate)
 
@@ -127,16 +126,16 @@ class AudioReader:
         return None if pts is None or base is None else float(pts * base - self.info.origin)
 
     def _note_missing_end(self, container: InputContainer, stream: AudioStream, end: float) -> None:
-        promised = _promised_end(container, stream) - float(self.info.origin)
-        if promised - end > _ROUNDING:
-            fault = f"the audio is cut off: its header promises {promised:.2f} s; it ends"
-            self._issues.note(fault, end)
+        stated = _stated_end(container, stream) - float(self.info.origin)
+        if stated - end > _ROUNDING:
+            issue = f"the audio is cut off: its header states {stated:.2f} s; it ends"
+            self._issues.note(issue, end)
 
 
-def nothing_in(path: Path) -> MediaError:
-    """Not one sample."""
+def no_samples_in(path: Path) -> MediaError:
+    """The error for audio without a sample that can be decoded."""
     remedy = "it is empty, damaged, or a few samples long; try to play it"
-    return MediaError("not one sample of the audio can be decoded", path, remedy)
+    return MediaError("no sample of the audio can be decoded", path, remedy)
 
 
 def _described(source: Path | str | VideoInfo | AudioSource) -> AudioSource:
@@ -148,13 +147,13 @@ def _described(source: Path | str | VideoInfo | AudioSource) -> AudioSource:
         return main_audio(container, Path(source))
 
 
-def _promised_end(container: InputContainer, stream: AudioStream) -> float:
-    """Second, container's clock, where the header says that the track ends; 0: it does not say."""
+def _stated_end(container: InputContainer, stream: AudioStream) -> float:
+    """Where the track ends by its header [seconds, container's time]; 0: not stated."""
     if container.format.name in WITHOUT_CLOCK:
         return 0.0
     if stream.duration and stream.time_base:
         return float(stream_start(stream) + stream.duration * stream.time_base)
-    alone = len(container.streams) == 1  # else this may be the end of the video
+    alone = len(container.streams) == 1  # otherwise this may be the end of the video
     return (container.duration or 0) / av.time_base if alone else 0.0
 
 

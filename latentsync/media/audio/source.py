@@ -1,4 +1,4 @@
-"""The file that audio is read from: opened, and its tracks described."""
+"""Opens the file that audio is read from, and describes its tracks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from latentsync.media.files import check_file
 from latentsync.media.probe import VideoInfo
 
 WITHOUT_CLOCK = {"mp3", "aac"}
-"""Formats that are frames and nothing else. Their audio begins at once, whatever a decoder's delay
-makes of it; their duration is a guess."""
+"""Raw formats without a container. Their audio begins at zero, whatever the decoder's delay; their
+duration is a guess."""
 _LISTS = {"hls", "dash", "concat", "sdp"}
-"""FFmpeg demuxers that follow a list of other files."""
+"""FFmpeg demuxers that open a list of other files."""
 
 
 def open_audio(path: Path) -> InputContainer:
-    """Open a file for its audio. Raises MediaError: not there, no file, empty, no audio file."""
+    """Open a file for its audio. Raises MediaError: not there, not a file, empty, not audio."""
     try:
         check_file(path, "audio file")
         container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
@@ -37,7 +37,7 @@ def open_audio(path: Path) -> InputContainer:
         reason = f"{error.strerror}; check the path and its permissions"
         raise MediaError("cannot open the audio file", path, reason) from error
     except av.FFmpegError as error:
-        what = "no audio file, or damaged at its very start"
+        what = "not an audio file, or damaged at its start"
         raise MediaError(what, path, "try to play it") from error
     if container.format.name in _LISTS:
         container.close()
@@ -64,12 +64,12 @@ def audio_of(video: VideoInfo, number: int = 0) -> AudioSource:
 
 
 def audio_stream(container: InputContainer, audio: AudioSource) -> AudioStream:
-    """The stream that was described. Raises MediaError: the file has been changed since."""
+    """Returns the described stream. Raises MediaError: the file has been changed since."""
     streams = container.streams
     stream = streams[audio.index] if audio.index < len(streams) else None
     if not isinstance(stream, AudioStream) or stream.codec_context is None:
-        remedy = "do not change the file while it is worked on"
-        raise MediaError("its audio is not there any more", audio.path, remedy)
+        remedy = "do not change the file while it is processed"
+        raise MediaError("its audio track is no longer there", audio.path, remedy)
     return stream
 
 
@@ -78,7 +78,7 @@ def _no_audio(path: Path) -> MediaError:
 
 
 def _origin(container: InputContainer) -> Fraction:
-    """0, except for formats whose clock starts anywhere: there, the first thing to see or hear."""
+    """The first time stamp in formats that may start at any; 0 in all others."""
     if not has_flag(container, Flags.ts_discont) and container.format.name not in WITHOUT_CLOCK:
         return Fraction(0)
     return min(stream_start(s) for s in (*container.streams.video, *container.streams.audio))

@@ -1,4 +1,4 @@
-"""An audio stream of an output: how it is made, and its packets where it is encoded anew."""
+"""An audio stream of an output: copied or encoded, and the packets of an encoded one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from latentsync.media.audio.reader import AudioReader
 from latentsync.media.remux import describe
 
 _BIT_RATE = 192_000
-_BIT_RATE_EACH = 64_000  # of a channel, where there are more than three
-_USUAL_RATE = 48_000  # Hz, where AAC has no such rate as the audio's
+_BIT_RATE_EACH = 64_000  # per channel, where there are more than three
+_FALLBACK_RATE = 48_000  # Hz, where AAC does not support the audio's rate
 _LAYOUTS = {"5.0(side)": "5.0", "5.1(side)": "5.1", "6 channels": "5.1"} | {
     name: name for name in ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 }
-"""What AAC can say in its header in so many words; anything else is mixed down to two channels."""
+"""Layouts that AAC has a code for; any other is mixed down to stereo."""
 _NOT_IN_ALAC = {"7.1": "5.1"}
 
 
@@ -45,7 +45,7 @@ class AudioTrackPlan:
         """Hz, of the encoded stream."""
         rates = Codec(self.encoder, "w").audio_rates if self.encoder else None
         usable = not rates or self.audio.sample_rate in rates
-        return self.audio.sample_rate if usable else _USUAL_RATE
+        return self.audio.sample_rate if usable else _FALLBACK_RATE
 
     @property
     def layout(self) -> str:
@@ -55,14 +55,14 @@ class AudioTrackPlan:
 
     @property
     def sample_format(self) -> SampleFormat:
-        """Of what is encoded: 32 bits only where more than 16 are there and will be kept."""
+        """The encoder's input: 32 bits only if source and codec have more than 16."""
         deep = self.audio.sample_format.startswith(("s32", "s64"))
         deep |= self.audio.codec.startswith("pcm_f")
         return "s32" if deep and self.encoder == "alac" else "s16"
 
     @property
     def note(self) -> str:
-        """What is done to it and why, in a sentence; "" where it is copied."""
+        """One sentence on how it is encoded and why; "" if it is copied."""
         if self.encoder is None:
             return ""
         old, new = self.audio, f"{self.encoder.upper()}, {self.rate} Hz, {self.layout}"
@@ -71,9 +71,9 @@ class AudioTrackPlan:
 
 
 class EncodedTrack:
-    """One audio stream of an output, encoded from a file of its own, of which little is held.
+    """One audio stream of an output, encoded while its file is read: little is held in memory.
 
-    Raises MediaError as AudioReader does, also while its packets are taken.
+    Raises MediaError as AudioReader does, also while its packets are iterated.
     """
 
     def __init__(self, plan: AudioTrackPlan, output: OutputContainer, end: float | None) -> None:
@@ -88,11 +88,11 @@ class EncodedTrack:
 
     @property
     def issues(self) -> str | None:
-        """What of it could not be read so far, and where; None while all is well."""
+        """What could not be read so far, and where; None: all was read."""
         return self._reader.issues
 
     def packets(self) -> Iterator[Packet]:
-        """After the header is written: all up to the end, once."""
+        """All packets up to the end, once; after the header is written."""
         plan = self._plan
         rate, layout, sample_format = plan.rate, plan.layout, plan.sample_format
         end = None if self._end is None else round(self._end * rate)

@@ -1,4 +1,4 @@
-"""Softening the lower face as a lip-sync generator does, and writing the film."""
+"""Softens the lower face as a lip-sync generator does, and writes the video."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from scripts.demo_assets.speech import FPS
 
 SHRINK = 2.0
-"""Film pixels per pixel of the softened region: a generator at half the resolution."""
+"""Video pixels per pixel of the softened region: a generator at half the resolution."""
 BLUR = 1.6
-"""Gaussian sigma in film pixels: the softness a decoder adds beyond the loss of resolution."""
+"""Gaussian sigma in video pixels: the softness a decoder adds beyond the loss of resolution."""
 
 
 def soften(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -30,20 +30,20 @@ def soften(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.rint(mixed).clip(0, 255).astype(np.uint8)
 
 
-def write_film(
-    path: Path, pictures: Iterable[np.ndarray], speech: np.ndarray, *, rate: int, crf: int
+def write_video(
+    path: Path, frames: Iterable[np.ndarray], speech: np.ndarray, *, rate: int, crf: int
 ) -> None:
-    """pictures: (H, W, 3) uint8 RGB at 25 fps. speech: (N,) float [-1, 1] at ``rate`` Hz.
+    """frames: (H, W, 3) uint8 RGB at 25 fps. speech: (N,) float [-1, 1] at ``rate`` Hz.
 
     H.264 and AAC, converted to and tagged as bt709 limited range. One thread, so that the bytes do
     not depend on the number of cores.
     """
-    pictures = list(pictures)
+    frames = list(frames)
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        video = _video_stream(container, pictures[0].shape, crf)
+        video = _video_stream(container, frames[0].shape, crf)
         audio = container.add_stream("aac", rate=rate, layout="mono")
         audio.bit_rate = 64_000
-        for index, pixels in enumerate(pictures):
+        for index, pixels in enumerate(frames):
             container.mux(video.encode(_video_frame(pixels, index)))
         container.mux(video.encode())
         for frame in _audio_frames(speech, rate):

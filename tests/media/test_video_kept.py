@@ -1,4 +1,4 @@
-"""The picture of a film that was read and written: size, colour, shape, fields, turn."""
+"""The frames of a video that was read and written: size, colour, shape, fields, rotation."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from latentsync.media.writer import VideoWriter
 from tests.support.copying import FINE, PATCHES, QUICK, copied, differences
 from tests.support.media_factory import (
     flat_patches,
-    make_film,
+    make_video,
     moving_pattern,
     pts_of,
 )
 
-# --- picture ---
+# --- frames ---
 
 
-def test_an_unedited_film_comes_back_as_it_was(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4", moving_pattern(192, 128))
+def test_an_unedited_video_is_unchanged(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", moving_pattern(192, 128))
     lossless = EncodeSettings(crf=0, preset="ultrafast")
     lost = differences(source, copied(source, tmp_path / "b.mp4", lossless))
-    # to RGB and back by the very same matrix and range costs rounding; only the rim of the drawn
-    # square, harder than any camera makes one, is more than half-size chroma can hold
+    # to RGB and back by the same matrix and range costs rounding only; the edge of the white
+    # square, sharper than a camera's, is more than subsampled chroma can hold
     assert lost.mean() < 0.3 and np.quantile(lost, 0.99) <= 3
 
 
@@ -41,7 +41,7 @@ def test_an_unedited_film_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_colours_and_tags_survive(tmp_path: Path, matrix: str, full: bool) -> None:
     codes = {"bt709": 1, "smpte170m": 6, "bt470bg": 5, "bt2020nc": 9, "unspecified": 2}
     scaler = {1: Colorspace.ITU709, 9: 9}.get(codes[matrix], Colorspace.ITU601)
-    source = make_film(
+    source = make_video(
         tmp_path / "a.mp4",
         [flat_patches(PATCHES)] * 3,
         colors={"colorspace": codes[matrix], "color_range": 2 if full else 1},
@@ -51,26 +51,26 @@ def test_colours_and_tags_survive(tmp_path: Path, matrix: str, full: bool) -> No
     target = copied(source, tmp_path / "b.mp4", FINE)
     assert probe(target).color == probe(source).color
     frame = next(iter(VideoReader(target)))
-    # two conversions and an encode at crf 1; a wrong matrix is 20 levels off, a wrong range 15
+    # two conversions and an encode at crf 1; a wrong matrix is 20 code values off, a wrong range 15
     assert np.abs(frame.pixels[16, 16::32].astype(int) - PATCHES).max() <= 3
 
 
-def test_an_untagged_film_stays_untagged(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4")
+def test_an_untagged_video_stays_untagged(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4")
     for suffix in (".mp4", ".mov", ".mkv"):
         assert probe(copied(source, tmp_path / f"b{suffix}")).color == ColorTags()
 
 
 def test_primaries_and_transfer_are_carried_over(tmp_path: Path) -> None:
     colors = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": 18}
-    source = make_film(tmp_path / "a.mp4", colors=colors, pix_fmt="yuv420p10le")
+    source = make_video(tmp_path / "a.mp4", colors=colors, pix_fmt="yuv420p10le")
     expected = ColorTags("bt2020nc", "tv", "bt2020", "arib-std-b67")
     for suffix in (".mp4", ".mkv"):
         assert probe(copied(source, tmp_path / f"b{suffix}")).color == expected
 
 
-def test_an_rgb_film_gets_the_matrix_that_it_is_written_with(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mkv", [flat_patches(PATCHES)], codec="ffv1", pix_fmt="bgr0")
+def test_an_rgb_video_gets_the_matrix_that_it_is_written_with(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mkv", [flat_patches(PATCHES)], codec="ffv1", pix_fmt="bgr0")
     target = copied(source, tmp_path / "b.mp4", FINE)
     assert probe(target).color.matrix == "smpte170m" and probe(target).color.range == "tv"
     frame = next(iter(VideoReader(target)))
@@ -78,9 +78,9 @@ def test_an_rgb_film_gets_the_matrix_that_it_is_written_with(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_turned_film_is_written_upright(tmp_path: Path, degrees: int) -> None:
+def test_a_rotated_video_is_written_upright(tmp_path: Path, degrees: int) -> None:
     turn = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
-    source = make_film(tmp_path / "a.mp4", turn=turn, pixel_shape=Fraction(4, 3))
+    source = make_video(tmp_path / "a.mp4", turn=turn, pixel_shape=Fraction(4, 3))
     target = copied(source, tmp_path / "b.mp4", FINE)
     info = probe(target)
     assert info.rotation == 0
@@ -98,7 +98,7 @@ def test_odd_sizes_are_padded_by_the_edge_with_a_warning(
     size: tuple[int, int],
     padding: tuple[int, int],
 ) -> None:
-    source = make_film(tmp_path / "a.mkv", moving_pattern(*size), codec="ffv1")
+    source = make_video(tmp_path / "a.mkv", moving_pattern(*size), codec="ffv1")
     reader = VideoReader(source)
     with VideoWriter(tmp_path / "b.mp4", reader.info, FINE) as writer:
         for frame in reader:
@@ -113,7 +113,7 @@ def test_odd_sizes_are_padded_by_the_edge_with_a_warning(
 
 
 def test_an_odd_size_needs_no_padding_without_subsampled_chroma(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mkv", moving_pattern(97, 65), codec="ffv1")
+    source = make_video(tmp_path / "a.mkv", moving_pattern(97, 65), codec="ffv1")
     settings = EncodeSettings(preset="ultrafast", pix_fmt="yuv444p")
     info = probe(copied(source, tmp_path / "b.mp4", settings))
     assert (info.width, info.height, info.pix_fmt) == (97, 65, "yuv444p")
@@ -123,27 +123,27 @@ def test_an_odd_size_needs_no_padding_without_subsampled_chroma(tmp_path: Path) 
 def test_other_sources_come_out_in_the_format_that_was_asked_for(
     tmp_path: Path, pix_fmt: str
 ) -> None:
-    source = make_film(tmp_path / "a.mp4", pix_fmt=pix_fmt)
+    source = make_video(tmp_path / "a.mp4", pix_fmt=pix_fmt)
     assert probe(copied(source, tmp_path / "b.mp4")).pix_fmt == "yuv420p"
     same = replace(QUICK, pix_fmt=pix_fmt)
     assert probe(copied(source, tmp_path / "c.mp4", same)).pix_fmt == pix_fmt
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
-def test_interlaced_film_stays_interlaced(tmp_path: Path, order: str) -> None:
-    source = make_film(tmp_path / "a.mp4", fields=order)
+def test_interlaced_video_stays_interlaced(tmp_path: Path, order: str) -> None:
+    source = make_video(tmp_path / "a.mp4", fields=order)
     assert probe(copied(source, tmp_path / "b.mp4")).field_order == order
 
 
-def test_hevc_is_written_under_the_tag_that_every_player_knows(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "a.mp4")
+def test_hevc_has_the_tag_that_every_player_accepts(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4")
     target = copied(source, tmp_path / "b.mp4", EncodeSettings("libx265", preset="ultrafast"))
     assert probe(target).codec == "hevc" and b"hvc1" in target.read_bytes()
     assert pts_of(target) == pts_of(source)
 
 
-def test_frames_of_another_size_can_be_announced(tmp_path: Path) -> None:
-    reader = VideoReader(make_film(tmp_path / "a.mp4"))
+def test_the_frame_size_can_be_given(tmp_path: Path) -> None:
+    reader = VideoReader(make_video(tmp_path / "a.mp4"))
     with VideoWriter(tmp_path / "b.mp4", reader.info, QUICK, size=(192, 64)) as writer:
         for frame in reader:
             writer.write(replace(frame, pixels=np.hstack([frame.pixels] * 2)))
