@@ -118,8 +118,8 @@ def _lines(scene: Scene, degrade: Degradation, count: int) -> list[str]:
         own, bad, seconds=scene.seconds[:half], mask=mask, fallback=detail
     )
     fit = time.perf_counter() - begin
-    assert learnt.verdict is not None
-    first = _line(learnt, bad, truth, mask) + f"  {learnt.verdict.used}"
+    assert learnt.fit_result is not None
+    first = _line(learnt, bad, truth, mask) + f"  {learnt.fit_result.used}"
     return [first.replace("FIT", f"{fit:8.1f}"), _line(detail, bad, truth, mask).replace("FIT", "")]
 
 

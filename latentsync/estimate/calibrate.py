@@ -48,7 +48,7 @@ SMALLER_FRAMES = 2
 SMALLER_SIDE = 16  # of the latents that the VAE is timed with
 
 
-def drawing_cost(config: Config, execution: Execution, frame: Frame, face: Alignment) -> Cost:
+def generation_cost(config: Config, execution: Execution, frame: Frame, face: Alignment) -> Cost:
     """Of one frame's new mouth. face: where the frame has one.
 
     Raises ConfigError: a generator of one's own, of which nothing is known.

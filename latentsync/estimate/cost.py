@@ -12,7 +12,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 T = TypeVar("T")
 
 FEW = 4  # of the items that are timed; what the others cost more is the cost without beginnings
-PATIENCE = 5.0  # seconds; where a few take longer, they have to do
+LONG = 5.0  # seconds; where a few take longer, they have to do
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +78,7 @@ def of_one_more(act: Callable[[Sequence[T]], StageTimer], items: Sequence[T]) ->
     act(items[:1])
     few = items[:FEW]
     short, seconds = _read(lambda: act(few))
-    if len(items) == len(few) or seconds > PATIENCE:
+    if len(items) == len(few) or seconds > LONG:
         return short * (1 / len(few))
     long, _ = _read(lambda: act(items))
     more = len(items) - len(few)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from latentsync.errors import FaceNotFoundError
-from latentsync.estimate.calibrate import drawing_cost, is_converted
+from latentsync.estimate.calibrate import generation_cost, is_converted
 from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
@@ -37,7 +37,7 @@ from latentsync.types import Frame
 
 SAMPLES = 8  # frames that are looked at, spread over the video
 ROW = 16  # frames in a row, from the start of the video, that stages are timed on
-LEARNING = 8.0  # seconds, at most, that Self learns a person
+FITTING = 8.0  # seconds, at most, that Self learns a person
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,10 +89,10 @@ def estimate(job: Job, engine: Engine) -> Estimate:
         if job.config.generate.name.lower() == "replay":
             passes.append(Pass("choosing mouths", looking.frames, trial.decoding, _cores()))
         share = len(seen) / len(trial.samples) * drawn
-        cost += _drawing(trial, execution) * share if seen else Cost()
+        cost += _generation(trial, execution) * share if seen else Cost()
     title = "restoring" if job.audio is None else "generating"
     passes += [*_reference(job, looking), Pass(title, length, cost, _cores())]
-    learning = LEARNING if isinstance(engine.restorer, Fittable) else 0.0
+    learning = FITTING if isinstance(engine.restorer, Fittable) else 0.0
     converts = _converts(job, execution)
     return Estimate(
         len(trial.samples),
@@ -182,12 +182,12 @@ def _restoring(trial: _Trial) -> Cost:
     return Cost({name: cost.stages[name] for name in names if name in cost.stages}, cost.cpu)
 
 
-def _drawing(trial: _Trial, execution: Execution) -> Cost:
+def _generation(trial: _Trial, execution: Execution) -> Cost:
     frames = trial.typical[:1]
     face = trial.session(frames).analyze().alignments[0]
     if face is None:
         return Cost()
-    return drawing_cost(trial.engine.config, execution, frames[0], face)
+    return generation_cost(trial.engine.config, execution, frames[0], face)
 
 
 def _execution(engine: Engine) -> Execution:

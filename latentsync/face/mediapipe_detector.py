@@ -48,7 +48,7 @@ ZOOM_MARGIN = 2.5
 face sizes and resized to this side in pixels."""
 
 
-_Seen = tuple[np.ndarray, float]
+_ScoredMesh = tuple[np.ndarray, float]
 
 
 def load(max_faces: int, min_confidence: float) -> FaceDetector:
@@ -88,22 +88,22 @@ class MediapipeDetector:
         return _Mesh(1, self._min_confidence)
 
     @cached_property
-    def _finder(self) -> Any:
+    def _full_range(self) -> Any:
         """Made when the first frame has no large face."""
-        return _full_range_finder(self._min_confidence)
+        return _full_range_detector(self._min_confidence)
 
     def _small_faces(
         self, pixels: np.ndarray, reduced: np.ndarray, factor: int
     ) -> list[DetectedFace]:
         """Faces from about a twentieth of the frame's short side on."""
         found: list[DetectedFace] = []
-        for center, size in _search(self._finder, reduced):
-            face = self._look_closer(pixels, center * factor, size * factor)
+        for center, size in _search(self._full_range, reduced):
+            face = self._detect_enlarged(pixels, center * factor, size * factor)
             if face is not None and not any(_same_place(face, other) for other in found):
                 found.append(face)
         return found
 
-    def _look_closer(
+    def _detect_enlarged(
         self, pixels: np.ndarray, center: np.ndarray, size: float
     ) -> DetectedFace | None:
         corner, window = _window(pixels, center, size)
@@ -121,24 +121,24 @@ class _Mesh:
     def __init__(self, max_faces: int, min_confidence: float) -> None:
         self._graph = _mesh_graph(max_faces, min_confidence)
         self._floor = min_confidence
-        self._last: list[_Seen] = []
+        self._last: list[_ScoredMesh] = []
         self.reset()
 
     def __call__(self, pixels: np.ndarray, *, follow: bool = True) -> list[DetectedFace]:
-        before, self._last = self._last, self._look(pixels)
+        before, self._last = self._last, self._detect(pixels)
         calm = len(self._last) >= len(before) and _moved_less(self._last, before, CALM)
         still = SETTLED if follow and _moved_less(self._last, before, BRISK) else STILL
         for _ in range(0 if calm and follow else SETTLE_PASSES):
-            before, self._last = self._last, self._look(pixels)
+            before, self._last = self._last, self._detect(pixels)
             if _moved_less(self._last, before, still):
                 break
         return [_face(points, score) for points, score in self._last]
 
     def reset(self) -> None:
         self._graph.reset()
-        self._last = self._look(np.zeros((64, 64, 3), np.uint8))
+        self._last = self._detect(np.zeros((64, 64, 3), np.uint8))
 
-    def _look(self, pixels: np.ndarray) -> list[_Seen]:
+    def _detect(self, pixels: np.ndarray) -> list[_ScoredMesh]:
         result = self._graph.process({"image": np.ascontiguousarray(pixels)})
         # A normalised 0 is the centre of the first pixel; only so do a frame and its half agree.
         size = np.array(pixels.shape[1::-1], np.float64)
@@ -158,12 +158,12 @@ class _Mesh:
         return float(score) if distance < np.ptp(mesh[:, 0]) else self._floor
 
 
-def _distinct(seen: list[_Seen], before: list[_Seen]) -> list[_Seen]:
+def _distinct(seen: list[_ScoredMesh], before: list[_ScoredMesh]) -> list[_ScoredMesh]:
     """mediapipe at times starts a second mesh on a face that it follows: keep the followed one."""
     by_age = sorted(
         seen, key=lambda one: min((_movement(one[0], old) for old, _ in before), default=0)
     )
-    kept: list[_Seen] = []
+    kept: list[_ScoredMesh] = []
     for mesh, score in by_age:
         if all(_movement(mesh, other) > SAME_FACE for other, _ in kept):
             kept.append((mesh, score))
@@ -175,7 +175,7 @@ def _movement(mesh: np.ndarray, old: np.ndarray) -> float:
     return float(np.linalg.norm(mesh - old, axis=1).mean() / max(np.ptp(mesh[:, 0]), 1.0))
 
 
-def _moved_less(seen: list[_Seen], before: list[_Seen], limit: float) -> bool:
+def _moved_less(seen: list[_ScoredMesh], before: list[_ScoredMesh], limit: float) -> bool:
     return all(any(_movement(mesh, old) < limit for old, _ in before) for mesh, _ in seen)
 
 
@@ -255,7 +255,7 @@ def _mesh_graph(max_faces: int, min_confidence: float) -> Any:
     )
 
 
-def _full_range_finder(min_confidence: float) -> Any:
+def _full_range_detector(min_confidence: float) -> Any:
     try:
         from mediapipe.python.solutions.face_detection import FaceDetection
     except ImportError as error:

@@ -114,10 +114,10 @@ class Preparing(Protocol):
 
 
 @runtime_checkable
-class Redrawing(Protocol):
+class Reconstructing(Protocol):
     """A generator that can show what its VAE alone makes of a face."""
 
-    def redrawn(self, crops: torch.Tensor) -> torch.Tensor:
+    def reconstruct(self, crops: torch.Tensor) -> torch.Tensor:
         """crops: (F, 3, R, R) float32 RGB [-1, 1] -> the same, on the CPU, as coded."""
         ...
 
@@ -151,7 +151,7 @@ def load_generator(config: Config, execution: Execution, *, mask: np.ndarray) ->
     return load(config, execution, mask=mask)
 
 
-def listens_to(generator: LipGenerator) -> str | None:
+def audio_input(generator: LipGenerator) -> str | None:
     """``generator.audio``; "whisper" where it does not say. Raises ConfigError for another word."""
     audio = getattr(generator, "audio", WHISPER)
     if audio not in (WHISPER, CEPSTRA, None):

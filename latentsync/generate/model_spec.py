@@ -115,7 +115,7 @@ def model_paths(config: Config) -> ModelPaths:
     return ModelPaths(*find_all(wanted, folders=config.weights.folders))
 
 
-def tensor_format(execution: Execution) -> torch.dtype:
+def output_dtype(execution: Execution) -> torch.dtype:
     """Of what the networks give: upstream's noise is drawn in it, and the samples are taken in it.
 
     OpenVINO gives float32, whatever it computes in.

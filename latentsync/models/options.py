@@ -64,7 +64,7 @@ def motion_arguments(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     return {MOTION_NAMES[name]: value for name, value in settings.items() if name in MOTION_NAMES}
 
 
-def hears(block_types: Sequence[str], stages: int) -> list[bool]:
+def has_audio_attention(block_types: Sequence[str], stages: int) -> list[bool]:
     """For each stage, by upstream's class name: has it attention to the audio? ConfigError."""
     if len(block_types) != stages:
         remedy = f"name {stages}, one for each of block_out_channels"

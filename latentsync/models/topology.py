@@ -18,20 +18,22 @@ class LayerMaker(NamedTuple):
     """(c_in, c_out) -> a residual block; channels -> a transformer of space, of time."""
 
     res: Callable[[int, int], ResBlock]
-    look: Callable[[int], SpatialTransformer]
-    move: Callable[[int], MotionModule]
+    spatial: Callable[[int], SpatialTransformer]
+    temporal: Callable[[int], MotionModule]
 
     def layers(self, widths: Sequence[tuple[int, int]], *, audio: bool, motion: bool) -> Layers:
         return Layers(
             [self.res(c_in, c_out) for c_in, c_out in widths],
-            [self.look(c_out) for _, c_out in widths if audio],
-            [self.move(c_out) for _, c_out in widths if motion],
+            [self.spatial(c_out) for _, c_out in widths if audio],
+            [self.temporal(c_out) for _, c_out in widths if motion],
         )
 
 
 def middle(make: LayerMaker, width: int, *, motion: bool) -> MidBlock:
     resnets = [make.res(width, width) for _ in range(2)]
-    return MidBlock(Layers(resnets, [make.look(width)], [make.move(width)] if motion else []))
+    return MidBlock(
+        Layers(resnets, [make.spatial(width)], [make.temporal(width)] if motion else [])
+    )
 
 
 def way_down(

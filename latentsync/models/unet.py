@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from latentsync.models.attention import SpatialTransformer
 from latentsync.models.blocks import Conditions, UpBlock
 from latentsync.models.motion_module import MotionModule
-from latentsync.models.options import check_fixed, hears, motion_arguments
+from latentsync.models.options import check_fixed, has_audio_attention, motion_arguments
 from latentsync.models.resnet import FramesGroupNorm, ResBlock
 from latentsync.models.topology import LayerMaker, middle, way_down, way_up
 
@@ -103,14 +103,14 @@ class UNet3DConditionModel(nn.Module):
             make,
             widths,
             layers=layers_per_block,
-            audio=hears(down_block_types, len(widths)),
+            audio=has_audio_attention(down_block_types, len(widths)),
             motion=[move and not motion_module_decoder_only for move in moves],
         )
         self.up_blocks = way_up(
             make,
             widths,
             layers=layers_per_block + 1,
-            audio=hears(up_block_types, len(widths))[::-1],
+            audio=has_audio_attention(up_block_types, len(widths))[::-1],
             motion=moves,
         )
         mid_motion = use_motion_module and motion_module_mid_block

@@ -23,7 +23,7 @@ from latentsync.restoration.sharpness import BANDS, SharpnessMeter
 from latentsync.settings.schema import FaceConfig
 from latentsync.types import Alignment, Frame
 
-DECODED_AHEAD, SEEN_AHEAD = 4, 2  # frames that may wait for the detector, and to be measured
+DECODED_AHEAD, DETECTED_AHEAD = 4, 2  # frames that may wait for the detector, and to be measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +79,8 @@ def analyze_source(
     Raises FaceNotFoundError when no frame holds a usable face.
     """
     kept = _Observations()
-    looked_at = _looked_at(frames, detector, config.cut_threshold, timer)
-    for seen in linked(looked_at, Stage.DETECT, Stage.MEASURE, SEEN_AHEAD, timer=timer):
+    detected = _detected(frames, detector, config.cut_threshold, timer)
+    for seen in linked(detected, Stage.DETECT, Stage.MEASURE, DETECTED_AHEAD, timer=timer):
         with timer.stage(Stage.MEASURE, frames=1):
             kept.add(seen, meter)
         on_frame()
@@ -118,7 +118,7 @@ class Analyzer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
+class _DetectedFrame:
     """What the detector saw in a frame. cut: whether a new shot begins with it."""
 
     frame: Frame
@@ -126,9 +126,9 @@ class _Seen:
     faces: list[DetectedFace]
 
 
-def _looked_at(
+def _detected(
     frames: Iterable[Frame], detector: FaceDetector, cut_threshold: float, timer: StageTimer
-) -> Iterator[_Seen]:
+) -> Iterator[_DetectedFrame]:
     detector.reset()
     last: np.ndarray | None = None
     for frame in frames:
@@ -138,7 +138,7 @@ def _looked_at(
             last = small
             if cut:
                 detector.reset()
-            seen = _Seen(frame, cut, detector(frame.pixels))
+            seen = _DetectedFrame(frame, cut, detector(frame.pixels))
         yield seen
 
 
@@ -155,7 +155,7 @@ class _Observations:
     def __len__(self) -> int:
         return len(self.faces)
 
-    def add(self, seen: _Seen, meter: SharpnessMeter) -> None:
+    def add(self, seen: _DetectedFrame, meter: SharpnessMeter) -> None:
         frame = seen.frame
         self.pts.append(frame.pts)
         self.pts_seconds.append(frame.pts_seconds)

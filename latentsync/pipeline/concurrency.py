@@ -13,7 +13,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 
 T = TypeVar("T")
 
-PATIENCE = 5.0  # seconds
+JOIN_SECONDS = 5.0  # seconds
 
 Waited = Callable[[float], None]
 
@@ -64,7 +64,7 @@ def prefetch(
 
     An exception raised by ``items`` is raised here, after the items before it. When the consumer
     stops early (close, exception, Ctrl-C) the thread is told to stop, and waited for, though no
-    longer than PATIENCE: a network may be minutes into an item that nobody wants any more.
+    longer than JOIN_SECONDS: a network may be minutes into an item that nobody wants any more.
 
     for_input: called by the consumer with the seconds that it waited for an item. handed_on: called
     by the thread with the seconds that an item waited for room, one call for each.
@@ -91,7 +91,7 @@ def prefetch(
             del value  # not one item more in memory than wanted
     finally:
         stop.set()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + JOIN_SECONDS
         while worker.is_alive() and time.monotonic() < deadline:
             _drain(ready)
             worker.join(timeout=0.02)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from latentsync.generate.base import LipGenerator, Redrawing
+from latentsync.generate.base import LipGenerator, Reconstructing
 from latentsync.geometry import extract, square
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.plan import RenderPlan
@@ -24,7 +24,7 @@ from latentsync.types import Frame, PatchedFrame
 
 logger = logging.getLogger(__name__)
 
-OWN_FRAMES = 36  # of the person's own mouths, spread over the track, are learnt from
+TRAINING_FRAMES = 36  # of the person's own mouths, spread over the track, are learnt from
 PAIRS = 16  # of them at most go through a VAE: a minute or more on a CPU
 TO_RESTORE, AMONG_FIRST = 12, 24  # mouths that show what was lost, of a track's first ones
 
@@ -40,11 +40,11 @@ class Original:
 
 @dataclass(slots=True, eq=False)
 class Restorers:
-    """By track, the restorer that is ready for it. verdicts: what one that learns said of it."""
+    """By track, the restorer that is ready for it. fit_results: what one that learns said of it."""
 
     loaded: Restorer
     ready: dict[int, Restorer] = field(default_factory=dict)
-    verdicts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    fit_results: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __call__(self, track: int) -> Restorer:
         return self.ready[track]
@@ -88,16 +88,16 @@ class Restorers:
     ) -> None:
         """Fits one that learns, to each of the tracks. to_restore: by track, some of its mouths."""
         personal_fit = _PersonalFit(plan, original, generator)
-        own = personal_fit.own_mouths(tracks)
+        own = personal_fit.training_mouths(tracks)
         for track in tracks:
             restorer = personal_fit.fitted(
                 cast(Fittable, self.loaded), track, own[track], to_restore
             )
             self.ready[track] = cast(Restorer, restorer)
-            verdict = restorer.verdict
-            known = is_dataclass(verdict) and not isinstance(verdict, type)
-            self.verdicts[track] = asdict(verdict) if known else {}  # type: ignore[call-overload]
-            logger.info("track %d: %s", track, self.verdicts[track].get("reason", "fitted"))
+            fit_result = restorer.fit_result
+            known = is_dataclass(fit_result) and not isinstance(fit_result, type)
+            self.fit_results[track] = asdict(fit_result) if known else {}  # type: ignore[call-overload]
+            logger.info("track %d: %s", track, self.fit_results[track].get("reason", "fitted"))
 
 
 def mouths_to_restore(
@@ -124,13 +124,13 @@ def spread(numbers: np.ndarray, most: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _OwnMouth:
-    """number: of the original's frame. pixels: (3, h, w), as filmed. redrawn: the same mouth as the
-    generator's VAE gives it back; None where there is no such generator."""
+class _TrainingMouth:
+    """number: of the original's frame. pixels: (3, h, w), as recorded. reconstructed: the same
+    mouth encoded and decoded by the generator's VAE; None where the generator has none."""
 
     number: int
     pixels: torch.Tensor
-    redrawn: torch.Tensor | None
+    reconstructed: torch.Tensor | None
 
 
 class _PersonalFit:
@@ -142,30 +142,30 @@ class _PersonalFit:
         self._plan, self._original = plan, original
         self._generator = generator
 
-    def own_mouths(self, tracks: Collection[int]) -> dict[int, list[_OwnMouth]]:
-        most = PAIRS if isinstance(self._generator, Redrawing) else OWN_FRAMES
+    def training_mouths(self, tracks: Collection[int]) -> dict[int, list[_TrainingMouth]]:
+        most = PAIRS if isinstance(self._generator, Reconstructing) else TRAINING_FRAMES
         wanted = {track: spread(self._candidates(track), most) for track in tracks}
         everything = np.arange(len(self._original.analysis))
-        return _gathered(wanted, everything, self._original.source, self._own_mouth)
+        return _gathered(wanted, everything, self._original.source, self._training_mouth)
 
     def fitted(
         self,
         restorer: Fittable,
         track: int,
-        own: Sequence[_OwnMouth],
+        own: Sequence[_TrainingMouth],
         to_restore: Mapping[int, Sequence[torch.Tensor]],
     ) -> Fittable:
         planned = self._plan.tracks[track]
         seconds = self._original.analysis.pts_seconds[[mouth.number for mouth in own]]
         pixels = [mouth.pixels for mouth in own]
-        redrawn = [mouth.redrawn for mouth in own if mouth.redrawn is not None]
+        reconstructed = [mouth.reconstructed for mouth in own if mouth.reconstructed is not None]
         about: dict[str, Any] = {
             "seconds": seconds,
             "mask": planned.geometry.mask,
             "fallback": Detail().tuned(planned.energies),
         }
-        if redrawn:
-            return restorer.fit_pairs(redrawn, pixels, **about)
+        if reconstructed:
+            return restorer.fit_pairs(reconstructed, pixels, **about)
         return restorer.fit(pixels, list(to_restore.get(track, ())), **about)
 
     def _candidates(self, track: int) -> np.ndarray:
@@ -180,30 +180,30 @@ class _PersonalFit:
         seen = np.isin(tracks, tracks[then]) if then.any() else tracks >= 0
         return np.flatnonzero(seen)
 
-    def _own_mouth(self, track: int, number: int, frame: Frame) -> _OwnMouth:
+    def _training_mouth(self, track: int, number: int, frame: Frame) -> _TrainingMouth:
         geometry = self._plan.tracks[track].geometry
         aligned = self._original.analysis.matrices[number]
         pixels = extract(frame.pixels, geometry.matrix(aligned), geometry.size)
         generator = self._generator
-        redrawn = (
-            _redrawn(frame, aligned, geometry, generator)
-            if isinstance(generator, Redrawing)
+        reconstructed = (
+            _reconstructed(frame, aligned, geometry, generator)
+            if isinstance(generator, Reconstructing)
             else None
         )
-        return _OwnMouth(number, pixels, redrawn)
+        return _TrainingMouth(number, pixels, reconstructed)
 
 
-def _redrawn(
+def _reconstructed(
     frame: Frame, aligned: np.ndarray, geometry: PatchGeometry, generator: Any
 ) -> torch.Tensor:
     """The mouth as it comes out of the generator's square, its VAE in between.
 
-    generator: one that is Redrawing.
+    generator: one that is Reconstructing.
     """
     size = generator.size
     to_square = square(size) @ np.vstack([aligned, [0, 0, 1]])
-    redrawn = generator.redrawn(extract(frame.pixels, to_square, (size, size))[None])[0]
-    levels = ((redrawn.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    reconstructed = generator.reconstruct(extract(frame.pixels, to_square, (size, size))[None])[0]
+    levels = ((reconstructed.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     pixels = np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
     back = np.linalg.inv(np.vstack([to_square, [0, 0, 1]]))
     return extract(pixels, geometry.matrix(aligned) @ back, geometry.size)

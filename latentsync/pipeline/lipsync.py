@@ -13,7 +13,7 @@ import torch
 
 from latentsync.errors import ConfigError, MediaError
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.base import CEPSTRA, WHISPER, listens_to, load_generator
+from latentsync.generate.base import CEPSTRA, WHISPER, audio_input, load_generator
 from latentsync.generate.model_spec import face_model, whisper_file
 from latentsync.media.audio.reader import AudioReader
 from latentsync.pipeline.concurrency import Checked
@@ -61,10 +61,10 @@ class LipSync:
         self.config, self.execution = config, execution
         mask = upstream_mask(face_model(config).resolution)
         self.generator = load_generator(config, execution, mask=mask)
-        self.audio = listens_to(self.generator)
+        self.audio = audio_input(self.generator)
         self._encoder = self._load_encoder() if self.audio == WHISPER else None
 
-    def listen(self, audio: Path, check: Callable[[], None]) -> Speech:
+    def encode_speech(self, audio: Path, check: Callable[[], None]) -> Speech:
         """Measures the speech, in one pass. check: called at every block; may raise.
 
         Raises MediaError: unreadable, or too short to use.

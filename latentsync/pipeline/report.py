@@ -22,7 +22,7 @@ from latentsync.pipeline.planning.decide import thresholds
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
 from latentsync.restoration.base import Restorer
-from latentsync.runtime.execution import FORMATS, Execution
+from latentsync.runtime.execution import DTYPES, Execution
 from latentsync.settings.schema import Config
 from latentsync.weights import record
 
@@ -61,7 +61,7 @@ def session_report(
         "host": _host(),
         **_media_facts(session, output, copied=copied),
         "restorer": None if restorers is None else describe(restorers.loaded),
-        "fit": {} if restorers is None else restorers.verdicts,
+        "fit": {} if restorers is None else restorers.fit_results,
         "generator": None if generator is None else describe(generator),
         "people": _people(session.config, session.plan.analysis.people),
         "thresholds": _thresholds(session),
@@ -188,7 +188,7 @@ def _place(item: tuple[str, Work]) -> int:
 def _execution(execution: Execution) -> dict[str, Any]:
     return {
         "backend": execution.backend,
-        "precision": next(n for n, dtype in FORMATS.items() if dtype == execution.dtype),
+        "precision": next(n for n, dtype in DTYPES.items() if dtype == execution.dtype),
         "device": str(execution.device),
         "threads": execution.threads,
     }

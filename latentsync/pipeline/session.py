@@ -230,7 +230,7 @@ class Session:
         """What is heard of the new speech."""
         if self.audio is None:
             return None
-        return self.engine.lipsync.listen(self.audio, self._flag.check)
+        return self.engine.lipsync.encode_speech(self.audio, self._flag.check)
 
     @cached_property
     def layout(self) -> Layout:

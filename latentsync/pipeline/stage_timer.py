@@ -26,7 +26,7 @@ class Stage(StrEnum):
     SAMPLE = "sample"
     FIT = "fit"
     DECODE_AGAIN = "decode (pass 2)"
-    LISTEN = "encode audio"
+    ENCODE_AUDIO = "encode audio"
     GENERATE = "generate"
     RESTORE = "restore"
     COMPOSITE = "composite"

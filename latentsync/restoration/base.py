@@ -59,10 +59,10 @@ class Windowed(Protocol):
 class Fittable(Protocol):
     """A restorer that learns from the person's own mouths, once for each track, before it works.
 
-    For the arguments see PersonalizedRestorer. verdict: what came of it, for the report.
+    For the arguments see PersonalizedRestorer. fit_result: what came of it, for the report.
     """
 
-    verdict: object
+    fit_result: object
 
     def fit(
         self,
@@ -78,7 +78,7 @@ class Fittable(Protocol):
 
     def fit_pairs(
         self,
-        degraded_own: Sequence[torch.Tensor],
+        degraded: Sequence[torch.Tensor],
         originals: Sequence[torch.Tensor],
         *,
         seconds: np.ndarray,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NAMES = {"torch": "PyTorch", "compile": "torch.compile", "openvino": "OpenVINO"}
 FIRST_WITH_BF16 = 8  # compute capability; Volta and Turing are 7.x, and upstream takes fp32 there
 
@@ -39,7 +39,7 @@ class Execution:
 
     def __str__(self) -> str:
         place = f"an Intel {self.plugin}" if self.plugin != "CPU" else str(self.device).upper()
-        number = next(name for name, dtype in FORMATS.items() if dtype == self.dtype)
+        number = next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
         return f"{NAMES[self.backend]}, {number}, {place}"
 
 
@@ -102,13 +102,13 @@ def execution_for(runtime: RuntimeConfig, machine: Machine) -> Execution:
     # An Intel GPU is found by OpenVINO alone. Who says device=cpu means the CPU.
     gpus = [name for name in machine.plugins if name.startswith("GPU")]
     plugin = gpus[0] if gpus and backend == "openvino" and runtime.device == "auto" else "CPU"
-    usable = _formats(backend, plugin, machine)
+    usable = _precisions(backend, plugin, machine)
     name = runtime.precision if runtime.precision != "auto" else usable[-1]
     if name not in usable:
         place = f"{NAMES[backend]} on {machine.device.type if plugin == 'CPU' else 'this GPU'}"
         remedy = f"{place} computes in {' or '.join(usable)}; use one of auto, {', '.join(usable)}"
         raise ConfigError("runtime.precision", name, remedy)
-    return Execution(machine.device, backend, FORMATS[name], runtime.threads, plugin)
+    return Execution(machine.device, backend, DTYPES[name], runtime.threads, plugin)
 
 
 def _backend(runtime: RuntimeConfig, machine: Machine) -> str:
@@ -126,7 +126,7 @@ def _backend(runtime: RuntimeConfig, machine: Machine) -> str:
     return runtime.backend
 
 
-def _formats(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
+def _precisions(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
     """Those that may be asked for; the last one is taken for `auto`."""
     if backend == "openvino":
         able = machine.plugins[plugin]

@@ -87,7 +87,7 @@ class Graph:
         self, model: Any, examples: Sequence[Tensor], execution: Execution, dtype: torch.dtype
     ) -> None:
         """model: an openvino.Model, or the path of one. dtype: what to compute in."""
-        self._inputs = [(tuple(e.shape), _number_format(e)) for e in examples]
+        self._inputs = [(tuple(e.shape), _input_dtype(e)) for e in examples]
         settings: dict[str, str | int] = {
             "INFERENCE_PRECISION_HINT": HINTS[dtype],
             "PERFORMANCE_HINT": "LATENCY",
@@ -117,5 +117,5 @@ class Graph:
         return tuple(torch.from_numpy(array) for array in results.to_tuple())
 
 
-def _number_format(example: Tensor) -> torch.dtype:
+def _input_dtype(example: Tensor) -> torch.dtype:
     return torch.float32 if example.is_floating_point() else example.dtype

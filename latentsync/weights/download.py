@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from latentsync.errors import CheckpointError
 from latentsync.weights import record
-from latentsync.weights.request import SCHEMES, Answer, PassingError, RefusedError, Request
+from latentsync.weights.request import SCHEMES, Answer, PermanentError, Request, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class SourceError(CheckpointError):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long a source may fail before it is given up.
 
     attempts: in a row that bring no new byte. first_wait, longest_wait: seconds between them,
@@ -59,7 +59,7 @@ class Patience:
         return min(max(wait, 0.0), self.longest_wait)
 
 
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 
 def download(
@@ -69,7 +69,7 @@ def download(
     size: int | None,
     sha256: str | None,
     progress: Progress,
-    patience: Patience = PATIENCE,
+    retry: RetryPolicy = RETRY_POLICY,
     title: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Path:
@@ -80,16 +80,16 @@ def download(
     A call that was interrupted is resumed by the next one. Of several processes one fetches while
     the others wait. Raises SourceError, or CheckpointError for what no other source would mend.
     """
-    job = _Job(url, target, title or target.name, size, sha256 or "", progress, patience)
+    job = _Job(url, target, title or target.name, size, sha256 or "", progress, retry)
     if url.partition("://")[0].lower() not in SCHEMES:
         raise job.refused("not an address with http or https")
     try:
         if _is_there(job):
             return target
-        with _folder(target.parent), _alone(job):
+        with _folder(target.parent), _locked(job):
             if not _is_there(job):  # nor brought by the process that was waited for
-                _bring(job, Request(url, headers or {}, patience.stall))
-    except RefusedError as error:
+                _fetch_verified(job, Request(url, headers or {}, retry.stall))
+    except PermanentError as error:
         raise job.refused(str(error)) from None
     except OSError as error:
         raise _unwritable(job, error) from None
@@ -104,7 +104,7 @@ class _Job:
     size: int | None
     sha256: str
     progress: Progress
-    patience: Patience
+    retry: RetryPolicy
 
     @property
     def part(self) -> Path:
@@ -141,7 +141,7 @@ def _folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alone(job: _Job) -> Iterator[None]:
+def _locked(job: _Job) -> Iterator[None]:
     """The lock is the operating system's: it ends with the process that holds it."""
     path = job.target.with_name(f".{job.target.name}.lock")
     lock = FileLock(path)
@@ -158,7 +158,7 @@ def _alone(job: _Job) -> Iterator[None]:
         lock.release()
 
 
-def _bring(job: _Job, request: Request) -> None:
+def _fetch_verified(job: _Job, request: Request) -> None:
     with job.progress(job.title, job.size or 0) as step:
         step(job.have)
         resumed = _fetch(job, request, step)
@@ -194,12 +194,12 @@ def _fetch(job: _Job, request: Request, step: Step) -> bool:
         try:
             _attempt(job, request, step)
             return resumed
-        except PassingError as error:
+        except TransientError as error:
             failures = failures + 1 if job.have <= most else 0
             most = max(most, job.have)
-            if failures >= job.patience.attempts:
-                raise RefusedError(f"{error.why}, {failures} times in a row") from None
-            wait = job.patience.wait(failures, error.wait)
+            if failures >= job.retry.attempts:
+                raise PermanentError(f"{error.why}, {failures} times in a row") from None
+            wait = job.retry.wait(failures, error.wait)
             logger.info("%s: %s; going on in %.1f s", job.title, error.why, wait)
             time.sleep(wait)
 
@@ -217,9 +217,9 @@ def _attempt(job: _Job, request: Request, step: Step) -> None:
                 return  # an earlier run had it all, and did not know
             _discard(job, step)
         if answer.first != job.have:
-            raise PassingError("the server sent another part than was asked for")
+            raise TransientError("the server sent another part than was asked for")
         if job.size is not None and answer.total not in (None, job.size):
-            raise RefusedError(f"it has {answer.total:,} bytes there, not {job.size:,}")
+            raise PermanentError(f"it has {answer.total:,} bytes there, not {job.size:,}")
         _receive(job, answer, step)
 
 
@@ -229,11 +229,11 @@ def _receive(job: _Job, answer: Answer, step: Step) -> None:
     with job.part.open("ab", buffering=0) as part:  # what was received survives a crash
         for block in answer.blocks():
             if size is not None and part.tell() + len(block) > size:
-                raise RefusedError(f"it sends more than the {size:,} bytes of the file")
+                raise PermanentError(f"it sends more than the {size:,} bytes of the file")
             _append(part, block)
             step(len(block))
     if size is not None and job.have < size:
-        raise PassingError(f"the connection ended after {job.have:,} of {size:,} bytes")
+        raise TransientError(f"the connection ended after {job.have:,} of {size:,} bytes")
 
 
 def _check_space(job: _Job, size: int) -> None:

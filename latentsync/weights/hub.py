@@ -18,13 +18,13 @@ from pathlib import Path
 
 from latentsync.errors import CheckpointError
 from latentsync.weights import record
-from latentsync.weights.download import PATIENCE, Patience, Progress, SourceError, download
-from latentsync.weights.request import PASSING
+from latentsync.weights.download import RETRY_POLICY, Progress, RetryPolicy, SourceError, download
+from latentsync.weights.request import TRANSIENT
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 SHA256 = re.compile(r"[0-9a-f]{64}")  # large files lie in the cache under theirs, small ones do not
 BLOB_NAME = re.compile(r"\w[\w.-]*")  # the server chooses it: nothing that leaves the folder
-QUESTIONS = 3  # how often the hub is asked what the file is
+ATTEMPTS = 3  # how often the hub is asked what the file is
 
 BY_HAND = "or put the file in its place by hand"
 CONNECT = "check the connection, or set HF_ENDPOINT to a mirror"
@@ -69,7 +69,7 @@ def fetch(
     size: int | None,
     sha256: str | None,
     progress: Progress,
-    patience: Patience = PATIENCE,
+    retry: RetryPolicy = RETRY_POLICY,
 ) -> Path:
     """The file in the hub's cache, fetched if it is not there, or is damaged.
 
@@ -82,7 +82,7 @@ def fetch(
         return found
     wanted = _Wanted(repo, filename, size, sha256 or None)
     with _explained(wanted):
-        blob = _fetch_blob(wanted, progress, patience)
+        blob = _fetch_blob(wanted, progress, retry)
         return _enter(wanted, blob)
 
 
@@ -133,14 +133,14 @@ def _is_intact(path: Path, sha256: str | None) -> bool:
     return False
 
 
-def _fetch_blob(wanted: _Wanted, progress: Progress, patience: Patience) -> Path:
+def _fetch_blob(wanted: _Wanted, progress: Progress, retry: RetryPolicy) -> Path:
     """The bytes, in the folder and under the name that the cache keeps them in."""
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import repo_folder_name
     from huggingface_hub.utils import get_token_to_send
 
     url = hf_hub_url(wanted.repo, wanted.filename)
-    etag, size = _ask(url, patience)
+    etag, size = _query(url, retry)
     _compare(wanted, etag, size)
     published = etag if SHA256.fullmatch(etag) else None
     folder = repo_folder_name(repo_id=wanted.repo, repo_type="model")
@@ -152,7 +152,7 @@ def _fetch_blob(wanted: _Wanted, progress: Progress, patience: Patience) -> Path
             size=size if wanted.size is None else wanted.size,
             sha256=wanted.sha256 or published,
             progress=progress,
-            patience=patience,
+            retry=retry,
             title=wanted.title,
             headers={"Authorization": f"Bearer {token}"} if token else {},
         )
@@ -160,22 +160,22 @@ def _fetch_blob(wanted: _Wanted, progress: Progress, patience: Patience) -> Path
         raise SourceError(error.what, error.value, f"{CONNECT}, {BY_HAND}") from None
 
 
-def _ask(url: str, patience: Patience) -> tuple[str, int | None]:
+def _query(url: str, retry: RetryPolicy) -> tuple[str, int | None]:
     """The file's name in the cache, and its size, as the hub has them."""
     from httpx2 import TimeoutException
     from huggingface_hub import get_hf_file_metadata
     from huggingface_hub.errors import FileMetadataError, HfHubHTTPError
 
-    for failures in range(1, QUESTIONS + 1):
+    for failures in range(1, ATTEMPTS + 1):
         try:
             file = get_hf_file_metadata(url)
             break
         except (HfHubHTTPError, TimeoutException) as error:
             response = getattr(error, "response", None)
-            passing = response is None or response.status_code in PASSING
-            if not passing or failures == QUESTIONS:
+            passing = response is None or response.status_code in TRANSIENT
+            if not passing or failures == ATTEMPTS:
                 raise
-            time.sleep(patience.wait(failures, None))
+            time.sleep(retry.wait(failures, None))
     if file.commit_hash is None or not BLOB_NAME.fullmatch(file.etag or ""):
         raise FileMetadataError(url)
     return str(file.etag), file.size

@@ -61,7 +61,7 @@ def build(
     try:
         load_strictly(network, computed | read, path)
     except CheckpointError as error:
-        raise _misfit(error, whole, model, path) from None
+        raise _wrong_model(error, whole, model, path) from None
     if not logged:
         log_weights_used(model, path)
     return network.eval().requires_grad_(False).to(device)
@@ -77,7 +77,7 @@ def log_weights_used(model: ModelFile, path: Path) -> None:
     logger.log(level, "%s: %s; licence of these weights: %s", model.key, path, model.licence)
 
 
-def _misfit(
+def _wrong_model(
     error: CheckpointError, state: Mapping[str, Tensor], model: ModelFile, path: Path
 ) -> CheckpointError:
     """The error, with what the file is instead, where that is plain to see."""

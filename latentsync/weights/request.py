@@ -20,16 +20,24 @@ from urllib.parse import urlsplit
 USER_AGENT = "latentsync-restore"
 SCHEMES = ("http", "https")
 BLOCK = 1 << 18  # bytes read at once, at most
-PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses that may be gone at the next attempt
-HOPELESS = (ssl.SSLCertVerificationError, http.client.InvalidURL, ValueError, str)
+TRANSIENT = {
+    408,
+    425,
+    429,
+    500,
+    502,
+    503,
+    504,
+}  # HTTP statuses that may be gone at the next attempt
+PERMANENT = (ssl.SSLCertVerificationError, http.client.InvalidURL, ValueError, str)
 UNREACHABLE = (ConnectionRefusedError, socket.gaierror)  # hopeless unless it answered before
 
 
-class RefusedError(Exception):
+class PermanentError(Exception):
     """Asking again would not help."""
 
 
-class PassingError(Exception):
+class TransientError(Exception):
     """What may be gone at the next attempt. wait: seconds that the server asks for."""
 
     def __init__(self, why: str, wait: float | None = None) -> None:
@@ -51,8 +59,8 @@ class Request:
 
     @contextlib.contextmanager
     def open(self, start: int) -> Iterator[Answer]:
-        """The file from byte `start` on, if the server can do that. Raises RefusedError or
-        PassingError, in the same way as reading the answer does."""
+        """The file from byte `start` on, if the server can do that. Raises PermanentError or
+        TransientError, in the same way as reading the answer does."""
         part = {"Range": f"bytes={start}-"} if start else {}
         headers = {**self.headers, "User-Agent": USER_AGENT, **part}
         with self._reply(headers) as response:
@@ -69,9 +77,9 @@ class Request:
                 return cast(http.client.HTTPResponse, error)
             error.close()
             why = f"HTTP {error.code} {error.reason}"
-            if error.code in PASSING:
-                raise PassingError(why, _retry_after(error.headers.get("Retry-After"))) from None
-            raise RefusedError(why) from None
+            if error.code in TRANSIENT:
+                raise TransientError(why, _retry_after(error.headers.get("Retry-After"))) from None
+            raise PermanentError(why) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self.explained(error) from None
         return cast(http.client.HTTPResponse, reply)
@@ -80,11 +88,11 @@ class Request:
         """The kind that a failure of the network is of."""
         cause = error.reason if isinstance(error, URLError) else error
         if isinstance(cause, TimeoutError):
-            return PassingError(f"no byte for {self.stall:g} seconds")
+            return TransientError(f"no byte for {self.stall:g} seconds")
         why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        if isinstance(cause, HOPELESS) or (isinstance(cause, UNREACHABLE) and not self._answered):
-            return RefusedError(why)
-        return PassingError(why)
+        if isinstance(cause, PERMANENT) or (isinstance(cause, UNREACHABLE) and not self._answered):
+            return PermanentError(why)
+        return TransientError(why)
 
 
 class Answer:
@@ -132,7 +140,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         onward = super().redirect_request(req, fp, code, msg, headers, newurl)
         here, there = urlsplit(req.full_url), urlsplit(newurl)
         if there.scheme not in SCHEMES:
-            raise RefusedError(f"it leads to {newurl}")
+            raise PermanentError(f"it leads to {newurl}")
         if onward is not None and here[:2] != there[:2]:
             for name in self._private:
                 onward.remove_header(name.capitalize())

@@ -15,7 +15,7 @@ import yaml
 from latentsync.commands.dry_run import told
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.estimate import calibrate
-from latentsync.estimate.calibrate import drawing_cost
+from latentsync.estimate.calibrate import generation_cost
 from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
 from latentsync.estimate.estimate import SAMPLES, estimate
 from latentsync.generate.diffusion import unet_runner as denoiser
@@ -134,7 +134,7 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     torch.set_num_threads(1)
 
     def seconds(*more: str) -> float:
-        cost = drawing_cost(load_config(path, more), REFERENCE, frame, face)
+        cost = generation_cost(load_config(path, more), REFERENCE, frame, face)
         return cost.stages["generate"]
 
     # The VAE is full-size, the U-Net tiny: it takes many steps to outweigh that.
@@ -169,7 +169,7 @@ def test_a_generator_of_one_s_own_is_refused_in_one_line(tmp_path: Path) -> None
     config = load_config(None, settings(tmp_path, speech, "generate.name=my.own:load"))
     frame, face = a_face(Engine(load_config(None)))
     with pytest.raises(ConfigError, match=r"my\.own:load") as caught:
-        drawing_cost(config, REFERENCE, frame, face)
+        generation_cost(config, REFERENCE, frame, face)
     assert "\n" not in str(caught.value)
 
 

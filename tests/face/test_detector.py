@@ -150,10 +150,10 @@ def test_a_cut_does_not_need_luck(detector, expected) -> None:
 def test_what_looks_for_small_faces_is_made_when_the_first_is_looked_for() -> None:
     own = load_detector("mediapipe")
     own(PORTRAIT)
-    assert not {"_finder", "_zoomed"} & set(vars(own))
+    assert not {"_full_range", "_zoomed"} & set(vars(own))
     own.reset()
     assert len(own(room(720, 1280, (900, 300, 0.5)))) == 1
-    assert {"_finder", "_zoomed"} <= set(vars(own))
+    assert {"_full_range", "_zoomed"} <= set(vars(own))
 
 
 IN_TWO_THREADS = """

@@ -17,7 +17,7 @@ import torch
 from latentsync.generate.base import LipGenerator, load_generator
 from latentsync.generate.diffusion import vae as vae_module
 from latentsync.generate.diffusion.vae import load_vae
-from latentsync.generate.model_spec import tensor_format
+from latentsync.generate.model_spec import output_dtype
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.openvino import plugins
@@ -112,8 +112,8 @@ def test_a_chunk_that_is_not_whole_is_made_ready_for(load: Load) -> None:
 
 def test_upstream_s_noise_is_drawn_in_what_the_networks_give() -> None:
     half = replace(REFERENCE, dtype=torch.bfloat16)
-    assert tensor_format(half) == torch.bfloat16
-    assert tensor_format(BF16) == tensor_format(FP32) == torch.float32
+    assert output_dtype(half) == torch.bfloat16
+    assert output_dtype(BF16) == output_dtype(FP32) == torch.float32
 
 
 def test_what_has_been_converted_needs_no_diffusers(
@@ -162,7 +162,7 @@ def test_what_is_remembered_of_a_film_is_bounded(
 ) -> None:
     pictures = torch.linspace(-1, 1, 5)[:, None, None, None].expand(-1, 3, 64, 64)
     moments = 8 * (RESOLUTION // 8) ** 2 * 4  # mean and variance, float32
-    monkeypatch.setattr(vae_module, "REMEMBERED", 2 * moments)
+    monkeypatch.setattr(vae_module, "CACHE_BYTES", 2 * moments)
     vae.encode(pictures)
     monkeypatch.delattr(vae, "_networks")
     vae.encode(pictures[3:])

@@ -48,7 +48,7 @@ def test_upstream_s_noise_is_that_of_the_global_generator() -> None:
 def test_any_chunk_of_upstream_s_noise_can_be_drawn_at_any_time_and_twice(
     every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noise_module, "REMEMBERED_EVERY", every)
+    monkeypatch.setattr(noise_module, "STATE_EVERY", every)
     noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
     for index in [7, 7, 0, 11, 10, *np.random.default_rng(0).integers(0, len(COUNTS), 40)]:
         assert_same(noise(int(index)), expected[index])

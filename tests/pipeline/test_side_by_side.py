@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.generate.diffusion import generator as latentsync
-from latentsync.generate.diffusion.vae import _Memory
+from latentsync.generate.diffusion.vae import _PosteriorCache
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.network import Networks, Part
@@ -274,8 +274,8 @@ def test_videos_drawn_at_once_by_one_generator_are_as_if_drawn_one_after_the_oth
 def test_what_is_remembered_of_pictures_survives_many_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("latentsync.generate.diffusion.vae.REMEMBERED", 8 * 4)  # eight numbers
-    memory = _Memory()
+    monkeypatch.setattr("latentsync.generate.diffusion.vae.CACHE_BYTES", 8 * 4)  # eight numbers
+    memory = _PosteriorCache()
 
     def use(seed: int) -> None:
         for number in np.random.default_rng(seed).integers(0, 24, 20_000):

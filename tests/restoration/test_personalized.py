@@ -90,7 +90,7 @@ def test_a_blur_nobody_told_of_is_undone_on_other_mouths(
     fitted: PersonalizedRestorer, others: np.ndarray
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
-    assert fitted.verdict is not None and fitted.verdict.used == SELF
+    assert fitted.fit_result is not None and fitted.fit_result.used == SELF
     assert decibels(generated, fitted(generated), faces(others)) > 1.4
 
 
@@ -99,7 +99,7 @@ def test_it_is_repeatable_and_survives_pickling(
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
     again = PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
-    assert again.verdict == fitted.verdict
+    assert again.fit_result == fitted.fit_result
     assert torch.equal(again(generated), fitted(generated))
     assert torch.equal(pickle.loads(pickle.dumps(fitted))(generated), fitted(generated))
 
@@ -114,7 +114,7 @@ def test_only_the_luma_changes(fitted: PersonalizedRestorer, others: np.ndarray)
 def test_sharp_mouths_are_left_bit_for_bit(own: np.ndarray, others: np.ndarray) -> None:
     generated = faces(np.rint(others))
     restorer = PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
-    assert restorer.verdict is not None and restorer.verdict.used == NOTHING
+    assert restorer.fit_result is not None and restorer.fit_result.used == NOTHING
     assert torch.equal(restorer(generated), generated)
 
 
@@ -135,7 +135,7 @@ def test_true_pairs_teach_without_any_guess(own: np.ndarray, others: np.ndarray)
     restorer = PersonalizedRestorer().fit_pairs(
         after(wavy, own), faces(own), seconds=SECONDS, mask=MASK
     )
-    assert restorer.verdict is not None and restorer.verdict.degradation is None
+    assert restorer.fit_result is not None and restorer.fit_result.degradation is None
     assert decibels(after(wavy, others), restorer(after(wavy, others)), faces(others)) > 2
 
 
@@ -143,11 +143,11 @@ def test_the_better_one_on_held_out_mouths_is_used(own: np.ndarray, others: np.n
     generated = after(Degradation(blur=1.6), others)
     moments = {"seconds": SECONDS, "mask": MASK}
     behind = PersonalizedRestorer().fit(faces(own), generated, **moments, fallback=Idle())
-    assert behind.verdict is not None and behind.verdict.used == SELF
-    assert behind.verdict.gains["Idle"] == 0 < behind.verdict.gains[SELF]
+    assert behind.fit_result is not None and behind.fit_result.used == SELF
+    assert behind.fit_result.gains["Idle"] == 0 < behind.fit_result.gains[SELF]
     ahead = PersonalizedRestorer().fit(faces(own), generated, **moments, fallback=Perfect(own))
-    assert ahead.verdict is not None and ahead.verdict.used == "Perfect"
-    assert "Perfect" in ahead.verdict.reason
+    assert ahead.fit_result is not None and ahead.fit_result.used == "Perfect"
+    assert "Perfect" in ahead.fit_result.reason
     assert torch.equal(ahead(generated), Perfect(own)(generated))
 
 
@@ -159,8 +159,8 @@ def test_a_second_of_film_is_too_little_to_learn_from(
     restorer = PersonalizedRestorer().fit(
         faces(own), generated, seconds=SECONDS / 6, mask=MASK, fallback=fallback
     )
-    assert restorer.verdict is not None and restorer.verdict.used == used
-    assert "too few" in restorer.verdict.reason
+    assert restorer.fit_result is not None and restorer.fit_result.used == used
+    assert "too few" in restorer.fit_result.reason
     assert torch.equal(restorer(generated), generated)
 
 
@@ -174,7 +174,7 @@ def test_held_out_moments_lie_a_second_from_all_that_is_learnt(length: float) ->
     seconds = np.linspace(0, length, 40)
     parts = split(seconds)
     assert parts is not None
-    gaps = np.abs(seconds[parts.learn][:, None] - seconds[parts.hold])
+    gaps = np.abs(seconds[parts.train][:, None] - seconds[parts.held_out])
     assert gaps.min() >= GAP
-    assert set(parts.learn) | set(parts.rest) == set(range(40))
-    assert not set(parts.learn) & set(parts.rest)
+    assert set(parts.train) | set(parts.rest) == set(range(40))
+    assert not set(parts.train) & set(parts.rest)

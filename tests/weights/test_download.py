@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from latentsync.weights.download import Patience, SourceError
+from latentsync.weights.download import RetryPolicy, SourceError
 from tests.support.fetching import (
     BODY,
     OTHER,
@@ -181,9 +181,9 @@ def test_a_server_that_stays_busy_is_given_up(server, target) -> None:
 
 
 def test_a_server_is_given_the_time_that_it_asks_for_within_reason() -> None:
-    patience = Patience(first_wait=1, longest_wait=30)
-    assert [patience.wait(failures, None) for failures in (0, 1, 2, 3, 9)] == [1, 1, 2, 4, 30]
-    assert [patience.wait(1, asked) for asked in (7, 86_400, -5)] == [7, 30, 0]
+    retry = RetryPolicy(first_wait=1, longest_wait=30)
+    assert [retry.wait(failures, None) for failures in (0, 1, 2, 3, 9)] == [1, 1, 2, 4, 30]
+    assert [retry.wait(1, asked) for asked in (7, 86_400, -5)] == [7, 30, 0]
 
 
 @pytest.mark.parametrize("as_date", [False, True])
@@ -193,7 +193,7 @@ def test_retry_after_is_honoured(server, target, as_date: bool) -> None:
     headers = {"Retry-After": wanted}
     url = server.add("/net.pth", Served(BODY, failures=[503], failure_headers=headers))
     begun = time.monotonic()
-    get(url, target, patience=Patience(first_wait=0.01, longest_wait=5))
+    get(url, target, retry=RetryPolicy(first_wait=0.01, longest_wait=5))
     assert 0.9 < time.monotonic() - begun < 4
 
 
@@ -202,7 +202,7 @@ def test_a_stall_ends_with_the_patience(server, target, after: int) -> None:
     url = server.add("/net.pth", Served(BODY, stall_after=after, ranges=False))
     begun = time.monotonic()
     with pytest.raises(SourceError, match=r"no byte for 0\.3 seconds, 2 times in a row"):
-        get(url, target, patience=Patience(attempts=2, first_wait=0.01, stall=0.3))
+        get(url, target, retry=RetryPolicy(attempts=2, first_wait=0.01, stall=0.3))
     assert time.monotonic() - begun < 5
     assert not target.exists()
 
@@ -212,7 +212,7 @@ def test_a_closed_port_is_given_up_at_once(target) -> None:
         port = closed.getsockname()[1]
     begun = time.monotonic()
     with pytest.raises(SourceError, match="refused"):
-        get(f"http://127.0.0.1:{port}/net.pth", target, patience=Patience())
+        get(f"http://127.0.0.1:{port}/net.pth", target, retry=RetryPolicy())
     assert time.monotonic() - begun < 1
 
 

@@ -31,7 +31,7 @@ CHILD = """
 import contextlib, json, sys
 from latentsync.errors import CheckpointError
 from latentsync.weights import hub
-from latentsync.weights.download import Patience
+from latentsync.weights.download import RetryPolicy
 
 @contextlib.contextmanager
 def bar(title, total):
@@ -39,9 +39,9 @@ def bar(title, total):
     yield lambda count: None
 
 repo, filename, size, sha256 = json.loads(sys.argv[1])
-patience = Patience(attempts=2, first_wait=0.01, longest_wait=0.1, stall=2)
+retry = RetryPolicy(attempts=2, first_wait=0.01, longest_wait=0.1, stall=2)
 try:
-    print(hub.fetch(repo, filename, size=size, sha256=sha256, progress=bar, patience=patience))
+    print(hub.fetch(repo, filename, size=size, sha256=sha256, progress=bar, retry=retry))
 except CheckpointError as error:
     print(type(error).__name__, error)
     sys.exit(2)

@@ -26,7 +26,7 @@ from latentsync.generate.model_spec import (
     FaceModel,
     face_model,
     model_paths,
-    tensor_format,
+    output_dtype,
     unet_file,
 )
 from latentsync.runtime.execution import check_finite
@@ -91,7 +91,7 @@ class LatentSync:
                 request.lengths,
                 self._side,
                 device=self._execution.device,
-                dtype=tensor_format(self._execution),
+                dtype=output_dtype(self._execution),
             )
             other._noise_of = _noise_in_order(noise)
         return other
@@ -108,11 +108,11 @@ class LatentSync:
         check_finite(decoded, "a generated mouth", f"chunk {chunk.index}", self._execution)
         return sampling.composite(decoded, crops, self._keep).cpu()
 
-    def redrawn(self, crops: Tensor) -> Tensor:
-        """See latentsync.generate.base.Redrawing."""
+    def reconstruct(self, crops: Tensor) -> Tensor:
+        """See latentsync.generate.base.Reconstructing."""
         with self._enough_memory():
             batch = self._settings.vae_batch
-            return sampling.redraw(self._vae, crops, vae_batch=batch, check=self._check).cpu()
+            return sampling.reconstruct(self._vae, crops, vae_batch=batch, check=self._check).cpu()
 
     def _decoded(self, chunk: Chunk, crops: Tensor, noise: Noise) -> Tensor:
         own = self._settings

@@ -12,7 +12,7 @@ from torch import Tensor
 
 CHANNELS = 4  # of a latent
 
-REMEMBERED_EVERY = 64  # chunks; a state of the CPU's generator takes 5 kB, a chunk's numbers 2 ms
+STATE_EVERY = 64  # chunks; a state of the CPU's generator takes 5 kB, a chunk's numbers 2 ms
 UNKNOWN = -1  # where the generator stands
 
 
@@ -36,7 +36,7 @@ class UpstreamNoise:
     One sequence, as after torch.manual_seed(seed) (lipsync_pipeline.py:177-229): the later chunks
     depend on the length of the earlier ones. Any chunk can be asked for at any time, repeatedly and
     from any thread: the generator is put back to a state that it is known to have had before. The
-    next chunk is the cheapest; any other one repeats the draws of at most REMEMBERED_EVERY - 1
+    next chunk is the cheapest; any other one repeats the draws of at most STATE_EVERY - 1
     chunks, or of all that were never drawn. The global generator is left alone.
     """
 
@@ -79,7 +79,7 @@ class UpstreamNoise:
 
     def _draw_chunk(self) -> tuple[Tensor, Tensor]:
         number, self._next = self._next, UNKNOWN  # until it is done: out of memory, say
-        if number % REMEMBERED_EVERY == 0:
+        if number % STATE_EVERY == 0:
             self._states[number] = self._generator.get_state()
         shape = self._counts[number], CHANNELS, self._side, self._side
         drawn = self._draw(*shape), self._draw(*shape)

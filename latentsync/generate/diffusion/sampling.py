@@ -195,7 +195,9 @@ def decode(
 
 
 @torch.no_grad()
-def redraw(vae: Autoencoder, faces: Tensor, *, vae_batch: int = 4, check: Check = never) -> Tensor:
+def reconstruct(
+    vae: Autoencoder, faces: Tensor, *, vae_batch: int = 4, check: Check = never
+) -> Tensor:
     """faces: (F, 3, R, R) float RGB [-1, 1] -> the same, as the VAE gives them back at its best."""
     chance = torch.zeros(len(faces), 1, 1, 1)  # none: the middle of the posterior
     latents = rearrange(_encode(vae, faces, chance, vae_batch, check), "f c h w -> 1 c f h w")

@@ -45,18 +45,18 @@ class UNetInParts:
         self._networks, self._width, self._audio = networks, width, audio
         # A CPU gains nothing by a batch. Given unbatched, its parts take half the memory, and one
         # graph serves with guidance and without.
-        self._singly = networks.execution.backend == "openvino"
+        self._unbatched = networks.execution.backend == "openvino"
         small = self._inputs(**SMALL)
         self._deep = Part("deep layers", deep_layers, small=(small[0], *small[2:]))
         self._last = Part("last layer", last_layer, small=small)
 
     def prepare(self, model: FaceModel, *, guided: bool) -> None:
         """Makes ready for whole chunks. Raises CheckpointError and ConfigError."""
-        batch, side = 2 if guided and not self._singly else 1, model.resolution // LATENT_STEP
+        batch, side = 2 if guided and not self._unbatched else 1, model.resolution // LATENT_STEP
         given = self._inputs(batch=batch, frames=model.frames, side=side)
         self._networks.part(self._last, *given)
         self._networks.part(self._deep, given[0], *given[2:])
-        if self._singly:
+        if self._unbatched:
             self._networks.release()  # 5 GB, which the graphs do without
 
     def _inputs(self, *, batch: int, frames: int, side: int) -> tuple[Tensor, ...]:
@@ -78,7 +78,7 @@ class UNetInParts:
         cached: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """See UNet3DConditionModel.step. Other shapes than whole chunks' are made ready here."""
-        if not self._singly:
+        if not self._unbatched:
             return self._step(sample, timestep, encoder_hidden_states, cached)
         count = len(sample)
         audios = encoder_hidden_states.chunk(count)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
 from latentsync.generate.diffusion.noise import CHANNELS
-from latentsync.generate.model_spec import LATENT_STEP, tensor_format
+from latentsync.generate.model_spec import LATENT_STEP, output_dtype
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, log_weights_used
@@ -39,7 +39,7 @@ OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_o
 """The published file still names the parts of an attention as diffusers did before 0.13."""
 
 LOG_VARIANCE = (-30.0, 20.0)  # diffusers limits the posterior's to this
-REMEMBERED = 2**27  # bytes of posteriors: those of 80 s at 256 pixels and 25 fps, masked and whole
+CACHE_BYTES = 2**27  # bytes of posteriors: those of 80 s at 256 pixels and 25 fps, masked and whole
 
 
 def _encoder(vae: Any) -> nn.Module:
@@ -78,21 +78,21 @@ class VAEInParts:
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
-        self._singly = networks.execution.backend == "openvino"  # a CPU gains nothing by a batch
-        self._known = _Memory()
-        self.device, self.dtype = networks.execution.device, tensor_format(networks.execution)
+        self._unbatched = networks.execution.backend == "openvino"  # a CPU gains nothing by a batch
+        self._known = _PosteriorCache()
+        self.device, self.dtype = networks.execution.device, output_dtype(networks.execution)
 
     def prepare(self, resolution: int, batch: int) -> None:
         """Makes ready for pictures of that side. Raises CheckpointError and ConfigError."""
-        count, side = 1 if self._singly else batch, resolution // LATENT_STEP
+        count, side = 1 if self._unbatched else batch, resolution // LATENT_STEP
         self._networks.part(ENCODER, torch.zeros(count, 3, resolution, resolution))
         self._networks.part(DECODER, torch.zeros(count, CHANNELS, side, side))
-        if self._singly:
+        if self._unbatched:
             self._networks.release()
 
     def encode(self, x: Tensor) -> Encoded:
         """x: (n, 3, R, R) RGB [-1, 1]."""
-        if self._singly:
+        if self._unbatched:
             moments = torch.cat([self._moments(picture) for picture in x.split(1)])
         else:
             moments = self._run(ENCODER, x)
@@ -101,7 +101,7 @@ class VAEInParts:
 
     def decode(self, z: Tensor) -> Decoded:
         """z: (n, 4, r, r) -> (n, 3, R, R) RGB, about [-1, 1]."""
-        portions = z.split(1) if self._singly else (z,)
+        portions = z.split(1) if self._unbatched else (z,)
         return Decoded(torch.cat([self._run(DECODER, portion) for portion in portions]))
 
     def _moments(self, picture: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class VAEInParts:
         return self._networks.part(part, x)(x)[0]
 
 
-class _Memory:
+class _PosteriorCache:
     """The latest posteriors, by picture; for any number of threads."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class _Memory:
     def put(self, name: bytes, moments: Tensor) -> Tensor:
         with self._turn:
             self._kept[name] = moments
-            if len(self._kept) * moments.nbytes > REMEMBERED:
+            if len(self._kept) * moments.nbytes > CACHE_BYTES:
                 self._kept.popitem(last=False)
         return moments
 

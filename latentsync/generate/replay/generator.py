@@ -100,7 +100,7 @@ class Replay:
             database.features, database.lips, database.seconds, margin=max(MARGIN, exclude)
         )
         _warn(speaker.name, spoken, regression)
-        wanted = targets.wanted(target, identity, request.speech, regression, unseen=exclude > 0)
+        wanted = targets.wanted(target, identity, request.speech, regression, held_out=exclude > 0)
         path = select(
             database,
             _checked(wanted, request.check),
@@ -119,8 +119,8 @@ class Replay:
             "units": units(database, path, targets.seconds, parting | targets.begins),
         }
         chosen = Chosen(targets, target, faces, kept[path], kept[partner], share)
-        pictures = _pictures(speaker, chosen, self.size)
-        return PreparedReplay(self.chunk_frames, self._mask, chosen, pictures, facts)
+        packed = _packed_mouths(speaker, chosen, self.size)
+        return PreparedReplay(self.chunk_frames, self._mask, chosen, packed, facts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +140,7 @@ class Chosen:
 
 
 class PreparedReplay:
-    """A replay of one request. pictures: packed mouths by their place in chosen.faces."""
+    """A replay of one request. packed: packed mouths by their place in chosen.faces."""
 
     name = "replay"
     audio: str | None = CEPSTRA
@@ -150,21 +150,21 @@ class PreparedReplay:
         chunk_frames: int,
         mask: np.ndarray,
         chosen: Chosen,
-        pictures: Mapping[int, bytes],
+        packed: Mapping[int, bytes],
         facts: dict[str, Any],
     ) -> None:
         self.size, self.chunk_frames, self.facts = len(mask), chunk_frames, facts
-        self._chosen, self._pictures = chosen, pictures
+        self._chosen, self._packed_mouths = chosen, packed
         self._transplant = Transplanter(mask)
 
     def __call__(self, chunk: Chunk) -> torch.Tensor:
         """The mouths that were chosen, in the chunk's crops."""
         places = np.searchsorted(self._chosen.targets.numbers, chunk.frames)
         return torch.stack(
-            [self._drawn(crop, int(n)) for crop, n in zip(chunk.crops, places, strict=True)]
+            [self._generated(crop, int(n)) for crop, n in zip(chunk.crops, places, strict=True)]
         )
 
-    def _drawn(self, crop: torch.Tensor, n: int) -> torch.Tensor:
+    def _generated(self, crop: torch.Tensor, n: int) -> torch.Tensor:
         chosen = self._chosen
         place, share = int(chosen.targets.places[n]), float(chosen.share[n])
         mouths = [self._mouth(int(chosen.path[n]), place, 1 - share)]
@@ -176,7 +176,7 @@ class PreparedReplay:
     def _mouth(self, source: int, target: int, share: float) -> Mouth:
         faces = self._chosen.faces
         placed = placement(self._chosen.target.rest[target], faces.rest[source])
-        return Mouth(unpack(self._pictures[source]), faces.mouth[source], placed, share)
+        return Mouth(unpack(self._packed_mouths[source]), faces.mouth[source], placed, share)
 
 
 def load(
@@ -196,7 +196,7 @@ def _checked(parts: Iterable[Wanted], check: Callable[[], None]) -> Iterator[Wan
         yield part
 
 
-def _pictures(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
+def _packed_mouths(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
     """Each mouth that will be shown, once: 30 kB at most."""
     places = np.union1d(chosen.path, chosen.partner[chosen.share > 0])
     crops = speaker.crops(chosen.faces.frames[places], size)

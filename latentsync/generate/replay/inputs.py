@@ -140,11 +140,11 @@ class TargetFrames:
         speech: AudioFeatures,
         regression: LipRegression,
         *,
-        unseen: bool,
+        held_out: bool,
     ) -> Iterator[Wanted]:
         """In parts. faces: of the video. identity: (K,) int, whose mouth each of them is to get.
 
-        unseen: lips are expected by what has not seen the frame that is shown.
+        held_out: lips are expected by what has not seen the frame that is shown.
         """
         for start in range(0, len(self.numbers), _BLOCK):
             part = slice(start, start + _BLOCK)
@@ -154,7 +154,7 @@ class TargetFrames:
                 self.shown[part],
                 identity[self.places[part]],
                 features,
-                regression.expected(features, self.shown[part] if unseen else None),
+                regression.expected(features, self.shown[part] if held_out else None),
                 faces.pose[self.places[part]],
                 speech.silent(self.seconds[part]),
                 self.begins[part],

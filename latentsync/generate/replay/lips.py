@@ -110,15 +110,15 @@ def fit_lips(
     edges = [part[0] for part in parts[1:]]
     borders = (seconds[edges] + seconds[np.array(edges) - 1]) / 2 if edges else np.empty(0)
     limits = np.concatenate([[-np.inf], borders, [np.inf]])
-    folds, unseen = [], np.zeros(lips.shape)
+    folds, held_out = [], np.zeros(lips.shape)
     for part, low, high in zip(parts, limits[:-1], limits[1:], strict=True):
         others = (seconds < low - margin) | (seconds > high + margin)
         if others.sum() < _FEWEST:
             return LipRegression(whole, (), np.empty(0), np.zeros(columns), np.ones(columns))
         folds.append(fit_ridge(features[others], lips[others]))
-        unseen[part] = folds[-1](features[part])
-    gain = lips.std(axis=0) / np.maximum(unseen.std(axis=0), 1e-9)
-    reliability = _correlation(unseen, lips).clip(0)
+        held_out[part] = folds[-1](features[part])
+    gain = lips.std(axis=0) / np.maximum(held_out.std(axis=0), 1e-9)
+    reliability = _correlation(held_out, lips).clip(0)
     return LipRegression(whole, tuple(folds), borders, reliability, gain.clip(1, _LIVELIEST))
 
 

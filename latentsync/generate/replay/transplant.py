@@ -97,7 +97,7 @@ class Transplanter:
         fall = (goal[CHIN] - points[CHIN]).clip(-JAW_LIMIT, JAW_LIMIT)
         goal[CHIN] = points[CHIN] + fall
         jaw = fall * self._free * _hill(self._grid, goal[CHIN], JAW)[..., None]
-        own = self._look(lower, self._grid - jaw)
+        own = self._sampled(lower, self._grid - jaw)
         new = np.zeros_like(own)
         for one in mouths:
             new += one.share * self._shaped(one, goal)
@@ -113,9 +113,9 @@ class Transplanter:
         """The mouth where it belongs in the target, its points brought to the goal."""
         at = self._grid + _bend(self._grid, goal, mouth.points_in_target())
         there = at @ mouth.placed[:, :2].T + mouth.placed[:, 2]
-        return self._look(mouth.pixels.astype(np.float32) / 127.5 - 1, there)
+        return self._sampled(mouth.pixels.astype(np.float32) / 127.5 - 1, there)
 
-    def _look(self, pixels: np.ndarray, at: np.ndarray) -> np.ndarray:
+    def _sampled(self, pixels: np.ndarray, at: np.ndarray) -> np.ndarray:
         """pixels: (h, R, 3) float32, a square's lowest rows. at: aligned pixels, on the grid."""
         places = (at + 0.5) / self._scale - 0.5 - [0, self.side - len(pixels)]
         x, y = cv2.split(self._fine(places))

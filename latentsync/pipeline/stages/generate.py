@@ -58,7 +58,7 @@ class GenerateStage:
             number = int(self.plan.chunk[item.index])
             window = None
             if number >= 0:
-                with timer.stage(Stage.LISTEN):
+                with timer.stage(Stage.ENCODE_AUDIO):
                     window = next(windows)
                 end = self._spans[number][1]
             if window is None and not waiting:
@@ -97,14 +97,14 @@ class GenerateStage:
             mouths = self._ready.get(number)
             if mouths is None:
                 windows = [window for _, window in waiting if window is not None]
-                mouths = self._drawn(self.chunk(frames, windows))
+                mouths = self._generate(self.chunk(frames, windows))
                 if len(self._ready) < self._keep:
                     self._ready[number] = mouths
         patched = self.patched(frames, mouths[: len(frames)])
         for item, window in waiting:
             yield item if window is None else next(patched)
 
-    def _drawn(self, chunk: Chunk) -> torch.Tensor:
+    def _generate(self, chunk: Chunk) -> torch.Tensor:
         """Raises CheckpointError where the generator gives something else than mouths."""
         mouths = self.generator(chunk)
         where = f"{self.generator.name}, chunk {chunk.index}"

@@ -28,8 +28,8 @@ _LEAST = 0.1  # grey levels squared: what lies below is rounding
 _STEP = np.float32(0.5)
 _COARSE = 4  # sigma, pixels: hardly any degradation shows below it
 # Of a figure between mouths that have suffered the same: for itself, and with all others.
-_OWN_SPREAD, _COMMON_SPREAD = 0.06, 0.15
-_PER_PART = 0.03  # misfit by which a degradation must be better for being made of one more
+_SINGLE_SPREAD, _COMMON_SPREAD = 0.06, 0.15
+_PER_PART = 0.03  # error by which a degradation must be better for being made of one more
 _ROUGH_FRAMES = 4
 
 
@@ -62,9 +62,9 @@ class Degradation:
         if self.blur > 0:
             luma = cv2.GaussianBlur(luma, (0, 0), self.blur)
         if self.shrink > 1:
-            luma = self._through_small(luma, random)
+            luma = self._downscaled(luma, random)
         else:
-            luma = self._soiled(luma, random)
+            luma = self._with_noise_and_jpeg(luma, random)
         return (np.rint(luma / _STEP) * _STEP).clip(0, 255)
 
     @property
@@ -74,7 +74,7 @@ class Degradation:
             x > 0 for x in (self.polish, self.blur, self.shrink - 1, self.noise, self.quality)
         )
 
-    def _through_small(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _downscaled(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
         height, width = luma.shape
         top, left = (int(n) for n in random.integers(0, int(np.ceil(self.shrink)), 2))
         size = [int(np.ceil((n + 8) / self.shrink)) for n in (width, height)]
@@ -83,10 +83,10 @@ class Degradation:
         padded = cv2.copyMakeBorder(luma, *pads, cv2.BORDER_REFLECT_101)
         small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
         how = cv2.INTER_LINEAR if self.linear else cv2.INTER_CUBIC
-        back = cv2.resize(self._soiled(small, random), full, interpolation=how)
+        back = cv2.resize(self._with_noise_and_jpeg(small, random), full, interpolation=how)
         return back[top : top + height, left : left + width]
 
-    def _soiled(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _with_noise_and_jpeg(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
         if self.noise > 0:
             luma = luma + self.noise * random.standard_normal(luma.shape, np.float32)
         if not self.quality:
@@ -98,7 +98,7 @@ class Degradation:
         return decoded.astype(np.float32)
 
 
-def family(*, seed: int = 0) -> list[Degradation]:
+def candidate_degradations(*, seed: int = 0) -> list[Degradation]:
     """What generators and resampling do: the first is none, then the pure ones, then mixtures."""
     random = np.random.default_rng(seed)
     pure = [Degradation(blur=float(b)) for b in np.geomspace(*BLUR, 16)]
@@ -156,17 +156,17 @@ def _moved(one: Degradation, random: np.random.Generator) -> Degradation:
 class LikelyDegradations:
     """The degradations that explain the generated mouths, likeliest first, and how likely each is.
 
-    misfit: of the likeliest, mean square over the figures in units of their spread; 1 and below:
+    error: of the likeliest, mean square over the figures in units of their spread; 1 and below:
     explained.
     """
 
     degradations: list[Degradation]
     weights: np.ndarray
-    misfit: float
+    error: float
 
 
 def likely_degradations(
-    own: np.ndarray, generated: np.ndarray, mask: np.ndarray, *, most: int, seed: int = 0
+    originals: np.ndarray, generated: np.ndarray, mask: np.ndarray, *, most: int, seed: int = 0
 ) -> LikelyDegradations:
     """At most so many degradations that turn own mouths into what the generated ones look like.
 
@@ -174,26 +174,26 @@ def likely_degradations(
     mask: (h, w) in [0, 1], where they are looked at.
     """
     goal = np.mean([signature(luma, mask) for luma in generated], axis=0)
-    few = own[:: max(1, len(own) // _ROUGH_FRAMES)]
-    rough = family(seed=seed)
-    best = np.argsort(_misfits(rough, few, goal, mask))[:8]
+    few = originals[:: max(1, len(originals) // _ROUGH_FRAMES)]
+    rough = candidate_degradations(seed=seed)
+    best = np.argsort(_errors(rough, few, goal, mask))[:8]
     fine = neighbours([rough[i] for i in best], 6, seed=seed)
-    misfits = _misfits(fine, own, goal, mask)
-    order = np.argsort(misfits)[:most]
+    errors = _errors(fine, originals, goal, mask)
+    order = np.argsort(errors)[:most]
     # Where none explains what is seen, none can be told from the next: all count about alike.
-    least = misfits[order[0]]
-    weights = np.exp(-0.5 * len(goal) * (misfits[order] - least) / max(least, 1.0))
+    least = errors[order[0]]
+    weights = np.exp(-0.5 * len(goal) * (errors[order] - least) / max(least, 1.0))
     kept = weights > 0.1
     shares = weights[kept] / weights[kept].sum()
     return LikelyDegradations([fine[i] for i in order[kept]], shares, float(least))
 
 
-def counterparts(own: np.ndarray, generated: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def counterparts(originals: np.ndarray, generated: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """(G,) int: for each generated mouth the own one that is most like it, fine detail apart.
 
     own: (F, h, w), generated: (G, h, w) float32 grey levels. mask: (h, w) in [0, 1].
     """
-    a, b = (np.stack([_coarse(luma, mask) for luma in lumas]) for lumas in (own, generated))
+    a, b = (np.stack([_coarse(luma, mask) for luma in lumas]) for lumas in (originals, generated))
     return np.array([((one - a) ** 2).sum(-1).argmin() for one in b])
 
 
@@ -214,19 +214,22 @@ def signature(luma: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.log(np.array(figures) + _LEAST)
 
 
-def _misfits(
-    degradations: Sequence[Degradation], own: np.ndarray, goal: np.ndarray, mask: np.ndarray
+def _errors(
+    degradations: Sequence[Degradation], originals: np.ndarray, goal: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
     """(len(degradations),): what is left between goal and own mouths so degraded, 1: as expected.
 
     A contrast of its own, the same in all bands, tells little: content has it too.
     """
     found = np.array(
-        [np.mean([signature(degrade(o), mask) for o in own], axis=0) for degrade in degradations]
+        [
+            np.mean([signature(degrade(o), mask) for o in originals], axis=0)
+            for degrade in degradations
+        ]
     )
     gap = found - goal
     count = len(goal)
-    spread = _OWN_SPREAD**2 * np.eye(count) + _COMMON_SPREAD**2 * np.ones((count, count))
+    spread = _SINGLE_SPREAD**2 * np.eye(count) + _COMMON_SPREAD**2 * np.ones((count, count))
     made_of = _PER_PART * np.array([one.parts for one in degradations])
     return np.einsum("ki,ij,kj->k", gap, np.linalg.inv(spread), gap) / count + made_of
 

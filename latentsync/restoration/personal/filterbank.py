@@ -80,13 +80,13 @@ class Accumulator:
         self.spread = torch.zeros(BUCKETS, _BOUND_STEPS, dtype=torch.float64)
 
     @torch.no_grad()
-    def add(self, lost: torch.Tensor, own: torch.Tensor) -> None:
-        """lost, own: (N, h, w) float32 grey levels, what is seen and what it should be."""
+    def add(self, degraded: torch.Tensor, originals: torch.Tensor) -> None:
+        """degraded, originals: (N, h, w) float32 code values; originals are the targets."""
         core = (slice(None), slice(_REACH, -_REACH), slice(_REACH, -_REACH))
         inside = self._inside[core[1:]]
-        windows = high_pass(lost).unfold(1, SIDE, 1).unfold(2, SIDE, 1)
-        values = (own - lost)[core][:, inside].flatten()
-        kinds = self._drawn(lost)[core][:, inside].flatten()
+        windows = high_pass(degraded).unfold(1, SIDE, 1).unfold(2, SIDE, 1)
+        values = (originals - degraded)[core][:, inside].flatten()
+        kinds = self._sampled_buckets(degraded)[core][:, inside].flatten()
         down, across = inside.nonzero(as_tuple=True)
         for which, there, buckets in _blocks(kinds):
             picture, place = which.div(len(down), rounding_mode="floor"), which % len(down)
@@ -112,7 +112,7 @@ class Accumulator:
         filters = (common + special).float().reshape(BUCKETS, 1, SIDE, SIDE)
         return FilterBank(filters, _bounds(spread), self.centres)
 
-    def _drawn(self, lumas: torch.Tensor) -> torch.Tensor:
+    def _sampled_buckets(self, lumas: torch.Tensor) -> torch.Tensor:
         """(N, h, w) int: a kind for each pixel, drawn by its memberships.
 
         So a pixel costs one kind, and the sums are on average those over all its kinds.

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from latentsync.settings.schema import RestoreConfig
 
 Faces: TypeAlias = Sequence[torch.Tensor] | torch.Tensor
-Moments: TypeAlias = Sequence[float] | np.ndarray
+Seconds: TypeAlias = Sequence[float] | np.ndarray
 
 SELF, NOTHING = "Self", "nothing"
-OWN_FRAMES = 36
+TRAINING_FRAMES = 36
 """Of the person's own mouths, spread over the film, are learnt from: more bring nothing more."""
 
 _GENERATED_FRAMES = 12
@@ -49,7 +49,7 @@ _LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as the sharpness is measured
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FitResult:
     """What restores the mouths, and why.
 
     used: "Self", the name of the restorer that stood by, or "nothing". gains: dB towards the truth
@@ -82,18 +82,18 @@ class PersonalizedRestorer:
 
     def __init__(
         self,
-        verdict: Verdict | None = None,
+        fit_result: FitResult | None = None,
         bank: FilterBank | None = None,
         fallback: Restorer | None = None,
     ) -> None:
-        self.verdict, self._bank, self._fallback = verdict, bank, fallback
+        self.fit_result, self._bank, self._fallback = fit_result, bank, fallback
 
     def fit(
         self,
         originals: Faces,
         generated: Faces,
         *,
-        seconds: Moments,
+        seconds: Seconds,
         mask: np.ndarray,
         fallback: Restorer | None = None,
     ) -> PersonalizedRestorer:
@@ -104,52 +104,52 @@ class PersonalizedRestorer:
         in the same box. mask: (h, w) in [0, 1], the region that counts. fallback: ready for work;
         stands in where it does better on the held-out mouths, or nothing can be learnt.
         """
-        own, moments = _sample(originals, seconds)
-        drawn = _lumas([generated[i] for i in spread(len(generated), _GENERATED_FRAMES)])
-        parts = split(moments)
-        if parts is None or not len(drawn):
-            return _unlearnt(fallback, len(own), len(drawn))
-        alike = own[counterparts(own, drawn, mask)]
-        found = likely_degradations(alike, drawn, mask, most=_MOST_DEGRADATIONS)
-        training = Training(own, by_likelihood(own, found), parts, mask)
+        mouths, times = _sample(originals, seconds)
+        lumas = _lumas([generated[i] for i in spread(len(generated), _GENERATED_FRAMES)])
+        parts = split(times)
+        if parts is None or not len(lumas):
+            return _unfitted(fallback, len(mouths), len(lumas))
+        alike = mouths[counterparts(mouths, lumas, mask)]
+        found = likely_degradations(alike, lumas, mask, most=_MOST_DEGRADATIONS)
+        training = Training(mouths, by_likelihood(mouths, found), parts, mask)
         likeliest = found.degradations[0]
         coded = likeliest.noise > 0 and likeliest.quality > 0
-        result = training.run(drawn, alike, misfit=found.misfit, coded=coded)
+        result = training.run(lumas, alike, degradation_error=found.error, coded=coded)
         return _decided(training, result, fallback, found)
 
     def fit_pairs(
         self,
-        degraded_own: Faces,
+        degraded: Faces,
         originals: Faces,
         *,
-        seconds: Moments,
+        seconds: Seconds,
         mask: np.ndarray,
         fallback: Restorer | None = None,
     ) -> PersonalizedRestorer:
         """The same from true pairs: the person's own mouths and what the generator makes of them.
 
-        degraded_own: F x (3, h, w) float RGB [-1, 1], one for each original; the rest as in fit.
+        degraded: F x (3, h, w) float RGB [-1, 1], one for each original; the rest as in fit.
         """
-        own, moments = _sample(originals, seconds)
-        lost, _ = _sample(degraded_own, seconds)
-        parts = split(moments)
+        mouths, times = _sample(originals, seconds)
+        pairs, _ = _sample(degraded, seconds)
+        parts = split(times)
         if parts is None:
-            return _unlearnt(fallback, len(own), len(lost))
-        training = Training(own, lambda i: lost[i : i + 1], parts, mask)
-        return _decided(training, training.run(lost, own), fallback, None)
+            return _unfitted(fallback, len(mouths), len(pairs))
+        training = Training(mouths, lambda i: pairs[i : i + 1], parts, mask)
+        return _decided(training, training.run(pairs, mouths), fallback, None)
 
     @torch.no_grad()
     def __call__(self, faces: torch.Tensor) -> torch.Tensor:
         """faces: (N, 3, h, w) float RGB [-1, 1], mouths at the frame's own scale -> the same."""
-        if self.verdict is None:
+        if self.fit_result is None:
             raise RuntimeError("Self works on what it has learnt; call fit(...) first")
-        if self.verdict.used == NOTHING:
+        if self.fit_result.used == NOTHING:
             return faces.clone()
         if self._bank is None:
             if self._fallback is None:
-                raise RuntimeError(f"{self.verdict.used} is to stand in, but was not given")
+                raise RuntimeError(f"{self.fit_result.used} is to stand in, but was not given")
             return self._fallback(faces)
-        added = self._bank.residual(luma(faces)) * (self.verdict.strength / 127.5)
+        added = self._bank.residual(luma(faces)) * (self.fit_result.strength / 127.5)
         return (faces + added[:, None]).clamp(-1, 1)
 
 
@@ -170,18 +170,20 @@ def _lumas(faces: Sequence[torch.Tensor]) -> np.ndarray:
     return np.concatenate([luma(face[None].float().cpu()).numpy() for face in faces])
 
 
-def _sample(faces: Faces, seconds: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Lumas and seconds of at most OWN_FRAMES of them."""
+def _sample(faces: Faces, seconds: Seconds) -> tuple[np.ndarray, np.ndarray]:
+    """Lumas and seconds of at most TRAINING_FRAMES of them."""
     if len(faces) != len(seconds):
         raise ValueError(f"{len(faces)} mouths, but {len(seconds)} moments")
-    chosen = spread(len(faces), OWN_FRAMES)
+    chosen = spread(len(faces), TRAINING_FRAMES)
     return _lumas([faces[i] for i in chosen]), np.asarray(seconds, np.float64)[chosen]
 
 
-def _unlearnt(fallback: Restorer | None, own: int, drawn: int) -> PersonalizedRestorer:
+def _unfitted(fallback: Restorer | None, training: int, generated: int) -> PersonalizedRestorer:
     used = NOTHING if fallback is None else fallback.name
-    reason = f"{own} own and {drawn} generated mouths are too few, or too close in time, to learn"
-    return PersonalizedRestorer(Verdict(used, reason, training_mouths=own), None, fallback)
+    reason = (
+        f"{training} training and {generated} generated mouths are too few, or too close in time"
+    )
+    return PersonalizedRestorer(FitResult(used, reason, training_mouths=training), None, fallback)
 
 
 def _decided(
@@ -191,23 +193,25 @@ def _decided(
     found: LikelyDegradations | None,
 ) -> PersonalizedRestorer:
     """Whoever comes nearest to the truth on the held-out mouths; nobody, if that is not near."""
-    missing = result.truth - result.lost
+    missing = result.truth - result.degraded
     gains = {SELF: training.gain(missing, result.added)}
     if fallback is not None:
-        gains[fallback.name] = training.gain(missing, _through(fallback, result.lost) - result.lost)
+        gains[fallback.name] = training.gain(
+            missing, _through(fallback, result.degraded) - result.degraded
+        )
     best = max(gains, key=lambda name: gains[name])
     used = best if gains[best] >= _LEAST_GAIN else NOTHING
-    verdict = Verdict(
+    fit_result = FitResult(
         used,
         _reason(used, gains, result.strength),
         {name: round(figure, 2) for name, figure in gains.items()},
         round(result.strength, 3),
         found.degradations[0] if found else None,
-        round(found.misfit, 2) if found else 0.0,
-        len(training.own),
-        len(training.parts.hold),
+        round(found.error, 2) if found else 0.0,
+        len(training.originals),
+        len(training.parts.held_out),
     )
-    return PersonalizedRestorer(verdict, result.complete() if used == SELF else None, fallback)
+    return PersonalizedRestorer(fit_result, result.complete() if used == SELF else None, fallback)
 
 
 def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:
