@@ -192,7 +192,7 @@ def _condition_layers() -> nn.ModuleList:
 class GFPGANv1Clean(nn.Module):
     """faces: (N, 3, 512, 512) float RGB [-1, 1] -> (N, 3, h, w), unclamped. Deterministic.
 
-    window: the part of the picture that is wanted; the way up and the decoder are computed only as
+    window: the part of the image that is wanted; the way up and the decoder are computed only as
     far as it hangs on them. The way down and the codes see the whole face.
     """
 

@@ -30,7 +30,7 @@ USUAL = {
     "lower_face": Box(64, 224, 448, 512),
     "face": Box(64, 128, 448, 512),
 }
-"""By restore.region: the windows of the faces of five films. Made ready in advance."""
+"""By restore.region: the windows of the faces of five videos. Made ready in advance."""
 
 
 class GFPGANRestorer:

@@ -1,9 +1,9 @@
-"""Which part of each layer has to be computed for a window of GFPGAN's picture to come out right.
+"""Which part of each layer has to be computed for a window of GFPGAN's image to come out right.
 
 The way up and the decoder are 3x3 convolutions and bilinear doublings without any statistics of the
-whole picture: a crop of a layer gives a crop of the next one, wrong only near the edges where the
-crop ends and the picture goes on. Halos keep those edges away from what is wanted. Where a crop
-ends with the picture, its padding is the true one and nothing is wrong.
+whole image: a crop of a layer gives a crop of the next one, wrong only near the edges where the
+crop ends and the image goes on. Halos keep those edges away from what is wanted. Where a crop
+ends with the image, its padding is the true one and nothing is wrong.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _WAY_UP = 4  # a convolution at half the side (1), the doubling (3), a convoluti
 _CONDITIONS = _WAY_UP + 2 + 1  # two convolutions, and the decoder's second one reads a pixel beyond
 
 GRID = 32
-"""Windows begin and end at multiples of it. The mouths of five films, 216 to 236 wide, share one
+"""Windows begin and end at multiples of it. The mouths of five videos, 216 to 236 wide, share one
 window on this grid, of 320 x 224: one converted network serves them all."""
 WORTHWHILE = 0.7
-"""Of the picture's area: with its halos, a larger window is about as much work as the whole."""
+"""Of the image's area: with its halos, a larger window is about as much work as the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ WHOLE = whole(SIDES[-1])
 
 
 def snapped(box: Box) -> Box:
-    """The smallest window on the grid that holds the part of the box inside the picture.
+    """The smallest window on the grid that holds the part of the box inside the image.
 
-    The whole picture where a window would not be worthwhile.
+    The whole image where a window would not be worthwhile.
     """
     side = WHOLE.x1
     low = [max(start, 0) // GRID * GRID for start in (box.x0, box.y0)]
@@ -63,7 +63,7 @@ def snapped(box: Box) -> Box:
 
 
 def levels(window: Box) -> tuple[Level, ...]:
-    """One for each of SIDES. window: half open, inside the picture; ValueError if it is not."""
+    """One for each of SIDES. window: half open, inside the image; ValueError if it is not."""
     if window.empty or window.joined(WHOLE) != WHOLE:
         raise ValueError(f"a window lies inside {WHOLE}, not {window}")
     found: list[Level] = []

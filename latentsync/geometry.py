@@ -1,6 +1,6 @@
 """Matrices, crops and sampling: where things lie in a frame, and how they are cut out of it.
 
-Points are x, y; an integer is a pixel's centre. A (2, 3) matrix takes points of one picture to
+Points are x, y; an integer is a pixel's centre. A (2, 3) matrix takes points of one image to
 points of another; which to which is said with each.
 """
 
@@ -28,7 +28,7 @@ FFHQ_TEMPLATE = np.array(
         [313.08905, 371.15118],
     ]
 )
-"""(5, 2) x, y in a square of 512: eyes, nose, mouth corners, the picture's left before its right.
+"""(5, 2) x, y in a square of 512: eyes, nose, mouth corners, the image's left before its right.
 The constants of facexlib, which GFPGAN's and CodeFormer's training faces were aligned with."""
 
 _TAPS = 3  # pixels that a cubic reaches beyond a place, with one to spare
@@ -129,9 +129,9 @@ def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> to
 def part_of(
     pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What of a picture (H, W, ...) a patch of size (h, w) is made of, and the matrix from there.
+    """What of an image (H, W, ...) a patch of size (h, w) is made of, and the matrix from there.
 
-    matrix: (2, 3), pixels of the picture -> patch pixels. At least one pixel, whatever it says.
+    matrix: (2, 3), pixels of the image -> patch pixels. At least one pixel, whatever it says.
     """
     height, width = size
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of the video, upright (rotation already applied).
+    """One image of the video, upright (rotation already applied).
 
     index: position in decode order, from 0.
     pts_seconds: presentation time, counted from VideoInfo.origin.

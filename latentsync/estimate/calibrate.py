@@ -135,12 +135,12 @@ def _step_work(model: dict[str, Any], frames: int, side: int, audio: int) -> tup
 
 
 def _coding_work(side: int) -> tuple[int, int]:
-    """Operations of the VAE for one picture: there, and back. side: of the latents."""
+    """Operations of the VAE for one image: there, and back. side: of the latents."""
     pixels = side * LATENT_STEP
     with torch.device("meta"):
         vae = make_vae()
-        picture, latents = torch.empty(1, 3, pixels, pixels), torch.empty(1, 4, side, side)
-    return _work(lambda: vae.encode(picture)), _work(lambda: vae.decode(latents))
+        image, latents = torch.empty(1, 3, pixels, pixels), torch.empty(1, 4, side, side)
+    return _work(lambda: vae.encode(image)), _work(lambda: vae.decode(latents))
 
 
 def _work(act: Callable[[], object]) -> int:

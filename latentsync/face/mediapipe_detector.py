@@ -185,7 +185,7 @@ def _face(points: np.ndarray, score: float) -> DetectedFace:
 
 
 def _resized(face: DetectedFace, factor: float, corner: tuple[int, int] = (0, 0)) -> DetectedFace:
-    """The same face in a picture `factor` times as large, whose first pixel lies at `corner`."""
+    """The same face in an image `factor` times as large, whose first pixel lies at `corner`."""
     shift = np.array(corner) + (factor - 1) / 2
     landmarks = (face.landmarks * factor + shift).astype(np.float32)
     box = (face.box * factor + np.tile(shift, 2)).astype(np.float32)

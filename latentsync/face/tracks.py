@@ -46,7 +46,7 @@ def is_cut(previous: np.ndarray, current: np.ndarray, threshold: float) -> bool:
 
 
 def cut_score(previous: np.ndarray, current: np.ndarray) -> float:
-    """0: the same picture, 1: nothing in common; the geometric mean of two distances.
+    """0: the same image, 1: nothing in common; the geometric mean of two distances.
 
     Motion changes the layout but not the colours; a flash or a fade changes the colours but not the
     layout; a cut changes both.
@@ -157,7 +157,7 @@ def choose_track(
 ) -> list[ChosenFace | None]:
     """One identity for each shot -> for each frame of the video its face, or None.
 
-    select: ``largest`` (area summed over the shot), ``left`` or ``right`` (of the picture). Who is
+    select: ``largest`` (area summed over the shot), ``left`` or ``right`` (of the image). Who is
     lost and found again in the same shot and place stays chosen; nobody else takes over.
     ConfigError on another choice.
     """

@@ -16,7 +16,7 @@ from latentsync.models.resnet import Downsample, ResBlock, Upsample
 
 
 class Conditions(NamedTuple):
-    """What a layer sees beside the picture. embedding: (b, e). audio: (b f, s, audio)."""
+    """What a layer sees beside the image. embedding: (b, e). audio: (b f, s, audio)."""
 
     embedding: Tensor
     audio: Tensor
@@ -48,7 +48,7 @@ class Stage(nn.Module):
 
 
 class DownBlock(Stage):
-    """x: (b f) c_in h w -> the outputs of its layers, and the picture at half the size."""
+    """x: (b f) c_in h w -> the outputs of its layers, and the image at half the size."""
 
     def __init__(self, layers: Layers, *, shrinks: bool) -> None:
         super().__init__(layers)

@@ -85,7 +85,7 @@ class TemporalTransformer(nn.Module):
             [TemporalBlock(channels, heads, max_frames=max_frames)]
         )
         self.proj_out = nn.Linear(channels, channels)
-        if zero_initialize:  # before its training, a motion module leaves pictures as they are
+        if zero_initialize:  # before its training, a motion module leaves images as they are
             nn.init.zeros_(self.proj_out.weight)
             nn.init.zeros_(self.proj_out.bias)
 

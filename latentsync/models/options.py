@@ -31,7 +31,7 @@ FIXED: dict[str, Any] = {
 }
 """Settings with one value in every published configuration: the one that is built here."""
 IGNORED = ("sample_size",)
-"""Of no effect: the network takes pictures of any size."""
+"""Of no effect: the network takes images of any size."""
 
 MOTION_FIXED: dict[str, Any] = {
     "attention_block_types": ("Temporal_Self", "Temporal_Self"),

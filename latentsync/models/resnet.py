@@ -1,4 +1,4 @@
-"""Residual blocks and changes of size. Pictures lie as (b f) c h w: the frames of a chunk are a
+"""Residual blocks and changes of size. Images lie as (b f) c h w: the frames of a chunk are a
 batch to every layer but one, the group norm.
 """
 

@@ -1,7 +1,7 @@
 """Detail: the restorer without weights. It makes a blurred mouth fall off as its own face does.
 
 A Wiener filter: the inverse of the blur that the mouth has over the rest of the face, held back
-where a picture as sharp as that rest would not rise above the noise. So it aims at the sharpness of
+where an image as sharp as that rest would not rise above the noise. So it aims at the sharpness of
 the eyes, never beyond, invents nothing, and does nothing to a mouth that is sharp already.
 """
 
@@ -29,7 +29,7 @@ _NATURAL_EXCESS = 1.2
 # Noise to signal, in power, at 0.1 cycles per blur width of the rest. Chosen on a real clip: the
 # best compromise between 3x loss, blur and JPEG, as they are and after an encode.
 _NOISE_TO_SIGNAL = 0.005
-# Added detail below this local size is noise rather than edge: two grey levels of 8 bits.
+# Added detail below this local size is noise rather than edge: two 8-bit code values.
 _CORE = 2 / 127.5
 _CORE_WINDOW = 4.0  # pixels, sigma
 _BORDER = 24  # pixels of reflection around the box: the filter reaches some 10
@@ -81,21 +81,21 @@ def load(_config: RestoreConfig, _execution: Execution) -> Detail:
 
 
 def _gain_minus_one(square: torch.Tensor, lost: float, own: float) -> torch.Tensor:
-    """Gain - 1 at squared frequencies, (cycles / pixel)^2: Wiener's, for a 1/f picture."""
+    """Gain - 1 at squared frequencies, (cycles / pixel)^2: Wiener's, for a 1/f image."""
     passed = torch.exp(-2 * (np.pi * lost) ** 2 * square)
     widths = own**2 * square / 0.01
     noise = _NOISE_TO_SIGNAL * widths * torch.exp(0.04 * np.pi**2 * (widths - 1))
     return (passed / (passed**2 + noise)).clamp(1, MAX_GAIN) - 1
 
 
-def _filtered(pictures: torch.Tensor, transfer: _Transfer) -> torch.Tensor:
-    """pictures: (N, h, w) float -> the same, each frequency times transfer(its square)."""
-    height, width = pictures.shape[-2:]
+def _filtered(images: torch.Tensor, transfer: _Transfer) -> torch.Tensor:
+    """images: (N, h, w) float -> the same, each frequency times transfer(its square)."""
+    height, width = images.shape[-2:]
     top, left = min(_BORDER, height - 1), min(_BORDER, width - 1)
-    padded = functional.pad(pictures, (left, left, top, top), mode="reflect")
+    padded = functional.pad(images, (left, left, top, top), mode="reflect")
     size = padded.shape[-2:]
-    down = torch.fft.fftfreq(size[0], device=pictures.device) ** 2
-    across = torch.fft.rfftfreq(size[1], device=pictures.device) ** 2
+    down = torch.fft.fftfreq(size[0], device=images.device) ** 2
+    across = torch.fft.rfftfreq(size[1], device=images.device) ** 2
     spectrum = torch.fft.rfft2(padded) * transfer(down[:, None] + across)
     return torch.fft.irfft2(spectrum, s=size)[:, top : top + height, left : left + width]
 

@@ -18,9 +18,9 @@ from torch.nn import functional
 from latentsync.geometry import FFHQ_TEMPLATE, frame_scale, similarity
 from latentsync.types import Box
 
-_SUPPORT = 1 / 512  # of a mask: less than half a grey level of any patch
+_SUPPORT = 1 / 512  # of a mask: less than half a code value of any patch
 _MARGIN = 16  # patch pixels around the mask's support: a filter's reach
-_Picture = TypeVar("_Picture", np.ndarray, torch.Tensor)
+_Image = TypeVar("_Image", np.ndarray, torch.Tensor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,20 +94,20 @@ def halo(highpass_sigma: float) -> int:
     return math.ceil(3 * highpass_sigma)
 
 
-def _gaussian(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
-    """(N, C, h, w) -> the same, blurred; mirrored at the borders as far as the picture reaches."""
+def _gaussian(images: torch.Tensor, sigma: float) -> torch.Tensor:
+    """(N, C, h, w) -> the same, blurred; mirrored at the borders as far as the image reaches."""
     for axis in (2, 3):
-        radius = min(halo(sigma), pictures.shape[axis] - 1)
-        steps = torch.arange(-radius, radius + 1, device=pictures.device, dtype=pictures.dtype)
+        radius = min(halo(sigma), images.shape[axis] - 1)
+        steps = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
         kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
         kernel = (kernel / kernel.sum()).reshape(1, 1, *((-1, 1) if axis == 2 else (1, -1)))
         pad = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
-        channels = pictures.shape[1]
-        padded = functional.pad(pictures, pad, mode="reflect")
-        pictures = functional.conv2d(
+        channels = images.shape[1]
+        padded = functional.pad(images, pad, mode="reflect")
+        images = functional.conv2d(
             padded, kernel.expand(channels, 1, *kernel.shape[2:]), groups=channels
         )
-    return pictures
+    return images
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,5 +148,5 @@ class PatchWindow:
         return matrix - np.array([[0, 0, self.shown.x0], [0, 0, self.shown.y0]])
 
 
-def _cut(picture: _Picture, box: Box) -> _Picture:
-    return picture[..., box.y0 : box.y1, box.x0 : box.x1]
+def _cut(image: _Image, box: Box) -> _Image:
+    return image[..., box.y0 : box.y1, box.x0 : box.x1]

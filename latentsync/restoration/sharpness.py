@@ -17,7 +17,7 @@ from latentsync.geometry import part_of
 BANDS = 5
 """Octave bands of the luma, finest first: between Gaussians of sigma 0, 1, 2, 4, 8, 16 pixels."""
 
-# White noise that no slope should be read from: grey levels squared that 8 bits and a codec leave.
+# White noise that no slope should be read from: code values squared that 8 bits and a codec leave.
 _NOISE_VARIANCE = 0.8
 _LEAST_SIGNAL = 0.25  # of that noise: below it a band's fall is a guess, and a small one is safer
 # How far each slope between neighbouring bands can be trusted. The finest holds codec noise; the
@@ -26,7 +26,7 @@ _SLOPE_WEIGHTS = np.array([0.3, 1.0, 0.5, 0.05])
 _WIDTHS = np.geomspace(0.3, 16.0, 400)  # pixels
 _SIZE_STEP = 8  # pixels of height of the upright face: few sizes, so that masks can be kept
 _CACHED_SIZES = 32
-_BLOCK = 4096  # frames: a film's length must not show in the memory
+_BLOCK = 4096  # frames: a video's length must not show in the memory
 
 
 class SharpnessMeter:
@@ -40,7 +40,7 @@ class SharpnessMeter:
         self._resized: dict[int, list[np.ndarray]] = {}
 
     def __call__(self, pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """(2, BANDS) float32: energies of [mouth, rest], grey levels squared, finest band first.
+        """(2, BANDS) float32: energies of [mouth, rest], code values squared, finest band first.
 
         pixels: (H, W, 3) uint8 RGB, a frame. matrix: (2, 3), frame pixels -> aligned crop pixels.
         The face is turned upright at the frame's own scale. What lies outside the frame does not
@@ -93,7 +93,7 @@ def blur_widths(energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     energies: (..., 2, BANDS), [mouth, rest]; nan where they hold nan.
 
-    The rest's width is where its slopes fit best those of a blurred natural picture (amplitude
+    The rest's width is where its slopes fit best those of a blurred natural image (amplitude
     falling as 1/frequency). The mouth's is where the further fall of its slopes fits best, so that
     what is special to this face is not taken for blur.
     """
@@ -129,12 +129,12 @@ def _inside(frame: tuple[int, ...], matrix: np.ndarray, size: tuple[int, int]) -
     if (back >= 1).all() and (back <= [frame[1] - 2, frame[0] - 2]).all():
         return None
     there = cv2.warpAffine(np.ones(frame, np.float32), matrix, size)
-    # The border between picture and repeated rows is an edge of its own: two pixels keep clear.
+    # The border between image and repeated rows is an edge of its own: two pixels keep clear.
     return cv2.erode((there > 0.99).astype(np.float32), np.ones((5, 5)), borderValue=1)
 
 
 def _by_band(masks: np.ndarray) -> list[np.ndarray]:
-    """(2, h, w) -> the same for the pictures that the bands are measured in."""
+    """(2, h, w) -> the same for the images that the bands are measured in."""
     steps = [1, *(2 ** max(band - 1, 0) for band in range(1, BANDS))]
     return [np.ascontiguousarray(masks[:, ::step, ::step]) for step in steps]
 
@@ -170,7 +170,7 @@ def _white_energies() -> np.ndarray:
 
 @cache
 def _model_slopes() -> np.ndarray:
-    """(len(_WIDTHS), BANDS - 1): log amplitude ratios of neighbouring bands, 1/f picture."""
+    """(len(_WIDTHS), BANDS - 1): log amplitude ratios of neighbouring bands, 1/f image."""
     frequency = np.linspace(0.001, 0.5, 1000)  # cycles per pixel
     passed = np.exp(-2 * (np.pi * _sigmas()[:, None] * frequency) ** 2)
     bands = np.diff(passed, axis=0) ** 2

@@ -14,14 +14,14 @@ from latentsync.types import Box
 
 LONGEST = 12
 """Every frame whose number is a multiple of it is restored anew: a residual does not grow older,
-and a film rendered in pieces agrees with the whole again after so many frames."""
+and a video rendered in pieces agrees with the whole again after so many frames."""
 
 LEVELS = 127.5  # of 8 bits in one unit of a patch
 _NEW_WINDOW = 17  # patch pixels over which change is averaged: a lip's edge counts, no grain does
 _NEW_NOISE = 4.0  # levels: what changes everywhere by more than that is motion
 
 # Local change of the source, over its noise, at which the past is half given up; units of [-1, 1],
-# some three grey levels of 8 bits. A lip's edge that moves by a pixel changes by ten and more.
+# some three 8-bit code values. A lip's edge that moves by a pixel changes by ten and more.
 _STILL_MOTION = 0.025
 _STILL_NOISE = 0.03  # the same unit: what changes everywhere by more than that is motion
 _STILL_WINDOW = 9  # patch pixels, over which change is averaged
@@ -48,7 +48,7 @@ Change = tuple[torch.Tensor, np.ndarray]
 class ResidualReuse:
     """Runs a restorer on the mouths that are new, and lets the others have the last one's residual.
 
-    threshold: levels of 8 bits; a mouth is new where mouth_change() against the one that the
+    threshold: 8-bit code values; a mouth is new where mouth_change() against the one that the
     residual was made for lies above it. 0: all are new. That one is not always the one before: slow
     drift cannot add up. reused: mouths that were spared.
     """
@@ -107,7 +107,7 @@ class ResidualReuse:
 
 
 def mouth_change(now: torch.Tensor, then: torch.Tensor, mask: np.ndarray) -> float:
-    """Levels of 8 bits: the largest local difference, r.m.s., beyond what differs everywhere.
+    """8-bit code values: the largest local difference, r.m.s., beyond what differs everywhere.
 
     now, then: (3, h, w) float32 RGB [-1, 1] on the CPU, patches of one track. mask: (h, w); places
     above a half count. What differs everywhere is noise, or the codec: the median over the patch.

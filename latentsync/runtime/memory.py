@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-SHARE = 0.8  # of the free memory: what one picture took is no promise for sixteen
+SHARE = 0.8  # of the free memory: what one image took is no promise for sixteen
 
 
 def fitting_batch(run: Callable[[int], object], *, most: int, device: torch.device) -> int:
     """The largest of most, most / 2, most / 4 ... that fits into the GPU's free memory; at least 1.
 
-    run: works on so many pictures; called twice with 1, and the second call's peak is measured: in
+    run: works on so many images; called twice with 1, and the second call's peak is measured: in
     the first, cuDNN tries kernels. Off CUDA `most`, and nothing is run.
     """
     if device.type != "cuda":

@@ -1,4 +1,4 @@
-"""The time that a film will take is told from a few frames of it."""
+"""The time that a video will take is told from a few frames of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from latentsync.types import Alignment, Frame
 from tests.support.tiny_latentsync import write_tiny_model
 
 ASSETS = Path(__file__).parents[2] / "assets"
-FILM = ASSETS / "demo_lipsynced.mp4"
+VIDEO = ASSETS / "demo_lipsynced.mp4"
 
 
 def costing(cpu: float, **stages: float) -> Cost:
@@ -75,9 +75,9 @@ def test_what_comes_once_is_no_part_of_what_one_more_costs(
 
 
 def session_of_a_frame(engine: Engine) -> Session:
-    """A video of one of the film's frames."""
-    (frame,) = sample_frames(FILM, 1)
-    return Session(engine, Clip(probe(FILM), [replace(frame, index=0)]))
+    """A video of one of the video's frames."""
+    (frame,) = sample_frames(VIDEO, 1)
+    return Session(engine, Clip(probe(VIDEO), [replace(frame, index=0)]))
 
 
 def a_face(engine: Engine) -> tuple[Frame, Alignment]:
@@ -88,10 +88,10 @@ def a_face(engine: Engine) -> tuple[Frame, Alignment]:
 
 
 def settings(tmp_path: Path, *more: str) -> list[str]:
-    return [f"output.path={tmp_path / 'out.mp4'}", f"input.video={FILM}", *more]
+    return [f"output.path={tmp_path / 'out.mp4'}", f"input.video={VIDEO}", *more]
 
 
-def test_a_restoration_is_two_passes_over_the_film(tmp_path: Path) -> None:
+def test_a_restoration_is_two_passes_over_the_video(tmp_path: Path) -> None:
     job = prepare(load_config(None, settings(tmp_path, "restore.when=always")))
     found = estimate(job, Engine(job.config))
     assert [one.title for one in found.passes] == ["finding faces", "restoring"]
@@ -118,7 +118,7 @@ def test_new_speech_is_drawn_for_as_long_as_it_lasts(tmp_path: Path) -> None:
     found = estimate(job, Engine(job.config))
     assert [one.title for one in found.passes][-1] == "generating"
     assert found.passes[-1].cost.stages["generate"] > 0
-    assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the film
+    assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the video
     assert "replay" in told(job, found) and "every face is counted" in told(job, found)
 
 

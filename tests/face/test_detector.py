@@ -40,7 +40,7 @@ def expected(detector: FaceDetector) -> DetectedFace:
 
 
 def room(height: int, width: int, *heads: tuple[int, int, float]) -> np.ndarray:
-    """A grey picture with heads (x, y, scale) in it."""
+    """A grey image with heads (x, y, scale) in it."""
     pixels = np.full((height, width, 3), 120, np.uint8)
     for x, y, scale in heads:
         flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -57,7 +57,7 @@ def test_a_portrait_has_one_face_with_its_parts_in_their_places(expected) -> Non
     assert expected.landmarks.shape == (len(LANDMARKS), 2)
     assert expected.landmarks.dtype == expected.box.dtype == np.float32
     assert 0.5 <= expected.confidence <= 1
-    # Where the parts lie in this well-known picture, by eye.
+    # Where the parts lie in this well-known image, by eye.
     for name, place in {
         "eye_left": (203, 101),
         "eye_right": (246, 103),
@@ -75,12 +75,12 @@ def test_landmarks_are_not_rounded(expected) -> None:
     assert np.abs(expected.landmarks - np.round(expected.landmarks)).max() > 0.1
 
 
-def test_the_same_film_gives_the_same_faces(detector) -> None:
-    film = [np.roll(PORTRAIT, 3 * i, axis=1) for i in range(4)]
+def test_the_same_video_gives_the_same_faces(detector) -> None:
+    video = [np.roll(PORTRAIT, 3 * i, axis=1) for i in range(4)]
     twice = []
     for _ in range(2):
         detector.reset()
-        twice.append(np.stack([detector(frame)[0].landmarks for frame in film]))
+        twice.append(np.stack([detector(frame)[0].landmarks for frame in video]))
     np.testing.assert_array_equal(*twice)
 
 

@@ -54,7 +54,7 @@ STREET = np.ascontiguousarray(data.coffee())
 @pytest.mark.parametrize(
     ("before", "after"),
     [(PORTRAIT, STREET), (STREET, data.chelsea()), (PORTRAIT, PORTRAIT[50:230, 130:310])],
-    ids=["another picture", "and another", "much closer"],
+    ids=["another image", "and another", "much closer"],
 )
 def test_a_cut_is_found(before, after) -> None:
     assert is_cut(thumbnail(before), thumbnail(after), THRESHOLD)
@@ -64,7 +64,7 @@ def test_motion_noise_flash_and_fade_are_no_cuts() -> None:
     noise = np.random.default_rng(0).normal(0, 15, PORTRAIT.shape)
     before = PORTRAIT[:480, :480]
     for after in (
-        PORTRAIT[25:505, 30:510],  # the camera pans by a sixteenth of the picture
+        PORTRAIT[25:505, 30:510],  # the camera pans by a sixteenth of the image
         np.clip(before + noise[:480, :480], 0, 255).astype(np.uint8),
         np.clip(before * 1.6 + 30.0, 0, 255).astype(np.uint8),  # a flash
         (before * 0.4).astype(np.uint8),
@@ -72,14 +72,14 @@ def test_motion_noise_flash_and_fade_are_no_cuts() -> None:
         assert not is_cut(thumbnail(before), thumbnail(after), THRESHOLD)
 
 
-def test_a_head_that_crosses_the_picture_is_no_cut() -> None:
+def test_a_head_that_crosses_the_image_is_no_cut() -> None:
     room = np.full((360, 640, 3), 90, np.uint8) + np.arange(640, dtype=np.uint8)[:, None] // 8
-    films = []
+    videos = []
     for x in (0, 60):
         frame = room.copy()
         frame[100:300, 200 + x : 360 + x] = PORTRAIT[40:240, 140:300]
-        films.append(thumbnail(frame))
-    assert not is_cut(films[0], films[1], THRESHOLD)
+        videos.append(thumbnail(frame))
+    assert not is_cut(videos[0], videos[1], THRESHOLD)
 
 
 def test_to_and_from_black_is_a_cut_and_black_to_black_is_none() -> None:
@@ -228,7 +228,7 @@ def test_the_largest_is_one_person_over_the_shot_though_others_are_larger_at_tim
     assert len({one.track for one in chosen if one is not None}) == 1
 
 
-def test_left_and_right_are_the_pictures() -> None:
+def test_left_and_right_are_the_images() -> None:
     frames = [[face(500), face(100, size=80), face(900, size=80)]] * 3
     tracks = link(*frames)
     assert places(choose_track(tracks, 3, select="left")) == [100.0] * 3
@@ -255,7 +255,7 @@ def test_each_shot_has_its_own_person() -> None:
     assert places(choose_track(link(*frames, cuts=[3]), 6)) == [100.0] * 3 + [500.0] * 3
 
 
-def test_a_film_without_faces_has_no_choice() -> None:
+def test_a_video_without_faces_has_no_choice() -> None:
     assert choose_track(link([], [], []), 3) == [None] * 3
     assert link() == []
 

@@ -99,9 +99,9 @@ def test_half_precision_is_close_to_full(
 
 
 class Knower:
-    """A U-Net that knows the one picture there is, and so what of its input is noise."""
+    """A U-Net that knows the one image there is, and so what of its input is noise."""
 
-    picture = 0.7
+    image = 0.7
 
     def __init__(self) -> None:
         self.levels = DDIMScheduler(**sampling.SCHEDULE).alphas_cumprod
@@ -110,12 +110,12 @@ class Knower:
     def step(self, sample: Tensor, timestep: float, *_: Tensor, **__: object) -> Any:
         self.steps.append(timestep)
         level = self.levels[round(timestep)]
-        return (sample[:, :4] - level**0.5 * self.picture) / (1 - level) ** 0.5, sample
+        return (sample[:, :4] - level**0.5 * self.image) / (1 - level) ** 0.5, sample
 
 
 @pytest.mark.parametrize("scheduler", sampling.SCHEDULERS)
 @pytest.mark.parametrize("steps", [2, 8, 20])
-def test_every_scheduler_arrives_at_the_picture(scheduler: str, steps: int) -> None:
+def test_every_scheduler_arrives_at_the_image(scheduler: str, steps: int) -> None:
     initial = torch.randn(1, 4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     knower, conditions = Knower(), torch.zeros(1, 9, 2, 8, 8)
     latents = sampling.denoise(
@@ -129,7 +129,7 @@ def test_every_scheduler_arrives_at_the_picture(scheduler: str, steps: int) -> N
     )
     assert len(knower.steps) == steps
     left_over = 0.05 * initial.abs().max() if scheduler == "ddim" else 1e-3
-    assert (latents - knower.picture).abs().max() <= left_over, "DDIM stops short of the picture"
+    assert (latents - knower.image).abs().max() <= left_over, "DDIM stops short of the image"
 
 
 # Noise

@@ -20,13 +20,13 @@ from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import VideoFile, footage_of
 from latentsync.settings.load import load_config
 
-FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
+VIDEO = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
 
 
 @pytest.fixture(scope="module")
 def footage() -> Footage:
-    with Session(Engine(load_config()), FILM) as session:
-        return footage_of(VideoFile(probe(FILM)), session.analyze())
+    with Session(Engine(load_config()), VIDEO) as session:
+        return footage_of(VideoFile(probe(VIDEO)), session.analyze())
 
 
 def in_two_shots(footage: Footage, change: object = None) -> tuple[Footage, np.ndarray]:
@@ -56,14 +56,14 @@ def older(crop: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_cut_to_the_same_person_is_no_other_person(footage: Footage) -> None:
-    film, shots = in_two_shots(footage)
-    assert set(link_identities(film, np.arange(len(shots)), shots)) == {0}
+    video, shots = in_two_shots(footage)
+    assert set(link_identities(video, np.arange(len(shots)), shots)) == {0}
 
 
 @pytest.mark.parametrize("change", [lambda crop: crop * 0.3 - 0.5, older], ids=["dark", "older"])
 def test_who_looks_different_is_another_person(footage: Footage, change: object) -> None:
-    film, shots = in_two_shots(footage, change)
-    np.testing.assert_array_equal(link_identities(film, np.arange(len(shots)), shots), shots)
+    video, shots = in_two_shots(footage, change)
+    np.testing.assert_array_equal(link_identities(video, np.arange(len(shots)), shots), shots)
 
 
 def test_a_person_who_hardly_speaks_is_refused_not_given_another_s_mouth(footage: Footage) -> None:

@@ -38,7 +38,7 @@ SHALLOW: dict[str, Any] = {  # converting takes time by the number of layers
     "up_block_types": ["UpBlock3D", "CrossAttnUpBlock3D"],
 }
 FRAMES = 3
-ORDER_OF_SUMS = 2e-3  # a quarter of a grey level; 1e-4 is seen, over a range of about 2
+ORDER_OF_SUMS = 2e-3  # a quarter of a code value; 1e-4 is seen, over a range of about 2
 ROUNDING = 0.05  # on average; 8 bits of precision, amplified by networks with random weights
 
 Load = Callable[..., LipGenerator]
@@ -69,7 +69,7 @@ def chunk(frames: int = FRAMES) -> Chunk:
 
 @pytest.fixture(scope="module")
 def load(sections: dict[str, dict[str, Any]]) -> Load:
-    """A generator whose whole chunks have FRAMES frames, all of whose picture is new."""
+    """A generator whose whole chunks have FRAMES frames, all of whose image is new."""
 
     @cache
     def load_it(execution: Execution, **own: Any) -> LipGenerator:
@@ -135,7 +135,7 @@ sys.exit("diffusers" in sys.modules)
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-# The same picture twice
+# The same image twice
 
 
 @pytest.fixture
@@ -144,27 +144,27 @@ def vae(sections: dict[str, dict[str, Any]]) -> vae_module.VAEInParts:
     return load_vae(file, FP32)
 
 
-def test_a_picture_that_was_seen_is_not_coded_again(
+def test_a_image_that_was_seen_is_not_coded_again(
     vae: vae_module.VAEInParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = chunk().crops
-    first = vae.encode(pictures).latent_dist
+    images = chunk().crops
+    first = vae.encode(images).latent_dist
     monkeypatch.delattr(vae, "_networks")
-    again = vae.encode(pictures.flip(0)).latent_dist
+    again = vae.encode(images.flip(0)).latent_dist
     assert torch.equal(again.mean.flip(0), first.mean)
     assert torch.equal(again.std.flip(0), first.std)
     with pytest.raises(AttributeError):
-        vae.encode(pictures + 1e-3)
+        vae.encode(images + 1e-3)
 
 
-def test_what_is_remembered_of_a_film_is_bounded(
+def test_what_is_remembered_of_a_video_is_bounded(
     vae: vae_module.VAEInParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = torch.linspace(-1, 1, 5)[:, None, None, None].expand(-1, 3, 64, 64)
+    images = torch.linspace(-1, 1, 5)[:, None, None, None].expand(-1, 3, 64, 64)
     moments = 8 * (RESOLUTION // 8) ** 2 * 4  # mean and variance, float32
     monkeypatch.setattr(vae_module, "CACHE_BYTES", 2 * moments)
-    vae.encode(pictures)
+    vae.encode(images)
     monkeypatch.delattr(vae, "_networks")
-    vae.encode(pictures[3:])
+    vae.encode(images[3:])
     with pytest.raises(AttributeError):
-        vae.encode(pictures[2:3])
+        vae.encode(images[2:3])

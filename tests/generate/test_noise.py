@@ -97,7 +97,7 @@ def test_a_chunk_s_own_noise_depends_on_seed_and_number_alone() -> None:
 
     first, again, next_one, other = parts(5, 0), parts(5, 0), parts(5, 1), parts(6, 0)
     assert all(map(torch.equal, first, again))
-    assert torch.equal(first[0], next_one[0]), "one initial picture for the whole film"
+    assert torch.equal(first[0], next_one[0]), "one initial image for the whole video"
     drawn = [first[0], other[0]] + [
         part for chunk in (first, next_one, other) for part in chunk[1:]
     ]

@@ -20,7 +20,7 @@ from latentsync.settings.load import load_config
 from latentsync.settings.schema import ReplayConfig
 from latentsync.types import Chunk
 
-FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
+VIDEO = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
 
 
 def refuse(path: str) -> Footage:
@@ -29,9 +29,9 @@ def refuse(path: str) -> Footage:
 
 @pytest.fixture(scope="module")
 def said() -> GenerationRequest:
-    """The film says its own words again, in chunks of 16."""
-    with Session(Engine(load_config()), FILM) as session:
-        footage = footage_of(VideoFile(probe(FILM)), session.analyze())
+    """The video says its own words again, in chunks of 16."""
+    with Session(Engine(load_config()), VIDEO) as session:
+        footage = footage_of(VideoFile(probe(VIDEO)), session.analyze())
     audio = footage.audio()
     assert audio is not None
     frames = np.arange(len(footage.seconds))

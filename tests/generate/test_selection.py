@@ -88,7 +88,7 @@ def test_no_other_way_is_cheaper(seed: int) -> None:
     assert price(tuple(choose(database, wanted, costs))) == pytest.approx(cheapest, rel=1e-5)
 
 
-def test_a_film_that_says_what_it_says_is_left_in_its_order() -> None:
+def test_a_video_that_says_what_it_says_is_left_in_its_order() -> None:
     database, wanted = database_of(200, seed=3), wanted_of(200, seed=3)
     np.testing.assert_array_equal(choose(database, wanted), np.arange(200))
 
@@ -256,13 +256,13 @@ def test_where_a_run_ends_its_last_frame_stands_still() -> None:
     np.testing.assert_array_equal(partner[1:3], [10, 9])
 
 
-def test_nothing_is_dissolved_where_the_picture_jumps_anyway() -> None:
+def test_nothing_is_dissolved_where_the_image_jumps_anyway() -> None:
     begins = np.array([False, False, True, False])
     _, share = dissolves(database_of(60), np.array([8, 9, 40, 41]), np.arange(4) / 25, begins)
     assert not share.any()
 
 
-def test_of_a_long_film_the_stretches_with_the_most_speech_are_kept() -> None:
+def test_of_a_long_video_the_stretches_with_the_most_speech_are_kept() -> None:
     seconds = np.arange(2000) / 25  # ten stretches of 8 s
     speech, usable = np.zeros(2000, bool), np.ones(2000, bool)
     speech[450:600] = speech[1010:1190] = True
@@ -272,7 +272,7 @@ def test_of_a_long_film_the_stretches_with_the_most_speech_are_kept() -> None:
     assert kept.sum() == 390
 
 
-def test_a_short_film_is_kept_whole_and_a_small_limit_is_kept_to() -> None:
+def test_a_short_video_is_kept_whole_and_a_small_limit_is_kept_to() -> None:
     seconds, usable = np.arange(100) / 25, np.arange(100) % 3 > 0
     every = best_stretches(seconds, usable, usable, limit=100)
     np.testing.assert_array_equal(every, usable)

@@ -60,8 +60,8 @@ def lower(square: np.ndarray) -> np.ndarray:
     return square[round(SIDE * FIRST_ROW) :]
 
 
-def levels(picture: torch.Tensor) -> np.ndarray:
-    return ((picture.permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.float64)
+def levels(image: torch.Tensor) -> np.ndarray:
+    return ((image.permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,9 @@ def put(
     return transplanter(crop(face(target)), mouth_points(target), REST, [donor])
 
 
-def mouth_box(picture: np.ndarray) -> np.ndarray:
+def mouth_box(image: np.ndarray) -> np.ndarray:
     """The part about the lips."""
-    return picture[round(300 / 560 * SIDE) : round(400 / 560 * SIDE), SIDE // 4 : -SIDE // 4]
+    return image[round(300 / 560 * SIDE) : round(400 / 560 * SIDE), SIDE // 4 : -SIDE // 4]
 
 
 def test_its_own_mouth_leaves_a_face_as_it_was(transplanter: Transplanter) -> None:
@@ -133,14 +133,14 @@ def test_two_equal_mouths_dissolve_into_the_same(transplanter: Transplanter) -> 
 
 def test_a_dissolve_shows_one_mouth_of_a_shape_between(transplanter: Transplanter) -> None:
     """The height of the dark between the lips lies between the two; a plain dissolve of the
-    pictures would be grey where only one of them is open."""
+    images would be grey where only one of them is open."""
     parts = [
         Mouth(lower(face(aperture)), mouth_points(aperture), STAY, 0.5) for aperture in (20, 60)
     ]
     out = levels(transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, parts))
 
-    def dark_rows(picture: np.ndarray) -> float:
-        column = picture[:, SIDE // 2].mean(axis=-1)
+    def dark_rows(image: np.ndarray) -> float:
+        column = image[:, SIDE // 2].mean(axis=-1)
         return float((column[140:190] < 80).sum()) * 560 / SIDE
 
     assert dark_rows(face(20)) + 5 < dark_rows(out) < dark_rows(face(60)) - 5
@@ -149,8 +149,8 @@ def test_a_dissolve_shows_one_mouth_of_a_shape_between(transplanter: Transplante
 def test_the_jaw_goes_with_the_new_mouth(transplanter: Transplanter) -> None:
     """The dark line at the chin moves down by what the donor's is lower."""
 
-    def chin_row(picture: np.ndarray) -> float:
-        column = picture[200:, SIDE // 2].mean(axis=-1)
+    def chin_row(image: np.ndarray) -> float:
+        column = image[200:, SIDE // 2].mean(axis=-1)
         dark = (column.max() - column).clip(30) - 30
         return float((dark * np.arange(len(dark))).sum() / dark.sum()) * 560 / SIDE
 

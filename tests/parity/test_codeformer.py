@@ -22,7 +22,7 @@ from latentsync.weights.licences import accept
 from tests.parity.rule import face, face_of, published_shapes, weights
 
 KIND = "codeformer"
-TOLERANCE = 1e-3  # 0.13 of a grey level; about 5e-5 is seen, from another order of sums
+TOLERANCE = 1e-3  # 0.13 of a code value; about 5e-5 is seen, from another order of sums
 W = 0.5
 
 

@@ -19,25 +19,25 @@ MASK = np.ones(SIZE, np.float32)
 
 
 def mouths(first: int, count: int) -> np.ndarray:
-    """(count, h, w) float32 grey levels."""
+    """(count, h, w) float32 code values."""
     return np.stack([scene(seed)[: SIZE[0]] for seed in range(first, first + count)]).astype("f4")
 
 
 @pytest.mark.parametrize("degradation", candidate_degradations()[::9], ids=str)
-def test_a_degradation_gives_the_same_every_time_and_half_grey_levels(
+def test_a_degradation_gives_the_same_every_time_and_half_code_values(
     degradation: Degradation,
 ) -> None:
-    picture = mouths(0, 1)[0]
-    lost = degradation(picture)
-    assert lost.shape == picture.shape and lost.dtype == np.float32
-    assert np.array_equal(lost, degradation(picture.copy()))
+    image = mouths(0, 1)[0]
+    lost = degradation(image)
+    assert lost.shape == image.shape and lost.dtype == np.float32
+    assert np.array_equal(lost, degradation(image.copy()))
     assert np.array_equal(2 * lost, np.rint(2 * lost)) and lost.min() >= 0 and lost.max() <= 255
 
 
 def test_another_seed_gives_other_noise() -> None:
-    picture = mouths(0, 1)[0]
+    image = mouths(0, 1)[0]
     assert not np.array_equal(
-        Degradation(noise=2.0, seed=1)(picture), Degradation(noise=2.0, seed=2)(picture)
+        Degradation(noise=2.0, seed=1)(image), Degradation(noise=2.0, seed=2)(image)
     )
 
 
@@ -48,17 +48,17 @@ def test_the_family_is_the_same_for_the_same_seed_and_starts_with_no_degradation
         != candidate_degradations(seed=4)
     )
     assert candidate_degradations()[0].parts == 0
-    picture = np.rint(mouths(0, 1)[0])
-    assert np.array_equal(candidate_degradations()[0](picture), picture)
+    image = np.rint(mouths(0, 1)[0])
+    assert np.array_equal(candidate_degradations()[0](image), image)
 
 
-def test_a_smaller_picture_comes_back_in_its_place() -> None:
-    picture = mouths(0, 1)[0]
+def test_a_smaller_image_comes_back_in_its_place() -> None:
+    image = mouths(0, 1)[0]
     for seed in range(6):
-        lost = Degradation(shrink=3.0, seed=seed)(picture)
+        lost = Degradation(shrink=3.0, seed=seed)(image)
         shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
         inner = (slice(8, -8), slice(8, -8))
-        errors = [((np.roll(lost, s, (0, 1)) - picture)[inner] ** 2).mean() for s in shifts]
+        errors = [((np.roll(lost, s, (0, 1)) - image)[inner] ** 2).mean() for s in shifts]
         assert shifts[int(np.argmin(errors))] == (0, 0)
 
 

@@ -21,8 +21,8 @@ from tests.restoration.test_detail import SIZE, scene
 MASK = np.ones(SIZE, np.float32)
 
 
-def pictures(first: int, count: int) -> torch.Tensor:
-    """(count, h, w) float32 grey levels."""
+def images(first: int, count: int) -> torch.Tensor:
+    """(count, h, w) float32 code values."""
     seeds = range(first, first + count)
     return torch.from_numpy(np.stack([scene(s)[: SIZE[0]] for s in seeds]).astype(np.float32))
 
@@ -45,20 +45,20 @@ def error(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("sigma", [1.2, 2.0])
-def test_a_blur_is_undone_on_pictures_never_seen(sigma: float) -> None:
-    own, new = pictures(0, 6), pictures(30, 2)
+def test_a_blur_is_undone_on_images_never_seen(sigma: float) -> None:
+    own, new = images(0, 6), images(30, 2)
     bank = taught(blurred(own, sigma), own)
     lost = blurred(new, sigma)
     assert error(lost, new) > 2 * error(lost + bank.residual(lost), new)  # 3 dB
 
 
 def test_pairs_without_a_loss_teach_to_add_nothing() -> None:
-    own = pictures(0, 4)
-    assert taught(own, own).residual(pictures(30, 1)).abs().max() == 0
+    own = images(0, 4)
+    assert taught(own, own).residual(images(30, 1)).abs().max() == 0
 
 
 def test_pure_noise_is_not_turned_into_detail() -> None:
-    own = pictures(0, 6)
+    own = images(0, 6)
     noise = torch.from_numpy(np.random.default_rng(0).normal(0, 3, own.shape)).float()
     bank = taught(own + noise, own)
     flat = torch.full((1, *SIZE), 128.0) + noise[:1]
@@ -66,7 +66,7 @@ def test_pure_noise_is_not_turned_into_detail() -> None:
 
 
 def test_what_is_added_never_exceeds_what_the_pairs_had_lost() -> None:
-    own = pictures(0, 4)
+    own = images(0, 4)
     lost = blurred(own, 2.0)
     bank = taught(lost, own)
     steps = torch.zeros(1, *SIZE)
@@ -76,20 +76,20 @@ def test_what_is_added_never_exceeds_what_the_pairs_had_lost() -> None:
 
 
 def test_learning_and_applying_are_repeatable_bit_for_bit() -> None:
-    own, new = pictures(0, 4), pictures(30, 1)
+    own, new = images(0, 4), images(30, 1)
     first, second = (taught(blurred(own, 1.5), own).residual(new) for _ in range(2))
     assert torch.equal(first, second)
 
 
 def test_a_bank_survives_pickling() -> None:
-    own, new = pictures(0, 2), pictures(30, 1)
+    own, new = images(0, 2), images(30, 1)
     bank = taught(blurred(own, 1.5), own)
     again = pickle.loads(pickle.dumps(bank))
     assert torch.equal(again.residual(new), bank.residual(new))
 
 
 def test_the_sums_are_as_large_for_many_pairs_as_for_one() -> None:
-    own = pictures(0, 4)
+    own = images(0, 4)
     lost = blurred(own, 1.5)
     sums = Accumulator(lost, MASK)
     sizes = []
@@ -100,19 +100,19 @@ def test_the_sums_are_as_large_for_many_pairs_as_for_one() -> None:
 
 
 def test_every_pixel_belongs_to_its_kinds_in_shares_of_one() -> None:
-    shares = memberships(pictures(0, 1), torch.tensor([0.0, 1.0, 2.0]))
+    shares = memberships(images(0, 1), torch.tensor([0.0, 1.0, 2.0]))
     assert shares.shape == (1, BUCKETS, *SIZE) and shares.min() >= 0
     assert torch.allclose(shares.sum(1), torch.ones(1, *SIZE), atol=1e-5)
 
 
 @pytest.mark.parametrize(("turns", "flip"), [(0, False), (1, False), (2, True), (3, True)])
-def test_a_turned_picture_gets_the_turned_residual(turns: int, flip: bool) -> None:
-    own, new = pictures(0, 4), pictures(30, 1)[..., : SIZE[0]]
+def test_a_turned_image_gets_the_turned_residual(turns: int, flip: bool) -> None:
+    own, new = images(0, 4), images(30, 1)[..., : SIZE[0]]
     bank = taught(blurred(own, 1.5), own)
 
-    def turned(picture: torch.Tensor) -> torch.Tensor:
-        picture = torch.rot90(picture, turns, (1, 2))
-        return picture.flip(2) if flip else picture
+    def turned(image: torch.Tensor) -> torch.Tensor:
+        image = torch.rot90(image, turns, (1, 2))
+        return image.flip(2) if flip else image
 
     straight, round_about = turned(bank.residual(new)), bank.residual(turned(new))
     # Not bit for bit: sums run in another order, and the clamp has its corners.
@@ -122,6 +122,6 @@ def test_a_turned_picture_gets_the_turned_residual(turns: int, flip: bool) -> No
 def test_an_edge_falls_into_the_kinds_of_its_angle() -> None:
     rows = torch.arange(64.0)
     across = (1000 * ((rows - 32) / 4).sigmoid()).expand(1, 64, 64)
-    for picture, angle in ((across, 0), (across.mT, ANGLES // 2)):
-        shares = memberships(picture, torch.tensor([0.0, 1.0, 2.0]))[0, :, 32, 32]
+    for image, angle in ((across, 0), (across.mT, ANGLES // 2)):
+        shares = memberships(image, torch.tensor([0.0, 1.0, 2.0]))[0, :, 32, 32]
         assert shares.reshape(ANGLES, -1).sum(1).argmax() == angle

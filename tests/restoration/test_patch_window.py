@@ -20,7 +20,7 @@ HIGHPASS_SIGMA = 512 / 56
 
 @st.composite
 def boxes(draw: st.DrawFn) -> Box:
-    """Not empty, inside the picture."""
+    """Not empty, inside the image."""
     across = sorted(draw(st.lists(st.integers(0, 512), min_size=2, max_size=2, unique=True)))
     down = sorted(draw(st.lists(st.integers(0, 512), min_size=2, max_size=2, unique=True)))
     return Box(across[0], down[0], across[1], down[1])
@@ -52,7 +52,7 @@ def test_parts_are_even_inside_their_layer_and_painted_where_they_are_read(windo
         assert all(number % 2 == 0 for number in numbers(level.read) + numbers(level.painted))
 
 
-def test_the_whole_picture_needs_all_of_every_layer() -> None:
+def test_the_whole_image_needs_all_of_every_layer() -> None:
     for level in levels(WHOLE):
         assert level.read == level.painted == Box(0, 0, level.side, level.side)
 
@@ -77,7 +77,7 @@ def test_mouths_of_different_people_share_a_window() -> None:
         assert snapped(needed) == Box(96, 288, 416, 512)
 
 
-def test_a_box_of_nearly_everything_is_the_whole_picture() -> None:
+def test_a_box_of_nearly_everything_is_the_whole_image() -> None:
     assert snapped(Box(20, 60, 490, 500)) == WHOLE
 
 
@@ -94,7 +94,7 @@ def mask(box: Box = MOUTH) -> np.ndarray:
     return full
 
 
-def pictures(seed: int) -> torch.Tensor:
+def images(seed: int) -> torch.Tensor:
     return torch.rand((1, 3, 512, 512), generator=torch.manual_seed(seed)) * 2 - 1
 
 
@@ -124,7 +124,7 @@ def test_an_empty_mask_cuts_nothing_off() -> None:
 @pytest.mark.parametrize("box", [MOUTH, Box(0, 400, 300, 512)], ids=["inside", "at the border"])
 def test_the_residual_that_shows_does_not_hang_on_what_is_not_needed(box: Box) -> None:
     window = PatchWindow.of(mask(box), highpass_sigma=HIGHPASS_SIGMA)
-    restored, source = pictures(0), pictures(1)
+    restored, source = images(0), images(1)
     whole = residual(restored, source, highpass_sigma=HIGHPASS_SIGMA)
     spared = source.clone()
     needed = (

@@ -27,12 +27,12 @@ def mouths(first: int, count: int) -> np.ndarray:
 
 
 def faces(lumas: np.ndarray) -> torch.Tensor:
-    """(N, h, w) grey levels -> (N, 3, h, w) RGB [-1, 1]."""
+    """(N, h, w) code values -> (N, 3, h, w) RGB [-1, 1]."""
     return (torch.from_numpy(lumas) / 127.5 - 1)[:, None].repeat(1, 3, 1, 1)
 
 
 def after(degrade: Callable[[np.ndarray], np.ndarray], lumas: np.ndarray) -> torch.Tensor:
-    return faces(np.stack([degrade(picture) for picture in lumas]))
+    return faces(np.stack([degrade(image) for image in lumas]))
 
 
 def decibels(before: torch.Tensor, now: torch.Tensor, truth: torch.Tensor) -> float:
@@ -126,8 +126,8 @@ def test_noise_on_sharp_mouths_is_not_raised(own: np.ndarray, others: np.ndarray
 
 
 def test_true_pairs_teach_without_any_guess(own: np.ndarray, others: np.ndarray) -> None:
-    def wavy(picture: np.ndarray) -> np.ndarray:
-        kept = np.fft.rfft2(picture)
+    def wavy(image: np.ndarray) -> np.ndarray:
+        kept = np.fft.rfft2(image)
         rows, columns = np.fft.fftfreq(SIZE[0])[:, None], np.fft.rfftfreq(SIZE[1])
         kept *= 1 / (1 + (np.hypot(rows, columns) / 0.12) ** 2)
         return np.rint(np.fft.irfft2(kept, s=SIZE)).astype(np.float32)
@@ -152,7 +152,7 @@ def test_the_better_one_on_held_out_mouths_is_used(own: np.ndarray, others: np.n
 
 
 @pytest.mark.parametrize(("fallback", "used"), [(None, NOTHING), (Idle(), "Idle")])
-def test_a_second_of_film_is_too_little_to_learn_from(
+def test_a_second_of_video_is_too_little_to_learn_from(
     own: np.ndarray, others: np.ndarray, fallback: Restorer | None, used: str
 ) -> None:
     generated = after(Degradation(blur=1.6), others)

@@ -24,7 +24,7 @@ from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import VAE
 
 CONFIG_NAME = "config.json"
-STAGES = 4  # which shrink a picture to an eighth
+STAGES = 4  # which shrink an image to an eighth
 STANDARD: dict[str, Any] = {
     "block_out_channels": [128, 256, 512, 512],
     "down_block_types": ["DownEncoderBlock2D"] * STAGES,
@@ -50,14 +50,14 @@ def _decoder(vae: Any) -> nn.Module:
     return nn.Sequential(vae.post_quant_conv, vae.decoder)
 
 
-# Their graphs, made from small examples, hold for pictures of any size.
+# Their graphs, made from small examples, hold for images of any size.
 ENCODER = Part("encoder", _encoder, small=(torch.zeros(1, 3, 64, 64),))
 DECODER = Part("decoder", _decoder, small=(torch.zeros(1, CHANNELS, 8, 8),))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """Of n pictures: (n, 4, r, r) each."""
+    """Of n images: (n, 4, r, r) each."""
 
     mean: Tensor
     std: Tensor
@@ -83,7 +83,7 @@ class VAEInParts:
         self.device, self.dtype = networks.execution.device, output_dtype(networks.execution)
 
     def prepare(self, resolution: int, batch: int) -> None:
-        """Makes ready for pictures of that side. Raises CheckpointError and ConfigError."""
+        """Makes ready for images of that side. Raises CheckpointError and ConfigError."""
         count, side = 1 if self._unbatched else batch, resolution // LATENT_STEP
         self._networks.part(ENCODER, torch.zeros(count, 3, resolution, resolution))
         self._networks.part(DECODER, torch.zeros(count, CHANNELS, side, side))
@@ -93,7 +93,7 @@ class VAEInParts:
     def encode(self, x: Tensor) -> Encoded:
         """x: (n, 3, R, R) RGB [-1, 1]."""
         if self._unbatched:
-            moments = torch.cat([self._moments(picture) for picture in x.split(1)])
+            moments = torch.cat([self._moments(image) for image in x.split(1)])
         else:
             moments = self._run(ENCODER, x)
         mean, log_variance = moments.chunk(2, dim=1)
@@ -104,12 +104,12 @@ class VAEInParts:
         portions = z.split(1) if self._unbatched else (z,)
         return Decoded(torch.cat([self._run(DECODER, portion) for portion in portions]))
 
-    def _moments(self, picture: Tensor) -> Tensor:
+    def _moments(self, image: Tensor) -> Tensor:
         """A video shorter than the speech is shown again, and a short chunk is filled up."""
-        name = hashlib.blake2b(picture.numpy().tobytes(), digest_size=16).digest()
+        name = hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest()
         found = self._known.get(name)
         if found is None:
-            found = self._known.put(name, self._run(ENCODER, picture))
+            found = self._known.put(name, self._run(ENCODER, image))
         return found
 
     def _run(self, part: Part, x: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class VAEInParts:
 
 
 class _PosteriorCache:
-    """The latest posteriors, by picture; for any number of threads."""
+    """The latest posteriors, by image; for any number of threads."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Tensor] = OrderedDict()

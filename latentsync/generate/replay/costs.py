@@ -20,7 +20,7 @@ class Costs:
     acoustic: the audio features. lips: how they should stand, by their regression. pose: where
     the head looks. silence: how far the lips are open in a pause; 0: a pause is audio like any
     other. join: leaving the natural order. repetition: showing again what has just been shown.
-    join_lips, join_pose: how far the picture jumps there.
+    join_lips, join_pose: how far the image jumps there.
     A real video that is to say its own words, frames within a second forbidden, is matched with r
     0.65 to 0.72 (aperture) and 3.4 to 6.1 joins a second when acoustic, lips, pose, join or
     join_lips is halved or doubled.
@@ -42,7 +42,7 @@ class Wanted:
 
     seconds: (B,) rising, of the output. shown: (B,) second, on the database's clock, of the video's
     frame that is shown. lips: (B, 2), how they should stand. silent: (B,) bool. begins: (B,)
-    bool, True where the picture jumps anyway.
+    bool, True where the image jumps anyway.
     """
 
     seconds: np.ndarray

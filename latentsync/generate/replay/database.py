@@ -97,7 +97,7 @@ def pack(square: np.ndarray) -> bytes:
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
     done, data = cv2.imencode(".jpg", lower, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, *sampling])
     if not done:
-        raise ValueError(f"no picture: {square.shape} {square.dtype}")
+        raise ValueError(f"no image: {square.shape} {square.dtype}")
     return data.tobytes()
 
 

@@ -12,12 +12,12 @@ FRAMES_COMPARED = 5  # frames of a shot that are compared with those of another
 SQUARE = 256  # side of the crops they are averaged down from
 SIDE = 32
 UPPER_FACE = slice(4, 17), slice(6, 26)
-"""Rows and columns of the small picture: brows, eyes and nose, neither mouth nor background."""
+"""Rows and columns of the small image: brows, eyes and nose, neither mouth nor background."""
 MIN_CORRELATION = 0.7
-"""Correlation of two small pictures in grey. Of one identity over turns and nods 0.5 to 1, in the
+"""Correlation of two small images in grey. Of one identity over turns and nods 0.5 to 1, in the
 median 0.81 and more; of two persons 0 to 0.7, in the median 0.52 and less (four people)."""
 MAX_DIFFERENCE = 20 / 127.5
-"""Mean difference of two small pictures in colour: in the median below 12 levels, and above 40."""
+"""Mean colour difference of two thumbnails; medians: below 12 code values, and above 40."""
 
 
 def link_identities(footage: Footage, frames: np.ndarray, shots: np.ndarray) -> np.ndarray:

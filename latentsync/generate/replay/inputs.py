@@ -123,7 +123,7 @@ class TargetFrames:
     """The N frames of a request that are generated.
 
     numbers: (N,) int, of the output frames. places: (N,) int, of their faces in the video. seconds:
-    (N,) on the clock of the speech. begins: (N,) bool, True where the picture jumps. shown: (N,)
+    (N,) on the clock of the speech. begins: (N,) bool, True where the image jumps. shown: (N,)
     second of the speaker's video that is shown, -inf where that is another video.
     """
 

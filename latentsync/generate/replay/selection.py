@@ -51,7 +51,7 @@ def select(
 def joins(
     database: UnitDatabase, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
 ) -> np.ndarray:
-    """(N,) bool: the natural order is left, in the middle of a picture that goes on.
+    """(N,) bool: the natural order is left, in the middle of a shot.
 
     path, seconds, begins: (N,) as in select.
     """

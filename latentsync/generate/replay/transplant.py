@@ -39,7 +39,7 @@ _COARSE = 8  # pixels of the square to one that colours are compared in
 _FAINT = 0.05  # of the seam; pixels that belong to it by less do not count
 _ROUNDS = 6  # of the robust fit
 _DOUBT = 1e-3  # share of the seam's weight that speaks for no correction at all
-_LEVEL = 1 / 127.5  # a grey level
+_LEVEL = 1 / 127.5  # a code value
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,6 @@
 """What a generator may do to a mouth, and which of it the mouths at hand have suffered.
 
-Nobody says how a lip-synced mouth lost its detail. But the film shows the same mouth as it was
+Nobody says how a lip-synced mouth lost its detail. But the video shows the same mouth as it was
 filmed, at other moments: a degradation that brings those to the band energies of the generated ones
 is one to fit to. Everything is a function of its seed.
 """
@@ -15,16 +15,16 @@ import numpy as np
 
 SHRINK = (1.5, 4.0)
 BLUR = (0.6, 3.0)  # sigma, pixels
-POLISH = (6.0, 40.0)  # grey levels
+POLISH = (6.0, 40.0)  # code values
 REACH = (1.5, 3.0)  # sigma, pixels
-NOISE = (0.5, 4.0)  # sigma, grey levels
+NOISE = (0.5, 4.0)  # sigma, code values
 QUALITY = (50, 95)  # JPEG
 
 _SIGMAS = (0.0, 0.5, 0.75, 1.1, 1.6, 2.4, 3.6)  # pixels; a band lies between two neighbours
 _SHARES = (0.5, 0.8, 0.97)  # of a band's pixels: noise shows in the flat ones, edges in the others
 _SHARED_BANDS = 3
-_LEAST = 0.1  # grey levels squared: what lies below is rounding
-# Grey levels: what rounding red, green and blue, and resampling them, leaves of the rounding.
+_LEAST = 0.1  # code values squared: what lies below is rounding
+# Code values: what rounding red, green and blue, and resampling them, leaves of the rounding.
 _STEP = np.float32(0.5)
 _COARSE = 4  # sigma, pixels: hardly any degradation shows below it
 # Of a figure between mouths that have suffered the same: for itself, and with all others.
@@ -37,10 +37,10 @@ _ROUGH_FRAMES = 4
 class Degradation:
     """One way to lose detail; applied in the order of its fields.
 
-    polish: grey levels; differences below it are smoothed away, edges stay. blur: sigma of a
-    Gaussian, pixels. shrink: the picture is averaged down by so much and comes back, by cubic (or,
-    if linear, linear) interpolation. noise: sigma, grey levels, and quality: of JPEG, 0: none; both
-    at the smaller size. seed: of the noise and of where the smaller picture's grid begins.
+    polish: code values; differences below it are smoothed away, edges stay. blur: sigma of a
+    Gaussian, pixels. shrink: the image is averaged down by so much and comes back, by cubic (or,
+    if linear, linear) interpolation. noise: sigma, code values, and quality: of JPEG, 0: none; both
+    at the smaller size. seed: of the noise and of where the smaller image's grid begins.
     """
 
     polish: float = 0.0
@@ -53,7 +53,7 @@ class Degradation:
     seed: int = 0
 
     def __call__(self, luma: np.ndarray) -> np.ndarray:
-        """luma: (h, w) float32 grey levels 0..255 -> the same, rounded to _STEP."""
+        """luma: (h, w) float32 code values 0..255 -> the same, rounded to _STEP."""
         random = np.random.default_rng(self.seed)
         if self.polish > 0:
             luma = cv2.bilateralFilter(
@@ -170,7 +170,7 @@ def likely_degradations(
 ) -> LikelyDegradations:
     """At most so many degradations that turn own mouths into what the generated ones look like.
 
-    own, generated: (F, h, w) float32 grey levels, alike in content one by one (see counterparts).
+    own, generated: (F, h, w) float32 code values, alike in content one by one (see counterparts).
     mask: (h, w) in [0, 1], where they are looked at.
     """
     goal = np.mean([signature(luma, mask) for luma in generated], axis=0)
@@ -191,7 +191,7 @@ def likely_degradations(
 def counterparts(originals: np.ndarray, generated: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """(G,) int: for each generated mouth the own one that is most like it, fine detail apart.
 
-    own: (F, h, w), generated: (G, h, w) float32 grey levels. mask: (h, w) in [0, 1].
+    own: (F, h, w), generated: (G, h, w) float32 code values. mask: (h, w) in [0, 1].
     """
     a, b = (np.stack([_coarse(luma, mask) for luma in lumas]) for lumas in (originals, generated))
     return np.array([((one - a) ** 2).sum(-1).argmin() for one in b])
@@ -200,7 +200,7 @@ def counterparts(originals: np.ndarray, generated: np.ndarray, mask: np.ndarray)
 def signature(luma: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """(S,) float: log energies of the fine bands, whole and at quantiles of their pixels.
 
-    luma: (h, w) float32 grey levels. mask: (h, w) in [0, 1].
+    luma: (h, w) float32 code values. mask: (h, w) in [0, 1].
     """
     inside = mask > 0.5
     levels = [luma, *(cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in _SIGMAS[1:])]

@@ -1,4 +1,4 @@
-"""A bank of small linear filters, each for one kind of place, learnt from pairs of pictures.
+"""A bank of small linear filters, each for one kind of place, learnt from pairs of images.
 
 The idea is RAISR's (Romano, Isidoro, Milanfar 2016): what a lost edge needs depends on its angle,
 its strength and how single-minded it is; within one such kind a linear filter says it well. Here
@@ -25,15 +25,15 @@ _TENSOR_SIGMA = 1.5  # pixels over which gradients are gathered
 _HIGH_PASS = 4.0  # sigma, pixels: no degradation is undone below it, and brightness plays no part
 _STRENGTH_QUANTILES = (0.15, 0.5, 0.85)  # of the places learnt from, in the middle of each kind
 _COHERENCE_ENDS = (0.25, 0.75)
-_RIDGE = 0.5  # grey levels squared: about the rounding of the pixels
-_BOUND_STEP, _BOUND_STEPS = 0.5, 64  # grey levels; of the histogram that the bounds are read from
+_RIDGE = 0.5  # code values squared: about the rounding of the pixels
+_BOUND_STEP, _BOUND_STEPS = 0.5, 64  # code values; of the histogram that the bounds are read from
 _BOUND_SHARE = 0.995
 _ROWS, _AT_ONCE = 256, 64  # pixels in a block, blocks: 5 MB of windows at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterBank:
-    """filters: (BUCKETS, 1, SIDE, SIDE) float32. bounds: (BUCKETS,) float32, grey levels.
+    """filters: (BUCKETS, 1, SIDE, SIDE) float32. bounds: (BUCKETS,) float32, code values.
 
     centres: (STRENGTHS,) float32, log gradient strengths that the kinds stand for. grain: sigma,
     pixels, below which nothing is added.
@@ -46,13 +46,13 @@ class FilterBank:
 
     @torch.no_grad()
     def residual(self, lumas: torch.Tensor) -> torch.Tensor:
-        """lumas: (N, h, w) float32 grey levels 0..255 -> (N, h, w), what to add to them.
+        """lumas: (N, h, w) float32 code values 0..255 -> (N, h, w), what to add to them.
 
-        h, w: more than 12 each. Picture by picture, so that the memory does not grow with N.
+        h, w: more than 12 each. Image by image, so that the memory does not grow with N.
         """
         if not len(lumas):
             return lumas.clone()
-        return torch.cat([self._one(picture) for picture in lumas.float().split(1)])
+        return torch.cat([self._one(image) for image in lumas.float().split(1)])
 
     def _one(self, luma: torch.Tensor) -> torch.Tensor:
         """(1, h, w) -> (1, h, w)."""
@@ -69,7 +69,7 @@ class Accumulator:
     """The sums of the normal equations: as large for a thousand pairs as for one."""
 
     def __init__(self, example: torch.Tensor, mask: np.ndarray, *, seed: int = 0) -> None:
-        """example: (N, h, w) float32 grey levels, pictures like those to come, which settle what
+        """example: (N, h, w) float32 code values, images like those to come, which settle what
         counts as a strong gradient. mask: (h, w) in [0, 1], where to learn."""
         self._inside = torch.from_numpy(mask > 0.5)
         self._random = torch.Generator().manual_seed(seed)
@@ -89,8 +89,8 @@ class Accumulator:
         kinds = self._sampled_buckets(degraded)[core][:, inside].flatten()
         down, across = inside.nonzero(as_tuple=True)
         for which, there, buckets in _blocks(kinds):
-            picture, place = which.div(len(down), rounding_mode="floor"), which % len(down)
-            x = windows[picture, down[place], across[place]].reshape(*which.shape, TAPS)
+            image, place = which.div(len(down), rounding_mode="floor"), which % len(down)
+            x = windows[image, down[place], across[place]].reshape(*which.shape, TAPS)
             x, y = x * there[..., None], (values[which] * there)[..., None]
             self.squares.index_add_(0, buckets, (x.mT @ x).double())
             self.products.index_add_(0, buckets, (x.mT @ y)[..., 0].double())
@@ -152,7 +152,7 @@ def high_pass(lumas: torch.Tensor) -> torch.Tensor:
 def memberships(lumas: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """(N, BUCKETS, h, w) in [0, 1], sum 1: how far each pixel is a place of each kind.
 
-    lumas: (N, h, w) float32 grey levels. centres: of a FilterBank.
+    lumas: (N, h, w) float32 code values. centres: of a FilterBank.
     """
     turn, strength, coherence = _places(lumas, centres)
     steps = torch.arange(ANGLES, device=lumas.device)[:, None, None]
@@ -182,7 +182,7 @@ def _places(
 
 
 def _strength_centres(lumas: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """(STRENGTHS,) float32: log gradient strengths in the middle of what these pictures hold."""
+    """(STRENGTHS,) float32: log gradient strengths in the middle of what these images hold."""
     strengths = _gradients(lumas)[1][:, inside].flatten()
     return torch.from_numpy(np.quantile(strengths.numpy(), _STRENGTH_QUANTILES)).float()
 
@@ -197,22 +197,22 @@ def _gradients(lumas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.T
     root = ((xx - yy) ** 2 + 4 * xy**2).sqrt()
     strong, weak = ((xx + yy + root) / 2).sqrt(), ((xx + yy - root) / 2).clamp_min(0).sqrt()
     angle = (torch.atan2(2 * xy, xx - yy) / 2).remainder(math.pi)
-    coherence = (strong - weak) / (strong + weak + 0.5)  # half a grey level: noise has no direction
+    coherence = (strong - weak) / (strong + weak + 0.5)  # half a code value: noise has no direction
     return angle, (xx + yy + 0.05).log() / 2, coherence
 
 
-def _gaussian(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
+def _gaussian(images: torch.Tensor, sigma: float) -> torch.Tensor:
     """(N, h, w) -> the same, blurred, mirrored at the borders."""
     radius = math.ceil(3 * sigma)
-    steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=pictures.device)
+    steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=images.device)
     kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
     kernel = (kernel / kernel.sum()).reshape(1, 1, -1, 1)
-    padded = functional.pad(pictures[:, None], (radius,) * 4, mode="reflect")
+    padded = functional.pad(images[:, None], (radius,) * 4, mode="reflect")
     return functional.conv2d(functional.conv2d(padded, kernel), kernel.mT)[:, 0]
 
 
 def _bounds(spread: torch.Tensor) -> torch.Tensor:
-    """(BUCKETS,) grey levels: what all but a few of a kind's pixels had lost, at most."""
+    """(BUCKETS,) code values: what all but a few of a kind's pixels had lost, at most."""
     total = spread.sum(1)
     share = spread.cumsum(1) / total.clamp_min(1)[:, None]
     steps = (share < _BOUND_SHARE).sum(1).clamp_max(_BOUND_STEPS - 1) + 1

@@ -1,6 +1,6 @@
 """Self: a restorer fitted to the person's own footage, in seconds, without any weights.
 
-The film shows the mouth as it was filmed, at other moments. Those mouths are made to lose what the
+The video shows the mouth as it was filmed, at other moments. Those mouths are made to lose what the
 generated ones have lost (see degradation), and a bank of filters is fitted to the way back (see
 filterbank).
 What is put back is bounded by what the pairs showed, and by how sharp the person's own mouth is.
@@ -40,7 +40,7 @@ Seconds: TypeAlias = Sequence[float] | np.ndarray
 
 SELF, NOTHING = "Self", "nothing"
 TRAINING_FRAMES = 36
-"""Of the person's own mouths, spread over the film, are learnt from: more bring nothing more."""
+"""Of the person's own mouths, spread over the video, are learnt from: more bring nothing more."""
 
 _GENERATED_FRAMES = 12
 _MOST_DEGRADATIONS = 10
@@ -159,12 +159,12 @@ def load(_config: RestoreConfig, _execution: Execution) -> PersonalizedRestorer:
 
 
 def luma(faces: torch.Tensor) -> torch.Tensor:
-    """(N, 3, h, w) float RGB [-1, 1] -> (N, h, w) grey levels 0..255."""
+    """(N, 3, h, w) float RGB [-1, 1] -> (N, h, w) code values 0..255."""
     return (torch.einsum("nchw,c->nhw", faces, faces.new_tensor(_LUMA)) + 1) * 127.5
 
 
 def _lumas(faces: Sequence[torch.Tensor]) -> np.ndarray:
-    """F x (3, h, w) float RGB [-1, 1] -> (F, h, w) float32 grey levels."""
+    """F x (3, h, w) float RGB [-1, 1] -> (F, h, w) float32 code values."""
     if not len(faces):
         return np.empty((0, 0, 0), np.float32)
     return np.concatenate([luma(face[None].float().cpu()).numpy() for face in faces])
@@ -215,7 +215,7 @@ def _decided(
 
 
 def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:
-    """(N, h, w) grey levels -> the same, as the restorer leaves grey pictures."""
+    """(N, h, w) code values -> the same, as the restorer leaves grey images."""
     grey = torch.from_numpy(lumas / np.float32(127.5) - 1)[:, None].expand(-1, 3, -1, -1)
     return luma(restorer(grey)).numpy()
 
