@@ -94,7 +94,7 @@ def settings(tmp_path: Path, *more: str) -> list[str]:
 def test_a_restoration_is_two_passes_over_the_video(tmp_path: Path) -> None:
     job = prepare(load_config(None, settings(tmp_path, "restore.when=always")))
     found = estimate(job, Engine(job.config))
-    assert [one.title for one in found.passes] == ["finding faces", "restoring"]
+    assert [one.title for one in found.passes] == ["detecting faces", "restoring"]
     assert {"decode", "detect"} <= set(found.passes[0].cost.stages)
     assert {"restore", "composite", "encode"} <= set(found.passes[1].cost.stages)
     assert found.restored == found.with_face == found.sampled == SAMPLES

@@ -144,7 +144,7 @@ def vae(sections: dict[str, dict[str, Any]]) -> vae_module.VAEInParts:
     return load_vae(file, FP32)
 
 
-def test_a_image_that_was_seen_is_not_coded_again(
+def test_an_image_is_encoded_only_once(
     vae: vae_module.VAEInParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = chunk().crops
