@@ -84,8 +84,8 @@ def test_the_vae_s_old_names_of_attention_are_understood(
     [
         (b"{", "config.json cannot be read"),
         (b"[]", "config.json cannot be read"),
-        (b'{"latent_channels": 16}', "a VAE of another kind"),
-        (b'{"block_out_channels": [32, 32]}', "a VAE of another kind"),
+        (b'{"latent_channels": 16}', "the VAE does not fit"),
+        (b'{"block_out_channels": [32, 32]}', "the VAE does not fit"),
         (None, "weights do not fit"),
     ],
 )

@@ -70,10 +70,10 @@ def test_a_person_who_hardly_speaks_is_refused_not_given_another_s_mouth(footage
     faces, audio = find_faces(footage), footage.audio()
     assert audio is not None
     alone = np.zeros(len(faces.frames), int)
-    database, kept = build_database(footage, faces, alone, audio, drawn=np.array([0]))
+    database, kept = build_database(footage, faces, alone, audio, speaking=np.array([0]))
     assert len(database) == len(kept) == len(faces.frames) == 127
-    listener = (faces.frames >= 110).astype(int)
+    identities = (faces.frames >= 110).astype(int)
     with pytest.raises(MediaError, match=r"the face at 4\.4 s \(0\.\d s found, 3 s needed\)"):
-        build_database(footage, faces, listener, audio, drawn=np.array([0, 1]))
-    database, kept = build_database(footage, faces, listener, audio, drawn=np.array([0]))
+        build_database(footage, faces, identities, audio, speaking=np.array([0, 1]))
+    database, kept = build_database(footage, faces, identities, audio, speaking=np.array([0]))
     assert set(database.identity) == {0} and len(kept) == 110

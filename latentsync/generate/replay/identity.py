@@ -1,4 +1,4 @@
-"""Which shots show the same person, so that no mouth is given to another."""
+"""Links shots of the same identity, so that a face never gets another person's mouth."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from torch.nn import functional as F
 from latentsync.generate.base import Footage
 
 FRAMES_COMPARED = 5  # frames of a shot that are compared with those of another
-SQUARE = 256  # side of the crops they are averaged down from
+SQUARE = 256  # side of the crops that are downscaled
 SIDE = 32
 UPPER_FACE = slice(4, 17), slice(6, 26)
-"""Rows and columns of the small image: brows, eyes and nose, neither mouth nor background."""
+"""Rows and columns of the thumbnail: brows, eyes and nose, neither mouth nor background."""
 MIN_CORRELATION = 0.7
-"""Correlation of two small images in grey. Of one identity over turns and nods 0.5 to 1, in the
-median 0.81 and more; of two persons 0 to 0.7, in the median 0.52 and less (four people)."""
+"""Correlation of two grey thumbnails. One identity over turns and nods: 0.5 to 1, medians 0.81 and
+more; two identities: 0 to 0.7, medians 0.52 and less (four people)."""
 MAX_DIFFERENCE = 20 / 127.5
 """Mean colour difference of two thumbnails; medians: below 12 code values, and above 40."""
 
 
 def link_identities(footage: Footage, frames: np.ndarray, shots: np.ndarray) -> np.ndarray:
-    """(K,) int, the same for shots that look like one person in one light; else of its own.
+    """(K,) int: one identity for shots that look like one person in one light.
 
     frames: (K,) int, rising, of the footage, with a face. shots: (K,) int, the track of each. In
-    doubt two persons are made of one: a mouth is missed then, but no wrong one shown.
+    doubt one person gets two identities: fewer mouths, but never a wrong one.
     """
     numbers, first = np.unique(shots, return_index=True)
     if len(numbers) == 1:
