@@ -87,7 +87,7 @@ def test_a_mouth_drawn_four_times_too_small_gains_edges_and_loses_nothing(seed: 
 
 
 def test_no_frequency_is_raised_by_more_than_the_limit() -> None:
-    detail = Detail(lost=2.5, own=0.8)
+    detail = Detail(lost=2.5, rest=0.8)
     along = torch.arange(256.0)
     gains = []
     for frequency in np.linspace(0.01, 0.49, 49):

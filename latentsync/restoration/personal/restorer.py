@@ -1,9 +1,8 @@
-"""Self: a restorer fitted to the person's own footage, in seconds, without any weights.
+"""Self: a restorer fitted to original mouths of the same speaker, in seconds, without weights.
 
-The video shows the mouth as it was filmed, at other moments. Those mouths are made to lose what the
-generated ones have lost (see degradation), and a bank of filters is fitted to the way back (see
-filterbank).
-What is put back is bounded by what the pairs showed, and by how sharp the person's own mouth is.
+Original mouths are degraded like the generated ones (see degradation), and a filter bank is fitted
+to invert that (see filterbank). The added detail is bounded by what the pairs had lost, and by the
+sharpness of the original mouths.
 """
 
 from __future__ import annotations
@@ -40,23 +39,22 @@ Seconds: TypeAlias = Sequence[float] | np.ndarray
 
 SELF, NOTHING = "Self", "nothing"
 TRAINING_FRAMES = 36
-"""Of the person's own mouths, spread over the video, are learnt from: more bring nothing more."""
+"""Training mouths at most, spread over the video: more do not improve the result."""
 
 _GENERATED_FRAMES = 12
 _MOST_DEGRADATIONS = 10
-_LEAST_GAIN = 0.2  # dB on mouths that were held out: less is not worth touching a pixel
+_LEAST_GAIN = 0.2  # dB of PSNR on held-out mouths below which nothing is restored
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as the sharpness is measured
 
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """What restores the mouths, and why.
+    """The chosen restorer, and why.
 
-    used: "Self", the name of the restorer that stood by, or "nothing". gains: dB towards the truth
-    on held-out mouths, by restorer. strength: what the fitted residual is multiplied by.
-    degradation: the likeliest; None where the pairs were given. degradation_error: how far it is
-    from explaining what is seen, 1 and below: it does. training_mouths, held_out: numbers of
-    mouths that were fitted to, and tried on.
+    used: "Self", the name of the fallback, or "nothing". gains: PSNR gain in dB on held-out mouths,
+    by restorer. strength: factor of the fitted residual. degradation: the likeliest; None where
+    pairs were given. degradation_error: how badly it explains the generated mouths; up to 1: it
+    does. training_mouths, held_out: numbers of mouths.
     """
 
     used: str
@@ -70,11 +68,11 @@ class FitResult:
 
 
 class PersonalizedRestorer:
-    """Adds to the luma what its kind of place has lost; colour is not touched. Deterministic.
+    """Adds lost detail to the luma with a fitted filter bank; colour is unchanged. Deterministic.
 
-    Unfitted it knows nobody, and calling it raises RuntimeError. A fitted one is picklable, and
-    serves any number of threads. Its work is many short steps, which gain nothing by PyTorch's
-    threads: where these are more than the free cores, it takes twice as long as with one.
+    Calling it before fit() raises RuntimeError. A fitted one can be pickled and used from any
+    number of threads. It runs many short operations, which gain nothing by PyTorch's threads: with
+    more of them than free cores, it takes twice as long as with one.
     """
 
     name = SELF
@@ -97,24 +95,24 @@ class PersonalizedRestorer:
         mask: np.ndarray,
         fallback: Restorer | None = None,
     ) -> PersonalizedRestorer:
-        """The restorer for these generated mouths, learnt from this person's own.
+        """Returns a restorer for the generated mouths, fitted to original mouths.
 
-        originals: F x (3, h, w) float RGB [-1, 1], mouths as filmed, at the frame's own scale;
-        seconds: F, when each was. generated: G x (3, h, w), the mouths to restore, or some of them,
-        in the same box. mask: (h, w) in [0, 1], the region that counts. fallback: ready for work;
-        stands in where it does better on the held-out mouths, or nothing can be learnt.
+        originals: F x (3, h, w) float RGB [-1, 1], original mouths at the frame's own scale;
+        seconds: F, their times. generated: G x (3, h, w), the mouths to restore, or some of them,
+        in the same box. mask: (h, w) in [0, 1], the region that counts. fallback: tuned restorer,
+        used where it has the higher PSNR on held-out mouths, or fitting is impossible.
         """
         mouths, times = _sample(originals, seconds)
         lumas = _lumas([generated[i] for i in spread(len(generated), _GENERATED_FRAMES)])
         parts = split(times)
         if parts is None or not len(lumas):
             return _unfitted(fallback, len(mouths), len(lumas))
-        alike = mouths[counterparts(mouths, lumas, mask)]
-        found = likely_degradations(alike, lumas, mask, most=_MOST_DEGRADATIONS)
+        similar = mouths[counterparts(mouths, lumas, mask)]
+        found = likely_degradations(similar, lumas, mask, most=_MOST_DEGRADATIONS)
         training = Training(mouths, by_likelihood(mouths, found), parts, mask)
         likeliest = found.degradations[0]
         coded = likeliest.noise > 0 and likeliest.quality > 0
-        result = training.run(lumas, alike, degradation_error=found.error, coded=coded)
+        result = training.run(lumas, similar, degradation_error=found.error, coded=coded)
         return _decided(training, result, fallback, found)
 
     def fit_pairs(
@@ -126,7 +124,7 @@ class PersonalizedRestorer:
         mask: np.ndarray,
         fallback: Restorer | None = None,
     ) -> PersonalizedRestorer:
-        """The same from true pairs: the person's own mouths and what the generator makes of them.
+        """The same from pairs: original mouths and the generator's version of each.
 
         degraded: F x (3, h, w) float RGB [-1, 1], one for each original; the rest as in fit.
         """
@@ -142,19 +140,19 @@ class PersonalizedRestorer:
     def __call__(self, faces: torch.Tensor) -> torch.Tensor:
         """faces: (N, 3, h, w) float RGB [-1, 1], mouths at the frame's own scale -> the same."""
         if self.fit_result is None:
-            raise RuntimeError("Self works on what it has learnt; call fit(...) first")
+            raise RuntimeError("Self is not fitted; call fit(...) first")
         if self.fit_result.used == NOTHING:
             return faces.clone()
         if self._bank is None:
             if self._fallback is None:
-                raise RuntimeError(f"{self.fit_result.used} is to stand in, but was not given")
+                raise RuntimeError(f"the fallback {self.fit_result.used} was not given")
             return self._fallback(faces)
         added = self._bank.residual(luma(faces)) * (self.fit_result.strength / 127.5)
         return (faces + added[:, None]).clamp(-1, 1)
 
 
 def load(_config: RestoreConfig, _execution: Execution) -> PersonalizedRestorer:
-    """The loader of the table. There is nothing to load before there is somebody to learn from."""
+    """The loader in the table RESTORERS. There are no weights; it is fitted for each track."""
     return PersonalizedRestorer()
 
 
@@ -171,9 +169,9 @@ def _lumas(faces: Sequence[torch.Tensor]) -> np.ndarray:
 
 
 def _sample(faces: Faces, seconds: Seconds) -> tuple[np.ndarray, np.ndarray]:
-    """Lumas and seconds of at most TRAINING_FRAMES of them."""
+    """Lumas and seconds of at most TRAINING_FRAMES of the faces."""
     if len(faces) != len(seconds):
-        raise ValueError(f"{len(faces)} mouths, but {len(seconds)} moments")
+        raise ValueError(f"{len(faces)} mouths, but {len(seconds)} times")
     chosen = spread(len(faces), TRAINING_FRAMES)
     return _lumas([faces[i] for i in chosen]), np.asarray(seconds, np.float64)[chosen]
 
@@ -192,7 +190,7 @@ def _decided(
     fallback: Restorer | None,
     found: LikelyDegradations | None,
 ) -> PersonalizedRestorer:
-    """Whoever comes nearest to the truth on the held-out mouths; nobody, if that is not near."""
+    """Chooses by PSNR gain on held-out mouths: Self, the fallback, or nothing."""
     missing = result.truth - result.degraded
     gains = {SELF: training.gain(missing, result.added)}
     if fallback is not None:
@@ -215,7 +213,7 @@ def _decided(
 
 
 def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:
-    """(N, h, w) code values -> the same, as the restorer leaves grey images."""
+    """(N, h, w) code values -> the restorer's result on them as grey images."""
     grey = torch.from_numpy(lumas / np.float32(127.5) - 1)[:, None].expand(-1, 3, -1, -1)
     return luma(restorer(grey)).numpy()
 
@@ -223,7 +221,7 @@ def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:
 def _reason(used: str, gains: dict[str, float], strength: float) -> str:
     tried = ", ".join(f"{name} {figure:+.2f} dB" for name, figure in gains.items())
     if used != NOTHING:
-        return f"nearest to the truth on held-out mouths: {tried}"
+        return f"chose {used} (gain of held-out PSNR: {tried})"
     if strength == 0:
-        return f"the mouths are as sharp as the person's own: {tried} on held-out mouths"
-    return f"nothing comes noticeably nearer to the truth on held-out mouths: {tried}"
+        return f"the mouths are as sharp as the original ones (gain of held-out PSNR: {tried})"
+    return f"no restorer gains {_LEAST_GAIN} dB of held-out PSNR: {tried}"
