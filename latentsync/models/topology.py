@@ -1,4 +1,4 @@
-"""How the layers of the U-Net are put together from a row of widths, one for each resolution."""
+"""Builds the blocks of the U-Net from its widths, one for each resolution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latentsync.models.resnet import ResBlock
 
 
 class LayerMaker(NamedTuple):
-    """(c_in, c_out) -> a residual block; channels -> a transformer of space, of time."""
+    """(c_in, c_out) -> a residual block; channels -> a spatial, a temporal transformer."""
 
     res: Callable[[int, int], ResBlock]
     spatial: Callable[[int], SpatialTransformer]
@@ -60,7 +60,7 @@ def way_up(
     audio: Sequence[bool],
     motion: Sequence[bool],
 ) -> nn.ModuleList:
-    """audio, motion: by level, from the highest resolution, as on the way down."""
+    """audio, motion: by level, from the highest resolution, as in way_down."""
     blocks = nn.ModuleList()
     skips = _skip_widths(widths, layers - 1)
     width = widths[-1]
@@ -75,7 +75,7 @@ def way_up(
 
 
 def _skip_widths(widths: Sequence[int], layers: int) -> list[int]:
-    """What the way down leaves: conv_in, then for each level its layers and its downsampler."""
+    """Widths of the skips: conv_in, then for each level its layers and its downsampler."""
     skips = [widths[0]]
     for width in widths:
         skips += [width] * (layers + 1)

@@ -152,7 +152,7 @@ def test_a_trace_holds_for_other_chunks_and_steps() -> None:
         ((13, 3, 8, 8), (3, 50, 48), r"latents .* not \(13, 3, 8, 8\)"),
         ((2, 13, 3, 8, 8), (3, 50, 48), r"B \* F = 6.* not \(3, 50, 48\)"),
         ((1, 13, 3, 8, 8), (1, 50, 48), r"B \* F = 3.* not \(1, 50, 48\)"),
-        ((1, 13, 25, 8, 8), (25, 50, 48), r"25 frames; attention along time takes 24"),
+        ((1, 13, 25, 8, 8), (25, 50, 48), r"25 frames; attention over time takes 24"),
     ],
 )
 def test_what_does_not_fit_is_refused(

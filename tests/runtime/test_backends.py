@@ -136,7 +136,7 @@ def test_runners_of_the_same_part_and_shape_are_shared(networks, built, image) -
 
 def test_openvino_refuses_another_shape(networks, image) -> None:
     run = networks(OPENVINO).part(WHOLE, image)
-    with pytest.raises(ValueError, match=r"made for shapes \[\(2, 3, 16, 16\)\], not \[\(1, "):
+    with pytest.raises(ValueError, match=r"takes shapes \[\(2, 3, 16, 16\)\], not \[\(1, "):
         run(image[:1])
 
 
@@ -194,7 +194,7 @@ def test_a_graph_that_cannot_be_written_is_run_all_the_same(networks, built, ima
     own._key(WHOLE, (image,))  # remembers the hash of the weights file
     with files_of_at_most(3000):
         run = own.part(WHOLE, image)
-    assert "the graph is not kept" in caplog.text
+    assert "the graph is not cached" in caplog.text
     torch.testing.assert_close(run(image)[0], built.network(image)[0], rtol=0, atol=1e-5)
     networks(OPENVINO).part(WHOLE, image)
     assert built.formats == [torch.float32] * 2

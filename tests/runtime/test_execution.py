@@ -68,11 +68,11 @@ def test_who_asks_for_the_cpu_gets_the_cpu() -> None:
 @pytest.mark.parametrize(
     ("machine", "backend", "precision", "complaint"),
     [
-        ("with bf16", "openvino", "fp16", "OpenVINO on cpu computes in fp32 or bf16"),
-        ("without bf16", "auto", "bf16", "OpenVINO on cpu computes in fp32; use one of auto, fp32"),
-        ("with bf16", "torch", "fp16", "PyTorch on cpu computes in bf16 or fp32"),
+        ("with bf16", "openvino", "fp16", "OpenVINO on cpu supports fp32 and bf16"),
+        ("without bf16", "auto", "bf16", "OpenVINO on cpu supports fp32; use one of auto, fp32"),
+        ("with bf16", "torch", "fp16", "PyTorch on cpu supports bf16 and fp32"),
         ("with bf16", "compile", "fp16", "torch.compile on cpu"),
-        ("Turing", "torch", "bf16", "PyTorch on cuda computes in fp16 or fp32"),
+        ("Turing", "torch", "bf16", "PyTorch on cuda supports fp16 and fp32"),
         ("Apple", "auto", "bf16", "PyTorch on mps"),
         ("Ampere", "openvino", "auto", "does not run on cuda; use torch"),
         ("without OpenVINO", "openvino", "auto", "not installed: pip install"),
