@@ -10,7 +10,7 @@ import pytest
 
 from latentsync.pipeline.compact_json import WIDTH, compact_json
 from latentsync.pipeline.frame_report import WORST, plan_report
-from tests.pipeline.test_plan import _alignment, _analysis, _laid
+from tests.support.plans import alignment_of, analysis_of, plan_of
 
 LONG = {
     "settings": {f"section {n}": {f"key {k}": "value" * 3 for k in range(5)} for n in range(12)},
@@ -45,8 +45,8 @@ def test_what_is_no_number_is_refused() -> None:
 
 
 def test_the_worst_frames_are_the_blurriest_left_alone_and_the_most_changed() -> None:
-    faces = [None if n == 3 else _alignment(0) for n in range(30)]
-    plan = _laid(_analysis(faces))
+    faces = [None if n == 3 else alignment_of(0) for n in range(30)]
+    plan = plan_of(analysis_of(faces))
     figures = np.linspace(1, 0.71, 30, dtype=np.float32)  # the later, the blurrier
     figures[[3, 5]] = np.nan
     changed = np.arange(30) * (np.arange(30) >= 14)

@@ -244,7 +244,7 @@ def test_a_redirect_to_another_kind_of_address_is_refused(server, target) -> Non
 
 def test_another_length_is_refused_before_the_body(server, target) -> None:
     url = server.add("/net.pth", Served(BODY))
-    with pytest.raises(SourceError, match=r"1,000,000 bytes there, not 2,000,000"):
+    with pytest.raises(SourceError, match=r"file has 1,000,000 bytes, not 2,000,000"):
         get(url, target, size=2 * SIZE)
     assert len(server.asked) == 1
     assert not target.parent.exists()

@@ -127,7 +127,7 @@ def test_of_two_processes_one_fetches_and_both_have_the_file(server, target) -> 
     for job in (first, second):
         _, said = job.communicate(timeout=30)
         assert job.returncode == 0, said
-    assert "waiting for another process" in said
+    assert "another process downloads it" in said
     assert server.sent() == SIZE
     assert names_in(target.parent) == ["net.pth"]
 

@@ -69,7 +69,7 @@ def test_missing_weights_say_how_to_come_by_them() -> None:
 
 def test_a_path_to_nothing_is_named_with_its_setting(tmp_path: Path) -> None:
     message = refusal(lambda: find(GFPGAN, str(tmp_path)))
-    assert message.startswith(f"restore.checkpoint names no file: {tmp_path}")
+    assert message.startswith(f"restore.checkpoint: no such file: {tmp_path}")
 
 
 @pytest.mark.parametrize("name", ["codeformer.pth", "CodeFormer.pth", "codeformer-v0.1.0.pth"])

@@ -185,7 +185,7 @@ def test_wrong_bytes_are_kept_aside_and_never_entered(hub) -> None:
 
 def test_another_version_is_refused_before_a_byte_of_it(hub) -> None:
     hub.server.add_to_hub(REPO, FILE, Served(BODY))
-    assert f"600,000 bytes there, not {len(BODY) + 1:,}" in hub.refusal(size=len(BODY) + 1)
+    assert f"file has 600,000 bytes, not {len(BODY) + 1:,}" in hub.refusal(size=len(BODY) + 1)
     assert f"not {'0' * 64}" in hub.refusal(sha256="0" * 64)
     assert not hub.server.requests(PATH)
 

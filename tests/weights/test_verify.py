@@ -92,7 +92,7 @@ def test_an_unknown_file_is_used_and_that_is_said_once(
     for _ in range(2):
         verify(GFPGAN, saved)
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
-    assert "not the published file of GFPGANv1.4" in caplog.text
+    assert "is not the published GFPGANv1.4" in caplog.text
 
 
 def test_the_published_file_needs_no_word(
@@ -163,11 +163,11 @@ def meta(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
         (lambda: meta(published_shapes("codeformer")), "CodeFormer"),
         (
             lambda: meta(published_shapes("unet_stage2_512")),
-            "a U-Net of LatentSync (20 motion modules, listening to Whisper tiny)",
+            "a U-Net of LatentSync (20 motion modules, for Whisper tiny)",
         ),
         (
             lambda: meta(published_shapes("unet_stage1")),
-            "a U-Net of LatentSync (0 motion modules, listening to Whisper tiny)",
+            "a U-Net of LatentSync (0 motion modules, for Whisper tiny)",
         ),
         (lambda: shapes_of(UNet3DConditionModel(**MODEL)), "a U-Net of LatentSync"),
         (lambda: shapes_of(tiny()), "Whisper tiny"),

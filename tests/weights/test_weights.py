@@ -259,7 +259,7 @@ def test_only_codeformer_takes_a_fidelity_above_1(tmp_path: Path) -> None:
     config = RestoreConfig(fidelity=1.2, checkpoint=str(tmp_path / "none.pth"))
     with pytest.raises(ConfigError, match=r"restore\.fidelity"):
         load_gfpgan(config, CPU)
-    with pytest.raises(CheckpointError, match="names no file"):
+    with pytest.raises(CheckpointError, match="no such file"):
         load_codeformer(config, CPU)
 
 
