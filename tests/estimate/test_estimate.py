@@ -58,7 +58,7 @@ def test_costs_add_up_by_stage() -> None:
     assert both.cpu == pytest.approx(0.25)
 
 
-def test_what_comes_once_is_no_part_of_what_one_more_costs(
+def test_one_time_costs_are_no_part_of_the_cost_of_one_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
@@ -112,7 +112,7 @@ def test_what_will_not_be_restored_costs_nothing(tmp_path: Path) -> None:
     assert found.passes[1].cost.stages.get("restore", 0.0) == 0
 
 
-def test_new_speech_is_drawn_for_as_long_as_it_lasts(tmp_path: Path) -> None:
+def test_mouths_are_generated_for_as_long_as_the_speech_lasts(tmp_path: Path) -> None:
     speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
     job = prepare(load_config(None, settings(tmp_path, speech, "generate.name=replay")))
     found = estimate(job, Engine(job.config))
@@ -142,7 +142,7 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     assert many > 4 * few
 
 
-def test_networks_that_are_to_be_converted_first_are_told_from_others(
+def test_networks_that_have_to_be_converted_first_are_detected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
@@ -164,7 +164,7 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
         prepare(config)
 
 
-def test_a_generator_of_one_s_own_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_plug_in_generator_is_refused_in_one_line(tmp_path: Path) -> None:
     speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
     config = load_config(None, settings(tmp_path, speech, "generate.name=my.own:load"))
     frame, face = a_face(Engine(load_config(None)))

@@ -84,7 +84,7 @@ def test_the_same_video_gives_the_same_faces(detector) -> None:
     np.testing.assert_array_equal(*twice)
 
 
-def test_the_first_look_at_a_face_is_as_good_as_the_tenth(detector) -> None:
+def test_the_first_result_for_a_face_is_as_good_as_the_tenth(detector) -> None:
     looks = np.stack([detector(PORTRAIT)[0].landmarks for _ in range(10)])
     assert np.abs(looks[0] - looks[-1]).max() < 0.7  # 3 px before the detector settles
 
@@ -102,12 +102,12 @@ def test_several_faces_come_largest_first_and_each_once(detector) -> None:
         assert faces[0].area > 1.3 * faces[1].area
 
 
-def test_no_more_faces_than_asked_for() -> None:
+def test_at_most_max_faces_are_returned() -> None:
     few = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
     assert len(few(room(700, 1100, (20, 40, 1.4), (540, 60, 1.8)))) == 1
 
 
-def test_a_small_face_in_a_large_frame_is_found_where_it_is(detector, expected) -> None:
+def test_a_small_face_in_a_large_frame_is_detected_in_its_place(detector, expected) -> None:
     """47 px wide in 1280 x 720, too small for the mesh's own finder."""
     (face,) = detector(room(720, 1280, (900, 300, 0.5)))
     inside = expected.landmarks - [90, 0]
@@ -141,13 +141,13 @@ def test_a_face_leaves_and_another_comes(detector) -> None:
     assert counts == [1, 0, 0, 1]
 
 
-def test_a_cut_does_not_need_luck(detector, expected) -> None:
+def test_after_a_cut_the_face_is_detected(detector, expected) -> None:
     detector(room(512, 512, (212, 212, 1.0)))
     detector.reset()
     assert np.abs(detector(PORTRAIT)[0].landmarks - expected.landmarks).max() < 0.7
 
 
-def test_what_looks_for_small_faces_is_made_when_the_first_is_looked_for() -> None:
+def test_the_detector_of_small_faces_is_created_on_first_use() -> None:
     own = load_detector("mediapipe")
     own(PORTRAIT)
     assert not {"_full_range", "_zoomed"} & set(vars(own))
@@ -236,7 +236,7 @@ class NoFaces:
     def reset(self) -> None: ...
 
 
-def test_a_detector_of_ones_own_is_loaded_by_its_import_name() -> None:
+def test_a_plug_in_detector_is_loaded_by_its_import_name() -> None:
     own = load_detector(f"{__name__}:NoFaces", max_faces=2, min_confidence=0.7)
     assert isinstance(own, FaceDetector) and own.settings == (2, 0.7)
 

@@ -62,7 +62,7 @@ def test_only_what_the_mask_marks_is_new(plain: LipGenerator, mask: np.ndarray) 
     assert (made - given.crops)[..., new].abs().mean() > 0.1
 
 
-def test_the_mouth_follows_the_sound(plain: LipGenerator, plain_chunk: Tensor) -> None:
+def test_the_mouth_depends_on_the_audio(plain: LipGenerator, plain_chunk: Tensor) -> None:
     other = Chunk(0, chunk().crops, chunk().audio.flip(0))
     assert (plain(other) - plain_chunk).abs().max() > 0.01
 
@@ -98,7 +98,7 @@ def test_half_precision_is_close_to_full(
     assert 0 < (made - plain_chunk).abs().mean() < 0.05, "8 bits of precision at the least"
 
 
-class Knower:
+class PerfectDenoiser:
     """A U-Net that knows the one image there is, and so what of its input is noise."""
 
     image = 0.7
@@ -115,11 +115,11 @@ class Knower:
 
 @pytest.mark.parametrize("scheduler", sampling.SCHEDULERS)
 @pytest.mark.parametrize("steps", [2, 8, 20])
-def test_every_scheduler_arrives_at_the_image(scheduler: str, steps: int) -> None:
+def test_every_scheduler_converges_to_the_image(scheduler: str, steps: int) -> None:
     initial = torch.randn(1, 4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    knower, conditions = Knower(), torch.zeros(1, 9, 2, 8, 8)
+    denoiser, conditions = PerfectDenoiser(), torch.zeros(1, 9, 2, 8, 8)
     latents = sampling.denoise(
-        knower,
+        denoiser,
         conditions,
         torch.zeros(2, 50, 384),
         initial,
@@ -127,9 +127,9 @@ def test_every_scheduler_arrives_at_the_image(scheduler: str, steps: int) -> Non
         guidance=1.0,
         scheduler=scheduler,
     )
-    assert len(knower.steps) == steps
+    assert len(denoiser.steps) == steps
     left_over = 0.05 * initial.abs().max() if scheduler == "ddim" else 1e-3
-    assert (latents - knower.image).abs().max() <= left_over, "DDIM stops short of the image"
+    assert (latents - denoiser.image).abs().max() <= left_over, "DDIM stops short of the image"
 
 
 # Noise
@@ -144,7 +144,7 @@ def test_chunks_may_come_in_any_order_and_alone(load: Load, plain_chunk: Tensor)
     assert not torch.equal(generator(same_crops), first), "each has noise of its own"
 
 
-def test_a_seed_of_minus_1_is_drawn_and_kept(load: Load) -> None:
+def test_a_seed_of_minus_1_is_chosen_at_random_once(load: Load) -> None:
     generator, other = load(seed=-1), load(seed=-1)
     assert generator.seed != other.seed
     assert generator.seed >= 0
@@ -167,14 +167,16 @@ def test_chunks_with_upstream_s_noise_may_come_in_any_order_and_twice(load: Load
 
 
 @pytest.mark.parametrize("wrong", [chunk(2), chunk(0, frames=2)], ids=["number", "length"])
-def test_a_chunk_that_upstream_s_noise_does_not_know_is_refused(load: Load, wrong: Chunk) -> None:
+def test_a_chunk_that_upstream_s_noise_was_not_prepared_for_is_refused(
+    load: Load, wrong: Chunk
+) -> None:
     generator = load(compat="upstream", lengths=[FRAMES, FRAMES])
     message = refusal(lambda: generator(wrong), ConfigError)
     assert f"chunk {wrong.index} of {len(wrong.crops)} frames, where " in message
     assert "were planned; plan the video again" in message
 
 
-def test_upstream_s_noise_without_the_video_s_chunks_is_a_mistake(load: Load) -> None:
+def test_upstream_s_noise_without_prepare_raises(load: Load) -> None:
     with pytest.raises(RuntimeError, match="prepare"):
         load(compat="upstream")(chunk(0))
 
@@ -182,7 +184,7 @@ def test_upstream_s_noise_without_the_video_s_chunks_is_a_mistake(load: Load) ->
 # One video among many
 
 
-def test_a_prepared_generator_draws_the_same_with_the_same_networks_and_seed(load: Load) -> None:
+def test_a_prepared_generator_shares_networks_and_seed(load: Load) -> None:
     generator = load(seed=-1)
     prepared = generator.prepare(request([FRAMES]))
     assert isinstance(generator, Preparing) and prepared is not generator
@@ -275,11 +277,11 @@ def test_a_frame_that_comes_twice_has_one_mouth(load: Load) -> None:
     ],
     ids=["too long", "too small", "too little sound", "another encoder's sound"],
 )
-def test_a_chunk_of_the_wrong_shape_is_a_mistake(plain: LipGenerator, wrong: Chunk) -> None:
+def test_a_chunk_of_the_wrong_shape_raises(plain: LipGenerator, wrong: Chunk) -> None:
     with pytest.raises(ValueError, match="chunk"):
         plain(wrong)
 
 
-def test_a_mask_of_another_size_is_a_mistake(configured: Callable[..., Config]) -> None:
+def test_a_mask_of_another_size_raises(configured: Callable[..., Config]) -> None:
     with pytest.raises(ValueError, match="mask"):
         load_generator(configured(), REFERENCE, mask=np.zeros((32, 32), np.float32))

@@ -55,18 +55,18 @@ def older(crop: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(cv2.remap(pixels, x, y, cv2.INTER_LINEAR)).permute(2, 0, 1)
 
 
-def test_a_cut_to_the_same_person_is_no_other_person(footage: Footage) -> None:
+def test_a_cut_to_the_same_person_keeps_the_identity(footage: Footage) -> None:
     video, shots = in_two_shots(footage)
     assert set(link_identities(video, np.arange(len(shots)), shots)) == {0}
 
 
 @pytest.mark.parametrize("change", [lambda crop: crop * 0.3 - 0.5, older], ids=["dark", "older"])
-def test_who_looks_different_is_another_person(footage: Footage, change: object) -> None:
+def test_a_different_looking_face_is_another_identity(footage: Footage, change: object) -> None:
     video, shots = in_two_shots(footage, change)
     np.testing.assert_array_equal(link_identities(video, np.arange(len(shots)), shots), shots)
 
 
-def test_a_person_who_hardly_speaks_is_refused_not_given_another_s_mouth(footage: Footage) -> None:
+def test_an_identity_with_too_little_speech_is_refused(footage: Footage) -> None:
     faces, audio = find_faces(footage), footage.audio()
     assert audio is not None
     alone = np.zeros(len(faces.frames), int)

@@ -103,14 +103,14 @@ def test_in_bf16_a_chunk_is_as_close_to_the_reference_s_as_pytorch_s(load: Load)
     assert (made - expected).std() < 1.5 * (by_torch - expected).std()
 
 
-def test_a_chunk_that_is_not_whole_is_made_ready_for(load: Load) -> None:
+def test_a_chunk_that_is_not_whole_is_prepared_for(load: Load) -> None:
     generator = load(FP32)
     whole, short = generator(chunk()), generator(chunk(2))
     torch.testing.assert_close(short, load(REFERENCE)(chunk(2)), rtol=0, atol=ORDER_OF_SUMS)
     assert torch.equal(generator(chunk()), whole)
 
 
-def test_upstream_s_noise_is_drawn_in_what_the_networks_give() -> None:
+def test_upstream_s_noise_is_sampled_in_the_networks_output_dtype() -> None:
     half = replace(REFERENCE, dtype=torch.bfloat16)
     assert output_dtype(half) == torch.bfloat16
     assert output_dtype(BF16) == output_dtype(FP32) == torch.float32
@@ -157,7 +157,7 @@ def test_an_image_is_encoded_only_once(
         vae.encode(images + 1e-3)
 
 
-def test_what_is_remembered_of_a_video_is_bounded(
+def test_the_cache_of_posteriors_is_bounded(
     vae: vae_module.VAEInParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = torch.linspace(-1, 1, 5)[:, None, None, None].expand(-1, 3, 64, 64)

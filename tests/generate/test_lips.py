@@ -70,26 +70,26 @@ def test_speech_moves_no_head_and_a_turned_head_opens_no_mouth() -> None:
     assert turn > 0.1 and nod < -0.04
 
 
-def test_a_ridge_without_a_penalty_finds_a_linear_law() -> None:
+def test_a_ridge_without_a_penalty_recovers_a_linear_law() -> None:
     features, shape, _ = video(200, noise=0.0)
     ridge = fit_ridge(features, shape, penalty=1e-6)
     np.testing.assert_allclose(ridge(features), shape, atol=1e-5)
 
 
-def test_features_that_never_change_teach_the_mean() -> None:
+def test_constant_features_predict_the_mean() -> None:
     shape = np.random.default_rng(1).normal(size=(50, 2))
     ridge = fit_ridge(np.ones((50, 4)), shape)
     np.testing.assert_allclose(ridge(np.ones((3, 4))), np.tile(shape.mean(axis=0), (3, 1)))
 
 
-def test_lips_that_follow_the_sound_are_trusted_and_others_are_not() -> None:
+def test_reliability_is_high_only_where_lips_follow_the_audio() -> None:
     sure = fit_lips(*video(1000, noise=0.3))
     unsure = fit_lips(*video(1000, noise=20.0))
     assert sure.reliability.min() > 0.8 and not sure.low_confidence
     assert unsure.reliability.max() < 0.2 and unsure.low_confidence
 
 
-def test_a_part_of_a_video_is_expected_without_having_been_seen() -> None:
+def test_a_part_of_a_video_is_predicted_by_a_fold_without_it() -> None:
     """Other lips there, the same expectation: no number of them, nor of their margin, is used."""
     features, shape, seconds = video(400, noise=0.5)
     near = np.zeros(400, bool)
@@ -102,7 +102,7 @@ def test_a_part_of_a_video_is_expected_without_having_been_seen() -> None:
     assert not np.allclose(one.whole.slope, two.whole.slope)
 
 
-def test_what_is_asked_for_a_second_of_the_video_comes_from_its_fold() -> None:
+def test_a_prediction_for_a_second_of_the_video_comes_from_its_fold() -> None:
     features, shape, seconds = video(400, noise=0.5)
     regression = fit_lips(features, shape, seconds)
     expected = regression.expected(features, shown=seconds)
@@ -111,7 +111,7 @@ def test_what_is_asked_for_a_second_of_the_video_comes_from_its_fold() -> None:
         np.testing.assert_allclose(expected[frame], ridge(features[frame], regression.gain))
 
 
-def test_noise_is_learned_by_heart_only_where_it_has_been_seen() -> None:
+def test_noise_is_overfitted_only_inside_the_fit() -> None:
     features, shape, seconds = video(60, noise=1e3)
     regression = fit_lips(features, shape, seconds, margin=0.2)
     seen = np.corrcoef(regression.expected(features)[:, 0], shape[:, 0])[0, 1]
@@ -119,7 +119,7 @@ def test_noise_is_learned_by_heart_only_where_it_has_been_seen() -> None:
     assert seen > 0.35 > unseen
 
 
-def test_expectations_are_as_lively_as_lips() -> None:
+def test_predictions_have_the_variance_of_the_lips() -> None:
     features, shape, seconds = video(600, noise=0.5)
     regression = fit_lips(features, shape, seconds)
     expected = regression.expected(features, shown=seconds)
@@ -128,7 +128,7 @@ def test_expectations_are_as_lively_as_lips() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 5, 24])
-def test_too_short_a_video_has_no_trust(frames: int) -> None:
+def test_too_short_a_video_has_no_reliability(frames: int) -> None:
     features, shape, seconds = video(frames, noise=0.0)
     regression = fit_lips(features, shape, seconds)
     assert regression.low_confidence and not regression.reliability.any()

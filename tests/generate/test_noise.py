@@ -45,7 +45,7 @@ def test_upstream_s_noise_is_that_of_the_global_generator() -> None:
 
 
 @pytest.mark.parametrize("every", [1, 4, 64])
-def test_any_chunk_of_upstream_s_noise_can_be_drawn_at_any_time_and_twice(
+def test_any_chunk_of_upstream_s_noise_can_be_sampled_at_any_time_and_twice(
     every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(noise_module, "STATE_EVERY", every)
@@ -54,7 +54,7 @@ def test_any_chunk_of_upstream_s_noise_can_be_drawn_at_any_time_and_twice(
         assert_same(noise(int(index)), expected[index])
 
 
-def test_two_threads_that_draw_upstream_s_noise_do_not_disturb_each_other() -> None:
+def test_two_threads_that_sample_upstream_s_noise_do_not_disturb_each_other() -> None:
     noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
     asked = [int(n) for n in np.random.default_rng(1).integers(0, len(COUNTS), 400)]
     with ThreadPoolExecutor(4) as pool:
@@ -62,7 +62,7 @@ def test_two_threads_that_draw_upstream_s_noise_do_not_disturb_each_other() -> N
             assert_same(drawn, expected[index])
 
 
-def test_a_draw_that_fails_does_not_shift_the_ones_after_it(
+def test_a_failed_sample_does_not_shift_the_later_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)

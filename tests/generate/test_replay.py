@@ -52,7 +52,7 @@ def chunk(said: GenerationRequest, *frames: int) -> Chunk:
     return Chunk(0, crops, torch.zeros(len(frames), 1, 1), np.array(frames))
 
 
-def test_own_words_are_said_with_the_very_frames(said: GenerationRequest) -> None:
+def test_self_reenactment_selects_the_original_frames(said: GenerationRequest) -> None:
     as_heard = Replay(ReplayConfig(silence_weight=0), upstream_mask(256), chunk_frames=16)
     generator = as_heard.prepare(said)
     given = chunk(said, 40, 41, 42)
@@ -62,9 +62,7 @@ def test_own_words_are_said_with_the_very_frames(said: GenerationRequest) -> Non
     assert generator.facts["joins"] == 0
 
 
-def test_a_chunk_filled_up_with_its_own_frames_gets_the_same_mouths(
-    replay: Replay, said: GenerationRequest
-) -> None:
+def test_a_padded_chunk_gets_the_same_mouths(replay: Replay, said: GenerationRequest) -> None:
     drawn = replay.prepare(said)(chunk(said, 40, 41, 40))
     assert torch.equal(drawn[0], drawn[2])
     assert not torch.equal(drawn[0], drawn[1])
@@ -75,7 +73,7 @@ def test_equal_requests_give_equal_mouths(replay: Replay, said: GenerationReques
     assert torch.equal(replay.prepare(said)(given), replay.prepare(said)(given))
 
 
-def test_where_nobody_is_seen_nothing_is_prepared(replay: Replay, said: GenerationRequest) -> None:
+def test_without_a_face_nothing_is_prepared(replay: Replay, said: GenerationRequest) -> None:
     nothing = replace(said, chunks=np.full(len(said.chunks), -1))
     assert isinstance(replay, Preparing)
     assert replay.prepare(nothing) is replay

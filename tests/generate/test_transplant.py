@@ -198,7 +198,7 @@ def test_the_region_holds_the_lips_and_ends_below_the_nostrils_and_above_the_chi
     assert band(region).max() == pytest.approx(1.0, abs=0.01) and band(np.ones(3)).max() == 0
 
 
-def test_the_surface_is_found_under_a_tenth_of_outliers() -> None:
+def test_the_surface_is_fitted_despite_a_tenth_of_outliers() -> None:
     y, x = np.mgrid[-1:1:128j, -1:1:160j]
     truth = np.stack([0.2 + 0.1 * x, -0.1 * y + 0.05 * x * y, 0.1 * x * x], axis=-1)
     gap = truth.astype(np.float32)
@@ -220,7 +220,7 @@ def test_a_placement_is_the_affine_map_between_two_head_poses() -> None:
     np.testing.assert_allclose(placement(REST, moved), planted, atol=1e-9)
 
 
-def test_where_a_turned_head_carries_its_mouth_is_learned_through_its_speech() -> None:
+def test_the_mouth_position_is_fitted_to_head_pose_during_speech() -> None:
     rng = np.random.default_rng(0)
     pose = rng.normal(0, 0.1, (400, 2))
     points = np.zeros((400, 11, 2))
@@ -235,7 +235,7 @@ def test_where_a_turned_head_carries_its_mouth_is_learned_through_its_speech() -
     np.testing.assert_allclose(shift[5], [10, -5], atol=1.2)
 
 
-def test_a_pose_that_was_never_seen_carries_no_mouth_away() -> None:
+def test_a_pose_outside_the_fitted_range_is_clipped() -> None:
     pose = np.random.default_rng(0).uniform(-0.1, 0.1, (100, 2))
     points = 100 * pose[:, None, :] + np.zeros((100, 11, 2))
     model = fit_head_pose(points, pose)

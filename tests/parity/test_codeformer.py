@@ -142,7 +142,7 @@ def test_another_size_is_refused() -> None:
         network(small)
 
 
-def test_the_restorer_clamps_warns_of_the_licence_and_uses_its_own_w(
+def test_the_restorer_clamps_warns_of_the_licence_and_uses_its_w(
     encoded: Encoded, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "codeformer.pth"

@@ -249,7 +249,7 @@ def test_cached_steps_are_those_of_a_whole_network_with_a_stale_depth(
 @pytest.mark.parametrize(
     ("interval", "whole"), [(1, range(20)), (3, range(0, 20, 3)), (20, range(1))]
 )
-def test_the_whole_network_runs_in_every_so_manieth_step(
+def test_the_whole_network_runs_in_every_cache_interval_th_step(
     any_video: Video, chunk: dict[str, Tensor], interval: int, whole: range
 ) -> None:
     recorder = Recorder(any_video.unet)
@@ -258,7 +258,9 @@ def test_the_whole_network_runs_in_every_so_manieth_step(
     assert len(recorder.whole) == 20
 
 
-def test_guidance_is_paid_for_above_1_only(any_video: Video, chunk: dict[str, Tensor]) -> None:
+def test_guidance_costs_a_second_pass_above_1_only(
+    any_video: Video, chunk: dict[str, Tensor]
+) -> None:
     for guidance, batch in ((0.0, 1), (1.0, 1), (1.1, 2)):
         recorder = Recorder(any_video.unet)
         denoise(recorder, **chunk, steps=2, guidance=guidance)
@@ -266,7 +268,9 @@ def test_guidance_is_paid_for_above_1_only(any_video: Video, chunk: dict[str, Te
 
 
 @torch.no_grad()
-def test_guidance_leads_away_from_silence(any_video: Video, chunk: dict[str, Tensor]) -> None:
+def test_guidance_leads_away_from_the_unconditional_prediction(
+    any_video: Video, chunk: dict[str, Tensor]
+) -> None:
     """One step by hand: from time step 1 (ā_1) to ā_0, which stands for the finished image."""
     conditions, audio, initial = chunk["conditions"], chunk["audio"], chunk["initial"]
     x = initial.expand(-1, -1, 3, -1, -1)

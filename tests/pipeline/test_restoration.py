@@ -153,7 +153,7 @@ def test_what_shows_is_what_whole_squares_would_show(region: str, beta: float) -
     assert isinstance(painter, Windowed)
 
 
-def test_a_restorer_is_told_once_for_each_track_what_will_show() -> None:
+def test_a_restorer_is_limited_once_for_each_track_to_what_will_show() -> None:
     painter, plan = WindowedPainter(), planned([0, 0, 0, 1, 1])
     run(stage_of(painter, plan, batch=1), video(5))
     mask = plan.tracks[0].geometry.mask
@@ -201,7 +201,7 @@ def test_nothing_is_taken_over_from_another_track_or_across_a_gap() -> None:
     assert (painter.painted, stage.reused) == (3, 1)
 
 
-def test_one_that_is_not_a_network_is_not_spared() -> None:
+def test_a_restorer_without_a_square_is_not_reused() -> None:
     painter = Painter()
     painter.size = None
     stage = stage_of(painter, planned([0] * 3), reuse=2.0)
@@ -209,7 +209,7 @@ def test_one_that_is_not_a_network_is_not_spared() -> None:
     assert (painter.painted, stage.reused) == (3, 0)
 
 
-def test_two_people_in_turn_are_both_restored() -> None:
+def test_two_faces_in_turn_are_both_restored() -> None:
     painter = WindowedPainter()
     frames, plan = video(4), planned([0, 1, 0, 1])
     made = run(stage_of(painter, plan), frames)
@@ -217,7 +217,7 @@ def test_two_people_in_turn_are_both_restored() -> None:
     assert all(len(item.patches) == 1 for item in made)
 
 
-def test_as_many_faces_as_asked_for_are_restored_at_once() -> None:
+def test_a_batch_of_faces_is_restored_at_once() -> None:
     assert Engine(load_config(None, ["restore.batch=7"])).restore_batch == 7
     assert Engine(load_config(None, ["runtime.device=cpu"])).restore_batch == FEW
 

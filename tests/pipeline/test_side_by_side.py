@@ -117,7 +117,7 @@ def images(seed: int, size: int = 32) -> Tensor:
 
 
 @pytest.mark.parametrize("execution", [REFERENCE, OPENVINO], ids=["torch", "openvino"])
-def test_a_part_that_threads_ask_for_at_once_is_made_once(
+def test_a_part_that_threads_request_at_once_is_made_once(
     networks: Callable[..., Networks], built: Built, execution: Execution
 ) -> None:
     own = networks(execution)
@@ -126,7 +126,7 @@ def test_a_part_that_threads_ask_for_at_once_is_made_once(
     assert built.count == 1
 
 
-def test_parts_of_other_shapes_asked_for_at_once_are_each_made_once(
+def test_parts_of_other_shapes_requested_at_once_are_each_made_once(
     networks: Callable[..., Networks], built: Built
 ) -> None:
     own, sizes = networks(), [16, 24] * 2
@@ -136,7 +136,7 @@ def test_parts_of_other_shapes_asked_for_at_once_are_each_made_once(
     assert (built.count, built.most) == (1, 1), "the weights were read more than once"
 
 
-def test_weights_may_be_let_go_of_while_another_thread_makes_a_part(
+def test_weights_may_be_released_while_another_thread_makes_a_part(
     networks: Callable[..., Networks],
 ) -> None:
     own = networks()
@@ -216,7 +216,7 @@ def test_a_conversion_leaves_the_process_as_it_is(networks: Callable[..., Networ
     assert "openvino_telemetry" not in set(sys.modules) - modules
 
 
-def test_of_two_threads_that_want_a_graph_kept_one_makes_it(built: Built) -> None:
+def test_of_two_threads_that_need_a_graph_one_makes_it(built: Built) -> None:
     made: list[None] = []
 
     def make() -> None:
@@ -248,7 +248,7 @@ def chunk(seed: int, index: int) -> Chunk:
 
 @pytest.mark.parametrize("compat", [None, "upstream"])
 @pytest.mark.parametrize("execution", [REFERENCE, OPENVINO], ids=["torch", "openvino"])
-def test_videos_drawn_at_once_by_one_generator_are_as_if_drawn_one_after_the_other(
+def test_videos_generated_at_once_are_as_if_generated_one_after_the_other(
     sections: dict[str, dict[str, Any]], execution: Execution, compat: str | None
 ) -> None:
     own = sections["generate"] | {"step_cache": 2, "steps": 3, "seed": 4}
@@ -271,7 +271,7 @@ def test_videos_drawn_at_once_by_one_generator_are_as_if_drawn_one_after_the_oth
         assert all(map(torch.equal, made, expected[seed]))
 
 
-def test_what_is_remembered_of_images_survives_many_threads(
+def test_the_cache_of_posteriors_is_thread_safe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("latentsync.generate.diffusion.vae.CACHE_BYTES", 8 * 4)  # eight numbers

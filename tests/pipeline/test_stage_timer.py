@@ -109,7 +109,7 @@ def test_no_second_is_lost_between_threads():
     assert timer.work == {"detect": Work(0.0, 16000.0, 8000.0, 8000)}
 
 
-def test_what_the_timer_has_told_does_not_change():
+def test_a_copy_of_the_timer_s_work_does_not_change():
     timer = StageTimer()
     with timer.stage(Stage.DECODE):
         pass

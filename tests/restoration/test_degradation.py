@@ -41,7 +41,7 @@ def test_another_seed_gives_other_noise() -> None:
     )
 
 
-def test_the_family_is_the_same_for_the_same_seed_and_starts_with_no_degradation_at_all() -> None:
+def test_the_candidates_are_the_same_for_the_same_seed_and_start_with_no_degradation() -> None:
     assert (
         candidate_degradations(seed=3)
         == candidate_degradations(seed=3)
@@ -68,7 +68,7 @@ def test_neighbours_are_near_and_no_degradation_has_none() -> None:
     assert all(1.2 < degradation.blur < 3.3 and degradation.parts == 1 for degradation in near[2:])
 
 
-def test_the_blur_suffered_is_found_on_other_mouths() -> None:
+def test_the_blur_is_estimated_from_other_mouths() -> None:
     own, generated = mouths(0, 6), mouths(20, 6)
     for blur in (1.2, 2.2):
         found = likely_degradations(
@@ -80,13 +80,13 @@ def test_the_blur_suffered_is_found_on_other_mouths() -> None:
         assert found.weights.sum() == pytest.approx(1) and found.error < 3
 
 
-def test_sharp_mouths_are_suspected_of_nothing() -> None:
+def test_for_sharp_mouths_no_degradation_is_likeliest() -> None:
     own = mouths(0, 6)
     found = likely_degradations(own, np.rint(own), MASK, most=8)
     assert found.degradations[0].parts == 0 and found.error < 0.1
 
 
-def test_what_no_degradation_explains_is_reported_as_a_misfit() -> None:
+def test_mouths_that_no_degradation_explains_have_a_high_error() -> None:
     own = mouths(0, 4)
     random = np.random.default_rng(0)
     noisy = (own + 25 * random.standard_normal(own.shape)).astype(np.float32)

@@ -76,7 +76,7 @@ def test_a_mouth_as_sharp_as_its_face_comes_back_bit_for_bit(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_mouth_drawn_four_times_too_small_gains_edges_and_loses_nothing(seed: int) -> None:
+def test_a_mouth_generated_four_times_too_small_gains_edges_and_loses_nothing(seed: int) -> None:
     rest, mouth = halves(seed)
     small = cv2.resize(mouth, (SIZE[1] // 4, SIZE[0] // 4), interpolation=cv2.INTER_AREA)
     bad = np.rint(cv2.resize(small, SIZE[::-1], interpolation=cv2.INTER_CUBIC))
@@ -160,7 +160,7 @@ def test_untuned_it_refuses() -> None:
         Detail()(to_tensor(halves(0)[1]))
 
 
-def test_it_is_found_under_its_name_and_keeps_the_contract() -> None:
+def test_it_is_loaded_by_its_name_and_keeps_the_contract() -> None:
     loaded = load_restorer(RestoreConfig(name="detail"), torch.device("cpu"))
     assert isinstance(loaded, Restorer) and isinstance(loaded, Tunable)
     assert loaded.name == "Detail" and loaded.size is None

@@ -45,14 +45,14 @@ def error(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("sigma", [1.2, 2.0])
-def test_a_blur_is_undone_on_images_never_seen(sigma: float) -> None:
+def test_a_blur_is_inverted_on_unseen_images(sigma: float) -> None:
     own, new = images(0, 6), images(30, 2)
     bank = taught(blurred(own, sigma), own)
     lost = blurred(new, sigma)
     assert error(lost, new) > 2 * error(lost + bank.residual(lost), new)  # 3 dB
 
 
-def test_pairs_without_a_loss_teach_to_add_nothing() -> None:
+def test_pairs_without_a_degradation_give_a_zero_residual() -> None:
     own = images(0, 4)
     assert taught(own, own).residual(images(30, 1)).abs().max() == 0
 
@@ -75,7 +75,7 @@ def test_what_is_added_never_exceeds_what_the_pairs_had_lost() -> None:
     assert bank.bounds.max() <= (own - lost).abs().max() + 0.5  # a step of the histogram
 
 
-def test_learning_and_applying_are_repeatable_bit_for_bit() -> None:
+def test_fitting_and_applying_are_repeatable_bit_for_bit() -> None:
     own, new = images(0, 4), images(30, 1)
     first, second = (taught(blurred(own, 1.5), own).residual(new) for _ in range(2))
     assert torch.equal(first, second)

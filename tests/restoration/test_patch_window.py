@@ -111,7 +111,7 @@ def test_what_is_needed_ends_with_the_patch() -> None:
     )
 
 
-def test_without_a_low_cut_nothing_around_is_needed() -> None:
+def test_without_a_high_pass_no_halo_is_needed() -> None:
     assert PatchWindow.of(mask(), highpass_sigma=0).needed == MOUTH
 
 
@@ -122,7 +122,7 @@ def test_an_empty_mask_cuts_nothing_off() -> None:
 
 
 @pytest.mark.parametrize("box", [MOUTH, Box(0, 400, 300, 512)], ids=["inside", "at the border"])
-def test_the_residual_that_shows_does_not_hang_on_what_is_not_needed(box: Box) -> None:
+def test_the_residual_that_shows_does_not_depend_on_the_rest(box: Box) -> None:
     window = PatchWindow.of(mask(box), highpass_sigma=HIGHPASS_SIGMA)
     restored, source = images(0), images(1)
     whole = residual(restored, source, highpass_sigma=HIGHPASS_SIGMA)

@@ -86,7 +86,7 @@ def test_unfitted_it_refuses_to_work() -> None:
         restorer(torch.zeros(1, 3, *SIZE))
 
 
-def test_a_blur_nobody_told_of_is_undone_on_other_mouths(
+def test_an_unknown_blur_is_inverted_on_other_mouths(
     fitted: PersonalizedRestorer, others: np.ndarray
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
@@ -125,7 +125,7 @@ def test_noise_on_sharp_mouths_is_not_raised(own: np.ndarray, others: np.ndarray
     assert decibels(noisy, restorer(noisy), faces(others)) > -0.2
 
 
-def test_true_pairs_teach_without_any_guess(own: np.ndarray, others: np.ndarray) -> None:
+def test_pairs_need_no_estimated_degradation(own: np.ndarray, others: np.ndarray) -> None:
     def wavy(image: np.ndarray) -> np.ndarray:
         kept = np.fft.rfft2(image)
         rows, columns = np.fft.fftfreq(SIZE[0])[:, None], np.fft.rfftfreq(SIZE[1])
@@ -152,7 +152,7 @@ def test_the_better_one_on_held_out_mouths_is_used(own: np.ndarray, others: np.n
 
 
 @pytest.mark.parametrize(("fallback", "used"), [(None, NOTHING), (Idle(), "Idle")])
-def test_a_second_of_video_is_too_little_to_learn_from(
+def test_a_second_of_video_is_too_little_to_fit_to(
     own: np.ndarray, others: np.ndarray, fallback: Restorer | None, used: str
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
@@ -164,13 +164,13 @@ def test_a_second_of_video_is_too_little_to_learn_from(
     assert torch.equal(restorer(generated), generated)
 
 
-def test_mouths_without_their_moments_are_refused(own: np.ndarray) -> None:
+def test_mouths_without_their_times_are_refused(own: np.ndarray) -> None:
     with pytest.raises(ValueError, match="moments"):
         PersonalizedRestorer().fit(faces(own), faces(own), seconds=SECONDS[:3], mask=MASK)
 
 
 @pytest.mark.parametrize("length", [3.0, 9.0, 20.0, 200.0])
-def test_held_out_moments_lie_a_second_from_all_that_is_learnt(length: float) -> None:
+def test_held_out_mouths_lie_a_second_from_all_training_mouths(length: float) -> None:
     seconds = np.linspace(0, length, 40)
     parts = split(seconds)
     assert parts is not None

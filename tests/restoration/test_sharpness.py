@@ -68,7 +68,7 @@ def test_the_blurrier_the_mouth_the_lower_the_figure(seed: int) -> None:
     assert figures[2] < 0.6 < figures[0]
 
 
-def test_a_mouth_blurred_by_two_pixels_is_found_to_be() -> None:
+def test_a_mouth_blurred_by_two_pixels_is_measured_as_such() -> None:
     energies = SharpnessMeter(MOUTH, REST)(face(mouth_blur=2.0), in_frame())
     mouth, rest = blur_widths(energies)
     # Slopes of five bands over some thousand pixels, and a filter of 8 bits: a sixth either way.
@@ -111,7 +111,7 @@ def test_what_lies_outside_the_frame_does_not_count() -> None:
     )
 
 
-def test_a_mouth_that_is_not_in_the_image_has_no_sharpness() -> None:
+def test_a_mouth_outside_the_frame_has_no_sharpness() -> None:
     upper = np.ascontiguousarray(face()[: round(MARGIN + 280 * SCALE)])
     energies = SharpnessMeter(MOUTH, REST)(upper, in_frame())
     assert np.isnan(energies[0]).all() and not np.isnan(energies[1]).any()

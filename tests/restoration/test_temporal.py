@@ -79,7 +79,7 @@ def test_a_beta_without_meaning_is_refused(beta: float) -> None:
         ResidualSmoother(beta)
 
 
-def test_a_residual_without_low_cut_is_the_difference() -> None:
+def test_a_residual_without_a_high_pass_is_the_difference() -> None:
     restored, source = noise(0)[None], noise(1)[None]
     assert torch.equal(residual(restored, source, highpass_sigma=0), restored - source)
 

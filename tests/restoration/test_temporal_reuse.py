@@ -92,7 +92,7 @@ def test_slow_drift_does_not_add_up() -> None:
     assert used(entered(4), mouths, Restorer()) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
 
 
-def test_no_residual_grows_old_and_pieces_of_a_video_agree_again() -> None:
+def test_residuals_have_a_greatest_age_and_segments_of_a_video_agree_again() -> None:
     whole, piece = Restorer(), Restorer()
     mouths = [face()] * (2 * LONGEST)
     everything = used(entered(2), mouths, whole, first=0)

@@ -200,7 +200,7 @@ def test_a_graph_that_cannot_be_written_is_run_all_the_same(networks, built, ima
     assert built.formats == [torch.float32] * 2
 
 
-def test_long_work_gives_a_sign_of_life(caplog) -> None:
+def test_long_work_is_logged_while_it_runs(caplog) -> None:
     caplog.set_level(logging.INFO, logger="latentsync")
     with heartbeat("converting", every=0.01):
         deadline = time.monotonic() + 10

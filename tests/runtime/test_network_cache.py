@@ -70,7 +70,7 @@ def flip_a_bit(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [shorten, flip_a_bit, Path.unlink])
 @pytest.mark.parametrize("name", [*cache.FILES, cache.ABOUT])
-def test_a_damaged_one_is_made_anew_and_that_is_said_in_one_line(
+def test_a_damaged_graph_is_converted_again_with_one_warning(
     shop: Workshop, caplog: pytest.LogCaptureFixture, damage: Callable, name: str
 ) -> None:
     damage(kept_in(shop).with_name(name))
@@ -88,7 +88,7 @@ def test_what_a_killed_process_left_is_not_taken(shop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("full")])
-def test_a_full_disk_costs_the_keeping_not_the_graph(
+def test_a_graph_is_used_even_if_the_disk_is_full(
     shop: Workshop, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     def fail(graph: str, path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_full_disk_costs_the_keeping_not_the_graph(
     assert [path.suffix for path in (tmp_path / "openvino").iterdir()] == [".lock"]
 
 
-def test_a_folder_that_cannot_be_made_costs_no_more(
+def test_a_graph_is_used_even_if_the_folder_cannot_be_made(
     shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
 ) -> None:
     (tmp_path / "file").touch()

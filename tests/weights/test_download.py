@@ -54,7 +54,7 @@ def test_a_file_arrives_whole_and_alone(server, target, known) -> None:
     assert "latentsync" in server.asked[0].headers["user-agent"]
 
 
-def test_a_file_that_is_there_is_not_asked_for(server, target) -> None:
+def test_an_existing_file_is_not_requested(server, target) -> None:
     url = server.add("/net.pth", Served(BODY))
     get(url, target)
     get(url, target)
@@ -96,13 +96,13 @@ def test_a_cut_is_resumed_at_the_byte_it_happened_at(server, target, after: int)
     assert target.read_bytes() == BODY
 
 
-def test_each_new_byte_renews_the_patience(server, target) -> None:
+def test_each_new_byte_resets_the_retries(server, target) -> None:
     get(server.add("/net.pth", Served(BODY, cut_after=100_000, cuts=ENDLESS)), target)
     assert len(server.asked) == 10 > QUICK.attempts
     assert server.sent() == SIZE
 
 
-def test_a_server_without_parts_is_asked_for_the_whole_again(server, target) -> None:
+def test_from_a_server_without_ranges_the_whole_file_is_requested_again(server, target) -> None:
     bar = get(server.add("/net.pth", Served(BODY, ranges=False, cut_after=400_000)), target)
     assert server.sent() == SIZE + 400_000
     assert bar.shown == SIZE
@@ -140,7 +140,7 @@ def test_a_part_that_was_complete_is_found_so_without_knowing_the_size(server, t
     "garbage", [OTHER[:600_000], OTHER, BODY + b"!"], ids=["short", "full", "long"]
 )
 @pytest.mark.parametrize("size", [SIZE, None])
-def test_a_part_of_garbage_is_fetched_anew_once(server, target, garbage, size) -> None:
+def test_a_damaged_part_is_downloaded_again_once(server, target, garbage, size) -> None:
     leave_part(target, garbage)
     bar = get(server.add("/net.pth", Served(BODY)), target, size=size)
     assert target.read_bytes() == BODY
@@ -159,7 +159,7 @@ def test_a_part_that_begins_elsewhere_is_not_glued_on(server, target) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 403, 401, 410])
-def test_a_file_that_is_not_there_is_not_asked_for_again(server, target, status: int) -> None:
+def test_a_missing_file_is_not_requested_again(server, target, status: int) -> None:
     url = server.add("/net.pth", Served(BODY, failures=[status] * 9))
     with pytest.raises(SourceError, match=f"{url}: HTTP {status}"):
         get(url, target)
@@ -168,7 +168,7 @@ def test_a_file_that_is_not_there_is_not_asked_for_again(server, target, status:
 
 
 @pytest.mark.parametrize("status", [503, 502, 504, 429, 500])
-def test_a_busy_server_is_asked_again(server, target, status: int) -> None:
+def test_a_request_to_a_busy_server_is_repeated(server, target, status: int) -> None:
     get(server.add("/net.pth", Served(BODY, failures=[status] * 2)), target)
     assert [asked.status for asked in server.asked] == [status, status, 200]
 
@@ -198,7 +198,7 @@ def test_retry_after_is_honoured(server, target, as_date: bool) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 300_000])
-def test_a_stall_ends_with_the_patience(server, target, after: int) -> None:
+def test_a_stall_ends_with_the_retries(server, target, after: int) -> None:
     url = server.add("/net.pth", Served(BODY, stall_after=after, ranges=False))
     begun = time.monotonic()
     with pytest.raises(SourceError, match=r"no byte for 0\.3 seconds, 2 times in a row"):
@@ -216,7 +216,7 @@ def test_a_closed_port_is_given_up_at_once(target) -> None:
     assert time.monotonic() - begun < 1
 
 
-def test_a_server_that_goes_away_in_the_middle_is_given_its_chances(server, target) -> None:
+def test_a_server_that_disappears_in_the_middle_gets_its_retries(server, target) -> None:
     class Closing(Bar):
         def step(self, count: int) -> None:
             if count:

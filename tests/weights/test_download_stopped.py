@@ -38,7 +38,7 @@ def target(tmp_path: Path) -> Path:
 # --- what another source would not mend ---
 
 
-def test_too_little_space_is_said_before_the_body(server, target) -> None:
+def test_too_little_space_raises_before_the_body(server, target) -> None:
     url = server.add("/net.pth", Served(BODY, length=1 << 60))
     with pytest.raises(CheckpointError, match=f"{1 << 60:,} bytes are to be fetched") as error:
         get(url, target, size=1 << 60)

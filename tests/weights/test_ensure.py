@@ -34,7 +34,7 @@ def model(*urls: str) -> ModelFile:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_each_source_s_failure_is_said_once(server, folder, caplog, count: int) -> None:
+def test_each_source_s_failure_is_reported_once(server, folder, caplog, count: int) -> None:
     caplog.set_level(logging.INFO, "latentsync")
     urls = [f"{server.address}/missing-{number}.pth" for number in range(count)]
     with pytest.raises(CheckpointError) as error:

@@ -102,7 +102,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 # --- what arrives ---
 
 
-def test_a_file_arrives_once_where_the_library_looks_for_it(hub) -> None:
+def test_a_file_is_stored_once_where_the_library_finds_it(hub) -> None:
     digest = hub.server.add_to_hub(REPO, FILE, Served(BODY))
     path = hub.fetch(size=len(BODY), sha256=digest)
     assert path.read_bytes() == BODY
@@ -152,7 +152,7 @@ def test_a_killed_fetch_is_resumed(hub) -> None:
     assert hub.blobs() == {digest}
 
 
-def test_a_busy_hub_is_asked_again(hub) -> None:
+def test_a_request_to_a_busy_hub_is_repeated(hub) -> None:
     hub.server.add_to_hub(REPO, FILE, Served(BODY, failures=[503, 502]))
     assert hub.fetch().read_bytes() == BODY
 

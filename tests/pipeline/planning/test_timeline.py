@@ -35,7 +35,7 @@ def _speech(video, seconds, *, fps=None, length="audio", extend="pingpong") -> V
         ("hold", [0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3]),
     ],
 )
-def test_a_video_that_is_too_short_goes_on(extend, shown):
+def test_a_video_that_is_too_short_is_extended(extend, shown):
     assert _speech(_video(4), 11 / 25, extend=extend).source.tolist() == shown
 
 
@@ -101,7 +101,7 @@ def test_another_frame_rate_is_no_jump_however_many_frames_it_skips(fps, rate):
     assert numbers == [index // 16 for index in range(2 * rate)]
 
 
-def test_a_jump_is_told_by_time_not_by_frames():
+def test_a_jump_depends_on_time_not_on_frames():
     """At 60 frames a second a loop of 0.1 s goes on, one of half a second jumps."""
     for frames, jump in ((6, False), (30, True)):
         line = _speech(_video(frames, fps=60), 2 * frames / 60, extend="loop")
