@@ -1,4 +1,4 @@
-"""The time that a video will take is told from a few frames of it."""
+"""The time of a run is estimated from a few frames of the video."""
 
 from __future__ import annotations
 

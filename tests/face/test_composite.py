@@ -166,7 +166,7 @@ def test_a_patch_much_larger_than_the_frame_covers_it() -> None:
 
 @pytest.mark.parametrize("scale", [0.7, 1.3, 2.0, 3.7])
 def test_a_patch_lands_where_its_matrix_says(scale) -> None:
-    """A smooth image drawn in patch pixels equals the same function drawn in frame pixels."""
+    """A smooth function in patch pixels equals the same function in frame pixels."""
     place = at(21.3, 14.6, scale, 0.2)
     size = int(60 * scale)
     v, u = np.mgrid[:size, :size].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Faces are found, followed and placed right, by the real networks on a real portrait."""
+"""Faces are detected, tracked and placed correctly, by the real networks on a real portrait."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_same_video_gives_the_same_faces(detector) -> None:
 
 def test_the_first_result_for_a_face_is_as_good_as_the_tenth(detector) -> None:
     looks = np.stack([detector(PORTRAIT)[0].landmarks for _ in range(10)])
-    assert np.abs(looks[0] - looks[-1]).max() < 0.7  # 3 px before the detector settles
+    assert np.abs(looks[0] - looks[-1]).max() < 0.7  # 3 px before the detector converges
 
 
 def test_a_face_that_moves_is_followed_by_as_much(detector) -> None:
@@ -108,7 +108,7 @@ def test_at_most_max_faces_are_returned() -> None:
 
 
 def test_a_small_face_in_a_large_frame_is_detected_in_its_place(detector, expected) -> None:
-    """47 px wide in 1280 x 720, too small for the mesh's own finder."""
+    """47 px wide in 1280 x 720, too small for the mesh's own detector."""
     (face,) = detector(room(720, 1280, (900, 300, 0.5)))
     inside = expected.landmarks - [90, 0]
     np.testing.assert_allclose(face.landmarks, (inside + 0.5) * 0.5 - 0.5 + [900, 300], atol=2)
@@ -251,7 +251,7 @@ def test_insightface_says_what_to_install_where_it_is_missing(monkeypatch) -> No
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where insightface's models are looked for; nothing is there yet."""
+    """The folder of insightface's models; it is empty."""
     monkeypatch.setattr(insightface_detector, "MODEL_ROOT", str(tmp_path))
     return tmp_path / "models" / "buffalo_l"
 

@@ -1,4 +1,4 @@
-"""The masks lie where they say: 1 where new pixels win, exactly 0 outside."""
+"""The masks cover their regions: 1 where new pixels win, exactly 0 outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cuts are found, faces are linked into tracks, and each shot has one person."""
+"""Cuts are detected, faces are linked into tracks, and each shot has one identity."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_a_gap_is_not_bridged_over_a_cut() -> None:
 
 @pytest.mark.parametrize("select", ["left", "largest"])
 def test_a_face_detected_soon_after_a_cut_is_extended_back_to_it(select) -> None:
-    """A detector may need some frames to find the smaller of two faces."""
+    """A detector may need some frames to detect the smaller of two faces."""
     size = {"left": 60, "largest": 130}[select]
     late = [[face(500)]] * 5 + [[face(500), face(100 + i, size=size)] for i in range(40)]
     tracks = link(*late, *late, cuts=[45])

@@ -1,4 +1,4 @@
-"""Shots of one person are found together, those of two never."""
+"""Shots of one person get one identity, those of two people never do."""
 
 from __future__ import annotations
 

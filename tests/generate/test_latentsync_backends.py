@@ -1,4 +1,4 @@
-"""LatentSync through OpenVINO draws what the reference draws, as exactly as its format allows."""
+"""LatentSync on OpenVINO gives the mouths of the reference, to within the rounding of its dtype."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def chunk(frames: int = FRAMES) -> Chunk:
 
 @pytest.fixture(scope="module")
 def load(sections: dict[str, dict[str, Any]]) -> Load:
-    """A generator whose whole chunks have FRAMES frames, all of whose image is new."""
+    """A generator of chunks of FRAMES frames, whose mask covers the whole crop."""
 
     @cache
     def load_it(execution: Execution, **own: Any) -> LipGenerator:

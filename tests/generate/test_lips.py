@@ -1,4 +1,4 @@
-"""The lips of a video, and what its sound tells about them: never from the frame that is asked."""
+"""Lip shapes of a video and their prediction from audio, out of fold where that is needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FACE = np.array(
 
 
 def video(frames: int, *, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """features, lips and seconds of a video whose lips follow its sound but for the noise."""
+    """features, lips and seconds of a video whose lips follow its audio, with noise."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(frames, 30)).astype(np.float32)
     follows = features @ rng.normal(size=(30, 2)) / np.sqrt(30)

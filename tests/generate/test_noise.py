@@ -28,7 +28,7 @@ def assert_same(one: Noise, other: Noise) -> None:
 
 
 def in_order(seed: int, counts: tuple[int, ...], side: int) -> list[Noise]:
-    """As upstream draws it, from the global generator."""
+    """As upstream samples it, from the global random generator."""
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         initial = torch.randn(1, 4, 1, side, side)

@@ -1,4 +1,4 @@
-"""The choice of units: the cheapest way, nothing forbidden, always the same, in bounded memory."""
+"""Unit selection: the cheapest path, without forbidden frames, deterministic, in bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The diffusion of a chunk gives what upstream's gives, draw for draw and step for step."""
+"""The diffusion of a chunk gives upstream's result, sample for sample and step for step."""
 
 from __future__ import annotations
 

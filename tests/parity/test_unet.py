@@ -138,7 +138,9 @@ def test_a_trace_holds_for_other_chunks_and_steps() -> None:
     }
     network = filled(UNet3DConditionModel(**small, **kinds))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of shapes looked at, and that tracing is on the way out
+        warnings.simplefilter(
+            "ignore"
+        )  # of Python values from shapes, and that tracing is deprecated
         traced = torch.jit.trace(network, inputs(), check_trace=False)
     sample, _, audio = inputs(batch=2, frames=5, size=(4, 6))
     given = (sample, torch.tensor(51), audio)

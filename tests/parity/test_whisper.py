@@ -1,4 +1,4 @@
-"""Our features of a sound are those that LatentSync listens to, bit noise aside."""
+"""Our speech features are those of LatentSync, to within rounding."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_every_frame_has_upstreams_audio_window(golden_file: Path) -> None:
 
 def test_the_windows_of_speech_equal_upstreams(golden_file: Path) -> None:
     with np.load(golden_file) as golden:
-        drawn = torch.stack(list(features_of(golden, golden["wave_1s"]).windows(FPS)))
-        np.testing.assert_allclose(drawn, golden["windows_1s"], rtol=0, atol=TOLERANCE)
+        computed = torch.stack(list(features_of(golden, golden["wave_1s"]).windows(FPS)))
+        np.testing.assert_allclose(computed, golden["windows_1s"], rtol=0, atol=TOLERANCE)
 
 
 def test_there_are_as_many_windows_as_upstream_makes(golden_file: Path) -> None:

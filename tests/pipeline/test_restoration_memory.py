@@ -1,4 +1,4 @@
-"""What the restoration stage remembers of a frame ends with its track, and where one is missing."""
+"""Temporal state of the restoration is reset at the end of a track and at missing frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report says how the time was spent, and the table says the same."""
+"""The report lists the time of each stage, and the table shows the same."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ SOON = 0.0625  # seconds; a power of two, so that sums are exact
 
 @pytest.fixture
 def sleep(monkeypatch):
-    """Time that passes when it is told to, and not otherwise."""
+    """A fake clock that only sleep() advances."""
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 

@@ -1,4 +1,4 @@
-"""The degradations are repeatable, and the one that was suffered is found by its traces alone."""
+"""Degradations are deterministic, and the right one is estimated from degraded mouths alone."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ UPRIGHT = np.array([[1.0, 0, 0], [0, 1, 0]])
 
 
 def scene(seed: int) -> np.ndarray:
-    """(h, w) in 0..255: edges of many sizes and strengths on a texture, as a lens draws them."""
+    """(h, w) in 0..255: edges of many sizes and strengths on a texture, blurred as by a lens."""
     random = np.random.default_rng(seed)
     image = 128 + 22 * natural(2 * SIZE[0], SIZE[1], seed)
     for _ in range(60):

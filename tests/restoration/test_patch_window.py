@@ -14,7 +14,7 @@ from GFPGAN.window import GRID, SIDES, WHOLE, cut, halved, levels, snapped
 from latentsync.restoration.patch import PatchWindow, residual
 from latentsync.types import Box
 
-MOUTH = Box(149, 328, 365, 457)  # of a filmed face
+MOUTH = Box(149, 328, 365, 457)  # of a real face
 HIGHPASS_SIGMA = 512 / 56
 
 

@@ -1,4 +1,4 @@
-"""Self is fitted to a person's own mouths, says what it does and why, and leaves sharp ones be."""
+"""Self is fitted to original mouths, reports its choice, and leaves sharp mouths unchanged."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def decibels(before: torch.Tensor, now: torch.Tensor, truth: torch.Tensor) -> fl
 
 
 @pytest.fixture(scope="module")
-def own() -> np.ndarray:
+def originals() -> np.ndarray:
     return mouths(0, 20)
 
 
 @pytest.fixture(scope="module")
 def others() -> np.ndarray:
-    """Mouths of other moments, never learnt from."""
+    """Mouths that are not in the training set."""
     return mouths(50, 6)
 
 
 @pytest.fixture(scope="module")
-def fitted(own: np.ndarray, others: np.ndarray) -> PersonalizedRestorer:
+def fitted(originals: np.ndarray, others: np.ndarray) -> PersonalizedRestorer:
     generated = after(Degradation(blur=1.6), others)
-    return PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+    return PersonalizedRestorer().fit(faces(originals), generated, seconds=SECONDS, mask=MASK)
 
 
 class Idle:
@@ -95,10 +95,10 @@ def test_an_unknown_blur_is_inverted_on_other_mouths(
 
 
 def test_it_is_repeatable_and_survives_pickling(
-    own: np.ndarray, others: np.ndarray, fitted: PersonalizedRestorer
+    originals: np.ndarray, others: np.ndarray, fitted: PersonalizedRestorer
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
-    again = PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+    again = PersonalizedRestorer().fit(faces(originals), generated, seconds=SECONDS, mask=MASK)
     assert again.fit_result == fitted.fit_result
     assert torch.equal(again(generated), fitted(generated))
     assert torch.equal(pickle.loads(pickle.dumps(fitted))(generated), fitted(generated))
@@ -111,21 +111,21 @@ def test_only_the_luma_changes(fitted: PersonalizedRestorer, others: np.ndarray)
     assert torch.allclose(change[:, 0], change[:, 2], atol=1e-6)
 
 
-def test_sharp_mouths_are_left_bit_for_bit(own: np.ndarray, others: np.ndarray) -> None:
+def test_sharp_mouths_are_left_bit_for_bit(originals: np.ndarray, others: np.ndarray) -> None:
     generated = faces(np.rint(others))
-    restorer = PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+    restorer = PersonalizedRestorer().fit(faces(originals), generated, seconds=SECONDS, mask=MASK)
     assert restorer.fit_result is not None and restorer.fit_result.used == NOTHING
     assert torch.equal(restorer(generated), generated)
 
 
-def test_noise_on_sharp_mouths_is_not_raised(own: np.ndarray, others: np.ndarray) -> None:
+def test_noise_on_sharp_mouths_is_not_raised(originals: np.ndarray, others: np.ndarray) -> None:
     random = np.random.default_rng(0)
     noisy = faces(others + random.normal(0, 2, others.shape).astype(np.float32))
-    restorer = PersonalizedRestorer().fit(faces(own), noisy, seconds=SECONDS, mask=MASK)
+    restorer = PersonalizedRestorer().fit(faces(originals), noisy, seconds=SECONDS, mask=MASK)
     assert decibels(noisy, restorer(noisy), faces(others)) > -0.2
 
 
-def test_pairs_need_no_estimated_degradation(own: np.ndarray, others: np.ndarray) -> None:
+def test_pairs_need_no_estimated_degradation(originals: np.ndarray, others: np.ndarray) -> None:
     def wavy(image: np.ndarray) -> np.ndarray:
         kept = np.fft.rfft2(image)
         rows, columns = np.fft.fftfreq(SIZE[0])[:, None], np.fft.rfftfreq(SIZE[1])
@@ -133,40 +133,46 @@ def test_pairs_need_no_estimated_degradation(own: np.ndarray, others: np.ndarray
         return np.rint(np.fft.irfft2(kept, s=SIZE)).astype(np.float32)
 
     restorer = PersonalizedRestorer().fit_pairs(
-        after(wavy, own), faces(own), seconds=SECONDS, mask=MASK
+        after(wavy, originals), faces(originals), seconds=SECONDS, mask=MASK
     )
     assert restorer.fit_result is not None and restorer.fit_result.degradation is None
     assert decibels(after(wavy, others), restorer(after(wavy, others)), faces(others)) > 2
 
 
-def test_the_better_one_on_held_out_mouths_is_used(own: np.ndarray, others: np.ndarray) -> None:
+def test_the_better_one_on_held_out_mouths_is_used(
+    originals: np.ndarray, others: np.ndarray
+) -> None:
     generated = after(Degradation(blur=1.6), others)
-    moments = {"seconds": SECONDS, "mask": MASK}
-    behind = PersonalizedRestorer().fit(faces(own), generated, **moments, fallback=Idle())
+    options = {"seconds": SECONDS, "mask": MASK}
+    behind = PersonalizedRestorer().fit(faces(originals), generated, **options, fallback=Idle())
     assert behind.fit_result is not None and behind.fit_result.used == SELF
     assert behind.fit_result.gains["Idle"] == 0 < behind.fit_result.gains[SELF]
-    ahead = PersonalizedRestorer().fit(faces(own), generated, **moments, fallback=Perfect(own))
+    ahead = PersonalizedRestorer().fit(
+        faces(originals), generated, **options, fallback=Perfect(originals)
+    )
     assert ahead.fit_result is not None and ahead.fit_result.used == "Perfect"
     assert "Perfect" in ahead.fit_result.reason
-    assert torch.equal(ahead(generated), Perfect(own)(generated))
+    assert torch.equal(ahead(generated), Perfect(originals)(generated))
 
 
 @pytest.mark.parametrize(("fallback", "used"), [(None, NOTHING), (Idle(), "Idle")])
 def test_a_second_of_video_is_too_little_to_fit_to(
-    own: np.ndarray, others: np.ndarray, fallback: Restorer | None, used: str
+    originals: np.ndarray, others: np.ndarray, fallback: Restorer | None, used: str
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
     restorer = PersonalizedRestorer().fit(
-        faces(own), generated, seconds=SECONDS / 6, mask=MASK, fallback=fallback
+        faces(originals), generated, seconds=SECONDS / 6, mask=MASK, fallback=fallback
     )
     assert restorer.fit_result is not None and restorer.fit_result.used == used
     assert "too few" in restorer.fit_result.reason
     assert torch.equal(restorer(generated), generated)
 
 
-def test_mouths_without_their_times_are_refused(own: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="moments"):
-        PersonalizedRestorer().fit(faces(own), faces(own), seconds=SECONDS[:3], mask=MASK)
+def test_mouths_without_their_times_are_refused(originals: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="times"):
+        PersonalizedRestorer().fit(
+            faces(originals), faces(originals), seconds=SECONDS[:3], mask=MASK
+        )
 
 
 @pytest.mark.parametrize("length", [3.0, 9.0, 20.0, 200.0])

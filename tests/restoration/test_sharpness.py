@@ -1,4 +1,4 @@
-"""The figure of sharpness says how much blurrier the mouth is than the rest, and nothing else."""
+"""Sharpness measures how much blurrier the mouth is than the rest, independent of all else."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ MASK[40:80, 30:70] = 1
 
 
 class Restorer:
-    """Gives each mouth a residual of its own, and remembers whom it was asked for."""
+    """Returns a different residual for each mouth, and records its inputs."""
 
     def __init__(self) -> None:
         self.calls: list[int] = []

@@ -191,7 +191,7 @@ def files_of_at_most(count: int) -> Iterator[None]:
 
 def test_a_graph_that_cannot_be_written_is_run_all_the_same(networks, built, image, caplog) -> None:
     own = networks(OPENVINO)
-    own._key(WHOLE, (image,))  # remembers the hash of the weights file
+    own._key(WHOLE, (image,))  # stores the hash of the weights file
     with files_of_at_most(3000):
         run = own.part(WHOLE, image)
     assert "the graph is not cached" in caplog.text

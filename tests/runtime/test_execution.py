@@ -1,4 +1,4 @@
-"""auto is what is fastest on the machine at hand; what is asked for by name is had, or refused."""
+"""auto is the fastest of the machine; a named option is used, or refused."""
 
 from __future__ import annotations
 

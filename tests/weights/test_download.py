@@ -155,7 +155,7 @@ def test_a_part_that_begins_elsewhere_is_not_glued_on(server, target) -> None:
     assert target.read_bytes() == BODY
 
 
-# --- a source that cannot give the file says so at once, or after its chances ---
+# --- a source that fails raises at once, or after its retries ---
 
 
 @pytest.mark.parametrize("status", [404, 403, 401, 410])
@@ -252,7 +252,7 @@ def test_another_length_is_refused_before_the_body(server, target) -> None:
 
 def test_more_bytes_than_the_file_has_are_refused(server, target) -> None:
     url = server.add("/net.pth", Served(BODY + BODY, length=-1))
-    with pytest.raises(SourceError, match="more than the 1,000,000 bytes"):
+    with pytest.raises(SourceError, match="more than the file's 1,000,000 bytes"):
         get(url, target)
     assert not target.exists()
 

@@ -40,7 +40,7 @@ def target(tmp_path: Path) -> Path:
 
 def test_too_little_space_raises_before_the_body(server, target) -> None:
     url = server.add("/net.pth", Served(BODY, length=1 << 60))
-    with pytest.raises(CheckpointError, match=f"{1 << 60:,} bytes are to be fetched") as error:
+    with pytest.raises(CheckpointError, match=f"{1 << 60:,} bytes are missing") as error:
         get(url, target, size=1 << 60)
     assert not isinstance(error.value, SourceError)
     assert not target.parent.exists()

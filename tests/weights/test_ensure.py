@@ -1,4 +1,4 @@
-"""What could not be fetched is said once, source by source, and leaves nothing behind."""
+"""A failed download is reported once for each source, and leaves nothing behind."""
 
 from __future__ import annotations
 

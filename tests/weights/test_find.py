@@ -1,4 +1,4 @@
-"""Weights are found wherever people have them, and what is missing is named all at once."""
+"""Weights are found in all usual places, and all missing ones are named at once."""
 
 from __future__ import annotations
 

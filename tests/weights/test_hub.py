@@ -1,4 +1,4 @@
-"""Files of the hub arrive in its cache, verified; what it cannot give is said in one line.
+"""Files of the hub arrive in its cache, verified; errors are one line.
 
 Each fetch is a process of its own: the hub's library reads its variables when it is imported.
 """
@@ -226,7 +226,7 @@ def test_what_is_not_on_the_hub_is_named_with_its_address(hub) -> None:
 
 
 def test_a_gated_file_asks_for_a_token(hub) -> None:
-    # The library would print the second one as it comes; the one line is all that is said.
+    # The library would print the second one too; only the one line is printed.
     headers = {"X-Error-Code": "GatedRepo", "X-HF-Warning": "gate; you are not signed in"}
     gated = Served(BODY, failures=[403] * 3, failure_headers=headers)
     hub.server.add_to_hub(REPO, FILE, gated)

@@ -1,4 +1,4 @@
-"""What a weights file is, whose it is, and whether it is the published one."""
+"""Weights files are identified, verified by hash, and need an accepted licence."""
 
 from __future__ import annotations
 

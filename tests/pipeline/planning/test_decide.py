@@ -1,4 +1,4 @@
-"""Generated mouths are restored where samples of them are blurrier than the person's own."""
+"""Generated mouths are restored where samples of them are blurrier than the original mouths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LatentSync's own layout: its length, there and back with doubled ends, chunks by count."""
+"""LatentSync's own layout: length, back and forth with repeated ends, chunks by count."""
 
 from __future__ import annotations
 
