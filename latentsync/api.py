@@ -5,7 +5,7 @@
     latentsync.restore("lipsynced.mp4", "out.mp4", superres="GFPGAN")
     report = latentsync.lipsync("me.mp4", "new.wav", "out.mp4", generator="replay")
 
-Each call loads its models anew; for many videos make one Engine and a Session for each of them.
+Each call loads its models again; for many videos make one Engine and a Session for each of them.
 """
 
 from __future__ import annotations

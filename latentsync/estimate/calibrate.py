@@ -93,12 +93,12 @@ def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:
 def _diffusion(config: Config, execution: Execution) -> Cost:
     """Cost of a chunk's operations at the measured speed of such networks."""
     logger.info("timing networks like LatentSync's on this machine; up to a minute")
-    own, model = config.generate, face_model(config)
-    whole_steps = math.ceil(own.steps / max(own.step_cache, 1))
-    copies = 2 if own.guidance > 1 else 1
+    settings, model = config.generate, face_model(config)
+    whole_steps = math.ceil(settings.steps / max(settings.step_cache, 1))
+    copies = 2 if settings.guidance > 1 else 1
     side = model.resolution // LATENT_STEP
     whole, cached = _step_work(config.model, model.frames, side, model.audio)
-    steps = copies * (whole_steps * whole + (own.steps - whole_steps) * cached)
+    steps = copies * (whole_steps * whole + (settings.steps - whole_steps) * cached)
     encoding, decoding = _coding_work(side)
     coding = model.frames * (2 * encoding + decoding)
     cost = _speed_of_steps(config.model, whole, model.frames, side, model.audio, execution) * steps

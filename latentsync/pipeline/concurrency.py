@@ -60,7 +60,7 @@ class Checked(Generic[T]):
 def prefetch(
     items: Iterable[T], depth: int, *, for_input: Waited = _ignore, handed_on: Waited = _ignore
 ) -> Generator[T, None, None]:
-    """The same items in the same order, made up to ``depth`` ahead in a thread of their own.
+    """The same items in the same order, made up to ``depth`` ahead in another thread.
 
     An exception raised by ``items`` is raised here, after the items before it. When the consumer
     stops early (close, exception, Ctrl-C) the thread is stopped and joined, for JOIN_SECONDS at

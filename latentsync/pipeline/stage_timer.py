@@ -60,7 +60,7 @@ class Work:
 class StageTimer:
     """The work of all stages by name, in the order in which they first reported.
 
-    Stages may run at the same time, each in a thread of its own.
+    Stages may run at the same time, each in its own thread.
     """
 
     def __init__(self) -> None:

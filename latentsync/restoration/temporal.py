@@ -13,7 +13,7 @@ from torch.nn import functional
 from latentsync.types import Box
 
 LONGEST = 12
-"""Every frame whose number is a multiple of this is restored anew: it limits the age of a residual,
+"""Every frame whose number is a multiple of this is restored again, which limits a residual's age,
 and a video rendered in segments agrees with the whole after this many frames."""
 
 CODE_VALUES = 127.5  # in one unit of a patch

@@ -34,8 +34,8 @@ M = TypeVar("M")
 def folder() -> Path:
     """$LATENTSYNC_CACHE/openvino; by default $XDG_CACHE_HOME/latentsync/openvino, or the same in
     ~/.cache; for an installed package not on Linux, the system's cache folder."""
-    own = os.environ.get("LATENTSYNC_CACHE")
-    return (Path(own) if own else places.cache_folder()) / "openvino"
+    named = os.environ.get("LATENTSYNC_CACHE")
+    return (Path(named) if named else places.cache_folder()) / "openvino"
 
 
 def kept(
