@@ -148,12 +148,12 @@ def test_after_a_cut_the_face_is_detected(detector, expected) -> None:
 
 
 def test_the_detector_of_small_faces_is_created_on_first_use() -> None:
-    own = load_detector("mediapipe")
-    own(PORTRAIT)
-    assert not {"_full_range", "_zoomed"} & set(vars(own))
-    own.reset()
-    assert len(own(room(720, 1280, (900, 300, 0.5)))) == 1
-    assert {"_full_range", "_zoomed"} <= set(vars(own))
+    created = load_detector("mediapipe")
+    created(PORTRAIT)
+    assert not {"_full_range", "_zoomed"} & set(vars(created))
+    created.reset()
+    assert len(created(room(720, 1280, (900, 300, 0.5)))) == 1
+    assert {"_full_range", "_zoomed"} <= set(vars(created))
 
 
 IN_TWO_THREADS = """
@@ -237,8 +237,8 @@ class NoFaces:
 
 
 def test_a_plug_in_detector_is_loaded_by_its_import_name() -> None:
-    own = load_detector(f"{__name__}:NoFaces", max_faces=2, min_confidence=0.7)
-    assert isinstance(own, FaceDetector) and own.settings == (2, 0.7)
+    loaded = load_detector(f"{__name__}:NoFaces", max_faces=2, min_confidence=0.7)
+    assert isinstance(loaded, FaceDetector) and loaded.settings == (2, 0.7)
 
 
 def test_insightface_says_what_to_install_where_it_is_missing(monkeypatch) -> None:

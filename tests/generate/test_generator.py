@@ -141,7 +141,7 @@ def test_chunks_may_come_in_any_order_and_alone(load: Load, plain_chunk: Tensor)
     assert torch.equal(first, plain_chunk)
     assert torch.equal(second, generator(chunk(1)))
     same_crops = Chunk(1, chunk(0).crops, chunk(0).audio)
-    assert not torch.equal(generator(same_crops), first), "each has noise of its own"
+    assert not torch.equal(generator(same_crops), first), "each has different noise"
 
 
 def test_a_seed_of_minus_1_is_chosen_at_random_once(load: Load) -> None:
@@ -264,7 +264,7 @@ def test_a_frame_that_comes_twice_has_one_mouth(load: Load) -> None:
     filled = generator(Chunk(0, crops, audio, np.array([7, 8, 9, 8])))
     torch.testing.assert_close(filled[:3], plain[:3], rtol=0, atol=BIT_NOISE)
     assert torch.equal(filled[1], filled[3])
-    assert not torch.equal(plain[1], plain[3]), "each place has a noise of its own"
+    assert not torch.equal(plain[1], plain[3]), "each place has different noise"
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_frame_that_comes_twice_has_one_mouth(load: Load) -> None:
         Chunk(0, torch.zeros(2, 3, 64, 64), torch.zeros(1, 50, 384)),
         Chunk(0, torch.zeros(2, 3, 64, 64), torch.zeros(2, 50, 768)),
     ],
-    ids=["too long", "too small", "too little sound", "another encoder's sound"],
+    ids=["too long", "too small", "too little audio", "another encoder's audio"],
 )
 def test_a_chunk_of_the_wrong_shape_raises(plain: LipGenerator, wrong: Chunk) -> None:
     with pytest.raises(ValueError, match="chunk"):

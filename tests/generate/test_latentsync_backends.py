@@ -72,11 +72,11 @@ def load(sections: dict[str, dict[str, Any]]) -> Load:
     """A generator of chunks of FRAMES frames, whose mask covers the whole crop."""
 
     @cache
-    def load_it(execution: Execution, **own: Any) -> LipGenerator:
+    def load_it(execution: Execution, **changes: Any) -> LipGenerator:
         config = Config(
             data=sections["data"] | {"num_frames": FRAMES},
             model=sections["model"],
-            generate=GenerateConfig(**(sections["generate"] | own)),
+            generate=GenerateConfig(**(sections["generate"] | changes)),
         )
         mask = np.ones((RESOLUTION, RESOLUTION), np.float32)
         return load_generator(config, execution, mask=mask)

@@ -38,9 +38,9 @@ def in_order(seed: int, counts: tuple[int, ...], side: int) -> list[Noise]:
 
 def test_upstream_s_noise_is_that_of_the_global_generator() -> None:
     torch.manual_seed(0)
-    drawn = list(upstream_noise(1247, COUNTS, 8, device=CPU))
+    sampled = list(upstream_noise(1247, COUNTS, 8, device=CPU))
     assert torch.initial_seed() == 0, "the global generator is not ours to seed"
-    for one, expected in zip(drawn, in_order(1247, COUNTS, 8), strict=True):
+    for one, expected in zip(sampled, in_order(1247, COUNTS, 8), strict=True):
         assert_same(one, expected)
 
 
@@ -58,8 +58,8 @@ def test_two_threads_that_sample_upstream_s_noise_do_not_disturb_each_other() ->
     noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
     asked = [int(n) for n in np.random.default_rng(1).integers(0, len(COUNTS), 400)]
     with ThreadPoolExecutor(4) as pool:
-        for index, drawn in zip(asked, pool.map(noise, asked), strict=True):
-            assert_same(drawn, expected[index])
+        for index, sampled in zip(asked, pool.map(noise, asked), strict=True):
+            assert_same(sampled, expected[index])
 
 
 def test_a_failed_sample_does_not_shift_the_later_ones(
@@ -98,11 +98,11 @@ def test_a_chunk_s_own_noise_depends_on_seed_and_number_alone() -> None:
     first, again, next_one, other = parts(5, 0), parts(5, 0), parts(5, 1), parts(6, 0)
     assert all(map(torch.equal, first, again))
     assert torch.equal(first[0], next_one[0]), "one initial image for the whole video"
-    drawn = [first[0], other[0]] + [
+    sampled = [first[0], other[0]] + [
         part for chunk in (first, next_one, other) for part in chunk[1:]
     ]
-    numbers = torch.stack([part.flatten()[:256] for part in drawn])
-    alike = torch.corrcoef(numbers) - torch.eye(len(drawn))
+    numbers = torch.stack([part.flatten()[:256] for part in sampled])
+    alike = torch.corrcoef(numbers) - torch.eye(len(sampled))
     assert alike.abs().max() < 0.3, "five deviations of what chance gives"
 
 

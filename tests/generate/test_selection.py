@@ -94,8 +94,8 @@ def test_self_reenactment_keeps_the_natural_order() -> None:
 
 
 def test_a_repeated_part_of_the_database_is_selected() -> None:
-    database, said = database_of(300, seed=3), wanted_of(300, seed=3).part(120, 160)
-    again = replace(said, seconds=said.seconds - 1.0, pose=database.pose[:40])
+    database, repeated = database_of(300, seed=3), wanted_of(300, seed=3).part(120, 160)
+    again = replace(repeated, seconds=repeated.seconds - 1.0, pose=database.pose[:40])
     path = choose(database, again, Costs(pose=0.0))
     np.testing.assert_array_equal(path, np.arange(120, 160))
 
@@ -159,7 +159,7 @@ def test_no_identity_gets_the_mouth_of_another() -> None:
 
 def test_an_identity_without_a_frame_is_refused() -> None:
     wanted = replace(wanted_of(5), identity=np.full(5, 3))
-    with pytest.raises(ValueError, match=r"no frame of person \[3\] in the database"):
+    with pytest.raises(ValueError, match=r"no frame of identity \[3\] in the database"):
         choose(database_of(20), wanted)
 
 

@@ -96,8 +96,8 @@ def video_of(file: Path) -> Video:
 def windows(features: np.ndarray, count: int) -> Tensor:
     """(L, layers, c) at 50 Hz -> (count, 10 * layers, c): 0.2 s around each frame at 25 fps."""
     indices = 2 * np.arange(count)[:, None] + np.arange(-4, 6)
-    drawn = features[np.clip(indices, 0, len(features) - 1)]
-    return torch.from_numpy(drawn.reshape(count, -1, features.shape[-1]))
+    gathered = features[np.clip(indices, 0, len(features) - 1)]
+    return torch.from_numpy(gathered.reshape(count, -1, features.shape[-1]))
 
 
 @pytest.fixture(scope="module")

@@ -120,8 +120,8 @@ def images(seed: int, size: int = 32) -> Tensor:
 def test_a_part_that_threads_request_at_once_is_made_once(
     networks: Callable[..., Networks], built: Built, execution: Execution
 ) -> None:
-    own = networks(execution)
-    runners = at_once([lambda: own.part(WHOLE, images(0))] * THREADS)
+    shared = networks(execution)
+    runners = at_once([lambda: shared.part(WHOLE, images(0))] * THREADS)
     assert all(one is runners[0] for one in runners)
     assert built.count == 1
 
@@ -129,8 +129,8 @@ def test_a_part_that_threads_request_at_once_is_made_once(
 def test_parts_of_other_shapes_requested_at_once_are_each_made_once(
     networks: Callable[..., Networks], built: Built
 ) -> None:
-    own, sizes = networks(), [16, 24] * 2
-    runners = at_once([lambda size=size: own.part(WHOLE, images(0, size)) for size in sizes])
+    shared, sizes = networks(), [16, 24] * 2
+    runners = at_once([lambda size=size: shared.part(WHOLE, images(0, size)) for size in sizes])
     assert (runners[0], runners[1]) == (runners[2], runners[3])
     assert runners[0] is not runners[1]
     assert (built.count, built.most) == (1, 1), "the weights were read more than once"
@@ -139,17 +139,17 @@ def test_parts_of_other_shapes_requested_at_once_are_each_made_once(
 def test_weights_may_be_released_while_another_thread_makes_a_part(
     networks: Callable[..., Networks],
 ) -> None:
-    own = networks()
+    shared = networks()
 
     def made_and_released(size: int) -> Tensor:
-        result = own.part(WHOLE, images(0, size))(images(0, size))[0]
-        own.release()
+        result = shared.part(WHOLE, images(0, size))(images(0, size))[0]
+        shared.release()
         return result
 
     sizes = [16, 20, 24, 28]
     made = at_once([lambda size=size: made_and_released(size) for size in sizes])
     for size, result in zip(sizes, made, strict=True):
-        assert torch.equal(result, own.part(WHOLE, images(0, size))(images(0, size))[0])
+        assert torch.equal(result, shared.part(WHOLE, images(0, size))(images(0, size))[0])
 
 
 def test_the_same_graph_for_two_engines_at_once_is_converted_once(
@@ -164,7 +164,9 @@ def test_the_same_graph_for_two_engines_at_once_is_converted_once(
 
     monkeypatch.setattr(openvino, "convert", counted)
     both = [networks(), networks()]
-    first, second = at_once([lambda own=own: own.part(WHOLE, images(0)) for own in both])
+    first, second = at_once(
+        [lambda shared=shared: shared.part(WHOLE, images(0)) for shared in both]
+    )
     assert len(converted) == 1
     assert torch.equal(first(images(1))[0], second(images(1))[0])
 
@@ -172,9 +174,9 @@ def test_the_same_graph_for_two_engines_at_once_is_converted_once(
 def test_networks_are_traced_in_turn_and_come_out_right(networks: Callable[..., Networks]) -> None:
     """Different ones, so that they do not wait for the same file of the cache."""
     parts = [Part(f"part {n}", Slow) for n in range(THREADS)]
-    own = [networks() for _ in parts]
+    shared = [networks() for _ in parts]
     runners = at_once(
-        [lambda n=n, p=p: n.part(p, images(0)) for n, p in zip(own, parts, strict=True)]
+        [lambda n=n, p=p: n.part(p, images(0)) for n, p in zip(shared, parts, strict=True)]
     )
     assert Slow.most == 1, "PyTorch's tracer has a state of the whole process"
     for part, run in zip(parts, runners, strict=True):
@@ -205,11 +207,11 @@ def test_a_conversion_leaves_the_process_as_it_is(networks: Callable[..., Networ
 
         return Watched().eval()
 
-    own = networks()
-    own.part(WHOLE, images(0))  # imports what is needed
+    shared = networks()
+    shared.part(WHOLE, images(0))  # imports what is needed
     before, modules = (builtins.divmod, list(warnings.filters)), set(sys.modules)
     threads = torch.get_num_threads()
-    own.part(Part("watched", watched), images(0))
+    shared.part(Part("watched", watched), images(0))
     assert seen and all(one == before for one in seen)
     assert (builtins.divmod, list(warnings.filters)) == before
     assert torch.get_num_threads() == threads
@@ -251,12 +253,12 @@ def chunk(seed: int, index: int) -> Chunk:
 def test_videos_generated_at_once_are_as_if_generated_one_after_the_other(
     sections: dict[str, dict[str, Any]], execution: Execution, compat: str | None
 ) -> None:
-    own = sections["generate"] | {"step_cache": 2, "steps": 3, "seed": 4}
+    changes = sections["generate"] | {"step_cache": 2, "steps": 3, "seed": 4}
     config = Config(
         compat=compat,
         data=sections["data"] | {"num_frames": FRAMES},
         model=sections["model"],
-        generate=GenerateConfig(**own),
+        generate=GenerateConfig(**changes),
     )
     mask = np.ones((RESOLUTION, RESOLUTION), np.float32)
     loaded = latentsync.load(config, execution, mask=mask)

@@ -113,7 +113,7 @@ def test_a_copy_of_the_timer_s_work_does_not_change():
     timer = StageTimer()
     with timer.stage(Stage.DECODE):
         pass
-    told = timer.work
+    before = timer.work
     with timer.stage(Stage.DECODE, frames=1):
         pass
-    assert told["decode"].frames == 0
+    assert before["decode"].frames == 0

@@ -99,10 +99,10 @@ def test_openvino_in_float32_differs_by_rounding_alone(networks, built, image) -
 def test_bfloat16_is_close_and_a_precise_part_is_exact(networks, built, image, backend) -> None:
     if backend == "openvino" and "BF16" not in plugins()["CPU"]:
         pytest.skip("this processor does not compute in bf16")
-    own = networks(Execution(CPU, backend, torch.bfloat16, 1))
+    shared = networks(Execution(CPU, backend, torch.bfloat16, 1))
     wanted = built.network(image)[0]
-    rough = own.part(WHOLE, image)(image)[0].float()
-    exact = own.part(PRECISE, image)(image)[0]
+    rough = shared.part(WHOLE, image)(image)[0].float()
+    exact = shared.part(PRECISE, image)(image)[0]
     assert 1e-4 < (rough - wanted).abs().max() < BF16_TOLERANCE
     torch.testing.assert_close(exact, wanted, rtol=0, atol=1e-5)
 
@@ -126,11 +126,11 @@ def test_compiled_it_gives_the_same_or_says_what_is_missing(
 
 def test_runners_of_the_same_part_and_shape_are_shared(networks, built, image) -> None:
     for execution in (REFERENCE, OPENVINO):
-        own = networks(execution)
-        run = own.part(WHOLE, image)
-        assert own.part(WHOLE, torch.zeros(SHAPE)) is run
-        assert own.part(WHOLE, image[:1]) is not run
-        assert own.part(PRECISE, image) is not run
+        shared = networks(execution)
+        run = shared.part(WHOLE, image)
+        assert shared.part(WHOLE, torch.zeros(SHAPE)) is run
+        assert shared.part(WHOLE, image[:1]) is not run
+        assert shared.part(PRECISE, image) is not run
     assert built.formats == [torch.float32] * 2
 
 
@@ -157,10 +157,10 @@ def test_the_network_is_built_only_for_what_is_not_in_the_cache(networks, built,
 
 
 def test_released_weights_are_read_again_when_they_are_needed(networks, built, image) -> None:
-    own = networks(OPENVINO)
-    run = own.part(WHOLE, image)
-    own.release()
-    own.part(WHOLE, image[:1])
+    shared = networks(OPENVINO)
+    run = shared.part(WHOLE, image)
+    shared.release()
+    shared.part(WHOLE, image[:1])
     assert built.formats == [torch.float32] * 2
     assert run(image)[0].shape == (2, 8, 16, 16)
 
@@ -190,10 +190,10 @@ def files_of_at_most(count: int) -> Iterator[None]:
 
 
 def test_a_graph_that_cannot_be_written_is_run_all_the_same(networks, built, image, caplog) -> None:
-    own = networks(OPENVINO)
-    own._key(WHOLE, (image,))  # stores the hash of the weights file
+    shared = networks(OPENVINO)
+    shared._key(WHOLE, (image,))  # stores the hash of the weights file
     with files_of_at_most(3000):
-        run = own.part(WHOLE, image)
+        run = shared.part(WHOLE, image)
     assert "the graph is not cached" in caplog.text
     torch.testing.assert_close(run(image)[0], built.network(image)[0], rtol=0, atol=1e-5)
     networks(OPENVINO).part(WHOLE, image)
