@@ -12,7 +12,7 @@ from latentsync.restoration import gate
 from latentsync.restoration.sharpness import sharpness
 from latentsync.settings.schema import RestoreConfig
 
-OWN_ON, OWN_OFF = 0.85, 0.92
+GENERATED_ON, GENERATED_OFF = 0.85, 0.92
 """Sharpness of a generated mouth relative to the original one: restored below the first, until
 above the second."""
 SAMPLE_EVERY = 10.0
@@ -70,7 +70,7 @@ def thresholds(config: RestoreConfig, *, speech: bool) -> tuple[float, float]:
 
     speech: whether mouths are generated for new speech.
     """
-    return (OWN_ON, OWN_OFF) if speech else (config.sharpness_on, config.sharpness_off)
+    return (GENERATED_ON, GENERATED_OFF) if speech else (config.sharpness_on, config.sharpness_off)
 
 
 def chunks_to_sample(plan: RenderPlan) -> list[int]:

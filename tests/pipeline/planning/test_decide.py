@@ -9,8 +9,8 @@ import pytest
 
 from latentsync.pipeline.planning.decide import (
     FEW_CHUNKS,
-    OWN_OFF,
-    OWN_ON,
+    GENERATED_OFF,
+    GENERATED_ON,
     SAMPLE_EVERY,
     MeasuredChunk,
     chunks_to_sample,
@@ -54,7 +54,7 @@ def test_a_blurred_mouth_is_restored_from_the_first_frame_to_the_last():
 @pytest.mark.parametrize(("first", "restored"), [(0.6, True), (0.99, False)])
 def test_between_the_thresholds_the_run_goes_on_as_it_began(first, restored):
     """A run under the upper threshold counts only if some of it is under the lower one."""
-    between = (OWN_ON + OWN_OFF) / 2
+    between = (GENERATED_ON + GENERATED_OFF) / 2
     late = strength(spoken(200), sample(0, first), sample(11, between))[-1]
     assert (late > 0) == restored
 
