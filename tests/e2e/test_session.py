@@ -247,7 +247,7 @@ def test_a_plan_of_something_else_is_refused(video, speech, tmp_path):
     made = engine(SOFT)
     with Session(made, video) as session:
         plan = session.plan
-    with pytest.raises(ConfigError, match="without new speech, and used with"):
+    with pytest.raises(ConfigError, match="made without new speech, used with"):
         Session(made, video, audio=speech, plan=plan)
     with pytest.raises(ConfigError, match="pixels"):
         Session(made, ASSETS / "demo_talking.mp4", plan=plan)

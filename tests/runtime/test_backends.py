@@ -120,7 +120,9 @@ def test_compiled_it_gives_the_same_or_says_what_is_missing(
     monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setattr(config, "force_disable_caches", True)
     torch._dynamo.reset()
-    with pytest.raises(ConfigError, match=r"runtime\.backend: compile; it needs a C\+\+ compiler"):
+    with pytest.raises(
+        ConfigError, match=r"runtime\.backend: compile; it needs a working C\+\+ compiler"
+    ):
         compiled.check(CPU)
 
 
