@@ -1,8 +1,8 @@
 """The CodeFormer network, our own code, key-compatible with the published weights.
 
-An encoder turns the damaged face into a 16 x 16 grid of features, a transformer chooses for each
-of them one of 1024 entries of a codebook of good faces, and a generator paints from the entries.
-`w` says how far the generator is pulled back towards the encoder's features (arXiv 2206.11253).
+An encoder turns the degraded face into a 16 x 16 grid of features, a transformer predicts for each
+of them one of 1024 entries of a codebook of high-quality faces, and a generator decodes the
+entries. `w` controls how much of the encoder's features is added (arXiv 2206.11253).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LAYERS = 9
 CHANNELS = (64, 128, 128, 256, 256, 512)
 BLOCKS_PER_SIDE = 2
 
-# The encoder blocks whose outputs are kept, and where they come in: generator block -> name of the
+# The encoder blocks whose outputs are kept, and where they are used: generator block -> name of the
 # fusion, which is the side of the map. Kept from the largest to the smallest, used in reverse.
 KEPT_AFTER = (5, 8, 11, 14)
 FUSED_AFTER = {9: "32", 12: "64", 15: "128", 18: "256"}
@@ -55,7 +55,7 @@ class ResBlock(nn.Module):
 
 
 class AttnBlock(nn.Module):
-    """On the 16 x 16 grid, every place looks at every other. One head."""
+    """Self-attention on the 16 x 16 grid. One head."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ def _generator() -> BlockList:
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm. A token's position goes into where it looks, never into what is seen there."""
+    """Pre-norm. Positions are added to queries and keys, not to values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class TransformerLayer(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Bends the generator's map by a scale and a shift taken from the encoder's map as well."""
+    """Scales and shifts the generator's map, conditioned by the encoder's map."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -202,9 +202,8 @@ def _mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
 class CodeFormer(nn.Module):
     """faces: (N, 3, 512, 512) float RGB [-1, 1] -> the same shape, unclamped. Deterministic.
 
-    w: 0 paints from the codebook alone (sharp, may change the person), 1 stays closest to the
-    input; a little over 1 is legal. adain: the chosen codes take on the statistics of the input's
-    features.
+    w: 0 uses the codebook alone (sharp, may change the identity), 1 stays closest to the input; up
+    to 1.2 is allowed. adain: the codes get the statistics of the input's features.
     """
 
     def __init__(self) -> None:
@@ -251,8 +250,8 @@ class CodeFormer(nn.Module):
     def paint(
         self, codes: Tensor, kept: list[Tensor], w: float | Tensor, *, style: Tensor | None
     ) -> Tensor:
-        """codes (N, 256) -> faces. w: a tensor of one number is one above 0, not looked into.
-        style: features whose statistics the codes take on, or None."""
+        """codes (N, 256) -> faces. w: a tensor of one number is taken to be above 0. style:
+        features whose statistics the codes get, or None."""
         fused = isinstance(w, Tensor) or w > 0
         x = _grid(self.quantize.embedding(codes))
         if style is not None:

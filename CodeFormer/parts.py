@@ -1,4 +1,4 @@
-"""CodeFormer in three parts, so that the one that takes decisions can be run more exactly."""
+"""CodeFormer in three parts, so that the one that chooses codes can run in float32."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Chooser(nn.Module):
 
 
 class Painter(nn.Module):
-    """Codes, features, w (1,) and what the encoder kept -> faces. adain: see CodeFormer."""
+    """Codes, features, w (1,) and the encoder's maps -> faces. adain: see CodeFormer."""
 
     def __init__(self, network: CodeFormer, *, adain: bool = True) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Painter(nn.Module):
 
 
 class PlainPainter(nn.Module):
-    """The same for w = 0: nothing of what the encoder kept comes in."""
+    """The same for w = 0, without the encoder's maps."""
 
     def __init__(self, network: CodeFormer, *, adain: bool = True) -> None:
         super().__init__()
@@ -57,15 +57,15 @@ class PlainPainter(nn.Module):
         return self.network.paint(codes, [], 0.0, style=features if self.adain else None)
 
 
-# In bf16 the transformer lets 6 of 100 codes flip, each a piece of another face.
+# In bf16 the transformer changes 6 of 100 codes, each a part of another face.
 ENCODER = Part("encoder", lambda net: Encoder(cast(CodeFormer, net)))
 CHOOSER = Part("transformer", lambda net: Chooser(cast(CodeFormer, net)), precise=True)
 
 
 class CodeFormerInParts:
-    """The network as networks.execution says. adain: see CodeFormer.
+    """The network, run by networks.execution. adain: see CodeFormer.
 
-    __call__: faces (n, 3, 512, 512), n as given -> the same shape, unclamped.
+    __call__: faces (n, 3, 512, 512) -> the same shape, unclamped.
     """
 
     def __init__(self, networks: Networks, *, w: float, adain: bool = True) -> None:
@@ -99,7 +99,7 @@ class CodeFormerInParts:
 
 
 def _encoded_shapes() -> list[Tensor]:
-    """Tensors like those that Encoder gives for one face."""
+    """Tensors of the shapes of Encoder's outputs for one face."""
     maps = [
         torch.zeros(1, channels, SIZE >> level, SIZE >> level)
         for level, channels in enumerate(CHANNELS)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import RestoreConfig
 
-DEFAULT_FIDELITY = 0.8  # in a video the choice of codes flickers less the higher it is
-HIGHEST_FIDELITY = 1.2  # the author's advice for videos goes up to here
+DEFAULT_FIDELITY = 0.8  # the higher, the less a video flickers
+HIGHEST_FIDELITY = 1.2  # the author's recommendation for videos goes up to this
 
 
 class CodeFormerRestorer:

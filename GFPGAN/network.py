@@ -1,8 +1,8 @@
 """The GFPGAN v1.4 network ("clean": plain convolutions), key-compatible with published weights.
 
-A U-Net reads the damaged face and gives two things: 16 style codes, and a scale and a shift for
-every resolution. A StyleGAN2 decoder, trained on good faces alone, paints from the codes and is
-held to the face at hand by the scales and shifts (arXiv 2101.04061).
+A U-Net encodes the degraded face to 16 style codes, and a scale and a shift for every resolution. A
+StyleGAN2 decoder, trained on high-quality faces, generates a face from the codes, conditioned by
+the scales and shifts (arXiv 2101.04061).
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ DECODER_CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)
 NOISE_SIDES = (4, 8, 8, 16, 16, 32, 32, 64, 64, 128, 128, 256, 256, 512, 512)
 
 SLOPE = 0.2  # of every leaky ReLU
-GAIN = (
-    2**0.5
-)  # left over from the original decoder's activation when it was turned into plain layers
+GAIN = 2**0.5  # of the original decoder's fused activation
 DEMODULATION_FLOOR = 1e-8
 
 
@@ -133,8 +131,8 @@ class StoredNoise(nn.Module):
 class StyleDecoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        # Never runs (the codes come from the U-Net), but its tensors stand in every weights file.
-        # Odd numbers only: between the layers stood activations, which hold no weights.
+        # Not used (the codes come from the U-Net), but its tensors are in every weights file.
+        # Odd numbers only: the even ones are activations without weights.
         self.style_mlp = nn.ModuleDict({str(n): nn.Linear(STYLE, STYLE) for n in range(1, 16, 2)})
         self.constant_input = ConstantInput(DECODER_CHANNELS[0])
         self.style_conv1 = StyleConv(DECODER_CHANNELS[0], DECODER_CHANNELS[0])
@@ -149,9 +147,9 @@ class StyleDecoder(nn.Module):
     def forward(
         self, codes: Tensor, conditions: list[tuple[Tensor, Tensor]], levels: Sequence[Level]
     ) -> Tensor:
-        """-> (N, 3, h, w), what is painted of the last level.
+        """-> (N, 3, h, w), the painted part of the last level.
 
-        codes (N, 16, 512); conditions: scale, shift (N, c / 2, h, w), what is read of each level.
+        codes (N, 16, 512); conditions: scale, shift (N, c / 2, h, w), the part read of each level.
         """
         code = codes.unbind(dim=1)
         noise = self.noises.maps()
@@ -173,7 +171,7 @@ class StyleDecoder(nn.Module):
 
 
 def _condition(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Half of the channels stay the decoder's own; the others follow the face at hand."""
+    """Scales and shifts half of the channels by the input face; the other half is unchanged."""
     free, bound = x.chunk(2, dim=1)
     return torch.cat([free, bound * scale + shift], dim=1)
 
@@ -192,8 +190,8 @@ def _condition_layers() -> nn.ModuleList:
 class GFPGANv1Clean(nn.Module):
     """faces: (N, 3, 512, 512) float RGB [-1, 1] -> (N, 3, h, w), unclamped. Deterministic.
 
-    window: the part of the picture that is wanted; the way up and the decoder are computed only as
-    far as it hangs on them. The way down and the codes see the whole face.
+    window: the part of the image to compute; the upward path and the decoder are computed only for
+    its receptive field. The downward path and the codes use the whole face.
     """
 
     def __init__(self) -> None:
@@ -204,7 +202,7 @@ class GFPGANv1Clean(nn.Module):
         self.conv_body_down = nn.ModuleList(ResidualBlock(*io, scale=0.5) for io in downwards)
         self.final_conv = nn.Conv2d(UNET_CHANNELS[0], UNET_CHANNELS[0], 3, padding=1)
         self.conv_body_up = nn.ModuleList(ResidualBlock(*io, scale=2) for io in upwards)
-        # Side outputs of the training; they never run here, but stand in every weights file.
+        # Side outputs of the training; not used here, but in every weights file.
         self.toRGB = nn.ModuleList(nn.Conv2d(channels, 3, 1) for channels in UNET_CHANNELS[1:])
         self.final_linear = nn.Linear(UNET_CHANNELS[0] * 4 * 4, CODES * STYLE)
         self.stylegan_decoder = StyleDecoder()
@@ -221,7 +219,7 @@ class GFPGANv1Clean(nn.Module):
     def encode(
         self, x: Tensor, levels: Sequence[Level]
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """-> what StyleDecoder takes: codes, and a scale and a shift for each level."""
+        """-> the inputs of StyleDecoder: codes, and a scale and a shift for each level."""
         x = _leaky(self.conv_body_first(x))
         skips = []
         for down in self.conv_body_down:

@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import RestoreConfig
 
-DEFAULT_FIDELITY = 0.2  # the blend of 80 % that others ship as their default
+DEFAULT_FIDELITY = 0.2  # 80 % of the restoration, a usual default
 USUAL = {
     "mouth": Box(96, 288, 416, 512),
     "lower_face": Box(64, 224, 448, 512),
     "face": Box(64, 128, 448, 512),
 }
-"""By restore.region: the windows of the faces of five films. Made ready in advance."""
+"""restore.region -> a window that fits the faces of five videos, prepared in advance."""
 
 
 class GFPGANRestorer:
     """See latentsync.restoration.base.Restorer; Windowed.
 
-    fidelity: share of the input in the result, 0..1. The network itself has no such dial: the
-    weight that its original command line takes reaches nothing. window: what is restored; around it
-    the result is the input.
+    fidelity: share of the input in the result, 0..1. The network itself has no such input: the
+    weight of its original command line has no effect. window: the part that is restored; outside
+    it the result is the input.
     """
 
     name = "GFPGAN"
@@ -51,13 +51,13 @@ class GFPGANRestorer:
         self.checkpoint = networks.checkpoint
 
     def within(self, box: Box) -> GFPGANRestorer:
-        """One that restores a window around the box, of a few that serve nearly all faces."""
+        """Returns a restorer of the window around the box, on a coarse grid."""
         restorer = GFPGANRestorer(self._networks, fidelity=self._fidelity, window=snapped(box))
         restorer.prepare()
         return restorer
 
     def prepare(self) -> None:
-        """Has the network ready, which can take half a minute. Raises CheckpointError."""
+        """Prepares the network, which can take half a minute. Raises CheckpointError."""
         _ = self._runner
 
     def __call__(self, faces: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class GFPGANRestorer:
     def _runner(self) -> Runner:
         runner = self._networks.part(_part(self._window), torch.zeros(1, 3, SIZE, SIZE))
         if self._networks.execution.backend == "openvino":
-            self._networks.release()  # 350 MB, which the graph does without
+            self._networks.release()  # 350 MB that the graph does not need
         return runner
 
 

@@ -1,9 +1,9 @@
-"""Which part of each layer has to be computed for a window of GFPGAN's picture to come out right.
+"""Computes the part of each layer that a window of GFPGAN's output depends on.
 
-The way up and the decoder are 3x3 convolutions and bilinear doublings without any statistics of the
-whole picture: a crop of a layer gives a crop of the next one, wrong only near the edges where the
-crop ends and the picture goes on. Halos keep those edges away from what is wanted. Where a crop
-ends with the picture, its padding is the true one and nothing is wrong.
+The upward path and the decoder are 3x3 convolutions and bilinear doublings without statistics of
+the whole image: a crop of a layer gives a crop of the next one, wrong only near edges inside the
+image. Halos keep these edges outside the window. At the border of the image the padding is the
+original one, and nothing is wrong.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from torch import Tensor
 from latentsync.types import Box
 
 SIDES = (8, 16, 32, 64, 128, 256, 512)
-"""Of the layers that the way up and the decoder compute, smallest first."""
+"""Sides of the layers of the upward path and the decoder, smallest first."""
 
-# Pixels that go wrong from an edge inwards. A doubling spoils one; of a spoilt pixel it makes two,
-# and reads it once more for a third.
+# Wrong pixels from an edge inwards. A doubling makes one wrong by itself; a wrong input pixel
+# becomes two, and affects a third by interpolation.
 _DECODER = 3  # the doubling, then two convolutions
 _WAY_UP = 4  # a convolution at half the side (1), the doubling (3), a convolution
 _CONDITIONS = _WAY_UP + 2 + 1  # two convolutions, and the decoder's second one reads a pixel beyond
 
 GRID = 32
-"""Windows begin and end at multiples of it. The mouths of five films, 216 to 236 wide, share one
+"""Windows begin and end at multiples of it. The mouths of five videos, 216 to 236 wide, share one
 window on this grid, of 320 x 224: one converted network serves them all."""
 WORTHWHILE = 0.7
-"""Of the picture's area: with its halos, a larger window is about as much work as the whole."""
+"""Of the image's area: with its halos, a larger window is about as much work as the whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What is computed of the layers of one side. Both parts begin and end at even pixels.
+    """The parts computed of the layers of one side. Both begin and end at even pixels.
 
-    read: by the way up, for the conditions. painted: by the decoder; it lies inside.
+    read: by the upward path, for the conditions. painted: by the decoder; it lies inside.
     """
 
     side: int
@@ -50,9 +50,9 @@ WHOLE = whole(SIDES[-1])
 
 
 def snapped(box: Box) -> Box:
-    """The smallest window on the grid that holds the part of the box inside the picture.
+    """The smallest window on the grid that holds the part of the box inside the image.
 
-    The whole picture where a window would not be worthwhile.
+    The whole image where a window would not be worthwhile.
     """
     side = WHOLE.x1
     low = [max(start, 0) // GRID * GRID for start in (box.x0, box.y0)]
@@ -63,7 +63,7 @@ def snapped(box: Box) -> Box:
 
 
 def levels(window: Box) -> tuple[Level, ...]:
-    """One for each of SIDES. window: half open, inside the picture; ValueError if it is not."""
+    """One for each of SIDES. window: half open, inside the image; ValueError if it is not."""
     if window.empty or window.joined(WHOLE) != WHOLE:
         raise ValueError(f"a window lies inside {WHOLE}, not {window}")
     found: list[Level] = []

@@ -38,7 +38,7 @@ from benchmarks.gpu_stages import MODES, Chain, Models, Setting, check_mode, mak
 from latentsync.errors import ConfigError, LatentSyncError
 
 AIM = "frames per second (aim: 25)"  # at 512 pixels on an H200
-FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALL = 64  # pixels, with --small
 
 
@@ -49,7 +49,7 @@ def run(own: argparse.Namespace) -> dict[str, Any]:
         check_mode(mode, device)
     setting = Setting(
         device,
-        FORMATS[own.precision or ("bf16" if device.type == "cuda" else "fp32")],
+        DTYPES[own.precision or ("bf16" if device.type == "cuda" else "fp32")],
         SMALL if own.small else own.size,
         frames=own.frames,
         faces=min(own.faces, own.frames),
@@ -175,9 +175,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--cache", type=int, nargs="+", default=[0, 3], help="DeepCache intervals; 0: none"
     )
-    parser.add_argument(
-        "--precision", choices=FORMATS, help="default: bf16 on CUDA, otherwise fp32"
-    )
+    parser.add_argument("--precision", choices=DTYPES, help="default: bf16 on CUDA, otherwise fp32")
     parser.add_argument(
         "--modes", nargs="+", choices=MODES, help="default: all; on a CPU all but compile"
     )

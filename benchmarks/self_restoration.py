@@ -118,8 +118,8 @@ def _lines(scene: Scene, degrade: Degradation, count: int) -> list[str]:
         own, bad, seconds=scene.seconds[:half], mask=mask, fallback=detail
     )
     fit = time.perf_counter() - begin
-    assert fitted.verdict is not None
-    first = _line(fitted, bad, truth, mask) + f"  {fitted.verdict.used}"
+    assert fitted.fit_result is not None
+    first = _line(fitted, bad, truth, mask) + f"  {fitted.fit_result.used}"
     return [first.replace("FIT", f"{fit:8.1f}"), _line(detail, bad, truth, mask).replace("FIT", "")]
 
 

@@ -30,7 +30,7 @@ from benchmarks.gpu_stages import random_weights
 from benchmarks.measure import peak_megabytes
 from latentsync.generate.diffusion.unet_runner import SOURCES, UNetInParts
 from latentsync.generate.diffusion.vae import VAEInParts, make_vae
-from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, tensor_format
+from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, output_dtype
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel
 from latentsync.runtime.execution import Execution, configure_execution
 from latentsync.runtime.network import Networks
@@ -72,7 +72,7 @@ class Subject:
     def __init__(self, execution: Execution, own: argparse.Namespace, copies: list[int]) -> None:
         self.device = execution.device
         generator = torch.Generator().manual_seed(0)
-        dtype = tensor_format(execution)
+        dtype = output_dtype(execution)
 
         def random(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator).to(self.device, dtype)

@@ -36,7 +36,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when first asked for: torch takes seconds, which a wrong argument need not cost."""
+    """Imports on first access: torch takes seconds, which a wrong argument need not cost."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -5,7 +5,7 @@
     latentsync.restore("lipsynced.mp4", "out.mp4", superres="GFPGAN")
     report = latentsync.lipsync("me.mp4", "new.wav", "out.mp4", generator="replay")
 
-Each call loads its models anew; for many videos make one Engine and a Session for each of them.
+Each call loads its models again; for many videos make one Engine and a Session for each of them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ SHORT = {
     "preset": "preset",
     "compat": "compat",
 }
-"""Names of settings that are written without ``__``, as the command's flags are called."""
+"""Short names of settings, as the command's flags are called."""
 OF_WEIGHTS = ("restore", "generate", "weights", "model", "data")
-"""Sections of the settings that decide which weights are needed."""
+"""Sections of the settings that determine which weights are needed."""
 
 
 def restore(
@@ -50,17 +50,17 @@ def restore(
     progress: Progress = no_progress,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Writes the video with its mouth restored where it needs it. Returns the report.
+    """Writes the video with blurry mouths restored. Returns the report.
 
-    output: .mp4, .m4v, .mov or .mkv. config: a YAML file of settings, also the name of a shipped
-    one; any audio that it names is left aside. settings: stronger than the file; their keys with
-    ``__`` for the dot (``restore__name="GFPGAN"``, ``output__crf=14``), or a name in SHORT
-    (``superres``, ``overwrite``, ...); None: not given. download: fetches weights that are missing.
-    progress: see pipeline.progress.
-    Raises ConfigError: a setting that does not exist, a value that is not allowed, an output that
-    is there already, a licence that was not accepted. CheckpointError: weights that are missing,
-    with their size and the command that fetches them. MediaError: a file that cannot be read or
-    written. FaceNotFoundError. Whatever is raised, nothing new is left.
+    output: .mp4, .m4v, .mov or .mkv. config: a YAML file of settings, or the name of a shipped one;
+    any audio that it names is ignored. settings: override the file; their keys with ``__`` for the
+    dot (``restore__name="GFPGAN"``, ``output__crf=14``), or a name in SHORT (``superres``,
+    ``overwrite``, ...); None: not given. download: downloads missing weights. progress: see
+    pipeline.progress.
+    Raises ConfigError: an unknown setting, a value that is not allowed, an output that exists
+    already, a licence that was not accepted. CheckpointError: missing weights, with their size and
+    the download command. MediaError: a file that cannot be read or written. FaceNotFoundError.
+    After an error no new file is left.
     """
     files = {"input.video": video, "input.audio": None, "output.path": output}
     return _made(files, config, settings, download=download, progress=progress)
@@ -76,7 +76,7 @@ def lipsync(
     progress: Progress = no_progress,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Writes the video with the mouth moving to the speech, restored where it needs it.
+    """Writes the video with mouths generated for the speech, restored where they are blurry.
 
     audio: an audio file, or a video whose audio is taken. All else: see restore(). The default
     generator needs 5.5 GB of weights; ``generator="replay"`` needs none.
@@ -96,7 +96,7 @@ def _made(
     given = _by_key(settings)
     for key in files.keys() & given.keys():
         remedy = "call restore(video, output) or lipsync(video, audio, output)"
-        raise ConfigError(f"{key} is no setting here", given[key], remedy)
+        raise ConfigError(f"{key} is an argument here, not a setting", given[key], remedy)
     config = load_config(path, flags={**given, **{k: _plain(v) for k, v in files.items()}})
     if files["input.audio"] is None:
         config = replace(config, input=replace(config.input, audio=None))
@@ -111,7 +111,7 @@ def _made(
 
 
 def _by_key(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """By dotted key. Raises ConfigError: a short name that is misspelt, a key that comes twice."""
+    """Dotted key -> value. Raises ConfigError: a misspelt short name, a key given twice."""
     given: dict[str, Any] = {}
     for name, value in settings.items():
         if value is None:
@@ -127,17 +127,17 @@ def _by_key(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A path as the text that settings hold."""
+    """Paths as text, as settings hold them."""
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _download(path: str | Path | None, given: Mapping[str, Any], *, speech: bool) -> list[str]:
-    """Arguments of the command that fetches what these settings need, and no more."""
+    """Arguments of the command that downloads what these settings need, and no more."""
     chosen = {key: value for key, value in given.items() if key.split(".")[0] in OF_WEIGHTS}
     if not speech:
-        chosen["generate.name"] = "replay"  # which needs none
+        chosen["generate.name"] = "replay"  # needs no weights
     named = [f"{key}={value}" for key, value in chosen.items()]
     return named if path is None else ["--config", os.fspath(path), *named]
 

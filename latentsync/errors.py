@@ -1,7 +1,7 @@
 """The errors that a user can act on. Scripts print them as one line and exit with code 2.
 
 Raw fields go to ``super().__init__`` and the sentence is made in ``__str__``: an exception that
-passes a ready sentence instead does not survive pickling, which breaks multi-process callers.
+passes a ready sentence instead cannot be unpickled, which breaks multi-process callers.
 Every message says what is wrong, the value, and what to do.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class LatentSyncError(Exception):
-    """Base of every error that is the input's or the set-up's fault, not the program's."""
+    """Base of all errors caused by the input or the set-up, not by a bug."""
 
 
 class _WhatValueRemedy(LatentSyncError):
@@ -26,7 +26,7 @@ class ConfigError(_WhatValueRemedy):
 
 
 class CheckpointError(_WhatValueRemedy):
-    """A weights file that is missing, damaged, or not the one that the configuration asks for."""
+    """A weights file that is missing, damaged, or not the one that the configuration needs."""
 
 
 class MediaError(_WhatValueRemedy):
@@ -38,7 +38,7 @@ class FaceNotFoundError(_WhatValueRemedy):
 
 
 class UnknownPluginError(LatentSyncError):
-    """A name that stands in none of the plug-in tables and is no ``package.module:attribute``."""
+    """A name that is in no plug-in table and is no ``package.module:attribute``."""
 
     def __init__(self, kind: str, name: str, known: tuple[str, ...], cause: str = "") -> None:
         super().__init__(kind, name, known, cause)
@@ -52,7 +52,7 @@ class UnknownPluginError(LatentSyncError):
 
 
 class Cancelled(LatentSyncError):
-    """The work was stopped because its owner asked for it, or ended it; nothing of it is left."""
+    """The work was cancelled, or its session closed; nothing was written."""
 
     def __init__(self, what: str = "the work", how: str = "was cancelled") -> None:
         super().__init__(what, how)

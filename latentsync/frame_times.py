@@ -1,4 +1,4 @@
-"""What a decision in seconds needs to know of a video's presentation times. Pure functions."""
+"""Durations of frames from presentation times. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ by less counts as within it, and one that is shorter by less counts as reaching 
 than 2 ms: no span in whole milliseconds lies on the edge."""
 
 USUAL_FRAME_DURATION = 1 / 25
-"""Seconds; for a single frame, whose duration its presentation time does not tell."""
+"""Seconds; for a single frame, whose duration is unknown."""
 
 
 def frame_duration(seconds: np.ndarray) -> float:
-    """The typical one, in seconds: the median step.
+    """The typical frame duration in seconds: the median step.
 
-    seconds: (F,) float64, presentation times, rising. 1/25 where there is but one frame, or none.
+    seconds: (F,) float64, presentation times, rising. 1/25 for fewer than two frames.
     """
     return float(np.median(np.diff(seconds))) if len(seconds) > 1 else USUAL_FRAME_DURATION
 
 
 def frame_spans(seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(F,), (F,) float64: the seconds from and until which each frame stands for its surroundings.
+    """(F,), (F,) float64: start and end in seconds of the interval that each frame represents.
 
     seconds: (F,) float64, presentation times, rising. The borders lie halfway between two frames,
-    so that a video played backwards has the same; the first and last frame reach as far to both
-    sides.
+    so that a reversed video has the same; the intervals of the first and last frame are symmetric.
     """
     steps = np.diff(seconds)
     if not len(steps):

@@ -1,7 +1,7 @@
-"""Matrices, crops and sampling: where things lie in a frame, and how they are cut out of it.
+"""Affine matrices, crops and sampling.
 
-Points are x, y; an integer is a pixel's centre. A (2, 3) matrix takes points of one picture to
-points of another; which to which is said with each.
+Points are x, y; an integer is a pixel's centre. A (2, 3) matrix maps points of one image to points
+of another; "frame -> crop" says which.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BASE = np.array([[17, 20], [58, 20], [37.5, 40]])
 BASE_WIDTH, BASE_HEIGHT = 75, 100
 """Brows and nose in an aligned crop of that size, in LatentSync's own unit; see template()."""
 ALIGNED_RESOLUTION = 512
-"""The face size whose aligned crop, 420 x 560, the rest of the project counts in."""
+"""The face size whose aligned crop, 420 x 560, is the unit of the rest of the project."""
 ALIGNED_SIZE = (560, 420)
 """Height and width of the aligned crop."""
 FFHQ_TEMPLATE = np.array(
@@ -28,10 +28,10 @@ FFHQ_TEMPLATE = np.array(
         [313.08905, 371.15118],
     ]
 )
-"""(5, 2) x, y in a square of 512: eyes, nose, mouth corners, the picture's left before its right.
+"""(5, 2) x, y in a square of 512: eyes, nose, mouth corners, image-left first.
 The constants of facexlib, which GFPGAN's and CodeFormer's training faces were aligned with."""
 
-_TAPS = 3  # pixels that a cubic reaches beyond a place, with one to spare
+_TAPS = 3  # reach of a cubic in pixels, and one more
 
 
 def template(resolution: int) -> np.ndarray:
@@ -78,7 +78,7 @@ def similarity(
 def square(size: int) -> np.ndarray:
     """(2, 3) float64: pixels of the aligned crop -> pixels of the square it is stretched to."""
     matrix = np.array([[size / ALIGNED_WIDTH, 0, 0], [0, size / ALIGNED_HEIGHT, 0]])
-    # Pixel centres: aligned pixel 0 covers the same ground as the square's first pixels.
+    # Pixel centres: aligned pixel 0 covers the same area as the square's first pixels.
     matrix[:, 2] = (matrix[:, :2].sum(axis=1) - 1) / 2
     return matrix
 
@@ -98,17 +98,16 @@ def generator_scale(matrices: np.ndarray, generator_size: int) -> np.ndarray:
     """(...): frame pixels per generator pixel, of (..., 2, 3) matrices frame -> aligned crop.
 
     The crop of 420x560 is stretched to a square of generator_size; the ratio is that of the areas.
-    Above 1 the generator's mouth is enlarged on its way into the frame.
+    Above 1 the generated mouth is upscaled to the frame.
     """
     return frame_scale(matrices) * math.sqrt(math.prod(ALIGNED_SIZE)) / generator_size
 
 
 def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
-    """(3, h, w) float32 RGB [-1, 1]: the patch of a frame; beyond its border the border goes on.
+    """(3, h, w) float32 RGB [-1, 1]: the patch of a frame, whose border pixels are repeated.
 
     pixels: (H, W, 3) uint8 RGB. matrix: (2, 3), frame pixels -> patch pixels. size: (h, w).
-    Cubic, not rounded; where the patch has fewer pixels than the frame, averaged down from a
-    multiple.
+    Cubic, not rounded; a patch coarser than the frame is averaged down from a multiple of its size.
     """
     height, width = size
     multiple = max(1, math.ceil(float(frame_scale(matrix)) - 0.2))
@@ -119,7 +118,7 @@ def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> to
     patch = np.empty((3, height, width), np.float32)
     for source, plane in zip(cv2.split(part), patch, strict=True):
         levels = _averaged(_warp(source, fine, fine_size), multiple)
-        # By numpy and a plane at a time: torch's threads take longer to meet than this takes.
+        # In numpy, a plane at a time: synchronising torch's threads takes longer than this.
         np.divide(levels, 127.5, out=plane)
         plane -= 1
         np.clip(plane, -1, 1, out=plane)
@@ -129,9 +128,9 @@ def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> to
 def part_of(
     pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What of a picture (H, W, ...) a patch of size (h, w) is made of, and the matrix from there.
+    """The part of an image (H, W, ...) that a patch of size (h, w) depends on, and its matrix.
 
-    matrix: (2, 3), pixels of the picture -> patch pixels. At least one pixel, whatever it says.
+    matrix: (2, 3), pixels of the image -> patch pixels. The part has at least one pixel.
     """
     height, width = size
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
@@ -145,8 +144,8 @@ def part_of(
 
 
 def _warp(plane: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(h, w) float32. In float32, a plane at a time: a third of the time that OpenCV takes for the
-    cubic of interleaved bytes."""
+    """(h, w) float32. OpenCV's cubic on float32 planes takes a third of the time that it takes on
+    interleaved bytes."""
     return cv2.warpAffine(
         plane.astype(np.float32),
         matrix,

@@ -1,4 +1,4 @@
-"""Which folders are this copy's own, a checkout's or an installed package's; files made whole."""
+"""Folders of this copy, a checkout or an installed package; and files that appear when complete."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NAME = "latentsync"  # of the folder, in each of the user's
+NAME = "latentsync"  # of this project's folder in the user's data, cache and state folders
 PACKAGE = Path(__file__).resolve().parent
 
 
 def is_installed() -> bool:
-    """Whether it was installed as a package, whose own folder nobody should write into.
+    """Whether it is installed as a package, whose folder must not be written to.
 
-    The shipped configurations tell: they lie inside of an installed package, beside a checkout's.
+    The shipped configurations lie inside the package then, and beside it in a checkout.
     """
     return (PACKAGE / "configs").is_dir()
 
 
 def weights_root() -> Path:
-    """The folder that a model's places (weights.manifest) are relative to."""
+    """The folder that the places of weights (weights.manifest) are relative to."""
     if not is_installed():
         return PACKAGE.parent
     from platformdirs import user_data_path
@@ -30,7 +30,7 @@ def weights_root() -> Path:
 
 
 def cache_folder() -> Path:
-    """Of what can be made again. $XDG_CACHE_HOME/latentsync, where that is set."""
+    """For files that can be recreated. $XDG_CACHE_HOME/latentsync, where that is set."""
     shared = os.environ.get("XDG_CACHE_HOME")
     if shared or not is_installed():
         return (Path(shared) if shared else Path.home() / ".cache") / NAME
@@ -40,7 +40,7 @@ def cache_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """Of what is remembered between runs. $XDG_STATE_HOME/latentsync, where that is set."""
+    """For what is stored between runs. $XDG_STATE_HOME/latentsync, where that is set."""
     shared = os.environ.get("XDG_STATE_HOME")
     if shared or not is_installed():
         return (Path(shared) if shared else Path.home() / ".local" / "state") / NAME
@@ -50,7 +50,7 @@ def state_folder() -> Path:
 
 
 def shipped_config(path: Path) -> Path | None:
-    """The shipped configuration that is meant by ``unet.yaml`` or ``configs/unet.yaml``, if any."""
+    """The shipped configuration called ``unet.yaml`` or ``configs/unet.yaml``, if there is one."""
     if path.parent not in (Path(), Path("configs")):
         return None
     home = PACKAGE if is_installed() else PACKAGE.parent
@@ -59,7 +59,7 @@ def shipped_config(path: Path) -> Path | None:
 
 
 def command(name: str) -> str:
-    """How the user of this copy calls a command: ``inference`` or ``download``."""
+    """The command line of ``inference`` or ``download`` in this copy."""
     if not is_installed():
         return f"python -m scripts.{name}"
     return NAME if name == "inference" else f"{NAME} {name}"
@@ -69,7 +69,7 @@ def command(name: str) -> str:
 def part_file(path: Path) -> Iterator[Path]:
     """A file that appears under its name only when complete.
 
-    Yields the file to write to: beside its place, this thread's own; it is gone if the block fails.
+    Yields a temporary file beside it, one for each thread; it is removed if the block fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")

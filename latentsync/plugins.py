@@ -1,4 +1,4 @@
-"""Plug-in tables: from a short name, or ``package.module:attribute``, to what stands there."""
+"""Plug-in tables: look up an object by short name or ``package.module:attribute``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from latentsync.errors import UnknownPluginError
 
 
 def find_plugin(kind: str, name: str, table: Mapping[str, str]) -> Any:
-    """The attribute that name stands for. Nothing is imported before it is asked for.
+    """Imports and returns the attribute that name stands for.
 
-    kind: what it is, for the error message ("restorer").
+    kind: for the error message ("restorer").
     name: a key of the table (case does not matter) or ``package.module:attribute``.
-    Raises UnknownPluginError when there is no such thing; an ImportError from inside the plug-in's
-        own imports is its author's to see and passes through.
+    Raises UnknownPluginError when there is no such attribute; an ImportError from inside the
+        plug-in passes through.
     """
     target = {key.lower(): value for key, value in table.items()}.get(name.lower(), name)
     module_name, colon, attribute = target.partition(":")

@@ -1,4 +1,4 @@
-"""The values that flow between stages. Small, frozen, free of any knowledge of files or models."""
+"""The values that flow between stages: small, frozen, independent of files and models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of the video, upright (rotation already applied).
+    """One frame of the video, upright (rotation already applied).
 
     index: position in decode order, from 0.
     pts_seconds: presentation time, counted from VideoInfo.origin.
@@ -33,8 +33,8 @@ class Alignment:
 
     matrix: (2, 3) float32, frame pixels -> pixels of the aligned crop (420x560, see face.align).
     landmarks: (len(LANDMARKS), 2) float32, frame pixels (x, y), order of face.landmarks.LANDMARKS.
-    confidence: detector's own, 0..1.
-    track: number of the track (one person between two cuts) that the face belongs to.
+    confidence: of the detector, 0..1.
+    track: number of the track (one face between two cuts) that the face belongs to.
     """
 
     matrix: np.ndarray
@@ -61,12 +61,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """New pixels for a part of a frame. Compositing knows nothing else.
+    """New pixels for a part of a frame: the only input of compositing beside the frame.
 
     pixels: (3, h, w) float32 RGB. Replacing patches: [-1, 1]. Additive patches: a difference to
         what lies below, in the same unit (2.0 is the way from black to white).
     matrix: (2, 3) float32, frame pixels -> patch pixels.
-    mask: (h, w) float32 in [0, 1], 1 where the patch wins.
+    mask: (h, w) float32 in [0, 1], 1 where new pixels win.
     additive: False: out = below * (1 - mask) + pixels * mask. True: out = below + pixels * mask.
     """
 
@@ -97,7 +97,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatchedFrame:
-    """A frame and what is laid over it, bottom first. No patches: the frame stays as it is.
+    """A frame and the patches over it, bottom first. No patches: the frame is left unmodified.
 
     index: of the output frame, from 0. frame: the frame of the video that it shows.
     """

@@ -1,7 +1,7 @@
-"""What drawing new mouths costs on this machine, found out in seconds and without the weights.
+"""Estimates the cost of generating mouths on this machine, in seconds and without the weights.
 
-Diffusion does always the same work, so that it can be counted without doing any. How fast the
-machine is at such work shows in a smaller network of the same layers, run by the same backend.
+The operations of diffusion are known in advance. The speed of this machine is measured with a
+smaller network of the same layers, run by the same backend.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from latentsync.types import Alignment, Frame
 logger = logging.getLogger(__name__)
 
 STAGE = "generate"
-TIMES = 2  # that something is timed, after one time that is not
-MUCH = 1e12  # operations; a network with more of them is timed by a smaller one
+TIMES = 2  # timed runs, after one warm-up
+MUCH = 1e12  # operations; a network with more is timed by a smaller one
 SMALLER: dict[str, Any] = {
     "block_out_channels": (640,),
     "down_block_types": ("CrossAttnDownBlock3D",),
@@ -48,24 +48,24 @@ SMALLER_FRAMES = 2
 SMALLER_SIDE = 16  # of the latents that the VAE is timed with
 
 
-def drawing_cost(config: Config, execution: Execution, frame: Frame, face: Alignment) -> Cost:
-    """Of one frame's new mouth. face: where the frame has one.
+def generation_cost(config: Config, execution: Execution, frame: Frame, face: Alignment) -> Cost:
+    """Cost of one frame's new mouth. face: of the frame.
 
-    Raises ConfigError: a generator of one's own, of which nothing is known.
+    Raises ConfigError: a plug-in generator, whose cost is unknown.
     """
     name = config.generate.name.lower()
     if name == "replay":
         return _transplanting(config, frame, face)
     if name == "latentsync":
         return _diffusion(config, execution)
-    remedy = "only latentsync's and replay's time can be told beforehand"
+    remedy = "only the time of latentsync and replay can be estimated"
     raise ConfigError("--dry-run with generate.name", config.generate.name, remedy)
 
 
 def is_converted(execution: Execution) -> bool:
-    """Whether a run will find LatentSync's networks converted, or has nothing to convert.
+    """Whether LatentSync's networks are converted already, or need no conversion.
 
-    It goes by the network's name: other weights or versions are converted all the same.
+    Only the network's name is checked: other weights or versions are converted again.
     """
     if execution.backend != "openvino":
         return True
@@ -74,31 +74,31 @@ def is_converted(execution: Execution) -> bool:
 
 
 def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:
-    """The frame's own mouth put into the frame; where it comes from costs nothing."""
+    """Cost of transplanting the frame's own mouth; selecting and reading it costs nothing."""
     side = face_model(config).resolution
     matrix = square(side) @ np.vstack([face.matrix, [0, 0, 1]])
     points = points_to_aligned(face.landmarks[None], face.matrix[None])[0]
     mouth, rest = points[list(MOUTH)], points[list(RESTING)]
     transplant = Transplanter(upstream_mask(side))
 
-    def draw() -> None:
+    def generate() -> None:
         crop = extract(frame.pixels, matrix, (side, side))
         pixels = ((crop + 1) * 127.5).to(torch.uint8).permute(1, 2, 0).numpy()
         transplant(crop, mouth, rest, [Mouth(pixels, mouth, placement(rest, rest))])
 
-    draw()
-    return timed(STAGE, draw, 1, times=TIMES)
+    generate()
+    return timed(STAGE, generate, 1, times=TIMES)
 
 
 def _diffusion(config: Config, execution: Execution) -> Cost:
-    """A chunk's work, by the speed at which the networks' kind of work is done."""
-    logger.info("timing LatentSync's kind of work on this machine; up to a minute")
-    own, model = config.generate, face_model(config)
-    whole_steps = math.ceil(own.steps / max(own.step_cache, 1))
-    copies = 2 if own.guidance > 1 else 1
+    """Cost of a chunk's operations at the measured speed of such networks."""
+    logger.info("timing networks like LatentSync's on this machine; up to a minute")
+    settings, model = config.generate, face_model(config)
+    whole_steps = math.ceil(settings.steps / max(settings.step_cache, 1))
+    copies = 2 if settings.guidance > 1 else 1
     side = model.resolution // LATENT_STEP
     whole, cached = _step_work(config.model, model.frames, side, model.audio)
-    steps = copies * (whole_steps * whole + (own.steps - whole_steps) * cached)
+    steps = copies * (whole_steps * whole + (settings.steps - whole_steps) * cached)
     encoding, decoding = _coding_work(side)
     coding = model.frames * (2 * encoding + decoding)
     cost = _speed_of_steps(config.model, whole, model.frames, side, model.audio, execution) * steps
@@ -117,15 +117,15 @@ class _Step(nn.Module):
 
 
 def _inputs(frames: int, side: int, audio: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of a step: random, as zeros could be quicker than numbers."""
-    chance = torch.Generator().manual_seed(0)
-    sample = torch.randn(1, CHANNELS["in_channels"], frames, side, side, generator=chance)
-    heard = torch.randn(frames, TOKENS[audio], audio, generator=chance)
-    return sample, torch.tensor([500.0]), heard
+    """Inputs of a denoising step; random, as zeros could be faster."""
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randn(1, CHANNELS["in_channels"], frames, side, side, generator=generator)
+    tokens = torch.randn(frames, TOKENS[audio], audio, generator=generator)
+    return sample, torch.tensor([500.0]), tokens
 
 
 def _step_work(model: dict[str, Any], frames: int, side: int, audio: int) -> tuple[int, int]:
-    """Operations of a whole and of a cached step, unguided."""
+    """Operations of a whole and of a cached step, without guidance."""
     with torch.device("meta"):
         unet = UNet3DConditionModel(**model)
     inputs = [tensor.to("meta") for tensor in _inputs(frames, side, audio)]
@@ -135,12 +135,12 @@ def _step_work(model: dict[str, Any], frames: int, side: int, audio: int) -> tup
 
 
 def _coding_work(side: int) -> tuple[int, int]:
-    """Operations of the VAE for one picture: there, and back. side: of the latents."""
+    """Operations of the VAE to encode, and to decode, one image. side: of the latents."""
     pixels = side * LATENT_STEP
     with torch.device("meta"):
         vae = make_vae()
-        picture, latents = torch.empty(1, 3, pixels, pixels), torch.empty(1, 4, side, side)
-    return _work(lambda: vae.encode(picture)), _work(lambda: vae.decode(latents))
+        image, latents = torch.empty(1, 3, pixels, pixels), torch.empty(1, 4, side, side)
+    return _work(lambda: vae.encode(image)), _work(lambda: vae.decode(latents))
 
 
 def _work(act: Callable[[], object]) -> int:
@@ -153,17 +153,17 @@ def _work(act: Callable[[], object]) -> int:
 def _speed_of_steps(
     model: dict[str, Any], work: int, frames: int, side: int, audio: int, execution: Execution
 ) -> Cost:
-    """Of one operation. work: of a whole step."""
+    """Cost of one operation. work: operations of a whole step."""
     if work > MUCH and execution.device.type == "cpu":
         model, frames, side = {**model, **SMALLER}, SMALLER_FRAMES, side // 2
         work, _ = _step_work(model, frames, side, audio)
-    with torch.device(execution.device):  # filling a large network there takes no time
+    with torch.device(execution.device):  # initialising a large network is fast there
         unet = UNet3DConditionModel(**model)
     return _speed(_Step(unet), _inputs(frames, side, audio), work, execution)
 
 
 def _speed_of_coding(execution: Execution) -> Cost:
-    """Of one operation."""
+    """Cost of one operation."""
     with torch.device(execution.device):
         vae = make_vae()
     latents = torch.randn(1, 4, SMALLER_SIDE, SMALLER_SIDE)
@@ -174,7 +174,7 @@ def _speed(module: nn.Module, inputs: Sequence[Tensor], work: int, execution: Ex
     run = _runner(module.eval().requires_grad_(False), inputs, execution)
 
     def act() -> None:
-        run(*inputs)[0].flatten()[0].item()  # which waits for a GPU to be done
+        run(*inputs)[0].flatten()[0].item()  # waits until a GPU is done
 
     act()
     return timed(STAGE, act, work, times=TIMES)
@@ -183,9 +183,9 @@ def _speed(module: nn.Module, inputs: Sequence[Tensor], work: int, execution: Ex
 def _runner(
     module: nn.Module, inputs: Sequence[Tensor], execution: Execution
 ) -> Callable[..., tuple[Tensor, ...]]:
-    """As runtime.network.Networks would, without a weights file and its cache.
+    """A runner as of runtime.network.Networks, without a weights file and its cache.
 
-    torch.compile is timed without the compilation: it takes minutes, and gains little.
+    torch.compile is timed without compilation, which takes minutes and gains little.
     """
     if execution.backend == "openvino":
         graph = openvino.convert(module, inputs)

@@ -1,4 +1,4 @@
-"""Seconds that stages take, and what a pass over a video takes whose stages overlap."""
+"""Costs of stages in seconds, and of a pass over a video whose stages overlap."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 T = TypeVar("T")
 
 FEW = 4  # of the items that are timed; what the others cost more is the cost without beginnings
-PATIENCE = 5.0  # seconds; where a few take longer, they have to do
+LONG = 5.0  # seconds; where a few take longer, they have to do
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cost:
-    """Of one frame. stages: seconds at work, by name. cpu: seconds of all cores together."""
+    """Cost of one frame. stages: seconds of work, by name. cpu: seconds of all cores together."""
 
     stages: Mapping[str, float] = field(default_factory=dict)
     cpu: float = 0.0
@@ -28,14 +28,14 @@ class Cost:
         return Cost(stages, self.cpu + other.cpu)
 
     def __mul__(self, share: float) -> Cost:
-        """What it comes to where only a share of the frames has it."""
+        """The average cost where only a share of the frames has it."""
         stages = {name: seconds * share for name, seconds in self.stages.items()}
         return Cost(stages, self.cpu * share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pass:
-    """One reading of a video, whose stages work at the same time. frames: 0: not known."""
+    """One pass over a video, whose stages work at the same time. frames: 0: unknown."""
 
     title: str
     frames: int
@@ -44,7 +44,7 @@ class Pass:
 
     @property
     def per_frame(self) -> float:
-        """Seconds: those of the slowest stage, or of all work shared by the cores."""
+        """Seconds of the slowest stage, or of all work shared by the cores."""
         return max([self.cost.cpu / self.cores, *self.cost.stages.values()])
 
     @property
@@ -61,7 +61,7 @@ class Pass:
 
 
 def timed(name: str, act: Callable[[], object], count: float, *, times: int = 1) -> Cost:
-    """Of one of the ``count`` items that act works on. times: that it is run."""
+    """Cost of one of the ``count`` items that act processes. times: number of runs."""
     begin, cpu = time.perf_counter(), time.process_time()
     for _ in range(times):
         act()
@@ -70,15 +70,15 @@ def timed(name: str, act: Callable[[], object], count: float, *, times: int = 1)
 
 
 def of_one_more(act: Callable[[Sequence[T]], StageTimer], items: Sequence[T]) -> Cost:
-    """What one item more costs, by stage; act works on any number of them, and says what it took.
+    """Marginal cost of one item, by stage; act processes any number of items and returns a timer.
 
-    Beginnings (a first call, a new shot) are left out where the items are quick enough to be
-    tried in a short and in a long row.
+    One-time costs (a first call, a new shot) are left out where the items are fast enough for a
+    short and a long run.
     """
     act(items[:1])
     few = items[:FEW]
     short, seconds = _read(lambda: act(few))
-    if len(items) == len(few) or seconds > PATIENCE:
+    if len(items) == len(few) or seconds > LONG:
         return short * (1 / len(few))
     long, _ = _read(lambda: act(items))
     more = len(items) - len(few)
@@ -87,7 +87,7 @@ def of_one_more(act: Callable[[Sequence[T]], StageTimer], items: Sequence[T]) ->
 
 
 def _read(act: Callable[[], StageTimer]) -> tuple[Cost, float]:
-    """-> what it cost, seconds from start to end."""
+    """-> cost, seconds from start to end."""
     begin, cpu = time.perf_counter(), time.process_time()
     timer = act()
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu

@@ -1,4 +1,4 @@
-"""What a whole video would cost: each stage is timed on a few frames, and multiplied."""
+"""Estimates the time of a whole run: each stage is timed on a few frames, and multiplied."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from latentsync.errors import FaceNotFoundError
-from latentsync.estimate.calibrate import drawing_cost, is_converted
+from latentsync.estimate.calibrate import generation_cost, is_converted
 from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
@@ -35,20 +35,20 @@ from latentsync.runtime.execution import Execution
 from latentsync.speech.windows import FEATURES_PER_SECOND, frame_count
 from latentsync.types import Frame
 
-SAMPLES = 8  # frames that are looked at, spread over the video
-ROW = 16  # frames in a row, from the start of the video, that stages are timed on
-LEARNING = 8.0  # seconds, at most, that Self learns a person
+SAMPLES = 8  # frames spread over the video, to count faces and restored mouths
+ROW = 16  # consecutive frames, from the start of the video, that stages are timed on
+FITTING = 8.0  # seconds, at most, that fitting Self takes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """What a few frames say about the whole video.
+    """An estimate for the whole video, from a few frames.
 
     sampled, with_face, restored: numbers of frames; with new speech every frame with a face counts
-    as restored, as its mouth is not drawn yet. frames: of the output; 0: not known. passes: one
+    as restored, as its mouth is not generated yet. frames: of the output; 0: unknown. passes: one
     after the other. beginning: seconds before the first and between them. converts: whether
-    LatentSync's networks are to be converted first, which takes a minute and is in none of these.
-    untimed: whether the restorer's work is in none of them, as its weights are not there yet.
+    LatentSync's networks have to be converted first; that takes a minute and is not included.
+    untimed: whether the restorer is not included, as its weights are missing.
     """
 
     sampled: int
@@ -62,37 +62,37 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """Of the whole job, without the start of the program. 0: not known."""
+        """Time of the whole job, without the start of the program. 0: unknown."""
         return self.beginning + sum(one.seconds for one in self.passes) if self.frames else 0.0
 
 
 def estimate(job: Job, engine: Engine) -> Estimate:
-    """Tries frames spread over the video, and times every stage on some in a row.
+    """Analyzes frames spread over the video, and times every stage on consecutive ones.
 
-    engine: its restorer is left out of the time where its weights are not there yet. Raises
-    ConfigError: a generator whose time cannot be told; MediaError: speech without sound.
+    engine: without a restorer (its weights are missing) that stage is not timed. Raises
+    ConfigError: a generator whose time cannot be estimated; MediaError: speech without audio.
     """
     trial = _Trial(job, engine)
     seen = [plan for plan in trial.plans if plan is not None]
     restored = sum(plan.strength[0] > 0 for plan in seen) if job.audio is None else len(seen)
-    watching = trial.decoding
+    analyzing = trial.decoding
     if seen:
-        watching += of_one_more(trial.analyzed, trial.typical)
+        analyzing += of_one_more(trial.analyzed, trial.typical)
     cost = _again(trial.decoding) + _encoding(job, trial.row)
     if seen and engine.restorer is not None:
         cost += _restoring(trial) * (restored / len(trial.samples))
-    length, drawn = _output(job)
+    length, generated = _output(job)
     execution = engine.execution if job.audio is None else _execution(engine)
-    looking = Pass("finding faces", _count(job.source), watching, _cores())
-    passes = [looking]
+    detection = Pass("detecting faces", _count(job.source), analyzing, _cores())
+    passes = [detection]
     if job.audio is not None:
         if job.config.generate.name.lower() == "replay":
-            passes.append(Pass("choosing mouths", looking.frames, trial.decoding, _cores()))
-        share = len(seen) / len(trial.samples) * drawn
-        cost += _drawing(trial, execution) * share if seen else Cost()
+            passes.append(Pass("selecting units", detection.frames, trial.decoding, _cores()))
+        share = len(seen) / len(trial.samples) * generated
+        cost += _generation(trial, execution) * share if seen else Cost()
     title = "restoring" if job.audio is None else "generating"
-    passes += [*_reference(job, looking), Pass(title, length, cost, _cores())]
-    learning = LEARNING if isinstance(engine.restorer, Fittable) else 0.0
+    passes += [*_reference(job, detection), Pass(title, length, cost, _cores())]
+    fitting = FITTING if isinstance(engine.restorer, Fittable) else 0.0
     converts = _converts(job, execution)
     return Estimate(
         len(trial.samples),
@@ -100,18 +100,18 @@ def estimate(job: Job, engine: Engine) -> Estimate:
         restored,
         length,
         tuple(passes),
-        learning,
+        fitting,
         converts=converts,
         untimed=engine.restorer is None and restores(job.config),
     )
 
 
 class _Trial:
-    """Frames of the job's video, and what sessions make of them.
+    """Frames of the job's video, and sessions on them.
 
-    samples: spread over the video; plans: of each, as a video of that frame alone; None without a
-    face. row: from the video's start. typical: a row in which there is a face, if there is one.
-    decoding: of a frame.
+    samples: spread over the video; plans: of each as a video of one frame; None without a face.
+    row: from the video's start. typical: consecutive frames with a face, if there is one.
+    decoding: cost of a frame.
     """
 
     def __init__(self, job: Job, engine: Engine) -> None:
@@ -139,7 +139,7 @@ class _Trial:
         return session.timer
 
     def _with_faces(self) -> list[Frame]:
-        """The video's beginning, or else one frame again and again."""
+        """The video's beginning, or else one frame repeated."""
         if self.row and self.planned(self.row[:1]) is not None:
             return self.row
         found = [f for f, plan in zip(self.samples, self.plans, strict=True) if plan is not None]
@@ -159,13 +159,13 @@ def _again(decoding: Cost) -> Cost:
 
 
 def _restoring(trial: _Trial) -> Cost:
-    """Of one frame that is restored: crop, network and composite; as if none were spared."""
+    """Cost of one restored frame: crop, network and composite, without reuse."""
     engine, restore = trial.engine, trial.engine.config.restore
-    if isinstance(engine.restorer, Fittable):  # it has learnt nothing; Detail works much like it
+    if isinstance(engine.restorer, Fittable):  # it is not fitted; Detail takes about as long
         restore = replace(restore, name="Detail", reference=None)
         engine = Engine(replace(engine.config, restore=restore))
         trial = _Trial(trial.job, engine)
-    # A row may be one frame again and again, whose restoration would serve.
+    # The row may be one frame repeated, which would be restored only once.
     config = replace(engine.config, restore=replace(restore, reuse=0.0))
 
     def restored(frames: Sequence[Frame]) -> StageTimer:
@@ -182,16 +182,16 @@ def _restoring(trial: _Trial) -> Cost:
     return Cost({name: cost.stages[name] for name in names if name in cost.stages}, cost.cpu)
 
 
-def _drawing(trial: _Trial, execution: Execution) -> Cost:
+def _generation(trial: _Trial, execution: Execution) -> Cost:
     frames = trial.typical[:1]
     face = trial.session(frames).analyze().alignments[0]
     if face is None:
         return Cost()
-    return drawing_cost(trial.engine.config, execution, frames[0], face)
+    return generation_cost(trial.engine.config, execution, frames[0], face)
 
 
 def _execution(engine: Engine) -> Execution:
-    """That of the networks that draw; replay has none."""
+    """The execution of the generator's networks; replay has none."""
     config = engine.config
     if config.generate.name.lower() == "replay":
         return engine.execution
@@ -199,12 +199,12 @@ def _execution(engine: Engine) -> Execution:
 
 
 def _converts(job: Job, execution: Execution) -> bool:
-    draws = job.audio is not None and job.config.generate.name.lower() == "latentsync"
-    return draws and not is_converted(execution)
+    diffusion = job.audio is not None and job.config.generate.name.lower() == "latentsync"
+    return diffusion and not is_converted(execution)
 
 
 def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:
-    """Into a folder that is thrown away."""
+    """Cost of encoding a frame, measured in a temporary folder."""
     pictures: list[EncoderFrame] = []
     count = max(len(frames), 1)
     with TemporaryDirectory() as folder, ExitStack() as file:
@@ -218,7 +218,7 @@ def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:
         def encode() -> None:
             for picture in pictures:
                 writer.write_converted(picture)
-            file.close()  # until then the encoder holds most of them
+            file.close()  # the encoder holds most frames back until then
 
         return timed(Stage.CONVERT.value, convert, count) + timed(Stage.ENCODE.value, encode, count)
 
@@ -243,26 +243,26 @@ def _output(job: Job) -> tuple[int, float]:
 
 
 def _video_timeline_of(source: VideoInfo, frames: int) -> VideoTimeline:
-    """As if every frame were shown as long as the others."""
+    """A timeline at the video's average frame rate."""
     ticks = 1 / (source.average_rate * source.time_base)
     pts = np.round(np.arange(frames) * float(ticks)).astype(np.int64)
     return video_timeline(pts, source.time_base, source.average_rate)
 
 
 def _count(source: VideoInfo) -> int:
-    """Frames, as the file has it, or else as its length comes to."""
+    """Number of frames, from the file's header or else from its duration."""
     return source.frame_count or round(source.duration_seconds * float(source.average_rate))
 
 
-def _reference(job: Job, looking: Pass) -> list[Pass]:
-    """The pass over the original video that Self learns from."""
+def _reference(job: Job, detection: Pass) -> list[Pass]:
+    """The pass over the original video that Self is fitted to."""
     path = job.config.restore.reference
     if path is None:
         return []
-    return [replace(looking, title="watching the reference", frames=_count(probe(path)))]
+    return [replace(detection, title="analyzing the reference", frames=_count(probe(path)))]
 
 
 def _cores() -> int:
-    """Those that this process may use."""
+    """The cores that this process may use."""
     usable = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     return len(usable(0)) if usable is not None else os.cpu_count() or 1

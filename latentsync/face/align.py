@@ -1,4 +1,4 @@
-"""From landmarks to matrices: the similarity that lays a face on the template, held steady."""
+"""From landmarks to affine matrices: the similarity of face to template, smoothed over time."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from latentsync.geometry import TEMPLATE, similarity
 from latentsync.types import Alignment
 
 NARROWEST = 0.2
-"""A window of fewer frames holds but one: its neighbours weigh less than 1e-5."""
+"""Sigma in frames below which nothing is smoothed: neighbours would weigh less than 1e-5."""
 REACH = 3
 """A Gaussian window ends at this many sigmas."""
 MOTION = 0.006
-"""A point that strays from its smoothed path by this many brow distances begins to count as moving.
-Noise strays by 0.0015 to 0.003, measured on still faces; see steady_track."""
+"""Distance of a point from its smoothed path, in brow distances, above which it counts as moving.
+Noise on still faces is 0.0015 to 0.003; see steady_track."""
 CROSSING = 0.04
 """Seconds, before and after, for which a face counts as moving: a nod crosses its smoothed path at
-full speed, without straying from it."""
+full speed, where the distance is 0."""
 
 
 def smooth_track(values: np.ndarray, sigma: float, *, degree: int = 1) -> np.ndarray:
     """values: (F, ...), one per frame of one unbroken run -> same shape, float64; sigma in frames.
 
-    A polynomial fitted to each frame's neighbours under a Gaussian window. Degrees 0 and 1 are the
-    plain zero-phase Gaussian, except at the ends of the run, where degree 1 keeps a steady motion
-    steady; degree 2 also leaves acceleration alone. sigma 0: values as they are.
+    Fits a polynomial to each frame's neighbours under a Gaussian window. Degrees 0 and 1 are the
+    plain zero-phase Gaussian, except at the ends of the run, where degree 1 keeps constant motion;
+    degree 2 also keeps acceleration. sigma 0: no smoothing.
     """
     if sigma < NARROWEST:
         return values.astype(np.float64)
     frames = len(values)
-    reach = math.ceil(REACH * sigma - 1e-6)  # a sigma out of seconds is 2.0000001 frames at times
+    reach = math.ceil(REACH * sigma - 1e-6)  # sigma may be 2.0000001 after conversion from seconds
     flat = values.reshape(frames, -1).astype(np.float64)
     inner = _kernel(-reach, reach, sigma, degree)
     smooth = np.empty_like(flat)
@@ -54,11 +54,11 @@ def steady_track(
 ) -> np.ndarray:
     """points: (F, 3, 2), the CONTROL points of one unbroken run -> same shape, float64.
 
-    seconds: (F,) float64, presentation times, rising. smoothing_seconds: sigma; 0: off. Smoothed
-    hard where the face keeps still, lightly where it moves, not at all where it moves fast. On a
-    still face with noise of 2 levels the corners of the crop stray by less than 0.1 px (0.5 px as
-    detected). On a lively one, where a plain Gaussian of 0.08 s is up to 5.6 px off, the face's own
-    texture drifts by 0.96 px a frame at the mouth (1.05 px as detected).
+    seconds: (F,) float64, presentation times, rising. smoothing_seconds: sigma; 0: off. Strong
+    smoothing where the face is still, light where it moves, none where it moves fast. On a still
+    face with noise of 2 code values the corners of the crop jitter by less than 0.1 px (0.5 px as
+    detected). On a moving one, where a plain Gaussian of 0.08 s is up to 5.6 px off, the texture at
+    the mouth drifts by 0.96 px a frame (1.05 px as detected).
     """
     rate = 1 / frame_duration(seconds)
     sigma, crossing = smoothing_seconds * rate, max(1, round(CROSSING * rate))
@@ -81,22 +81,21 @@ def align_video(
 ) -> list[Alignment | None]:
     """The face of each frame -> its alignment, None where there is none.
 
-    seconds: presentation time of each frame, rising. smoothing_seconds: sigma, see steady_track; by
-    the typical frame duration of each run it becomes a number of frames. Each unbroken run of a
-    track is smoothed by itself. The alignments' landmarks are as detected: a mouth is not to be
-    smoothed like a skull.
+    seconds: presentation time of each frame, rising. smoothing_seconds: sigma, see steady_track;
+    converted to frames by the typical frame duration of each run. Each unbroken run of a track is
+    smoothed separately. The alignments' landmarks are as detected: lips move faster than the head.
     """
     times = np.asarray(seconds, np.float64)
     aligned: list[Alignment | None] = []
     for _, run in groupby(chosen, key=lambda one: None if one is None else one.track):
         frames = list(run)
-        own = times[len(aligned) : len(aligned) + len(frames)]
+        run_times = times[len(aligned) : len(aligned) + len(frames)]
         faces = [one for one in frames if one is not None]
         if not faces:
             aligned += [None] * len(frames)
             continue
         points = np.stack([one.face.landmarks[CONTROL] for one in faces])
-        steady = steady_track(points, seconds=own, smoothing_seconds=smoothing_seconds)
+        steady = steady_track(points, seconds=run_times, smoothing_seconds=smoothing_seconds)
         matrices = similarity(steady, TEMPLATE)
         aligned += [_alignment(one, matrix) for one, matrix in zip(faces, matrices, strict=True)]
     return aligned
@@ -113,7 +112,7 @@ def _widened(share: np.ndarray, reach: int) -> np.ndarray:
 
 
 def _kernel(first: int, last: int, sigma: float, degree: int) -> np.ndarray:
-    """Weights of the frames first..last, counted from the one whose fitted value they give."""
+    """Weights of the frames first..last, relative to the fitted frame."""
     offsets = np.arange(first, last + 1)
     weight = np.exp(-0.25 * (offsets / sigma) ** 2)[:, None]
     powers = np.vander(offsets / sigma, min(degree, len(offsets) - 1) + 1, increasing=True)

@@ -1,4 +1,4 @@
-"""Laying patches over a frame: the only place where new pixels meet the video's own."""
+"""Composites patches over a frame: the only place where new pixels meet the video's own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from latentsync.types import Box, Frame, Patch
 
 HALF_RANGE = 127.5
-"""Levels of the frame in one unit of a patch, whose way from black to white is 2."""
+"""Code values in one unit of a patch, which spans 2 from black to white."""
 FINER = 1.2
-"""Patch pixels for one frame pixel from which on what lies between them would alias."""
+"""Patch pixels per frame pixel above which a patch is low-pass filtered against aliasing."""
 SOFTNESS = 0.18
-"""Sigma, in frame pixels, that keeps it out; the finest detail of the frame keeps 4 parts of 5."""
+"""Sigma of that filter, in frame pixels; it keeps 80 % of the frame's finest detail."""
 RIM = 3
-"""Layer pixels on each side, where the colours go on and the mask ends: what a cubic can reach.
-With them nothing beyond the layer shows, and OpenCV leaves that out in half the time."""
+"""Layer pixels added on each side, repeated colours with mask 0: the reach of a cubic. Nothing
+beyond the layer shows then, and OpenCV's constant border takes half the time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,10 +40,10 @@ class Composited:
 class _Layer:
     """A patch cut down to where its mask is not 0, with a rim, and where that lies in the frame.
 
-    colors: three planes (h, w) float32: R, G, B in units of the patch. Planes throughout: OpenCV's
-    cubic takes a third of the time on them that it takes on bytes.
+    colors: three planes (h, w) float32: R, G, B in units of the patch. Planes, as OpenCV's cubic
+    takes a third of the time on them that it takes on interleaved bytes.
     mask: (h, w) float32. matrix: (2, 3) float64, frame pixels -> layer pixels.
-    box: what it can touch of the frame.
+    box: the part of the frame that it can change.
     """
 
     colors: Sequence[np.ndarray]
@@ -54,10 +54,10 @@ class _Layer:
 
 
 def composited(frame: Frame, patches: Sequence[Patch]) -> Composited:
-    """The frame with its patches: new pixels, or the frame's own where no patch shows.
+    """Composites the patches over the frame.
 
-    Patches are laid bottom first, each resampled once, all in float32; rounded once. Where no mask
-    reaches, pixels are the frame's own, bit for bit. Patches may reach beyond the frame.
+    Patches are blended bottom first, each resampled once, all in float32; rounded once. Outside the
+    masks the pixels are the frame's, bit for bit. Patches may reach beyond the frame.
     """
     layers = [_layer(patch, frame.pixels.shape[:2]) for patch in patches]
     shown = [layer for layer in layers if layer is not None]
@@ -76,17 +76,17 @@ def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
 
 
 def _laid(layer: _Layer, canvas: Sequence[np.ndarray], box: Box, out: np.ndarray) -> int:
-    """Lays it over the canvas, and what that rounds to into out -> the largest change there.
+    """Blends the layer into canvas and writes the rounded result to out -> the largest change.
 
     canvas: planes of the frame's box, not rounded. out: (H, W, 3) uint8, the frame so far.
     """
-    x, y, own = box.x0, box.y0, layer.box
-    place = Box(own.x0 - x, own.y0 - y, own.x1 - x, own.y1 - y)
+    x, y, inner = box.x0, box.y0, layer.box
+    place = Box(inner.x0 - x, inner.y0 - y, inner.x1 - x, inner.y1 - y)
     below = [_part(plane, place) for plane in canvas]
     _lay(layer, below)
-    before = _part(out, own)
+    before = _part(out, inner)
     positive = np.maximum(cv2.merge(below), 0)
-    after = cv2.convertScaleAbs(positive)  # rounds, and stops at 255
+    after = cv2.convertScaleAbs(positive)  # rounds, and clips at 255
     change = int(cv2.absdiff(before, after).max())
     before[...] = after
     return change
@@ -113,7 +113,7 @@ def _layer(patch: Patch, frame_size: tuple[int, int]) -> _Layer | None:
 
 
 def _softened(planes: Sequence[np.ndarray], matrix: np.ndarray) -> Sequence[np.ndarray]:
-    """A layer finer than the frame loses what the frame cannot hold, its mask as its pixels."""
+    """Low-pass filters pixels and mask of a layer that is finer than the frame."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale <= FINER:
         return planes
@@ -125,7 +125,7 @@ def _rimmed(plane: np.ndarray, border: int) -> np.ndarray:
 
 
 def _reach(matrix: np.ndarray, size: tuple[int, int], frame_size: tuple[int, int]) -> Box:
-    """The frame's pixels that a mask of size (w, h) can touch: up to two pixels beyond its own."""
+    """The frame's pixels that a mask of size (w, h) can change: up to two pixels beyond it."""
     right, bottom = size[0] + 1, size[1] + 1
     corners = np.array([[-2, -2], [right, -2], [-2, bottom], [right, bottom]], np.float64)
     back = cv2.invertAffineTransform(matrix)
@@ -136,13 +136,15 @@ def _reach(matrix: np.ndarray, size: tuple[int, int], frame_size: tuple[int, int
 
 
 def _lay(layer: _Layer, below: Sequence[np.ndarray]) -> None:
-    """below: the three planes of the frame's box, float32, levels; changed in place."""
+    """below: the three planes of the frame's box, float32, code values; changed in place."""
     matrix = layer.matrix.copy()
     matrix[:, 2] += matrix[:, :2] @ [layer.box.x0, layer.box.y0]
     size = layer.box.x1 - layer.box.x0, layer.box.y1 - layer.box.y0
     mask = _warped(layer.mask, matrix, size, cv2.INTER_LINEAR)
     for source, plane in zip(layer.colors, below, strict=True):
-        change = _warped(source, matrix, size, cv2.INTER_CUBIC)  # linear: 60 % of the finest detail
+        change = _warped(
+            source, matrix, size, cv2.INTER_CUBIC
+        )  # linear keeps 60 % of the finest detail
         change *= HALF_RANGE
         if not layer.additive:
             change += HALF_RANGE

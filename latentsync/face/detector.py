@@ -1,4 +1,4 @@
-"""What a face detector is, and the table that names the ones that come with the project."""
+"""The interface of face detectors, and the table of the built-in ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DetectedFace:
 
     landmarks: (len(LANDMARKS), 2) float32, frame pixels (x, y), an integer is a pixel's centre.
     box: (4,) float32 x0, y0, x1, y1 in frame pixels, may reach beyond the frame.
-    confidence: the detector's own, 0..1.
+    confidence: of the detector, 0..1.
     """
 
     landmarks: np.ndarray
@@ -36,7 +36,7 @@ class DetectedFace:
 
 @runtime_checkable
 class FaceDetector(Protocol):
-    """Frames come in order: it may remember the one before, to follow a face; reset() at a cut."""
+    """Detects faces in consecutive frames; it may track them; reset() is called at a cut."""
 
     def __call__(self, pixels: np.ndarray) -> list[DetectedFace]:
         """pixels: (H, W, 3) uint8 RGB -> the faces, largest first; empty where there is none."""
@@ -48,7 +48,7 @@ class FaceDetector(Protocol):
 
 
 DetectorLoader = Callable[[int, float], FaceDetector]
-"""(max_faces, min_confidence) -> a detector ready for work, or a LatentSyncError."""
+"""(max_faces, min_confidence) -> a detector; raises a LatentSyncError."""
 
 DETECTORS: dict[str, str] = {
     "mediapipe": "latentsync.face.mediapipe_detector:load",
@@ -57,9 +57,9 @@ DETECTORS: dict[str, str] = {
 
 
 def load_detector(name: str, *, max_faces: int = 4, min_confidence: float = 0.5) -> FaceDetector:
-    """By a name in DETECTORS, or by ``package.module:attribute`` of a DetectorLoader.
+    """Loads by a name in DETECTORS, or ``package.module:attribute`` of a DetectorLoader.
 
-    UnknownPluginError where neither can be found; what the loader itself raises passes through.
+    Raises UnknownPluginError where neither is found, and whatever the loader raises.
     """
     loader: DetectorLoader = find_plugin("face detector", name, DETECTORS)
     return loader(max_faces, min_confidence)

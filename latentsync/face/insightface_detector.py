@@ -1,6 +1,6 @@
-"""Faces by insightface, LatentSync's own detector: optional, not installed with the project.
+"""Face detection by insightface, LatentSync's own detector: optional, not installed by default.
 
-The package is MIT, its model packs (buffalo_l here, fetched by the package itself) are for
+The package is MIT; its model packs (buffalo_l here, downloaded by the package itself) are for
 non-commercial research only, hence not the default.
 """
 
@@ -21,18 +21,18 @@ logger = logging.getLogger(__name__)
 MODEL_ROOT = "checkpoints/auxiliary"
 PACK = "buffalo_l"
 MODEL_FILES = ("det_10g.onnx", "2d106det.onnx")
-"""Of the pack's five, the two that are used: the finder, and 106 landmarks."""
+"""The two of the pack's five models that are used: face detection, and 106 landmarks."""
 
 DETECTION_SIZE = (512, 512)
 MIN_WIDTH, MIN_HEIGHT = 50, 80
 MIN_ASPECT, MAX_ASPECT = 0.2, 1.5
-"""LatentSync face_detector.py:28-41: smaller, wider or narrower faces do not count."""
+"""LatentSync face_detector.py:28-41: smaller, wider or narrower faces are ignored."""
 
 
 def ensure_models(*, offline: bool) -> None:
-    """Raises CheckpointError where load() would fail for want of the models, or may not fetch them.
+    """Raises CheckpointError where models are missing and load() cannot, or must not, fetch them.
 
-    The package fetches the pack where its folder is missing, and only there.
+    The package downloads the pack only where its folder is missing.
     """
     folder = Path(MODEL_ROOT, "models", PACK)
     missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
@@ -66,7 +66,7 @@ def load(max_faces: int, min_confidence: float) -> FaceDetector:
 
 
 class InsightfaceDetector:
-    """Looks at every frame afresh; remembers nothing.
+    """Detects faces in every frame independently; no state.
 
     analysis: insightface's FaceAnalysis, or anything whose get(pixels BGR) returns objects with
     bbox (4,), det_score and landmark_2d_106 (106, 2), in pixels.

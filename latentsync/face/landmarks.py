@@ -1,6 +1,6 @@
-"""The few named points that everything works from, and where two face models have them.
+"""The named landmarks that everything uses, and their indices in two face models.
 
-A point is a mean of several of the model's own points wherever the face allows it: it jitters less.
+Where possible a landmark is the mean of several points of the model, which jitters less.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LANDMARKS: tuple[str, ...] = (
 """Image-left first (of an upright face). Left and right are the viewer's, not the person's."""
 
 CONTROL = slice(0, 3)
-"""What LatentSync aligns by: the centres of the brows' upper edges and of the nose."""
+"""Landmarks of LatentSync's alignment: centres of the brows' upper edges and of the nose."""
 
 FIVE = slice(3, 8)
 """The five points of the FFHQ template: eyes, nose tip, corners of the mouth."""
@@ -36,7 +36,7 @@ MESH_POINTS: dict[str, tuple[int, ...]] = {
     "brow_right": (300, 293, 334, 296, 336),
     # Half from the ridge and tip, half from the wings, as 74, 86 and 77, 83 of the 106 points.
     "nose": (195, 5, 4, 1, 129, 358, 49, 279),
-    # Corners and their neighbours, neither lids nor iris: a blink or a glance moves no head.
+    # Corners and their neighbours, not lids or iris, which blinks and glances move.
     "eye_left": (33, 246, 7, 133, 173, 155),
     "eye_right": (263, 466, 249, 362, 398, 382),
     "nose_tip": (1, 4),

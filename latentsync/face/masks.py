@@ -1,4 +1,4 @@
-"""Where new pixels may go: masks in the aligned crop, all with 1 where new pixels win."""
+"""Masks in the aligned crop, 1 where new pixels win."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latentsync.errors import ConfigError
 from latentsync.geometry import ALIGNED_HEIGHT, ALIGNED_WIDTH
 
 GRID = 256
-"""LatentSync's masks are drawn 256 x 256, whatever the resolution of the face."""
+"""Side of LatentSync's mask, whatever the resolution of the face."""
 RUNS_FILE = Path(__file__).with_name("mask_runs.json")
 """Bands of equal rows: [[first row, row after, [[first column, column after], ...]], ...]"""
 
@@ -63,8 +63,8 @@ def region_mask(region: str) -> np.ndarray:
 def rest_mask() -> np.ndarray:
     """(560, 420) float32 in [0, 1], pixels of the aligned crop: eyes, brows, bridge of the nose.
 
-    Nothing of it is generated, so it shows how sharp the video itself is. Shares no pixel with
-    lower_face; neither hair nor background. Read-only.
+    None of it is generated, so its sharpness is that of the video. Shares no pixel with lower_face,
+    hair or background. Read-only.
     """
     return _soft(_oval(REST_OVAL) & ~_lower_face(), REST_FEATHER)
 
@@ -81,7 +81,7 @@ def _grid() -> np.ndarray:
 
 
 def _lower_face() -> np.ndarray:
-    """The same on the aligned crop: each pixel takes the cell of the grid that it lies in."""
+    """The grid on the aligned crop: each pixel takes the cell that it lies in."""
     rows = (np.arange(ALIGNED_HEIGHT) + 0.5) * GRID / ALIGNED_HEIGHT
     columns = (np.arange(ALIGNED_WIDTH) + 0.5) * GRID / ALIGNED_WIDTH
     return _grid()[np.ix_(rows.astype(int), columns.astype(int))]

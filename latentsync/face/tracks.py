@@ -1,4 +1,4 @@
-"""Who is who: cuts, faces linked into tracks, and the one person of each shot."""
+"""Cuts, tracks of faces, and the selection of one identity for each shot."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from latentsync.frame_times import PTS_ROUNDING
 
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 64, 36
 SAMPLES = 4
-"""Pixels of the frame, along each side, that a pixel of the thumbnail is averaged from."""
+"""Pixels of the frame, along each side, that are averaged to a pixel of the thumbnail."""
 BINS = 6
 FLAT = 0.01
-"""Contrast, of a range of 1, below which a thumbnail shows nothing."""
+"""Contrast, of a range of 1, below which a thumbnail counts as uniform."""
 
 MAX_STEP = 0.6
-"""A face may move by this many of its sizes between two sightings and still be the same."""
+"""Greatest movement between two detections of one track, in face sizes."""
 MAX_GROWTH = 1.6
 SAME_IDENTITY_STEP = 1.5
 """The same from the end of a track to the start of the next in the same shot."""
 PRESENCE = 0.1
-"""Share of the most present person's area from which on a person can be chosen."""
+"""Least area of an identity that can be selected, as a share of the largest."""
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ def is_cut(previous: np.ndarray, current: np.ndarray, threshold: float) -> bool:
 
 
 def cut_score(previous: np.ndarray, current: np.ndarray) -> float:
-    """0: the same picture, 1: nothing in common; the geometric mean of two distances.
+    """0: the same frame, 1: nothing in common; the geometric mean of two distances.
 
     Motion changes the layout but not the colours; a flash or a fade changes the colours but not the
     layout; a cut changes both.
@@ -57,7 +57,7 @@ def cut_score(previous: np.ndarray, current: np.ndarray) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """One person, seen without a break (short gaps are filled) between two cuts.
+    """One face without a gap (short ones are interpolated) between two cuts.
 
     id: number of the track in the video. shot: number of the shot. start: index of its first frame.
     faces: one per frame from there on.
@@ -87,7 +87,7 @@ class ChosenFace:
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """A track that may still grow."""
+    """A track that may still be continued."""
 
     id: int
     shot: int
@@ -99,7 +99,7 @@ class _Open:
         return self.start + len(self.faces)
 
     def add(self, face: DetectedFace, frame: int, seconds: Sequence[float] | np.ndarray) -> None:
-        """seconds: per frame of the video. Frames in between get what a steady motion shows."""
+        """seconds: of each frame of the video. Frames in between are interpolated linearly."""
         last, begin = self.faces[-1], seconds[self.stop - 1]
         shares = [
             (seconds[missed] - begin) / (seconds[frame] - begin)
@@ -108,7 +108,7 @@ class _Open:
         self.faces += [*(_between(last, face, share) for share in shares), face]
 
     def begin(self, frame: int) -> None:
-        """The first face has been there since that frame."""
+        """Extends the track back to that frame with its first face."""
         self.faces[:0] = self.faces[:1] * (self.start - frame)
         self.start = frame
 
@@ -122,10 +122,10 @@ def link_faces(
 ) -> list[Track]:
     """faces, cuts, seconds: per frame -> the tracks by first frame.
 
-    cuts[i]: a shot begins with frame i. seconds: presentation times, rising. A face is missed from
-    the first frame without it until the frame that shows it again. If that takes no longer than
-    max_gap_seconds, the face is filled in on a straight line in time; else its track ends. A face
-    that is first found no later than that after its shot began has been there, in the same place.
+    cuts[i]: a shot begins with frame i. seconds: presentation times, rising. A gap lasts from the
+    first frame without the face until the frame that shows it again. Gaps up to max_gap_seconds are
+    interpolated linearly in time; a longer one ends the track. A face first detected within that
+    time after a cut is extended back to the cut, in the same place.
     """
     tracks: list[_Open] = []
     active: list[_Open] = []
@@ -157,9 +157,9 @@ def choose_track(
 ) -> list[ChosenFace | None]:
     """One identity for each shot -> for each frame of the video its face, or None.
 
-    select: ``largest`` (area summed over the shot), ``left`` or ``right`` (of the picture). Who is
-    lost and found again in the same shot and place stays chosen; nobody else takes over.
-    ConfigError on another choice.
+    select: ``largest`` (area summed over the shot), ``left`` or ``right`` (of the frame). An
+    identity that is lost and detected again in the same shot and place stays selected; no other
+    replaces it. Raises ConfigError for another choice.
     """
     if select not in ("largest", "left", "right"):
         raise ConfigError("face.select", select, "use largest, left or right")
@@ -213,7 +213,7 @@ def _matches(
 
 
 def _goes_on(track: _Open, tracks: Sequence[_Open]) -> bool:
-    """Whether another face was seen in its place, of whatever size, earlier in the same shot."""
+    """Whether an earlier track of the shot had a face in the same place, of any size."""
     first = track.faces[0]
     earlier = (one for one in tracks if one.shot == track.shot and one.start < track.start)
     before = (one.faces[min(track.start, one.stop) - 1 - one.start] for one in earlier)
@@ -225,7 +225,7 @@ def _goes_on(track: _Open, tracks: Sequence[_Open]) -> bool:
 
 
 def _step(before: DetectedFace, after: DetectedFace) -> float:
-    """Way between the centres in face sizes; infinite where the size changes too much."""
+    """Distance of the centres in face sizes; infinite where the size changes too much."""
     first, second = _size(before), _size(after)
     if max(first, second) > MAX_GROWTH * min(first, second):
         return float("inf")
@@ -247,7 +247,7 @@ def _between(before: DetectedFace, after: DetectedFace, share: float) -> Detecte
 
 
 def _identities(tracks: Sequence[Track]) -> list[list[Track]]:
-    """The tracks of one shot, joined where one begins at the place where another ended."""
+    """The tracks of one shot by identity: joined where one begins in the place of another's end."""
     identities: list[list[Track]] = []
     for track in sorted(tracks, key=lambda one: one.start):
         gone = [identity for identity in identities if identity[-1].stop <= track.start]

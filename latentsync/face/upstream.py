@@ -1,7 +1,7 @@
-"""LatentSync's own geometry (a229c39, its float32 path), as a reference to measure against.
+"""LatentSync's own geometry (a229c39, its float32 path), as a reference for comparison.
 
-Kept with all that the rest of this package does otherwise: landmarks rounded to whole pixels, a
-smoothing that hardly smooths, truncation to uint8, the whole crop pasted back with one feather.
+It keeps what the rest of this package does differently: landmarks rounded to whole pixels, weak
+smoothing, truncation to uint8, the whole crop pasted back with one feather.
 
     matrices = upstream_matrices(points, resolution)
     crop = network_input(face_at(frame, matrix, resolution))
@@ -29,10 +29,10 @@ EDGE_FRACTION = 20
 def upstream_matrices(points: np.ndarray, resolution: int) -> np.ndarray:
     """points: (F, 3, 2) frame pixels, brows and nose -> (F, 2, 3) float32, frame -> aligned crop.
 
-    F frames in the order in which upstream sees them: those of the video at 25 frames a second,
-    each carries a share of its bias over to the next. resolution: R, the size of the generated
-    face. The bias is added in pixels of R's crop whatever R is, so that matrices of one resolution
-    are not those of another one scaled (image_processor.py:65, affine_transform.py:98-145).
+    F frames in upstream's order: those of the video at 25 frames a second, each carries a share of
+    its bias over to the next. resolution: R, the size of the generated face. The bias is added in
+    pixels of R's crop whatever R is, so that matrices of two resolutions differ by more than a
+    scale (image_processor.py:65, affine_transform.py:98-145).
     """
     goal, goal_mean, goal_std = _normalised(template(resolution).astype(np.float32))
     matrices = np.empty((len(points), 2, 3), np.float32)
@@ -66,7 +66,7 @@ def from_aligned(matrices: np.ndarray, resolution: int) -> np.ndarray:
 def face_at(pixels: np.ndarray, matrix: np.ndarray, resolution: int) -> np.ndarray:
     """pixels: (H, W, 3) uint8, matrix: (2, 3) frame -> aligned crop at R -> (R, R, 3) uint8.
 
-    The face as the U-Net sees it, before network_input.
+    The face as input of the U-Net, before network_input.
     """
     return square_face(warp_crop(pixels, matrix, resolution), resolution)
 
@@ -84,7 +84,7 @@ def warp_crop(pixels: np.ndarray, matrix: np.ndarray, resolution: int) -> np.nda
 
 
 def square_face(crop: np.ndarray, resolution: int) -> np.ndarray:
-    """crop: (h, w, 3) uint8 -> (R, R, 3) uint8, stretched: what the U-Net sees."""
+    """crop: (h, w, 3) uint8 -> (R, R, 3) uint8, stretched: the U-Net's input."""
     return cv2.resize(crop, (resolution, resolution), interpolation=cv2.INTER_LANCZOS4)
 
 
@@ -92,8 +92,8 @@ def paste(frame: np.ndarray, generated: torch.Tensor, matrix: np.ndarray) -> np.
     """frame: (H, W, 3) uint8, generated: (3, R, R) float [-1, 1], matrix: (2, 3) frame -> crop
     at R -> (H, W, 3) uint8: the whole crop laid over the frame (affine_transform.py:44-96).
 
-    generated: as a generator gives it, its mask's hard edge and all; nothing else is laid below.
-    Pixels outside the crop stay as they are.
+    generated: a generator's output, with the hard edge of its mask. Pixels outside the crop are
+    unchanged.
     """
     size = frame.shape[:2]
     width, height = crop_size(generated.shape[-1])
@@ -147,7 +147,7 @@ def _eroded_2x2(mask: np.ndarray) -> np.ndarray:
 
 def _feathered(mask: np.ndarray) -> np.ndarray:
     edge = int(float(mask.sum()) ** 0.5) // EDGE_FRACTION
-    # Below 20 px edge is 0, and OpenCV takes an empty kernel for one of 3x3: so does upstream.
+    # Below 20 px edge is 0, and OpenCV uses 3x3 for an empty kernel, as upstream does.
     shrunk = cv2.erode(mask, np.ones((2 * edge, 2 * edge), np.uint8))
     kernel = 2 * edge + 1
     sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8

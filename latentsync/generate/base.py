@@ -1,4 +1,4 @@
-"""What a generator of mouths is, and the table that names the ones that come with the project."""
+"""The interface of mouth generators, and the table of the built-in ones."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from latentsync.types import Alignment, Chunk
 
 WHISPER, CEPSTRA = "whisper", "cepstra"
-"""What a generator may listen to; see LipGenerator.audio."""
+"""Audio features that a generator may take; see LipGenerator.audio."""
 
 
 @runtime_checkable
 class LipGenerator(Protocol):
-    """New mouths from audio, in the aligned crops of one chunk.
+    """Generates mouths from audio, in the aligned crops of one chunk.
 
-    size: R, side of the square crops that it works on. chunk_frames: the longest chunk it takes.
-    audio: what it listens to: "whisper" (features of the speech encoder), "cepstra", or None. One
-        that does not say is given Whisper's features.
+    size: R, side of its square crops. chunk_frames: the longest chunk it takes.
+    audio: its audio features: "whisper" (of the speech encoder), "cepstra", or None. Without the
+        attribute it gets Whisper's features.
     __call__: chunk.crops (F, 3, R, R), chunk.audio (F, tokens, C) -> (F, 3, R, R) float32 RGB on
-        the CPU, about [-1, 1], not clamped. Where the mask is 0, the crops as they came.
-        A function of the chunk alone, from any thread, as often as it is asked for. A failure
-        raises; handing the crops back would be the worst thing it could do.
+        the CPU, about [-1, 1], not clamped. Where the mask is 0, the crops are unchanged.
+        The result depends on the chunk alone; it is called from any thread, repeatedly. A failure
+        must raise; it must never return the input crops instead.
     """
 
     name: str
@@ -45,7 +45,7 @@ class LipGenerator(Protocol):
 
 
 class AudioFeatures(Protocol):
-    """What can be heard around an instant of a recording; see speech.acoustic.Acoustics."""
+    """Audio features around an instant of a recording; see speech.acoustic.Acoustics."""
 
     @property
     def speech_seconds(self) -> float: ...
@@ -63,10 +63,10 @@ class AudioFeatures(Protocol):
 class Footage:
     """A video of F frames.
 
-    name: for messages. alignments: F entries, None without a face. seconds: (F,) rising, on the
-    audio's clock. cuts: (F,) bool, True where a new shot begins. audio: None: the video has none.
-    crops: rising numbers of frames with a face, side R -> the aligned crop of each, (3, R, R)
-    float32 RGB [-1, 1], as chunks hold them.
+    name: for messages. alignments: F entries, None without a face. seconds: (F,) rising, in the
+    audio's time. cuts: (F,) bool, True where a new shot begins. audio: returns None: no audio.
+    crops: rising indices of frames with a face, side R -> the aligned crop of each, (3, R, R)
+    float32 RGB [-1, 1], as in chunks.
     """
 
     name: str
@@ -79,15 +79,14 @@ class Footage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GenerationRequest:
-    """All that is to be generated for one video: N output frames.
+    """All N output frames of one video, for the generator to prepare.
 
-    video: what is generated into. open_footage: a path -> another video of the same person.
-    seconds: (N,) rising, on the clock of the speech. source: (N,) int, the frame of the video that
+    video: the target video. open_footage: a path -> another video of the same identity.
+    seconds: (N,) rising, in the time of the speech. source: (N,) int, the frame of the video that
     each output frame shows. chunks: (N,) int, the chunk of each, -1: it is not generated. jumps:
-    (N,) bool, True where the frame does not continue the one before. lengths: by chunk, the number
-    of frames that it is generated with. speech: the new speech as cepstra; None where the
-    generator does not listen to them. check: raises Cancelled once the work is no longer wanted;
-    to be called between steps that take long.
+    (N,) bool, True where the frame does not continue the one before. lengths: the number of frames
+    that each chunk is generated with. speech: the new speech as cepstra; None where the generator
+    does not take them. check: raises Cancelled; to be called between long steps.
     """
 
     video: Footage
@@ -103,27 +102,27 @@ class GenerationRequest:
 
 @runtime_checkable
 class Preparing(Protocol):
-    """A generator that looks at the whole request before the first chunk."""
+    """A generator that processes the whole request before the first chunk."""
 
     def prepare(self, request: GenerationRequest) -> LipGenerator:
-        """A generator for this request alone; the one that is asked stays as it is.
+        """Returns a generator for this request alone; self is unchanged.
 
-        Raises a LatentSyncError where it cannot serve the request.
+        Raises a LatentSyncError where mouths cannot be generated for the request.
         """
         ...
 
 
 @runtime_checkable
-class Redrawing(Protocol):
-    """A generator that can show what its VAE alone makes of a face."""
+class Reconstructing(Protocol):
+    """A generator whose VAE can reconstruct faces, without diffusion."""
 
-    def redrawn(self, crops: torch.Tensor) -> torch.Tensor:
-        """crops: (F, 3, R, R) float32 RGB [-1, 1] -> the same, on the CPU, as coded."""
+    def reconstruct(self, crops: torch.Tensor) -> torch.Tensor:
+        """crops: (F, 3, R, R) float32 RGB [-1, 1] -> encoded and decoded, on the CPU."""
         ...
 
 
 class GeneratorLoader(Protocol):
-    """Makes a generator ready for work, or raises a LatentSyncError."""
+    """Loads a generator, or raises a LatentSyncError."""
 
     def __call__(
         self,
@@ -141,23 +140,20 @@ GENERATORS: dict[str, str] = {
 
 
 def load_generator(config: Config, execution: Execution, *, mask: np.ndarray) -> LipGenerator:
-    """The generator that ``generate.name`` asks for, ready for work.
+    """Loads the generator that ``generate.name`` names.
 
-    execution: how its networks run. mask: (R, R) float in [0, 1], 1 where the face is generated;
-    R: see settings.face_model. Raises UnknownPluginError, or whatever LatentSyncError its loader
-    raises.
+    execution: device, backend and dtype. mask: (R, R) float in [0, 1], 1 where the face is
+    generated; R: see model_spec.face_model. Raises UnknownPluginError, or any LatentSyncError of
+    its loader.
     """
     load: GeneratorLoader = find_plugin("generator", config.generate.name, GENERATORS)
     return load(config, execution, mask=mask)
 
 
-def listens_to(generator: LipGenerator) -> str | None:
-    """``generator.audio``; "whisper" where it does not say. Raises ConfigError for another word."""
+def audio_input(generator: LipGenerator) -> str | None:
+    """``generator.audio``, "whisper" by default. Raises ConfigError for another value."""
     audio = getattr(generator, "audio", WHISPER)
     if audio not in (WHISPER, CEPSTRA, None):
-        raise ConfigError(
-            f"the generator {generator.name} listens to",
-            audio,
-            "let it say whisper, cepstra or None",
-        )
+        what = f"the attribute audio of the generator {generator.name}"
+        raise ConfigError(what, audio, "set it to whisper, cepstra or None")
     return audio

@@ -1,4 +1,4 @@
-"""What LatentSync's own `data` and `model` sections say, checked, and the files that they need."""
+"""LatentSync's own `data` and `model` sections, checked, and the weights that they need."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from latentsync.settings.schema import Config
 
 WHISPER = {384: WHISPER_TINY, 768: WHISPER_SMALL}
-"""A U-Net's cross_attention_dim -> the file of the encoder that it listens to."""
+"""A U-Net's cross_attention_dim -> the file of its speech encoder."""
 TOKENS = {384: 50, 768: 130}
-"""... -> what a frame hears: 10 moments of all the encoder's hidden states, 5 or 13."""
+"""... -> audio tokens of a frame: 10 instants of all the encoder's hidden states, 5 or 13."""
 LATENT_STEP = 8  # pixels to a latent
-RESOLUTION_15 = 256  # that version 1.5 was trained at; 1.6: 512
+RESOLUTION_15 = 256  # of version 1.5; 1.6: 512
 
 CHANNELS = {"in_channels": 13, "out_channels": 4}
-"""Noisy latents 4, mask 1, masked latents 4, reference latents 4; the noise."""
+"""In: noisy latents 4, mask 1, masked latents 4, reference latents 4. Out: the noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceModel:
-    """resolution: R, side of the face [pixels]. frames: of a whole chunk. audio: numbers in a
-    token of sound."""
+    """resolution: R, side of the face [pixels]. frames: of a whole chunk. audio: width of an
+    audio token."""
 
     resolution: int
     frames: int
@@ -46,16 +46,16 @@ class FaceModel:
 
 
 class ModelPaths(NamedTuple):
-    """Where LatentSync's weights lie."""
+    """Paths of LatentSync's weights."""
 
     unet: Path
     vae: Path
 
 
 def face_model(config: Config) -> FaceModel:
-    """What the configuration says of the faces; the defaults are those of version 1.6.
+    """Shapes of a chunk by the configuration; the defaults are those of version 1.6.
 
-    Raises ConfigError for values that no chunk can have.
+    Raises ConfigError for values that are not possible.
     """
     motion = config.model.get("motion_module_kwargs") or {}
     longest = int(motion.get("temporal_position_encoding_max_len", 24))
@@ -68,10 +68,10 @@ def face_model(config: Config) -> FaceModel:
         raise ConfigError("data.num_frames", frames, f"this U-Net takes at most {longest}")
     if audio not in WHISPER:
         known = " or ".join(map(str, WHISPER))
-        raise ConfigError("model.cross_attention_dim", audio, f"Whisper gives {known}")
+        raise ConfigError("model.cross_attention_dim", audio, f"use {known}, as Whisper has")
     for key, value in CHANNELS.items():
         if config.model.get(key, value) != value:
-            raise ConfigError(f"model.{key}", config.model[key], f"LatentSync has {value}")
+            raise ConfigError(f"model.{key}", config.model[key], f"use {value}, as LatentSync has")
     return FaceModel(resolution, frames, audio)
 
 
@@ -93,31 +93,30 @@ def whisper_file(config: Config) -> ModelFile:
 
 
 def weights_wanted(config: Config) -> list[tuple[ModelFile, str | None]]:
-    """The files that the generator of that name needs, each with the path that is given for it.
+    """LatentSync's files (speech encoder, U-Net, VAE), each with the path in the configuration.
 
-    The speech encoder's first, then the U-Net's and the VAE's: LatentSync's. Of a generator of
-    one's own nothing is known before it is loaded. Raises ConfigError.
+    Other generators need none, as far as is known before they are loaded. Raises ConfigError.
     """
-    model, own = face_model(config), config.generate
-    if own.name.lower() != "latentsync":
+    model, generate = face_model(config), config.generate
+    if generate.name.lower() != "latentsync":
         return []
-    files = [(unet_file(model), own.checkpoint), (VAE, own.vae)]
-    return [(whisper_file(config), own.whisper), *files]
+    files = [(unet_file(model), generate.checkpoint), (VAE, generate.vae)]
+    return [(whisper_file(config), generate.whisper), *files]
 
 
 def model_paths(config: Config) -> ModelPaths:
-    """Where U-Net and VAE lie.
+    """Paths of U-Net and VAE.
 
-    Raises ConfigError, and CheckpointError naming every file that is missing at once.
+    Raises ConfigError, and one CheckpointError naming every missing file.
     """
-    model, own = face_model(config), config.generate
-    wanted = [(unet_file(model), own.checkpoint), (VAE, own.vae)]
+    model, generate = face_model(config), config.generate
+    wanted = [(unet_file(model), generate.checkpoint), (VAE, generate.vae)]
     return ModelPaths(*find_all(wanted, folders=config.weights.folders))
 
 
-def tensor_format(execution: Execution) -> torch.dtype:
-    """Of what the networks give: upstream's noise is drawn in it, and the samples are taken in it.
+def output_dtype(execution: Execution) -> torch.dtype:
+    """dtype of the networks' outputs, in which noise and posteriors are sampled.
 
-    OpenVINO gives float32, whatever it computes in.
+    OpenVINO returns float32 whatever it computes in.
     """
     return torch.float32 if execution.backend == "openvino" else execution.dtype

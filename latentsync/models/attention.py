@@ -1,4 +1,4 @@
-"""Attention within one frame: between its places, and from its places to its audio."""
+"""Attention within one frame: self-attention, and cross-attention to its audio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PROJECTION_EPS = 1e-6  # of the group norm before a transformer; the other norms
 
 
 class Attention(nn.Module):
-    """x: (n, t, c), context: (n, s, context) -> (n, t, c). Without context: of x to itself."""
+    """x: (n, t, c), context: (n, s, context) -> (n, t, c). Without context: self-attention."""
 
     def __init__(self, channels: int, heads: int, *, context: int | None = None) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class FeedForward(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         inner = 4 * channels
-        # In the middle stood a dropout, which holds no weights but a number in the keys.
+        # In place of a dropout, which has no weights but counts in the keys.
         self.net = nn.Sequential(GEGLU(channels, inner), nn.Identity(), nn.Linear(inner, channels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class TransformerBlock(nn.Module):
 
 
 class SpatialTransformer(nn.Module):
-    """x: (b f) c h w, audio: (b f, s, audio) -> (b f) c h w. Every frame by itself."""
+    """x: (b f) c h w, audio: (b f, s, audio) -> (b f) c h w. Frames are independent."""
 
     def __init__(self, channels: int, heads: int, *, audio: int, groups: int) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""The stages of the U-Net: runs of layers, each layer a residual block, then attention to the
-audio, then attention along time, the last two where the stage has them.
+"""The stages of the U-Net: layers of a residual block, then attention to the audio, then attention
+over time; the last two where the stage has them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from latentsync.models.resnet import Downsample, ResBlock, Upsample
 
 
 class Conditions(NamedTuple):
-    """What a layer sees beside the picture. embedding: (b, e). audio: (b f, s, audio)."""
+    """Inputs of a layer beside x. embedding: (b, e). audio: (b f, s, audio)."""
 
     embedding: Tensor
     audio: Tensor
@@ -24,7 +24,7 @@ class Conditions(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """The parts of one stage, in order; attentions or motion modules empty: it has none."""
+    """The parts of one stage, in order; attentions and motion modules may be empty."""
 
     resnets: list[ResBlock]
     attentions: list[SpatialTransformer]
@@ -48,7 +48,7 @@ class Stage(nn.Module):
 
 
 class DownBlock(Stage):
-    """x: (b f) c_in h w -> the outputs of its layers, and the picture at half the size."""
+    """x: (b f) c_in h w -> the outputs of its layers, and the downsampled last one."""
 
     def __init__(self, layers: Layers, *, shrinks: bool) -> None:
         super().__init__(layers)
@@ -72,7 +72,7 @@ class MidBlock(Stage):
 
 
 class UpBlock(Stage):
-    """x: (b f) c_in h w, skips: what the way down left, one for each layer, in order of use."""
+    """x: (b f) c_in h w, skips: outputs of the down blocks, one for each layer, in order of use."""
 
     def __init__(self, layers: Layers, *, grows: bool) -> None:
         super().__init__(layers)

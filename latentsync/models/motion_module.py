@@ -1,4 +1,4 @@
-"""Attention along time: every place looks at itself in the other frames of the chunk."""
+"""Attention over time: at each position, between the frames of the chunk."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def sinusoids(length: int, channels: int, *, device: str | None = None) -> Tenso
 
 
 class PositionEncoding(nn.Module):
-    """x: (n, f, c) -> the same, told apart along f. The count restarts with every chunk."""
+    """x: (n, f, c) -> the same, with the position along f added. It starts at 0 in every chunk."""
 
     pe: Tensor
 
     def __init__(self, channels: int, *, max_frames: int) -> None:
         super().__init__()
         pe = sinusoids(max_frames, channels)
-        if pe.is_meta:  # a formula, so that it may be absent from a file: it must hold by itself
+        if pe.is_meta:  # files may leave it out, as it is a formula: it is computed even on meta
             pe = sinusoids(max_frames, channels, device="cpu")
         self.register_buffer("pe", pe)
 
     def forward(self, x: Tensor) -> Tensor:
         frames, longest = x.shape[1], self.pe.shape[1]
         if frames > longest:
-            raise ValueError(f"a chunk of {frames} frames; attention along time takes {longest}")
+            raise ValueError(f"a chunk of {frames} frames; attention over time takes {longest}")
         return x + self.pe[:, :frames].to(x)
 
 
@@ -73,7 +73,7 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalTransformer(nn.Module):
-    """x: (b f) c h w -> the same. Its group norm is per frame, its attention per place."""
+    """x: (b f) c h w -> the same. Its group norm is per frame, its attention per position."""
 
     def __init__(
         self, channels: int, heads: int, *, max_frames: int, zero_initialize: bool
@@ -85,13 +85,13 @@ class TemporalTransformer(nn.Module):
             [TemporalBlock(channels, heads, max_frames=max_frames)]
         )
         self.proj_out = nn.Linear(channels, channels)
-        if zero_initialize:  # before its training, a motion module leaves pictures as they are
+        if zero_initialize:  # before training a motion module is the identity
             nn.init.zeros_(self.proj_out.weight)
             nn.init.zeros_(self.proj_out.bias)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
         height, width = x.shape[-2:]
-        # Linear layers and layer norms see single tokens: one turn to time serves them all.
+        # Linear layers and layer norms work on single tokens: one rearrangement serves them all.
         tokens = rearrange(self.norm(x), "(b f) c h w -> (b h w) f c", f=frames)
         tokens = self.proj_in(tokens)
         for block in self.transformer_blocks:

@@ -1,4 +1,4 @@
-"""The settings of LatentSync's `model` section: which ones this U-Net can follow."""
+"""Checks the settings of LatentSync's `model` section against what this U-Net supports."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ FIXED: dict[str, Any] = {
     "use_inflated_groupnorm": False,
     "use_linear_projection": False,
 }
-"""Settings with one value in every published configuration: the one that is built here."""
+"""Settings with the same value in every published configuration, the only supported one."""
 IGNORED = ("sample_size",)
-"""Of no effect: the network takes pictures of any size."""
+"""Without effect: the network takes latents of any size."""
 
 MOTION_FIXED: dict[str, Any] = {
     "attention_block_types": ("Temporal_Self", "Temporal_Self"),
@@ -48,14 +48,14 @@ MOTION_NAMES = {
 
 
 def check_fixed(settings: Mapping[str, Any]) -> None:
-    """Raises ConfigError for a setting that does not exist or asks for what is not built here."""
+    """Raises ConfigError for a setting that is unknown or not supported."""
     for name, value in settings.items():
         if name not in IGNORED:
             _check(f"model.{name}", value, FIXED.get(name, _UNKNOWN))
 
 
 def motion_arguments(settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`motion_module_kwargs` -> the arguments of MotionModule. Raises ConfigError likewise."""
+    """`motion_module_kwargs` -> the arguments of MotionModule. Raises ConfigError as above."""
     settings = settings or {}
     for name, value in settings.items():
         if name not in MOTION_NAMES:
@@ -64,8 +64,8 @@ def motion_arguments(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     return {MOTION_NAMES[name]: value for name, value in settings.items() if name in MOTION_NAMES}
 
 
-def hears(block_types: Sequence[str], stages: int) -> list[bool]:
-    """For each stage, by upstream's class name: has it attention to the audio? ConfigError."""
+def has_audio_attention(block_types: Sequence[str], stages: int) -> list[bool]:
+    """Whether each stage attends to the audio, by upstream's class names. Raises ConfigError."""
     if len(block_types) != stages:
         remedy = f"name {stages}, one for each of block_out_channels"
         raise ConfigError("model: types of blocks", ", ".join(block_types), remedy)
@@ -81,7 +81,7 @@ _UNKNOWN = object()
 
 def _check(key: str, value: Any, supported: Any) -> None:
     if supported is _UNKNOWN:
-        raise ConfigError("unknown key", key, "the U-Net knows no such setting; check its spelling")
+        raise ConfigError("unknown key", key, "the U-Net has no such setting; check its spelling")
     plain = tuple(value) if isinstance(supported, tuple) else value
     if plain != supported:
-        raise ConfigError(key, value, f"only {supported} can be built")
+        raise ConfigError(key, value, f"only {supported} is supported")

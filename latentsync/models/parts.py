@@ -1,4 +1,4 @@
-"""The U-Net in two parts, each a module of tensors alone, so that either can be run by itself."""
+"""The U-Net in two parts, each a module with tensor inputs only, which can be traced by itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DeepLayers(nn.Module):
 
 
 class LastLayer(nn.Module):
-    """The same and deep: (B * F, c, h, w), as DeepLayers gives it -> (B, 4, F, h, w).
+    """The same and deep: (B * F, c, h, w), the output of DeepLayers -> (B, 4, F, h, w).
 
     See UNet3DConditionModel.last.
     """

@@ -1,5 +1,5 @@
-"""Residual blocks and changes of size. Pictures lie as (b f) c h w: the frames of a chunk are a
-batch to every layer but one, the group norm.
+"""Residual blocks, up- and downsampling. The layout is (b f) c h w: for every layer but the group
+norm the frames of a chunk are a batch.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 class FramesGroupNorm(nn.GroupNorm):
     """Group norm whose mean and variance are taken over all frames of a chunk together.
 
-    x: (b f) c h w -> the same. The result of one frame therefore depends on the others, and on
-    how many there are. Upstream norms the 5-D tensor (resnet.py:136-164, unet.py:236-238).
+    x: (b f) c h w -> the same. The result for one frame therefore depends on the others and their
+    number. Upstream normalises the 5-D tensor (resnet.py:136-164, unet.py:236-238).
     """
 
     def forward(self, x: Tensor, frames: int) -> Tensor:  # type: ignore[override]
@@ -56,8 +56,8 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """(n, c, h, w) -> (n, c, *size). The size is given: twice h and w, or one less where the way
-    down has rounded up.
+    """(n, c, h, w) -> (n, c, *size). size: twice h and w, or one less where a Downsample has
+    rounded up.
     """
 
     def __init__(self, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""How the layers of the U-Net are put together from a row of widths, one for each resolution."""
+"""Builds the blocks of the U-Net from its widths, one for each resolution."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from latentsync.models.resnet import ResBlock
 
 
 class LayerMaker(NamedTuple):
-    """(c_in, c_out) -> a residual block; channels -> a transformer of space, of time."""
+    """(c_in, c_out) -> a residual block; channels -> a spatial, a temporal transformer."""
 
     res: Callable[[int, int], ResBlock]
-    look: Callable[[int], SpatialTransformer]
-    move: Callable[[int], MotionModule]
+    spatial: Callable[[int], SpatialTransformer]
+    temporal: Callable[[int], MotionModule]
 
     def layers(self, widths: Sequence[tuple[int, int]], *, audio: bool, motion: bool) -> Layers:
         return Layers(
             [self.res(c_in, c_out) for c_in, c_out in widths],
-            [self.look(c_out) for _, c_out in widths if audio],
-            [self.move(c_out) for _, c_out in widths if motion],
+            [self.spatial(c_out) for _, c_out in widths if audio],
+            [self.temporal(c_out) for _, c_out in widths if motion],
         )
 
 
 def middle(make: LayerMaker, width: int, *, motion: bool) -> MidBlock:
     resnets = [make.res(width, width) for _ in range(2)]
-    return MidBlock(Layers(resnets, [make.look(width)], [make.move(width)] if motion else []))
+    return MidBlock(
+        Layers(resnets, [make.spatial(width)], [make.temporal(width)] if motion else [])
+    )
 
 
 def way_down(
@@ -58,7 +60,7 @@ def way_up(
     audio: Sequence[bool],
     motion: Sequence[bool],
 ) -> nn.ModuleList:
-    """audio, motion: by level, from the highest resolution, as on the way down."""
+    """audio, motion: by level, from the highest resolution, as in way_down."""
     blocks = nn.ModuleList()
     skips = _skip_widths(widths, layers - 1)
     width = widths[-1]
@@ -73,7 +75,7 @@ def way_up(
 
 
 def _skip_widths(widths: Sequence[int], layers: int) -> list[int]:
-    """What the way down leaves: conv_in, then for each level its layers and its downsampler."""
+    """Widths of the skips: conv_in, then for each level its layers and its downsampler."""
     skips = [widths[0]]
     for width in widths:
         skips += [width] * (layers + 1)

@@ -1,7 +1,7 @@
 """The LatentSync U-Net, key-compatible with published weights (1.5 and 1.6).
 
-Stable Diffusion 1.5's topology with 13 channels in, audio in the place of text, and attention
-along time (arXiv 2412.09262).
+Stable Diffusion 1.5's topology with 13 input channels, audio in place of text, and attention over
+time (arXiv 2412.09262).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from latentsync.models.attention import SpatialTransformer
 from latentsync.models.blocks import Conditions, UpBlock
 from latentsync.models.motion_module import MotionModule
-from latentsync.models.options import check_fixed, hears, motion_arguments
+from latentsync.models.options import check_fixed, has_audio_attention, motion_arguments
 from latentsync.models.resnet import FramesGroupNorm, ResBlock
 from latentsync.models.topology import LayerMaker, middle, way_down, way_up
 
@@ -28,7 +28,7 @@ WIDTHS = (320, 640, 1280, 1280)  # channels at each resolution, of all published
 
 
 class TimeEmbedding(nn.Module):
-    """waves: (b, channels), see time_waves -> (b, c_out), in the number format of the weights."""
+    """waves: (b, channels), see time_waves -> (b, c_out), in the weights' dtype."""
 
     def __init__(self, channels: int, c_out: int) -> None:
         super().__init__()
@@ -41,9 +41,10 @@ class TimeEmbedding(nn.Module):
 
 
 def time_waves(timesteps: Tensor, channels: int) -> Tensor:
-    """timesteps: (b,) -> (b, channels) float32: cosines, then sines, of ever slower waves.
+    """timesteps: (b,) -> (b, channels) float32: cosines, then sines, of falling frequency.
 
-    Apart from the layers that follow: in 16 bits, a time step near 1000 would be off by turns.
+    Separate from the layers that follow: in 16 bits the phase of a time step near 1000 would be
+    wrong.
     """
     count = channels // 2
     wave = torch.arange(count, device=timesteps.device, dtype=torch.float32)
@@ -56,7 +57,7 @@ class UNet3DConditionModel(nn.Module):
     """Predicts the noise in the latents of a chunk of frames.
 
     Takes the `model` section of LatentSync's configuration, key for key; the defaults are those of
-    stage2 and stage2_512. Raises ConfigError for a setting that asks for another network.
+    stage2 and stage2_512. Raises ConfigError for a setting of another network.
     """
 
     def __init__(
@@ -103,14 +104,14 @@ class UNet3DConditionModel(nn.Module):
             make,
             widths,
             layers=layers_per_block,
-            audio=hears(down_block_types, len(widths)),
+            audio=has_audio_attention(down_block_types, len(widths)),
             motion=[move and not motion_module_decoder_only for move in moves],
         )
         self.up_blocks = way_up(
             make,
             widths,
             layers=layers_per_block + 1,
-            audio=hears(up_block_types, len(widths))[::-1],
+            audio=has_audio_attention(up_block_types, len(widths))[::-1],
             motion=moves,
         )
         mid_motion = use_motion_module and motion_module_mid_block
@@ -125,8 +126,8 @@ class UNet3DConditionModel(nn.Module):
         reference latents 4. timestep: one for all, or (B,). encoder_hidden_states: (B * F, s, c),
         the audio of every frame, batch first. -> (B, 4, F, h, w), the noise in the latents.
 
-        All of one float format, that of the weights. F: at most 24 where there is attention along
-        time. h and w need not be multiples of 8.
+        All in the weights' dtype. F: at most 24 with attention over time. h and w need not be
+        multiples of 8.
         """
         return self.step(sample, timestep, encoder_hidden_states)[0]
 
@@ -138,11 +139,11 @@ class UNet3DConditionModel(nn.Module):
         *,
         cached: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """-> what forward gives, and what enters the last layer: (B * F, c, h, w).
+        """-> the result of forward, and the deep features (B * F, c, h, w), the last layer's input.
 
-        cached: the second result of an earlier step of the same chunk. With it, only conv_in and
-        the last layer run, 7 % of the work at 512. Good while the steps lie close together, as what
-        lies deep changes slowly (DeepCache, arXiv 2312.00858; upstream uses its branch 0).
+        cached: the deep features of an earlier step of the same chunk. With them, only conv_in and
+        the last layer run, 7 % of the work at 512: deep features change slowly between steps
+        (DeepCache, arXiv 2312.00858; upstream uses its branch 0).
         """
         batch, _ = self._check(sample, encoder_hidden_states)
         waves = time_waves(_each(timestep, batch, sample.device), self.time_embedding.channels)
@@ -151,12 +152,12 @@ class UNet3DConditionModel(nn.Module):
         return self._last(deep, entry, conditions), deep
 
     def deep(self, sample: Tensor, waves: Tensor, audio: Tensor) -> Tensor:
-        """All but the last layer. sample, audio: as forward takes them. waves: (B, c), see
-        time_waves -> (B * F, c, h, w)."""
+        """All but the last layer. sample, audio: as in forward. waves: (B, c), see time_waves ->
+        (B * F, c, h, w)."""
         return self._deep(*self._entered(sample, waves, audio))
 
     def last(self, sample: Tensor, deep: Tensor, waves: Tensor, audio: Tensor) -> Tensor:
-        """The last layer. deep: as deep() gives it, of this step or an earlier one -> the noise."""
+        """The last layer. deep: the result of deep(), of this step or an earlier one -> noise."""
         return self._last(deep, *self._entered(sample, waves, audio))
 
     def _entered(self, sample: Tensor, waves: Tensor, audio: Tensor) -> tuple[Tensor, Conditions]:
@@ -176,7 +177,7 @@ class UNet3DConditionModel(nn.Module):
         return x
 
     def _last(self, deep: Tensor, entry: Tensor, conditions: Conditions) -> Tensor:
-        """The last layer takes what is deep and, as its skip, the entry."""
+        """The last layer: its inputs are the deep features and, as its skip, the entry."""
         last, frames = self._ups[-1], conditions.frames
         x = last(deep, [entry], conditions, first=len(last.resnets) - 1)
         x = self.conv_out(F.silu(self.conv_norm_out(x, frames)))
@@ -187,7 +188,7 @@ class UNet3DConditionModel(nn.Module):
         return cast("list[UpBlock]", list(self.up_blocks))
 
     def _check(self, sample: Tensor, audio: Tensor) -> tuple[int, int]:
-        """-> B, F. A single row of audio would else be taken for every frame in silence."""
+        """-> B, F. Raises ValueError; without it one row of audio would be broadcast silently."""
         channels = self.conv_in.in_channels
         if sample.dim() != 5 or sample.shape[1] != channels:
             raise ValueError(

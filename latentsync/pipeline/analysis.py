@@ -1,7 +1,7 @@
-"""Pass 1: the whole video is read once, and only what is small is kept.
+"""Pass 1: reads the whole video once and keeps about 1 kB a frame.
 
-Afterwards every decision that needs to look ahead (smoothing, gate, the restorer's settings) is
-made on whole tracks, so that pass 2 can stream.
+Decisions that need future frames (smoothing, gate, the restorer's settings) are then made on whole
+tracks, so that pass 2 can stream.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from latentsync.restoration.sharpness import BANDS, SharpnessMeter
 from latentsync.settings.schema import FaceConfig
 from latentsync.types import Alignment, Frame
 
-DECODED_AHEAD, SEEN_AHEAD = 4, 2  # frames that may wait for the detector, and to be measured
+DECODED_AHEAD, DETECTED_AHEAD = 4, 2  # frames queued for detection, and for the sharpness meter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceAnalysis:
-    """What pass 1 keeps of a video of F frames: about 1 kB a frame.
+    """The result of pass 1 for a video of F frames: about 1 kB a frame.
 
     pts: (F,) int64 ticks. pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
     alignments: F entries; None where there is no usable face.
     energies: (F, 2, BANDS) float32 band energies [mouth, rest of the face]; NaN where not measured.
-    people: (F,) int, the faces seen in each frame, chosen or not.
+    people: (F,) int, the number of faces detected in each frame.
     """
 
     pts: np.ndarray
@@ -55,7 +55,7 @@ class SourceAnalysis:
         return np.stack([nothing if a is None else a.matrix for a in self.alignments])
 
     def frames_by_track(self) -> dict[int, np.ndarray]:
-        """By track number, its frames' indices, rising."""
+        """Track number -> indices of its frames, rising."""
         tracks = self.tracks
         return {int(n): np.flatnonzero(tracks == n) for n in np.unique(tracks[tracks >= 0])}
 
@@ -73,14 +73,14 @@ def analyze_source(
     on_frame: Callable[[], None],
     largest_in_each: bool = False,
 ) -> SourceAnalysis:
-    """Reads all frames. on_frame: called after each. largest_in_each: each frame's largest face,
-    whoever it is, as LatentSync takes it; else one person for each shot, gaps filled.
+    """Reads all frames. on_frame: called after each. largest_in_each: selects the largest face of
+    each frame, as LatentSync does; else one identity for each shot, gaps filled.
 
     Raises FaceNotFoundError when no frame holds a usable face.
     """
     kept = _Observations()
-    looked_at = _looked_at(frames, detector, config.cut_threshold, timer)
-    for seen in linked(looked_at, Stage.DETECT, Stage.MEASURE, SEEN_AHEAD, timer=timer):
+    detected = _detected(frames, detector, config.cut_threshold, timer)
+    for seen in linked(detected, Stage.DETECT, Stage.MEASURE, DETECTED_AHEAD, timer=timer):
         with timer.stage(Stage.MEASURE, frames=1):
             kept.add(seen, meter)
         on_frame()
@@ -90,9 +90,9 @@ def analyze_source(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analyzer:
-    """Pass 1 over the videos of one session, one after the other.
+    """Runs pass 1 on the videos of one session, one after the other.
 
-    as_upstream: each frame's largest face, whoever it is.
+    as_upstream: selects the largest face of each frame.
     """
 
     detector: FaceDetector
@@ -118,17 +118,17 @@ class Analyzer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """What the detector saw in a frame. cut: whether a new shot begins with it."""
+class _DetectedFrame:
+    """A frame and its detected faces. cut: whether a new shot begins with it."""
 
     frame: Frame
     cut: bool
     faces: list[DetectedFace]
 
 
-def _looked_at(
+def _detected(
     frames: Iterable[Frame], detector: FaceDetector, cut_threshold: float, timer: StageTimer
-) -> Iterator[_Seen]:
+) -> Iterator[_DetectedFrame]:
     detector.reset()
     last: np.ndarray | None = None
     for frame in frames:
@@ -138,12 +138,12 @@ def _looked_at(
             last = small
             if cut:
                 detector.reset()
-            seen = _Seen(frame, cut, detector(frame.pixels))
+            seen = _DetectedFrame(frame, cut, detector(frame.pixels))
         yield seen
 
 
 class _Observations:
-    """What the frames showed, before anything is decided."""
+    """Detections and sharpness of all frames, before tracks are linked and a face is selected."""
 
     def __init__(self) -> None:
         self.pts: list[int] = []
@@ -155,7 +155,7 @@ class _Observations:
     def __len__(self) -> int:
         return len(self.faces)
 
-    def add(self, seen: _Seen, meter: SharpnessMeter) -> None:
+    def add(self, seen: _DetectedFrame, meter: SharpnessMeter) -> None:
         frame = seen.frame
         self.pts.append(frame.pts)
         self.pts_seconds.append(frame.pts_seconds)
@@ -179,7 +179,7 @@ class _Observations:
             raise FaceNotFoundError(
                 "no face found",
                 f"in any of {len(self.faces)} frames",
-                "there is no mouth to restore; a lower face.min_confidence finds fainter faces",
+                "there is no mouth to restore; a lower face.min_confidence detects fainter faces",
             )
         alignments = align_video(
             chosen,
@@ -189,7 +189,7 @@ class _Observations:
         energies = np.full((len(chosen), 2, BANDS), np.nan, np.float32)
         for index, one in enumerate(chosen):
             for face, energy in zip(self.faces[index], self.energies[index], strict=True):
-                if one is not None and one.face is face:  # a face filled in was not measured
+                if one is not None and one.face is face:  # an interpolated face was not measured
                     energies[index] = energy
         return SourceAnalysis(
             np.array(self.pts, np.int64),

@@ -1,4 +1,4 @@
-"""JSON that can be read: what fits stands on one line, and so does every array of numbers."""
+"""Readable JSON: values that fit are on one line, and so is every array of numbers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ WIDTH = 120  # columns
 
 
 def compact_json(value: Any) -> str:
-    """What JSON does not know becomes a string. Raises ValueError: NaN or infinity."""
+    """Other types become strings. Raises ValueError: NaN or infinity."""
     plain = json.loads(json.dumps(value, allow_nan=False, default=str))
     return _laid_out(plain, depth=0, column=0) + "\n"
 
 
 def _laid_out(value: Any, *, depth: int, column: int) -> str:
-    """depth: of the nesting, a space each. column: at which the text begins."""
+    """depth: of the nesting, one space each. column: where the text begins."""
     line = json.dumps(value)
     fits = column + len(line) <= WIDTH
     if not isinstance(value, list | dict) or not value or fits or _is_numbers(value):
@@ -34,7 +34,7 @@ def _laid_out(value: Any, *, depth: int, column: int) -> str:
 
 
 def _is_numbers(value: Any) -> bool:
-    """Whether it is a number, null, or an array of such, or of arrays of such."""
+    """Whether it is a number, null, or an array of these, nested or not."""
     if isinstance(value, list):
         return all(map(_is_numbers, value))
     return value is None or isinstance(value, int | float)

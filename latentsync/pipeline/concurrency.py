@@ -1,4 +1,4 @@
-"""Read-ahead over iterators: the threads that the stages run in."""
+"""Read-ahead over iterators, in threads; and cancellation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 
 T = TypeVar("T")
 
-PATIENCE = 5.0  # seconds
+JOIN_SECONDS = 5.0  # seconds
 
 Waited = Callable[[float], None]
 
@@ -23,11 +23,11 @@ def _ignore(_seconds: float) -> None:
 
 
 def unchecked() -> None:
-    """The check of work that nobody cancels."""
+    """The check of work that cannot be cancelled."""
 
 
 class CancelFlag:
-    """Set from any thread; whoever works looks at it between two steps."""
+    """Set from any thread; the stages check it between two steps."""
 
     def __init__(self, what: str) -> None:
         self._what, self._how = what, ""
@@ -41,12 +41,12 @@ class CancelFlag:
             raise Cancelled(self._what, self._how)
 
     def checked(self, items: Iterable[T]) -> Iterable[T]:
-        """The same items, as often as they can be had, as long as the flag is not set."""
+        """The same items; raises Cancelled between two of them once the flag is set."""
         return Checked(items, self.check)
 
 
 class Checked(Generic[T]):
-    """The same items, as often as they can be had; check is called before each, and may raise."""
+    """An iterable that calls check before each item; check may raise."""
 
     def __init__(self, items: Iterable[T], check: Callable[[], None]) -> None:
         self._items, self._check = items, check
@@ -60,11 +60,11 @@ class Checked(Generic[T]):
 def prefetch(
     items: Iterable[T], depth: int, *, for_input: Waited = _ignore, handed_on: Waited = _ignore
 ) -> Generator[T, None, None]:
-    """The same items in the same order, made up to ``depth`` ahead in a thread of their own.
+    """The same items in the same order, made up to ``depth`` ahead in another thread.
 
     An exception raised by ``items`` is raised here, after the items before it. When the consumer
-    stops early (close, exception, Ctrl-C) the thread is told to stop, and waited for, though no
-    longer than PATIENCE: a network may be minutes into an item that nobody wants any more.
+    stops early (close, exception, Ctrl-C) the thread is stopped and joined, for JOIN_SECONDS at
+    most: a network may take minutes for the item that it is working on.
 
     for_input: called by the consumer with the seconds that it waited for an item. handed_on: called
     by the thread with the seconds that an item waited for room, one call for each.
@@ -85,13 +85,13 @@ def prefetch(
                 try:
                     raise value
                 finally:
-                    del value  # with it, this frame would keep itself and all before it alive
+                    del value  # else a reference cycle keeps this stack frame alive
             else:
                 return
-            del value  # not one item more in memory than wanted
+            del value  # else one more item stays in memory
     finally:
         stop.set()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + JOIN_SECONDS
         while worker.is_alive() and time.monotonic() < deadline:
             _drain(ready)
             worker.join(timeout=0.02)
@@ -100,7 +100,7 @@ def prefetch(
 def linked(
     items: Iterable[T], maker: Stage, taker: Stage, depth: int, *, timer: StageTimer
 ) -> Generator[T, None, None]:
-    """prefetch() from one stage to the next, by whose names the timer keeps what they wait."""
+    """prefetch() from one stage to the next; the timer adds the waits to these two stages."""
     return prefetch(
         items, depth, for_input=timer.for_input(taker), handed_on=timer.handed_on(maker)
     )
@@ -124,7 +124,7 @@ def _fill(items: Iterable[T], ready: queue.Queue, stop: threading.Event, handed_
 
 
 def _close(source: object) -> None:
-    """Generators end in the thread that ran them, and so do the threads that they read from."""
+    """Closes a generator in the thread that ran it, and with it the threads that it reads from."""
     close = getattr(source, "close", None)
     if close is not None:
         close()

@@ -35,16 +35,16 @@ LOADED = (
     *("compat", "generate", "data", "model", "weights", "runtime"),
     *("restore.name", "restore.checkpoint", "restore.fidelity", "restore.batch"),
 )
-"""Settings that the loaded models were made by."""
-FEW, MANY = 4, 16  # faces restored at once, if restore.batch leaves it open: on a CPU; on a GPU
+"""Settings that the loaded models depend on."""
+FEW, MANY = 4, 16  # faces restored at once with restore.batch=0: on a CPU; at most on a GPU
 
 
 class Engine:
-    """Restorer, and what new speech needs, of one configuration; nothing of any video.
+    """The restorer, speech encoder and generator of one configuration; no state of any video.
 
     Sessions may use it from any number of threads at once. restorer: None where nothing is to be
-    restored. execution: how its networks run; where it has none, how its tensors are worked on.
-    Raises whatever LatentSyncError the configuration's parts raise while loading.
+    restored. execution: device, backend and dtype of its networks, or of its tensors where it has
+    no network. Raises any LatentSyncError that loading raises.
     """
 
     def __init__(self, config: Config) -> None:
@@ -64,7 +64,7 @@ class Engine:
 
     @property
     def lipsync(self) -> LipSync:
-        """Loaded when first asked for: restoring alone needs none of it."""
+        """Loaded on first access: restoration without new speech does not need it."""
         with self._lock:
             if self._lipsync is None:
                 config, execution = self.config, self.execution
@@ -76,26 +76,25 @@ class Engine:
 
     @property
     def restore_batch(self) -> int:
-        """Faces that are restored at once: restore.batch, or as many as the GPU has room for."""
+        """Faces that are restored at once: restore.batch, or as many as GPU memory holds."""
         with self._lock:
             if self._batch is None:
                 self._batch = self._fitting_batch()
             return self._batch
 
     def check_fits(self, config: Config) -> None:
-        """Raises ConfigError where a session's settings ask for other models than are loaded."""
+        """Raises ConfigError where a session's settings need other models than are loaded."""
         for key in LOADED:
-            own, wanted = attrgetter(key)(self.config), attrgetter(key)(config)
-            if own != wanted:
-                raise ConfigError(
-                    key, wanted, f"the engine was loaded with {own}; make another one"
-                )
+            loaded, wanted = attrgetter(key)(self.config), attrgetter(key)(config)
+            if loaded != wanted:
+                remedy = f"the engine was loaded with {loaded}; make another one"
+                raise ConfigError(key, wanted, remedy)
         if restores(config) and self.restorer is None:
             remedy = "the engine was loaded without a restorer; make another one"
             raise ConfigError("restore.when", config.restore.when, remedy)
 
     def new_detector(self, face: FaceConfig) -> FaceDetector:
-        """A face detector of one's own: it follows the faces of one video, in one thread."""
+        """A new face detector: it tracks the faces of one video, in one thread."""
         return load_detector(
             face.detector, max_faces=face.max_faces, min_confidence=face.min_confidence
         )
@@ -110,7 +109,7 @@ class Engine:
 
 
 def execution_of(runtime: RuntimeConfig, *, networks: bool) -> Execution:
-    """How networks run; where there are none, nothing is looked for but the device.
+    """Device, backend and dtype of networks; where there are none, only the device is chosen.
 
     Raises ConfigError.
     """

@@ -1,4 +1,4 @@
-"""What is worth a line before a video is written: damage, people, and why nothing is restored."""
+"""Warnings before a video is written: decode issues, several faces, why nothing is restored."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TAKEN = {
+SELECTED = {
     "largest": "the largest face",
     "left": "the leftmost face",
     "right": "the rightmost face",
 }
-"""By face.select, who that is."""
+"""face.select -> the selected face, in words."""
 
 FORCE = "use restore.when=always to force"
 
 
-def found(session: Session, plan: RenderPlan) -> list[str]:
-    """A sentence for each; they are logged as warnings."""
+def plan_warnings(session: Session, plan: RenderPlan) -> list[str]:
+    """Logs the warnings and returns them, one sentence each."""
     source, warnings = session.source, []
     if source.issues:
         warnings.append(f"{source.info.path}: {source.issues}")
@@ -36,8 +36,9 @@ def found(session: Session, plan: RenderPlan) -> list[str]:
     faceless = int((plan.analysis.tracks < 0).sum())
     if faceless:
         total = len(plan.analysis)
-        warnings.append(f"{faceless} of {total} frames without a face stay as they are")
-    warnings += _who_was_taken(session.config, plan.analysis.people)
+        left = "frames without a detected face are left unmodified"
+        warnings.append(f"{faceless} of {total} {left}")
+    warnings += _selected_face(session.config, plan.analysis.people)
     automatic = session.audio is None and session.config.restore.when == "auto"
     if automatic and not plan.strength.any():
         warnings.append(_why_nothing_is_restored(session.config, plan))
@@ -46,24 +47,23 @@ def found(session: Session, plan: RenderPlan) -> list[str]:
     return warnings
 
 
-def _who_was_taken(config: Config, people: np.ndarray) -> list[str]:
-    """people: (F,) int, faces seen in each frame. -> A sentence where they were several."""
+def _selected_face(config: Config, people: np.ndarray) -> list[str]:
+    """people: (F,) int, faces detected in each frame -> a sentence where there were several."""
     most, several = int(people.max(initial=0)), int((people > 1).sum())
     if not several:
         return []
     least = "at least " if most >= config.face.max_faces else ""
-    seen = (
-        f"{least}{most} people were seen at once ({several} of {len(people)} frames show several)"
-    )
+    frames = f"{several} of {len(people)} frames show several"
+    seen = f"{least}{most} faces were detected at once ({frames})"
     if config.as_upstream:
-        return [f"{seen}; the largest face of each frame was taken (compat={config.compat})"]
-    taken = TAKEN[config.face.select]
-    others = " or ".join(name for name in TAKEN if name != config.face.select)
-    return [f"{seen}; {taken} of each shot was taken: face.select={others} takes another"]
+        return [f"{seen}; the largest face of each frame was selected (compat={config.compat})"]
+    selected = SELECTED[config.face.select]
+    others = " or ".join(name for name in SELECTED if name != config.face.select)
+    return [f"{seen}; {selected} of each shot was selected: face.select={others} selects another"]
 
 
 def _why_nothing_is_restored(config: Config, plan: RenderPlan) -> str:
-    """With the figures that the gate went by."""
+    """With the figures that the gate used."""
     restore, seen = config.restore, plan.track >= 0
     scale = float(np.median(plan.scale[seen]))
     if scale < restore.min_scale:

@@ -1,5 +1,5 @@
-"""A restorer made ready for each track: as loaded, tuned to what was measured, or fitted to the
-person's own mouths."""
+"""The restorer for each track: as loaded, tuned to the measured sharpness, or fitted to the
+speaker's training mouths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from latentsync.generate.base import LipGenerator, Redrawing
+from latentsync.generate.base import LipGenerator, Reconstructing
 from latentsync.geometry import extract, square
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.plan import RenderPlan
@@ -24,14 +24,14 @@ from latentsync.types import Frame, PatchedFrame
 
 logger = logging.getLogger(__name__)
 
-OWN_FRAMES = 36  # of the person's own mouths, spread over the track, are learnt from
-PAIRS = 16  # of them at most go through a VAE: a minute or more on a CPU
-TO_RESTORE, AMONG_FIRST = 12, 24  # mouths that show what was lost, of a track's first ones
+TRAINING_FRAMES = 36  # training mouths, spread over the track
+PAIRS = 16  # training mouths at most where each passes a VAE: a minute or more on a CPU
+TO_RESTORE, AMONG_FIRST = 12, 24  # samples of the mouths to restore, among a track's first ones
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Original:
-    """The video that shows the person's own mouths. itself: it is the one that is rendered."""
+    """The video that training mouths are taken from. itself: it is the one that is rendered."""
 
     source: Source
     analysis: SourceAnalysis
@@ -40,11 +40,11 @@ class Original:
 
 @dataclass(slots=True, eq=False)
 class Restorers:
-    """By track, the restorer that is ready for it. verdicts: what one that learns said of it."""
+    """Track -> its restorer. fit_results: track -> the result of fitting, for the report."""
 
     loaded: Restorer
     ready: dict[int, Restorer] = field(default_factory=dict)
-    verdicts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    fit_results: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __call__(self, track: int) -> Restorer:
         return self.ready[track]
@@ -58,10 +58,10 @@ class Restorers:
         to_restore: Callable[[Sequence[int]], Mapping[int, Sequence[torch.Tensor]]],
         generator: LipGenerator | None,
     ) -> None:
-        """For these tracks, each once.
+        """Tunes or fits the restorer for each of these tracks, once.
 
-        original, to_restore: asked where there is something to learn; see fit(). generator: the one
-        that draws the mouths, if any does.
+        original, to_restore: called where the restorer is fitted; see fit(). generator: of the
+        mouths; None without new speech.
         """
         new = [track for track in tracks if track not in self.ready]
         if not new:
@@ -72,7 +72,7 @@ class Restorers:
             self.tune(plan)
 
     def tune(self, plan: RenderPlan) -> None:
-        """Makes ready one that has nothing to learn."""
+        """Tunes the restorer for every track, where it can be tuned."""
         for number, track in plan.tracks.items():
             loaded = self.loaded
             tuned = loaded.tuned(track.energies) if isinstance(loaded, Tunable) else loaded
@@ -86,24 +86,24 @@ class Restorers:
         to_restore: Mapping[int, Sequence[torch.Tensor]],
         generator: LipGenerator | None,
     ) -> None:
-        """Fits one that learns, to each of the tracks. to_restore: by track, some of its mouths."""
+        """Fits the restorer to each of the tracks. to_restore: track -> some of its mouths."""
         personal_fit = _PersonalFit(plan, original, generator)
-        own = personal_fit.own_mouths(tracks)
+        training = personal_fit.training_mouths(tracks)
         for track in tracks:
             restorer = personal_fit.fitted(
-                cast(Fittable, self.loaded), track, own[track], to_restore
+                cast(Fittable, self.loaded), track, training[track], to_restore
             )
             self.ready[track] = cast(Restorer, restorer)
-            verdict = restorer.verdict
-            known = is_dataclass(verdict) and not isinstance(verdict, type)
-            self.verdicts[track] = asdict(verdict) if known else {}  # type: ignore[call-overload]
-            logger.info("track %d: %s", track, self.verdicts[track].get("reason", "fitted"))
+            fit_result = restorer.fit_result
+            known = is_dataclass(fit_result) and not isinstance(fit_result, type)
+            self.fit_results[track] = asdict(fit_result) if known else {}  # type: ignore[call-overload]
+            logger.info("track %d: %s", track, self.fit_results[track].get("reason", "fitted"))
 
 
 def mouths_to_restore(
     tracks: Collection[int], plan: RenderPlan, source: Source
 ) -> dict[int, list[torch.Tensor]]:
-    """By track, some mouths that are in the video, as a restorer is given them."""
+    """Track -> some mouths of the video, as the restorer's input."""
 
     def chosen(track: int) -> np.ndarray:
         frames = np.flatnonzero((plan.track == track) & (plan.strength > 0))
@@ -117,24 +117,24 @@ def mouths_to_restore(
 
 
 def spread(numbers: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of them, evenly spread."""
+    """At most ``most`` of the numbers, evenly spread."""
     if not len(numbers):
         return numbers
     return numbers[np.unique(np.linspace(0, len(numbers) - 1, most).round().astype(int))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _OwnMouth:
-    """number: of the original's frame. pixels: (3, h, w), as filmed. redrawn: the same mouth as the
-    generator's VAE gives it back; None where there is no such generator."""
+class _TrainingMouth:
+    """number: of the original's frame. pixels: (3, h, w), as recorded. reconstructed: the same
+    mouth encoded and decoded by the generator's VAE; None where the generator has none."""
 
     number: int
     pixels: torch.Tensor
-    redrawn: torch.Tensor | None
+    reconstructed: torch.Tensor | None
 
 
 class _PersonalFit:
-    """The person's own mouths of each track, and what the generator makes of them."""
+    """Collects the training mouths of each track and fits the restorer to them."""
 
     def __init__(
         self, plan: RenderPlan, original: Original, generator: LipGenerator | None
@@ -142,68 +142,70 @@ class _PersonalFit:
         self._plan, self._original = plan, original
         self._generator = generator
 
-    def own_mouths(self, tracks: Collection[int]) -> dict[int, list[_OwnMouth]]:
-        most = PAIRS if isinstance(self._generator, Redrawing) else OWN_FRAMES
+    def training_mouths(self, tracks: Collection[int]) -> dict[int, list[_TrainingMouth]]:
+        most = PAIRS if isinstance(self._generator, Reconstructing) else TRAINING_FRAMES
         wanted = {track: spread(self._candidates(track), most) for track in tracks}
         everything = np.arange(len(self._original.analysis))
-        return _gathered(wanted, everything, self._original.source, self._own_mouth)
+        return _gathered(wanted, everything, self._original.source, self._training_mouth)
 
     def fitted(
         self,
         restorer: Fittable,
         track: int,
-        own: Sequence[_OwnMouth],
+        training: Sequence[_TrainingMouth],
         to_restore: Mapping[int, Sequence[torch.Tensor]],
     ) -> Fittable:
         planned = self._plan.tracks[track]
-        seconds = self._original.analysis.pts_seconds[[mouth.number for mouth in own]]
-        pixels = [mouth.pixels for mouth in own]
-        redrawn = [mouth.redrawn for mouth in own if mouth.redrawn is not None]
+        seconds = self._original.analysis.pts_seconds[[mouth.number for mouth in training]]
+        pixels = [mouth.pixels for mouth in training]
+        reconstructed = [
+            mouth.reconstructed for mouth in training if mouth.reconstructed is not None
+        ]
         about: dict[str, Any] = {
             "seconds": seconds,
             "mask": planned.geometry.mask,
             "fallback": Detail().tuned(planned.energies),
         }
-        if redrawn:
-            return restorer.fit_pairs(redrawn, pixels, **about)
+        if reconstructed:
+            return restorer.fit_pairs(reconstructed, pixels, **about)
         return restorer.fit(pixels, list(to_restore.get(track, ())), **about)
 
     def _candidates(self, track: int) -> np.ndarray:
-        """Frames of the original that show the person of the track."""
+        """Frames of the original that show the identity of the track."""
         frames = self._plan.analysis.frames_by_track()[track]
         if self._original.itself:
             return frames
         tracks, times = self._original.analysis.tracks, self._original.analysis.pts_seconds
         begin, end = self._plan.analysis.pts_seconds[frames[[0, -1]]]
         then = (times >= begin - 1e-6) & (times <= end + 1e-6) & (tracks >= 0)
-        # Whoever is seen at the same time, as long as the shot lasts; else all there is.
+        # The tracks seen at the same times; else all frames with a face.
         seen = np.isin(tracks, tracks[then]) if then.any() else tracks >= 0
         return np.flatnonzero(seen)
 
-    def _own_mouth(self, track: int, number: int, frame: Frame) -> _OwnMouth:
+    def _training_mouth(self, track: int, number: int, frame: Frame) -> _TrainingMouth:
         geometry = self._plan.tracks[track].geometry
         aligned = self._original.analysis.matrices[number]
         pixels = extract(frame.pixels, geometry.matrix(aligned), geometry.size)
         generator = self._generator
-        redrawn = (
-            _redrawn(frame, aligned, geometry, generator)
-            if isinstance(generator, Redrawing)
+        reconstructed = (
+            _reconstructed(frame, aligned, geometry, generator)
+            if isinstance(generator, Reconstructing)
             else None
         )
-        return _OwnMouth(number, pixels, redrawn)
+        return _TrainingMouth(number, pixels, reconstructed)
 
 
-def _redrawn(
+def _reconstructed(
     frame: Frame, aligned: np.ndarray, geometry: PatchGeometry, generator: Any
 ) -> torch.Tensor:
-    """The mouth as it comes out of the generator's square, its VAE in between.
+    """The mouth at the generator's size, encoded and decoded by its VAE, back in the patch.
 
-    generator: one that is Redrawing.
+    generator: one that is Reconstructing.
     """
     size = generator.size
     to_square = square(size) @ np.vstack([aligned, [0, 0, 1]])
-    redrawn = generator.redrawn(extract(frame.pixels, to_square, (size, size))[None])[0]
-    levels = ((redrawn.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    reconstructed = generator.reconstruct(extract(frame.pixels, to_square, (size, size))[None])[0]
+    levels = ((reconstructed.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     pixels = np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
     back = np.linalg.inv(np.vstack([to_square, [0, 0, 1]]))
     return extract(pixels, geometry.matrix(aligned) @ back, geometry.size)
@@ -215,11 +217,11 @@ def _gathered(
     source: Source,
     make: Callable[[int, int, Frame], Any],
 ) -> dict[int, list[Any]]:
-    """By track, what is made of each wanted frame; the video is read once, forward.
+    """Track -> the result of make() for each wanted frame; the video is read once, forward.
 
-    wanted: by track, indices into numbers, which holds frames of the source.
+    wanted: track -> indices into numbers, which holds frames of the source.
     """
-    order = sorted((int(numbers[i]), track, int(i)) for track, own in wanted.items() for i in own)
+    order = sorted((int(numbers[i]), track, int(i)) for track, some in wanted.items() for i in some)
     made: dict[int, list[Any]] = {track: [] for track in wanted}
     frames = source.shown(np.array([number for number, _, _ in order], np.int64))
     for (_, track, index), frame in zip(order, frames, strict=True):

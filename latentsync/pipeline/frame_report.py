@@ -1,4 +1,4 @@
-"""The report's figures of single frames: what was seen, decided and done, and which are worst."""
+"""The report's figures of single frames: detections, decisions, changes, and the worst frames."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.restoration.gate import runs
 
 WORST = 10
-"""Frames that are listed in each part of ``worst_frames``."""
+"""Number of frames listed in each part of ``worst_frames``."""
 
 
 def plan_report(plan: RenderPlan, restored: np.ndarray, reused: int) -> dict[str, Any]:
-    """Faces, decisions and what came of them: per output frame and as spans in seconds.
+    """Faces, decisions and changes: per output frame and as spans in seconds.
 
-    restored: (N,) int, by how many code values the restoration changed each frame. reused: frames
-    that took an earlier one's restoration.
+    restored: (N,) int, by how many code values the restoration changed each frame. reused: number
+    of frames that reuse an earlier frame's restoration.
     """
     analysis, seconds = plan.analysis, plan.seconds
     has_face, changed = plan.track >= 0, restored > 0
@@ -48,8 +48,7 @@ def plan_report(plan: RenderPlan, restored: np.ndarray, reused: int) -> dict[str
 
 
 def _worst_frames(plan: RenderPlan, restored: np.ndarray) -> dict[str, list[dict[str, Any]]]:
-    """Output frames worth a look: the blurriest that stayed as they were, and those that changed
-    most."""
+    """Output frames to check: the blurriest left unmodified, and those that changed most."""
     known = (plan.track >= 0) & ~np.isnan(plan.sharpness)
     alone, changed = np.flatnonzero(known & (restored == 0)), np.flatnonzero(restored > 0)
     blurriest = alone[np.argsort(plan.sharpness[alone], kind="stable")[:WORST]]

@@ -1,4 +1,4 @@
-"""A job: a configuration whose files and settings were checked, and whose weights are there."""
+"""A job: a configuration whose files and settings are checked, and whose weights are present."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from latentsync.weights.ensure import Consent, consent_to_all, ensure_weights, n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What is read, what is written, how. audio: the new speech, if any."""
+    """Input, output and settings of one run. audio: the new speech, if any."""
 
     config: Config
     source: VideoInfo
@@ -33,7 +33,7 @@ class Job:
 
 
 def checked(config: Config) -> Job:
-    """Checks what can be checked without work, and without weights.
+    """Checks files and settings, without decoding and without weights.
 
     Raises ConfigError and MediaError.
     """
@@ -51,11 +51,11 @@ def checked(config: Config) -> Job:
 def prepare(
     config: Config, fetching: Bytes = no_byte_progress, consent: Consent = consent_to_all
 ) -> Job:
-    """Checks what can be checked without work, then fetches the weights that are missing.
+    """Checks files and settings, then downloads missing weights.
 
-    fetching: shows the progress of that. consent: see weights.ensure. Raises ConfigError (licences
+    fetching: progress of the downloads. consent: see weights.ensure. Raises ConfigError (licences
     included), MediaError, and CheckpointError naming every weights file that is missing and cannot
-    be had, or may not be fetched.
+    or must not be downloaded.
     """
     job = checked(config)
     fetch_weights(job, fetching, consent)
@@ -65,7 +65,7 @@ def prepare(
 def fetch_weights(
     job: Job, fetching: Bytes = no_byte_progress, consent: Consent = consent_to_all
 ) -> None:
-    """The second half of prepare(): one job's weights are those of all of its configuration."""
+    """The second half of prepare(): jobs of one configuration need the same weights."""
     config = job.config
     check_detector(config)
     licences.require(licences_wanted(config))
@@ -81,7 +81,7 @@ def fetch_weights(
 def _check_purpose(config: Config) -> None:
     restore = config.restore
     if config.compat is not None and config.input.audio is None:
-        remedy = "it makes LatentSync's own video of new speech; give it with --audio_path"
+        remedy = "it applies to new speech only; pass --audio_path SPEECH"
         raise ConfigError("compat", config.compat, remedy)
     if restore.reference is not None:
         probe(restore.reference)
@@ -91,5 +91,5 @@ def _check_purpose(config: Config) -> None:
         return
     key = "restore.when" if restore.when == "never" else "restore.name"
     value = restore.when if restore.when == "never" else restore.name
-    remedy = "without new speech (--audio_path) nothing else is to be done; choose a restorer"
+    remedy = "without new speech (--audio_path) there is nothing to do; choose a restorer"
     raise ConfigError(key, value, remedy)

@@ -1,4 +1,4 @@
-"""New speech for a video: the models that listen to it, and the one that generates the mouths."""
+"""New speech for a video: the speech encoder, and the generator of the mouths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from latentsync.errors import ConfigError, MediaError
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.base import CEPSTRA, WHISPER, listens_to, load_generator
+from latentsync.generate.base import CEPSTRA, WHISPER, audio_input, load_generator
 from latentsync.generate.model_spec import face_model, whisper_file
 from latentsync.media.audio.reader import AudioReader
 from latentsync.pipeline.concurrency import Checked
@@ -27,7 +27,7 @@ from latentsync.weights.ensure import ensure_weights
 from latentsync.weights.load import build, log_weights_used
 
 HUNDREDTHS = 100  # mel frames a second
-SILENCE = -6.0  # log10 of the loudest energy of any band; the quietest speech has more than -2
+SILENCE = -6.0  # log10 of the highest band energy; quiet speech has more than -2
 
 WHOLE = Part("encoder", lambda net: net)
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeechLength:
-    """Speech for a generator that does not listen: only its length counts."""
+    """Speech for a generator without audio input: only its length counts."""
 
     extent: Extent
 
@@ -52,7 +52,7 @@ Speech = SpeechFeatures | AcousticFeatures | SpeechLength
 
 
 class LipSync:
-    """Speech encoder and generator of one configuration, good for any number of videos at once.
+    """Speech encoder and generator of one configuration, for any number of videos at once.
 
     Raises ConfigError and CheckpointError.
     """
@@ -61,30 +61,30 @@ class LipSync:
         self.config, self.execution = config, execution
         mask = upstream_mask(face_model(config).resolution)
         self.generator = load_generator(config, execution, mask=mask)
-        self.audio = listens_to(self.generator)
+        self.audio = audio_input(self.generator)
         self._encoder = self._load_encoder() if self.audio == WHISPER else None
 
-    def listen(self, audio: Path, check: Callable[[], None]) -> Speech:
-        """Measures the speech, in one pass. check: called at every block; may raise.
+    def encode_speech(self, audio: Path, check: Callable[[], None]) -> Speech:
+        """Computes the speech features in one pass. check: called at every block; may raise.
 
         Raises MediaError: unreadable, or too short to use.
         """
-        sound = Checked(AudioReader(audio), check)
+        blocks = Checked(AudioReader(audio), check)
         speech: Speech
         if self._encoder is not None:
-            speech = SpeechFeatures(sound, self._encoder)
+            speech = SpeechFeatures(blocks, self._encoder)
+        elif self.audio == CEPSTRA:
+            speech = AcousticFeatures(blocks)
         else:
-            speech = (
-                AcousticFeatures(sound) if self.audio == CEPSTRA else SpeechLength(measure(sound))
-            )
+            speech = SpeechLength(measure(blocks))
         if not len(speech):
             raise MediaError("the speech is too short", audio, "give at least 0.02 seconds of it")
         if speech.extent.peak < SILENCE:
-            logger.warning("%s is silent: the mouth is drawn for silence", audio)
+            logger.warning("%s is silent: the mouth is generated for silence", audio)
         return speech
 
     def _load_encoder(self) -> Encoder:
-        """In float32 always: half a minute of speech takes less time than a frame's mouth."""
+        """Always in float32: half a minute of speech takes less time than one generated mouth."""
         width, device, weights = (
             face_model(self.config).audio,
             self.execution.device,
@@ -114,7 +114,7 @@ class LipSync:
 
 
 def speech_seconds(speech: Speech) -> float:
-    """Length of the speech, whatever listens to it."""
+    """Length of the speech, for any kind of features."""
     return speech.extent.frames / HUNDREDTHS
 
 

@@ -1,4 +1,4 @@
-"""A session's frames to a file: checked first, complete or not there at all, a report beside it."""
+"""Writes a session's frames to a file, complete or not at all, with a report beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import EncoderFrame, VideoWriter
 from latentsync.pipeline.concurrency import linked
-from latentsync.pipeline.findings import found
+from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.report import is_report, session_report, write_report
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WRITE_BEHIND = 2  # finished frames that may wait, twice: to be converted, and to be encoded
+WRITE_BEHIND = 2  # finished frames queued for conversion, and as many for the encoder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """A file that can be written. size: (width, height) of its frames. audio: sound that takes the
-    place of the source's. plan: what was found out about it. comparison: the file beside it that
-    shows before | after."""
+    """A file that can be written. size: (width, height) of its frames. audio: replaces the
+    source's. plan: its streams and container, checked. comparison: the file beside it that shows
+    before | after."""
 
     target: Path
     settings: EncodeSettings
@@ -55,8 +55,8 @@ class Output:
 
 
 def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | None) -> Output:
-    """Raises ConfigError and MediaError where one of the files cannot be written, or would replace
-    what is there unasked."""
+    """Raises ConfigError and MediaError where one of the files cannot be written, or exists and
+    output.overwrite is off."""
     size = source.width, source.height
     output = _checked(config, source, target, audio, size)
     if config.output.compare:
@@ -73,19 +73,19 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
 def _checked(
     config: Config, source: VideoInfo, target: Path, audio: Path | None, size: tuple[int, int]
 ) -> Output:
-    own = config.output
+    given = config.output
     settings = EncodeSettings(
-        own.codec,
-        own.crf,
-        own.preset,
-        own.pix_fmt,
-        roi_offset=own.finer_mouth,
-        audio=own.audio_codec,
+        given.codec,
+        given.crf,
+        given.preset,
+        given.pix_fmt,
+        roi_offset=given.finer_mouth,
+        audio=given.audio_codec,
     )
-    sound = None if audio is None else NewAudio(audio)
-    plan = check_target(target, source, settings, sound, size=size)
-    check_free(target, overwrite=own.overwrite)
-    return Output(target, settings, size, sound, plan)
+    new_audio = None if audio is None else NewAudio(audio)
+    plan = check_target(target, source, settings, new_audio, size=size)
+    check_free(target, overwrite=given.overwrite)
+    return Output(target, settings, size, new_audio, plan)
 
 
 def write_video(
@@ -100,7 +100,7 @@ def write_video(
         else target
     )
     plan = session.make_plan(progress)
-    warnings = found(session, plan)
+    warnings = plan_warnings(session, plan)
     written = _written(session, output, plan, progress)
     report = session_report(
         session,
@@ -119,10 +119,10 @@ def write_video(
 
 @dataclass(slots=True, eq=False)
 class _Written:
-    """What was done to a plan's N frames.
+    """The result for a plan's N frames.
 
     restored: (N,) int, by how many code values the restoration changed each frame. copied: whether
-    the video stream is the source's own. notes: what the file does not keep of the source.
+    the source's video stream was copied. notes: what the file does not keep of the source.
     """
 
     restored: np.ndarray
@@ -141,14 +141,14 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
             with progress(title, len(plan)) as step:
                 _encode(session, result, output.comparison, plan, written, step)
     if plan.strength.any() and not written.restored.any():
-        nothing = "nothing to gain: the restoration changed no pixel of the selected frames"
+        nothing = "the restoration changed no pixel of the selected frames"
         logger.warning(nothing)
         written.notes.append(nothing)
     return written
 
 
 def _may_be_copied(session: Session, plan: RenderPlan) -> bool:
-    """Whether every frame stays as it is, and is in a file that could be read without a fault."""
+    """Whether every frame is left unmodified, and the source file was decoded without issues."""
     changed = session.audio is not None or bool(plan.strength.any())
     wanted = session.config.output.copy_unchanged
     return wanted and not changed and session.reads_file and not session.source.issues
@@ -162,7 +162,7 @@ def _copy(
     written: _Written,
     progress: Progress,
 ) -> None:
-    """The source's video stream as it is, in the place of the result when the stack ends well."""
+    """Copies the source's video stream; the result is in place when the stack exits cleanly."""
     with progress("copying", len(plan)) as step, session.timer.stage(Stage.COPY, frames=len(plan)):
 
         def packet() -> None:
@@ -199,7 +199,7 @@ def _encode(
     written: _Written,
     step: Callable[[], None],
 ) -> None:
-    """Renders the plan into the result, and beside it before | after, where they are wanted."""
+    """Renders the plan into the result and the comparison, where they are given."""
     timer, restored = session.timer, []
     with ExitStack() as stack:
         files = [
@@ -248,8 +248,8 @@ def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:
 def _pictures(
     frames: Iterable[Rendered], files: Sequence[_File], timer: StageTimer
 ) -> Iterator[tuple[list[EncoderFrame], int]]:
-    """What is written of each frame, and by how much the restoration changed it."""
-    # Linked here, and held by nobody else, so that the stages before end when this does.
+    """The converted frame for each file, and by how much the restoration changed the frame."""
+    # Linked here, where nothing else holds it, so that the stages before end when this does.
     for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
         with timer.stage(Stage.CONVERT):
             pictures = [file.picture(item) for file in files]

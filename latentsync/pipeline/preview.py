@@ -1,4 +1,4 @@
-"""A look before the work: a few frames before and after, as the whole run would make them."""
+"""Preview: a few frames before and after, as the whole run would render them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from latentsync.pipeline.session import Preview, Session
 from latentsync.pipeline.stages.composite import side_by_side
 
 AROUND = np.array([240, 144])
-"""Width and height of what is enlarged, aligned pixels: open lips are about 180 x 95."""
+"""Width and height of the enlarged area, aligned pixels: open lips are about 180 x 95."""
 HEIGHT = 0.5
-"""Of the enlarged mouth, as a share of the frame's."""
+"""Height of the enlarged mouth, as a share of the frame's."""
 WIDTH = 0.6
-"""At most that, as a share of the frame's width: of an upright frame it would be too much."""
+"""Its greatest height as a share of the frame's width: in a portrait frame HEIGHT is too much."""
 
 
 def write_previews(session: Session, count: int, target: Path) -> list[Path]:
@@ -46,7 +46,7 @@ def shown_frames(plan: RenderPlan, count: int) -> list[int]:
 
 
 def state(plan: RenderPlan, index: int) -> str:
-    """What the plan has for that output frame."""
+    """What is done to that output frame, for the file name."""
     if plan.track[index] < 0:
         return "no_face"
     restored = plan.strength[index] > 0
@@ -56,7 +56,7 @@ def state(plan: RenderPlan, index: int) -> str:
 
 
 def _spread(frames: np.ndarray, count: int) -> list[int]:
-    """At most ``count`` of the frames, each from the middle of an equal part of them."""
+    """At most ``count`` of the frames, evenly spread."""
     count = min(count, len(frames))
     return [int(frames[int((i + 0.5) * len(frames) / count)]) for i in range(count)]
 
@@ -74,9 +74,9 @@ def _panels(one: Preview, plan: RenderPlan) -> np.ndarray:
 
 
 def _enlarged(pixels: np.ndarray, center: np.ndarray, around: np.ndarray) -> np.ndarray:
-    """(h, W, 3): the frame around a point, as large as there is room for.
+    """(h, W, 3): the frame around a point, as large as fits.
 
-    center: x, y; around: width, height of what has to be seen; both in frame pixels.
+    center: x, y; around: width, height of the area to be shown; both in frame pixels.
     """
     height, width = pixels.shape[:2]
     room = np.array([width, max(1, round(min(HEIGHT * height, WIDTH * width)))])
@@ -92,6 +92,6 @@ def _enlarged(pixels: np.ndarray, center: np.ndarray, around: np.ndarray) -> np.
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
-    """pixels: (H, W, 3) uint8 RGB. Through memory, as OpenCV cannot open every file name."""
+    """pixels: (H, W, 3) uint8 RGB. Encoded in memory: OpenCV cannot open every file name."""
     _, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     path.write_bytes(data.tobytes())

@@ -1,4 +1,4 @@
-"""How whoever waits is told how far the work has come."""
+"""The interface of progress reports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Shown to whoever waits."""
+    """Shows how far a pass has come."""
 
     def __call__(self, title: str, total: int, /) -> AbstractContextManager[Callable[[], None]]:
-        """A pass over ``total`` frames (0: not known); what it gives is called after each frame."""
+        """A pass over ``total`` frames (0: unknown); the yielded function is called after each."""
         ...
 
 

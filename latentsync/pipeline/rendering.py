@@ -1,4 +1,4 @@
-"""Pass 2: a plan's output frames, through the list of stages. No stage holds more than a chunk."""
+"""Pass 2: renders a plan's output frames in stages. No stage holds more than a chunk."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import PatchedFrame
 
-AHEAD = 4  # frames that may wait between two stages: 25 MB at 1080p
-SHOWN = "lower_face"  # what of a generated face is shown; see face.masks
+AHEAD = 4  # frames queued between two stages: 25 MB at 1080p
+SHOWN = "lower_face"  # the region of a generated face that is composited; see face.masks
 
 KEPT = 4
-"""Chunks that are not generated again when the video is rendered: 50 MB each at 512 pixels."""
+"""Sampled chunks whose mouths are kept for the render: 50 MB each at 512 pixels."""
 
 Items = Iterator[PatchedFrame]
 
 
 class StageLink(NamedTuple):
-    """A stage in the chain. ahead: how many frames it may have ready: all that it gives at once."""
+    """A stage in the chain. ahead: queue depth of its output: all frames that it yields at once."""
 
     name: Stage
     ahead: int
@@ -44,11 +44,11 @@ class StageLink(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Rendering:
-    """What the stages of one session need beside the plan.
+    """The stages of one session, and what they need beside the plan.
 
-    restore: settings of the restoration. generator: ready for this video, None: no mouths are
-    generated. kept: by number, mouths of chunks that are not generated again. reused: frames of the
-    last pass that took an earlier one's restoration.
+    restore: settings of the restoration. generator: prepared for this video; None: no mouths are
+    generated. kept: chunk number -> mouths that are not generated again. reused: frames of the
+    last pass that reuse an earlier frame's restoration.
     """
 
     engine: Engine
@@ -69,7 +69,7 @@ class Rendering:
     def rendered(
         self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None
     ) -> Generator[Rendered, None, None]:
-        """indices: of output frames, rising; all of each chunk. restorers: None: none at all."""
+        """indices: of output frames, rising; whole chunks. restorers: None: nothing is restored."""
         items: Items = self.read(plan, indices)
         before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
         for stage in self._stages(plan, indices, restorers):
@@ -83,7 +83,7 @@ class Rendering:
     def read(
         self, plan: RenderPlan, indices: np.ndarray, step: Callable[[], None] | None = None
     ) -> Items:
-        """Those output frames, without patches yet, at the plan's times. step: called for each."""
+        """Those output frames at the plan's times, without patches. step: called for each."""
         seconds = plan.seconds
         frames = self.timer.timed(Stage.DECODE_AGAIN, self.source.shown(plan.source[indices]))
         for i, frame in zip(indices, frames, strict=True):
@@ -100,7 +100,7 @@ class Rendering:
         *,
         keep: bool = False,
     ) -> Items:
-        """The items with generated mouths. keep: whether some chunks' are kept."""
+        """The items with generated mouths. keep: whether the mouths of some chunks are kept."""
         speech, generator = self.speech, self.generator
         if speech is None or generator is None:
             return iter(items)
@@ -113,8 +113,8 @@ class Rendering:
             ready=self.kept,
             keep=KEPT if keep else 0,
         )
-        heard = plan.seconds[indices[plan.chunk[indices] >= 0]]
-        return stage(items, iter(speech.windows_at(heard)), timer=self.timer)
+        seconds = plan.seconds[indices[plan.chunk[indices] >= 0]]
+        return stage(items, iter(speech.windows_at(seconds)), timer=self.timer)
 
     def _stages(
         self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None

@@ -1,4 +1,4 @@
-"""What was done to a video, as plain data for ``out.report.json``; docs/report.md documents it."""
+"""The report of a run as plain data, for ``out.report.json``; docs/report.md documents it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from latentsync.pipeline.planning.decide import thresholds
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
 from latentsync.restoration.base import Restorer
-from latentsync.runtime.execution import FORMATS, Execution
+from latentsync.runtime.execution import DTYPES, Execution
 from latentsync.settings.schema import Config
 from latentsync.weights import record
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 3
 KIND = "latentsync report"
-"""What a file says of itself, so that nothing else is ever replaced by a report."""
+"""Marks a file as a report: a report never replaces another kind of file."""
 
 
 def session_report(
@@ -48,7 +48,7 @@ def session_report(
 ) -> dict[str, Any]:
     """The whole report.
 
-    restored: see plan_report. copied: whether the video stream is the source's own. seconds: from
+    restored: see plan_report. copied: whether the source's video stream was copied. seconds: from
     start to end. work: of the stages in that time. command: the command line, if there is one.
     """
     restorers, generator = session.restorers, session.generator
@@ -61,7 +61,7 @@ def session_report(
         "host": _host(),
         **_media_facts(session, output, copied=copied),
         "restorer": None if restorers is None else describe(restorers.loaded),
-        "fit": {} if restorers is None else restorers.verdicts,
+        "fit": {} if restorers is None else restorers.fit_results,
         "generator": None if generator is None else describe(generator),
         "people": _people(session.config, session.plan.analysis.people),
         "thresholds": _thresholds(session),
@@ -97,7 +97,7 @@ def _host() -> dict[str, Any]:
 
 
 def _people(config: Config, people: np.ndarray) -> dict[str, Any]:
-    """people: (F,) int, faces seen in each frame of the source."""
+    """people: (F,) int, faces detected in each frame of the source."""
     return {
         "most_at_once": int(people.max(initial=0)),
         "frames_with_several": int((people > 1).sum()),
@@ -106,7 +106,7 @@ def _people(config: Config, people: np.ndarray) -> dict[str, Any]:
 
 
 def _thresholds(session: Session) -> dict[str, float | None]:
-    """Those that the gate went by; null where it did not decide."""
+    """Thresholds of the gate; null where it did not decide."""
     restore = session.config.restore
     on, off = thresholds(restore, speech=session.audio is not None)
     if session.restorers is None or restore.when != "auto":
@@ -138,7 +138,7 @@ def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str,
 
 
 def describe(model: Restorer | LipGenerator) -> dict[str, Any]:
-    """Name, what it says of itself (facts), and of its weights: file, sha256 and licence."""
+    """Name, facts, and the file, sha256 and licence of its weights."""
     checkpoint = getattr(model, "checkpoint", None)
     return {
         "name": model.name,
@@ -150,12 +150,12 @@ def describe(model: Restorer | LipGenerator) -> dict[str, Any]:
 
 
 def stages(work: Mapping[str, Work]) -> dict[str, Any]:
-    """What each stage did and what it waited for, in the order in which a frame meets them."""
+    """Working time and waits of each stage, in the order of processing."""
     return {name: _stage(one) for name, one in sorted(work.items(), key=_place)}
 
 
 def stage_table(report: Mapping[str, Any]) -> str:
-    """The report's stages as lines of text: what each did, and what it waited for."""
+    """The report's stages as lines of text: working time and waits."""
     head = f"{'stage':16} {'busy':>9} {'idle':>9} {'blocked':>9} {'frames':>7} {'fps':>7}"
     frames, seconds = report["frames"]["total"], report["seconds"]["total"]
     total = f"{'total':16} {seconds:7.1f} s {'':19} {frames:7d} {frames / seconds:7.1f}"
@@ -180,7 +180,7 @@ def _stage(work: Work) -> dict[str, Any]:
 
 
 def _place(item: tuple[str, Work]) -> int:
-    """Stages in the order in which a frame meets them."""
+    """Sort key: the order of processing."""
     name, order = item[0], [stage.value for stage in Stage]
     return order.index(name) if name in order else len(order)
 
@@ -188,13 +188,13 @@ def _place(item: tuple[str, Work]) -> int:
 def _execution(execution: Execution) -> dict[str, Any]:
     return {
         "backend": execution.backend,
-        "precision": next(n for n, dtype in FORMATS.items() if dtype == execution.dtype),
+        "precision": next(n for n, dtype in DTYPES.items() if dtype == execution.dtype),
         "device": str(execution.device),
         "threads": execution.threads,
     }
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:
-    """JSON under its name only when complete."""
+    """Writes JSON; the file appears under its name only when complete."""
     with part_file(path) as part:
         part.write_text(compact_json(report), "utf-8")

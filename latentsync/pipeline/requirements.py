@@ -1,4 +1,4 @@
-"""What a configuration needs from elsewhere: weights, and licences that have to be accepted."""
+"""What a configuration requires: weights, and licences that have to be accepted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from latentsync.settings.schema import Config
 from latentsync.weights.find import find
 from latentsync.weights.manifest import INSIGHTFACE, Licence, ModelFile
 
-NEEDS_REFERENCE = "it learns from the original video; name it with --reference"
+NEEDS_REFERENCE = "it is fitted to the original video; name that with --reference"
 
 
 def weights_wanted(config: Config, *, speech: bool) -> list[tuple[ModelFile, str | None]]:
-    """Each file with the path that the configuration gives it. speech: whether there is some.
+    """Each file with the path that the configuration names. speech: whether there is new speech.
 
     Raises ConfigError.
     """
@@ -23,8 +23,8 @@ def weights_wanted(config: Config, *, speech: bool) -> list[tuple[ModelFile, str
 
 
 def missing_weights(config: Config, *, speech: bool) -> list[ModelFile]:
-    """What would have to be fetched. Raises ConfigError, and CheckpointError for a path that the
-    configuration names and that is not there."""
+    """The files that would be downloaded. Raises ConfigError, and CheckpointError for a path in
+    the configuration that does not exist."""
     missing = []
     for model, path in weights_wanted(config, speech=speech):
         try:
@@ -37,24 +37,24 @@ def missing_weights(config: Config, *, speech: bool) -> list[ModelFile]:
 
 
 def restores(config: Config) -> bool:
-    """Whether there is a restorer that may have something to do."""
+    """Whether frames may be restored: a restorer is chosen, and restore.when is not never."""
     return config.restore.name.lower() != "none" and config.restore.when != "never"
 
 
 def runs_networks(config: Config, *, speech: bool) -> bool:
-    """Whether any network runs, or may: whatever is not known to be none. speech: whether there is
-    some."""
+    """Whether any network may run: plug-ins count as networks. speech: whether there is new
+    speech."""
     restorer, generator = config.restore.name.lower(), config.generate.name.lower()
     plain = {name.lower() for name in base.RESTORERS} - set(base.PUBLISHED)
     return (restores(config) and restorer not in plain) or (speech and generator != "replay")
 
 
 def licences_wanted(config: Config) -> list[Licence]:
-    """Of what is not fetched by this project; those of weights files stand in the manifest."""
+    """Licences of models that packages download themselves; others stand in the manifest."""
     return [INSIGHTFACE] if config.face.detector.lower() == "insightface" else []
 
 
 def check_detector(config: Config) -> None:
-    """Raises CheckpointError where the face detector would fetch models, but must not."""
+    """Raises CheckpointError where the face detector would download models, but must not."""
     if config.face.detector.lower() == "insightface":
         ensure_models(offline=config.weights.offline)

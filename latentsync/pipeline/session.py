@@ -1,4 +1,4 @@
-"""A session: one video, from what is seen in it to the finished frames. The recipe stands here.
+"""A session: one video, from the analysis to the finished frames. The recipe stands here.
 
 with Session(engine, "video.mp4", audio="speech.wav") as session:
     session.analyze(progress)           # faces, tracks, cuts, sharpness of each source frame
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """One output frame as it was and as it would become; index, from 0. (H, W, 3) uint8 RGB."""
+    """One output frame before and after; index, from 0. (H, W, 3) uint8 RGB."""
 
     index: int
     before: Frame
@@ -62,15 +62,15 @@ class Preview:
 
 
 class Session:
-    """One video, and the speech that it is to say, if any; used by one thread at a time.
+    """One video, and its new speech, if any; used by one thread at a time.
 
-    video: a file, also one that is probed already, or a Source. audio: a sound or video file; None:
-    the mouth that is there is restored. plan: made by another session of the same video, speech and
-    configuration; see planning.plan_file. config: of this video, where it differs from the engine's
-    in what is not loaded. detector: one that no other session uses at the same time; None: one of
-    its own.
-    Raises MediaError: not readable; ConfigError: the plan or the settings are for something else,
-    or a restorer that learns has nobody to learn from; whatever the face detector raises.
+    video: a file, probed or not, or a Source. audio: an audio or video file; None: the mouths in
+    the video are restored. plan: made by another session of the same video, speech and
+    configuration; see planning.plan_file. config: of this video; it may differ from the engine's
+    in settings that no loaded model depends on. detector: one that no other session uses at the
+    same time; None: a new one.
+    Raises MediaError: not readable; ConfigError: the plan or the settings do not fit, or Self has
+    no original video; whatever the face detector raises.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class Session:
         self.timer = StageTimer()
         if plan is not None:
             check_plan(plan, source.info, speech=audio is not None)
-        learns = isinstance(engine.restorer, Fittable) and restores(self.config)
-        if learns and audio is None and self.config.restore.reference is None:
+        fits = isinstance(engine.restorer, Fittable) and restores(self.config)
+        if fits and audio is None and self.config.restore.reference is None:
             raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
         self._analysis = None if plan is None else plan.analysis
         self._plan = plan
@@ -103,8 +103,8 @@ class Session:
         self._meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         with self.timer.stage(Stage.LOAD):
             detector = detector or engine.new_detector(self.config.face)
-        own = self.config
-        self._analyzed = Analyzer(detector, self._meter, own.face, self.timer, own.as_upstream)
+        face, as_upstream = self.config.face, self.config.as_upstream
+        self._analyze = Analyzer(detector, self._meter, face, self.timer, as_upstream)
 
     def __enter__(self) -> Session:
         return self
@@ -118,14 +118,14 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Ends what is still running; the session cannot be used afterwards."""
+        """Stops what is running; the session cannot be used afterwards."""
         self._flag.set("is closed")
         for running in list(self._open):
-            with suppress(ValueError):  # another thread is in it: the flag ends it
+            with suppress(ValueError):  # another thread runs it: the flag stops that
                 running.close()
 
     def cancel(self) -> None:
-        """From any thread: what is running raises Cancelled within a denoising step or a frame."""
+        """From any thread: running calls raise Cancelled within a denoising step or a frame."""
         self._flag.set()
 
     def check(self) -> None:
@@ -133,23 +133,23 @@ class Session:
         self._flag.check()
 
     def analyze(self, progress: Progress = no_progress) -> SourceAnalysis:
-        """Pass 1, once: the faces of every source frame.
+        """Runs pass 1, once: faces, tracks, cuts and sharpness of every source frame.
 
         Raises FaceNotFoundError where no frame holds a usable face, MediaError and Cancelled.
         """
         if self._analysis is None:
-            with progress("finding faces", self.source.info.frame_count) as step:
-                self._analysis = self._analyzed(self.source, step)
+            with progress("detecting faces", self.source.info.frame_count) as step:
+                self._analysis = self._analyze(self.source, step)
         return self._analysis
 
     def make_plan(self, progress: Progress = no_progress) -> RenderPlan:
-        """Every decision about every output frame, made once.
+        """Makes every decision about every output frame, once.
 
         With new speech some chunks are generated for it, and measured. Raises as analyze does, and
-        a LatentSyncError where the generator cannot serve this video, or this speech.
+        a LatentSyncError where the generator cannot be used with this video or speech.
         """
         if self._plan is None:
-            self.speech  # noqa: B018  what is wrong with it is found before the long work
+            self.speech  # noqa: B018  its errors are raised before the long work
             self.analyze(progress)
             self._plan = self._decided(progress)
             self.generator  # noqa: B018  likewise
@@ -161,7 +161,7 @@ class Session:
         return self.make_plan()
 
     def preview(self, indices: Sequence[int]) -> list[Preview]:
-        """Those output frames as the whole run would give them; only their chunks are generated.
+        """Those output frames as the whole run would render them; only their chunks are generated.
 
         Raises ConfigError: there is no such frame.
         """
@@ -180,8 +180,8 @@ class Session:
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """The finished output frames from start to stop (not included), in order.
 
-        Any part is the same as in the whole. Raises MediaError where the video changed meanwhile,
-        and Cancelled.
+        A range is the same as in the whole video. Raises MediaError where the video changed
+        meanwhile, and Cancelled.
         """
         return (item.after for item in self.rendered(start, stop))
 
@@ -192,54 +192,53 @@ class Session:
         *,
         command: str | None = None,
     ) -> dict[str, Any]:
-        """The finished file, and its report beside it. Returns the report.
+        """Writes the finished file, and its report beside it. Returns the report.
 
-        target: the file, or what check_output has found out about it already. command: the command
-        line that this is done for, for the report.
+        target: the file, or the result of check_output. command: the command line, for the report.
 
-        Raises as make_plan does, ConfigError and MediaError where the file cannot be written, or is
-        there already (output.overwrite).
-        Whatever is raised, nothing new is left, and what was there stays.
+        Raises as make_plan does, ConfigError and MediaError where the file cannot be written, or
+        exists already (output.overwrite). After an error no new file is left, and existing files
+        are unchanged.
         """
-        from latentsync.pipeline.output import write_video  # which knows sessions
+        from latentsync.pipeline.output import write_video  # it imports this module
 
         path = Path(target) if isinstance(target, str) else target
         return write_video(self, path, progress, command=command)
 
     def rendered(self, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
-        """As frames(), each with what became of it."""
+        """As frames(), each frame with its changes."""
         start, stop = max(start, 0), len(self.plan) if stop is None else min(stop, len(self.plan))
         for item in self._rendered(np.arange(*self._reach(start, stop))):
             if start <= item.index < stop:
                 yield item
-        self._flag.check()  # closed meanwhile, it ends early
+        self._flag.check()  # close() ends the loop early
 
     @property
     def reused(self) -> int:
-        """Frames of the last pass that took an earlier one's restoration; see restore.reuse."""
+        """Frames of the last pass that reuse an earlier one's restoration; see restore.reuse."""
         return self._rendering.reused
 
     @cached_property
     def restorers(self) -> Restorers | None:
-        """By track, the restorer that is ready for it; None: nothing is restored."""
+        """Track -> its tuned or fitted restorer; None: nothing is restored."""
         restorer = self.engine.restorer
         return Restorers(restorer) if restorer is not None and restores(self.config) else None
 
     @cached_property
     def speech(self) -> Speech | None:
-        """What is heard of the new speech."""
+        """Features of the new speech, or None."""
         if self.audio is None:
             return None
-        return self.engine.lipsync.listen(self.audio, self._flag.check)
+        return self.engine.lipsync.encode_speech(self.audio, self._flag.check)
 
     @cached_property
     def layout(self) -> Layout:
-        """How output frames follow from source frames, and chunks from both."""
+        """How source frames map to output frames, and output frames to chunks."""
         return Layout.of(self.config, None if self.audio is None else self.engine.lipsync.generator)
 
     @cached_property
     def generator(self) -> LipGenerator | None:
-        """The generator made ready for this video and speech, with what it remembers."""
+        """The generator, prepared for this video and speech."""
         if self.speech is None or not self._undecided.generates:
             return None
         generator = self.engine.lipsync.generator
@@ -301,7 +300,7 @@ class Session:
         return running
 
     def _reach(self, start: int, stop: int) -> tuple[int, int]:
-        """The output frames that the stages have to see, for those from start to stop."""
+        """The output frames that the stages have to process for those from start to stop."""
         begin = start if self.restorers is None else lead_in(start, self.config.restore)
         return self.plan.widened(begin, stop)
 
@@ -317,7 +316,7 @@ class Session:
                 )
 
     def _to_restore(self, tracks: Sequence[int]) -> Mapping[int, Sequence[torch.Tensor]]:
-        """By track, some of the mouths that are to be restored."""
+        """Track -> some of the mouths that are to be restored."""
         if self.audio is None:
             return mouths_to_restore(tracks, self.plan, self.source)
         if self._samples is None:
@@ -326,17 +325,17 @@ class Session:
 
     @property
     def execution(self) -> Execution:
-        """How the networks of this session run."""
+        """Device, backend and dtype of this session's networks."""
         return self.engine.execution if self.audio is None else self.engine.lipsync.execution
 
     @cached_property
     def _original(self) -> Original:
-        """The video with the person's own mouths, for a restorer that learns."""
+        """The video with the training mouths, for a restorer that is fitted."""
         reference = self.config.restore.reference
         if reference is None:
             return Original(self.source, self.analyze(), itself=True)
         source = self._opened(reference)
-        return Original(source, self._analyzed(source), itself=False)
+        return Original(source, self._analyze(source), itself=False)
 
     def _request(self) -> GenerationRequest:
         plan, speech = self._undecided, self.speech
@@ -354,10 +353,10 @@ class Session:
 
     def _footage(self, path: str) -> Footage:
         source = self._opened(path)
-        return footage_of(source, self._analyzed(source), self._flag.check)
+        return footage_of(source, self._analyze(source), self._flag.check)
 
     def _opened(self, path: str) -> Source:
-        """Another video that is needed for this one."""
+        """Opens another video that this one needs."""
         return CheckedSource(VideoFile(probe(path)), self._flag.check)
 
 

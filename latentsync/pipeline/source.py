@@ -1,4 +1,4 @@
-"""Where a session's frames come from: a file, or frames that are there already; and its footage."""
+"""Sources of a session's frames, a file or frames in memory, and their footage for a generator."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from latentsync.types import Frame
 
 @runtime_checkable
 class Source(Protocol):
-    """A video that can be read again and again."""
+    """A video that can be read any number of times."""
 
     @property
     def info(self) -> VideoInfo: ...
 
     @property
     def issues(self) -> str | None:
-        """What could not be read the last time; None while all is well."""
+        """Decode issues of the last reading; None: there were none."""
         ...
 
     def __iter__(self) -> Iterator[Frame]:
@@ -39,9 +39,9 @@ class Source(Protocol):
         ...
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
-        """The frames of these numbers, in that order, each as often.
+        """The frames with these indices, in that order, repeated where an index is.
 
-        Raises MediaError where the video has become shorter than it was.
+        Raises MediaError where the video has become shorter.
         """
         ...
 
@@ -65,7 +65,7 @@ class VideoFile:
 
 
 class CheckedSource:
-    """A source whose reader may be stopped: check is called at every frame, and may raise."""
+    """A source that calls check at every frame; check may raise."""
 
     def __init__(self, source: Source, check: Callable[[], None]) -> None:
         self._source, self._check = source, check
@@ -91,7 +91,7 @@ class CheckedSource:
 
 
 class Clip:
-    """Frames in memory, as if they were a whole video. info: of the video that they are from."""
+    """Frames in memory as a video of their own. info: of the video that they are from."""
 
     issues: str | None = None
 
@@ -108,16 +108,16 @@ class Clip:
 def footage_of(
     source: Source, analysis: SourceAnalysis, check: Callable[[], None] = unchecked
 ) -> Footage:
-    """The video and what pass 1 found in it. Its audio is read when first asked for.
+    """The video and its analysis. Its audio is read on first access.
 
-    check: called while that is read; may raise.
+    check: called while audio is read; may raise.
     """
     path = source.info.path
-    has_sound = bool(source.info.audio)
+    has_audio = bool(source.info.audio)
 
     @cache
     def audio() -> AudioFeatures | None:
-        return compute_acoustics(Checked(AudioReader(path), check)) if has_sound else None
+        return compute_acoustics(Checked(AudioReader(path), check)) if has_audio else None
 
     def crops(numbers: np.ndarray, size: int) -> Iterator[torch.Tensor]:
         matrices = analysis.matrices[numbers]

@@ -1,4 +1,4 @@
-"""How long each stage was at work, and how long it had to wait for its neighbours."""
+"""Measures for each stage how long it worked, and how long it waited for its neighbours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Stage(StrEnum):
-    """The stages, in the order in which a frame meets them."""
+    """The stages, in the order of processing."""
 
     LOAD = "load"
     DECODE = "decode"
@@ -26,7 +26,7 @@ class Stage(StrEnum):
     SAMPLE = "sample"
     FIT = "fit"
     DECODE_AGAIN = "decode (pass 2)"
-    LISTEN = "encode audio"
+    ENCODE_AUDIO = "encode audio"
     GENERATE = "generate"
     RESTORE = "restore"
     COMPOSITE = "composite"
@@ -39,8 +39,8 @@ class Stage(StrEnum):
 class Work:
     """Wall seconds of one stage over the video.
 
-    busy: at work. for_input: waiting for the stage before. for_room: waiting until the stage behind
-    has taken something. frames: that went through it.
+    busy: working. for_input: waiting for the previous stage. for_room: blocked by a full queue to
+    the next stage. frames: that it handed on.
     """
 
     busy: float = 0.0
@@ -58,9 +58,9 @@ class Work:
 
 
 class StageTimer:
-    """The work of all stages by name, in the order in which they first had something to say.
+    """The work of all stages by name, in the order in which they first reported.
 
-    Stages may run at the same time, each in a thread of its own.
+    Stages may run at the same time, each in its own thread.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class StageTimer:
     def stage(self, name: Stage, frames: int = 0) -> Iterator[None]:
         """Adds the time spent inside the ``with`` block to the stage.
 
-        frames: that went through it, where handed_on() does not count them.
+        frames: that it processed, where handed_on() does not count them.
         """
         begin = time.perf_counter()
         try:
@@ -93,27 +93,27 @@ class StageTimer:
             yield item
 
     def for_input(self, name: Stage) -> Callable[[float], None]:
-        """What is called with the seconds that the stage has waited for something to do."""
+        """Returns a function that takes the seconds the stage has waited for input."""
         return partial(self._waited_for_input, name)
 
     def handed_on(self, name: Stage) -> Callable[[float], None]:
-        """What is called for each frame that the stage hands on, with the seconds that took."""
+        """Returns a function to call for each frame handed on, with the seconds of waiting."""
         return partial(self._handed_on, name)
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds at work by stage."""
+        """Seconds of work by stage."""
         with self._lock:
             return {name.value: work.busy for name, work in self._work.items()}
 
     @property
     def work(self) -> dict[str, Work]:
-        """A copy of what is known by now, by stage."""
+        """A copy of the figures so far, by stage."""
         with self._lock:
             return {name.value: Work(**asdict(work)) for name, work in self._work.items()}
 
     def since(self, before: Mapping[str, Work]) -> dict[str, Work]:
-        """What has been added to an earlier ``work``; stages that did nothing are left out."""
+        """The difference to an earlier ``work``; stages without any are left out."""
         now = {name: work.minus(before.get(name, Work())) for name, work in self.work.items()}
         return {name: work for name, work in now.items() if work != Work()}
 

@@ -1,4 +1,4 @@
-"""What a restorer is, and the table that names the ones that come with the project."""
+"""The interface of restorers, and the table of the built-in ones."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Restorer(Protocol):
-    """Better pixels from the same content. No I/O, no state between calls.
+    """Restores faces. No I/O, no state between calls.
 
-    size: side of the square that it works on (512: the FFHQ square), or None for the box around
-        the region at the frame's own scale.
-    __call__: faces (N, 3, h, w) float RGB [-1, 1] -> same shape and range. A failure raises;
-        handing the input back as if it had been restored is the worst thing it could do.
+    size: side of its square input (512: the FFHQ square), or None for the box around the region at
+        the frame's own scale.
+    __call__: faces (N, 3, h, w) float RGB [-1, 1] -> same shape and range. A failure must raise; it
+        must never return the input as if it had been restored.
     """
 
     name: str
@@ -38,31 +38,31 @@ class Restorer(Protocol):
 
 @runtime_checkable
 class Tunable(Protocol):
-    """A restorer that is set once for each track, from what pass 1 measured, and stays constant."""
+    """A restorer that is tuned once for each track, from the measurements of pass 1."""
 
     def tuned(self, energies: np.ndarray) -> Restorer:
-        """energies: (F, 2, BANDS) float32 from restore.sharpness, all frames of one track."""
+        """energies: (F, 2, BANDS) float32, see restoration.sharpness, all frames of one track."""
         ...
 
 
 @runtime_checkable
 class Windowed(Protocol):
-    """A restorer that works on a square, and can do less where only a part of it will show."""
+    """A restorer of squares that can be limited to the part that will show."""
 
     def within(self, box: Box) -> Restorer:
-        """box: of the square, half open, not empty -> a restorer that gives in it what this one
-        does; outside of it, possibly, the input as it is."""
+        """box: of the square, half open, not empty -> a restorer with the same result inside it;
+        outside it may return the input."""
         ...
 
 
 @runtime_checkable
 class Fittable(Protocol):
-    """A restorer that learns from the person's own mouths, once for each track, before it works.
+    """A restorer that is fitted to training mouths of the speaker, once for each track.
 
-    For the arguments see PersonalizedRestorer. verdict: what came of it, for the report.
+    For the arguments see PersonalizedRestorer. fit_result: for the report.
     """
 
-    verdict: object
+    fit_result: object
 
     def fit(
         self,
@@ -73,26 +73,26 @@ class Fittable(Protocol):
         mask: np.ndarray,
         fallback: Restorer | None,
     ) -> Fittable:
-        """From mouths as filmed, and others as they were generated."""
+        """Fits to original mouths, given samples of the generated ones."""
         ...
 
     def fit_pairs(
         self,
-        degraded_own: Sequence[torch.Tensor],
+        degraded: Sequence[torch.Tensor],
         originals: Sequence[torch.Tensor],
         *,
         seconds: np.ndarray,
         mask: np.ndarray,
         fallback: Restorer | None,
     ) -> Fittable:
-        """From mouths as filmed, and what the generator makes of the same ones."""
+        """Fits to pairs: original mouths and the generator's version of each."""
         ...
 
     def __call__(self, faces: torch.Tensor) -> torch.Tensor: ...
 
 
 RestorerLoader = Callable[["RestoreConfig", "Execution"], Restorer]
-"""A loader makes a restorer ready for work, as the execution says, or raises a LatentSyncError."""
+"""Loads a restorer for the execution, or raises a LatentSyncError."""
 
 RESTORERS: dict[str, str] = {
     "Detail": "latentsync.restoration.detail:load",
@@ -103,11 +103,11 @@ RESTORERS: dict[str, str] = {
 
 
 PUBLISHED = {"gfpgan": GFPGAN, "codeformer": CODEFORMER}
-"""Weights that restorers of the table need, by name in lower case."""
+"""Restorer, in lower case -> its weights."""
 
 
 def weights_wanted(config: RestoreConfig) -> list[tuple[ModelFile, str | None]]:
-    """The files that the restorer needs, each with the path that the configuration gives it."""
+    """The files that the restorer needs, each with the path in the configuration."""
     model = PUBLISHED.get(config.name.lower())
     return [] if model is None or config.when == "never" else [(model, config.checkpoint)]
 
@@ -115,10 +115,10 @@ def weights_wanted(config: RestoreConfig) -> list[tuple[ModelFile, str | None]]:
 def load_restorer(
     config: RestoreConfig, execution: Execution, *, folders: Sequence[str | Path] = ()
 ) -> Restorer:
-    """The restorer that ``restore.name`` asks for, ready for work.
+    """Loads the restorer that ``restore.name`` names.
 
-    folders: where its weights may lie in addition; see weights.find. Raises UnknownPluginError, or
-    whatever LatentSyncError its loader raises.
+    folders: additional folders with weights; see weights.find. Raises UnknownPluginError, or any
+    LatentSyncError of its loader.
     """
     load: RestorerLoader = find_plugin("restorer", config.name, RESTORERS)
     for model, explicit in weights_wanted(config):

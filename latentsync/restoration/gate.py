@@ -1,8 +1,7 @@
-"""Which frames are restored, and how the decision fades in and out. Pure functions over a track.
+"""The offline gate: selects the frames to restore, with fades. Pure functions over a track.
 
-Pass 1 knows the track from end to end, so nothing here runs forward in time only: a video played
-backwards gets the same decisions. All limits are in seconds, so that one video at several frame
-rates gets the same decisions as well, up to a frame.
+The whole track is known, and the decisions are symmetric in time: a reversed video gets the same.
+All limits are in seconds: one video at several frame rates gets the same decisions, up to a frame.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.frame_times import PTS_ROUNDING, frame_duration, frame_spans
 
-# A mouth's sharpness swings with its opening: a second's median is the evidence, not a frame.
+# A mouth's sharpness varies with its opening, so the gate uses the median over a second.
 _MEDIAN_REACH = 0.5  # seconds, before a frame and after it
 _SAME_TIME = 1e-6  # relative; sums of frame durations that differ by less are equal
 _BLOCK = 1024  # frames whose medians are taken at once: 3 MB at 120 frames a second
-# A generated mouth that was enlarged on its way into the frame is short of detail by construction:
-# from 1 to 2 frame pixels per generator pixel both thresholds rise by so much.
+# A generated mouth that is upscaled to the frame lacks detail by construction: from 1 to 2 frame
+# pixels per generator pixel both thresholds rise by this.
 _EAGERNESS = 0.05
 
 
@@ -34,12 +33,12 @@ def need(
 ) -> np.ndarray:
     """(F,) bool: the frames of one track to restore.
 
-    scale: (F,) frame pixels per generator pixel. sharpness: (F,), nan where it is not known.
+    scale: (F,) frame pixels per generator pixel. sharpness: (F,), nan: unknown.
     seconds: (F,) float64, presentation times, rising.
-    when: "always", "never" or "auto": the evidence is the sharpness; below min_scale the face is
-    too small on the screen to gain. Hysteresis: a run of frames under sharpness_off counts if it
-    holds one under sharpness_on. Gaps and runs that last less than min_run_seconds are levelled.
-    ConfigError for another when.
+    when: "always", "never" or "auto": by sharpness; below min_scale the face is too small in the
+    frame to gain. Hysteresis: a run of frames under sharpness_off counts if it holds one under
+    sharpness_on. Gaps and runs shorter than min_run_seconds are removed. Raises ConfigError for
+    another when.
     """
     if when not in ("auto", "always", "never"):
         raise ConfigError("restore.when", when, "use auto, always or never")
@@ -62,12 +61,12 @@ def strengths(
     fade_start: bool,
     fade_end: bool,
 ) -> np.ndarray:
-    """(F,) float32 in [0, 1]: strength of the restoration in each frame; 0 where it is not needed.
+    """Returns the strength of the restoration for each frame, (F,) float32 in [0, 1].
 
     needed: (F,) bool of one track. seconds: (F,) float64, presentation times, rising. A run rises
     over fade_seconds like half a cosine, inside itself, and falls in the same way.
-    fade_start, fade_end: whether the track's first and last frame border on frames of the same shot
-    without this face; at a cut and at the video's ends there is nothing to fade into.
+    fade_start, fade_end: whether the track borders on frames of the same shot without this face; at
+    a cut and at the video's ends there is no fade.
     """
     step = frame_duration(seconds)
     strength = np.zeros(len(needed), np.float32)
@@ -81,9 +80,9 @@ def strengths(
 
 
 def _running_median(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """(F,) -> (F,): median of the known values around each; nan where none is known nearby.
+    """(F,) -> (F,): median of the known values around each; nan where there is none.
 
-    A frame counts by how long it is shown: where frames are dropped, those left stand for more.
+    Frames are weighted by their duration.
     """
     known = np.flatnonzero(~np.isnan(values))
     figures, times = values[known].astype(np.float64), seconds[known]
@@ -105,9 +104,9 @@ def _running_median(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 
 def _weighted_medians(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """(R, W), (R, W) -> (R,): half of the time a row's values lie below, half above.
+    """(R, W), (R, W) -> (R,): the median of each row, weighted by seconds.
 
-    Of two in the middle their mean. What takes no time has no part.
+    The mean of the two middle values where they tie. Values of 0 seconds do not count.
     """
     order = np.argsort(values, axis=1)
     passed = np.cumsum(np.take_along_axis(seconds, order, axis=1), axis=1)
@@ -135,8 +134,8 @@ def _drop_short(
 ) -> np.ndarray:
     """Runs of True that last less than ``least`` seconds become False.
 
-    A run lasts from its first frame to its last, and one typical frame more. keep_ends spares those
-    at the track's ends. A track that is one run stays as it is, however short.
+    A run lasts from its first frame to its last, and one typical frame more. keep_ends: runs at the
+    track's ends stay. A track that is one run is unchanged, however short.
     """
     kept = flags.copy()
     step = frame_duration(seconds)

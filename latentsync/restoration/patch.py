@@ -1,7 +1,7 @@
-"""Where a restorer's square or box lies, the cutting out of it, and what is added where it shows.
+"""Patch geometry of a restorer's square or box, residuals, and the patch window.
 
-Everything hangs on the one smoothed matrix of a frame: what is constant along a track stays so. A
-landmark found anew in each frame would shake the restored mouth.
+All matrices derive from the smoothed matrix of a frame and a geometry that is constant in the
+track: landmarks of single frames would make the restored mouth jitter.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch.nn import functional
 from latentsync.geometry import FFHQ_TEMPLATE, frame_scale, similarity
 from latentsync.types import Box
 
-_SUPPORT = 1 / 512  # of a mask: less than half a grey level of any patch
-_MARGIN = 16  # patch pixels around the mask's support: a filter's reach
-_Picture = TypeVar("_Picture", np.ndarray, torch.Tensor)
+_SUPPORT = 1 / 512  # mask value that changes any frame by less than half a code value
+_MARGIN = 16  # patch pixels around the mask's support, for the reach of filters
+_Image = TypeVar("_Image", np.ndarray, torch.Tensor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +28,7 @@ class PatchGeometry:
     """One track's patch.
 
     from_aligned: (2, 3), aligned crop pixels -> patch pixels. size: (h, w) of the patch.
-    mask: (h, w) float32 in [0, 1], 1 where the patch wins.
+    mask: (h, w) float32 in [0, 1], 1 where new pixels win.
     """
 
     from_aligned: np.ndarray
@@ -81,41 +81,41 @@ def residual(
     """(N, 3, h, w) float, [-2, 2]: restored - source, for an additive patch.
 
     restored, source: (N, 3, h, w) float RGB [-1, 1], the same shape.
-    highpass_sigma: patch pixels, of the Gaussian below which the difference is dropped; 0 keeps
-    all. 8 to 10 at 512 takes away a network's shift of colour and its pumping of brightness from
-    frame to frame, and leaves lips and teeth; Detail changes neither and needs none.
+    highpass_sigma: patch pixels; lower frequencies of the difference are removed; 0 keeps all.
+    8 to 10 at 512 removes a network's colour shift and brightness flicker, and keeps lips and
+    teeth; Detail causes neither and needs none.
     """
     difference = restored - source
     return difference - _gaussian(difference, highpass_sigma) if highpass_sigma > 0 else difference
 
 
 def halo(highpass_sigma: float) -> int:
-    """Pixels to each side that a residual of that sigma depends on."""
+    """Pixels on each side that a residual of that sigma depends on."""
     return math.ceil(3 * highpass_sigma)
 
 
-def _gaussian(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
-    """(N, C, h, w) -> the same, blurred; mirrored at the borders as far as the picture reaches."""
+def _gaussian(images: torch.Tensor, sigma: float) -> torch.Tensor:
+    """(N, C, h, w) -> the same, blurred; mirrored at the borders."""
     for axis in (2, 3):
-        radius = min(halo(sigma), pictures.shape[axis] - 1)
-        steps = torch.arange(-radius, radius + 1, device=pictures.device, dtype=pictures.dtype)
+        radius = min(halo(sigma), images.shape[axis] - 1)
+        steps = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
         kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
         kernel = (kernel / kernel.sum()).reshape(1, 1, *((-1, 1) if axis == 2 else (1, -1)))
         pad = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
-        channels = pictures.shape[1]
-        padded = functional.pad(pictures, pad, mode="reflect")
-        pictures = functional.conv2d(
+        channels = images.shape[1]
+        padded = functional.pad(images, pad, mode="reflect")
+        images = functional.conv2d(
             padded, kernel.expand(channels, 1, *kernel.shape[2:]), groups=channels
         )
-    return pictures
+    return images
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatchWindow:
-    """One track's.
+    """The part of a track's patches that shows.
 
-    shown: the patch's pixels where the mask is not 0. needed: those that the residual there is made
-    of. mask: (h, w) float32, of the part shown. highpass_sigma: see residual().
+    shown: where the mask is not 0. needed: shown with its halo, which the residual depends on.
+    mask: (h, w) float32, of the part shown. highpass_sigma: see residual().
     """
 
     shown: Box
@@ -125,7 +125,7 @@ class PatchWindow:
 
     @classmethod
     def of(cls, mask: np.ndarray, *, highpass_sigma: float) -> PatchWindow:
-        """mask: (h, w) float32 of the whole patch; where it is 0 all over, all is needed."""
+        """mask: (h, w) float32 of the whole patch; an empty mask gives the whole patch."""
         height, width = mask.shape
         x, y, across, down = cv2.boundingRect((mask > 0).view(np.uint8))
         shown = Box(x, y, x + across, y + down) if across else Box(0, 0, width, height)
@@ -135,7 +135,7 @@ class PatchWindow:
         return cls(shown, needed, np.ascontiguousarray(_cut(mask, shown)), highpass_sigma)
 
     def residuals(self, restored: torch.Tensor, mouths: torch.Tensor) -> torch.Tensor:
-        """Whole patches, both (N, 3, h, w) -> (N, 3, h', w'), what to add where they show."""
+        """Whole patches, both (N, 3, h, w) -> residuals (N, 3, h', w') of the part shown."""
         needed, shown = self.needed, self.shown
         changes = residual(
             _cut(restored, needed), _cut(mouths, needed), highpass_sigma=self.highpass_sigma
@@ -144,9 +144,9 @@ class PatchWindow:
         return _cut(changes, Box(shown.x0 - x, shown.y0 - y, shown.x1 - x, shown.y1 - y))
 
     def matrix(self, matrix: np.ndarray) -> np.ndarray:
-        """(2, 3), frame pixels -> patch pixels -> the same, to the pixels of the part shown."""
+        """(2, 3), frame -> patch pixels; returns frame -> pixels of the part shown."""
         return matrix - np.array([[0, 0, self.shown.x0], [0, 0, self.shown.y0]])
 
 
-def _cut(picture: _Picture, box: Box) -> _Picture:
-    return picture[..., box.y0 : box.y1, box.x0 : box.x1]
+def _cut(image: _Image, box: Box) -> _Image:
+    return image[..., box.y0 : box.y1, box.x0 : box.x1]

@@ -1,8 +1,9 @@
-"""How sharp the mouth is, against the sharp rest of the same face.
+"""Sharpness of the mouth relative to the rest of the same face.
 
-Both halves of a face went through the same lens and the same codec, so their spectra fall alike. A
-mouth that was generated small, resampled or smeared falls more steeply. The figure is the ratio of
-two blur widths, each read from the slope of the energies of octave bands: contrast cancels out.
+Both parts of a face went through the same lens and codec, so their spectra have the same slope. The
+spectrum of a mouth that was generated at a lower resolution, resampled or smoothed is steeper. The
+sharpness is the ratio of two blur widths, each estimated from the slope of octave band energies:
+contrast cancels out.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from latentsync.geometry import part_of
 BANDS = 5
 """Octave bands of the luma, finest first: between Gaussians of sigma 0, 1, 2, 4, 8, 16 pixels."""
 
-# White noise that no slope should be read from: grey levels squared that 8 bits and a codec leave.
+# White noise that is subtracted, in code values squared: that of 8 bits and a codec.
 _NOISE_VARIANCE = 0.8
-_LEAST_SIGNAL = 0.25  # of that noise: below it a band's fall is a guess, and a small one is safer
-# How far each slope between neighbouring bands can be trusted. The finest holds codec noise; the
-# coarser ones differ from face to face, the last one by a factor of 1.5.
+_LEAST_SIGNAL = 0.25  # of that noise, at least: below it a slope is unreliable
+# Reliability of each slope between neighbouring bands. The finest holds codec noise; the coarser
+# ones differ from face to face, the last one by a factor of 1.5.
 _SLOPE_WEIGHTS = np.array([0.3, 1.0, 0.5, 0.05])
 _WIDTHS = np.geomspace(0.3, 16.0, 400)  # pixels
-_SIZE_STEP = 8  # pixels of height of the upright face: few sizes, so that masks can be kept
+_SIZE_STEP = 8  # pixels of height of the upright face: few sizes, so that masks can be cached
 _CACHED_SIZES = 32
-_BLOCK = 4096  # frames: a film's length must not show in the memory
+_BLOCK = 4096  # frames at once, so that memory does not grow with the video's length
 
 
 class SharpnessMeter:
@@ -40,11 +41,11 @@ class SharpnessMeter:
         self._resized: dict[int, list[np.ndarray]] = {}
 
     def __call__(self, pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """(2, BANDS) float32: energies of [mouth, rest], grey levels squared, finest band first.
+        """(2, BANDS) float32: energies of [mouth, rest], code values squared, finest band first.
 
         pixels: (H, W, 3) uint8 RGB, a frame. matrix: (2, 3), frame pixels -> aligned crop pixels.
-        The face is turned upright at the frame's own scale. What lies outside the frame does not
-        count; a region that lies outside altogether gives nan.
+        The face is turned upright at the frame's own scale. Pixels outside the frame do not count;
+        a region that is entirely outside gives nan.
         """
         height, width = self._masks.shape[1:]
         scale = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
@@ -53,7 +54,7 @@ class SharpnessMeter:
         upright = np.array([[columns / width], [rows / height]]) * matrix
         size = (columns, rows)
         part, upright = part_of(pixels, upright, (rows, columns))
-        # OpenCV's cubic is fastest on one plane of float32, and the luma is all that is wanted.
+        # OpenCV's cubic is fastest on one plane of float32, and only the luma is needed.
         luma = cv2.warpAffine(
             cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32),
             upright,
@@ -78,11 +79,11 @@ class SharpnessMeter:
 
 
 def sharpness(energies: np.ndarray) -> np.ndarray:
-    """(...): blur width of the rest over that of the mouth. 1: alike; lower: the mouth is blurrier.
+    """(...): blur width of the rest over that of the mouth. 1: equal; lower: the mouth is blurrier.
 
-    energies: (..., 2, BANDS), [mouth, rest], as SharpnessMeter gives them. nan where they hold nan.
-    Medians over real tracks: as filmed 0.68 to 1.1; after a loss of 3x or a Gaussian of 1.5 pixels
-    0.33 to 0.57.
+    energies: (..., 2, BANDS), [mouth, rest], of SharpnessMeter. nan where they hold nan.
+    Medians over real tracks: originals 0.68 to 1.1; after downscaling by 3 or a Gaussian of 1.5
+    pixels 0.33 to 0.57.
     """
     mouth, rest = blur_widths(energies)
     return rest / mouth
@@ -93,9 +94,9 @@ def blur_widths(energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     energies: (..., 2, BANDS), [mouth, rest]; nan where they hold nan.
 
-    The rest's width is where its slopes fit best those of a blurred natural picture (amplitude
-    falling as 1/frequency). The mouth's is where the further fall of its slopes fits best, so that
-    what is special to this face is not taken for blur.
+    The rest's width is that of the blurred natural image (amplitude 1/frequency) whose slopes fit
+    best. The mouth's is fitted to the difference of its slopes to the rest's, so that
+    peculiarities of this face do not count as blur.
     """
     noise = _NOISE_VARIANCE * _white_energies()
     clean = np.maximum(energies - noise, _LEAST_SIGNAL * noise)
@@ -109,11 +110,11 @@ def blur_widths(energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _nearest(slopes: np.ndarray, model: np.ndarray) -> np.ndarray:
-    """slopes: (..., BANDS - 1) -> (...) int, the rows of model that lie nearest."""
+    """slopes: (..., BANDS - 1) -> (...) int, the nearest rows of model."""
     weighted = model * _SLOPE_WEIGHTS
     offset = (weighted * model).sum(-1)
     flat = slopes.reshape(-1, slopes.shape[-1])
-    # What is left of the squared distance without the slopes' own square, a block of frames a time.
+    # The squared distance without the constant square of the slopes, a block of frames at a time.
     blocks = [
         (offset - 2 * flat[start : start + _BLOCK] @ weighted.T).argmin(-1)
         for start in range(0, len(flat), _BLOCK)
@@ -122,19 +123,19 @@ def _nearest(slopes: np.ndarray, model: np.ndarray) -> np.ndarray:
 
 
 def _inside(frame: tuple[int, ...], matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-    """None: all of the upright face comes from the frame. (h, w): 1 where it does, 0 elsewhere."""
+    """None: the upright face lies inside the frame. (h, w): 1 where it does, 0 elsewhere."""
     columns, rows = size
     corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]], np.float64)
     back = corners @ cv2.invertAffineTransform(matrix).T
     if (back >= 1).all() and (back <= [frame[1] - 2, frame[0] - 2]).all():
         return None
     there = cv2.warpAffine(np.ones(frame, np.float32), matrix, size)
-    # The border between picture and repeated rows is an edge of its own: two pixels keep clear.
+    # The border between the frame and its repeated rows is an edge: two pixels keep clear of it.
     return cv2.erode((there > 0.99).astype(np.float32), np.ones((5, 5)), borderValue=1)
 
 
 def _by_band(masks: np.ndarray) -> list[np.ndarray]:
-    """(2, h, w) -> the same for the pictures that the bands are measured in."""
+    """(2, h, w) -> the masks at the resolution of each band."""
     steps = [1, *(2 ** max(band - 1, 0) for band in range(1, BANDS))]
     return [np.ascontiguousarray(masks[:, ::step, ::step]) for step in steps]
 
@@ -164,13 +165,13 @@ def _sigmas() -> np.ndarray:
 def _white_energies() -> np.ndarray:
     """(BANDS,): energy that white noise of variance 1 leaves in each band."""
     fine, coarse = _sigmas()[:-1] ** 2, _sigmas()[1:] ** 2
-    own = np.where(fine > 0, 1 / (4 * np.pi * np.maximum(fine, 1e-9)), 1.0)
-    return own - 1 / (np.pi * (fine + coarse)) + 1 / (4 * np.pi * coarse)
+    upper = np.where(fine > 0, 1 / (4 * np.pi * np.maximum(fine, 1e-9)), 1.0)
+    return upper - 1 / (np.pi * (fine + coarse)) + 1 / (4 * np.pi * coarse)
 
 
 @cache
 def _model_slopes() -> np.ndarray:
-    """(len(_WIDTHS), BANDS - 1): log amplitude ratios of neighbouring bands, 1/f picture."""
+    """(len(_WIDTHS), BANDS - 1): log amplitude ratios of neighbouring bands, 1/f image."""
     frequency = np.linspace(0.001, 0.5, 1000)  # cycles per pixel
     passed = np.exp(-2 * (np.pi * _sigmas()[:, None] * frequency) ** 2)
     bands = np.diff(passed, axis=0) ** 2

@@ -1,4 +1,4 @@
-"""Restored frames in a row: a mouth that has not changed is spared, and flicker is damped."""
+"""Temporal state of the restoration: reuse on unchanged mouths, and smoothing against flicker."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from torch.nn import functional
 from latentsync.types import Box
 
 LONGEST = 12
-"""Every frame whose number is a multiple of it is restored anew: a residual does not grow older,
-and a film rendered in pieces agrees with the whole again after so many frames."""
+"""Every frame whose number is a multiple of this is restored again, which limits a residual's age,
+and a video rendered in segments agrees with the whole after this many frames."""
 
-LEVELS = 127.5  # of 8 bits in one unit of a patch
-_NEW_WINDOW = 17  # patch pixels over which change is averaged: a lip's edge counts, no grain does
-_NEW_NOISE = 4.0  # levels: what changes everywhere by more than that is motion
+CODE_VALUES = 127.5  # in one unit of a patch
+_NEW_WINDOW = 17  # patch pixels over which change is averaged: a lip's edge counts, grain does not
+_NEW_NOISE = 4.0  # code values: change of the whole patch above this is motion, not noise
 
-# Local change of the source, over its noise, at which the past is half given up; units of [-1, 1],
-# some three grey levels of 8 bits. A lip's edge that moves by a pixel changes by ten and more.
+# Local change of the source, over its noise, that halves the weight of the past; units of [-1, 1],
+# some three 8-bit code values. A lip's edge that moves by a pixel changes by ten and more.
 _STILL_MOTION = 0.025
-_STILL_NOISE = 0.03  # the same unit: what changes everywhere by more than that is motion
+_STILL_NOISE = 0.03  # the same unit: change of the whole patch above this is motion, not noise
 _STILL_WINDOW = 9  # patch pixels, over which change is averaged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mouth:
-    """One frame's, as the restorer would get it.
+    """The restorer's input for one frame.
 
     number: of the frame. pixels: (3, h, w) float32 RGB [-1, 1] on the CPU. matrix: (2, 3), frame
-    pixels -> patch pixels. at: another matrix -> the frame's pixels along that one.
+    pixels -> patch pixels. at: another matrix -> the frame's pixels sampled with it.
     """
 
     number: int
@@ -42,15 +42,15 @@ class Mouth:
 
 
 Change = tuple[torch.Tensor, np.ndarray]
-"""What is added to a mouth, and the matrix from the frame to it."""
+"""A residual, and the matrix from the frame to it."""
 
 
 class ResidualReuse:
-    """Runs a restorer on the mouths that are new, and lets the others have the last one's residual.
+    """Runs a restorer on new mouths; unchanged mouths reuse the last residual.
 
-    threshold: levels of 8 bits; a mouth is new where mouth_change() against the one that the
-    residual was made for lies above it. 0: all are new. That one is not always the one before: slow
-    drift cannot add up. reused: mouths that were spared.
+    threshold: 8-bit code values; a mouth is new where its mouth_change() to the source of the
+    residual exceeds it. 0: all are new. The source may be several frames old, so that slow drift
+    does not accumulate. reused: number of unchanged mouths.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -62,17 +62,17 @@ class ResidualReuse:
         self.reused = 0
 
     def enter(self, mask: np.ndarray) -> None:
-        """A new track begins. mask: (h, w) in [0, 1] of its patches, 1 where change counts."""
+        """Starts a new track. mask: (h, w) in [0, 1] of its patches, 1 where change counts."""
         self._mask = mask
         self._source = None
 
     def __call__(
         self, mouths: Sequence[Mouth], residuals: Callable[[torch.Tensor], torch.Tensor]
     ) -> list[Change]:
-        """A change for each mouth. mouths: of one track, the next ones; after a gap one is new.
+        """A change for each mouth. mouths: the next ones of one track; a mouth after a gap is new.
 
-        residuals: (n, 3, h, w), mouths -> (n, ...), a residual for each; called once, or not at all
-        where none is new.
+        residuals: mouths (n, 3, h, w) -> residuals (n, ...); called once, or not at all where no
+        mouth is new.
         """
         places = [self._place(mouth) for mouth in mouths]
         new = [mouth.pixels for mouth, place in zip(mouths, places, strict=True) if place is None]
@@ -86,10 +86,10 @@ class ResidualReuse:
         return changes
 
     def _place(self, mouth: Mouth) -> np.ndarray | None:
-        """The matrix at which the last residual fits; None: the mouth is new, and the next source.
+        """The matrix at which the last residual fits; None: the mouth is new, the next source.
 
-        Where the source's own place shows the same, nothing has moved, whatever the landmarks say;
-        else the mouth may have moved with its face.
+        If the frame is unchanged at the source's matrix, nothing has moved, even where landmarks
+        jitter; else the mouth may have moved with the face.
         """
         follows = mouth.number == self._number + 1 and mouth.number % LONGEST != 0
         self._number = mouth.number
@@ -107,12 +107,12 @@ class ResidualReuse:
 
 
 def mouth_change(now: torch.Tensor, then: torch.Tensor, mask: np.ndarray) -> float:
-    """Levels of 8 bits: the largest local difference, r.m.s., beyond what differs everywhere.
+    """The largest local r.m.s. difference above the noise, in 8-bit code values.
 
-    now, then: (3, h, w) float32 RGB [-1, 1] on the CPU, patches of one track. mask: (h, w); places
-    above a half count. What differs everywhere is noise, or the codec: the median over the patch.
+    now, then: (3, h, w) float32 RGB [-1, 1] on the CPU, patches of one track. mask: (h, w); pixels
+    above 0.5 count. The noise, also that of the codec, is the median over the patch.
     """
-    difference = ((now - then) * LEVELS).square().mean(0).numpy()
+    difference = ((now - then) * CODE_VALUES).square().mean(0).numpy()
     local = cv2.blur(difference, (_NEW_WINDOW, _NEW_WINDOW))
     noise = min(float(np.median(local[::2, ::2])), _NEW_NOISE**2)
     counted = local[mask > 0.5]
@@ -120,7 +120,7 @@ def mouth_change(now: torch.Tensor, then: torch.Tensor, mask: np.ndarray) -> flo
 
 
 class ResidualSmoother:
-    """Exponential average of a track's residuals, in patch space, given up where the source moves.
+    """Exponential average of a track's residuals, in patch space, reset where the source moves.
 
     Frames must come in order. beta: weight of the past, in [0, 1); 0 switches it off. The variance
     of flicker on still content falls to (1 - beta) / (1 + beta).
@@ -133,7 +133,7 @@ class ResidualSmoother:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the past: call it at a cut, and where frames are missing."""
+        """Clears the average: to be called at a cut, and where frames are missing."""
         self._average: torch.Tensor | None = None
         self._previous: torch.Tensor | None = None
 
@@ -143,7 +143,7 @@ class ResidualSmoother:
     ) -> torch.Tensor:
         """residual, source: (3, h, w) float, units of [-1, 1], the next frame's -> (3, h, w).
 
-        part: of the source, where the residual is only that of a part.
+        part: of the source that the residual covers; None: all.
         """
         if self._beta == 0:
             return residual
@@ -163,7 +163,7 @@ class ResidualSmoother:
 def _stillness(change: torch.Tensor) -> torch.Tensor:
     """change: (h, w), source minus the source before -> (h, w) in [0, 1], 1 where nothing moves.
 
-    The noise is what changes everywhere: the median over the patch; a mouth moves in places.
+    The noise is the median change over the patch, as a mouth moves only locally.
     """
     local = functional.avg_pool2d(
         (change**2)[None],

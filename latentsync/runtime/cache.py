@@ -1,7 +1,7 @@
-"""Graphs on disk, so that a network is converted once. Nothing in the folder is trusted unchecked.
+"""The cache of converted graphs on disk, verified by hash before use.
 
-A folder for each graph, under a name made of all that the graph depends on: what has changed is
-not found, so it is never taken. Losing the whole folder costs time, nothing else.
+Each graph has a folder, named by a hash of all that the graph depends on, so that outdated graphs
+are never used. The cache can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ M = TypeVar("M")
 
 
 def folder() -> Path:
-    """$LATENTSYNC_CACHE/openvino; by default $XDG_CACHE_HOME/latentsync/openvino, or that below
-    ~/.cache; an installed package's, elsewhere than on Linux, in the system's own place."""
-    own = os.environ.get("LATENTSYNC_CACHE")
-    return (Path(own) if own else places.cache_folder()) / "openvino"
+    """$LATENTSYNC_CACHE/openvino; by default $XDG_CACHE_HOME/latentsync/openvino, or the same in
+    ~/.cache; for an installed package not on Linux, the system's cache folder."""
+    named = os.environ.get("LATENTSYNC_CACHE")
+    return (Path(named) if named else places.cache_folder()) / "openvino"
 
 
 def kept(
     key: Mapping[str, str], make: Callable[[], M], save: Callable[[M, Path], None]
 ) -> Path | M:
-    """The file of the graph, made and kept where there is none, or none that is whole.
+    """The file of the graph in the cache, made by ``make`` where it is missing or damaged.
 
     key: all that the graph depends on. save: writes FILES, given the path of the first; raises
-    OSError or RuntimeError. Processes, and threads, that want the same graph take turns. The graph
-    itself, in memory, where it cannot be kept. Raises what ``make`` raises.
+    OSError or RuntimeError. Processes and threads that need the same graph take turns. Returns the
+    graph itself where it cannot be saved. Raises whatever ``make`` raises.
     """
     home = folder() / hashlib.sha256(_text(key).encode()).hexdigest()[:NAME_LENGTH]
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         turn = _my_turn(home)
     except OSError as error:
-        logger.warning("%s: %s; graphs are not kept", home.parent, error.strerror or error)
+        logger.warning("%s: %s; graphs are not cached", home.parent, error.strerror or error)
         return make()
     try:
         if _whole(home, key):
@@ -63,12 +63,12 @@ def kept(
 
 
 def _my_turn(home: Path) -> FileLock:
-    """The lock, held."""
+    """Acquires the lock of the graph."""
     lock = FileLock(home.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        logger.info("the same graph is being made elsewhere; waiting for it")
+        logger.info("another process or thread converts the same network; waiting")
         lock.acquire()
     return lock
 
@@ -84,14 +84,14 @@ def _made(
             (part / ABOUT).write_text(json.dumps({"key": dict(key), "files": marks}, indent=1))
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        logger.warning("%s: %s; the graph is not kept", home, reason)
+        logger.warning("%s: %s; the graph is not cached", home, reason)
         return model
     return home / MODEL
 
 
 @contextmanager
 def _complete_or_not_at_all(home: Path) -> Iterator[Path]:
-    """A folder that takes the place of ``home`` when the block has ended well."""
+    """Yields a temporary folder that is renamed to ``home`` when the block succeeds."""
     part = home.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
     part.mkdir()
@@ -103,7 +103,7 @@ def _complete_or_not_at_all(home: Path) -> Iterator[Path]:
 
 
 def _whole(home: Path, key: Mapping[str, str]) -> bool:
-    """Whether everything is there as it was written; what is not is removed."""
+    """Whether the cached graph is complete and unchanged; a damaged one is removed."""
     if not home.is_dir():
         return False
     try:
@@ -112,10 +112,10 @@ def _whole(home: Path, key: Mapping[str, str]) -> bool:
             about["files"][name] == _mark(home / name) for name in FILES
         ):
             return True
-        reason = "not as it was written"
+        reason = "damaged"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"incomplete ({type(error).__name__})"
-    logger.warning("%s is %s; it is made anew", home, reason)
+    logger.warning("%s is %s; converting again", home, reason)
     shutil.rmtree(home, ignore_errors=True)
     return False
 

@@ -1,4 +1,4 @@
-"""The device that the networks run on: chosen once, by name; afterwards read from the tensors."""
+"""Chooses the device of the networks, once, by name; afterwards it is read from the tensors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latentsync.errors import ConfigError
 
 
 def choose_device(name: str) -> torch.device:
-    """auto | cpu | cuda | mps. `auto` is the fastest that this machine has. Raises ConfigError."""
+    """auto | cpu | cuda | mps. `auto`: the fastest of this machine. Raises ConfigError."""
     available = _available()
     if name == "auto":
         return torch.device(available[-1])
@@ -30,7 +30,7 @@ def _available() -> list[str]:
 
 
 def thread_count(wanted: int) -> int:
-    """runtime.threads as a number of CPU threads; 0: all cores. Changes nothing.
+    """runtime.threads as a number of CPU threads; 0: all cores. The process is not changed.
 
     Raises ConfigError below 0.
     """
@@ -44,4 +44,4 @@ def _all_cores() -> int:
     return torch.get_num_threads()
 
 
-_all_cores()  # what PyTorch takes by itself is known until somebody changes it
+_all_cores()  # PyTorch's default, read before anything changes it

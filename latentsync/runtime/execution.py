@@ -1,4 +1,4 @@
-"""Where and how the networks run: chosen once, from the configuration and what the machine has."""
+"""Chooses device, backend and dtype of the networks from the configuration and the machine."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NAMES = {"torch": "PyTorch", "compile": "torch.compile", "openvino": "OpenVINO"}
 FIRST_WITH_BF16 = 8  # compute capability; Volta and Turing are 7.x, and upstream takes fp32 there
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """device: of the tensors. backend: torch | compile | openvino. dtype: what is computed in.
+    """device: of the tensors. backend: torch | compile | openvino. dtype: of the computation.
 
     threads: of the CPU; 0: all cores. plugin: OpenVINO's device, CPU or GPU.0 ...
     """
@@ -39,20 +39,20 @@ class Execution:
 
     def __str__(self) -> str:
         place = f"an Intel {self.plugin}" if self.plugin != "CPU" else str(self.device).upper()
-        number = next(name for name, dtype in FORMATS.items() if dtype == self.dtype)
+        number = next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
         return f"{NAMES[self.backend]}, {number}, {place}"
 
 
 REFERENCE = Execution(torch.device("cpu"), "torch", torch.float32)
-"""What everything faster is measured against."""
+"""The reference that faster executions are compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is to run on.
+    """The available hardware.
 
-    device: that PyTorch is to use. capability: of an NVIDIA card. plugins: OpenVINO's devices, each
-    with the number formats that it computes in; none: OpenVINO is not installed, or not asked for.
+    device: for PyTorch. capability: of an NVIDIA GPU. plugins: OpenVINO's devices, each with its
+    supported precisions; empty: OpenVINO is not installed, or not wanted.
     """
 
     device: torch.device
@@ -61,10 +61,10 @@ class Machine:
 
 
 def configure_execution(runtime: RuntimeConfig) -> Execution:
-    """What runtime.device, .backend, .precision and .threads come to; said in one line.
+    """The execution for runtime.device, .backend, .precision and .threads; logged in one line.
 
-    Its threads are a number, never 0; the process is left as it is: see torch_threads. Raises
-    ConfigError: something that is asked for by name and cannot be had on this machine.
+    Its threads are a number above 0; the process is not changed: see torch_threads. Raises
+    ConfigError: a device, backend or precision that is not available on this machine.
     """
     threads = thread_count(runtime.threads)
     execution = replace(execution_for(runtime, detect_machine(runtime)), threads=threads)
@@ -77,18 +77,18 @@ def configure_execution(runtime: RuntimeConfig) -> Execution:
 
 
 def torch_threads(execution: Execution, *, networks: bool = True) -> int:
-    """How many CPU threads PyTorch should have in a process that runs a job; for scripts to set.
+    """The number of CPU threads that a script should set in PyTorch for a job.
 
-    The stages run at the same time, so that none gains by threads of its own but a network that
-    PyTorch runs: on two cores Detail took 25 ms a frame with two threads of PyTorch's, which wait
-    for each other at every step, and 2 ms with one. networks: whether any is run.
+    The stages run in parallel, so only networks that PyTorch runs gain by threads: on two cores
+    Detail took 25 ms a frame with two PyTorch threads, which synchronise at every operation, and
+    2 ms with one. networks: whether any is run.
     """
     by_torch = execution.backend != "openvino" and execution.device.type == "cpu"
     return thread_count(execution.threads) if networks and by_torch else 1
 
 
 def detect_machine(runtime: RuntimeConfig) -> Machine:
-    """Raises ConfigError: a device that is not there."""
+    """Raises ConfigError: the device is not available."""
     device = choose_device(runtime.device)
     if device.type == "cuda":
         return Machine(device, torch.cuda.get_device_capability(device))
@@ -97,18 +97,18 @@ def detect_machine(runtime: RuntimeConfig) -> Machine:
 
 
 def execution_for(runtime: RuntimeConfig, machine: Machine) -> Execution:
-    """auto is what is fastest there; what is asked for by name is had, or refused."""
+    """auto: the fastest option. Raises ConfigError where a named option is not available."""
     backend = _backend(runtime, machine)
-    # An Intel GPU is found by OpenVINO alone. Who says device=cpu means the CPU.
+    # Only OpenVINO uses an Intel GPU, and not with device=cpu.
     gpus = [name for name in machine.plugins if name.startswith("GPU")]
     plugin = gpus[0] if gpus and backend == "openvino" and runtime.device == "auto" else "CPU"
-    usable = _formats(backend, plugin, machine)
+    usable = _precisions(backend, plugin, machine)
     name = runtime.precision if runtime.precision != "auto" else usable[-1]
     if name not in usable:
         place = f"{NAMES[backend]} on {machine.device.type if plugin == 'CPU' else 'this GPU'}"
-        remedy = f"{place} computes in {' or '.join(usable)}; use one of auto, {', '.join(usable)}"
+        remedy = f"{place} supports {' and '.join(usable)}; use one of auto, {', '.join(usable)}"
         raise ConfigError("runtime.precision", name, remedy)
-    return Execution(machine.device, backend, FORMATS[name], runtime.threads, plugin)
+    return Execution(machine.device, backend, DTYPES[name], runtime.threads, plugin)
 
 
 def _backend(runtime: RuntimeConfig, machine: Machine) -> str:
@@ -126,11 +126,11 @@ def _backend(runtime: RuntimeConfig, machine: Machine) -> str:
     return runtime.backend
 
 
-def _formats(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
-    """Those that may be asked for; the last one is taken for `auto`."""
+def _precisions(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
+    """The supported precisions; the last one is used for `auto`."""
     if backend == "openvino":
         able = machine.plugins[plugin]
-        # Without AVX512-bf16 or AMX the plugin would compute in fp32 all the same.
+        # Without AVX512-bf16 or AMX the plugin would compute in fp32 anyway.
         faster = "bf16" if plugin == "CPU" else "fp16"
         return ("fp32", faster) if faster.upper() in able else ("fp32",)
     if machine.device.type == "cuda":
@@ -144,17 +144,17 @@ def _formats(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
 def run_on_faces(
     network: Callable[[Tensor], Tensor], faces: Tensor, *, execution: Execution, name: str
 ) -> Tensor:
-    """faces: (N, 3, h, w) float RGB [-1, 1] -> what the network makes of them, clamped; device and
-    number format kept.
+    """faces: (N, 3, h, w) float RGB [-1, 1] -> the network's results, clamped; same device and
+    dtype.
 
     network: (n, 3, h, w) -> (n, 3, h', w'), unclamped; n is 1 on a CPU and where it is compiled.
-    name: for the message. Raises CheckpointError where the network gives NaN or infinity.
+    name: for the message. Raises CheckpointError where the network returns NaN or infinity.
     """
-    # A batch gains no time on a CPU, costs memory, and could tip a decision that is almost tied.
-    # What is compiled holds for the one shape that it was compiled for.
+    # On a CPU a batch saves no time, costs memory, and its rounding could change a close decision.
+    # A compiled network has one fixed shape.
     unbatched = execution.device.type == "cpu" or execution.backend == "compile"
-    portions = faces.split(1) if unbatched else (faces,)
-    results = torch.cat([network(portion) for portion in portions])
+    batches = faces.split(1) if unbatched else (faces,)
+    results = torch.cat([network(batch) for batch in batches])
     check_finite(results, "a restored face", name, execution)
     return results.clamp(-1, 1).to(faces)
 
@@ -162,11 +162,11 @@ def run_on_faces(
 def check_finite(result: Tensor, what: str, value: str, execution: Execution) -> None:
     """Raises CheckpointError where a network's result holds NaN or infinity. what, value: which.
 
-    The largest fp16 number is 65504: what a network computes may lie beyond it, with good weights.
+    The largest fp16 number is 65504: even with good weights a network may exceed it.
     """
     if result.isfinite().all():
         return
     remedy = "download the weights again"
     if execution.dtype == torch.float16:
-        remedy = f"set runtime.precision=fp32, or bf16 where there is one; if that fails, {remedy}"
+        remedy = f"set runtime.precision=fp32, or bf16 if supported; if that fails, {remedy}"
     raise CheckpointError(f"NaN or infinity in {what}", value, remedy)

@@ -1,4 +1,4 @@
-"""A sign of life from work that takes long and cannot say how far it has come."""
+"""Log lines during long work that has no progress bar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVERY = 20.0  # seconds
 
 @contextmanager
 def heartbeat(work: str, *, every: float = EVERY) -> Iterator[None]:
-    """Says when the work begins, that it goes on, and how long it took: a line each."""
+    """Logs the start of the work, a line every so many seconds, and the time that it took."""
     begin, done = time.monotonic(), threading.Event()
 
     def remind() -> None:
@@ -23,7 +23,7 @@ def heartbeat(work: str, *, every: float = EVERY) -> Iterator[None]:
             logger.info("%s: %.0f s so far", work, time.monotonic() - begin)
 
     logger.info("%s, once; this can take a minute", work)
-    reminder = threading.Thread(target=remind, name="sign of life", daemon=True)
+    reminder = threading.Thread(target=remind, name="heartbeat", daemon=True)
     reminder.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a network may take of a device's memory, and in which order its weights lie there."""
+"""Batch size by free GPU memory, and the memory format of weights."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-SHARE = 0.8  # of the free memory: what one picture took is no promise for sixteen
+SHARE = 0.8  # of the free memory: a batch may need more than its size times one image
 
 
 def fitting_batch(run: Callable[[int], object], *, most: int, device: torch.device) -> int:
     """The largest of most, most / 2, most / 4 ... that fits into the GPU's free memory; at least 1.
 
-    run: works on so many pictures; called twice with 1, and the second call's peak is measured: in
-    the first, cuDNN tries kernels. Off CUDA `most`, and nothing is run.
+    run: processes that many images; called twice with 1, and the second call's peak is measured, as
+    cuDNN tries kernels in the first. On other devices `most`, and nothing is run.
     """
     if device.type != "cuda":
         return most
@@ -27,7 +27,7 @@ def fitting_batch(run: Callable[[int], object], *, most: int, device: torch.devi
 
 
 def free_bytes(device: torch.device) -> int:
-    """What can still be had: free on the GPU, or held by PyTorch and in no use."""
+    """Memory available to PyTorch: free on the GPU, or reserved by PyTorch and unused."""
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
@@ -42,10 +42,9 @@ def _peak_bytes(run: Callable[[int], object], device: torch.device) -> int:
 
 
 def set_memory_format(network: nn.Module, order: torch.memory_format) -> None:
-    """Puts the weights of all 2-D convolutions in that order, in place.
+    """Converts the weights of all 2-D convolutions to that memory format, in place.
 
-    Module.to cannot: it stops at a modulated convolution's kernel, which has five axes, the first
-    of length 1.
+    Module.to fails on a modulated convolution's kernel, which has five axes, the first of length 1.
     """
     for value in (*network.parameters(), *network.buffers()):
         if value.dim() == 4:

@@ -1,4 +1,4 @@
-"""A network, or parts of it, made ready to run: what callers see of the backends."""
+"""Prepares a network, or parts of it, for a backend: the interface of the backends."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from latentsync.weights.record import file_sha256, sha256
 Runner = Callable[..., tuple[Tensor, ...]]
 
 GRAPH_VERSION = 2
-"""To be raised when this code makes other graphs of the same network."""
+"""To be raised when this code converts the same network to a different graph."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """What is run in one go.
+    """A part of a network that is run as one module.
 
-    name: for messages and the cache. of: the whole network -> the module to run, whose forward
-    takes tensors and gives one, or a tuple of them. precise: always in float32. small: examples
-    that its graph can be made from, which then serves for any shape; None: one graph for each.
+    name: for messages and the cache. of: the whole network -> the module, whose forward takes
+    tensors and returns one, or a tuple. precise: always in float32. small: example inputs to trace
+    one graph with for all shapes; None: one graph for each shape.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Part:
 
 
 class Networks:
-    """One weights file's network, run as the execution says.
+    """The network of one weights file, run by the execution.
 
-    build: number format -> the network with its weights, on the execution's device, for evaluation
-    only. Called at once, so that a bad file is refused early; for OpenVINO only when a part is not
-    in the cache. checkpoint: the file that it reads. sources: the Python modules that define the
-    network, and variant: what else it depends on, as text; where either has changed, a graph in the
-    cache is not taken. Runners do not keep this object alive. It and its runners serve any number
-    of threads: a part is made ready once, and a thread that wants it meanwhile waits.
+    build: dtype -> the network with its weights, on the execution's device, in eval mode. Called at
+    once, so that a bad file raises early; for OpenVINO only when a part is not in the cache.
+    checkpoint: the file that it reads. sources: the Python modules that define the network, and
+    variant: what else it depends on, as text; both are part of the cache key. Runners do not keep
+    this object alive. It and its runners are thread-safe: a part is prepared once, while other
+    threads wait for it.
     """
 
     def __init__(
@@ -66,17 +66,16 @@ class Networks:
         self._build = build
         self._built: dict[torch.dtype, nn.Module] = {}
         self._ready: dict[object, Runner] = {}
-        self._turn = threading.RLock()  # held while a part is made ready; running one needs none
+        self._turn = threading.RLock()  # held while a part is prepared, not while it runs
         if execution.backend != "openvino":
             self._network(execution.dtype)
 
     def part(self, part: Part, *examples: Tensor) -> Runner:
-        """A part made ready; for tensors like the examples, whose values do not matter.
+        """Prepares a part for the examples' shapes.
 
-        The runner takes tensors of exactly these shapes (PyTorch: of others, too, where the module
-        does), on any device, and gives a tuple of tensors on the execution's: float32 from
-        OpenVINO, else in the execution's number format. No gradients. Raises CheckpointError and
-        ConfigError.
+        The runner takes tensors of exactly these shapes (PyTorch: any that the module takes), on
+        any device, and returns a tuple of tensors on the execution's device: float32 from OpenVINO,
+        else the execution's dtype. No gradients. Raises CheckpointError and ConfigError.
         """
         key = (part.name, _marks(examples))
         ready = self._ready.get(key)
@@ -88,21 +87,21 @@ class Networks:
         return ready
 
     def release(self) -> None:
-        """Lets go of the weights where runners do without; another part reads them again."""
+        """Frees the weights where runners do not need them; another part reads them again."""
         with self._turn:
             self._built.clear()
 
     def _prepared(self, part: Part, examples: tuple[Tensor, ...]) -> Runner:
-        own = self.execution
-        dtype = torch.float32 if part.precise else own.dtype
-        if own.backend == "openvino":
-            return openvino.Graph(self._graph(part, examples, dtype), examples, own, dtype)
+        execution = self.execution
+        dtype = torch.float32 if part.precise else execution.dtype
+        if execution.backend == "openvino":
+            return openvino.Graph(self._graph(part, examples, dtype), examples, execution, dtype)
         module = part.of(self._network(dtype))
-        if own.backend == "compile":
-            placed = [_placed(example, own.device, dtype) for example in examples]
+        if execution.backend == "compile":
+            placed = [_placed(example, execution.device, dtype) for example in examples]
             with heartbeat(f"compiling {self._named(part)}"):
                 module = compiled.compile_module(module, *placed)
-        return Eager(module, own.device, dtype)
+        return Eager(module, execution.device, dtype)
 
     def _graph(self, part: Part, examples: tuple[Tensor, ...], dtype: torch.dtype) -> Any:
         """An openvino.Model, or the path of one."""
@@ -119,7 +118,7 @@ class Networks:
         return cache.kept(key, make, partial(openvino.save, halved=halved))
 
     def _key(self, part: Part, examples: tuple[Tensor, ...]) -> dict[str, str]:
-        """All that a graph depends on, but for the number format that its weights are stored in."""
+        """All that a graph depends on, except the dtype of its stored weights."""
         sources = (Path(str(module.__file__)) for module in self._sources)
         return {
             "version": str(GRAPH_VERSION),
@@ -146,7 +145,7 @@ class Networks:
 
 
 def _marks(examples: Sequence[Tensor]) -> tuple[tuple[object, ...], ...]:
-    """What makes one graph serve for other tensors: the number format of reals is the runner's."""
+    """The part of the key that depends on tensors: shapes, and dtypes of integers only."""
     return tuple(
         (tuple(one.shape), "real" if one.is_floating_point() else str(one.dtype))
         for one in examples
@@ -172,5 +171,5 @@ def _placed(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def _channels_last(device: torch.device, dtype: torch.dtype) -> bool:
-    """Where convolutions are faster in that layout; the float32 reference stays as it is."""
+    """Whether convolutions are faster in that layout; the float32 reference is not changed."""
     return device.type == "cuda" or (device.type == "cpu" and dtype != torch.float32)

@@ -1,4 +1,4 @@
-"""OpenVINO: a module turned into a graph of static shapes, and the graph run."""
+"""OpenVINO: converts a module to a graph, and runs the graph with static shapes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
 
 HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
-"""The number format that a graph is run in."""
+"""dtype -> OpenVINO's name of the inference precision."""
 
 
 _CONVERTING = threading.Lock()
-"""PyTorch's tracer keeps what it traces in a variable of its module."""
+"""PyTorch's tracer has global state."""
 
 
 def library() -> Any:
-    """The openvino package. It reports every import to its makers where openvino_telemetry can be
-    imported and nobody has opted out: a matter for the process, see latentsync.commands.console."""
+    """The openvino package. Its import sends telemetry where openvino_telemetry is installed and
+    not opted out of; the commands disable it, see latentsync.commands.console."""
     return importlib.import_module("openvino")
 
 
 def plugins() -> dict[str, frozenset[str]]:
-    """CPU, GPU.1 ...: the CPU and discrete GPUs, each with the number formats it computes in.
+    """CPU, GPU.1 ...: the CPU and discrete GPUs, each with its supported precisions.
 
     Empty: OpenVINO is not installed.
     """
@@ -42,7 +42,7 @@ def plugins() -> dict[str, frozenset[str]]:
     found = {}
     for name in core.available_devices:
         kind = name.split(".")[0]
-        # A processor's own graphics share its memory, and gain little.
+        # Integrated GPUs share the CPU's memory and gain little.
         discrete = kind == "GPU" and "DISCRETE" in str(core.get_property(name, "DEVICE_TYPE"))
         if kind == "CPU" or discrete:
             found[name] = frozenset(core.get_property(name, "OPTIMIZATION_CAPABILITIES"))
@@ -50,17 +50,17 @@ def plugins() -> dict[str, frozenset[str]]:
 
 
 def convert(module: nn.Module, examples: Sequence[Tensor]) -> Any:
-    """The module as an openvino.Model of open shapes, traced with the examples.
+    """The module as an openvino.Model with dynamic shapes, traced with the examples.
 
-    What the module computes from their shapes in Python becomes constants: that is what PyTorch's
-    tracer warns of, and here it is meant. The model shares the module's weights. The module runs
-    once, on the CPU.
+    Values that the module computes in Python from shapes become constants: PyTorch's tracer warns
+    of that, and here it is intended. The model shares the module's weights. The module runs once,
+    on the CPU.
     """
     ov = library()
     decoder = importlib.import_module("openvino.frontend.pytorch.ts_decoder")
     with _CONVERTING, torch.no_grad():
-        # Its check would run the module three times more. Traced by the decoder itself, it would
-        # have builtins.divmod replaced for all threads meanwhile.
+        # The check would run the module three more times. The decoder's own tracing would replace
+        # builtins.divmod for all threads.
         traced = torch.jit.trace(module, tuple(examples), check_trace=False, strict=False)
         return ov.convert_model(decoder.TorchScriptPythonDecoder(traced))
 
@@ -68,8 +68,8 @@ def convert(module: nn.Module, examples: Sequence[Tensor]) -> Any:
 def save(model: Any, path: Path, *, halved: bool) -> None:
     """Writes the model, and its weights beside it. Raises OSError and RuntimeError.
 
-    halved: weights as fp16, for graphs that are run in 16 bits: half the disk, and the rounding is
-    an eighth of bf16's own.
+    halved: weights as fp16, for graphs that run in 16 bits: half the disk space, and the rounding
+    is an eighth of bf16's.
     """
     ov = library()
     ov.save_model(model, path, compress_to_fp16=halved)
@@ -77,17 +77,17 @@ def save(model: Any, path: Path, *, halved: bool) -> None:
 
 
 class Graph:
-    """A graph ready to run: tensors of the examples' shapes -> tensors on the CPU.
+    """A compiled graph: tensors of the examples' shapes -> tensors on the CPU.
 
-    Floating point comes out as float32, whatever is computed in. Calls from several threads take
-    turns; what comes out belongs to the caller.
+    Floating-point results are float32, whatever the dtype of the computation. Calls from several
+    threads take turns; the results belong to the caller.
     """
 
     def __init__(
         self, model: Any, examples: Sequence[Tensor], execution: Execution, dtype: torch.dtype
     ) -> None:
-        """model: an openvino.Model, or the path of one. dtype: what to compute in."""
-        self._inputs = [(tuple(e.shape), _number_format(e)) for e in examples]
+        """model: an openvino.Model, or the path of one. dtype: of the computation."""
+        self._inputs = [(tuple(e.shape), _input_dtype(e)) for e in examples]
         settings: dict[str, str | int] = {
             "INFERENCE_PRECISION_HINT": HINTS[dtype],
             "PERFORMANCE_HINT": "LATENCY",
@@ -107,7 +107,7 @@ class Graph:
         """Raises ValueError for other shapes than those of the examples."""
         wanted, given = [shape for shape, _ in self._inputs], [tuple(t.shape) for t in inputs]
         if given != wanted:
-            raise ValueError(f"this graph was made for shapes {wanted}, not {given}")
+            raise ValueError(f"this graph takes shapes {wanted}, not {given}")
         arrays = [
             tensor.detach().to("cpu", dtype).contiguous().numpy()
             for tensor, (_, dtype) in zip(inputs, self._inputs, strict=True)
@@ -117,5 +117,5 @@ class Graph:
         return tuple(torch.from_numpy(array) for array in results.to_tuple())
 
 
-def _number_format(example: Tensor) -> torch.dtype:
+def _input_dtype(example: Tensor) -> torch.dtype:
     return torch.float32 if example.is_floating_point() else example.dtype

@@ -1,4 +1,4 @@
-"""From PyTorch's pickled format to safetensors: holds no code, opens at once, read in place."""
+"""Converts PyTorch's pickled format to safetensors, which holds no code and loads faster."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
 
 
 def convert(path: Path) -> Path:
-    """Writes the tensors of a weights file beside it, as they are -> the new file.
+    """Writes the unchanged tensors of a weights file to a new file beside it; returns that.
 
     Needs as much memory as the file is large. Raises CheckpointError: not a weights file, already
     in the format, or the folder cannot be written.
     """
     if is_safetensors(path):
-        raise CheckpointError("already in safetensors", path, "nothing is to be done")
+        raise CheckpointError("already in safetensors", path, "no conversion is needed")
     state = {key: value.contiguous() for key, value in read_state_dict(path).items()}
     target = converted_path(path)
     try:
         with part_file(target) as part:
             save_file(state, part, metadata={ORIGIN: record.sha256(path)})
-        record.sha256(target)  # what --verify will hold it to
+        record.sha256(target)  # for a later --verify
     except OSError as error:
         remedy = "free some space, or make the folder writable"
         raise CheckpointError("cannot convert", f"{path} ({error.strerror})", remedy) from None
@@ -38,7 +38,7 @@ def convert(path: Path) -> Path:
 
 
 def made_from(path: Path) -> str | None:
-    """The hash that a converted file names as its origin's; None: it names none."""
+    """The original's sha256 in the metadata of a converted file; None: there is none."""
     if not is_safetensors(path):
         return None
     with path.open("rb") as file:

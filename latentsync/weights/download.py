@@ -1,4 +1,4 @@
-"""One file over HTTP, whole and verified or not there at all; what was fetched is not lost."""
+"""Downloads one file over HTTP: verified, resumable, under its name only when complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from latentsync.errors import CheckpointError
 from latentsync.weights import record
-from latentsync.weights.request import SCHEMES, Answer, PassingError, RefusedError, Request
+from latentsync.weights.request import SCHEMES, Answer, PermanentError, Request, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -29,23 +29,23 @@ Step = Callable[[int], None]
 
 
 class Progress(Protocol):
-    """Opens a bar for that many bytes (0: not known). What it gives is called with the number of
-    bytes that are new: at once for what an earlier run left, negative for what is discarded."""
+    """Opens a bar for that many bytes (0: unknown). The yielded function is called with the number
+    of new bytes: at once for those of an earlier run, negative for discarded ones."""
 
     def __call__(self, title: str, total: int, /) -> AbstractContextManager[Step]:
         """The bar ends with the context."""
 
 
 class SourceError(CheckpointError):
-    """This source cannot give the file; another one may."""
+    """This source fails; another one may work."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a source may fail before it is given up.
+class RetryPolicy:
+    """Retries of a source.
 
-    attempts: in a row that bring no new byte. first_wait, longest_wait: seconds between them,
-    doubled each time. stall: seconds without any byte after which an attempt has failed.
+    attempts: in a row without a new byte. first_wait, longest_wait: seconds between them, doubled
+    each time. stall: seconds without a byte after which an attempt has failed.
     """
 
     attempts: int = 6
@@ -54,12 +54,12 @@ class Patience:
     stall: float = 30.0
 
     def wait(self, failures: int, asked_for: float | None) -> float:
-        """Seconds. asked_for: by the server, if it does."""
+        """Seconds to wait. asked_for: by the server, or None."""
         wait = self.first_wait * 2 ** max(failures - 1, 0) if asked_for is None else asked_for
         return min(max(wait, 0.0), self.longest_wait)
 
 
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 
 def download(
@@ -69,27 +69,27 @@ def download(
     size: int | None,
     sha256: str | None,
     progress: Progress,
-    patience: Patience = PATIENCE,
+    retry: RetryPolicy = RETRY_POLICY,
     title: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Path:
-    """`target`, holding the file at `url`. One that is there already is kept, without a request.
+    """Downloads `url` to `target`. An existing, matching file is kept, without a request.
 
-    size, sha256: what the file must have, as far as known. title: its name in messages and in the
-    progress; by default the target's. headers: for the host of `url` alone, not where it leads.
-    A call that was interrupted is resumed by the next one. Of several processes one fetches while
-    the others wait. Raises SourceError, or CheckpointError for what no other source would mend.
+    size, sha256: expected, as far as known. title: its name in messages and in the progress; by
+    default the target's. headers: for the host of `url` only, not for redirects to others. The next
+    call resumes an interrupted one. Of several processes one downloads while the others wait.
+    Raises SourceError, or CheckpointError where another source would not help.
     """
-    job = _Job(url, target, title or target.name, size, sha256 or "", progress, patience)
+    job = _Job(url, target, title or target.name, size, sha256 or "", progress, retry)
     if url.partition("://")[0].lower() not in SCHEMES:
         raise job.refused("not an address with http or https")
     try:
         if _is_there(job):
             return target
-        with _folder(target.parent), _alone(job):
-            if not _is_there(job):  # nor brought by the process that was waited for
-                _bring(job, Request(url, headers or {}, patience.stall))
-    except RefusedError as error:
+        with _folder(target.parent), _locked(job):
+            if not _is_there(job):  # another process may have downloaded it meanwhile
+                _fetch_verified(job, Request(url, headers or {}, retry.stall))
+    except PermanentError as error:
         raise job.refused(str(error)) from None
     except OSError as error:
         raise _unwritable(job, error) from None
@@ -104,7 +104,7 @@ class _Job:
     size: int | None
     sha256: str
     progress: Progress
-    patience: Patience
+    retry: RetryPolicy
 
     @property
     def part(self) -> Path:
@@ -112,11 +112,11 @@ class _Job:
 
     @property
     def have(self) -> int:
-        """Bytes in the part."""
+        """Bytes in the partial file."""
         return self.part.stat().st_size if self.part.exists() else 0
 
     def refused(self, why: str) -> SourceError:
-        remedy = f"use another source, or fetch it by hand and put it at {self.target}"
+        remedy = f"use another source, or download it by hand to {self.target}"
         return SourceError(f"cannot download {self.title}", f"{self.url}: {why}", remedy)
 
 
@@ -128,43 +128,43 @@ def _is_there(job: _Job) -> bool:
 
 @contextlib.contextmanager
 def _folder(folder: Path) -> Iterator[None]:
-    """The folder is there. What had to be made of it is gone again where nothing was put there."""
+    """Creates the folder; after an error, new folders that are empty are removed."""
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError):  # it holds what was fetched, or another's lock
+        with contextlib.suppress(OSError):  # not empty: a partial file, or another process's lock
             for one in made:
                 one.rmdir()
         raise
 
 
 @contextlib.contextmanager
-def _alone(job: _Job) -> Iterator[None]:
-    """The lock is the operating system's: it ends with the process that holds it."""
+def _locked(job: _Job) -> Iterator[None]:
+    """Holds the file's lock, which the operating system releases when the process ends."""
     path = job.target.with_name(f".{job.target.name}.lock")
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        logger.info("%s: waiting for another process that downloads it", job.title)
+        logger.info("%s: another process downloads it; waiting", job.title)
         lock.acquire()
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # Windows keeps a file that is open
-            path.unlink()  # one who waits sees that the name is gone, and locks a new file
+        with contextlib.suppress(OSError):  # Windows cannot remove an open file
+            path.unlink()  # a waiting process notices that, and locks a new file
         lock.release()
 
 
-def _bring(job: _Job, request: Request) -> None:
+def _fetch_verified(job: _Job, request: Request) -> None:
     with job.progress(job.title, job.size or 0) as step:
         step(job.have)
         resumed = _fetch(job, request, step)
         found = _hash(job)
         if found != job.sha256 and resumed:
-            logger.info("%s: what was resumed is not right; fetching it from the start", job.title)
+            logger.info("%s: wrong hash after resuming; downloading again", job.title)
             _discard(job, step)
             _fetch(job, request, step)
             found = _hash(job)
@@ -173,7 +173,7 @@ def _bring(job: _Job, request: Request) -> None:
         job.part.replace(aside)
         raise job.refused(f"its sha256 is {found}, not {job.sha256} (kept as {aside.name})")
     with job.part.open("rb+") as file:
-        os.fsync(file.fileno())  # or a crash could leave the name with nothing behind it
+        os.fsync(file.fileno())  # else a crash could leave an empty file under the name
     job.part.replace(job.target)
 
 
@@ -187,25 +187,25 @@ def _discard(job: _Job, step: Step) -> None:
 
 
 def _fetch(job: _Job, request: Request, step: Step) -> bool:
-    """Completes the part. Returns whether anything lay there at the start of an attempt."""
+    """Completes the partial file. Returns whether any attempt resumed one."""
     most, failures, resumed = job.have, 0, False
     while True:
         resumed = resumed or job.have > 0
         try:
             _attempt(job, request, step)
             return resumed
-        except PassingError as error:
+        except TransientError as error:
             failures = failures + 1 if job.have <= most else 0
             most = max(most, job.have)
-            if failures >= job.patience.attempts:
-                raise RefusedError(f"{error.why}, {failures} times in a row") from None
-            wait = job.patience.wait(failures, error.wait)
-            logger.info("%s: %s; going on in %.1f s", job.title, error.why, wait)
+            if failures >= job.retry.attempts:
+                raise PermanentError(f"{error.why}, {failures} times in a row") from None
+            wait = job.retry.wait(failures, error.wait)
+            logger.info("%s: %s; retrying in %.1f s", job.title, error.why, wait)
             time.sleep(wait)
 
 
 def _attempt(job: _Job, request: Request, step: Step) -> None:
-    """One request, for what is missing."""
+    """Requests the missing bytes, once."""
     if job.size is not None and job.have > job.size:
         _discard(job, step)
     have = job.have
@@ -214,48 +214,48 @@ def _attempt(job: _Job, request: Request, step: Step) -> None:
     with request.open(have) as answer:
         if answer.first != have:
             if answer.total == have:
-                return  # an earlier run had it all, and did not know
+                return  # complete already; the size was not known
             _discard(job, step)
         if answer.first != job.have:
-            raise PassingError("the server sent another part than was asked for")
+            raise TransientError("the server sent another byte range than requested")
         if job.size is not None and answer.total not in (None, job.size):
-            raise RefusedError(f"it has {answer.total:,} bytes there, not {job.size:,}")
+            raise PermanentError(f"the server's file has {answer.total:,} bytes, not {job.size:,}")
         _receive(job, answer, step)
 
 
 def _receive(job: _Job, answer: Answer, step: Step) -> None:
     size = answer.total if job.size is None else job.size
     _check_space(job, size or 0)
-    with job.part.open("ab", buffering=0) as part:  # what was received survives a crash
+    with job.part.open("ab", buffering=0) as part:  # unbuffered: received bytes survive a crash
         for block in answer.blocks():
             if size is not None and part.tell() + len(block) > size:
-                raise RefusedError(f"it sends more than the {size:,} bytes of the file")
+                raise PermanentError(f"the server sends more than the file's {size:,} bytes")
             _append(part, block)
             step(len(block))
     if size is not None and job.have < size:
-        raise PassingError(f"the connection ended after {job.have:,} of {size:,} bytes")
+        raise TransientError(f"the connection ended after {job.have:,} of {size:,} bytes")
 
 
 def _check_space(job: _Job, size: int) -> None:
     left, free = size - job.have, shutil.disk_usage(job.target.parent).free
     if left > free:
         raise CheckpointError(
-            f"no room for {job.title}",
-            f"{left:,} bytes are to be fetched, {free:,} are free in {job.target.parent}",
+            f"not enough disk space for {job.title}",
+            f"{left:,} bytes are missing, {free:,} are free in {job.target.parent}",
             "free some space, or choose another folder",
         )
 
 
 def _append(file: FileIO, block: bytes) -> None:
     left = memoryview(block)
-    while left:  # a disk that fills up takes a part of it, and fails at the next call
+    while left:  # a full disk takes a part of it, and fails at the next call
         left = left[file.write(left) :]
 
 
 def _unwritable(job: _Job, error: OSError) -> CheckpointError:
     what = f"cannot write {job.title}"
     if error.errno in FULL:
-        remedy = "free some space and start again: what was fetched is kept"
+        remedy = "free some space and start again; the download will resume"
         return CheckpointError(what, f"{job.target.parent}: {error.strerror}", remedy)
     value = f"{error.filename or job.target}: {error.strerror or error}"
     return CheckpointError(what, value, "choose a folder that can be written to")

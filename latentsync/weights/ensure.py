@@ -1,4 +1,4 @@
-"""All weights of a job: licences first, then what is here, then what has to be fetched."""
+"""Ensures all weights of a job: checks licences, finds local files, downloads missing ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def no_byte_progress(_title: str, _total: int) -> Iterator[Callable[[int], None]
 
 
 def consent_to_all(_missing: Sequence[ModelFile]) -> None:
-    """The consent of a program, where nobody can be asked."""
+    """Consents without a question, for programs without a user."""
 
 
 def ensure_weights(
@@ -41,11 +41,11 @@ def ensure_weights(
     progress: Progress = no_byte_progress,
     consent: Consent = consent_to_all,
 ) -> list[Path]:
-    """The files, in order; those that are not on this machine are fetched, and all are verified.
+    """The paths, in order; missing files are downloaded, and all are verified.
 
-    consent: called with what would be fetched, if anything; raises where it must not be.
-    Raises ConfigError for licences not accepted, CheckpointError naming everything that is missing
-    (offline), that cannot be fetched, or that is another model's file.
+    consent: called with the files to download, if any; raises to refuse that. Raises ConfigError
+    for licences not accepted, CheckpointError for files that are missing (offline), cannot be
+    downloaded, or belong to another model.
     """
     missing = [model for model, path in wanted if path is None and not _is_here(model, folders)]
     fetching = bool(missing) and not offline and not hub.is_offline()
@@ -53,7 +53,7 @@ def ensure_weights(
         consent(missing)
     licences.require(model.licence for model, _ in wanted)
     if fetching:
-        logger.info("fetching %s", described(missing))
+        logger.info("downloading %s", described(missing))
         for model in missing:
             fetch(model, progress)
     paths = find_all(wanted, folders=folders)
@@ -63,9 +63,9 @@ def ensure_weights(
 
 
 def fetch(model: ModelFile, progress: Progress = no_byte_progress) -> Path:
-    """From the first of its sources that can give it.
+    """Downloads the file from the first of its sources that works.
 
-    Raises CheckpointError, which says of each source once why it failed.
+    Raises CheckpointError with the reason of each source.
     """
     failures: list[SourceError] = []
     for source in model.sources:
@@ -78,7 +78,7 @@ def fetch(model: ModelFile, progress: Progress = no_byte_progress) -> Path:
     if len(failures) == 1:
         raise failures[0]
     reasons = dict.fromkeys(str(failure.value) for failure in failures)
-    what = f"none of the {len(failures)} sources gives {model.key}"
+    what = f"all {len(failures)} sources of {model.key} failed"
     raise CheckpointError(what, "; ".join(reasons), failures[-1].remedy)
 
 

@@ -1,4 +1,4 @@
-"""Where a weights file lies on this machine."""
+"""Finds weights files on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latentsync.weights.manifest import MODEL_FILES, HubFile, ModelFile, readabl
 PROJECT_ROOT = places.weights_root()
 FOLDERS_VARIABLE = "LATENTSYNC_CHECKPOINTS"
 CONVERTED = ".safetensors"
-DEPTH = 5  # folders below one that is pointed at, e.g. ComfyUI/models/facerestore_models
+DEPTH = 5  # levels of subfolders that are searched, e.g. ComfyUI/models/facerestore_models
 
 
 def find(
@@ -22,11 +22,10 @@ def find(
 ) -> Path:
     """The file that `explicit` names, itself or by its folder, else the first one found.
 
-    Looked through, in order: the model's places in the current folder and in the checkout, or in
-    the user's data folder;
-    `folders` and those that $LATENTSYNC_CHECKPOINTS names, by name, and below them by name and
-    size; the hub's cache. Where a converted file lies beside it, that one is given. Raises
-    CheckpointError where there is no such file, saying how to come by it.
+    Searched in order: the model's places in the current folder, and in the checkout or the user's
+    data folder; `folders` and those in $LATENTSYNC_CHECKPOINTS, by name, and their subfolders by
+    name and size; the hub's cache. A converted file beside it is preferred. Raises CheckpointError
+    where there is no such file, with the ways to get it.
     """
     if explicit is not None:
         return _named(explicit, model)
@@ -38,9 +37,9 @@ def find(
 def find_all(
     wanted: Sequence[tuple[ModelFile, str | None]], *, folders: Sequence[str | Path] = ()
 ) -> list[Path]:
-    """What `find` gives for each pair of a model and `explicit`, in order.
+    """The result of `find` for each pair of a model and `explicit`, in order.
 
-    Raises CheckpointError naming everything that is missing at once.
+    Raises one CheckpointError naming all missing files.
     """
     found, missing, errors = [], [], []
     for model, explicit in wanted:
@@ -57,13 +56,13 @@ def find_all(
 
 
 def recommended_place(model: ModelFile) -> Path:
-    """Where a file that has been fetched is put, if not in the hub's cache."""
+    """Where a downloaded file is stored, if not in the hub's cache."""
     pointed_at = _pointed_at(())
     return pointed_at[0] / model.filename if pointed_at else PROJECT_ROOT / model.places[0]
 
 
 def converted_path(path: Path) -> Path:
-    """Where the converted copy of a PyTorch file lies."""
+    """The path of the converted copy of a PyTorch file."""
     return path.with_suffix(CONVERTED)
 
 
@@ -89,7 +88,7 @@ def _pointed_at(folders: Sequence[str | Path]) -> list[Path]:
 
 
 def _present(model: ModelFile, paths: Sequence[Path]) -> Iterator[Path]:
-    """Those that exist, as they are or converted, and are not plainly another published file."""
+    """Existing files, converted or not, except those with the size of another published file."""
     others = {
         other.bytes
         for other in MODEL_FILES.values()
@@ -113,7 +112,7 @@ def _below(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def _preferred(path: Path) -> Path:
-    """The converted file beside it, if it is not older: it opens faster and holds no code."""
+    """The converted file beside it, if it is not older: it loads faster and holds no code."""
     converted = converted_path(path)
     if converted == path or not converted.is_file():
         return path
@@ -125,7 +124,7 @@ def _named(explicit: str, model: ModelFile) -> Path:
     for file in (path, *(path / name for name in (model.filename, *model.aliases))):
         if file.is_file():
             return _preferred(file)
-    raise CheckpointError(f"{model.setting} names no file", explicit, _remedy(model))
+    raise CheckpointError(f"{model.setting}: no such file", explicit, _remedy(model))
 
 
 def _listed(wanted: Sequence[tuple[ModelFile, str | None]], missing: Sequence[ModelFile]) -> str:
@@ -144,6 +143,6 @@ def _remedy(*models: ModelFile) -> str:
     homes = ", ".join(model.places[0] for model in models)
     settings = ", ".join(model.setting for model in models)
     return (
-        f"{places.command('download')} fetches what is missing ({total}, licence: {licences}); "
-        f"or put it at {homes}, or name it by {settings}"
+        f"{places.command('download')} downloads what is missing ({total}, licence: {licences}); "
+        f"or put it at {homes}, or set {settings}"
     )

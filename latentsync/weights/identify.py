@@ -1,4 +1,4 @@
-"""What a weights file is, by what it holds, whatever it is called."""
+"""Identifies the model of a weights file by its keys, whatever the file's name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 State = Mapping[str, Tensor]
 
 WHISPER_SIZES = {384: "tiny", 512: "base", 768: "small", 1024: "medium", 1280: "large"}
-"""Numbers that describe an instant -> the size's name (arXiv 2212.04356, table 1)."""
+"""Width of the encoder -> the size's name (arXiv 2212.04356, table 1)."""
 
 
 def identify_checkpoint(state: State) -> str | None:
-    """The model that a state_dict belongs to, as people call it; None: not one of the known."""
+    """The name of the model that a state_dict belongs to; None: unknown."""
     for marks, name in _KNOWN:
         if all(any(key.startswith(mark) for key in state) for mark in marks.split()):
             return name if isinstance(name, str) else name(state)
@@ -27,8 +27,8 @@ def _unet(state: State) -> str:
     audio = next((v for k, v in state.items() if k.endswith("attn2.to_k.weight")), None)
     width = 0 if audio is None else audio.shape[1]
     layers = {k.split(".temporal_transformer")[0] for k in state if "motion_modules" in k}
-    whisper = WHISPER_SIZES.get(width, "an unknown one")
-    return f"a U-Net of LatentSync ({len(layers)} motion modules, listening to Whisper {whisper})"
+    whisper = WHISPER_SIZES.get(width, "of unknown size")
+    return f"a U-Net of LatentSync ({len(layers)} motion modules, for Whisper {whisper})"
 
 
 def _whisper(prefix: str, layout: str) -> Callable[[State], str]:
@@ -44,8 +44,8 @@ _KNOWN: tuple[tuple[str, str | Callable[[State], str]], ...] = (
     ("conv_body_first.0. stylegan_decoder.", "GFPGAN v1, the first one"),
     ("fuse_convs_dict.512.", "CodeFormer for inpainting or colour"),
     ("idx_pred_layer. fuse_convs_dict.", "CodeFormer"),
-    ("idx_pred_layer. quantize.", "CodeFormer before its last stage of training"),
-    ("quantize.embedding.weight encoder.blocks.", "the VQGAN that CodeFormer began with"),
+    ("idx_pred_layer. quantize.", "CodeFormer before its last training stage"),
+    ("quantize.embedding.weight encoder.blocks.", "the VQGAN of CodeFormer's first stage"),
     ("quantize.embedding.weight encoder.down.", "RestoreFormer, or another VQGAN"),
     ("conv_in.weight down_blocks. up_blocks.", _unet),
     ("encoder.down_blocks. decoder.up_blocks. quant_conv.", "a VAE of Stable Diffusion"),
@@ -56,5 +56,5 @@ _KNOWN: tuple[tuple[str, str | Callable[[State], str]], ...] = (
     ("audio_encoder.down_blocks. visual_encoder.", "LatentSync's StableSyncNet"),
     ("netcnnaud. netcnnlip.", "SyncNet"),
     ("body. fpn. ClassHead.", "RetinaFace, a face detector"),
-    ("encoder.0. body.0. out_mask_conv.", "ParseNet, which tells the parts of a face"),
+    ("encoder.0. body.0. out_mask_conv.", "ParseNet, a face parsing network"),
 )

@@ -13,7 +13,7 @@ VARIABLE = "LATENTSYNC_ACCEPT_LICENCES"
 
 
 def accept(names: Iterable[str]) -> None:
-    """Remembers that the licences were accepted, for good. Raises ConfigError for unknown names."""
+    """Stores that the licences were accepted. Raises ConfigError for unknown names."""
     names = list(names)
     known = {name.lower(): name for name in LICENCES_TO_ACCEPT}
     for name in names:
@@ -25,7 +25,7 @@ def accept(names: Iterable[str]) -> None:
 
 
 def unaccepted(licences: Iterable[Licence]) -> list[Licence]:
-    """Those that have to be accepted and were not, each once."""
+    """The licences that have to be accepted and were not, each once."""
     named = {name.strip().lower() for name in os.environ.get(VARIABLE, "").split(",")}
     accepted = named | record.accepted_licences()
     asked = {one.ask_as: one for one in licences if one.ask_as}
@@ -40,6 +40,6 @@ def require(licences: Iterable[Licence]) -> None:
         raise ConfigError(
             "a licence has not been accepted",
             "; ".join(f"{name}: {licence}" for name, licence in missing.items()),
-            f"if it allows what you do, say so once with {flags}, "
-            f"or with {VARIABLE}={','.join(missing)}",
+            f"if it allows your use, accept it once with {flags}, "
+            f"or set {VARIABLE}={','.join(missing)}",
         )

@@ -1,4 +1,4 @@
-"""From a weights file to a module: read without running code, load without tolerance."""
+"""Loads a weights file into a module: without running code, strictly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WRAPPERS = (
     "params",
     "model_state_dict",
     "state_dict",
-)  # the averaged weights first: they are the ones that were published
+)  # averaged weights (EMA) first: they are the published ones
 PARALLEL_PREFIX = "module."  # left by training on several GPUs
 NAMED_AT_MOST = 3  # keys in an error message
 
@@ -43,32 +43,32 @@ def build(
     rename: Callable[[str], str] = str,
     logged: bool = False,
 ) -> M:
-    """The network with the weights of the file, on the device, for evaluation only.
+    """The network with the weights of the file, on the device, in eval mode.
 
-    make: constructs the network. path: as weights.find gives it. part: what the keys begin with
-    that are wanted; the others belong to another network in the same file. dtype: number format of
-    its weights. rename: the file's keys -> the network's. logged: log_weights_used() was called.
-    Raises CheckpointError, and ConfigError where the licence has not been accepted.
+    make: constructs the network. path: of weights.find. part: prefix of the wanted keys; others
+    belong to another network in the same file. dtype: of its weights. rename: the file's keys ->
+    the network's. logged: log_weights_used() was called. Raises CheckpointError, and ConfigError
+    where the licence has not been accepted.
     """
     licences.require([model.licence])
     with torch.device("meta"), _NoInitialisation():
         network = make()
-    network = nn.Module.to(network, dtype)  # diffusers overrides it to warn of what is no matter
-    # What is real even on meta, the network has computed by a formula: files may leave it out.
+    network = nn.Module.to(network, dtype)  # diffusers' own emits needless warnings
+    # Buffers that are not on meta are computed by a formula: files may leave them out.
     computed = {key: value for key, value in network.state_dict().items() if not value.is_meta}
     whole = read_state_dict(path)
     read = {rename(key): value for key, value in whole.items() if key.startswith(part)}
     try:
         load_strictly(network, computed | read, path)
     except CheckpointError as error:
-        raise _misfit(error, whole, model, path) from None
+        raise _wrong_model(error, whole, model, path) from None
     if not logged:
         log_weights_used(model, path)
     return network.eval().requires_grad_(False).to(device)
 
 
 def log_weights_used(model: ModelFile, path: Path) -> None:
-    """Logs which weights are used, and under which licence; also where the file is not read here.
+    """Logs which weights are used, and their licence.
 
     Raises ConfigError where the licence has not been accepted.
     """
@@ -77,10 +77,10 @@ def log_weights_used(model: ModelFile, path: Path) -> None:
     logger.log(level, "%s: %s; licence of these weights: %s", model.key, path, model.licence)
 
 
-def _misfit(
+def _wrong_model(
     error: CheckpointError, state: Mapping[str, Tensor], model: ModelFile, path: Path
 ) -> CheckpointError:
-    """The error, with what the file is instead, where that is plain to see."""
+    """Adds to the error which model the file holds, where that is known."""
     known = identify_checkpoint(state)
     if known is None:
         return error
@@ -90,7 +90,7 @@ def _misfit(
 
 
 class _NoInitialisation(TorchFunctionMode):
-    """Initial values of weights about to be replaced cost a second, most of it for imports."""
+    """Skips the initialisation of weights, which takes a second; they are replaced anyway."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -104,7 +104,7 @@ class _NoInitialisation(TorchFunctionMode):
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Key -> tensor on the CPU, memory-mapped where the format allows: PyTorch's or .safetensors.
 
-    Takes what lies under one of WRAPPERS or the bare dict, with or without a `module.` prefix.
+    Reads the dict under one of WRAPPERS, or the bare dict, with or without a `module.` prefix.
     Raises CheckpointError for a file that is missing, damaged, holds code, or no tensors.
     """
     try:
@@ -114,9 +114,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "weights cannot be read", path, error.strerror or str(error)
         ) from None
     except Exception as error:
-        # A damaged file can make the reader fail in any way at all; code is refused here, too.
+        # A damaged file can raise any exception; code in the file is refused here as well.
         raise CheckpointError(
-            "no weights file, or a damaged one, or one that holds code",
+            "not a weights file, or a damaged one, or one that holds code",
             f"{path} ({path.stat().st_size:,} bytes)",
             f"download it again ({type(error).__name__})",
         ) from error
@@ -137,7 +137,7 @@ def _read(path: Path) -> Any:
 
 
 def is_safetensors(path: Path) -> bool:
-    """By what it begins with, not by its name: the length of a header, then the header."""
+    """By content, not by name: the length of a header, then the header."""
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"
 
@@ -151,10 +151,10 @@ def _is_state_dict(content: object) -> bool:
 
 
 def load_strictly(module: nn.Module, state_dict: Mapping[str, Tensor], path: Path) -> None:
-    """Puts the tensors into the module, which may lie on `meta`. They are taken over, not copied.
+    """Assigns the tensors to the module, which may be on `meta`, without a copy.
 
-    The module's own number format wins over the file's. Raises CheckpointError naming the first
-    missing and unexpected keys and wrong shapes.
+    They are converted to the module's dtypes. Raises CheckpointError naming the first missing and
+    unexpected keys and wrong shapes.
     """
     wanted = module.state_dict()
     complaints = _complaints(wanted, state_dict)

@@ -1,6 +1,6 @@
-"""The weights files that the project can use: what each is called, where it is from, whose it is.
+"""The weights files that the project can use: names, sources, hashes and licences.
 
-Sizes and hashes of the published files are those on which several independent records agree.
+Sizes and hashes of the published files are confirmed by several independent records.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class ReleaseFile:
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """name: as published. meaning: in one line. ask_as: name under which the user has to accept it
-    before use; empty: no need."""
+    """name: as published. meaning: in one line. ask_as: name for --accept-licence, where the user
+    has to accept it; else empty."""
 
     name: str
     meaning: str
@@ -48,11 +48,11 @@ class Licence:
 class ModelFile:
     """One published weights file.
 
-    key: name of the model, as it stands in messages and reports. filename, aliases: what people
-    call the file. places: where it may lie, relative to the project's root; the first is
-    recommended. bytes, sha256: of the published file. sources: tried in order; what is needed
-    beside the file lies beside it there. needed_by: which configuration asks for it. setting: the
-    configuration key that names another path.
+    key: name of the model in messages and reports. filename, aliases: usual names of the file.
+    places: paths relative to the project's root; the first is recommended. bytes, sha256: of the
+    published file. sources: tried in order. beside: further files needed from the same folder of
+    the source. needed_by: the configuration that needs it. setting: the configuration key for
+    another path.
     """
 
     key: str
@@ -73,17 +73,17 @@ class ModelFile:
 
 
 def readable(count: int) -> str:
-    """Bytes as people read them: 348.6 MB."""
+    """Bytes for people: 348.6 MB."""
     unit, power = ("GB", 1e9) if count >= 1e9 else ("MB", 1e6)
     return f"{count / power:.1f} {unit}" if count >= 1e5 else f"{count:,} bytes"
 
 
 TYPICAL_SPEED = 10e6
-"""Bytes a second that estimates are made for, as they say."""
+"""Bytes a second, for the estimated time of downloads."""
 
 
 def described(missing: Sequence[ModelFile]) -> str:
-    """Names and sizes, and how long it takes to fetch them."""
+    """Names, sizes, and the estimated time of the download."""
     total = sum(model.bytes for model in missing)
     listed = ", ".join(f"{model.key} ({model.size})" for model in missing)
     minutes = math.ceil(total / TYPICAL_SPEED / 60)
@@ -218,7 +218,7 @@ SYNCNET = ModelFile(
     sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
     sources=(HubFile("ByteDance/LatentSync-1.5", "auxiliary/syncnet_v2.model"),),
     licence=MIT,
-    needed_by="nothing yet: it measures how well lips and sound agree",
+    needed_by="nothing yet: it measures the agreement of lips and audio",
     setting="",
 )
 

@@ -1,6 +1,6 @@
-"""What is remembered between runs: hashes that were computed, licences that were accepted.
+"""Stores computed hashes and accepted licences between runs.
 
-One small JSON file in the user's state folder. Losing it costs time, never safety.
+One small JSON file in the user's state folder, which can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOCK_SECONDS = 10
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal. Computed once for each path, size and time of change; about a second a GB."""
+    """Hexadecimal. Computed once for each path, size and modification time; about 1 s per GB."""
     known = known_sha256(path)
     if known:
         return known
@@ -34,13 +34,13 @@ def sha256(path: Path) -> str:
 
 
 def known_sha256(path: Path) -> str:
-    """The hash as it was computed before; empty: it was not, or the file has changed since."""
+    """The stored hash; empty: there is none, or the file has changed since."""
     entry = _read().get("sha256", {}).get(str(path.resolve()))
     return str(entry[2]) if entry is not None and entry[:2] == _mark(path) else ""
 
 
 def forget(path: Path) -> None:
-    """Its hash will be computed anew."""
+    """Removes the stored hash of the file."""
     _update(lambda record: record.get("sha256", {}).pop(str(path.resolve()), None))
 
 
@@ -50,7 +50,7 @@ def _mark(path: Path) -> list[int]:
 
 
 def file_sha256(path: Path) -> str:
-    """Hexadecimal, of what the file holds now."""
+    """Hexadecimal, computed from the file."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
@@ -59,17 +59,17 @@ def file_sha256(path: Path) -> str:
 
 
 def accepted_licences() -> set[str]:
-    """Names that were accepted on this machine, in lower case."""
+    """Names of licences that were accepted on this machine, in lower case."""
     return set(_read().get("licences", []))
 
 
 def accept_licence(name: str) -> None:
-    """Remembers it."""
+    """Stores that the licence was accepted."""
     _update(lambda record: record.update(licences=sorted({*_licences(record), name.lower()})))
 
 
 def first_time(remark: str) -> bool:
-    """Whether this is said for the first time; from then on it is not."""
+    """Whether the remark is new on this machine; stores it."""
     if remark in _read().get("said", []):
         return False
     _update(lambda record: record.update(said=sorted({*record.get("said", []), remark})))
@@ -77,8 +77,8 @@ def first_time(remark: str) -> bool:
 
 
 def record_path() -> Path:
-    """$XDG_STATE_HOME/latentsync/weights.json, by default below ~/.local/state (an installed
-    package's, elsewhere than on Linux, in the system's own place)."""
+    """$XDG_STATE_HOME/latentsync/weights.json, by default in ~/.local/state (for an installed
+    package not on Linux, in the system's own folder)."""
     return places.state_folder() / "weights.json"
 
 
@@ -89,7 +89,7 @@ def _licences(record: dict[str, Any]) -> list[str]:
 def _read() -> dict[str, Any]:
     try:
         content = json.loads(record_path().read_text())
-    except (OSError, ValueError):  # none yet, or a damaged one: what it held is found out again
+    except (OSError, ValueError):  # missing or damaged: it is created again
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -105,4 +105,4 @@ def _update(change: Callable[[dict[str, Any]], Any]) -> None:
             fresh.write_text(json.dumps(record, indent=1))
             fresh.replace(path)
     except (OSError, TimeoutError) as error:
-        logger.debug("cannot remember anything in %s: %s", path, error)
+        logger.debug("cannot write %s: %s", path, error)

@@ -1,4 +1,4 @@
-"""The error for weights that are missing and may not be fetched unasked."""
+"""The error for missing weights that must not be downloaded without consent."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ def refusal(
 ) -> CheckpointError:
     """One line: names, sizes, licences to be accepted, and what to do.
 
-    arguments: of the download command that fetches these files. or_else: what can be done in place
-    of running it.
+    arguments: of the command that downloads these files. or_else: the alternative to it.
     """
     unaccepted = licences.unaccepted(model.licence for model in missing)
     fetch = [command("download"), *map(shlex.quote, arguments), *accept_flags(missing)]
@@ -30,11 +29,11 @@ def refusal(
 
 
 def accept_flags(models: Sequence[ModelFile]) -> list[str]:
-    """The commands' flags that accept what these models' licences still ask for."""
+    """The commands' flags that accept the licences of these models, where they are needed."""
     asked = licences.unaccepted(model.licence for model in models)
     return [f"--accept-licence {licence.ask_as}" for licence in asked]
 
 
 def generates(models: Iterable[ModelFile]) -> bool:
-    """Whether some of these are for generating mouths, which replay does without weights."""
+    """Whether some of these are for a generator: replay needs no weights."""
     return any(model.setting.startswith("generate.") for model in models)

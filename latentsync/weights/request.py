@@ -1,5 +1,5 @@
-"""One file asked for over HTTP, from any byte on, by the standard library: proxy variables,
-redirects and certificates come with it. What goes wrong is of two kinds: for now, or for good."""
+"""HTTP requests for a file from any byte on, by the standard library, which handles proxies,
+redirects and certificates. Errors are transient or permanent."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from urllib.parse import urlsplit
 USER_AGENT = "latentsync-restore"
 SCHEMES = ("http", "https")
 BLOCK = 1 << 18  # bytes read at once, at most
-PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses that may be gone at the next attempt
-HOPELESS = (ssl.SSLCertVerificationError, http.client.InvalidURL, ValueError, str)
-UNREACHABLE = (ConnectionRefusedError, socket.gaierror)  # hopeless unless it answered before
+TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses that are worth a retry
+PERMANENT = (ssl.SSLCertVerificationError, http.client.InvalidURL, ValueError, str)
+UNREACHABLE = (ConnectionRefusedError, socket.gaierror)  # permanent unless it responded before
 
 
-class RefusedError(Exception):
-    """Asking again would not help."""
+class PermanentError(Exception):
+    """A retry would not help."""
 
 
-class PassingError(Exception):
-    """What may be gone at the next attempt. wait: seconds that the server asks for."""
+class TransientError(Exception):
+    """A retry may help. wait: seconds that the server asks for."""
 
     def __init__(self, why: str, wait: float | None = None) -> None:
         super().__init__(why, wait)
@@ -42,7 +42,7 @@ class PassingError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """headers: for the host of `url` alone. stall: seconds without any byte that are borne."""
+    """headers: for the host of `url` only. stall: timeout in seconds without any byte."""
 
     url: str
     headers: Mapping[str, str]
@@ -51,8 +51,8 @@ class Request:
 
     @contextlib.contextmanager
     def open(self, start: int) -> Iterator[Answer]:
-        """The file from byte `start` on, if the server can do that. Raises RefusedError or
-        PassingError, in the same way as reading the answer does."""
+        """Requests the file from byte `start` on, if the server supports that. It, and reading the
+        response, raise PermanentError or TransientError."""
         part = {"Range": f"bytes={start}-"} if start else {}
         headers = {**self.headers, "User-Agent": USER_AGENT, **part}
         with self._reply(headers) as response:
@@ -69,27 +69,27 @@ class Request:
                 return cast(http.client.HTTPResponse, error)
             error.close()
             why = f"HTTP {error.code} {error.reason}"
-            if error.code in PASSING:
-                raise PassingError(why, _retry_after(error.headers.get("Retry-After"))) from None
-            raise RefusedError(why) from None
+            if error.code in TRANSIENT:
+                raise TransientError(why, _retry_after(error.headers.get("Retry-After"))) from None
+            raise PermanentError(why) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self.explained(error) from None
         return cast(http.client.HTTPResponse, reply)
 
     def explained(self, error: Exception) -> Exception:
-        """The kind that a failure of the network is of."""
+        """Converts a network error to TransientError or PermanentError."""
         cause = error.reason if isinstance(error, URLError) else error
         if isinstance(cause, TimeoutError):
-            return PassingError(f"no byte for {self.stall:g} seconds")
+            return TransientError(f"no byte for {self.stall:g} seconds")
         why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        if isinstance(cause, HOPELESS) or (isinstance(cause, UNREACHABLE) and not self._answered):
-            return RefusedError(why)
-        return PassingError(why)
+        if isinstance(cause, PERMANENT) or (isinstance(cause, UNREACHABLE) and not self._answered):
+            return PermanentError(why)
+        return TransientError(why)
 
 
 class Answer:
-    """first: byte that it begins with; None: there is nothing from the asked one on.
-    total: bytes of the whole file, if the server says."""
+    """first: first byte; None: the file ends before the requested one. total: bytes of the whole
+    file, if the server sends that."""
 
     def __init__(self, request: Request, response: http.client.HTTPResponse) -> None:
         self._request, self._response = request, response
@@ -103,7 +103,7 @@ class Answer:
             self.total = _number(span[2]) if span else None
 
     def blocks(self) -> Iterator[bytes]:
-        """What arrives, as it arrives. A connection that ends early is the end."""
+        """Blocks as they arrive, until the connection ends, early or not."""
         while True:
             try:
                 block = self._response.read1(BLOCK)
@@ -115,7 +115,7 @@ class Answer:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Keeps what was meant for one host, a token for instance, from any other."""
+    """Removes private headers, such as a token, from redirects to another host."""
 
     def __init__(self, private: tuple[str, ...]) -> None:
         self._private = private
@@ -132,7 +132,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         onward = super().redirect_request(req, fp, code, msg, headers, newurl)
         here, there = urlsplit(req.full_url), urlsplit(newurl)
         if there.scheme not in SCHEMES:
-            raise RefusedError(f"it leads to {newurl}")
+            raise PermanentError(f"it redirects to {newurl}")
         if onward is not None and here[:2] != there[:2]:
             for name in self._private:
                 onward.remove_header(name.capitalize())

@@ -1,4 +1,4 @@
-"""Whether a weights file is the published one: by its hash, computed once and remembered."""
+"""Verifies by its hash, computed once and stored, that a weights file is the published one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from latentsync.weights.manifest import MODEL_FILES, ModelFile
 
 logger = logging.getLogger(__name__)
 
-LONG = 1_000_000_000  # bytes from which it is logged that a file is being verified
+LONG = 1_000_000_000  # bytes from which hashing is logged
 
 
 def origin_sha256(path: Path) -> str:
-    """The hash of the file, or of the file that it was converted from."""
+    """sha256 of the file, or of the file that it was converted from."""
     origin = made_from(path)
     if origin is not None:
         return origin
@@ -24,7 +24,7 @@ def origin_sha256(path: Path) -> str:
 
 
 def published_as(path: Path) -> ModelFile | None:
-    """The published file that this is, bit for bit; None: another one."""
+    """The published file with the same hash; None: there is none."""
     digest = origin_sha256(path)
     return next((model for model in MODEL_FILES.values() if model.sha256 == digest), None)
 
@@ -32,16 +32,16 @@ def published_as(path: Path) -> ModelFile | None:
 def verify(model: ModelFile, path: Path) -> None:
     """Compares the file's hash with the published ones before it is used.
 
-    Raises CheckpointError where it is the published file of another model. One that is not known
-    may be used, since it can hold no code and has to fit; that is said once.
+    Raises CheckpointError where it is the published file of another model. An unknown file is
+    allowed, as it can hold no code and its keys are checked; a warning is logged once.
     """
     if path.stat().st_size >= LONG and record.first_time(f"looked over {path.resolve()}"):
-        logger.info("verifying %s, once", path)
+        logger.info("hashing %s (first use)", path)
     published = published_as(path)
     if published is None:
         if record.first_time(f"unknown {path.resolve()} {origin_sha256(path)}"):
-            text = "%s is not the published file of %s (its sha256 is %s); it is used all the same"
-            logger.warning(text, path, model.key, origin_sha256(path))
+            text = "unknown checksum for %s: %s is not the published %s; continuing"
+            logger.warning(text, path, origin_sha256(path), model.key)
     elif published.key != model.key:
         value = f"{path} holds {published.key}, {model.key} is wanted"
         remedy = f"name another file by {model.setting}, or the configuration made for this one"

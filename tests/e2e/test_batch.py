@@ -79,7 +79,7 @@ def test_the_models_are_loaded_once_and_progress_names_the_video(
     monkeypatch.setattr(engine, "load_restorer", lambda *a, **k: loaded.append(a) or load(*a, **k))
     result = run("-i", *videos, "-o", f"{tmp_path}/o/", *FAST)
     assert len(loaded) == 1
-    assert "2/3 c.mov: finding faces: done, 4 frames" in result.err
+    assert "2/3 c.mov: detecting faces: done, 4 frames" in result.err
 
 
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["", "quiet"])

@@ -152,9 +152,9 @@ def test_compare_puts_before_and_after_side_by_side_in_a_file_beside_the_result(
 def test_without_a_terminal_a_pass_is_two_lines(video, tmp_path, run):
     result = run("-i", video, "-o", tmp_path / "out.mp4", "restore.when=always")
     assert "\r" not in result.err
-    lines = [line for line in result.err.splitlines() if line.startswith("finding faces")]
-    assert lines[0] == "finding faces: 12 frames"
-    assert re.fullmatch(r"finding faces: done, 12 frames in .* s, .* fps", lines[1])
+    lines = [line for line in result.err.splitlines() if line.startswith("detecting faces")]
+    assert lines[0] == "detecting faces: 12 frames"
+    assert re.fullmatch(r"detecting faces: done, 12 frames in .* s, .* fps", lines[1])
     assert len(lines) == 2
 
 
@@ -163,7 +163,7 @@ def test_on_a_terminal_a_pass_is_a_bar(video, tmp_path):
     line = [sys.executable, "-m", "scripts.inference", "-i", video, "-o", tmp_path / "out.mp4"]
     with terminal() as made:
         subprocess.run(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=made.number, check=True)
-    assert "12/12 frames" in made.shown and "finding faces: done" not in made.shown
+    assert "12/12 frames" in made.shown and "detecting faces: done" not in made.shown
 
 
 def test_an_output_that_is_there_is_replaced_on_request_only(video, tmp_path, run):
@@ -296,5 +296,5 @@ def test_both_entry_points_start_and_say_one_line_when_quiet(entry, video, tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{target}: 12 of 12 frames restored\n"
-    assert "finding faces" not in done.stderr
+    assert "detecting faces" not in done.stderr
     assert len(pts_of(target)) == 12

@@ -108,22 +108,26 @@ def test_an_unusual_video_gives_a_correct_output(kind, tmp_path, demo_frames, ru
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "the largest face of each shot was taken: face.select=left or right takes another"),
-        (("face.select=left",), "the leftmost face of each shot was taken"),
+        (
+            (),
+            "the largest face of each shot was selected: face.select=left or right selects another",
+        ),
+        (("face.select=left",), "the leftmost face of each shot was selected"),
     ],
 )
 def test_with_two_people_the_selected_face_is_reported(options, said, tmp_path, demo_frames, run):
     source, target = make_video(tmp_path / "a.mp4", _two_faces(demo_frames)), tmp_path / "out.mp4"
     result = run("--input", source, "--output", target, *FAST, *options)
-    (line,) = [line for line in result.err.splitlines() if "people" in line]
-    assert "2 people were seen at once (12 of 12 frames show several)" in line and said in line
+    (line,) = [line for line in result.err.splitlines() if "faces were detected" in line]
+    assert "2 faces were detected at once (12 of 12 frames show several)" in line and said in line
     report = json.loads(target.with_suffix(".report.json").read_text())
     assert line == f"warning: {report['warnings'][0]}"
 
 
 def test_with_one_person_nothing_is_reported(tmp_path, demo_frames, run):
     source = make_video(tmp_path / "a.mp4", demo_frames)
-    assert "people" not in run("--input", source, "--output", tmp_path / "o.mp4", *FAST).err
+    result = run("--input", source, "--output", tmp_path / "o.mp4", *FAST)
+    assert "faces were detected" not in result.err
 
 
 def test_a_video_that_begins_late_ends_with_the_speech(tmp_path, demo_frames, run):

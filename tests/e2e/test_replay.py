@@ -91,7 +91,7 @@ def test_mouths_may_come_from_another_video_of_the_person(tmp_path, demo_frames,
     refused = run(*files, *REPLAY)
     assert refused.code == 2
     said = refused.err.strip().splitlines()[-1]
-    assert "the video has no sound" in said and "mute.mp4" in said and "CLIP" in said
+    assert "the video has no audio" in said and "mute.mp4" in said and "CLIP" in said
     assert "0.0 s" not in said
     assert not target.exists()
     result = run(*files, *REPLAY, f"generate.replay.source={TALKING}")

@@ -44,10 +44,10 @@ def test_a_mouth_comes_back_from_the_original_video(tmp_path, run) -> None:
     result = run("-i", soft, "-o", target, *options, "output.preset=ultrafast")
     assert result.code == 0, result.err
     report = json.loads(target.with_suffix(".report.json").read_text())
-    verdict = report["fit"]["0"]
-    assert verdict["used"] == "Self"
-    assert verdict["gains"]["Self"] > verdict["gains"]["Detail"] > 0
-    assert verdict["reason"] in result.err
+    fit_result = report["fit"]["0"]
+    assert fit_result["used"] == "Self"
+    assert fit_result["gains"]["Self"] > fit_result["gains"]["Detail"] > 0
+    assert fit_result["reason"] in result.err
     assert error(target) < 0.6 * error(soft)
 
 
@@ -81,6 +81,6 @@ def test_with_new_speech_the_video_itself_is_the_original(tmp_path, demo_frames,
     result = run("--config", settings, *files, "--superres", "Self", "restore.when=always")
     assert result.code == 0, result.err
     assert len(pts_of(target)) == 5
-    verdict = json.loads(target.with_suffix(".report.json").read_text())["fit"]["0"]
-    assert verdict["used"] == "Detail"
-    assert "too few" in verdict["reason"]
+    fit_result = json.loads(target.with_suffix(".report.json").read_text())["fit"]["0"]
+    assert fit_result["used"] == "Detail"
+    assert "too few" in fit_result["reason"]

@@ -134,7 +134,7 @@ def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_vide
 ) -> None:
     result = command("inference", *speaking(tmp_path), "--superres", "none", "--yes")
     assert result.returncode == 0, result.stderr
-    assert "fetching Whisper tiny" in result.stderr
+    assert "downloading Whisper tiny" in result.stderr
     assert "in total, less than a minute at 10 MB/s" in result.stderr
     assert "Traceback" not in result.stderr and "Warning" not in result.stderr
     assert len(pts_of(tmp_path / "out.mp4")) == 10
@@ -146,7 +146,7 @@ def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_vide
     again = command("inference", *speaking(tmp_path), *options)
     assert again.returncode == 0, again.stderr
     assert mirror.sent() == sent, "what is here is not fetched again"
-    assert "fetching" not in again.stderr
+    assert "downloading" not in again.stderr
 
 
 def test_the_first_command_in_a_fresh_clone_says_what_it_needs_and_how_to_get_it(

@@ -1,4 +1,4 @@
-"""The time that a film will take is told from a few frames of it."""
+"""The time of a run is estimated from a few frames of the video."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 from latentsync.commands.dry_run import summary
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.estimate import calibrate
-from latentsync.estimate.calibrate import drawing_cost
+from latentsync.estimate.calibrate import generation_cost
 from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
 from latentsync.estimate.estimate import SAMPLES, estimate
 from latentsync.generate.diffusion import unet_runner as denoiser
@@ -33,7 +33,7 @@ from latentsync.types import Alignment, Frame
 from tests.support.tiny_latentsync import write_tiny_model
 
 ASSETS = Path(__file__).parents[2] / "assets"
-FILM = ASSETS / "demo_lipsynced.mp4"
+VIDEO = ASSETS / "demo_lipsynced.mp4"
 
 
 def costing(cpu: float, **stages: float) -> Cost:
@@ -58,7 +58,7 @@ def test_costs_add_up_by_stage() -> None:
     assert both.cpu == pytest.approx(0.25)
 
 
-def test_what_comes_once_is_no_part_of_what_one_more_costs(
+def test_one_time_costs_are_no_part_of_the_cost_of_one_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
@@ -75,9 +75,9 @@ def test_what_comes_once_is_no_part_of_what_one_more_costs(
 
 
 def session_of_a_frame(engine: Engine) -> Session:
-    """A video of one of the film's frames."""
-    (frame,) = sample_frames(FILM, 1)
-    return Session(engine, Clip(probe(FILM), [replace(frame, index=0)]))
+    """A video of one of the video's frames."""
+    (frame,) = sample_frames(VIDEO, 1)
+    return Session(engine, Clip(probe(VIDEO), [replace(frame, index=0)]))
 
 
 def a_face(engine: Engine) -> tuple[Frame, Alignment]:
@@ -88,13 +88,13 @@ def a_face(engine: Engine) -> tuple[Frame, Alignment]:
 
 
 def settings(tmp_path: Path, *more: str) -> list[str]:
-    return [f"output.path={tmp_path / 'out.mp4'}", f"input.video={FILM}", *more]
+    return [f"output.path={tmp_path / 'out.mp4'}", f"input.video={VIDEO}", *more]
 
 
-def test_a_restoration_is_two_passes_over_the_film(tmp_path: Path) -> None:
+def test_a_restoration_is_two_passes_over_the_video(tmp_path: Path) -> None:
     job = prepare(load_config(None, settings(tmp_path, "restore.when=always")))
     found = estimate(job, Engine(job.config))
-    assert [one.title for one in found.passes] == ["finding faces", "restoring"]
+    assert [one.title for one in found.passes] == ["detecting faces", "restoring"]
     assert {"decode", "detect"} <= set(found.passes[0].cost.stages)
     assert {"restore", "composite", "encode"} <= set(found.passes[1].cost.stages)
     assert found.restored == found.with_face == found.sampled == SAMPLES
@@ -112,13 +112,13 @@ def test_what_will_not_be_restored_costs_nothing(tmp_path: Path) -> None:
     assert found.passes[1].cost.stages.get("restore", 0.0) == 0
 
 
-def test_new_speech_is_drawn_for_as_long_as_it_lasts(tmp_path: Path) -> None:
+def test_mouths_are_generated_for_as_long_as_the_speech_lasts(tmp_path: Path) -> None:
     speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
     job = prepare(load_config(None, settings(tmp_path, speech, "generate.name=replay")))
     found = estimate(job, Engine(job.config))
     assert [one.title for one in found.passes][-1] == "generating"
     assert found.passes[-1].cost.stages["generate"] > 0
-    assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the film
+    assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the video
     assert "replay" in summary(job, found) and "every face is counted" in summary(job, found)
 
 
@@ -134,7 +134,7 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     torch.set_num_threads(1)
 
     def seconds(*more: str) -> float:
-        cost = drawing_cost(load_config(path, more), REFERENCE, frame, face)
+        cost = generation_cost(load_config(path, more), REFERENCE, frame, face)
         return cost.stages["generate"]
 
     # The VAE is full-size, the U-Net tiny: it takes many steps to outweigh that.
@@ -142,7 +142,7 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     assert many > 4 * few
 
 
-def test_networks_that_are_to_be_converted_first_are_told_from_others(
+def test_networks_that_have_to_be_converted_first_are_detected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
@@ -164,12 +164,12 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
         prepare(config)
 
 
-def test_a_generator_of_one_s_own_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_plug_in_generator_is_refused_in_one_line(tmp_path: Path) -> None:
     speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
     config = load_config(None, settings(tmp_path, speech, "generate.name=my.own:load"))
     frame, face = a_face(Engine(load_config(None)))
     with pytest.raises(ConfigError, match=r"my\.own:load") as caught:
-        drawing_cost(config, REFERENCE, frame, face)
+        generation_cost(config, REFERENCE, frame, face)
     assert "\n" not in str(caught.value)
 
 

@@ -166,20 +166,20 @@ def test_a_patch_much_larger_than_the_frame_covers_it() -> None:
 
 @pytest.mark.parametrize("scale", [0.7, 1.3, 2.0, 3.7])
 def test_a_patch_lands_where_its_matrix_says(scale) -> None:
-    """A smooth picture drawn in patch pixels equals the same function drawn in frame pixels."""
+    """A smooth function in patch pixels equals the same function in frame pixels."""
     place = at(21.3, 14.6, scale, 0.2)
     size = int(60 * scale)
     v, u = np.mgrid[:size, :size].astype(np.float64)
 
-    def picture(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def image(u: np.ndarray, v: np.ndarray) -> np.ndarray:
         return 0.5 * np.sin(u / scale / 6) + 0.4 * np.cos(v / scale / 7)
 
-    patch = Patch(torch.from_numpy(np.stack([picture(u, v)] * 3)).float(), place, ones(size, size))
+    patch = Patch(torch.from_numpy(np.stack([image(u, v)] * 3)).float(), place, ones(size, size))
     got = composite(frame(np.zeros((120, 120, 3), np.uint8)), [patch]) / 127.5 - 1
     y, x = np.mgrid[:120, :120]
     u, v = np.einsum("ij,jhw->ihw", place[:, :2], np.stack([x, y])) + place[:, 2, None, None]
     inside = (np.minimum(u, v) > 3 * scale) & (np.maximum(u, v) < size - 3 * scale)
-    expected = np.repeat(picture(u, v)[..., None], 3, axis=-1)
+    expected = np.repeat(image(u, v)[..., None], 3, axis=-1)
     assert inside.sum() > 1000
     # A level is 0.008; a shift by a tenth of a pixel would be off by 0.015.
     np.testing.assert_allclose(got[inside], expected[inside], atol=0.013)

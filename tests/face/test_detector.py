@@ -1,4 +1,4 @@
-"""Faces are found, followed and placed right, by the real networks on a real portrait."""
+"""Faces are detected, tracked and placed correctly, by the real networks on a real portrait."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def expected(detector: FaceDetector) -> DetectedFace:
 
 
 def room(height: int, width: int, *heads: tuple[int, int, float]) -> np.ndarray:
-    """A grey picture with heads (x, y, scale) in it."""
+    """A grey image with heads (x, y, scale) in it."""
     pixels = np.full((height, width, 3), 120, np.uint8)
     for x, y, scale in heads:
         flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -57,7 +57,7 @@ def test_a_portrait_has_one_face_with_its_parts_in_their_places(expected) -> Non
     assert expected.landmarks.shape == (len(LANDMARKS), 2)
     assert expected.landmarks.dtype == expected.box.dtype == np.float32
     assert 0.5 <= expected.confidence <= 1
-    # Where the parts lie in this well-known picture, by eye.
+    # Where the parts lie in this well-known image, by eye.
     for name, place in {
         "eye_left": (203, 101),
         "eye_right": (246, 103),
@@ -75,18 +75,18 @@ def test_landmarks_are_not_rounded(expected) -> None:
     assert np.abs(expected.landmarks - np.round(expected.landmarks)).max() > 0.1
 
 
-def test_the_same_film_gives_the_same_faces(detector) -> None:
-    film = [np.roll(PORTRAIT, 3 * i, axis=1) for i in range(4)]
+def test_the_same_video_gives_the_same_faces(detector) -> None:
+    video = [np.roll(PORTRAIT, 3 * i, axis=1) for i in range(4)]
     twice = []
     for _ in range(2):
         detector.reset()
-        twice.append(np.stack([detector(frame)[0].landmarks for frame in film]))
+        twice.append(np.stack([detector(frame)[0].landmarks for frame in video]))
     np.testing.assert_array_equal(*twice)
 
 
-def test_the_first_look_at_a_face_is_as_good_as_the_tenth(detector) -> None:
+def test_the_first_result_for_a_face_is_as_good_as_the_tenth(detector) -> None:
     looks = np.stack([detector(PORTRAIT)[0].landmarks for _ in range(10)])
-    assert np.abs(looks[0] - looks[-1]).max() < 0.7  # 3 px before the detector settles
+    assert np.abs(looks[0] - looks[-1]).max() < 0.7  # 3 px before the detector converges
 
 
 def test_a_face_that_moves_is_followed_by_as_much(detector) -> None:
@@ -102,13 +102,13 @@ def test_several_faces_come_largest_first_and_each_once(detector) -> None:
         assert faces[0].area > 1.3 * faces[1].area
 
 
-def test_no_more_faces_than_asked_for() -> None:
+def test_at_most_max_faces_are_returned() -> None:
     few = load_detector("mediapipe", max_faces=1, min_confidence=0.5)
     assert len(few(room(700, 1100, (20, 40, 1.4), (540, 60, 1.8)))) == 1
 
 
-def test_a_small_face_in_a_large_frame_is_found_where_it_is(detector, expected) -> None:
-    """47 px wide in 1280 x 720, too small for the mesh's own finder."""
+def test_a_small_face_in_a_large_frame_is_detected_in_its_place(detector, expected) -> None:
+    """47 px wide in 1280 x 720, too small for the mesh's own detector."""
     (face,) = detector(room(720, 1280, (900, 300, 0.5)))
     inside = expected.landmarks - [90, 0]
     np.testing.assert_allclose(face.landmarks, (inside + 0.5) * 0.5 - 0.5 + [900, 300], atol=2)
@@ -141,19 +141,19 @@ def test_a_face_leaves_and_another_comes(detector) -> None:
     assert counts == [1, 0, 0, 1]
 
 
-def test_a_cut_does_not_need_luck(detector, expected) -> None:
+def test_after_a_cut_the_face_is_detected(detector, expected) -> None:
     detector(room(512, 512, (212, 212, 1.0)))
     detector.reset()
     assert np.abs(detector(PORTRAIT)[0].landmarks - expected.landmarks).max() < 0.7
 
 
-def test_what_looks_for_small_faces_is_made_when_the_first_is_looked_for() -> None:
-    own = load_detector("mediapipe")
-    own(PORTRAIT)
-    assert not {"_finder", "_zoomed"} & set(vars(own))
-    own.reset()
-    assert len(own(room(720, 1280, (900, 300, 0.5)))) == 1
-    assert {"_finder", "_zoomed"} <= set(vars(own))
+def test_the_detector_of_small_faces_is_created_on_first_use() -> None:
+    created = load_detector("mediapipe")
+    created(PORTRAIT)
+    assert not {"_full_range", "_zoomed"} & set(vars(created))
+    created.reset()
+    assert len(created(room(720, 1280, (900, 300, 0.5)))) == 1
+    assert {"_full_range", "_zoomed"} <= set(vars(created))
 
 
 IN_TWO_THREADS = """
@@ -236,9 +236,9 @@ class NoFaces:
     def reset(self) -> None: ...
 
 
-def test_a_detector_of_ones_own_is_loaded_by_its_import_name() -> None:
-    own = load_detector(f"{__name__}:NoFaces", max_faces=2, min_confidence=0.7)
-    assert isinstance(own, FaceDetector) and own.settings == (2, 0.7)
+def test_a_plug_in_detector_is_loaded_by_its_import_name() -> None:
+    loaded = load_detector(f"{__name__}:NoFaces", max_faces=2, min_confidence=0.7)
+    assert isinstance(loaded, FaceDetector) and loaded.settings == (2, 0.7)
 
 
 def test_insightface_says_what_to_install_where_it_is_missing(monkeypatch) -> None:
@@ -251,7 +251,7 @@ def test_insightface_says_what_to_install_where_it_is_missing(monkeypatch) -> No
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where insightface's models are looked for; nothing is there yet."""
+    """The folder of insightface's models; it is empty."""
     monkeypatch.setattr(insightface_detector, "MODEL_ROOT", str(tmp_path))
     return tmp_path / "models" / "buffalo_l"
 

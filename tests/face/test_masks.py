@@ -1,4 +1,4 @@
-"""The masks lie where they say: 1 where new pixels win, exactly 0 outside."""
+"""The masks cover their regions: 1 where new pixels win, exactly 0 outside."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_upstreams_mask_covers_what_upstreams_covers() -> None:
 
 
 def test_at_512_it_is_upstreams_resized_mask() -> None:
-    """Lanczos on bytes leaves 136 grey levels and 3.5 % of the pixels between 0 and 1."""
+    """Lanczos on bytes leaves 136 code values and 3.5 % of the pixels between 0 and 1."""
     mask = upstream_mask(512)
     assert len(np.unique(mask)) == 136
     assert ((mask > 0) & (mask < 1)).mean() == pytest.approx(0.035, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_mask_is_a_soft_picture_of_the_aligned_crop(name) -> None:
+def test_a_mask_is_a_soft_image_of_the_aligned_crop(name) -> None:
     mask = ALL[name]
     assert mask.shape == (ALIGNED_HEIGHT, ALIGNED_WIDTH) and mask.dtype == np.float32
     assert mask.min() == 0 and mask.max() == 1

@@ -1,4 +1,4 @@
-"""Cuts are found, faces are linked into tracks, and each shot has one person."""
+"""Cuts are detected, faces are linked into tracks, and each shot has one identity."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ STREET = np.ascontiguousarray(data.coffee())
 @pytest.mark.parametrize(
     ("before", "after"),
     [(PORTRAIT, STREET), (STREET, data.chelsea()), (PORTRAIT, PORTRAIT[50:230, 130:310])],
-    ids=["another picture", "and another", "much closer"],
+    ids=["another image", "and another", "much closer"],
 )
 def test_a_cut_is_found(before, after) -> None:
     assert is_cut(thumbnail(before), thumbnail(after), THRESHOLD)
@@ -64,7 +64,7 @@ def test_motion_noise_flash_and_fade_are_no_cuts() -> None:
     noise = np.random.default_rng(0).normal(0, 15, PORTRAIT.shape)
     before = PORTRAIT[:480, :480]
     for after in (
-        PORTRAIT[25:505, 30:510],  # the camera pans by a sixteenth of the picture
+        PORTRAIT[25:505, 30:510],  # the camera pans by a sixteenth of the image
         np.clip(before + noise[:480, :480], 0, 255).astype(np.uint8),
         np.clip(before * 1.6 + 30.0, 0, 255).astype(np.uint8),  # a flash
         (before * 0.4).astype(np.uint8),
@@ -72,14 +72,14 @@ def test_motion_noise_flash_and_fade_are_no_cuts() -> None:
         assert not is_cut(thumbnail(before), thumbnail(after), THRESHOLD)
 
 
-def test_a_head_that_crosses_the_picture_is_no_cut() -> None:
+def test_a_head_that_crosses_the_frame_is_no_cut() -> None:
     room = np.full((360, 640, 3), 90, np.uint8) + np.arange(640, dtype=np.uint8)[:, None] // 8
-    films = []
+    videos = []
     for x in (0, 60):
         frame = room.copy()
         frame[100:300, 200 + x : 360 + x] = PORTRAIT[40:240, 140:300]
-        films.append(thumbnail(frame))
-    assert not is_cut(films[0], films[1], THRESHOLD)
+        videos.append(thumbnail(frame))
+    assert not is_cut(videos[0], videos[1], THRESHOLD)
 
 
 def test_to_and_from_black_is_a_cut_and_black_to_black_is_none() -> None:
@@ -139,7 +139,7 @@ def test_a_longer_gap_ends_the_track() -> None:
     ],
 )
 @pytest.mark.parametrize("digits", [12, 3], ids=["exact", "rounded to milliseconds"])
-def test_a_face_is_missed_for_at_most_so_many_seconds_at_every_rate(fps, bridged, digits) -> None:
+def test_a_gap_is_bridged_up_to_the_same_seconds_at_every_rate(fps, bridged, digits) -> None:
     """0.2 s without the face on the screen are bridged; what a frame more makes is too long."""
     for missed, tracks in ((bridged, 1), (bridged + 1, 2)):
         frames = [[face(300)], *[[]] * missed, [face(300)]]
@@ -190,8 +190,8 @@ def test_a_gap_is_not_bridged_over_a_cut() -> None:
 
 
 @pytest.mark.parametrize("select", ["left", "largest"])
-def test_a_face_that_is_found_a_little_late_in_its_shot_was_there_from_the_cut(select) -> None:
-    """A detector may need some frames to find the smaller of two faces."""
+def test_a_face_detected_soon_after_a_cut_is_extended_back_to_it(select) -> None:
+    """A detector may need some frames to detect the smaller of two faces."""
     size = {"left": 60, "largest": 130}[select]
     late = [[face(500)]] * 5 + [[face(500), face(100 + i, size=size)] for i in range(40)]
     tracks = link(*late, *late, cuts=[45])
@@ -200,25 +200,25 @@ def test_a_face_that_is_found_a_little_late_in_its_shot_was_there_from_the_cut(s
     assert shown == ([100.0] * 5 + [100.0 + i for i in range(40)]) * 2
 
 
-def test_a_face_that_is_found_much_later_was_not_there() -> None:
+def test_a_face_detected_much_later_is_not_extended_back() -> None:
     late = [[face(500)]] * 6 + [[face(500), face(100)]] * 40
     assert [track.start for track in link(*late)] == [0, 6]
     assert [track.start for track in link(*late, max_gap_seconds=0)] == [0, 6]
 
 
-def test_a_face_that_jumps_at_once_is_still_one_person_in_each_frame() -> None:
+def test_a_face_that_jumps_has_one_track_in_each_frame() -> None:
     frames = [[face(100)]] * 3 + [[face(190)]] * 5
     tracks = link(*frames)
     assert [track.start for track in tracks] == [0, 3]
     assert places(choose_track(tracks, 8)) == [100.0] * 3 + [190.0] * 5
 
 
-def test_a_jump_or_another_size_is_another_person() -> None:
+def test_a_jump_or_another_size_is_another_identity() -> None:
     assert len(link([face(100)], [face(190)])) == 2
     assert len(link([face(100, size=100)], [face(100, size=250)])) == 2
 
 
-def test_the_largest_is_one_person_over_the_shot_though_others_are_larger_at_times() -> None:
+def test_the_largest_is_one_identity_over_the_shot_though_others_are_larger_at_times() -> None:
     def second(i: int) -> float:
         return 150.0 if i == 4 else 90.0
 
@@ -228,7 +228,7 @@ def test_the_largest_is_one_person_over_the_shot_though_others_are_larger_at_tim
     assert len({one.track for one in chosen if one is not None}) == 1
 
 
-def test_left_and_right_are_the_pictures() -> None:
+def test_left_and_right_are_those_of_the_frame() -> None:
     frames = [[face(500), face(100, size=80), face(900, size=80)]] * 3
     tracks = link(*frames)
     assert places(choose_track(tracks, 3, select="left")) == [100.0] * 3
@@ -236,13 +236,13 @@ def test_left_and_right_are_the_pictures() -> None:
     assert places(choose_track(tracks, 3, select="largest")) == [500.0] * 3
 
 
-def test_a_face_in_the_wallpaper_is_not_chosen_for_being_on_the_left() -> None:
+def test_a_brief_face_on_the_left_is_not_selected() -> None:
     frames = [[face(500)] for _ in range(20)]
     frames[3] = [face(500), face(40, size=30)]
     assert places(choose_track(link(*frames), 20, select="left")) == [500.0] * 20
 
 
-def test_nobody_takes_the_place_of_a_person_who_is_lost() -> None:
+def test_a_lost_identity_is_not_replaced_by_another() -> None:
     there = [[face(100, size=160), face(500)]] * 5
     gone = [[face(500)]] * 10
     chosen = choose_track(link(*there, *gone, *there), 20)
@@ -250,12 +250,12 @@ def test_nobody_takes_the_place_of_a_person_who_is_lost() -> None:
     assert chosen[0] is not None and chosen[-1] is not None and chosen[0].track != chosen[-1].track
 
 
-def test_each_shot_has_its_own_person() -> None:
+def test_each_shot_has_its_own_identity() -> None:
     frames = [*[[face(100, size=120), face(500)]] * 3, *[[face(100), face(500, size=120)]] * 3]
     assert places(choose_track(link(*frames, cuts=[3]), 6)) == [100.0] * 3 + [500.0] * 3
 
 
-def test_a_film_without_faces_has_no_choice() -> None:
+def test_in_a_video_without_faces_none_is_selected() -> None:
     assert choose_track(link([], [], []), 3) == [None] * 3
     assert link() == []
 

@@ -35,12 +35,14 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 def configured(sections: dict[str, dict[str, Any]]) -> Callable[..., Config]:
     """The tiny model's configuration; settings of `generate` by name, other sections whole."""
 
-    def configure(data: Any = None, model: Any = None, compat: Any = None, **own: Any) -> Config:
+    def configure(
+        data: Any = None, model: Any = None, compat: Any = None, **changes: Any
+    ) -> Config:
         return Config(
             compat=compat,
             data=sections["data"] if data is None else data,
             model=sections["model"] if model is None else model,
-            generate=GenerateConfig(**(sections["generate"] | own)),
+            generate=GenerateConfig(**(sections["generate"] | changes)),
         )
 
     return configure
@@ -68,8 +70,8 @@ def request(lengths: Sequence[int], check: Callable[[], None] = never) -> Genera
 @pytest.fixture(scope="module")
 def plain(sections: dict[str, dict[str, Any]], mask: np.ndarray) -> LipGenerator:
     """With the tiny model's own settings."""
-    own = GenerateConfig(**sections["generate"])
-    config = Config(data=sections["data"], model=sections["model"], generate=own)
+    settings = GenerateConfig(**sections["generate"])
+    config = Config(data=sections["data"], model=sections["model"], generate=settings)
     return load_generator(config, REFERENCE, mask=mask)
 
 

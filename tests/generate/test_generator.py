@@ -62,7 +62,7 @@ def test_only_what_the_mask_marks_is_new(plain: LipGenerator, mask: np.ndarray) 
     assert (made - given.crops)[..., new].abs().mean() > 0.1
 
 
-def test_the_mouth_follows_the_sound(plain: LipGenerator, plain_chunk: Tensor) -> None:
+def test_the_mouth_depends_on_the_audio(plain: LipGenerator, plain_chunk: Tensor) -> None:
     other = Chunk(0, chunk().crops, chunk().audio.flip(0))
     assert (plain(other) - plain_chunk).abs().max() > 0.01
 
@@ -98,10 +98,10 @@ def test_half_precision_is_close_to_full(
     assert 0 < (made - plain_chunk).abs().mean() < 0.05, "8 bits of precision at the least"
 
 
-class Knower:
-    """A U-Net that knows the one picture there is, and so what of its input is noise."""
+class PerfectDenoiser:
+    """A U-Net that knows the one image there is, and so what of its input is noise."""
 
-    picture = 0.7
+    image = 0.7
 
     def __init__(self) -> None:
         self.levels = DDIMScheduler(**sampling.SCHEDULE).alphas_cumprod
@@ -110,16 +110,16 @@ class Knower:
     def step(self, sample: Tensor, timestep: float, *_: Tensor, **__: object) -> Any:
         self.steps.append(timestep)
         level = self.levels[round(timestep)]
-        return (sample[:, :4] - level**0.5 * self.picture) / (1 - level) ** 0.5, sample
+        return (sample[:, :4] - level**0.5 * self.image) / (1 - level) ** 0.5, sample
 
 
 @pytest.mark.parametrize("scheduler", sampling.SCHEDULERS)
 @pytest.mark.parametrize("steps", [2, 8, 20])
-def test_every_scheduler_arrives_at_the_picture(scheduler: str, steps: int) -> None:
+def test_every_scheduler_converges_to_the_image(scheduler: str, steps: int) -> None:
     initial = torch.randn(1, 4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    knower, conditions = Knower(), torch.zeros(1, 9, 2, 8, 8)
+    denoiser, conditions = PerfectDenoiser(), torch.zeros(1, 9, 2, 8, 8)
     latents = sampling.denoise(
-        knower,
+        denoiser,
         conditions,
         torch.zeros(2, 50, 384),
         initial,
@@ -127,9 +127,9 @@ def test_every_scheduler_arrives_at_the_picture(scheduler: str, steps: int) -> N
         guidance=1.0,
         scheduler=scheduler,
     )
-    assert len(knower.steps) == steps
+    assert len(denoiser.steps) == steps
     left_over = 0.05 * initial.abs().max() if scheduler == "ddim" else 1e-3
-    assert (latents - knower.picture).abs().max() <= left_over, "DDIM stops short of the picture"
+    assert (latents - denoiser.image).abs().max() <= left_over, "DDIM stops short of the image"
 
 
 # Noise
@@ -141,10 +141,10 @@ def test_chunks_may_come_in_any_order_and_alone(load: Load, plain_chunk: Tensor)
     assert torch.equal(first, plain_chunk)
     assert torch.equal(second, generator(chunk(1)))
     same_crops = Chunk(1, chunk(0).crops, chunk(0).audio)
-    assert not torch.equal(generator(same_crops), first), "each has noise of its own"
+    assert not torch.equal(generator(same_crops), first), "each has different noise"
 
 
-def test_a_seed_of_minus_1_is_drawn_and_kept(load: Load) -> None:
+def test_a_seed_of_minus_1_is_chosen_at_random_once(load: Load) -> None:
     generator, other = load(seed=-1), load(seed=-1)
     assert generator.seed != other.seed
     assert generator.seed >= 0
@@ -167,14 +167,16 @@ def test_chunks_with_upstream_s_noise_may_come_in_any_order_and_twice(load: Load
 
 
 @pytest.mark.parametrize("wrong", [chunk(2), chunk(0, frames=2)], ids=["number", "length"])
-def test_a_chunk_that_upstream_s_noise_does_not_know_is_refused(load: Load, wrong: Chunk) -> None:
+def test_a_chunk_that_upstream_s_noise_was_not_prepared_for_is_refused(
+    load: Load, wrong: Chunk
+) -> None:
     generator = load(compat="upstream", lengths=[FRAMES, FRAMES])
     message = refusal(lambda: generator(wrong), ConfigError)
     assert f"chunk {wrong.index} of {len(wrong.crops)} frames, where " in message
     assert "were planned; plan the video again" in message
 
 
-def test_upstream_s_noise_without_the_video_s_chunks_is_a_mistake(load: Load) -> None:
+def test_upstream_s_noise_without_prepare_raises(load: Load) -> None:
     with pytest.raises(RuntimeError, match="prepare"):
         load(compat="upstream")(chunk(0))
 
@@ -182,7 +184,7 @@ def test_upstream_s_noise_without_the_video_s_chunks_is_a_mistake(load: Load) ->
 # One video among many
 
 
-def test_a_prepared_generator_draws_the_same_with_the_same_networks_and_seed(load: Load) -> None:
+def test_a_prepared_generator_shares_networks_and_seed(load: Load) -> None:
     generator = load(seed=-1)
     prepared = generator.prepare(request([FRAMES]))
     assert isinstance(generator, Preparing) and prepared is not generator
@@ -200,7 +202,7 @@ def test_a_check_is_called_before_every_step_and_every_batch_of_the_vae(load: Lo
     prepared = generator.prepare(request([FRAMES], lambda: calls.append(None)))
     prepared(chunk())
     assert len(calls) == 4 + 3 * 2, "FRAMES in batches of 2: masked, reference, decoded"
-    prepared.redrawn(chunk().crops)
+    prepared.reconstructed(chunk().crops)
     assert len(calls) == 10 + 2 * 2
     generator(chunk())
     assert len(calls) == 14, "another one is nobody's to stop"
@@ -262,7 +264,7 @@ def test_a_frame_that_comes_twice_has_one_mouth(load: Load) -> None:
     filled = generator(Chunk(0, crops, audio, np.array([7, 8, 9, 8])))
     torch.testing.assert_close(filled[:3], plain[:3], rtol=0, atol=BIT_NOISE)
     assert torch.equal(filled[1], filled[3])
-    assert not torch.equal(plain[1], plain[3]), "each place has a noise of its own"
+    assert not torch.equal(plain[1], plain[3]), "each place has different noise"
 
 
 @pytest.mark.parametrize(
@@ -273,13 +275,13 @@ def test_a_frame_that_comes_twice_has_one_mouth(load: Load) -> None:
         Chunk(0, torch.zeros(2, 3, 64, 64), torch.zeros(1, 50, 384)),
         Chunk(0, torch.zeros(2, 3, 64, 64), torch.zeros(2, 50, 768)),
     ],
-    ids=["too long", "too small", "too little sound", "another encoder's sound"],
+    ids=["too long", "too small", "too little audio", "another encoder's audio"],
 )
-def test_a_chunk_of_the_wrong_shape_is_a_mistake(plain: LipGenerator, wrong: Chunk) -> None:
+def test_a_chunk_of_the_wrong_shape_raises(plain: LipGenerator, wrong: Chunk) -> None:
     with pytest.raises(ValueError, match="chunk"):
         plain(wrong)
 
 
-def test_a_mask_of_another_size_is_a_mistake(configured: Callable[..., Config]) -> None:
+def test_a_mask_of_another_size_raises(configured: Callable[..., Config]) -> None:
     with pytest.raises(ValueError, match="mask"):
         load_generator(configured(), REFERENCE, mask=np.zeros((32, 32), np.float32))

@@ -34,7 +34,7 @@ def test_every_missing_file_is_named_at_once(load: Load, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("resolution", "version"), [(256, "1.5"), (512, "1.6")])
-def test_the_weights_of_the_resolution_are_asked_for(
+def test_the_weights_of_the_resolution_are_required(
     tmp_path: Path, resolution: int, version: str
 ) -> None:
     config = Config(data={"resolution": resolution})
@@ -84,8 +84,8 @@ def test_the_vae_s_old_names_of_attention_are_understood(
     [
         (b"{", "config.json cannot be read"),
         (b"[]", "config.json cannot be read"),
-        (b'{"latent_channels": 16}', "a VAE of another kind"),
-        (b'{"block_out_channels": [32, 32]}', "a VAE of another kind"),
+        (b'{"latent_channels": 16}', "the VAE does not fit"),
+        (b'{"block_out_channels": [32, 32]}', "the VAE does not fit"),
         (None, "weights do not fit"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Shots of one person are found together, those of two never."""
+"""Shots of one person get one identity, those of two people never do."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import VideoFile, footage_of
 from latentsync.settings.load import load_config
 
-FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
+VIDEO = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
 
 
 @pytest.fixture(scope="module")
 def footage() -> Footage:
-    with Session(Engine(load_config()), FILM) as session:
-        return footage_of(VideoFile(probe(FILM)), session.analyze())
+    with Session(Engine(load_config()), VIDEO) as session:
+        return footage_of(VideoFile(probe(VIDEO)), session.analyze())
 
 
 def in_two_shots(footage: Footage, change: object = None) -> tuple[Footage, np.ndarray]:
@@ -55,25 +55,25 @@ def older(crop: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(cv2.remap(pixels, x, y, cv2.INTER_LINEAR)).permute(2, 0, 1)
 
 
-def test_a_cut_to_the_same_person_is_no_other_person(footage: Footage) -> None:
-    film, shots = in_two_shots(footage)
-    assert set(link_identities(film, np.arange(len(shots)), shots)) == {0}
+def test_a_cut_to_the_same_person_keeps_the_identity(footage: Footage) -> None:
+    video, shots = in_two_shots(footage)
+    assert set(link_identities(video, np.arange(len(shots)), shots)) == {0}
 
 
 @pytest.mark.parametrize("change", [lambda crop: crop * 0.3 - 0.5, older], ids=["dark", "older"])
-def test_who_looks_different_is_another_person(footage: Footage, change: object) -> None:
-    film, shots = in_two_shots(footage, change)
-    np.testing.assert_array_equal(link_identities(film, np.arange(len(shots)), shots), shots)
+def test_a_different_looking_face_is_another_identity(footage: Footage, change: object) -> None:
+    video, shots = in_two_shots(footage, change)
+    np.testing.assert_array_equal(link_identities(video, np.arange(len(shots)), shots), shots)
 
 
-def test_a_person_who_hardly_speaks_is_refused_not_given_another_s_mouth(footage: Footage) -> None:
+def test_an_identity_with_too_little_speech_is_refused(footage: Footage) -> None:
     faces, audio = find_faces(footage), footage.audio()
     assert audio is not None
     alone = np.zeros(len(faces.frames), int)
-    database, kept = build_database(footage, faces, alone, audio, drawn=np.array([0]))
+    database, kept = build_database(footage, faces, alone, audio, speaking=np.array([0]))
     assert len(database) == len(kept) == len(faces.frames) == 127
-    listener = (faces.frames >= 110).astype(int)
+    identities = (faces.frames >= 110).astype(int)
     with pytest.raises(MediaError, match=r"the face at 4\.4 s \(0\.\d s found, 3 s needed\)"):
-        build_database(footage, faces, listener, audio, drawn=np.array([0, 1]))
-    database, kept = build_database(footage, faces, listener, audio, drawn=np.array([0]))
+        build_database(footage, faces, identities, audio, speaking=np.array([0, 1]))
+    database, kept = build_database(footage, faces, identities, audio, speaking=np.array([0]))
     assert set(database.identity) == {0} and len(kept) == 110

@@ -1,4 +1,4 @@
-"""LatentSync through OpenVINO draws what the reference draws, as exactly as its format allows."""
+"""LatentSync on OpenVINO gives the mouths of the reference, to within the rounding of its dtype."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch
 from latentsync.generate.base import LipGenerator, load_generator
 from latentsync.generate.diffusion import vae as vae_module
 from latentsync.generate.diffusion.vae import load_vae
-from latentsync.generate.model_spec import tensor_format
+from latentsync.generate.model_spec import output_dtype
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.openvino import plugins
@@ -38,7 +38,7 @@ SHALLOW: dict[str, Any] = {  # converting takes time by the number of layers
     "up_block_types": ["UpBlock3D", "CrossAttnUpBlock3D"],
 }
 FRAMES = 3
-ORDER_OF_SUMS = 2e-3  # a quarter of a grey level; 1e-4 is seen, over a range of about 2
+ORDER_OF_SUMS = 2e-3  # a quarter of a code value; 1e-4 is seen, over a range of about 2
 ROUNDING = 0.05  # on average; 8 bits of precision, amplified by networks with random weights
 
 Load = Callable[..., LipGenerator]
@@ -69,14 +69,14 @@ def chunk(frames: int = FRAMES) -> Chunk:
 
 @pytest.fixture(scope="module")
 def load(sections: dict[str, dict[str, Any]]) -> Load:
-    """A generator whose whole chunks have FRAMES frames, all of whose picture is new."""
+    """A generator of chunks of FRAMES frames, whose mask covers the whole crop."""
 
     @cache
-    def load_it(execution: Execution, **own: Any) -> LipGenerator:
+    def load_it(execution: Execution, **changes: Any) -> LipGenerator:
         config = Config(
             data=sections["data"] | {"num_frames": FRAMES},
             model=sections["model"],
-            generate=GenerateConfig(**(sections["generate"] | own)),
+            generate=GenerateConfig(**(sections["generate"] | changes)),
         )
         mask = np.ones((RESOLUTION, RESOLUTION), np.float32)
         return load_generator(config, execution, mask=mask)
@@ -103,17 +103,17 @@ def test_in_bf16_a_chunk_is_as_close_to_the_reference_s_as_pytorch_s(load: Load)
     assert (made - expected).std() < 1.5 * (by_torch - expected).std()
 
 
-def test_a_chunk_that_is_not_whole_is_made_ready_for(load: Load) -> None:
+def test_a_chunk_that_is_not_whole_is_prepared_for(load: Load) -> None:
     generator = load(FP32)
     whole, short = generator(chunk()), generator(chunk(2))
     torch.testing.assert_close(short, load(REFERENCE)(chunk(2)), rtol=0, atol=ORDER_OF_SUMS)
     assert torch.equal(generator(chunk()), whole)
 
 
-def test_upstream_s_noise_is_drawn_in_what_the_networks_give() -> None:
+def test_upstream_s_noise_is_sampled_in_the_networks_output_dtype() -> None:
     half = replace(REFERENCE, dtype=torch.bfloat16)
-    assert tensor_format(half) == torch.bfloat16
-    assert tensor_format(BF16) == tensor_format(FP32) == torch.float32
+    assert output_dtype(half) == torch.bfloat16
+    assert output_dtype(BF16) == output_dtype(FP32) == torch.float32
 
 
 def test_what_has_been_converted_needs_no_diffusers(
@@ -135,7 +135,7 @@ sys.exit("diffusers" in sys.modules)
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-# The same picture twice
+# The same image twice
 
 
 @pytest.fixture
@@ -144,27 +144,27 @@ def vae(sections: dict[str, dict[str, Any]]) -> vae_module.VAEInParts:
     return load_vae(file, FP32)
 
 
-def test_a_picture_that_was_seen_is_not_coded_again(
+def test_an_image_is_encoded_only_once(
     vae: vae_module.VAEInParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = chunk().crops
-    first = vae.encode(pictures).latent_dist
+    images = chunk().crops
+    first = vae.encode(images).latent_dist
     monkeypatch.delattr(vae, "_networks")
-    again = vae.encode(pictures.flip(0)).latent_dist
+    again = vae.encode(images.flip(0)).latent_dist
     assert torch.equal(again.mean.flip(0), first.mean)
     assert torch.equal(again.std.flip(0), first.std)
     with pytest.raises(AttributeError):
-        vae.encode(pictures + 1e-3)
+        vae.encode(images + 1e-3)
 
 
-def test_what_is_remembered_of_a_film_is_bounded(
+def test_the_cache_of_posteriors_is_bounded(
     vae: vae_module.VAEInParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = torch.linspace(-1, 1, 5)[:, None, None, None].expand(-1, 3, 64, 64)
+    images = torch.linspace(-1, 1, 5)[:, None, None, None].expand(-1, 3, 64, 64)
     moments = 8 * (RESOLUTION // 8) ** 2 * 4  # mean and variance, float32
-    monkeypatch.setattr(vae_module, "REMEMBERED", 2 * moments)
-    vae.encode(pictures)
+    monkeypatch.setattr(vae_module, "CACHE_BYTES", 2 * moments)
+    vae.encode(images)
     monkeypatch.delattr(vae, "_networks")
-    vae.encode(pictures[3:])
+    vae.encode(images[3:])
     with pytest.raises(AttributeError):
-        vae.encode(pictures[2:3])
+        vae.encode(images[2:3])

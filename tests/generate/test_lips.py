@@ -1,4 +1,4 @@
-"""The lips of a film, and what its sound tells about them: never from the frame that is asked."""
+"""Lip shapes of a video and their prediction from audio, out of fold where that is needed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ FACE = np.array(
 )
 
 
-def film(frames: int, *, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """features, lips and seconds of a film whose lips follow its sound but for the noise."""
+def video(frames: int, *, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """features, lips and seconds of a video whose lips follow its audio, with noise."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(frames, 30)).astype(np.float32)
     follows = features @ rng.normal(size=(30, 2)) / np.sqrt(30)
@@ -70,28 +70,28 @@ def test_speech_moves_no_head_and_a_turned_head_opens_no_mouth() -> None:
     assert turn > 0.1 and nod < -0.04
 
 
-def test_a_ridge_without_a_penalty_finds_a_linear_law() -> None:
-    features, shape, _ = film(200, noise=0.0)
+def test_a_ridge_without_a_penalty_recovers_a_linear_law() -> None:
+    features, shape, _ = video(200, noise=0.0)
     ridge = fit_ridge(features, shape, penalty=1e-6)
     np.testing.assert_allclose(ridge(features), shape, atol=1e-5)
 
 
-def test_features_that_never_change_teach_the_mean() -> None:
+def test_constant_features_predict_the_mean() -> None:
     shape = np.random.default_rng(1).normal(size=(50, 2))
     ridge = fit_ridge(np.ones((50, 4)), shape)
     np.testing.assert_allclose(ridge(np.ones((3, 4))), np.tile(shape.mean(axis=0), (3, 1)))
 
 
-def test_lips_that_follow_the_sound_are_trusted_and_others_are_not() -> None:
-    sure = fit_lips(*film(1000, noise=0.3))
-    unsure = fit_lips(*film(1000, noise=20.0))
+def test_reliability_is_high_only_where_lips_follow_the_audio() -> None:
+    sure = fit_lips(*video(1000, noise=0.3))
+    unsure = fit_lips(*video(1000, noise=20.0))
     assert sure.reliability.min() > 0.8 and not sure.low_confidence
     assert unsure.reliability.max() < 0.2 and unsure.low_confidence
 
 
-def test_a_part_of_a_film_is_expected_without_having_been_seen() -> None:
+def test_a_part_of_a_video_is_predicted_by_a_fold_without_it() -> None:
     """Other lips there, the same expectation: no number of them, nor of their margin, is used."""
-    features, shape, seconds = film(400, noise=0.5)
+    features, shape, seconds = video(400, noise=0.5)
     near = np.zeros(400, bool)
     near[80 - 12 : 120 + 12] = True  # the third of ten folds, and half a second either side
     other = shape.copy()
@@ -102,8 +102,8 @@ def test_a_part_of_a_film_is_expected_without_having_been_seen() -> None:
     assert not np.allclose(one.whole.slope, two.whole.slope)
 
 
-def test_what_is_asked_for_a_second_of_the_film_comes_from_its_fold() -> None:
-    features, shape, seconds = film(400, noise=0.5)
+def test_a_prediction_for_a_second_of_the_video_comes_from_its_fold() -> None:
+    features, shape, seconds = video(400, noise=0.5)
     regression = fit_lips(features, shape, seconds)
     expected = regression.expected(features, shown=seconds)
     for frame in (0, 39, 40, 210, 399):
@@ -111,16 +111,16 @@ def test_what_is_asked_for_a_second_of_the_film_comes_from_its_fold() -> None:
         np.testing.assert_allclose(expected[frame], ridge(features[frame], regression.gain))
 
 
-def test_noise_is_learned_by_heart_only_where_it_has_been_seen() -> None:
-    features, shape, seconds = film(60, noise=1e3)
+def test_noise_is_overfitted_only_inside_the_fit() -> None:
+    features, shape, seconds = video(60, noise=1e3)
     regression = fit_lips(features, shape, seconds, margin=0.2)
     seen = np.corrcoef(regression.expected(features)[:, 0], shape[:, 0])[0, 1]
     unseen = np.corrcoef(regression.expected(features, shown=seconds)[:, 0], shape[:, 0])[0, 1]
     assert seen > 0.35 > unseen
 
 
-def test_expectations_are_as_lively_as_lips() -> None:
-    features, shape, seconds = film(600, noise=0.5)
+def test_predictions_have_the_variance_of_the_lips() -> None:
+    features, shape, seconds = video(600, noise=0.5)
     regression = fit_lips(features, shape, seconds)
     expected = regression.expected(features, shown=seconds)
     np.testing.assert_allclose(expected.std(axis=0), shape.std(axis=0), rtol=0.05)
@@ -128,8 +128,8 @@ def test_expectations_are_as_lively_as_lips() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 5, 24])
-def test_too_short_a_film_has_no_trust(frames: int) -> None:
-    features, shape, seconds = film(frames, noise=0.0)
+def test_too_short_a_video_has_no_reliability(frames: int) -> None:
+    features, shape, seconds = video(frames, noise=0.0)
     regression = fit_lips(features, shape, seconds)
     assert regression.low_confidence and not regression.reliability.any()
     assert np.isfinite(regression.expected(features, shown=seconds)).all()

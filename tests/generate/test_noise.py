@@ -28,7 +28,7 @@ def assert_same(one: Noise, other: Noise) -> None:
 
 
 def in_order(seed: int, counts: tuple[int, ...], side: int) -> list[Noise]:
-    """As upstream draws it, from the global generator."""
+    """As upstream samples it, from the global random generator."""
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         initial = torch.randn(1, 4, 1, side, side)
@@ -38,31 +38,31 @@ def in_order(seed: int, counts: tuple[int, ...], side: int) -> list[Noise]:
 
 def test_upstream_s_noise_is_that_of_the_global_generator() -> None:
     torch.manual_seed(0)
-    drawn = list(upstream_noise(1247, COUNTS, 8, device=CPU))
+    sampled = list(upstream_noise(1247, COUNTS, 8, device=CPU))
     assert torch.initial_seed() == 0, "the global generator is not ours to seed"
-    for one, expected in zip(drawn, in_order(1247, COUNTS, 8), strict=True):
+    for one, expected in zip(sampled, in_order(1247, COUNTS, 8), strict=True):
         assert_same(one, expected)
 
 
 @pytest.mark.parametrize("every", [1, 4, 64])
-def test_any_chunk_of_upstream_s_noise_can_be_drawn_at_any_time_and_twice(
+def test_any_chunk_of_upstream_s_noise_can_be_sampled_at_any_time_and_twice(
     every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noise_module, "REMEMBERED_EVERY", every)
+    monkeypatch.setattr(noise_module, "STATE_EVERY", every)
     noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
     for index in [7, 7, 0, 11, 10, *np.random.default_rng(0).integers(0, len(COUNTS), 40)]:
         assert_same(noise(int(index)), expected[index])
 
 
-def test_two_threads_that_draw_upstream_s_noise_do_not_disturb_each_other() -> None:
+def test_two_threads_that_sample_upstream_s_noise_do_not_disturb_each_other() -> None:
     noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
     asked = [int(n) for n in np.random.default_rng(1).integers(0, len(COUNTS), 400)]
     with ThreadPoolExecutor(4) as pool:
-        for index, drawn in zip(asked, pool.map(noise, asked), strict=True):
-            assert_same(drawn, expected[index])
+        for index, sampled in zip(asked, pool.map(noise, asked), strict=True):
+            assert_same(sampled, expected[index])
 
 
-def test_a_draw_that_fails_does_not_shift_the_ones_after_it(
+def test_a_failed_sample_does_not_shift_the_later_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     noise, expected = UpstreamNoise(3, COUNTS, 8, device=CPU), in_order(3, COUNTS, 8)
@@ -97,12 +97,12 @@ def test_a_chunk_s_own_noise_depends_on_seed_and_number_alone() -> None:
 
     first, again, next_one, other = parts(5, 0), parts(5, 0), parts(5, 1), parts(6, 0)
     assert all(map(torch.equal, first, again))
-    assert torch.equal(first[0], next_one[0]), "one initial picture for the whole film"
-    drawn = [first[0], other[0]] + [
+    assert torch.equal(first[0], next_one[0]), "one initial image for the whole video"
+    sampled = [first[0], other[0]] + [
         part for chunk in (first, next_one, other) for part in chunk[1:]
     ]
-    numbers = torch.stack([part.flatten()[:256] for part in drawn])
-    alike = torch.corrcoef(numbers) - torch.eye(len(drawn))
+    numbers = torch.stack([part.flatten()[:256] for part in sampled])
+    alike = torch.corrcoef(numbers) - torch.eye(len(sampled))
     assert alike.abs().max() < 0.3, "five deviations of what chance gives"
 
 

@@ -1,4 +1,4 @@
-"""A replay draws what it has selected for a request, and nothing else."""
+"""A replay shows the selected mouths, and is deterministic."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from latentsync.settings.load import load_config
 from latentsync.settings.schema import ReplayConfig
 from latentsync.types import Chunk
 
-FILM = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
+VIDEO = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
 
 
 def refuse(path: str) -> Footage:
-    raise AssertionError(f"{path} is not asked for")
+    raise AssertionError(f"{path} must not be opened")
 
 
 @pytest.fixture(scope="module")
-def said() -> GenerationRequest:
-    """The film says its own words again, in chunks of 16."""
-    with Session(Engine(load_config()), FILM) as session:
-        footage = footage_of(VideoFile(probe(FILM)), session.analyze())
+def own_speech() -> GenerationRequest:
+    """Self-reenactment in chunks of 16: the new speech is the video's own audio."""
+    with Session(Engine(load_config()), VIDEO) as session:
+        footage = footage_of(VideoFile(probe(VIDEO)), session.analyze())
     audio = footage.audio()
     assert audio is not None
     frames = np.arange(len(footage.seconds))
@@ -47,37 +47,35 @@ def replay() -> Replay:
     return Replay(ReplayConfig(), upstream_mask(256), chunk_frames=16)
 
 
-def chunk(said: GenerationRequest, *frames: int) -> Chunk:
-    crops = torch.stack(list(said.video.crops(np.array(frames), 256)))
+def chunk(own_speech: GenerationRequest, *frames: int) -> Chunk:
+    crops = torch.stack(list(own_speech.video.crops(np.array(frames), 256)))
     return Chunk(0, crops, torch.zeros(len(frames), 1, 1), np.array(frames))
 
 
-def test_own_words_are_said_with_the_very_frames(said: GenerationRequest) -> None:
-    as_heard = Replay(ReplayConfig(silence_weight=0), upstream_mask(256), chunk_frames=16)
-    generator = as_heard.prepare(said)
-    given = chunk(said, 40, 41, 42)
-    drawn = generator(given)
-    assert drawn.shape == given.crops.shape
-    assert (drawn - given.crops).abs().mean() < 2 / 127.5
+def test_self_reenactment_selects_the_original_frames(own_speech: GenerationRequest) -> None:
+    without_pauses = Replay(ReplayConfig(silence_weight=0), upstream_mask(256), chunk_frames=16)
+    generator = without_pauses.prepare(own_speech)
+    given = chunk(own_speech, 40, 41, 42)
+    mouths = generator(given)
+    assert mouths.shape == given.crops.shape
+    assert (mouths - given.crops).abs().mean() < 2 / 127.5
     assert generator.facts["unit_joins"] == 0
 
 
-def test_a_chunk_filled_up_with_its_own_frames_gets_the_same_mouths(
-    replay: Replay, said: GenerationRequest
-) -> None:
-    drawn = replay.prepare(said)(chunk(said, 40, 41, 40))
-    assert torch.equal(drawn[0], drawn[2])
-    assert not torch.equal(drawn[0], drawn[1])
+def test_a_padded_chunk_gets_the_same_mouths(replay: Replay, own_speech: GenerationRequest) -> None:
+    mouths = replay.prepare(own_speech)(chunk(own_speech, 40, 41, 40))
+    assert torch.equal(mouths[0], mouths[2])
+    assert not torch.equal(mouths[0], mouths[1])
 
 
-def test_equal_requests_give_equal_mouths(replay: Replay, said: GenerationRequest) -> None:
-    given = chunk(said, 3, 4)
-    assert torch.equal(replay.prepare(said)(given), replay.prepare(said)(given))
+def test_equal_requests_give_equal_mouths(replay: Replay, own_speech: GenerationRequest) -> None:
+    given = chunk(own_speech, 3, 4)
+    assert torch.equal(replay.prepare(own_speech)(given), replay.prepare(own_speech)(given))
 
 
-def test_where_nobody_is_seen_nothing_is_prepared(replay: Replay, said: GenerationRequest) -> None:
-    nothing = replace(said, chunks=np.full(len(said.chunks), -1))
+def test_without_a_face_nothing_is_prepared(replay: Replay, own_speech: GenerationRequest) -> None:
+    nothing = replace(own_speech, chunks=np.full(len(own_speech.chunks), -1))
     assert isinstance(replay, Preparing)
     assert replay.prepare(nothing) is replay
     with pytest.raises(RuntimeError, match="prepare"):
-        replay(chunk(said, 0))
+        replay(chunk(own_speech, 0))

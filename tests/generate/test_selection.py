@@ -1,4 +1,4 @@
-"""The choice of units: the cheapest way, nothing forbidden, always the same, in bounded memory."""
+"""Unit selection: the cheapest path, without forbidden frames, deterministic, in bounded memory."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def prices(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_other_way_is_cheaper(seed: int) -> None:
+def test_no_other_path_is_cheaper(seed: int) -> None:
     database, wanted = database_of(4, seed=seed), wanted_of(5, seed=seed + 100)
     begins, runs = wanted.begins.copy(), np.array([0, 0, 1, 1])
     begins[3] = seed % 2 == 0
@@ -88,14 +88,14 @@ def test_no_other_way_is_cheaper(seed: int) -> None:
     assert price(tuple(choose(database, wanted, costs))) == pytest.approx(cheapest, rel=1e-5)
 
 
-def test_a_film_that_says_what_it_says_is_left_in_its_order() -> None:
+def test_self_reenactment_keeps_the_natural_order() -> None:
     database, wanted = database_of(200, seed=3), wanted_of(200, seed=3)
     np.testing.assert_array_equal(choose(database, wanted), np.arange(200))
 
 
-def test_a_part_of_the_database_that_is_said_again_is_found() -> None:
-    database, said = database_of(300, seed=3), wanted_of(300, seed=3).part(120, 160)
-    again = replace(said, seconds=said.seconds - 1.0, pose=database.pose[:40])
+def test_a_repeated_part_of_the_database_is_selected() -> None:
+    database, repeated = database_of(300, seed=3), wanted_of(300, seed=3).part(120, 160)
+    again = replace(repeated, seconds=repeated.seconds - 1.0, pose=database.pose[:40])
     path = choose(database, again, Costs(pose=0.0))
     np.testing.assert_array_equal(path, np.arange(120, 160))
 
@@ -147,7 +147,7 @@ def test_where_all_is_forbidden_the_farthest_frame_is_used() -> None:
     np.testing.assert_array_equal(path, np.where(np.arange(20) < 10, 19, 0))
 
 
-def test_nobody_gets_the_mouth_of_another() -> None:
+def test_no_identity_gets_the_mouth_of_another() -> None:
     identity = np.repeat([4, 7], 50)
     database = replace(database_of(100), identity=identity, run=identity)
     wanted = replace(wanted_of(100), identity=np.repeat([7, 4], 50))
@@ -157,9 +157,9 @@ def test_nobody_gets_the_mouth_of_another() -> None:
     np.testing.assert_array_equal(database.identity[path], wanted.identity)
 
 
-def test_a_person_without_a_frame_is_refused() -> None:
+def test_an_identity_without_a_frame_is_refused() -> None:
     wanted = replace(wanted_of(5), identity=np.full(5, 3))
-    with pytest.raises(ValueError, match=r"no frame of person \[3\] in the database"):
+    with pytest.raises(ValueError, match=r"no frame of identity \[3\] in the database"):
         choose(database_of(20), wanted)
 
 
@@ -174,7 +174,7 @@ def test_a_pause_closes_the_lips_unless_silence_weighs_nothing() -> None:
     np.testing.assert_array_equal(choose(database, wanted, off), choose(database, never, off))
 
 
-def test_the_aperture_follows_what_is_wanted_as_far_as_it_is_trusted() -> None:
+def test_the_aperture_follows_the_target_by_its_reliability() -> None:
     database, wanted = database_of(400), wanted_of(200)
 
     def r(reliability: float) -> float:
@@ -187,7 +187,7 @@ def test_the_aperture_follows_what_is_wanted_as_far_as_it_is_trusted() -> None:
     assert abs(r(0.0)) < 0.3
 
 
-def test_the_parts_that_it_comes_in_do_not_matter_and_it_is_always_the_same() -> None:
+def test_block_sizes_do_not_matter_and_the_result_is_deterministic() -> None:
     database, wanted = database_of(300), wanted_of(200)
     whole = choose(database, wanted)
     cuts = [0, 1, 7, 90, 91, 200]
@@ -198,7 +198,7 @@ def test_the_parts_that_it_comes_in_do_not_matter_and_it_is_always_the_same() ->
     np.testing.assert_array_equal(whole, choose(database, wanted))
 
 
-def test_nothing_wanted_nothing_chosen() -> None:
+def test_without_targets_nothing_is_selected() -> None:
     assert len(choose(database_of(10), wanted_of(0))) == 0
     assert len(joins(database_of(10), np.empty(0, int), np.empty(0), np.empty(0, bool))) == 0
 
@@ -222,7 +222,7 @@ def test_memory_hardly_grows_with_the_output() -> None:
 @pytest.mark.parametrize(
     ("database_fps", "step", "frames"), [(50, 0.04, 2), (25, 0.04, 1), (25, 0.08, 2)]
 )
-def test_units_play_at_their_own_pace_at_any_frame_rate(
+def test_units_play_at_their_original_speed_at_any_frame_rate(
     database_fps: float, step: float, frames: int
 ) -> None:
     order = Succession(database_of(100, fps=database_fps))
@@ -256,13 +256,13 @@ def test_where_a_run_ends_its_last_frame_stands_still() -> None:
     np.testing.assert_array_equal(partner[1:3], [10, 9])
 
 
-def test_nothing_is_dissolved_where_the_picture_jumps_anyway() -> None:
+def test_nothing_is_dissolved_where_the_image_jumps_anyway() -> None:
     begins = np.array([False, False, True, False])
     _, share = dissolves(database_of(60), np.array([8, 9, 40, 41]), np.arange(4) / 25, begins)
     assert not share.any()
 
 
-def test_of_a_long_film_the_stretches_with_the_most_speech_are_kept() -> None:
+def test_of_a_long_video_the_stretches_with_the_most_speech_are_kept() -> None:
     seconds = np.arange(2000) / 25  # ten stretches of 8 s
     speech, usable = np.zeros(2000, bool), np.ones(2000, bool)
     speech[450:600] = speech[1010:1190] = True
@@ -272,7 +272,7 @@ def test_of_a_long_film_the_stretches_with_the_most_speech_are_kept() -> None:
     assert kept.sum() == 390
 
 
-def test_a_short_film_is_kept_whole_and_a_small_limit_is_kept_to() -> None:
+def test_a_short_video_is_kept_whole_and_a_small_limit_is_kept_to() -> None:
     seconds, usable = np.arange(100) / 25, np.arange(100) % 3 > 0
     every = best_stretches(seconds, usable, usable, limit=100)
     np.testing.assert_array_equal(every, usable)

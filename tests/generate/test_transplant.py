@@ -60,8 +60,8 @@ def lower(square: np.ndarray) -> np.ndarray:
     return square[round(SIDE * FIRST_ROW) :]
 
 
-def levels(picture: torch.Tensor) -> np.ndarray:
-    return ((picture.permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.float64)
+def levels(image: torch.Tensor) -> np.ndarray:
+    return ((image.permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,9 @@ def put(
     return transplanter(crop(face(target)), mouth_points(target), REST, [donor])
 
 
-def mouth_box(picture: np.ndarray) -> np.ndarray:
+def mouth_box(image: np.ndarray) -> np.ndarray:
     """The part about the lips."""
-    return picture[round(300 / 560 * SIDE) : round(400 / 560 * SIDE), SIDE // 4 : -SIDE // 4]
+    return image[round(300 / 560 * SIDE) : round(400 / 560 * SIDE), SIDE // 4 : -SIDE // 4]
 
 
 def test_its_own_mouth_leaves_a_face_as_it_was(transplanter: Transplanter) -> None:
@@ -133,14 +133,14 @@ def test_two_equal_mouths_dissolve_into_the_same(transplanter: Transplanter) -> 
 
 def test_a_dissolve_shows_one_mouth_of_a_shape_between(transplanter: Transplanter) -> None:
     """The height of the dark between the lips lies between the two; a plain dissolve of the
-    pictures would be grey where only one of them is open."""
+    images would be grey where only one of them is open."""
     parts = [
         Mouth(lower(face(aperture)), mouth_points(aperture), STAY, 0.5) for aperture in (20, 60)
     ]
     out = levels(transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, parts))
 
-    def dark_rows(picture: np.ndarray) -> float:
-        column = picture[:, SIDE // 2].mean(axis=-1)
+    def dark_rows(image: np.ndarray) -> float:
+        column = image[:, SIDE // 2].mean(axis=-1)
         return float((column[140:190] < 80).sum()) * 560 / SIDE
 
     assert dark_rows(face(20)) + 5 < dark_rows(out) < dark_rows(face(60)) - 5
@@ -149,8 +149,8 @@ def test_a_dissolve_shows_one_mouth_of_a_shape_between(transplanter: Transplante
 def test_the_jaw_goes_with_the_new_mouth(transplanter: Transplanter) -> None:
     """The dark line at the chin moves down by what the donor's is lower."""
 
-    def chin_row(picture: np.ndarray) -> float:
-        column = picture[200:, SIDE // 2].mean(axis=-1)
+    def chin_row(image: np.ndarray) -> float:
+        column = image[200:, SIDE // 2].mean(axis=-1)
         dark = (column.max() - column).clip(30) - 30
         return float((dark * np.arange(len(dark))).sum() / dark.sum()) * 560 / SIDE
 
@@ -198,7 +198,7 @@ def test_the_region_holds_the_lips_and_ends_below_the_nostrils_and_above_the_chi
     assert band(region).max() == pytest.approx(1.0, abs=0.01) and band(np.ones(3)).max() == 0
 
 
-def test_the_surface_is_found_under_a_tenth_of_outliers() -> None:
+def test_the_surface_is_fitted_despite_a_tenth_of_outliers() -> None:
     y, x = np.mgrid[-1:1:128j, -1:1:160j]
     truth = np.stack([0.2 + 0.1 * x, -0.1 * y + 0.05 * x * y, 0.1 * x * x], axis=-1)
     gap = truth.astype(np.float32)
@@ -220,7 +220,7 @@ def test_a_placement_is_the_affine_map_between_two_head_poses() -> None:
     np.testing.assert_allclose(placement(REST, moved), planted, atol=1e-9)
 
 
-def test_where_a_turned_head_carries_its_mouth_is_learned_through_its_speech() -> None:
+def test_the_mouth_position_is_fitted_to_head_pose_during_speech() -> None:
     rng = np.random.default_rng(0)
     pose = rng.normal(0, 0.1, (400, 2))
     points = np.zeros((400, 11, 2))
@@ -235,7 +235,7 @@ def test_where_a_turned_head_carries_its_mouth_is_learned_through_its_speech() -
     np.testing.assert_allclose(shift[5], [10, -5], atol=1.2)
 
 
-def test_a_pose_that_was_never_seen_carries_no_mouth_away() -> None:
+def test_a_pose_outside_the_fitted_range_is_clipped() -> None:
     pose = np.random.default_rng(0).uniform(-0.1, 0.1, (100, 2))
     points = 100 * pose[:, None, :] + np.zeros((100, 11, 2))
     model = fit_head_pose(points, pose)

@@ -22,7 +22,7 @@ from latentsync.weights.licences import accept
 from tests.parity.rule import face, face_of, published_shapes, weights
 
 KIND = "codeformer"
-TOLERANCE = 1e-3  # 0.13 of a grey level; about 5e-5 is seen, from another order of sums
+TOLERANCE = 1e-3  # 0.13 of a code value; about 5e-5 is seen, from another order of sums
 W = 0.5
 
 
@@ -142,7 +142,7 @@ def test_another_size_is_refused() -> None:
         network(small)
 
 
-def test_the_restorer_clamps_warns_of_the_licence_and_uses_its_own_w(
+def test_the_restorer_clamps_warns_of_the_licence_and_uses_its_w(
     encoded: Encoded, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "codeformer.pth"
@@ -184,7 +184,7 @@ def test_in_parts_without_fusion_and_adain_it_is_the_same_network(
 
 
 class Converted:
-    """The parts as graphs; the encoder and the generator in the number format as well."""
+    """The parts as graphs; the encoder and the generator in that dtype."""
 
     def __init__(self, encoded: Encoded, folder: Path) -> None:
         w, features = torch.tensor([W]), torch.zeros_like(encoded.features)
@@ -226,7 +226,7 @@ def test_openvino_in_float32_chooses_the_same_codes_and_paints_the_same(
 def test_openvino_in_bfloat16_flips_few_codes_and_paints_the_same_ones_alike(
     converted: Converted, encoded: Encoded
 ) -> None:
-    """Weights made by rule leave the best codes nearly tied: trained ones are told apart better."""
+    """With generated weights the best codes nearly tie; trained ones differ more."""
     features, *kept = converted.encode[torch.bfloat16](face("restorer.face"))
     (codes,) = converted.choose(features)
     assert (codes != encoded.codes).float().mean() < 0.05  # 0.03 is seen; 0.06 with all in bf16

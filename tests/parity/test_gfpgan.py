@@ -21,7 +21,7 @@ from latentsync.settings.schema import RestoreConfig
 from tests.parity.rule import face, face_of, published_shapes, weights
 
 KIND = "gfpgan"
-TOLERANCE = 1e-3  # 0.13 of a grey level; about 3e-5 is seen, from another order of sums
+TOLERANCE = 1e-3  # 0.13 of a code value; about 3e-5 is seen, from another order of sums
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A window of GFPGAN's picture is the same, whether the rest is painted or not."""
+"""A window of GFPGAN's image is the same, whether the rest is painted or not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latentsync.runtime.network import Networks
 from latentsync.types import Box
 from tests.parity.rule import face, published_shapes, weights
 
-TOLERANCE = 5e-5  # 0.006 of a grey level; 1.3e-5 of +-3.5 is seen, from another order of sums
+TOLERANCE = 5e-5  # 0.006 of a code value; 1.3e-5 of +-3.5 is seen, from another order of sums
 MOUTH = Box(96, 288, 416, 512)
 WINDOWS = {
     "a mouth, down to the border": MOUTH,
@@ -47,8 +47,8 @@ def painted(network: GFPGANv1Clean, one_face: Tensor) -> Tensor:
     return network(one_face)
 
 
-def inside(picture: Tensor, window: Box) -> Tensor:
-    return picture[:, :, window.y0 : window.y1, window.x0 : window.x1]
+def inside(image: Tensor, window: Box) -> Tensor:
+    return image[:, :, window.y0 : window.y1, window.x0 : window.x1]
 
 
 def operations(network: torch.nn.Module) -> int:
@@ -58,7 +58,7 @@ def operations(network: torch.nn.Module) -> int:
 
 
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
-def test_a_window_is_what_the_whole_picture_shows_there(
+def test_a_window_is_what_the_whole_image_shows_there(
     network: GFPGANv1Clean, one_face: Tensor, painted: Tensor, window: Box
 ) -> None:
     alone = InWindow(network, window)(one_face)

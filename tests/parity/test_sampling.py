@@ -1,4 +1,4 @@
-"""The diffusion of a chunk gives what upstream's gives, draw for draw and step for step."""
+"""The diffusion of a chunk gives upstream's result, sample for sample and step for step."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.parity.filled import filled
 from tests.parity.rule import HERE
 
 KIND = "sampling"
-TOLERANCE = 2e-3  # a quarter of a grey level; about 6e-6 is seen, from another order of sums
+TOLERANCE = 2e-3  # a quarter of a code value; about 6e-6 is seen, from another order of sums
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Film:
+class Video:
     """What a golden file was made from, face by face."""
 
     about: dict[str, Any]
@@ -71,7 +71,7 @@ class Film:
         return torch.cat(made)
 
 
-def film_of(file: Path) -> Film:
+def video_of(file: Path) -> Video:
     golden, about = np.load(file), json.loads(file.with_suffix(".json").read_text())
     count = len(golden["decoded_cfg"])
     faces = np.concatenate([golden["faces"], golden["faces"][::-1]])  # forwards and back again
@@ -82,7 +82,7 @@ def film_of(file: Path) -> Film:
         down_block_types=("DownEncoderBlock2D",) * stages,
         up_block_types=("UpDecoderBlock2D",) * stages,
     )
-    return Film(
+    return Video(
         about=about,
         golden=golden,
         unet=filled(UNet3DConditionModel(**about["unet_config"])),
@@ -96,23 +96,23 @@ def film_of(file: Path) -> Film:
 def windows(features: np.ndarray, count: int) -> Tensor:
     """(L, layers, c) at 50 Hz -> (count, 10 * layers, c): 0.2 s around each frame at 25 fps."""
     indices = 2 * np.arange(count)[:, None] + np.arange(-4, 6)
-    drawn = features[np.clip(indices, 0, len(features) - 1)]
-    return torch.from_numpy(drawn.reshape(count, -1, features.shape[-1]))
+    gathered = features[np.clip(indices, 0, len(features) - 1)]
+    return torch.from_numpy(gathered.reshape(count, -1, features.shape[-1]))
 
 
 @pytest.fixture(scope="module")
-def film(golden_file: Path) -> Film:
-    return film_of(golden_file)
+def video(golden_file: Path) -> Video:
+    return video_of(golden_file)
 
 
 @pytest.fixture(scope="module")
-def any_film() -> Film:
-    return film_of(HERE / "golden" / "sampling.npz")
+def any_video() -> Video:
+    return video_of(HERE / "golden" / "sampling.npz")
 
 
 @pytest.mark.parametrize("kind", ["cfg", "nocfg"])
-def test_the_golden_faces_are_reproduced(film: Film, kind: str) -> None:
-    made, golden = film.made(kind).numpy(), film.golden[f"decoded_{kind}"]
+def test_the_golden_faces_are_reproduced(video: Video, kind: str) -> None:
+    made, golden = video.made(kind).numpy(), video.golden[f"decoded_{kind}"]
     np.testing.assert_allclose(made, golden, rtol=0, atol=TOLERANCE)
 
 
@@ -125,12 +125,12 @@ def still(noise: Noise, value: float) -> Noise:
 
 
 @pytest.fixture(scope="module")
-def noise(any_film: Film) -> Noise:
-    return per_chunk_noise(0, 0, 3, any_film.faces.shape[-1] // 8, device=CPU)
+def noise(any_video: Video) -> Noise:
+    return per_chunk_noise(0, 0, 3, any_video.faces.shape[-1] // 8, device=CPU)
 
 
-def test_mask_masked_and_reference_lie_in_upstream_s_order(any_film: Film, noise: Noise) -> None:
-    vae, faces, keep = any_film.vae, any_film.faces[:3], any_film.keep
+def test_mask_masked_and_reference_lie_in_upstream_s_order(any_video: Video, noise: Noise) -> None:
+    vae, faces, keep = any_video.vae, any_video.faces[:3], any_video.keep
     conditions = prepare(vae, faces, keep, noise)
     side = faces.shape[-1] // 8
     assert conditions.shape == (1, 9, 3, side, side)
@@ -145,13 +145,13 @@ def test_mask_masked_and_reference_lie_in_upstream_s_order(any_film: Film, noise
 
 
 def test_the_posterior_is_sampled_with_the_noise_that_is_given(
-    any_film: Film, noise: Noise
+    any_video: Video, noise: Noise
 ) -> None:
-    vae, faces = any_film.vae, any_film.faces[:3]
+    vae, faces = any_video.vae, any_video.faces[:3]
     with torch.no_grad():
         posterior = vae.encode(faces).latent_dist
     for value in (0.0, -2.0):
-        conditions = prepare(vae, faces, any_film.keep, still(noise, value))
+        conditions = prepare(vae, faces, any_video.keep, still(noise, value))
         expected = LATENT_SCALE * (posterior.mean + value * posterior.std)
         torch.testing.assert_close(conditions[0, 5:], expected.transpose(0, 1), rtol=0, atol=1e-5)
     assert posterior.std.min() > 0.01, "else sampling would not be put to the test"
@@ -159,9 +159,9 @@ def test_the_posterior_is_sampled_with_the_noise_that_is_given(
 
 @pytest.mark.parametrize("vae_batch", [1, 2, 16])
 def test_the_frames_that_the_vae_holds_at_once_do_not_matter(
-    any_film: Film, noise: Noise, vae_batch: int
+    any_video: Video, noise: Noise, vae_batch: int
 ) -> None:
-    vae, faces, keep = any_film.vae, any_film.faces[:3], any_film.keep
+    vae, faces, keep = any_video.vae, any_video.faces[:3], any_video.keep
     conditions = prepare(vae, faces, keep, noise, vae_batch=vae_batch)
     assert_same_but_for_rounding(conditions[:, 1:], prepare(vae, faces, keep, noise)[:, 1:])
     latents = conditions[:, 5:]
@@ -219,10 +219,10 @@ class StaleUNet:
 
 
 @pytest.fixture(scope="module")
-def chunk(any_film: Film) -> dict[str, Tensor]:
-    noise = per_chunk_noise(1, 0, 3, any_film.faces.shape[-1] // 8, device=CPU)
-    conditions = prepare(any_film.vae, any_film.faces[:3], any_film.keep, noise)
-    return {"conditions": conditions, "audio": any_film.audio[:3], "initial": noise.initial}
+def chunk(any_video: Video) -> dict[str, Tensor]:
+    noise = per_chunk_noise(1, 0, 3, any_video.faces.shape[-1] // 8, device=CPU)
+    conditions = prepare(any_video.vae, any_video.faces[:3], any_video.keep, noise)
+    return {"conditions": conditions, "audio": any_video.audio[:3], "initial": noise.initial}
 
 
 def test_the_sampler_has_upstream_s_steps_and_noise_levels() -> None:
@@ -236,12 +236,12 @@ def test_the_sampler_has_upstream_s_steps_and_noise_levels() -> None:
 
 @pytest.mark.parametrize("guidance", [1.5, 1.0])
 def test_cached_steps_are_those_of_a_whole_network_with_a_stale_depth(
-    any_film: Film, chunk: dict[str, Tensor], guidance: float
+    any_video: Video, chunk: dict[str, Tensor], guidance: float
 ) -> None:
     options = {"steps": 7, "guidance": guidance}
-    cached = denoise(any_film.unet, **chunk, **options, cache_interval=3)
-    stale = denoise(StaleUNet(any_film.unet), **chunk, **options, cache_interval=1)
-    fresh = denoise(any_film.unet, **chunk, **options, cache_interval=1)
+    cached = denoise(any_video.unet, **chunk, **options, cache_interval=3)
+    stale = denoise(StaleUNet(any_video.unet), **chunk, **options, cache_interval=1)
+    fresh = denoise(any_video.unet, **chunk, **options, cache_interval=1)
     torch.testing.assert_close(cached, stale, rtol=0, atol=1e-5)
     assert (cached - fresh).abs().max() > 0.01, "else the cache would not be put to the test"
 
@@ -249,34 +249,38 @@ def test_cached_steps_are_those_of_a_whole_network_with_a_stale_depth(
 @pytest.mark.parametrize(
     ("interval", "whole"), [(1, range(20)), (3, range(0, 20, 3)), (20, range(1))]
 )
-def test_the_whole_network_runs_in_every_so_manieth_step(
-    any_film: Film, chunk: dict[str, Tensor], interval: int, whole: range
+def test_the_whole_network_runs_in_every_cache_interval_th_step(
+    any_video: Video, chunk: dict[str, Tensor], interval: int, whole: range
 ) -> None:
-    recorder = Recorder(any_film.unet)
+    recorder = Recorder(any_video.unet)
     denoise(recorder, **chunk, guidance=1.0, cache_interval=interval)
     assert [number for number, ran in enumerate(recorder.whole) if ran] == list(whole)
     assert len(recorder.whole) == 20
 
 
-def test_guidance_is_paid_for_above_1_only(any_film: Film, chunk: dict[str, Tensor]) -> None:
+def test_guidance_costs_a_second_pass_above_1_only(
+    any_video: Video, chunk: dict[str, Tensor]
+) -> None:
     for guidance, batch in ((0.0, 1), (1.0, 1), (1.1, 2)):
-        recorder = Recorder(any_film.unet)
+        recorder = Recorder(any_video.unet)
         denoise(recorder, **chunk, steps=2, guidance=guidance)
         assert set(recorder.batches) == {batch}
 
 
 @torch.no_grad()
-def test_guidance_leads_away_from_silence(any_film: Film, chunk: dict[str, Tensor]) -> None:
-    """One step by hand: from time step 1 (ā_1) to ā_0, which stands for the finished picture."""
+def test_guidance_leads_away_from_the_unconditional_prediction(
+    any_video: Video, chunk: dict[str, Tensor]
+) -> None:
+    """One step by hand: from time step 1 (ā_1) to ā_0, which stands for the finished image."""
     conditions, audio, initial = chunk["conditions"], chunk["audio"], chunk["initial"]
     x = initial.expand(-1, -1, 3, -1, -1)
     sample = torch.cat([x, conditions], dim=1)
-    speaking = any_film.unet(sample, 1, audio)
-    silent = any_film.unet(sample, 1, torch.zeros_like(audio))
+    speaking = any_video.unet(sample, 1, audio)
+    silent = any_video.unet(sample, 1, torch.zeros_like(audio))
     noise = silent + 2.5 * (speaking - silent)
     now, then = DDIMScheduler(**SCHEDULE).alphas_cumprod[[1, 0]].tolist()
-    picture = (x - (1 - now) ** 0.5 * noise) / now**0.5
-    expected = then**0.5 * picture + (1 - then) ** 0.5 * noise
-    made = denoise(any_film.unet, **chunk, steps=1, guidance=2.5)
+    image = (x - (1 - now) ** 0.5 * noise) / now**0.5
+    expected = then**0.5 * image + (1 - then) ** 0.5 * noise
+    made = denoise(any_video.unet, **chunk, steps=1, guidance=2.5)
     torch.testing.assert_close(made, expected, rtol=0, atol=1e-4)
     assert F.l1_loss(speaking, silent) > 0.01, "else guidance would not be put to the test"

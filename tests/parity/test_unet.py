@@ -138,7 +138,9 @@ def test_a_trace_holds_for_other_chunks_and_steps() -> None:
     }
     network = filled(UNet3DConditionModel(**small, **kinds))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of shapes looked at, and that tracing is on the way out
+        warnings.simplefilter(
+            "ignore"
+        )  # of Python values from shapes, and that tracing is deprecated
         traced = torch.jit.trace(network, inputs(), check_trace=False)
     sample, _, audio = inputs(batch=2, frames=5, size=(4, 6))
     given = (sample, torch.tensor(51), audio)
@@ -152,7 +154,7 @@ def test_a_trace_holds_for_other_chunks_and_steps() -> None:
         ((13, 3, 8, 8), (3, 50, 48), r"latents .* not \(13, 3, 8, 8\)"),
         ((2, 13, 3, 8, 8), (3, 50, 48), r"B \* F = 6.* not \(3, 50, 48\)"),
         ((1, 13, 3, 8, 8), (1, 50, 48), r"B \* F = 3.* not \(1, 50, 48\)"),
-        ((1, 13, 25, 8, 8), (25, 50, 48), r"25 frames; attention along time takes 24"),
+        ((1, 13, 25, 8, 8), (25, 50, 48), r"25 frames; attention over time takes 24"),
     ],
 )
 def test_what_does_not_fit_is_refused(

@@ -26,7 +26,7 @@ def resolution(golden: dict[str, np.ndarray]) -> int:
     return golden["generated"].shape[-1]
 
 
-def assert_same_picture(got: np.ndarray, expected: np.ndarray) -> None:
+def assert_same_image(got: np.ndarray, expected: np.ndarray) -> None:
     assert got.dtype == np.uint8 and got.shape == expected.shape
     difference = np.abs(got.astype(int) - expected)
     assert difference.max() <= ONE_LEVEL
@@ -40,15 +40,15 @@ def test_the_matrix(golden: dict[str, np.ndarray], resolution: int) -> None:
 
 def test_the_crop(golden: dict[str, np.ndarray], resolution: int) -> None:
     got = warp_crop(golden["frame"], golden["matrix"], resolution)
-    assert_same_picture(got, golden["crop"])
+    assert_same_image(got, golden["crop"])
 
 
 def test_the_square_face(golden: dict[str, np.ndarray], resolution: int) -> None:
     got = square_face(golden["crop"], resolution)
-    assert_same_picture(got, golden[f"face{resolution}"])
+    assert_same_image(got, golden[f"face{resolution}"])
 
 
 def test_the_pasted_frame(golden: dict[str, np.ndarray]) -> None:
     generated = torch.from_numpy(golden["generated"])
     got = paste(golden["frame"], generated, golden["matrix"])
-    assert_same_picture(got, golden["composited"])
+    assert_same_image(got, golden["composited"])

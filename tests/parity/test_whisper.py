@@ -1,4 +1,4 @@
-"""Our features of a sound are those that LatentSync listens to, bit noise aside."""
+"""Our speech features are those of LatentSync, to within rounding."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def features_of(
     return SpeechFeatures(np.array_split(samples, 7), encoder or encoder_of(golden))
 
 
-def long_sound(golden: np.lib.npyio.NpzFile) -> np.ndarray:
+def long_audio(golden: np.lib.npyio.NpzFile) -> np.ndarray:
     return golden["wave_31s"] / np.float32(32767)
 
 
@@ -49,7 +49,7 @@ def test_features_of_a_second_equal_upstreams(golden_file: Path) -> None:
         np.testing.assert_allclose(features, golden["features_1s"], rtol=0, atol=TOLERANCE)
 
 
-def test_openvino_hears_the_same_in_float32(golden_file: Path) -> None:
+def test_openvino_gives_the_same_features_in_float32(golden_file: Path) -> None:
     with np.load(golden_file) as golden:
         mel = torch.zeros(1, N_MELS, SEGMENT_FRAMES)
         model = openvino.convert(encoder_of(golden), [mel])
@@ -62,7 +62,7 @@ def test_openvino_hears_the_same_in_float32(golden_file: Path) -> None:
 
 def test_features_across_the_seam_of_two_segments_equal_upstreams(golden_file: Path) -> None:
     with np.load(golden_file) as golden:
-        speech = features_of(golden, long_sound(golden))
+        speech = features_of(golden, long_audio(golden))
         features = torch.cat(list(speech.segments()))
         assert len(features) == len(speech) == 1550
         np.testing.assert_allclose(
@@ -70,7 +70,7 @@ def test_features_across_the_seam_of_two_segments_equal_upstreams(golden_file: P
         )
 
 
-def test_every_frame_hears_what_it_hears_upstream(golden_file: Path) -> None:
+def test_every_frame_has_upstreams_audio_window(golden_file: Path) -> None:
     with np.load(golden_file) as golden:
         features = torch.from_numpy(golden["features_1s"])
         indices = window_indices(len(features), FPS)
@@ -78,15 +78,15 @@ def test_every_frame_hears_what_it_hears_upstream(golden_file: Path) -> None:
         np.testing.assert_array_equal(windows(features, indices), golden["windows_1s"])
 
 
-def test_the_windows_of_a_sound_equal_upstreams(golden_file: Path) -> None:
+def test_the_windows_of_speech_equal_upstreams(golden_file: Path) -> None:
     with np.load(golden_file) as golden:
-        drawn = torch.stack(list(features_of(golden, golden["wave_1s"]).windows(FPS)))
-        np.testing.assert_allclose(drawn, golden["windows_1s"], rtol=0, atol=TOLERANCE)
+        computed = torch.stack(list(features_of(golden, golden["wave_1s"]).windows(FPS)))
+        np.testing.assert_allclose(computed, golden["windows_1s"], rtol=0, atol=TOLERANCE)
 
 
 def test_there_are_as_many_windows_as_upstream_makes(golden_file: Path) -> None:
     with np.load(golden_file) as golden:
-        speech = features_of(golden, long_sound(golden))
+        speech = features_of(golden, long_audio(golden))
         assert frame_count(len(speech), FPS) == golden["num_windows_31s"]
 
 

@@ -1,4 +1,4 @@
-"""LatentSync's run put together by hand, so that a test can look at what lies between its steps.
+"""LatentSync's run assembled by hand, so that a test can check the values between its steps.
 
 Every step is the library's; only their order stands here.
 """

@@ -52,7 +52,7 @@ def test_frames_that_change_come_first_and_the_others_fill_up(strength, chunk, c
     assert shown_frames(plan_of(strength, chunk), count) == frames
 
 
-def picture(color: tuple[int, int, int]) -> Frame:
+def image(color: tuple[int, int, int]) -> Frame:
     """Black, with a square of 4 pixels in the middle of the mouth."""
     pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
     pixels[88:92, 98:102] = color
@@ -61,7 +61,7 @@ def picture(color: tuple[int, int, int]) -> Frame:
 
 def shown(tmp_path: Path, plan: Any) -> np.ndarray:
     """The PNG of frame 0, RGB: a red mouth that becomes a green one."""
-    one = Preview(0, picture((255, 0, 0)), picture((0, 255, 0)))
+    one = Preview(0, image((255, 0, 0)), image((0, 255, 0)))
     session: Any = SimpleNamespace(plan=plan, preview=lambda _indices: [one])
     (path,) = write_previews(session, 1, tmp_path / "out.mp4")
     return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
@@ -71,8 +71,8 @@ def test_below_the_frame_the_mouth_is_enlarged_in_the_middle(tmp_path):
     png = shown(tmp_path, plan_of([1.0]))
     width, height = SIZE
     assert png.shape == (height + height // 2, 2 * width, 3)
-    assert np.array_equal(png[:height, :width], picture((255, 0, 0)).pixels)
-    assert np.array_equal(png[:height, width:], picture((0, 255, 0)).pixels)
+    assert np.array_equal(png[:height, :width], image((255, 0, 0)).pixels)
+    assert np.array_equal(png[:height, width:], image((0, 255, 0)).pixels)
     zoom = (height // 2) / 36
     for left, channel in ((0, 0), (width, 1)):
         below = png[height:, left : left + width, channel] > 127

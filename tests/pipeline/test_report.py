@@ -1,4 +1,4 @@
-"""The report can be read by people, and names what is worth a look."""
+"""The report is readable, and lists the frames to check."""
 
 from __future__ import annotations
 

@@ -74,15 +74,15 @@ class PaintedWindow:
         return result
 
 
-def film(count: int, *, still: bool = False) -> list[Frame]:
+def video(count: int, *, still: bool = False) -> list[Frame]:
     """Frames (560, 420), smooth; each another one, or all alike."""
-    pictures = []
+    images = []
     for index in range(count):
         noise = torch.rand((1, 3, 70, 53), generator=torch.manual_seed(0 if still else index))
         smooth = functional.interpolate(noise, (560, 420), mode="bicubic")[0].clamp(0, 1)
         pixels = (smooth * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-        pictures.append(Frame(index, index / 25, index, pixels))
-    return pictures
+        images.append(Frame(index, index / 25, index, pixels))
+    return images
 
 
 def planned(tracks: Sequence[int], region: str = "mouth") -> RenderPlan:
@@ -131,19 +131,19 @@ def by_hand(frames: Sequence[Frame], plan: RenderPlan, *, beta: float = 0.0) -> 
     """Whole squares throughout."""
     geometry, smoother, painter = plan.tracks[0].geometry, ResidualSmoother(beta), Painter()
     matrix = geometry.matrix(IDENTITY)
-    pictures = []
+    images = []
     for frame in frames:
         crop = extract(frame.pixels, matrix, geometry.size)
         change = residual(painter(crop[None]), crop[None], highpass_sigma=SQUARE / 56)[0]
         patch = Patch(smoother(change, crop), matrix, geometry.mask, additive=True)
-        pictures.append(composite(frame, [patch]))
-    return pictures
+        images.append(composite(frame, [patch]))
+    return images
 
 
 @pytest.mark.parametrize("region", ["mouth", "lower_face", "face"])
 @pytest.mark.parametrize("beta", [0.0, 0.6])
 def test_what_shows_is_what_whole_squares_would_show(region: str, beta: float) -> None:
-    frames, plan = film(3, still=beta > 0), planned([0] * 3, region)
+    frames, plan = video(3, still=beta > 0), planned([0] * 3, region)
     painter = WindowedPainter()
     made = shown(run(stage_of(painter, plan, temporal=beta), frames))
     for ours, expected, frame in zip(made, by_hand(frames, plan, beta=beta), frames, strict=True):
@@ -153,9 +153,9 @@ def test_what_shows_is_what_whole_squares_would_show(region: str, beta: float) -
     assert isinstance(painter, Windowed)
 
 
-def test_a_restorer_is_told_once_for_each_track_what_will_show() -> None:
+def test_a_restorer_is_limited_once_for_each_track_to_what_will_show() -> None:
     painter, plan = WindowedPainter(), planned([0, 0, 0, 1, 1])
-    run(stage_of(painter, plan, batch=1), film(5))
+    run(stage_of(painter, plan, batch=1), video(5))
     mask = plan.tracks[0].geometry.mask
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     halo = 28  # three sigma of a 56th of the square
@@ -170,15 +170,15 @@ def test_a_restorer_is_told_once_for_each_track_what_will_show() -> None:
 
 def test_a_patch_holds_no_more_than_shows() -> None:
     plan = planned([0, 0])
-    first, second = (item.patches[0] for item in run(stage_of(Painter(), plan), film(2)))
+    first, second = (item.patches[0] for item in run(stage_of(Painter(), plan), video(2)))
     assert first.pixels.shape[1:] == first.mask.shape
     assert first.mask.any(axis=0).all()
     assert first.mask.any(axis=1).all()
     assert first.mask is second.mask
 
 
-def test_a_still_film_is_restored_once() -> None:
-    frames, plan = film(5, still=True), planned([0] * 5)
+def test_a_still_video_is_restored_once() -> None:
+    frames, plan = video(5, still=True), planned([0] * 5)
     painter, busy = Painter(), Painter()
     stage = stage_of(painter, plan, reuse=2.0, batch=2)
     spared, expected = shown(run(stage, frames)), shown(run(stage_of(busy, plan), frames))
@@ -186,10 +186,10 @@ def test_a_still_film_is_restored_once() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(spared, expected, strict=True))
 
 
-def test_a_film_that_moves_is_restored_frame_by_frame() -> None:
+def test_a_video_that_moves_is_restored_frame_by_frame() -> None:
     painter = Painter()
     stage = stage_of(painter, planned([0] * 4), reuse=2.0)
-    run(stage, film(4))
+    run(stage, video(4))
     assert (painter.painted, stage.reused) == (4, 0)
 
 
@@ -197,27 +197,27 @@ def test_nothing_is_taken_over_from_another_track_or_across_a_gap() -> None:
     painter, plan = Painter(), planned([0, 0, 1, 1, 1])
     plan.strength[3] = 0
     stage = stage_of(painter, plan, reuse=2.0)
-    run(stage, film(5, still=True))
+    run(stage, video(5, still=True))
     assert (painter.painted, stage.reused) == (3, 1)
 
 
-def test_one_that_is_not_a_network_is_not_spared() -> None:
+def test_a_restorer_without_a_square_is_not_reused() -> None:
     painter = Painter()
     painter.size = None
     stage = stage_of(painter, planned([0] * 3), reuse=2.0)
-    run(stage, film(3, still=True))
+    run(stage, video(3, still=True))
     assert (painter.painted, stage.reused) == (3, 0)
 
 
-def test_two_people_in_turn_are_both_restored() -> None:
+def test_two_faces_in_turn_are_both_restored() -> None:
     painter = WindowedPainter()
-    frames, plan = film(4), planned([0, 1, 0, 1])
+    frames, plan = video(4), planned([0, 1, 0, 1])
     made = run(stage_of(painter, plan), frames)
     assert len(painter.windows) == 4
     assert all(len(item.patches) == 1 for item in made)
 
 
-def test_as_many_faces_as_asked_for_are_restored_at_once() -> None:
+def test_a_batch_of_faces_is_restored_at_once() -> None:
     assert Engine(load_config(None, ["restore.batch=7"])).restore_batch == 7
     assert Engine(load_config(None, ["runtime.device=cpu"])).restore_batch == FEW
 
@@ -227,7 +227,7 @@ def test_each_track_is_restored_by_the_restorer_that_is_ready_for_it() -> None:
     stage = RestoreStage(
         painters.__getitem__, plan, RestoreConfig(batch=4), DEVICE, size=Painter.size
     )
-    run(stage, film(3))
+    run(stage, video(3))
     assert [painter.painted for painter in painters.values()] == [2, 1]
 
 
@@ -235,7 +235,7 @@ def test_a_frame_is_restored_by_its_place_in_the_output_not_in_the_video() -> No
     """A frame that is shown again is restored there only where the plan says so."""
     plan = planned([0, 0, 0, 0])
     plan.strength[:] = [0, 1, 0.5, 0]
-    (frame,) = film(1)
+    (frame,) = video(1)
     stage = stage_of(Painter(), plan)
     items = list(stage([PatchedFrame(i, frame) for i in range(4)], timer=StageTimer()))
     assert [len(item.patches) for item in items] == [0, 1, 1, 0]

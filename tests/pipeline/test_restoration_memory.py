@@ -1,4 +1,4 @@
-"""What the restoration stage remembers of a frame ends with its track, and where one is missing."""
+"""Temporal state of the restoration is reset at the end of a track and at missing frames."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from latentsync.pipeline.planning.plan import RenderPlan
-from tests.pipeline.test_restoration import film, planned, run, stage_of
+from tests.pipeline.test_restoration import planned, run, stage_of, video
 
 STEADY = 0.8  # restore.temporal
 
@@ -28,9 +28,9 @@ class Flickering:
 
 
 def changes(plan: RenderPlan, *, temporal: float, batch: int) -> dict[int, torch.Tensor]:
-    """By the frame's number, what is added to a video of one still picture."""
+    """By the frame's number, what is added to a video of one still image."""
     stage = stage_of(Flickering(), plan, temporal=temporal, batch=batch)
-    frames = film(len(plan.strength), still=True)
+    frames = video(len(plan.strength), still=True)
     made = run(stage, frames)
     return {item.index: item.patches[0].pixels for item in made if item.patches}
 
@@ -47,7 +47,7 @@ def test_frames_of_one_track_are_smoothed_from_the_second_on(batch: int) -> None
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_nothing_is_smoothed_across_a_cut_even_where_the_picture_stays(batch: int) -> None:
+def test_nothing_is_smoothed_across_a_cut_even_where_the_image_stays(batch: int) -> None:
     assert smoothed(planned([0, 0, 1, 1]), batch) == [1, 3]
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.generate.diffusion import generator as latentsync
-from latentsync.generate.diffusion.vae import _Memory
+from latentsync.generate.diffusion.vae import _PosteriorCache
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.network import Networks, Part
@@ -109,7 +109,7 @@ def networks(built: Built, tmp_path: Path) -> Callable[..., Networks]:
     return make
 
 
-def pictures(seed: int, size: int = 32) -> Tensor:
+def images(seed: int, size: int = 32) -> Tensor:
     return torch.randn(1, 8, size, size, generator=torch.Generator().manual_seed(seed))
 
 
@@ -117,39 +117,39 @@ def pictures(seed: int, size: int = 32) -> Tensor:
 
 
 @pytest.mark.parametrize("execution", [REFERENCE, OPENVINO], ids=["torch", "openvino"])
-def test_a_part_that_threads_ask_for_at_once_is_made_once(
+def test_a_part_that_threads_request_at_once_is_made_once(
     networks: Callable[..., Networks], built: Built, execution: Execution
 ) -> None:
-    own = networks(execution)
-    runners = at_once([lambda: own.part(WHOLE, pictures(0))] * THREADS)
+    shared = networks(execution)
+    runners = at_once([lambda: shared.part(WHOLE, images(0))] * THREADS)
     assert all(one is runners[0] for one in runners)
     assert built.count == 1
 
 
-def test_parts_of_other_shapes_asked_for_at_once_are_each_made_once(
+def test_parts_of_other_shapes_requested_at_once_are_each_made_once(
     networks: Callable[..., Networks], built: Built
 ) -> None:
-    own, sizes = networks(), [16, 24] * 2
-    runners = at_once([lambda size=size: own.part(WHOLE, pictures(0, size)) for size in sizes])
+    shared, sizes = networks(), [16, 24] * 2
+    runners = at_once([lambda size=size: shared.part(WHOLE, images(0, size)) for size in sizes])
     assert (runners[0], runners[1]) == (runners[2], runners[3])
     assert runners[0] is not runners[1]
     assert (built.count, built.most) == (1, 1), "the weights were read more than once"
 
 
-def test_weights_may_be_let_go_of_while_another_thread_makes_a_part(
+def test_weights_may_be_released_while_another_thread_makes_a_part(
     networks: Callable[..., Networks],
 ) -> None:
-    own = networks()
+    shared = networks()
 
     def made_and_released(size: int) -> Tensor:
-        result = own.part(WHOLE, pictures(0, size))(pictures(0, size))[0]
-        own.release()
+        result = shared.part(WHOLE, images(0, size))(images(0, size))[0]
+        shared.release()
         return result
 
     sizes = [16, 20, 24, 28]
     made = at_once([lambda size=size: made_and_released(size) for size in sizes])
     for size, result in zip(sizes, made, strict=True):
-        assert torch.equal(result, own.part(WHOLE, pictures(0, size))(pictures(0, size))[0])
+        assert torch.equal(result, shared.part(WHOLE, images(0, size))(images(0, size))[0])
 
 
 def test_the_same_graph_for_two_engines_at_once_is_converted_once(
@@ -164,30 +164,32 @@ def test_the_same_graph_for_two_engines_at_once_is_converted_once(
 
     monkeypatch.setattr(openvino, "convert", counted)
     both = [networks(), networks()]
-    first, second = at_once([lambda own=own: own.part(WHOLE, pictures(0)) for own in both])
+    first, second = at_once(
+        [lambda shared=shared: shared.part(WHOLE, images(0)) for shared in both]
+    )
     assert len(converted) == 1
-    assert torch.equal(first(pictures(1))[0], second(pictures(1))[0])
+    assert torch.equal(first(images(1))[0], second(images(1))[0])
 
 
 def test_networks_are_traced_in_turn_and_come_out_right(networks: Callable[..., Networks]) -> None:
     """Different ones, so that they do not wait for the same file of the cache."""
     parts = [Part(f"part {n}", Slow) for n in range(THREADS)]
-    own = [networks() for _ in parts]
+    shared = [networks() for _ in parts]
     runners = at_once(
-        [lambda n=n, p=p: n.part(p, pictures(0)) for n, p in zip(own, parts, strict=True)]
+        [lambda n=n, p=p: n.part(p, images(0)) for n, p in zip(shared, parts, strict=True)]
     )
     assert Slow.most == 1, "PyTorch's tracer has a state of the whole process"
     for part, run in zip(parts, runners, strict=True):
-        expected = networks(REFERENCE).part(part, pictures(0))(pictures(1))[0]
-        torch.testing.assert_close(run(pictures(1))[0], expected, rtol=0, atol=1e-5)
+        expected = networks(REFERENCE).part(part, images(0))(images(1))[0]
+        torch.testing.assert_close(run(images(1))[0], expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("execution", [REFERENCE, OPENVINO], ids=["torch", "openvino"])
 def test_a_runner_in_several_threads_gives_each_its_own_result(
     networks: Callable[..., Networks], execution: Execution
 ) -> None:
-    run = networks(execution).part(WHOLE, pictures(0, 64))
-    given = [pictures(seed, 64) for seed in range(THREADS)]
+    run = networks(execution).part(WHOLE, images(0, 64))
+    given = [images(seed, 64) for seed in range(THREADS)]
     expected = [run(one)[0] for one in given]
     made = at_once([lambda one=one: [run(one)[0] for _ in range(TIMES)] for one in given])
     for results, alone in zip(made, expected, strict=True):
@@ -205,18 +207,18 @@ def test_a_conversion_leaves_the_process_as_it_is(networks: Callable[..., Networ
 
         return Watched().eval()
 
-    own = networks()
-    own.part(WHOLE, pictures(0))  # imports what is needed
+    shared = networks()
+    shared.part(WHOLE, images(0))  # imports what is needed
     before, modules = (builtins.divmod, list(warnings.filters)), set(sys.modules)
     threads = torch.get_num_threads()
-    own.part(Part("watched", watched), pictures(0))
+    shared.part(Part("watched", watched), images(0))
     assert seen and all(one == before for one in seen)
     assert (builtins.divmod, list(warnings.filters)) == before
     assert torch.get_num_threads() == threads
     assert "openvino_telemetry" not in set(sys.modules) - modules
 
 
-def test_of_two_threads_that_want_a_graph_kept_one_makes_it(built: Built) -> None:
+def test_of_two_threads_that_need_a_graph_one_makes_it(built: Built) -> None:
     made: list[None] = []
 
     def make() -> None:
@@ -248,15 +250,15 @@ def chunk(seed: int, index: int) -> Chunk:
 
 @pytest.mark.parametrize("compat", [None, "upstream"])
 @pytest.mark.parametrize("execution", [REFERENCE, OPENVINO], ids=["torch", "openvino"])
-def test_videos_drawn_at_once_by_one_generator_are_as_if_drawn_one_after_the_other(
+def test_videos_generated_at_once_are_as_if_generated_one_after_the_other(
     sections: dict[str, dict[str, Any]], execution: Execution, compat: str | None
 ) -> None:
-    own = sections["generate"] | {"step_cache": 2, "steps": 3, "seed": 4}
+    changes = sections["generate"] | {"step_cache": 2, "steps": 3, "seed": 4}
     config = Config(
         compat=compat,
         data=sections["data"] | {"num_frames": FRAMES},
         model=sections["model"],
-        generate=GenerateConfig(**own),
+        generate=GenerateConfig(**changes),
     )
     mask = np.ones((RESOLUTION, RESOLUTION), np.float32)
     loaded = latentsync.load(config, execution, mask=mask)
@@ -271,11 +273,11 @@ def test_videos_drawn_at_once_by_one_generator_are_as_if_drawn_one_after_the_oth
         assert all(map(torch.equal, made, expected[seed]))
 
 
-def test_what_is_remembered_of_pictures_survives_many_threads(
+def test_the_cache_of_posteriors_is_thread_safe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("latentsync.generate.diffusion.vae.REMEMBERED", 8 * 4)  # eight numbers
-    memory = _Memory()
+    monkeypatch.setattr("latentsync.generate.diffusion.vae.CACHE_BYTES", 8 * 4)  # eight numbers
+    memory = _PosteriorCache()
 
     def use(seed: int) -> None:
         for number in np.random.default_rng(seed).integers(0, 24, 20_000):

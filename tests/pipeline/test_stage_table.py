@@ -1,4 +1,4 @@
-"""The report says how the time was spent, and the table says the same."""
+"""The report lists the time of each stage, and the table shows the same."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def _timer() -> StageTimer:
     return timer
 
 
-def test_stages_stand_in_the_order_in_which_a_frame_meets_them() -> None:
+def test_stages_are_in_the_order_of_processing() -> None:
     assert list(stages(_timer().work)) == ["decode", "restore", "encode"]
 
 
-def test_a_stage_tells_its_work_its_waits_and_its_speed() -> None:
+def test_a_stage_reports_its_work_its_waits_and_its_speed() -> None:
     restore = stages(_timer().work)["restore"]
     assert restore["blocked"] == pytest.approx(1.0)
     assert restore["idle"] == 0

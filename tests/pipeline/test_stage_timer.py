@@ -13,7 +13,7 @@ SOON = 0.0625  # seconds; a power of two, so that sums are exact
 
 @pytest.fixture
 def sleep(monkeypatch):
-    """Time that passes when it is told to, and not otherwise."""
+    """A fake clock that only sleep() advances."""
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
@@ -109,11 +109,11 @@ def test_no_second_is_lost_between_threads():
     assert timer.work == {"detect": Work(0.0, 16000.0, 8000.0, 8000)}
 
 
-def test_what_the_timer_has_told_does_not_change():
+def test_a_copy_of_the_timer_s_work_does_not_change():
     timer = StageTimer()
     with timer.stage(Stage.DECODE):
         pass
-    told = timer.work
+    before = timer.work
     with timer.stage(Stage.DECODE, frames=1):
         pass
-    assert told["decode"].frames == 0
+    assert before["decode"].frames == 0

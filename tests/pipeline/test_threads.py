@@ -62,7 +62,7 @@ def test_one_command_s_threads_are_not_the_next_one_s_limit() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
-def test_only_networks_want_a_backend(settings: list[str], speech: bool, some: bool) -> None:
+def test_only_networks_need_a_backend(settings: list[str], speech: bool, some: bool) -> None:
     assert runs_networks(load_config(None, settings), speech=speech) is some
 
 
@@ -72,7 +72,7 @@ def test_stages_without_a_network_get_one_thread_each() -> None:
     assert torch_threads(execution, networks=False) == 1
 
 
-def test_a_network_run_by_pytorch_gets_the_threads_that_are_asked_for() -> None:
+def test_a_network_run_by_pytorch_gets_the_configured_threads() -> None:
     execution = execution_of(replace(BY_PYTORCH, threads=3), networks=True)
     assert execution.threads == torch_threads(execution) == 3
 

@@ -18,16 +18,16 @@ UPRIGHT = np.array([[1.0, 0, 0], [0, 1, 0]])
 
 
 def scene(seed: int) -> np.ndarray:
-    """(h, w) in 0..255: edges of many sizes and strengths on a texture, as a lens draws them."""
+    """(h, w) in 0..255: edges of many sizes and strengths on a texture, blurred as by a lens."""
     random = np.random.default_rng(seed)
-    picture = 128 + 22 * natural(2 * SIZE[0], SIZE[1], seed)
+    image = 128 + 22 * natural(2 * SIZE[0], SIZE[1], seed)
     for _ in range(60):
         x, y = random.integers(0, SIZE[1]), random.integers(0, 2 * SIZE[0])
-        inside = np.zeros_like(picture)
+        inside = np.zeros_like(image)
         axes = tuple(int(a) for a in random.integers(3, 26, 2))
         cv2.ellipse(inside, (int(x), int(y)), axes, random.uniform(0, 180), 0, 360, 1.0, -1)
-        picture += random.uniform(-50, 50) * inside
-    return cv2.GaussianBlur(picture, (0, 0), 0.8).clip(0, 255)
+        image += random.uniform(-50, 50) * inside
+    return cv2.GaussianBlur(image, (0, 0), 0.8).clip(0, 255)
 
 
 def to_tensor(luma: np.ndarray) -> torch.Tensor:
@@ -76,7 +76,7 @@ def test_a_mouth_as_sharp_as_its_face_comes_back_bit_for_bit(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_mouth_drawn_four_times_too_small_gains_edges_and_loses_nothing(seed: int) -> None:
+def test_a_mouth_generated_four_times_too_small_gains_edges_and_loses_nothing(seed: int) -> None:
     rest, mouth = halves(seed)
     small = cv2.resize(mouth, (SIZE[1] // 4, SIZE[0] // 4), interpolation=cv2.INTER_AREA)
     bad = np.rint(cv2.resize(small, SIZE[::-1], interpolation=cv2.INTER_CUBIC))
@@ -87,7 +87,7 @@ def test_a_mouth_drawn_four_times_too_small_gains_edges_and_loses_nothing(seed: 
 
 
 def test_no_frequency_is_raised_by_more_than_the_limit() -> None:
-    detail = Detail(lost=2.5, own=0.8)
+    detail = Detail(lost=2.5, rest=0.8)
     along = torch.arange(256.0)
     gains = []
     for frequency in np.linspace(0.01, 0.49, 49):
@@ -110,14 +110,14 @@ def test_colour_is_not_touched() -> None:
 def test_brightness_is_not_touched() -> None:
     faces = to_tensor(halves(1)[1]) * 0.7
     shift = (Detail(lost=1.5)(faces) - faces).mean()
-    assert abs(float(shift)) < 0.25 / 127.5  # a quarter of a grey level
+    assert abs(float(shift)) < 0.25 / 127.5  # a quarter of a code value
 
 
 def test_noise_on_flat_skin_is_not_raised() -> None:
     skin = 0.2 + torch.randn(1, 1, *SIZE, generator=torch.manual_seed(3)) / 127.5
     skin = skin.expand(1, 3, *SIZE)
     added = Detail(lost=1.5)(skin) - skin
-    assert float(added.std()) < 0.25 / 127.5  # of a noise of one grey level
+    assert float(added.std()) < 0.25 / 127.5  # of a noise of one code value
 
 
 def test_the_range_is_kept() -> None:
@@ -160,7 +160,7 @@ def test_untuned_it_refuses() -> None:
         Detail()(to_tensor(halves(0)[1]))
 
 
-def test_it_is_found_under_its_name_and_keeps_the_contract() -> None:
+def test_it_is_loaded_by_its_name_and_keeps_the_contract() -> None:
     loaded = load_restorer(RestoreConfig(name="detail"), torch.device("cpu"))
     assert isinstance(loaded, Restorer) and isinstance(loaded, Tunable)
     assert loaded.name == "Detail" and loaded.size is None

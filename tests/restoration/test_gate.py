@@ -37,7 +37,7 @@ def test_a_blurred_mouth_is_restored_and_a_sharp_one_is_not(figure: float, expec
     assert (needed(flat(figure)) == expected).all()
 
 
-def test_always_and_never_ask_nobody() -> None:
+def test_always_and_never_ignore_the_sharpness() -> None:
     unknown = flat(np.nan)
     assert needed(unknown, when="always").all() and needed(flat(1.2), when="always").all()
     assert not needed(flat(0.2), when="never").any()
@@ -53,7 +53,7 @@ def test_a_face_too_small_on_the_screen_is_left_alone() -> None:
     assert needed(flat(0.3), scale=0.51).all()
 
 
-def test_a_face_larger_than_the_generator_drew_it_is_restored_more_eagerly() -> None:
+def test_an_upscaled_mouth_has_higher_thresholds() -> None:
     between = flat(0.64)
     assert not needed(between, scale=1.0).any() and needed(between, scale=2.0).all()
     assert not needed(flat(0.75), scale=4.0).any()
@@ -81,7 +81,7 @@ def test_a_figure_that_sways_between_the_limits_keeps_the_first_decision() -> No
     assert needed(begun).all() and not needed(sway).any()
 
 
-def test_a_film_that_turns_sharp_is_restored_up_to_there() -> None:
+def test_a_video_that_turns_sharp_is_restored_up_to_there() -> None:
     result = needed(np.concatenate([flat(0.5), flat(0.9)]))
     assert result[:99].all() and not result[101:].any()
 
@@ -121,6 +121,6 @@ def test_a_track_starts_at_full_strength_after_a_cut_and_fades_after_a_gap() -> 
     assert np.allclose(faded(flags, end=True), strength[::-1])
 
 
-def test_without_a_fade_the_weights_are_the_decisions() -> None:
+def test_without_a_fade_the_strengths_are_the_decisions() -> None:
     flags = np.array([False, True, True, False, True])
     assert np.array_equal(faded(flags, start=True, frames=0), flags)

@@ -114,7 +114,7 @@ def test_at_25_frames_a_second_the_fade_is_that_of_the_gate_in_frames(flags, fad
 
 
 def pulse(fps: float, lasts: int, blurred: float = 0.5, sharp: float = 0.9) -> np.ndarray:
-    """A mouth that is soft for so many frames in the middle of 6 s."""
+    """A mouth that is blurry for ``lasts`` frames in the middle of 6 s."""
     sharpness = np.full(round(6 * fps), sharp)
     begin = len(sharpness) // 2
     sharpness[begin : begin + lasts] = blurred

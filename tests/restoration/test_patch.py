@@ -153,7 +153,7 @@ def test_a_checkerboard_shrinks_to_grey() -> None:
 
 def test_scales_are_frame_pixels_per_target_pixel() -> None:
     assert frame_scale(TRACK) == pytest.approx([0.5, 0.51, 0.52, 0.53, 0.54])
-    # A crop as large in the frame as the generator draws it, by area, has a scale of 1.
+    # A crop with as many frame pixels as generator pixels has a scale of 1.
     square = similarity(256 / np.sqrt(420 * 560), 30.0, (0.0, 0.0))
     assert generator_scale(square, 256) == pytest.approx(1.0)
     assert generator_scale(TRACK, 512) == pytest.approx(generator_scale(TRACK, 256) / 2)

@@ -14,13 +14,13 @@ from GFPGAN.window import GRID, SIDES, WHOLE, cut, halved, levels, snapped
 from latentsync.restoration.patch import PatchWindow, residual
 from latentsync.types import Box
 
-MOUTH = Box(149, 328, 365, 457)  # of a filmed face
+MOUTH = Box(149, 328, 365, 457)  # of a real face
 HIGHPASS_SIGMA = 512 / 56
 
 
 @st.composite
 def boxes(draw: st.DrawFn) -> Box:
-    """Not empty, inside the picture."""
+    """Not empty, inside the image."""
     across = sorted(draw(st.lists(st.integers(0, 512), min_size=2, max_size=2, unique=True)))
     down = sorted(draw(st.lists(st.integers(0, 512), min_size=2, max_size=2, unique=True)))
     return Box(across[0], down[0], across[1], down[1])
@@ -52,7 +52,7 @@ def test_parts_are_even_inside_their_layer_and_painted_where_they_are_read(windo
         assert all(number % 2 == 0 for number in numbers(level.read) + numbers(level.painted))
 
 
-def test_the_whole_picture_needs_all_of_every_layer() -> None:
+def test_the_whole_image_needs_all_of_every_layer() -> None:
     for level in levels(WHOLE):
         assert level.read == level.painted == Box(0, 0, level.side, level.side)
 
@@ -77,7 +77,7 @@ def test_mouths_of_different_people_share_a_window() -> None:
         assert snapped(needed) == Box(96, 288, 416, 512)
 
 
-def test_a_box_of_nearly_everything_is_the_whole_picture() -> None:
+def test_a_box_of_nearly_everything_is_the_whole_image() -> None:
     assert snapped(Box(20, 60, 490, 500)) == WHOLE
 
 
@@ -94,7 +94,7 @@ def mask(box: Box = MOUTH) -> np.ndarray:
     return full
 
 
-def pictures(seed: int) -> torch.Tensor:
+def images(seed: int) -> torch.Tensor:
     return torch.rand((1, 3, 512, 512), generator=torch.manual_seed(seed)) * 2 - 1
 
 
@@ -111,7 +111,7 @@ def test_what_is_needed_ends_with_the_patch() -> None:
     )
 
 
-def test_without_a_low_cut_nothing_around_is_needed() -> None:
+def test_without_a_high_pass_no_halo_is_needed() -> None:
     assert PatchWindow.of(mask(), highpass_sigma=0).needed == MOUTH
 
 
@@ -122,9 +122,9 @@ def test_an_empty_mask_cuts_nothing_off() -> None:
 
 
 @pytest.mark.parametrize("box", [MOUTH, Box(0, 400, 300, 512)], ids=["inside", "at the border"])
-def test_the_residual_that_shows_does_not_hang_on_what_is_not_needed(box: Box) -> None:
+def test_the_residual_that_shows_does_not_depend_on_the_rest(box: Box) -> None:
     window = PatchWindow.of(mask(box), highpass_sigma=HIGHPASS_SIGMA)
-    restored, source = pictures(0), pictures(1)
+    restored, source = images(0), images(1)
     whole = residual(restored, source, highpass_sigma=HIGHPASS_SIGMA)
     spared = source.clone()
     needed = (

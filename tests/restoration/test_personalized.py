@@ -1,4 +1,4 @@
-"""Self is fitted to a person's own mouths, says what it does and why, and leaves sharp ones be."""
+"""Self is fitted to original mouths, reports its choice, and leaves sharp mouths unchanged."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def mouths(first: int, count: int) -> np.ndarray:
 
 
 def faces(lumas: np.ndarray) -> torch.Tensor:
-    """(N, h, w) grey levels -> (N, 3, h, w) RGB [-1, 1]."""
+    """(N, h, w) code values -> (N, 3, h, w) RGB [-1, 1]."""
     return (torch.from_numpy(lumas) / 127.5 - 1)[:, None].repeat(1, 3, 1, 1)
 
 
 def after(degrade: Callable[[np.ndarray], np.ndarray], lumas: np.ndarray) -> torch.Tensor:
-    return faces(np.stack([degrade(picture) for picture in lumas]))
+    return faces(np.stack([degrade(image) for image in lumas]))
 
 
 def decibels(before: torch.Tensor, now: torch.Tensor, truth: torch.Tensor) -> float:
@@ -41,20 +41,20 @@ def decibels(before: torch.Tensor, now: torch.Tensor, truth: torch.Tensor) -> fl
 
 
 @pytest.fixture(scope="module")
-def own() -> np.ndarray:
+def originals() -> np.ndarray:
     return mouths(0, 20)
 
 
 @pytest.fixture(scope="module")
 def others() -> np.ndarray:
-    """Mouths of other moments, never learnt from."""
+    """Mouths that are not in the training set."""
     return mouths(50, 6)
 
 
 @pytest.fixture(scope="module")
-def fitted(own: np.ndarray, others: np.ndarray) -> PersonalizedRestorer:
+def fitted(originals: np.ndarray, others: np.ndarray) -> PersonalizedRestorer:
     generated = after(Degradation(blur=1.6), others)
-    return PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
+    return PersonalizedRestorer().fit(faces(originals), generated, seconds=SECONDS, mask=MASK)
 
 
 class Idle:
@@ -86,20 +86,20 @@ def test_unfitted_it_refuses_to_work() -> None:
         restorer(torch.zeros(1, 3, *SIZE))
 
 
-def test_a_blur_nobody_told_of_is_undone_on_other_mouths(
+def test_an_unknown_blur_is_inverted_on_other_mouths(
     fitted: PersonalizedRestorer, others: np.ndarray
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
-    assert fitted.verdict is not None and fitted.verdict.used == SELF
+    assert fitted.fit_result is not None and fitted.fit_result.used == SELF
     assert decibels(generated, fitted(generated), faces(others)) > 1.4
 
 
 def test_it_is_repeatable_and_survives_pickling(
-    own: np.ndarray, others: np.ndarray, fitted: PersonalizedRestorer
+    originals: np.ndarray, others: np.ndarray, fitted: PersonalizedRestorer
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
-    again = PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
-    assert again.verdict == fitted.verdict
+    again = PersonalizedRestorer().fit(faces(originals), generated, seconds=SECONDS, mask=MASK)
+    assert again.fit_result == fitted.fit_result
     assert torch.equal(again(generated), fitted(generated))
     assert torch.equal(pickle.loads(pickle.dumps(fitted))(generated), fitted(generated))
 
@@ -111,70 +111,76 @@ def test_only_the_luma_changes(fitted: PersonalizedRestorer, others: np.ndarray)
     assert torch.allclose(change[:, 0], change[:, 2], atol=1e-6)
 
 
-def test_sharp_mouths_are_left_bit_for_bit(own: np.ndarray, others: np.ndarray) -> None:
+def test_sharp_mouths_are_left_bit_for_bit(originals: np.ndarray, others: np.ndarray) -> None:
     generated = faces(np.rint(others))
-    restorer = PersonalizedRestorer().fit(faces(own), generated, seconds=SECONDS, mask=MASK)
-    assert restorer.verdict is not None and restorer.verdict.used == NOTHING
+    restorer = PersonalizedRestorer().fit(faces(originals), generated, seconds=SECONDS, mask=MASK)
+    assert restorer.fit_result is not None and restorer.fit_result.used == NOTHING
     assert torch.equal(restorer(generated), generated)
 
 
-def test_noise_on_sharp_mouths_is_not_raised(own: np.ndarray, others: np.ndarray) -> None:
+def test_noise_on_sharp_mouths_is_not_raised(originals: np.ndarray, others: np.ndarray) -> None:
     random = np.random.default_rng(0)
     noisy = faces(others + random.normal(0, 2, others.shape).astype(np.float32))
-    restorer = PersonalizedRestorer().fit(faces(own), noisy, seconds=SECONDS, mask=MASK)
+    restorer = PersonalizedRestorer().fit(faces(originals), noisy, seconds=SECONDS, mask=MASK)
     assert decibels(noisy, restorer(noisy), faces(others)) > -0.2
 
 
-def test_true_pairs_teach_without_any_guess(own: np.ndarray, others: np.ndarray) -> None:
-    def wavy(picture: np.ndarray) -> np.ndarray:
-        kept = np.fft.rfft2(picture)
+def test_pairs_need_no_estimated_degradation(originals: np.ndarray, others: np.ndarray) -> None:
+    def wavy(image: np.ndarray) -> np.ndarray:
+        kept = np.fft.rfft2(image)
         rows, columns = np.fft.fftfreq(SIZE[0])[:, None], np.fft.rfftfreq(SIZE[1])
         kept *= 1 / (1 + (np.hypot(rows, columns) / 0.12) ** 2)
         return np.rint(np.fft.irfft2(kept, s=SIZE)).astype(np.float32)
 
     restorer = PersonalizedRestorer().fit_pairs(
-        after(wavy, own), faces(own), seconds=SECONDS, mask=MASK
+        after(wavy, originals), faces(originals), seconds=SECONDS, mask=MASK
     )
-    assert restorer.verdict is not None and restorer.verdict.degradation is None
+    assert restorer.fit_result is not None and restorer.fit_result.degradation is None
     assert decibels(after(wavy, others), restorer(after(wavy, others)), faces(others)) > 2
 
 
-def test_the_better_one_on_held_out_mouths_is_used(own: np.ndarray, others: np.ndarray) -> None:
+def test_the_better_one_on_held_out_mouths_is_used(
+    originals: np.ndarray, others: np.ndarray
+) -> None:
     generated = after(Degradation(blur=1.6), others)
-    moments = {"seconds": SECONDS, "mask": MASK}
-    behind = PersonalizedRestorer().fit(faces(own), generated, **moments, fallback=Idle())
-    assert behind.verdict is not None and behind.verdict.used == SELF
-    assert behind.verdict.gains["Idle"] == 0 < behind.verdict.gains[SELF]
-    ahead = PersonalizedRestorer().fit(faces(own), generated, **moments, fallback=Perfect(own))
-    assert ahead.verdict is not None and ahead.verdict.used == "Perfect"
-    assert "Perfect" in ahead.verdict.reason
-    assert torch.equal(ahead(generated), Perfect(own)(generated))
+    options = {"seconds": SECONDS, "mask": MASK}
+    behind = PersonalizedRestorer().fit(faces(originals), generated, **options, fallback=Idle())
+    assert behind.fit_result is not None and behind.fit_result.used == SELF
+    assert behind.fit_result.gains["Idle"] == 0 < behind.fit_result.gains[SELF]
+    ahead = PersonalizedRestorer().fit(
+        faces(originals), generated, **options, fallback=Perfect(originals)
+    )
+    assert ahead.fit_result is not None and ahead.fit_result.used == "Perfect"
+    assert "Perfect" in ahead.fit_result.reason
+    assert torch.equal(ahead(generated), Perfect(originals)(generated))
 
 
 @pytest.mark.parametrize(("fallback", "used"), [(None, NOTHING), (Idle(), "Idle")])
-def test_a_second_of_film_is_too_little_to_learn_from(
-    own: np.ndarray, others: np.ndarray, fallback: Restorer | None, used: str
+def test_a_second_of_video_is_too_little_to_fit_to(
+    originals: np.ndarray, others: np.ndarray, fallback: Restorer | None, used: str
 ) -> None:
     generated = after(Degradation(blur=1.6), others)
     restorer = PersonalizedRestorer().fit(
-        faces(own), generated, seconds=SECONDS / 6, mask=MASK, fallback=fallback
+        faces(originals), generated, seconds=SECONDS / 6, mask=MASK, fallback=fallback
     )
-    assert restorer.verdict is not None and restorer.verdict.used == used
-    assert "too few" in restorer.verdict.reason
+    assert restorer.fit_result is not None and restorer.fit_result.used == used
+    assert "too few" in restorer.fit_result.reason
     assert torch.equal(restorer(generated), generated)
 
 
-def test_mouths_without_their_moments_are_refused(own: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="moments"):
-        PersonalizedRestorer().fit(faces(own), faces(own), seconds=SECONDS[:3], mask=MASK)
+def test_mouths_without_their_times_are_refused(originals: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="times"):
+        PersonalizedRestorer().fit(
+            faces(originals), faces(originals), seconds=SECONDS[:3], mask=MASK
+        )
 
 
 @pytest.mark.parametrize("length", [3.0, 9.0, 20.0, 200.0])
-def test_held_out_moments_lie_a_second_from_all_that_is_learnt(length: float) -> None:
+def test_held_out_mouths_lie_a_second_from_all_training_mouths(length: float) -> None:
     seconds = np.linspace(0, length, 40)
     parts = split(seconds)
     assert parts is not None
-    gaps = np.abs(seconds[parts.learn][:, None] - seconds[parts.hold])
+    gaps = np.abs(seconds[parts.train][:, None] - seconds[parts.held_out])
     assert gaps.min() >= GAP
-    assert set(parts.learn) | set(parts.rest) == set(range(40))
-    assert not set(parts.learn) & set(parts.rest)
+    assert set(parts.train) | set(parts.rest) == set(range(40))
+    assert not set(parts.train) & set(parts.rest)

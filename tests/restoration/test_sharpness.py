@@ -1,4 +1,4 @@
-"""The figure of sharpness says how much blurrier the mouth is than the rest, and nothing else."""
+"""Sharpness measures how much blurrier the mouth is than the rest, independent of all else."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MOUTH, REST = region(310, 450), region(70, 210)
 
 
 def natural(height: int, width: int, seed: int) -> np.ndarray:
-    """(h, w): amplitude falling as 1/frequency, as in pictures of the world."""
+    """(h, w): amplitude falling as 1/frequency, as in images of the world."""
     spectrum = np.fft.rfft2(np.random.default_rng(seed).normal(size=(height, width)))
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    picture = np.fft.irfft2(spectrum / np.maximum(frequency, 1 / width), (height, width))
-    return picture / picture.std()
+    image = np.fft.irfft2(spectrum / np.maximum(frequency, 1 / width), (height, width))
+    return image / image.std()
 
 
 def in_frame(scale: float = SCALE, turned: float = 0.0) -> np.ndarray:
@@ -68,7 +68,7 @@ def test_the_blurrier_the_mouth_the_lower_the_figure(seed: int) -> None:
     assert figures[2] < 0.6 < figures[0]
 
 
-def test_a_mouth_blurred_by_two_pixels_is_found_to_be() -> None:
+def test_a_mouth_blurred_by_two_pixels_is_measured_as_such() -> None:
     energies = SharpnessMeter(MOUTH, REST)(face(mouth_blur=2.0), in_frame())
     mouth, rest = blur_widths(energies)
     # Slopes of five bands over some thousand pixels, and a filter of 8 bits: a sixth either way.
@@ -79,7 +79,7 @@ def test_contrast_is_not_sharpness() -> None:
     assert measured(face(contrast=0.5)) == pytest.approx(measured(face()), rel=0.08)
 
 
-def test_noise_on_the_whole_film_does_not_hide_a_blurred_mouth() -> None:
+def test_noise_on_the_whole_video_does_not_hide_a_blurred_mouth() -> None:
     blurred = face(mouth_blur=1.5)
     noise = np.random.default_rng(9).normal(0, 0.8, blurred.shape[:2])[..., None]
     noisy = np.rint(blurred + noise).clip(0, 255).astype(np.uint8)
@@ -91,7 +91,7 @@ def test_a_face_is_measured_upright(turned: float) -> None:
     upright = face(mouth_blur=1.5)
     height, width = upright.shape[:2]
     center = (MARGIN + 210 * SCALE, MARGIN + 280 * SCALE)
-    # Enlarged, so that turning the picture itself costs no detail to speak of.
+    # Enlarged, so that turning the image itself costs no detail to speak of.
     turning = cv2.getRotationMatrix2D(center, -turned, 3.0)
     turning[:, 2] += np.array([1.5 * width, 1.5 * height]) - center
     pixels = cv2.warpAffine(upright, turning, (3 * width, 3 * height), flags=cv2.INTER_CUBIC)
@@ -111,7 +111,7 @@ def test_what_lies_outside_the_frame_does_not_count() -> None:
     )
 
 
-def test_a_mouth_that_is_not_in_the_picture_has_no_sharpness() -> None:
+def test_a_mouth_outside_the_frame_has_no_sharpness() -> None:
     upper = np.ascontiguousarray(face()[: round(MARGIN + 280 * SCALE)])
     energies = SharpnessMeter(MOUTH, REST)(upper, in_frame())
     assert np.isnan(energies[0]).all() and not np.isnan(energies[1]).any()
@@ -125,6 +125,6 @@ def test_a_whole_track_is_one_call() -> None:
     assert np.array_equal(sharpness(energies), [sharpness(one) for one in energies])
 
 
-def test_a_flat_picture_is_a_figure_and_no_accident() -> None:
+def test_a_flat_image_is_a_figure_and_no_accident() -> None:
     flat = np.full_like(face(), 90)
     assert np.isfinite(measured(flat))

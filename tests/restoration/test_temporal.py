@@ -9,22 +9,22 @@ from latentsync.restoration.patch import residual
 from latentsync.restoration.temporal import ResidualSmoother
 
 SIZE = (3, 96, 128)
-LEVEL = 1 / 127.5  # one grey level of 8 bits
+LEVEL = 1 / 127.5  # one 8-bit code value
 
 
 def noise(seed: int, size: tuple[int, ...] = SIZE) -> torch.Tensor:
     return torch.randn(size, generator=torch.manual_seed(seed))
 
 
-def picture(seed: int = 0) -> torch.Tensor:
-    """A smooth picture with some contrast, (3, h, w)."""
+def image(seed: int = 0) -> torch.Tensor:
+    """A smooth image with some contrast, (3, h, w)."""
     small = noise(seed, (1, 3, 12, 16))
     return torch.nn.functional.interpolate(small, SIZE[1:], mode="bicubic")[0].clamp(-2, 2) / 3
 
 
 @pytest.mark.parametrize("beta", [0.5, 0.8])
 def test_flicker_on_still_content_falls_as_theory_says(beta: float) -> None:
-    smoother, source, constant = ResidualSmoother(beta), picture(), picture(1)
+    smoother, source, constant = ResidualSmoother(beta), image(), image(1)
     out = [smoother(constant + 0.1 * noise(100 + i), source) for i in range(80)]
     settled = torch.stack(out[40:])
     assert torch.allclose(settled.mean(0), constant, atol=0.15)
@@ -34,16 +34,16 @@ def test_flicker_on_still_content_falls_as_theory_says(beta: float) -> None:
 
 
 def test_noise_in_the_source_is_not_motion() -> None:
-    smoother, source, constant = ResidualSmoother(0.8), picture(), picture(1)
+    smoother, source, constant = ResidualSmoother(0.8), image(), image(1)
     for i in range(60):
         out = smoother(constant + 0.1 * noise(100 + i), source + 1.5 * LEVEL * noise(200 + i))
     assert float((out - constant).std()) < 0.06
 
 
 def test_where_the_mouth_moves_no_ghost_is_left() -> None:
-    smoother, before = ResidualSmoother(0.9), picture()
+    smoother, before = ResidualSmoother(0.9), image()
     after = before.clone()
-    after[:, 30:70, 40:90] += 0.4  # fifty grey levels: the mouth has opened
+    after[:, 30:70, 40:90] += 0.4  # fifty code values: the mouth has opened
     mark = torch.full(SIZE, 0.5)
     for _ in range(10):
         smoother(mark, before)
@@ -52,15 +52,15 @@ def test_where_the_mouth_moves_no_ghost_is_left() -> None:
     assert float(out[:, :20].min()) > 0.4  # where nothing moved the past still counts
 
 
-def test_a_change_of_the_whole_picture_is_motion_too() -> None:
-    smoother, before = ResidualSmoother(0.9), picture()
+def test_a_change_of_the_whole_image_is_motion_too() -> None:
+    smoother, before = ResidualSmoother(0.9), image()
     smoother(torch.full(SIZE, 0.5), before)
-    out = smoother(torch.zeros(SIZE), picture(7))
+    out = smoother(torch.zeros(SIZE), image(7))
     assert float(out.abs().mean()) < 0.02
 
 
 def test_after_a_reset_nothing_of_the_past_is_left() -> None:
-    smoother, source, fresh = ResidualSmoother(0.9), picture(), noise(5)
+    smoother, source, fresh = ResidualSmoother(0.9), image(), noise(5)
     smoother(noise(4), source)
     smoother.reset()
     assert torch.equal(smoother(fresh, source), fresh)
@@ -70,7 +70,7 @@ def test_a_beta_of_zero_changes_nothing() -> None:
     smoother = ResidualSmoother(0.0)
     for i in range(3):
         given = noise(i)
-        assert smoother(given, picture()) is given
+        assert smoother(given, image()) is given
 
 
 @pytest.mark.parametrize("beta", [-0.1, 1.0])
@@ -79,13 +79,13 @@ def test_a_beta_without_meaning_is_refused(beta: float) -> None:
         ResidualSmoother(beta)
 
 
-def test_a_residual_without_low_cut_is_the_difference() -> None:
+def test_a_residual_without_a_high_pass_is_the_difference() -> None:
     restored, source = noise(0)[None], noise(1)[None]
     assert torch.equal(residual(restored, source, highpass_sigma=0), restored - source)
 
 
 def test_a_shift_of_colour_is_not_passed_on_and_a_tooth_is() -> None:
-    source = picture()[None]
+    source = image()[None]
     restored = source + torch.tensor([0.2, -0.1, 0.05])[:, None, None]
     restored[:, :, 40:44, 60:64] += 0.5
     left = residual(restored, source, highpass_sigma=9.0)

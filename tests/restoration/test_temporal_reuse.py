@@ -11,13 +11,13 @@ import torch
 from latentsync.restoration.temporal import LONGEST, Mouth, ResidualReuse, mouth_change
 
 SIZE = 96
-LEVEL = 1 / 127.5  # one grey level of 8 bits
+LEVEL = 1 / 127.5  # one 8-bit code value
 MASK = np.zeros((SIZE, SIZE), np.float32)
 MASK[40:80, 30:70] = 1
 
 
 class Restorer:
-    """Gives each mouth a residual of its own, and remembers whom it was asked for."""
+    """Returns a different residual for each mouth, and records its inputs."""
 
     def __init__(self) -> None:
         self.calls: list[int] = []
@@ -92,7 +92,7 @@ def test_slow_drift_does_not_add_up() -> None:
     assert used(entered(4), mouths, Restorer()) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
 
 
-def test_no_residual_grows_old_and_pieces_of_a_film_agree_again() -> None:
+def test_residuals_have_a_greatest_age_and_segments_of_a_video_agree_again() -> None:
     whole, piece = Restorer(), Restorer()
     mouths = [face()] * (2 * LONGEST)
     everything = used(entered(2), mouths, whole, first=0)
@@ -113,13 +113,13 @@ def test_change_outside_the_mouth_does_not_count() -> None:
     assert mouth_change(blinked, face(), MASK) == 0
 
 
-def test_the_measure_is_in_grey_levels() -> None:
+def test_the_measure_is_in_code_values() -> None:
     wide = opened(0)
     wide[:, 36:84, 26:74] -= 10 * LEVEL
     assert mouth_change(wide, face(), MASK) == pytest.approx(10, rel=1e-3)
 
 
-def test_a_change_of_the_whole_picture_is_no_noise() -> None:
+def test_a_change_of_the_whole_image_is_no_noise() -> None:
     assert mouth_change(face() + 40 * LEVEL, face(), MASK) > 30
 
 

@@ -29,7 +29,7 @@ SHAPE = (2, 3, 16, 16)
 
 
 class Small(nn.Module):
-    """A picture -> features, and for each place the number of the strongest of them."""
+    """A image -> features, and for each place the number of the strongest of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
 
 
 @pytest.fixture
-def picture() -> Tensor:
+def image() -> Tensor:
     return torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
 
 
@@ -81,28 +81,28 @@ WHOLE = Part("whole", lambda net: net)
 PRECISE = Part("whole, precisely", lambda net: net, precise=True)
 
 
-def test_the_reference_is_the_network_bit_by_bit(networks, built, picture) -> None:
-    run = networks(REFERENCE).part(WHOLE, picture)
-    for given, wanted in zip(run(picture), built.network(picture), strict=True):
+def test_the_reference_is_the_network_bit_by_bit(networks, built, image) -> None:
+    run = networks(REFERENCE).part(WHOLE, image)
+    for given, wanted in zip(run(image), built.network(image), strict=True):
         assert torch.equal(given, wanted)
         assert not given.requires_grad
 
 
-def test_openvino_in_float32_differs_by_rounding_alone(networks, built, picture) -> None:
-    features, strongest = networks(OPENVINO).part(WHOLE, picture)(picture)
-    wanted, wanted_strongest = built.network(picture)
+def test_openvino_in_float32_differs_by_rounding_alone(networks, built, image) -> None:
+    features, strongest = networks(OPENVINO).part(WHOLE, image)(image)
+    wanted, wanted_strongest = built.network(image)
     torch.testing.assert_close(features, wanted, rtol=0, atol=1e-5)
     assert torch.equal(strongest.long(), wanted_strongest)
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
-def test_bfloat16_is_close_and_a_precise_part_is_exact(networks, built, picture, backend) -> None:
+def test_bfloat16_is_close_and_a_precise_part_is_exact(networks, built, image, backend) -> None:
     if backend == "openvino" and "BF16" not in plugins()["CPU"]:
         pytest.skip("this processor does not compute in bf16")
-    own = networks(Execution(CPU, backend, torch.bfloat16, 1))
-    wanted = built.network(picture)[0]
-    rough = own.part(WHOLE, picture)(picture)[0].float()
-    exact = own.part(PRECISE, picture)(picture)[0]
+    shared = networks(Execution(CPU, backend, torch.bfloat16, 1))
+    wanted = built.network(image)[0]
+    rough = shared.part(WHOLE, image)(image)[0].float()
+    exact = shared.part(PRECISE, image)(image)[0]
     assert 1e-4 < (rough - wanted).abs().max() < BF16_TOLERANCE
     torch.testing.assert_close(exact, wanted, rtol=0, atol=1e-5)
 
@@ -110,72 +110,74 @@ def test_bfloat16_is_close_and_a_precise_part_is_exact(networks, built, picture,
 @pytest.mark.filterwarnings("ignore:dynamo_pgo")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_it_gives_the_same_or_says_what_is_missing(
-    networks, built, picture, monkeypatch
+    networks, built, image, monkeypatch
 ) -> None:
     from torch._inductor import config
 
     execution = Execution(CPU, "compile", torch.float32, 1)
-    features = networks(execution).part(WHOLE, picture)(picture)[0]
-    torch.testing.assert_close(features, built.network(picture)[0], rtol=0, atol=1e-5)
+    features = networks(execution).part(WHOLE, image)(image)[0]
+    torch.testing.assert_close(features, built.network(image)[0], rtol=0, atol=1e-5)
     monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setattr(config, "force_disable_caches", True)
     torch._dynamo.reset()
-    with pytest.raises(ConfigError, match=r"runtime\.backend: compile; it needs a C\+\+ compiler"):
+    with pytest.raises(
+        ConfigError, match=r"runtime\.backend: compile; it needs a working C\+\+ compiler"
+    ):
         compiled.check(CPU)
 
 
-def test_runners_of_the_same_part_and_shape_are_shared(networks, built, picture) -> None:
+def test_runners_of_the_same_part_and_shape_are_shared(networks, built, image) -> None:
     for execution in (REFERENCE, OPENVINO):
-        own = networks(execution)
-        run = own.part(WHOLE, picture)
-        assert own.part(WHOLE, torch.zeros(SHAPE)) is run
-        assert own.part(WHOLE, picture[:1]) is not run
-        assert own.part(PRECISE, picture) is not run
+        shared = networks(execution)
+        run = shared.part(WHOLE, image)
+        assert shared.part(WHOLE, torch.zeros(SHAPE)) is run
+        assert shared.part(WHOLE, image[:1]) is not run
+        assert shared.part(PRECISE, image) is not run
     assert built.formats == [torch.float32] * 2
 
 
-def test_openvino_refuses_another_shape(networks, picture) -> None:
-    run = networks(OPENVINO).part(WHOLE, picture)
-    with pytest.raises(ValueError, match=r"made for shapes \[\(2, 3, 16, 16\)\], not \[\(1, "):
-        run(picture[:1])
+def test_openvino_refuses_another_shape(networks, image) -> None:
+    run = networks(OPENVINO).part(WHOLE, image)
+    with pytest.raises(ValueError, match=r"takes shapes \[\(2, 3, 16, 16\)\], not \[\(1, "):
+        run(image[:1])
 
 
-def test_results_do_not_change_with_the_next_call(networks, picture) -> None:
-    run = networks(OPENVINO).part(WHOLE, picture)
-    first = run(picture)[0]
+def test_results_do_not_change_with_the_next_call(networks, image) -> None:
+    run = networks(OPENVINO).part(WHOLE, image)
+    first = run(image)[0]
     before = first.clone()
-    run(-picture)
+    run(-image)
     assert torch.equal(first, before)
 
 
-def test_the_network_is_built_only_for_what_is_not_in_the_cache(networks, built, picture) -> None:
-    first = networks(OPENVINO).part(WHOLE, picture)(picture)[0]
+def test_the_network_is_built_only_for_what_is_not_in_the_cache(networks, built, image) -> None:
+    first = networks(OPENVINO).part(WHOLE, image)(image)[0]
     assert built.formats == [torch.float32]
-    again = networks(OPENVINO).part(WHOLE, picture)(picture)[0]
+    again = networks(OPENVINO).part(WHOLE, image)(image)[0]
     assert built.formats == [torch.float32]
     assert torch.equal(again, first)
 
 
-def test_released_weights_are_read_again_when_they_are_needed(networks, built, picture) -> None:
-    own = networks(OPENVINO)
-    run = own.part(WHOLE, picture)
-    own.release()
-    own.part(WHOLE, picture[:1])
+def test_released_weights_are_read_again_when_they_are_needed(networks, built, image) -> None:
+    shared = networks(OPENVINO)
+    run = shared.part(WHOLE, image)
+    shared.release()
+    shared.part(WHOLE, image[:1])
     assert built.formats == [torch.float32] * 2
-    assert run(picture)[0].shape == (2, 8, 16, 16)
+    assert run(image)[0].shape == (2, 8, 16, 16)
 
 
 def test_other_weights_sources_and_variants_are_other_graphs(
-    networks, built, picture, tmp_path
+    networks, built, image, tmp_path
 ) -> None:
-    networks(OPENVINO).part(WHOLE, picture)
+    networks(OPENVINO).part(WHOLE, image)
     for options in ({"sources": [this_module]}, {"variant": "other"}, {"name": "other"}):
-        networks(OPENVINO, **options).part(WHOLE, picture)
+        networks(OPENVINO, **options).part(WHOLE, image)
     built.network = Built(seed=1).network
     (tmp_path / "weights").write_text("seed 1!")
-    run = networks(OPENVINO).part(WHOLE, picture)
+    run = networks(OPENVINO).part(WHOLE, image)
     assert len(built.formats) == 5
-    torch.testing.assert_close(run(picture)[0], built.network(picture)[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(run(image)[0], built.network(image)[0], rtol=0, atol=1e-5)
 
 
 @contextmanager
@@ -189,20 +191,18 @@ def files_of_at_most(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_graph_that_cannot_be_written_is_run_all_the_same(
-    networks, built, picture, caplog
-) -> None:
-    own = networks(OPENVINO)
-    own._key(WHOLE, (picture,))  # remembers the hash of the weights file
+def test_a_graph_that_cannot_be_written_is_run_all_the_same(networks, built, image, caplog) -> None:
+    shared = networks(OPENVINO)
+    shared._key(WHOLE, (image,))  # stores the hash of the weights file
     with files_of_at_most(3000):
-        run = own.part(WHOLE, picture)
-    assert "the graph is not kept" in caplog.text
-    torch.testing.assert_close(run(picture)[0], built.network(picture)[0], rtol=0, atol=1e-5)
-    networks(OPENVINO).part(WHOLE, picture)
+        run = shared.part(WHOLE, image)
+    assert "the graph is not cached" in caplog.text
+    torch.testing.assert_close(run(image)[0], built.network(image)[0], rtol=0, atol=1e-5)
+    networks(OPENVINO).part(WHOLE, image)
     assert built.formats == [torch.float32] * 2
 
 
-def test_long_work_gives_a_sign_of_life(caplog) -> None:
+def test_long_work_is_logged_while_it_runs(caplog) -> None:
     caplog.set_level(logging.INFO, logger="latentsync")
     with heartbeat("converting", every=0.01):
         deadline = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""auto is what is fastest on the machine at hand; what is asked for by name is had, or refused."""
+"""auto is the fastest of the machine; a named option is used, or refused."""
 
 from __future__ import annotations
 
@@ -49,48 +49,50 @@ def test_auto_takes_what_is_fastest(machine, backend, dtype, plugin) -> None:
     assert chosen == Execution(MACHINES[machine].device, backend, dtype, 0, plugin)
 
 
-def test_the_reference_is_had_by_its_names() -> None:
+def test_the_reference_is_available_by_name() -> None:
     for machine in ("with bf16", "without OpenVINO"):
         wanted = RuntimeConfig(device="cpu", backend="torch", precision="fp32")
         assert execution_for(wanted, MACHINES[machine]) == REFERENCE
 
 
-def test_plain_torch_on_a_cpu_is_the_reference_unless_more_is_asked_for() -> None:
+def test_plain_torch_on_a_cpu_is_the_reference_by_default() -> None:
     assert execution_for(RuntimeConfig(backend="torch"), MACHINES["with bf16"]) == REFERENCE
     faster = execution_for(RuntimeConfig(backend="torch", precision="bf16"), MACHINES["with bf16"])
     assert faster.dtype == torch.bfloat16
 
 
-def test_who_asks_for_the_cpu_gets_the_cpu() -> None:
+def test_device_cpu_is_the_cpu() -> None:
     assert execution_for(RuntimeConfig(device="cpu"), MACHINES["with an Intel GPU"]).plugin == "CPU"
 
 
 @pytest.mark.parametrize(
     ("machine", "backend", "precision", "complaint"),
     [
-        ("with bf16", "openvino", "fp16", "OpenVINO on cpu computes in fp32 or bf16"),
-        ("without bf16", "auto", "bf16", "OpenVINO on cpu computes in fp32; use one of auto, fp32"),
-        ("with bf16", "torch", "fp16", "PyTorch on cpu computes in bf16 or fp32"),
+        ("with bf16", "openvino", "fp16", "OpenVINO on cpu supports fp32 and bf16"),
+        ("without bf16", "auto", "bf16", "OpenVINO on cpu supports fp32; use one of auto, fp32"),
+        ("with bf16", "torch", "fp16", "PyTorch on cpu supports bf16 and fp32"),
         ("with bf16", "compile", "fp16", "torch.compile on cpu"),
-        ("Turing", "torch", "bf16", "PyTorch on cuda computes in fp16 or fp32"),
+        ("Turing", "torch", "bf16", "PyTorch on cuda supports fp16 and fp32"),
         ("Apple", "auto", "bf16", "PyTorch on mps"),
         ("Ampere", "openvino", "auto", "does not run on cuda; use torch"),
         ("without OpenVINO", "openvino", "auto", "not installed: pip install"),
     ],
 )
-def test_what_cannot_be_had_is_refused_in_one_line(machine, backend, precision, complaint) -> None:
+def test_what_is_not_available_is_refused_in_one_line(
+    machine, backend, precision, complaint
+) -> None:
     with pytest.raises(ConfigError) as refusal:
         execution_for(RuntimeConfig(backend=backend, precision=precision), MACHINES[machine])
     assert complaint in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_missing_openvino_is_said(caplog) -> None:
+def test_a_missing_openvino_is_logged(caplog) -> None:
     execution_for(RuntimeConfig(), MACHINES["without OpenVINO"])
     assert "OpenVINO is not installed" in caplog.text
 
 
-def test_the_choice_for_this_machine_is_said_in_one_line_and_changes_nothing(caplog) -> None:
+def test_the_choice_for_this_machine_is_logged_in_one_line_and_changes_nothing(caplog) -> None:
     caplog.set_level(logging.INFO, logger="latentsync")
     before = torch.get_num_threads()
     chosen = configure_execution(RuntimeConfig(device="cpu", precision="fp32", threads=before + 1))
@@ -101,7 +103,7 @@ def test_the_choice_for_this_machine_is_said_in_one_line_and_changes_nothing(cap
     ]
 
 
-def test_all_cores_are_as_many_as_before_anybody_limited_pytorch() -> None:
+def test_all_cores_are_as_many_as_before_pytorch_was_limited() -> None:
     before, every = torch.get_num_threads(), thread_count(0)
     try:
         torch.set_num_threads(every + 2)

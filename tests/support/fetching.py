@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsync.weights.download import Patience, download
+from latentsync.weights.download import RetryPolicy, download
 
 BODY = np.random.default_rng(0).bytes(1_000_000)
 OTHER = BODY[::-1]
 SIZE, SHA256 = len(BODY), hashlib.sha256(BODY).hexdigest()
-QUICK = Patience(attempts=3, first_wait=0.01, longest_wait=0.05, stall=0.5)
+QUICK = RetryPolicy(attempts=3, first_wait=0.01, longest_wait=0.05, stall=0.5)
 
 
 class Bar:
@@ -35,7 +35,7 @@ class Bar:
 
 def get(url: str, target: Path, **changed) -> Bar:
     """Downloads BODY as net.pth. Returns the bar."""
-    known = {"size": SIZE, "sha256": SHA256, "patience": QUICK, "progress": Bar()} | changed
+    known = {"size": SIZE, "sha256": SHA256, "retry": QUICK, "progress": Bar()} | changed
     assert download(url, target, **known) == target
     return known["progress"]
 

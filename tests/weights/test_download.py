@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from latentsync.weights.download import Patience, SourceError
+from latentsync.weights.download import RetryPolicy, SourceError
 from tests.support.fetching import (
     BODY,
     OTHER,
@@ -54,7 +54,7 @@ def test_a_file_arrives_whole_and_alone(server, target, known) -> None:
     assert "latentsync" in server.asked[0].headers["user-agent"]
 
 
-def test_a_file_that_is_there_is_not_asked_for(server, target) -> None:
+def test_an_existing_file_is_not_requested(server, target) -> None:
     url = server.add("/net.pth", Served(BODY))
     get(url, target)
     get(url, target)
@@ -96,13 +96,13 @@ def test_a_cut_is_resumed_at_the_byte_it_happened_at(server, target, after: int)
     assert target.read_bytes() == BODY
 
 
-def test_each_new_byte_renews_the_patience(server, target) -> None:
+def test_each_new_byte_resets_the_retries(server, target) -> None:
     get(server.add("/net.pth", Served(BODY, cut_after=100_000, cuts=ENDLESS)), target)
     assert len(server.asked) == 10 > QUICK.attempts
     assert server.sent() == SIZE
 
 
-def test_a_server_without_parts_is_asked_for_the_whole_again(server, target) -> None:
+def test_from_a_server_without_ranges_the_whole_file_is_requested_again(server, target) -> None:
     bar = get(server.add("/net.pth", Served(BODY, ranges=False, cut_after=400_000)), target)
     assert server.sent() == SIZE + 400_000
     assert bar.shown == SIZE
@@ -140,7 +140,7 @@ def test_a_part_that_was_complete_is_found_so_without_knowing_the_size(server, t
     "garbage", [OTHER[:600_000], OTHER, BODY + b"!"], ids=["short", "full", "long"]
 )
 @pytest.mark.parametrize("size", [SIZE, None])
-def test_a_part_of_garbage_is_fetched_anew_once(server, target, garbage, size) -> None:
+def test_a_damaged_part_is_downloaded_again_once(server, target, garbage, size) -> None:
     leave_part(target, garbage)
     bar = get(server.add("/net.pth", Served(BODY)), target, size=size)
     assert target.read_bytes() == BODY
@@ -155,11 +155,11 @@ def test_a_part_that_begins_elsewhere_is_not_glued_on(server, target) -> None:
     assert target.read_bytes() == BODY
 
 
-# --- a source that cannot give the file says so at once, or after its chances ---
+# --- a source that fails raises at once, or after its retries ---
 
 
 @pytest.mark.parametrize("status", [404, 403, 401, 410])
-def test_a_file_that_is_not_there_is_not_asked_for_again(server, target, status: int) -> None:
+def test_a_missing_file_is_not_requested_again(server, target, status: int) -> None:
     url = server.add("/net.pth", Served(BODY, failures=[status] * 9))
     with pytest.raises(SourceError, match=f"{url}: HTTP {status}"):
         get(url, target)
@@ -168,7 +168,7 @@ def test_a_file_that_is_not_there_is_not_asked_for_again(server, target, status:
 
 
 @pytest.mark.parametrize("status", [503, 502, 504, 429, 500])
-def test_a_busy_server_is_asked_again(server, target, status: int) -> None:
+def test_a_request_to_a_busy_server_is_repeated(server, target, status: int) -> None:
     get(server.add("/net.pth", Served(BODY, failures=[status] * 2)), target)
     assert [asked.status for asked in server.asked] == [status, status, 200]
 
@@ -181,9 +181,9 @@ def test_a_server_that_stays_busy_is_given_up(server, target) -> None:
 
 
 def test_a_server_is_given_the_time_that_it_asks_for_within_reason() -> None:
-    patience = Patience(first_wait=1, longest_wait=30)
-    assert [patience.wait(failures, None) for failures in (0, 1, 2, 3, 9)] == [1, 1, 2, 4, 30]
-    assert [patience.wait(1, asked) for asked in (7, 86_400, -5)] == [7, 30, 0]
+    retry = RetryPolicy(first_wait=1, longest_wait=30)
+    assert [retry.wait(failures, None) for failures in (0, 1, 2, 3, 9)] == [1, 1, 2, 4, 30]
+    assert [retry.wait(1, asked) for asked in (7, 86_400, -5)] == [7, 30, 0]
 
 
 @pytest.mark.parametrize("as_date", [False, True])
@@ -193,16 +193,16 @@ def test_retry_after_is_honoured(server, target, as_date: bool) -> None:
     headers = {"Retry-After": wanted}
     url = server.add("/net.pth", Served(BODY, failures=[503], failure_headers=headers))
     begun = time.monotonic()
-    get(url, target, patience=Patience(first_wait=0.01, longest_wait=5))
+    get(url, target, retry=RetryPolicy(first_wait=0.01, longest_wait=5))
     assert 0.9 < time.monotonic() - begun < 4
 
 
 @pytest.mark.parametrize("after", [0, 300_000])
-def test_a_stall_ends_with_the_patience(server, target, after: int) -> None:
+def test_a_stall_ends_with_the_retries(server, target, after: int) -> None:
     url = server.add("/net.pth", Served(BODY, stall_after=after, ranges=False))
     begun = time.monotonic()
     with pytest.raises(SourceError, match=r"no byte for 0\.3 seconds, 2 times in a row"):
-        get(url, target, patience=Patience(attempts=2, first_wait=0.01, stall=0.3))
+        get(url, target, retry=RetryPolicy(attempts=2, first_wait=0.01, stall=0.3))
     assert time.monotonic() - begun < 5
     assert not target.exists()
 
@@ -212,11 +212,11 @@ def test_a_closed_port_is_given_up_at_once(target) -> None:
         port = closed.getsockname()[1]
     begun = time.monotonic()
     with pytest.raises(SourceError, match="refused"):
-        get(f"http://127.0.0.1:{port}/net.pth", target, patience=Patience())
+        get(f"http://127.0.0.1:{port}/net.pth", target, retry=RetryPolicy())
     assert time.monotonic() - begun < 1
 
 
-def test_a_server_that_goes_away_in_the_middle_is_given_its_chances(server, target) -> None:
+def test_a_server_that_disappears_in_the_middle_gets_its_retries(server, target) -> None:
     class Closing(Bar):
         def step(self, count: int) -> None:
             if count:
@@ -244,7 +244,7 @@ def test_a_redirect_to_another_kind_of_address_is_refused(server, target) -> Non
 
 def test_another_length_is_refused_before_the_body(server, target) -> None:
     url = server.add("/net.pth", Served(BODY))
-    with pytest.raises(SourceError, match=r"1,000,000 bytes there, not 2,000,000"):
+    with pytest.raises(SourceError, match=r"file has 1,000,000 bytes, not 2,000,000"):
         get(url, target, size=2 * SIZE)
     assert len(server.asked) == 1
     assert not target.parent.exists()
@@ -252,7 +252,7 @@ def test_another_length_is_refused_before_the_body(server, target) -> None:
 
 def test_more_bytes_than_the_file_has_are_refused(server, target) -> None:
     url = server.add("/net.pth", Served(BODY + BODY, length=-1))
-    with pytest.raises(SourceError, match="more than the 1,000,000 bytes"):
+    with pytest.raises(SourceError, match="more than the file's 1,000,000 bytes"):
         get(url, target)
     assert not target.exists()
 

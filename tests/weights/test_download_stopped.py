@@ -38,9 +38,9 @@ def target(tmp_path: Path) -> Path:
 # --- what another source would not mend ---
 
 
-def test_too_little_space_is_said_before_the_body(server, target) -> None:
+def test_too_little_space_raises_before_the_body(server, target) -> None:
     url = server.add("/net.pth", Served(BODY, length=1 << 60))
-    with pytest.raises(CheckpointError, match=f"{1 << 60:,} bytes are to be fetched") as error:
+    with pytest.raises(CheckpointError, match=f"{1 << 60:,} bytes are missing") as error:
         get(url, target, size=1 << 60)
     assert not isinstance(error.value, SourceError)
     assert not target.parent.exists()
@@ -127,7 +127,7 @@ def test_of_two_processes_one_fetches_and_both_have_the_file(server, target) -> 
     for job in (first, second):
         _, said = job.communicate(timeout=30)
         assert job.returncode == 0, said
-    assert "waiting for another process" in said
+    assert "another process downloads it" in said
     assert server.sent() == SIZE
     assert names_in(target.parent) == ["net.pth"]
 

@@ -1,4 +1,4 @@
-"""What could not be fetched is said once, source by source, and leaves nothing behind."""
+"""A failed download is reported once for each source, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def model(*urls: str) -> ModelFile:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_each_source_s_failure_is_said_once(server, folder, caplog, count: int) -> None:
+def test_each_source_s_failure_is_reported_once(server, folder, caplog, count: int) -> None:
     caplog.set_level(logging.INFO, "latentsync")
     urls = [f"{server.address}/missing-{number}.pth" for number in range(count)]
     with pytest.raises(CheckpointError) as error:

@@ -1,4 +1,4 @@
-"""Weights are found wherever people have them, and what is missing is named all at once."""
+"""Weights are found in all usual places, and all missing ones are named at once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_path_given_by_the_user_wins_over_the_places(tmp_path: Path) -> None:
     assert find(GFPGAN, str(own)) == own
 
 
-def test_missing_weights_say_how_to_come_by_them() -> None:
+def test_missing_weights_name_the_ways_to_get_them() -> None:
     message = refusal(lambda: find(GFPGAN))
     for part in ("scripts.download", "348.6 MB", str(GFPGAN.licence), GFPGAN.places[0]):
         assert part in message
@@ -69,7 +69,7 @@ def test_missing_weights_say_how_to_come_by_them() -> None:
 
 def test_a_path_to_nothing_is_named_with_its_setting(tmp_path: Path) -> None:
     message = refusal(lambda: find(GFPGAN, str(tmp_path)))
-    assert message.startswith(f"restore.checkpoint names no file: {tmp_path}")
+    assert message.startswith(f"restore.checkpoint: no such file: {tmp_path}")
 
 
 @pytest.mark.parametrize("name", ["codeformer.pth", "CodeFormer.pth", "codeformer-v0.1.0.pth"])
@@ -126,7 +126,7 @@ def test_a_folder_in_the_environment_is_where_files_are_put(
     assert recommended_place(GFPGAN) == tmp_path / "weights" / GFPGAN.filename
 
 
-def test_two_versions_of_one_name_are_told_apart_by_size() -> None:
+def test_two_versions_of_one_name_are_distinguished_by_size() -> None:
     file = put(Path.cwd() / "checkpoints/latentsync_unet.pt", LATENTSYNC_UNET_15.bytes)
     assert find(LATENTSYNC_UNET_15) == file
     with pytest.raises(CheckpointError):

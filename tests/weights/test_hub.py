@@ -1,4 +1,4 @@
-"""Files of the hub arrive in its cache, verified; what it cannot give is said in one line.
+"""Files of the hub arrive in its cache, verified; errors are one line.
 
 Each fetch is a process of its own: the hub's library reads its variables when it is imported.
 """
@@ -31,7 +31,7 @@ CHILD = """
 import contextlib, json, sys
 from latentsync.errors import CheckpointError
 from latentsync.weights import hub
-from latentsync.weights.download import Patience
+from latentsync.weights.download import RetryPolicy
 
 @contextlib.contextmanager
 def bar(title, total):
@@ -39,9 +39,9 @@ def bar(title, total):
     yield lambda count: None
 
 repo, filename, size, sha256 = json.loads(sys.argv[1])
-patience = Patience(attempts=2, first_wait=0.01, longest_wait=0.1, stall=2)
+retry = RetryPolicy(attempts=2, first_wait=0.01, longest_wait=0.1, stall=2)
 try:
-    print(hub.fetch(repo, filename, size=size, sha256=sha256, progress=bar, patience=patience))
+    print(hub.fetch(repo, filename, size=size, sha256=sha256, progress=bar, retry=retry))
 except CheckpointError as error:
     print(type(error).__name__, error)
     sys.exit(2)
@@ -102,7 +102,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 # --- what arrives ---
 
 
-def test_a_file_arrives_once_where_the_library_looks_for_it(hub) -> None:
+def test_a_file_is_stored_once_where_the_library_finds_it(hub) -> None:
     digest = hub.server.add_to_hub(REPO, FILE, Served(BODY))
     path = hub.fetch(size=len(BODY), sha256=digest)
     assert path.read_bytes() == BODY
@@ -152,7 +152,7 @@ def test_a_killed_fetch_is_resumed(hub) -> None:
     assert hub.blobs() == {digest}
 
 
-def test_a_busy_hub_is_asked_again(hub) -> None:
+def test_a_request_to_a_busy_hub_is_repeated(hub) -> None:
     hub.server.add_to_hub(REPO, FILE, Served(BODY, failures=[503, 502]))
     assert hub.fetch().read_bytes() == BODY
 
@@ -185,7 +185,7 @@ def test_wrong_bytes_are_kept_aside_and_never_entered(hub) -> None:
 
 def test_another_version_is_refused_before_a_byte_of_it(hub) -> None:
     hub.server.add_to_hub(REPO, FILE, Served(BODY))
-    assert f"600,000 bytes there, not {len(BODY) + 1:,}" in hub.refusal(size=len(BODY) + 1)
+    assert f"file has 600,000 bytes, not {len(BODY) + 1:,}" in hub.refusal(size=len(BODY) + 1)
     assert f"not {'0' * 64}" in hub.refusal(sha256="0" * 64)
     assert not hub.server.requests(PATH)
 
@@ -226,7 +226,7 @@ def test_what_is_not_on_the_hub_is_named_with_its_address(hub) -> None:
 
 
 def test_a_gated_file_asks_for_a_token(hub) -> None:
-    # The library would print the second one as it comes; the one line is all that is said.
+    # The library would print the second one too; only the one line is printed.
     headers = {"X-Error-Code": "GatedRepo", "X-HF-Warning": "gate; you are not signed in"}
     gated = Served(BODY, failures=[403] * 3, failure_headers=headers)
     hub.server.add_to_hub(REPO, FILE, gated)

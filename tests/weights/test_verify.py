@@ -1,4 +1,4 @@
-"""What a weights file is, whose it is, and whether it is the published one."""
+"""Weights files are identified, verified by hash, and need an accepted licence."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_hash_is_computed_once_until_the_file_changes(saved: Path) -> None:
     assert record.sha256(saved) != first
 
 
-def test_a_damaged_memory_is_no_memory(saved: Path) -> None:
+def test_a_damaged_record_is_ignored(saved: Path) -> None:
     record.sha256(saved)
     for damage in ("{", "[]", ""):
         record.record_path().write_text(damage)
@@ -70,7 +70,7 @@ def test_a_damaged_memory_is_no_memory(saved: Path) -> None:
         assert record.sha256(saved) == record.known_sha256(saved) != ""
 
 
-def test_without_a_place_to_remember_everything_still_works(
+def test_without_a_writable_record_everything_still_works(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -79,23 +79,23 @@ def test_without_a_place_to_remember_everything_still_works(
     assert record.first_time("something")
 
 
-def test_processes_that_remember_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_processes_that_write_the_record_at_once_lose_nothing(tmp_path: Path) -> None:
     code = "import sys; from latentsync.weights import record; record.first_time(sys.argv[1])"
     running = [subprocess.Popen([sys.executable, "-c", code, str(n)]) for n in range(4)]
     assert [process.wait(60) for process in running] == [0] * 4
     assert json.loads(record.record_path().read_text())["said"] == ["0", "1", "2", "3"]
 
 
-def test_an_unknown_file_is_used_and_that_is_said_once(
+def test_an_unknown_file_is_used_with_one_warning(
     saved: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
         verify(GFPGAN, saved)
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
-    assert "not the published file of GFPGANv1.4" in caplog.text
+    assert "is not the published GFPGANv1.4" in caplog.text
 
 
-def test_the_published_file_needs_no_word(
+def test_the_published_file_causes_no_warning(
     saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     verify(published(monkeypatch, GFPGAN, saved), saved)
@@ -139,7 +139,7 @@ def test_what_cannot_be_converted_is_refused(saved: Path, tmp_path: Path) -> Non
     assert not text.with_suffix(".safetensors").exists()
 
 
-def test_a_format_is_told_by_its_content(saved: Path, tmp_path: Path) -> None:
+def test_a_format_is_identified_by_its_content(saved: Path, tmp_path: Path) -> None:
     disguised = convert(saved).rename(tmp_path / "weights.bin")
     assert is_safetensors(disguised)
     assert torch.equal(read_state_dict(disguised)["weight"], read_state_dict(saved)["weight"])
@@ -163,11 +163,11 @@ def meta(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
         (lambda: meta(published_shapes("codeformer")), "CodeFormer"),
         (
             lambda: meta(published_shapes("unet_stage2_512")),
-            "a U-Net of LatentSync (20 motion modules, listening to Whisper tiny)",
+            "a U-Net of LatentSync (20 motion modules, for Whisper tiny)",
         ),
         (
             lambda: meta(published_shapes("unet_stage1")),
-            "a U-Net of LatentSync (0 motion modules, listening to Whisper tiny)",
+            "a U-Net of LatentSync (0 motion modules, for Whisper tiny)",
         ),
         (lambda: shapes_of(UNet3DConditionModel(**MODEL)), "a U-Net of LatentSync"),
         (lambda: shapes_of(tiny()), "Whisper tiny"),
@@ -175,16 +175,16 @@ def meta(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
         (lambda: {"netcnnaud.0.weight": 0, "netcnnlip.0.weight": 0}, "SyncNet"),
     ],
 )
-def test_a_model_is_known_by_its_keys(state: Callable, name: str) -> None:
+def test_a_model_is_identified_by_its_keys(state: Callable, name: str) -> None:
     assert str(identify_checkpoint(state())).startswith(name)
 
 
-def test_a_vae_is_known_by_its_keys(tmp_path: Path) -> None:
+def test_a_vae_is_identified_by_its_keys(tmp_path: Path) -> None:
     file = write_vae(tmp_path) / "diffusion_pytorch_model.safetensors"
     assert identify_checkpoint(read_state_dict(file)) == "a VAE of Stable Diffusion"
 
 
-def test_what_is_not_known_is_not_guessed_at() -> None:
+def test_an_unknown_model_is_not_identified() -> None:
     assert identify_checkpoint({"layer.weight": torch.ones(1)}) is None
 
 
@@ -203,7 +203,7 @@ def test_the_wrong_model_is_refused_by_what_it_is(tmp_path: Path) -> None:
 # Licences
 
 
-def test_weights_for_non_commercial_use_wait_for_a_yes(saved: Path) -> None:
+def test_weights_for_non_commercial_use_need_an_accepted_licence(saved: Path) -> None:
     make = lambda: nn.Linear(2, 3, bias=False)  # noqa: E731
     with pytest.raises(ConfigError, match=r"non-commercial.*--accept-licence CodeFormer"):
         build(make, CODEFORMER, saved, CPU)
@@ -212,7 +212,7 @@ def test_weights_for_non_commercial_use_wait_for_a_yes(saved: Path) -> None:
     licences.require([CODEFORMER.licence])
 
 
-def test_a_yes_in_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_licence_can_be_accepted_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATENTSYNC_ACCEPT_LICENCES", "insightface, CodeFormer")
     licences.require([manifest.SLAB, manifest.INSIGHTFACE])
 
@@ -222,7 +222,7 @@ def test_every_licence_that_is_missing_is_named_at_once() -> None:
         licences.require([manifest.SLAB, manifest.INSIGHTFACE, manifest.MIT])
 
 
-def test_free_weights_need_no_yes() -> None:
+def test_free_weights_need_no_accepted_licence() -> None:
     licences.require([WHISPER_TINY.licence, GFPGAN.licence])
 
 

@@ -152,7 +152,7 @@ def test_a_module_on_meta_takes_the_tensors_over(state: dict[str, Tensor]) -> No
     assert network(torch.ones(2, 3)).isfinite().all()
 
 
-def test_the_module_s_number_format_wins(state: dict[str, Tensor]) -> None:
+def test_the_module_s_dtype_wins(state: dict[str, Tensor]) -> None:
     half = {key: v.half() if v.is_floating_point() else v for key, v in state.items()}
     network = small_network()
     load_strictly(network, half, Path("small.pth"))
@@ -203,9 +203,7 @@ def test_a_built_network_holds_the_file_s_weights_and_is_ready(
     assert not any(value.requires_grad for value in network.parameters())
 
 
-def test_the_number_format_and_other_names_of_the_keys_can_be_asked_for(
-    state: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_dtype_and_renamed_keys_can_be_requested(state: dict[str, Tensor], tmp_path: Path) -> None:
     path = tmp_path / "old.pth"
     torch.save({f"old.{key}": value for key, value in state.items()}, path)
     rename = partial(re.sub, r"^old\.", "")
@@ -259,7 +257,7 @@ def test_only_codeformer_takes_a_fidelity_above_1(tmp_path: Path) -> None:
     config = RestoreConfig(fidelity=1.2, checkpoint=str(tmp_path / "none.pth"))
     with pytest.raises(ConfigError, match=r"restore\.fidelity"):
         load_gfpgan(config, CPU)
-    with pytest.raises(CheckpointError, match="names no file"):
+    with pytest.raises(CheckpointError, match="no such file"):
         load_codeformer(config, CPU)
 
 

@@ -1,4 +1,4 @@
-"""LatentSync as a generator: the networks, the noise and the sampler behind one call."""
+"""LatentSync as a generator: networks, noise and scheduler behind one call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from latentsync.generate.model_spec import (
     FaceModel,
     face_model,
     model_paths,
-    tensor_format,
+    output_dtype,
     unet_file,
 )
 from latentsync.runtime.execution import check_finite
@@ -43,12 +43,12 @@ NoiseOf = Callable[["Chunk"], Noise]
 
 
 class LatentSync:
-    """See latentsync.generate.base.LipGenerator and Preparing. Keeps nothing between two calls.
+    """See latentsync.generate.base.LipGenerator and Preparing. No state between two calls.
 
-    It serves any number of videos, from any number of threads: prepare() gives one for a video.
-    upstream: whether its noise is drawn in LatentSync's own order, for the whole video at once.
-    mask: (R, R) float in [0, 1], 1 where the face is generated. seed: the one in use, for the
-    report. checkpoint, licence: of the U-Net.
+    For any number of videos, from any number of threads: prepare() returns one for a video.
+    upstream: whether noise is sampled in LatentSync's own order, for the whole video. mask: (R, R)
+    float in [0, 1], 1 where the face is generated. seed: in use, for the report. checkpoint,
+    licence: of the U-Net.
     """
 
     name = "latentsync"
@@ -79,9 +79,9 @@ class LatentSync:
         )
 
     def prepare(self, request: GenerationRequest) -> LatentSync:
-        """One for one video, with the same networks and the same seed; costs nothing.
+        """Returns a generator for one video that shares the networks and the seed.
 
-        The request's check is called before every denoising step and every batch of the VAE.
+        It calls the request's check before every denoising step and every batch of the VAE.
         """
         other = copy.copy(self)
         other._check = request.check
@@ -91,15 +91,15 @@ class LatentSync:
                 request.lengths,
                 self._side,
                 device=self._execution.device,
-                dtype=tensor_format(self._execution),
+                dtype=output_dtype(self._execution),
             )
             other._noise_of = _noise_in_order(noise)
         return other
 
     def __call__(self, chunk: Chunk) -> Tensor:
-        """Raises ConfigError: out of GPU memory, or not a chunk that upstream's noise was prepared
-        for; CheckpointError: NaN or infinity in a mouth. RuntimeError: upstream's noise, and not
-        prepared."""
+        """Raises ConfigError: out of GPU memory, or a chunk that upstream's noise was not prepared
+        for; CheckpointError: NaN or infinity in a mouth; RuntimeError: upstream's noise without
+        prepare()."""
         self._verify(chunk)
         noise = self._noise_of(chunk)
         with self._enough_memory():
@@ -108,25 +108,25 @@ class LatentSync:
         check_finite(decoded, "a generated mouth", f"chunk {chunk.index}", self._execution)
         return sampling.composite(decoded, crops, self._keep).cpu()
 
-    def redrawn(self, crops: Tensor) -> Tensor:
-        """See latentsync.generate.base.Redrawing."""
+    def reconstruct(self, crops: Tensor) -> Tensor:
+        """See latentsync.generate.base.Reconstructing."""
         with self._enough_memory():
             batch = self._settings.vae_batch
-            return sampling.redraw(self._vae, crops, vae_batch=batch, check=self._check).cpu()
+            return sampling.reconstruct(self._vae, crops, vae_batch=batch, check=self._check).cpu()
 
     def _decoded(self, chunk: Chunk, crops: Tensor, noise: Noise) -> Tensor:
-        own = self._settings
-        batches: Any = {"vae_batch": own.vae_batch, "check": self._check}
+        settings = self._settings
+        batches: Any = {"vae_batch": settings.vae_batch, "check": self._check}
         conditions = sampling.prepare(self._vae, crops, self._keep, noise, **batches)
         latents = sampling.denoise(
             self._unet,
             conditions,
             chunk.audio,
             noise.initial,
-            steps=own.steps,
-            guidance=own.guidance,
-            cache_interval=max(own.step_cache, 1),
-            scheduler=own.scheduler,
+            steps=settings.steps,
+            guidance=settings.guidance,
+            cache_interval=max(settings.step_cache, 1),
+            scheduler=settings.scheduler,
             check=self._check,
         )
         first, which = _first_of_each(chunk)
@@ -138,17 +138,17 @@ class LatentSync:
         try:
             yield
         except torch.OutOfMemoryError:
-            own = self._settings
+            settings = self._settings
             raise ConfigError(
                 "not enough GPU memory",
-                f"data.resolution={self.size}, generate.vae_batch={own.vae_batch}, "
-                f"generate.guidance={own.guidance:g}",
-                "set generate.vae_batch=1, or guidance 1, or runtime.precision=bf16, "
+                f"data.resolution={self.size}, generate.vae_batch={settings.vae_batch}, "
+                f"generate.guidance={settings.guidance:g}",
+                "set generate.vae_batch=1, or generate.guidance=1, or runtime.precision=bf16, "
                 "or use 256 pixels",
             ) from None
 
     def _verify(self, chunk: Chunk) -> None:
-        """A caller's mistake, which the networks would notice late or not at all."""
+        """Raises ValueError for shapes that the networks would reject late or not at all."""
         frames, side = len(chunk.crops), self.size
         if not 0 < frames <= self.chunk_frames or chunk.crops.shape[1:] != (3, side, side):
             wanted = f"1 to {self.chunk_frames} crops (3, {side}, {side})"
@@ -159,9 +159,9 @@ class LatentSync:
 
 
 def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
-    """Where each frame of the video first lies in the chunk; which of those each place shows.
+    """-> first position of each output frame in the chunk; for each position, which of those.
 
-    What a chunk is filled up with counts in the U-Net; nobody looks at it.
+    Padding frames are denoised with the others but not decoded.
     """
     numbers = chunk.frames if len(chunk.frames) else np.arange(len(chunk.crops))
     _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
@@ -193,23 +193,24 @@ def _noise_in_order(noise: UpstreamNoise) -> NoiseOf:
 def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSync:
     """mask: see latentsync.generate.base.load_generator.
 
-    Raises ConfigError (settings) and CheckpointError (weights missing, all at once, or not
-    fitting). The network is never asked for anything.
+    Raises ConfigError (settings) and CheckpointError (weights that do not fit, or all that are
+    missing). Nothing is downloaded.
     """
-    model, own = face_model(config), config.generate
+    model, settings = face_model(config), config.generate
     if mask.shape != (model.resolution, model.resolution):
-        raise ValueError(f"the mask of {model.resolution} pixels is {mask.shape}")
+        size = model.resolution
+        raise ValueError(f"the mask must be ({size}, {size}), not {mask.shape}")
     paths = model_paths(config)
-    seed = own.seed if own.seed >= 0 else secrets.randbits(63)
+    seed = settings.seed if settings.seed >= 0 else secrets.randbits(63)
     logger.info("seed %d", seed)
     unet = load_unet(config.model, model, paths.unet, execution)
-    unet.prepare(model, guided=own.guidance > 1)
+    unet.prepare(model, guided=settings.guidance > 1)
     vae = load_vae(paths.vae, execution)
-    vae.prepare(model.resolution, own.vae_batch)
+    vae.prepare(model.resolution, settings.vae_batch)
     return LatentSync(
         unet,
         vae,
-        settings=own,
+        settings=settings,
         model=model,
         execution=execution,
         mask=mask,

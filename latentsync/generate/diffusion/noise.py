@@ -1,4 +1,4 @@
-"""All that is left to chance in a video: for each chunk a function of the seed and its number."""
+"""The random noise of each chunk: a function of the seed and the chunk's number."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor
 
 CHANNELS = 4  # of a latent
 
-REMEMBERED_EVERY = 64  # chunks; a state of the CPU's generator takes 5 kB, a chunk's numbers 2 ms
-UNKNOWN = -1  # where the generator stands
+STATE_EVERY = 64  # chunks between saved states; a state takes 5 kB on a CPU, a chunk's noise 2 ms
+UNKNOWN = -1  # position of the random generator after a failure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
-    """All that is left to chance in one chunk; standard normal.
+    """The noise of one chunk; standard normal.
 
-    initial: (1, 4, 1, r, r), the same for all frames of a video: it sets what does not come from
-        the conditions, so that another one would make a jump at the chunk's edge.
-    masked, reference: (F, 4, r, r), of the VAE's two posteriors.
+    initial: (1, 4, 1, r, r), the same for all frames of a video: it determines what the conditions
+        leave open, so that different noise would be visible where chunks meet.
+    masked, reference: (F, 4, r, r), for sampling the VAE's two posteriors.
     """
 
     initial: Tensor
@@ -31,13 +31,13 @@ class Noise:
 
 
 class UpstreamNoise:
-    """The noise of a video's chunks, number for number as upstream draws it, on the same device.
+    """The noise of a video's chunks, exactly as upstream samples it on the same device.
 
-    One sequence, as after torch.manual_seed(seed) (lipsync_pipeline.py:177-229): the later chunks
-    depend on the length of the earlier ones. Any chunk can be asked for at any time, repeatedly and
-    from any thread: the generator is put back to a state that it is known to have had before. The
-    next chunk is the cheapest; any other one repeats the draws of at most REMEMBERED_EVERY - 1
-    chunks, or of all that were never drawn. The global generator is left alone.
+    One sequence, as after torch.manual_seed(seed) (lipsync_pipeline.py:177-229): later chunks
+    depend on the length of the earlier ones. Chunks can be sampled in any order, repeatedly and
+    from any thread: the random generator returns to a saved state. The next chunk is the cheapest;
+    any other repeats the samples of at most STATE_EVERY - 1 chunks, or of all that were never
+    sampled. The global random generator is not used.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class UpstreamNoise:
         self._next = 0
 
     def frames(self, index: int) -> int:
-        """Of chunk number `index`; 0: the video has no such chunk."""
+        """Number of frames of chunk `index`; 0: there is no such chunk."""
         return self._counts[index] if 0 <= index < len(self._counts) else 0
 
     def __call__(self, index: int) -> Noise:
-        """The noise of chunk number `index`. Raises IndexError where the video has no such one."""
+        """The noise of chunk `index`. Raises IndexError where there is no such chunk."""
         if not self.frames(index):
             raise IndexError(f"chunk {index} of {len(self._counts)}")
         with self._turn:
@@ -78,8 +78,8 @@ class UpstreamNoise:
             self._draw_chunk()
 
     def _draw_chunk(self) -> tuple[Tensor, Tensor]:
-        number, self._next = self._next, UNKNOWN  # until it is done: out of memory, say
-        if number % REMEMBERED_EVERY == 0:
+        number, self._next = self._next, UNKNOWN  # in case sampling fails, e.g. out of memory
+        if number % STATE_EVERY == 0:
             self._states[number] = self._generator.get_state()
         shape = self._counts[number], CHANNELS, self._side, self._side
         drawn = self._draw(*shape), self._draw(*shape)
@@ -114,10 +114,10 @@ def per_chunk_noise(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> Noise:
-    """The noise of chunk number `index`: a function of the seed and the number alone.
+    """The noise of chunk `index`: a function of the seed and the index alone.
 
-    Chunks can be made in any order and on several machines. Drawn on the CPU in float32: the same
-    for every device, but for the rounding to `dtype`. side: r. seed: 0 or more.
+    Chunks can be generated in any order and on several machines. Sampled on the CPU in float32:
+    the same for every device, but for the rounding to `dtype`. side: r. seed: 0 or more.
     """
 
     def draw(*shape: int, key: tuple[int, ...]) -> Tensor:

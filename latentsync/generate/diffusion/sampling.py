@@ -4,11 +4,10 @@
     latents = denoise(unet, conditions, audio, noise.initial)
     faces = composite(decode(vae, latents), faces, keep)
 
-F frames of R x R pixels, r = R / 8. The networks' device and number format are read from their
-tensors; between the steps of the sampler, latents are float32. Nothing is kept between two calls.
+F frames of R x R pixels, r = R / 8. The networks' device and dtype are read from their tensors;
+between denoising steps latents are float32. No state is kept between two calls.
 
-check: called before every step of the sampler, and before every batch of the VAE; what it raises
-ends the work.
+check: called before every denoising step and every batch of the VAE; it may raise.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from torch.nn import functional as F
 
 from latentsync.generate.diffusion.noise import Noise
 
-LATENT_SCALE = 0.18215  # upstream sets it, whatever the VAE's own file says (inference.py:58)
+LATENT_SCALE = 0.18215  # as upstream, whatever the VAE's config says (inference.py:58)
 
 SCHEDULE: dict[str, Any] = {
     "num_train_timesteps": 1000,
@@ -32,12 +31,12 @@ SCHEDULE: dict[str, Any] = {
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
     "clip_sample": False,
-    "set_alpha_to_one": False,  # so that the last step does not give the pure estimate
+    "set_alpha_to_one": False,  # the last step does not return the pure estimate
     "steps_offset": 1,
     "prediction_type": "epsilon",
     "timestep_spacing": "leading",
 }
-"""Upstream's configs/scheduler_config.json, and the defaults of diffusers that it leans on."""
+"""Upstream's configs/scheduler_config.json, and the defaults of diffusers that it relies on."""
 DDIM_ONLY = ("clip_sample", "set_alpha_to_one")
 
 SCHEDULERS = {
@@ -46,17 +45,17 @@ SCHEDULERS = {
     "euler": ("scheduling_euler_discrete", "EulerDiscreteScheduler"),
     "unipc": ("scheduling_unipc_multistep", "UniPCMultistepScheduler"),
 }
-"""Module and class in diffusers.schedulers. All see the noise levels that the U-Net learnt from."""
+"""Module and class in diffusers.schedulers. All use the noise schedule of the U-Net's training."""
 
 Check = Callable[[], None]
 
 
 def never() -> None:
-    """The check of work that nobody stops."""
+    """The check of work that cannot be cancelled."""
 
 
 class Autoencoder(Protocol):
-    """What is used of diffusers.AutoencoderKL."""
+    """The part of diffusers.AutoencoderKL that is used."""
 
     @property
     def device(self) -> torch.device: ...
@@ -89,12 +88,12 @@ def prepare(
     vae_batch: int = 4,
     check: Check = never,
 ) -> Tensor:
-    """What the U-Net is told beside the audio: (1, 9, F, r, r): mask, masked latents, reference
-    latents, in the VAE's number format.
+    """The U-Net's conditions beside the audio, (1, 9, F, r, r): mask, masked latents, reference
+    latents, in the VAE's dtype.
 
-    faces: (F, 3, R, R) float RGB [-1, 1]. keep: (R, R) float, 1 where the face stays, 0 where it is
-    generated (upstream's mask.png). vae_batch: frames that the VAE holds at once; of no influence
-    on the result but bit noise.
+    faces: (F, 3, R, R) float RGB [-1, 1]. keep: (R, R) float, 1 where the face is kept, 0 where it
+    is generated (upstream's mask.png). vae_batch: frames in a batch of the VAE; it changes the
+    result by rounding only.
     """
     mask = F.interpolate(keep[None, None], size=noise.masked.shape[-2:], mode="nearest")
     masked = _encode(vae, faces * keep.to(faces), noise.masked, vae_batch, check)
@@ -104,12 +103,12 @@ def prepare(
 
 
 def _encode(vae: Autoencoder, faces: Tensor, noise: Tensor, batch: int, check: Check) -> Tensor:
-    """(F, 3, R, R) -> (F, 4, r, r): a sample of the posterior, not its middle, as upstream."""
+    """(F, 3, R, R) -> (F, 4, r, r): a sample of the posterior, not its mean, as upstream."""
     latents = []
-    for part, chance in zip(faces.split(batch), noise.split(batch), strict=True):
+    for part, random in zip(faces.split(batch), noise.split(batch), strict=True):
         check()
         posterior = vae.encode(part.to(vae.device, vae.dtype)).latent_dist
-        latents.append(posterior.mean + posterior.std * chance.to(posterior.mean))
+        latents.append(posterior.mean + posterior.std * random.to(posterior.mean))
     return torch.cat(latents) * LATENT_SCALE
 
 
@@ -126,10 +125,10 @@ def denoise(
     scheduler: str = "ddim",
     check: Check = never,
 ) -> Tensor:
-    """-> latents (1, 4, F, r, r) float32. No noise is added on the way.
+    """-> latents (1, 4, F, r, r) float32. No noise is added between steps.
 
-    conditions: as prepare gives them. audio: (F, s, c). initial: (1, 4, 1, r, r) or for each frame.
-    guidance: above 1.0 the audio's influence is exaggerated, at twice the cost; else it is off.
+    conditions: of prepare(). audio: (F, s, c). initial: (1, 4, 1, r, r) or for each frame.
+    guidance: scale of classifier-free guidance, at twice the cost; up to 1.0 it is off.
     cache_interval: the whole U-Net runs in every cache_interval-th step.
     scheduler: a key of SCHEDULERS; ddim is upstream's.
     """
@@ -147,7 +146,7 @@ def denoise(
 
 
 def make_scheduler(name: str) -> Any:
-    """One of diffusers' samplers, new: they remember their steps. name: a key of SCHEDULERS."""
+    """A new scheduler of diffusers; it holds the state of one run. name: a key of SCHEDULERS."""
     module, attribute = SCHEDULERS[name]
     kind = getattr(importlib.import_module(f"diffusers.schedulers.{module}"), attribute)
     ddim = name == "ddim"
@@ -155,14 +154,14 @@ def make_scheduler(name: str) -> Any:
 
 
 class _Predictor:
-    """The noise in latents x (1, 4, F, r, r), guided, from a U-Net that may reuse its last pass."""
+    """Predicts the noise in latents x (1, 4, F, r, r), with guidance and the step cache."""
 
     def __init__(self, unet: Denoiser, conditions: Tensor, audio: Tensor, guidance: float) -> None:
         self._unet = unet
         self._guidance = guidance
         self._guided = guidance > 1.0
         audio = audio.to(conditions)
-        # Without sound means zeros, which no sound gives; first in the batch, as upstream.
+        # The unconditional audio is zeros, which no audio gives; first in the batch, as upstream.
         self._audio = torch.cat([torch.zeros_like(audio), audio]) if self._guided else audio
         self._conditions = self._doubled(conditions)
         self._cached: Tensor | None = None
@@ -174,8 +173,8 @@ class _Predictor:
         )
         if not self._guided:
             return noise.float()
-        silent, speaking = noise.float().chunk(2)
-        return silent + self._guidance * (speaking - silent)
+        unconditional, conditional = noise.float().chunk(2)
+        return unconditional + self._guidance * (conditional - unconditional)
 
     def _doubled(self, x: Tensor) -> Tensor:
         return torch.cat([x, x]) if self._guided else x
@@ -195,14 +194,16 @@ def decode(
 
 
 @torch.no_grad()
-def redraw(vae: Autoencoder, faces: Tensor, *, vae_batch: int = 4, check: Check = never) -> Tensor:
-    """faces: (F, 3, R, R) float RGB [-1, 1] -> the same, as the VAE gives them back at its best."""
-    chance = torch.zeros(len(faces), 1, 1, 1)  # none: the middle of the posterior
-    latents = rearrange(_encode(vae, faces, chance, vae_batch, check), "f c h w -> 1 c f h w")
+def reconstruct(
+    vae: Autoencoder, faces: Tensor, *, vae_batch: int = 4, check: Check = never
+) -> Tensor:
+    """faces: (F, 3, R, R) float RGB [-1, 1] -> encoded and decoded by the VAE."""
+    noise = torch.zeros(len(faces), 1, 1, 1)  # the mean of the posterior
+    latents = rearrange(_encode(vae, faces, noise, vae_batch, check), "f c h w -> 1 c f h w")
     return decode(vae, latents, vae_batch=vae_batch, check=check)
 
 
 def composite(decoded: Tensor, faces: Tensor, keep: Tensor) -> Tensor:
-    """decoded, faces: (F, 3, R, R) RGB [-1, 1]; keep: (R, R), 1 where `faces` stay. -> the same."""
+    """decoded, faces: (F, 3, R, R) RGB [-1, 1]; keep: (R, R), 1 where `faces` win. -> the same."""
     keep = keep.to(decoded)
     return decoded * (1 - keep) + faces.to(decoded) * keep

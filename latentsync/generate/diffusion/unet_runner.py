@@ -1,4 +1,4 @@
-"""The U-Net as the execution says: two parts, so that a cached step can do without the first."""
+"""Runs the U-Net in two parts, so that a cached step skips the first."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, log_weights_used
 
-NAME = "LatentSync's U-Net"  # its graphs are kept under it
+NAME = "LatentSync's U-Net"  # of its graphs in the cache
 SOURCES = (attention, blocks, motion_module, parts, resnet, topology, unet)
 """The modules that define the network."""
 
 SMALL = {"batch": 1, "frames": 2, "side": 8}
-"""Of the chunk that the graphs are made from; they hold for every other."""
+"""Shape of the example chunk that graphs are traced with; they serve for every other shape."""
 
 
 def deep_layers(net: nn.Module) -> nn.Module:
@@ -37,30 +37,30 @@ def last_layer(net: nn.Module) -> nn.Module:
 class UNetInParts:
     """See latentsync.generate.diffusion.sampling.Denoiser.
 
-    networks: of UNet3DConditionModel. width: channels of its time waves, and of what is cached.
-    audio: numbers in a token of sound.
+    networks: of UNet3DConditionModel. width: channels of its time waves and of the cached features.
+    audio: width of an audio token.
     """
 
     def __init__(self, networks: Networks, *, width: int, audio: int) -> None:
         self._networks, self._width, self._audio = networks, width, audio
-        # A CPU gains nothing by a batch. Given unbatched, its parts take half the memory, and one
-        # graph serves with guidance and without.
-        self._singly = networks.execution.backend == "openvino"
+        # A CPU gains nothing by a batch. Unbatched, the parts take half the memory, and one graph
+        # serves with guidance and without.
+        self._unbatched = networks.execution.backend == "openvino"
         small = self._inputs(**SMALL)
         self._deep = Part("deep layers", deep_layers, small=(small[0], *small[2:]))
         self._last = Part("last layer", last_layer, small=small)
 
     def prepare(self, model: FaceModel, *, guided: bool) -> None:
-        """Makes ready for whole chunks. Raises CheckpointError and ConfigError."""
-        batch, side = 2 if guided and not self._singly else 1, model.resolution // LATENT_STEP
+        """Prepares the parts for whole chunks. Raises CheckpointError and ConfigError."""
+        batch, side = 2 if guided and not self._unbatched else 1, model.resolution // LATENT_STEP
         given = self._inputs(batch=batch, frames=model.frames, side=side)
         self._networks.part(self._last, *given)
         self._networks.part(self._deep, given[0], *given[2:])
-        if self._singly:
-            self._networks.release()  # 5 GB, which the graphs do without
+        if self._unbatched:
+            self._networks.release()  # 5 GB that the graphs do not need
 
     def _inputs(self, *, batch: int, frames: int, side: int) -> tuple[Tensor, ...]:
-        """Like a chunk's: sample, deep, waves, audio."""
+        """Example inputs of a chunk: sample, deep, waves, audio."""
         rows = batch * frames
         return (
             torch.zeros(batch, CHANNELS["in_channels"], frames, side, side),
@@ -77,8 +77,8 @@ class UNetInParts:
         *,
         cached: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """See UNet3DConditionModel.step. Other shapes than whole chunks' are made ready here."""
-        if not self._singly:
+        """See UNet3DConditionModel.step. Parts for other shapes are prepared on first use."""
+        if not self._unbatched:
             return self._step(sample, timestep, encoder_hidden_states, cached)
         count = len(sample)
         audios = encoder_hidden_states.chunk(count)
@@ -93,7 +93,7 @@ class UNetInParts:
         device = self._networks.execution.device
         if isinstance(timestep, Tensor):
             steps = timestep.to(device).expand(len(sample))
-        else:  # filled in on the device: a copy would have the CPU wait for a GPU in every step
+        else:  # created on the device: a copy would make the CPU wait for a GPU in every step
             steps = torch.full((len(sample),), float(timestep), device=device)
         waves = time_waves(steps, self._width)
         if deep is None:
@@ -108,7 +108,7 @@ def load_unet(
 ) -> UNetInParts:
     """The U-Net with the weights of the file. settings: the configuration's `model`.
 
-    Raises CheckpointError, and ConfigError for a setting that asks for another network.
+    Raises CheckpointError, and ConfigError for a setting of another network.
     """
     file = unet_file(model)
     log_weights_used(file, path)

@@ -1,4 +1,4 @@
-"""The autoencoder between pixels and latents: diffusers' network, read from this machine only."""
+"""The VAE: diffusers' network, loaded from local files only."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
 from latentsync.generate.diffusion.noise import CHANNELS
-from latentsync.generate.model_spec import LATENT_STEP, tensor_format
+from latentsync.generate.model_spec import LATENT_STEP, output_dtype
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import VAE
 
 CONFIG_NAME = "config.json"
-STAGES = 4  # which shrink a picture to an eighth
+STAGES = 4  # which downscale an image to an eighth
 STANDARD: dict[str, Any] = {
     "block_out_channels": [128, 256, 512, 512],
     "down_block_types": ["DownEncoderBlock2D"] * STAGES,
@@ -36,10 +36,10 @@ STANDARD: dict[str, Any] = {
 """sd-vae-ft-mse, and every other VAE of Stable Diffusion 1."""
 
 OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-"""The published file still names the parts of an attention as diffusers did before 0.13."""
+"""Names of attention layers in the published file -> those since diffusers 0.13."""
 
-LOG_VARIANCE = (-30.0, 20.0)  # diffusers limits the posterior's to this
-REMEMBERED = 2**27  # bytes of posteriors: those of 80 s at 256 pixels and 25 fps, masked and whole
+LOG_VARIANCE = (-30.0, 20.0)  # limits of the posterior's, as in diffusers
+CACHE_BYTES = 2**27  # bytes of posteriors: those of 80 s at 256 pixels and 25 fps, masked and whole
 
 
 def _encoder(vae: Any) -> nn.Module:
@@ -50,14 +50,14 @@ def _decoder(vae: Any) -> nn.Module:
     return nn.Sequential(vae.post_quant_conv, vae.decoder)
 
 
-# Their graphs, made from small examples, hold for pictures of any size.
+# Graphs traced with these small examples serve for images of any size.
 ENCODER = Part("encoder", _encoder, small=(torch.zeros(1, 3, 64, 64),))
 DECODER = Part("decoder", _decoder, small=(torch.zeros(1, CHANNELS, 8, 8),))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """Of n pictures: (n, 4, r, r) each."""
+    """Mean and standard deviation for n images, (n, 4, r, r) each."""
 
     mean: Tensor
     std: Tensor
@@ -78,22 +78,22 @@ class VAEInParts:
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
-        self._singly = networks.execution.backend == "openvino"  # a CPU gains nothing by a batch
-        self._known = _Memory()
-        self.device, self.dtype = networks.execution.device, tensor_format(networks.execution)
+        self._unbatched = networks.execution.backend == "openvino"  # a CPU gains nothing by a batch
+        self._known = _PosteriorCache()
+        self.device, self.dtype = networks.execution.device, output_dtype(networks.execution)
 
     def prepare(self, resolution: int, batch: int) -> None:
-        """Makes ready for pictures of that side. Raises CheckpointError and ConfigError."""
-        count, side = 1 if self._singly else batch, resolution // LATENT_STEP
+        """Prepares the parts for images of that side. Raises CheckpointError and ConfigError."""
+        count, side = 1 if self._unbatched else batch, resolution // LATENT_STEP
         self._networks.part(ENCODER, torch.zeros(count, 3, resolution, resolution))
         self._networks.part(DECODER, torch.zeros(count, CHANNELS, side, side))
-        if self._singly:
+        if self._unbatched:
             self._networks.release()
 
     def encode(self, x: Tensor) -> Encoded:
         """x: (n, 3, R, R) RGB [-1, 1]."""
-        if self._singly:
-            moments = torch.cat([self._moments(picture) for picture in x.split(1)])
+        if self._unbatched:
+            moments = torch.cat([self._moments(image) for image in x.split(1)])
         else:
             moments = self._run(ENCODER, x)
         mean, log_variance = moments.chunk(2, dim=1)
@@ -101,23 +101,23 @@ class VAEInParts:
 
     def decode(self, z: Tensor) -> Decoded:
         """z: (n, 4, r, r) -> (n, 3, R, R) RGB, about [-1, 1]."""
-        portions = z.split(1) if self._singly else (z,)
-        return Decoded(torch.cat([self._run(DECODER, portion) for portion in portions]))
+        batches = z.split(1) if self._unbatched else (z,)
+        return Decoded(torch.cat([self._run(DECODER, batch) for batch in batches]))
 
-    def _moments(self, picture: Tensor) -> Tensor:
-        """A video shorter than the speech is shown again, and a short chunk is filled up."""
-        name = hashlib.blake2b(picture.numpy().tobytes(), digest_size=16).digest()
+    def _moments(self, image: Tensor) -> Tensor:
+        """Cached: frames repeat where a video is extended or a chunk is padded."""
+        name = hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest()
         found = self._known.get(name)
         if found is None:
-            found = self._known.put(name, self._run(ENCODER, picture))
+            found = self._known.put(name, self._run(ENCODER, image))
         return found
 
     def _run(self, part: Part, x: Tensor) -> Tensor:
         return self._networks.part(part, x)(x)[0]
 
 
-class _Memory:
-    """The latest posteriors, by picture; for any number of threads."""
+class _PosteriorCache:
+    """The latest posteriors by image hash; thread-safe."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
@@ -132,17 +132,17 @@ class _Memory:
     def put(self, name: bytes, moments: Tensor) -> Tensor:
         with self._turn:
             self._kept[name] = moments
-            if len(self._kept) * moments.nbytes > REMEMBERED:
+            if len(self._kept) * moments.nbytes > CACHE_BYTES:
                 self._kept.popitem(last=False)
         return moments
 
 
 def load_vae(path: Path, execution: Execution) -> VAEInParts:
-    """The VAE with the weights of the file, run as the execution says.
+    """The VAE with the weights of the file, run by the execution.
 
-    A config.json beside the file says how it is built; without one it is a standard VAE of Stable
-    Diffusion 1. What the config says of the latents' scale counts as little as it does upstream:
-    sampling.LATENT_SCALE stands. Raises CheckpointError.
+    A config.json beside the file gives its structure; without one it is a standard VAE of Stable
+    Diffusion 1. The config's scale of latents is ignored, as upstream does: see
+    sampling.LATENT_SCALE. Raises CheckpointError.
     """
     structure = _structure(path.with_name(CONFIG_NAME))
     log_weights_used(VAE, path)
@@ -165,8 +165,8 @@ def load_vae(path: Path, execution: Execution) -> VAEInParts:
 
 
 def make_vae(structure: Mapping[str, Any] = STANDARD) -> Any:
-    """diffusers.AutoencoderKL, with new weights."""
-    from diffusers import AutoencoderKL  # takes seconds
+    """diffusers.AutoencoderKL with initial weights."""
+    from diffusers import AutoencoderKL  # the import takes seconds
 
     return AutoencoderKL(**structure)
 
@@ -184,7 +184,7 @@ def _structure(config: Path) -> dict[str, Any]:
     if stages != STAGES or structure["latent_channels"] != CHANNELS:
         found = f"{config}: {stages} stages, {structure['latent_channels']} channels of latents"
         remedy = f"LatentSync needs {STAGES} and {CHANNELS}, as in stabilityai/sd-vae-ft-mse"
-        raise CheckpointError("a VAE of another kind", found, remedy)
+        raise CheckpointError("the VAE does not fit", found, remedy)
     return structure
 
 

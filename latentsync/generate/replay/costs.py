@@ -1,4 +1,4 @@
-"""Target cost and join cost: of a frame of the database against the wanted one, and of a join."""
+"""Target cost of showing a frame of the database, and join cost between two of them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import numpy as np
 
 from latentsync.generate.replay.database import Succession, UnitDatabase
 
-REPETITION_SECONDS = 0.3  # what was shown more recently than that is seen to come again
+REPETITION_SECONDS = 0.3  # a frame that was shown less long ago is a visible repetition
 STILL = 0.03
-"""Spread below which a pose or a lip's differences are noise, and are not blown up to matter."""
+"""Smallest standard deviation to normalise poses and lip shapes by; below it they are noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What counts how much. Each term is about 1 between two frames that have nothing in common.
+    """Weights of the cost terms. Each term is about 1 between two unrelated frames.
 
-    acoustic: the audio features. lips: how they should stand, by their regression. pose: where
-    the head looks. silence: how far the lips are open in a pause; 0: a pause is audio like any
-    other. join: leaving the natural order. repetition: showing again what has just been shown.
-    join_lips, join_pose: how far the picture jumps there.
-    A real video that is to say its own words, frames within a second forbidden, is matched with r
-    0.65 to 0.72 (aperture) and 3.4 to 6.1 joins a second when acoustic, lips, pose, join or
-    join_lips is halved or doubled.
+    acoustic: distance of audio features. lips: of the lip shape to the one predicted from audio.
+    pose: of head poses. silence: openness of the lips in a pause; 0: a pause is like other audio.
+    join: leaving the natural order. repetition: repetition penalty. join_lips, join_pose: change of
+    lips and pose at a join.
+    In self-reenactment with a neighbourhood of 1 s held out, halving or doubling acoustic, lips,
+    pose, join or join_lips gives r 0.65 to 0.72 (aperture) and 3.4 to 6.1 joins a second.
     """
 
     acoustic: float = 1.0
@@ -38,11 +37,11 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wanted:
-    """The next B output frames. identity, features, pose: as the database's.
+    """Targets of the next B output frames. identity, features, pose: as in the database.
 
-    seconds: (B,) rising, of the output. shown: (B,) second, on the database's clock, of the video's
-    frame that is shown. lips: (B, 2), how they should stand. silent: (B,) bool. begins: (B,)
-    bool, True where the picture jumps anyway.
+    seconds: (B,) rising, of the output. shown: (B,) second, in the database's time, of the target
+    frame. lips: (B, 2), predicted lip shape. silent: (B,) bool. begins: (B,) bool, True where the
+    output does not continue the frame before.
     """
 
     seconds: np.ndarray
@@ -64,7 +63,7 @@ class Wanted:
 
 
 class UnitCosts:
-    """The costs of one database. reliability, closed, exclude_seconds: as in selection.select."""
+    """Costs for one database. reliability, closed, exclude_seconds: as in selection.select."""
 
     def __init__(
         self,
@@ -78,7 +77,7 @@ class UnitCosts:
         self._database, self._costs, self._exclude = database, costs, exclude_seconds
         self.order = Succession(database)
         self._reliability = np.asarray(reliability, np.float64)
-        # Two frames picked at random lie at twice the variance: the halves below make that 1.
+        # Two random frames lie at a squared distance of twice the variance: the halves make it 1.
         self._features = database.features.astype(np.float32)
         self._spread = 2 * float(self._features.var(axis=0, dtype=np.float64).sum()) or 1.0
         self._squares = (self._features**2).sum(axis=1)
@@ -89,13 +88,13 @@ class UnitCosts:
         self._open = (open_by**2).astype(np.float32)
 
     def target_cost(self, wanted: Wanted) -> np.ndarray:
-        """(B, M) float32: every frame of the database for every output frame, joins left out.
+        """(B, M) float32: every frame of the database for every output frame, without joins.
 
-        Infinite where it is forbidden. Raises ValueError: a person who is not in the database.
+        Infinite where it is forbidden. Raises ValueError: an identity without frames.
         """
         costs = self._costs
         cost = costs.acoustic * self._acoustic_distance(wanted.features)
-        pauses = wanted.silent & (costs.silence > 0)  # the cost of a pause says how the lips stand
+        pauses = wanted.silent & (costs.silence > 0)  # the silence term takes its place
         weights = costs.lips * self._reliability * np.stack([~pauses, np.ones_like(pauses)], axis=1)
         _add(cost, wanted.lips / self._lip_scale, self._lips, weights)
         pose = wanted.pose / self._pose_scale
@@ -105,11 +104,12 @@ class UnitCosts:
         return cost
 
     def join_cost(self, before: np.ndarray, after: np.ndarray, step: float) -> np.ndarray:
-        """(S, T) float64: of showing ``after`` (T,) where ``before`` (S,) was, ``step`` seconds on.
+        """(S, T) float64: cost of showing ``after`` (T,) ``step`` seconds after ``before`` (S,).
 
-        Nothing for the natural order. Otherwise what counts is how far ``after`` lies from what
-        would have FOLLOWED, and ``before`` from what would have gone before: two mouths at one
-        instant, as a dissolve shows them. Charging natural motion as well freezes the mouth.
+        0 for the natural order. Otherwise ``after`` is compared with the natural successor of
+        ``before``, and ``before`` with the natural predecessor of ``after``: two mouths at one
+        instant, as a dissolve shows them. Comparing ``before`` with ``after`` would penalise
+        natural motion, and the mouth would freeze.
         """
         costs, order = self._costs, self.order
         follows, precedes = order.after(before, step), order.after(after, -step)
@@ -123,8 +123,9 @@ class UnitCosts:
 
     def _acoustic_distance(self, features: np.ndarray) -> np.ndarray:
         """(B, M) float32: distance between audio features."""
-        own = features.astype(np.float32)
-        apart = (own**2).sum(axis=1)[:, None] + self._squares - 2 * own @ self._features.T
+        target = features.astype(np.float32)
+        products = target @ self._features.T
+        apart = (target**2).sum(axis=1)[:, None] + self._squares - 2 * products
         return np.maximum(apart, 0) / self._spread
 
     def _allowed(self, wanted: Wanted) -> np.ndarray:
@@ -132,8 +133,8 @@ class UnitCosts:
         database = self._database
         allowed = database.identity == wanted.identity[:, None]
         if not allowed.any(axis=1).all():
-            strangers = set(wanted.identity.tolist()) - set(database.identity.tolist())
-            raise ValueError(f"no frame of person {sorted(strangers)} in the database")
+            missing = set(wanted.identity.tolist()) - set(database.identity.tolist())
+            raise ValueError(f"no frame of identity {sorted(missing)} in the database")
         if self._exclude <= 0:
             return allowed
         away = np.where(allowed, np.abs(database.seconds - wanted.shown[:, None]), -1.0)
@@ -141,17 +142,17 @@ class UnitCosts:
         return allowed & (away >= limit - 1e-9)
 
 
-def _add(cost: np.ndarray, wished: np.ndarray, own: np.ndarray, weights: np.ndarray) -> None:
-    """Adds half the weighted squared distance, a column at a time: cost stays the one (B, M)."""
-    for k in range(own.shape[1]):
-        gap = (wished[:, k, None] - own[None, :, k]).astype(np.float32)
+def _add(cost: np.ndarray, target: np.ndarray, units: np.ndarray, weights: np.ndarray) -> None:
+    """Adds half the weighted squared distance in place, a column at a time to save memory."""
+    for k in range(units.shape[1]):
+        gap = (target[:, k, None] - units[None, :, k]).astype(np.float32)
         cost += gap**2 * (weights[:, k, None] / 2).astype(np.float32)
 
 
 def _jump(
     values: np.ndarray, old: tuple[np.ndarray, np.ndarray], new: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """(S, T): mean of the distances before and after the join, of the old unit and the new."""
+    """(S, T): mean distance between the old and the new unit, before and after the join."""
     then = _apart(values[old[0]], values[new[0]])
     now = _apart(values[old[1]], values[new[1]])
     return (then + now) / 2

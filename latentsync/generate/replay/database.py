@@ -1,4 +1,4 @@
-"""The real mouths that a replay draws from: which frames they are, and which follows which."""
+"""The unit database: frames of a video that can be selected, and their natural order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 STRETCH_SECONDS = 8.0
 """Of a long video whole stretches are kept: speech with its pauses, in its natural order."""
 FIRST_ROW = 0.42
-"""Share of a square above which no mouth is ever looked for; see transplant."""
+"""Share of a square above which there is no mouth; see transplant."""
 _SAME_PACE = 0.75
-"""Share of the database's own step by which a natural continuation may miss its instant."""
+"""Share of the database's frame duration by which a natural successor may be off in time."""
 _QUALITY = 95
 """30 kB a mouth cut from a square of 512: 45 MB a minute at 25 frames a second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitDatabase:
-    """M frames that can be shown, in the order of their video.
+    """M frames that can be selected, in the order of their video.
 
     seconds: (M,) rising. run: (M,) int, the same number where frames follow each other in one
-    shot. identity: (M,) int, whose face. features: (M, D) float32, of the audio. lips: (M, 2)
-    aperture and width. pose: (M, P), whatever of the looks should match: see lips.head_pose.
+    shot. identity: (M,) int. features: (M, D) float32, of the audio. lips: (M, 2) aperture and
+    width. pose: (M, P), see lips.head_pose.
     """
 
     seconds: np.ndarray
@@ -38,7 +38,7 @@ class UnitDatabase:
 
 
 class Succession:
-    """Which frame of a database follows which, at the pace of an output of any frame rate."""
+    """The natural order of a database's frames, for an output of any frame rate."""
 
     def __init__(self, database: UnitDatabase) -> None:
         self._seconds, self._run = database.seconds, database.run
@@ -46,25 +46,25 @@ class Succession:
         self._reach = _SAME_PACE * float(np.median(steps)) if len(steps) else 0.0
 
     def after(self, frames: np.ndarray, step: float | np.ndarray) -> np.ndarray:
-        """(S,) int: the frame that naturally comes ``step`` seconds after each, or before it where
-        step is negative; -1 where the run does not reach so far."""
+        """(S,) int: the natural successor ``step`` seconds after each frame, or the predecessor
+        where step is negative; -1 where the run ends before."""
         last = len(self._seconds) - 1
-        wished = self._seconds[frames] + step
-        right = np.searchsorted(self._seconds, wished).clip(0, last)
+        wanted = self._seconds[frames] + step
+        right = np.searchsorted(self._seconds, wanted).clip(0, last)
         left = (right - 1).clip(0)
-        nearer = wished - self._seconds[left] <= self._seconds[right] - wished
+        nearer = wanted - self._seconds[left] <= self._seconds[right] - wanted
         found = np.where(nearer, left, right)
         return np.where(self.follows(frames, found, step), found, -1)
 
     def follows(
         self, before: np.ndarray, after: np.ndarray, step: float | np.ndarray
     ) -> np.ndarray:
-        """bool, of arrays that broadcast: in one run, at about the natural pace."""
+        """bool, for arrays that broadcast: ``after`` is the natural successor of ``before``."""
         off = np.abs(self._seconds[after] - self._seconds[before] - step)
         return (off <= self._reach) & (self._run[before] == self._run[after])
 
     def repeats(self, before: np.ndarray, after: np.ndarray, seconds: float) -> np.ndarray:
-        """bool, of arrays that broadcast: shows again what was shown ``seconds`` ago at most."""
+        """bool, for arrays that broadcast: ``after`` was shown at most ``seconds`` ago."""
         back = self._seconds[before] - self._seconds[after]
         return (back >= 0) & (back <= seconds) & (self._run[before] == self._run[after])
 
@@ -74,8 +74,8 @@ def best_stretches(
 ) -> np.ndarray:
     """(F,) bool, at most about ``limit`` frames: the stretches of 8 s with the most usable speech.
 
-    seconds: (F,) rising. usable: (F,) bool, with a face. speech: (F,) bool. Where all usable
-    frames are few enough, all of them; earlier stretches win ties.
+    seconds: (F,) rising. usable: (F,) bool, with a face. speech: (F,) bool. All usable frames
+    where they are within the limit; earlier stretches win ties.
     """
     if usable.sum() <= limit:
         return usable.copy()
@@ -97,7 +97,7 @@ def pack(square: np.ndarray) -> bytes:
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
     done, data = cv2.imencode(".jpg", lower, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, *sampling])
     if not done:
-        raise ValueError(f"no picture: {square.shape} {square.dtype}")
+        raise ValueError(f"not an image: {square.shape} {square.dtype}")
     return data.tobytes()
 
 

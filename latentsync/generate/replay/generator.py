@@ -1,8 +1,8 @@
-"""Lip-sync without weights: the speaker's own mouths, filmed while saying something like it.
+"""Lip-sync by unit selection, without weights: reuses mouth frames of the same speaker.
 
-Units of the video are chosen by their audio and joined where it shows least (Video Rewrite: C.
-Bregler, M. Covell, M. Slaney, SIGGRAPH 1997), and put into the frames that are to speak. A preview
-and a baseline: what was never said in it cannot be shown.
+Units of the video are selected by their audio and joined where that is least visible (Video
+Rewrite: C. Bregler, M. Covell, M. Slaney, SIGGRAPH 1997), and transplanted into the target frames.
+A preview and a baseline: mouth shapes that the video does not show cannot be generated.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENOUGH_SPEECH = 8.0  # seconds (r 0.50; 16 s: 0.59)
-CLOSED = 10  # percentile of the aperture that counts as shut
+CLOSED = 10  # percentile of the aperture that counts as closed
 
 
 class Replay:
     """See latentsync.generate.base.LipGenerator and Preparing.
 
-    mask: (R, R) float in [0, 1], 0 where a crop stays as it is.
+    mask: (R, R) float in [0, 1], 0 where a crop is unchanged.
     """
 
     name = "replay"
@@ -61,22 +61,22 @@ class Replay:
         self._settings, self._mask = settings, mask
 
     def __call__(self, chunk: Chunk) -> torch.Tensor:  # noqa: ARG002
-        """Raises RuntimeError: mouths come from a video, see prepare()."""
+        """Raises RuntimeError: call prepare() first."""
         raise RuntimeError("replay takes mouths from a video; call prepare(request) first")
 
     def prepare(self, request: GenerationRequest) -> LipGenerator:
-        """Selects the mouths for the whole request, and keeps those that will be shown.
+        """Selects units for the whole request, and loads their mouths.
 
         Raises MediaError: no audio, or too little speech, in the speaker's video.
         """
         if not (request.chunks >= 0).any():
-            return self  # nobody is seen while there is speech: it will not be called
+            return self  # no face during the speech: it will not be called
         if request.speech is None:
             raise RuntimeError("replay needs cepstra; the request holds no speech")
-        own, speaker = self._settings, request.video
-        if own.source is not None:
-            logger.info("looking at %s for mouths", own.source)
-            speaker = request.open_footage(own.source)
+        settings, speaker = self._settings, request.video
+        if settings.source is not None:
+            logger.info("analyzing %s for its mouths", settings.source)
+            speaker = request.open_footage(settings.source)
         audio = speaker.audio()
         if audio is None:
             raise silent_video(speaker.name)
@@ -86,25 +86,25 @@ class Replay:
         faces = find_faces(speaker)
         itself = request.video is speaker
         target = faces if itself else find_faces(request.video)
-        # Of another video it is the user who says that it shows the same person, throughout.
+        # Another video is taken to show the same identity throughout, as the user names it.
         identity = np.zeros(max(len(faces.frames), len(target.frames)), np.int64)
         if itself:
             identity = link_identities(speaker, faces.frames, faces.shot)
         targets = target_frames(request, target, itself=itself)
         whose = identity[: len(faces.frames)]
         database, kept = build_database(
-            speaker, faces, whose, audio, drawn=identity[targets.places]
+            speaker, faces, whose, audio, speaking=identity[targets.places]
         )
-        exclude = own.exclude_seconds if itself else 0.0
+        exclude = settings.exclude_seconds if itself else 0.0
         regression = fit_lips(
             database.features, database.lips, database.seconds, margin=max(MARGIN, exclude)
         )
         _warn(speaker.name, spoken, regression)
-        wanted = targets.wanted(target, identity, request.speech, regression, unseen=exclude > 0)
+        wanted = targets.wanted(target, identity, request.speech, regression, held_out=exclude > 0)
         path = select(
             database,
             _checked(wanted, request.check),
-            Costs(silence=own.silence_weight),
+            Costs(silence=settings.silence_weight),
             reliability=regression.reliability,
             closed=float(np.percentile(database.lips[:, 0], CLOSED)),
             exclude_seconds=exclude,
@@ -119,16 +119,16 @@ class Replay:
             "units": units(database, path, targets.seconds, parting | targets.begins),
         }
         chosen = Chosen(targets, target, faces, kept[path], kept[partner], share)
-        pictures = _pictures(speaker, chosen, self.size)
-        return PreparedReplay(self.chunk_frames, self._mask, chosen, pictures, facts)
+        packed = _packed_mouths(speaker, chosen, self.size)
+        return PreparedReplay(self.chunk_frames, self._mask, chosen, packed, facts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """Which mouths go into the N target frames.
+    """The selected mouths for the N target frames.
 
-    target, faces: of the video, and of the speaker's. path, partner: (N,) int, places in faces.
-    share: (N,) of the partner, where two units are dissolved into each other; 0: none.
+    target, faces: faces of the target video, and of the speaker's. path, partner: (N,) int, places
+    in faces. share: (N,) of the partner, in the dissolve between two units; 0: none.
     """
 
     targets: TargetFrames
@@ -140,7 +140,7 @@ class Chosen:
 
 
 class PreparedReplay:
-    """A replay of one request. pictures: packed mouths by their place in chosen.faces."""
+    """A replay of one request. packed: place in chosen.faces -> packed mouth."""
 
     name = "replay"
     audio: str | None = CEPSTRA
@@ -150,21 +150,21 @@ class PreparedReplay:
         chunk_frames: int,
         mask: np.ndarray,
         chosen: Chosen,
-        pictures: Mapping[int, bytes],
+        packed: Mapping[int, bytes],
         facts: dict[str, Any],
     ) -> None:
         self.size, self.chunk_frames, self.facts = len(mask), chunk_frames, facts
-        self._chosen, self._pictures = chosen, pictures
+        self._chosen, self._packed_mouths = chosen, packed
         self._transplant = Transplanter(mask)
 
     def __call__(self, chunk: Chunk) -> torch.Tensor:
-        """The mouths that were chosen, in the chunk's crops."""
+        """The selected mouths, in the chunk's crops."""
         places = np.searchsorted(self._chosen.targets.numbers, chunk.frames)
         return torch.stack(
-            [self._drawn(crop, int(n)) for crop, n in zip(chunk.crops, places, strict=True)]
+            [self._generated(crop, int(n)) for crop, n in zip(chunk.crops, places, strict=True)]
         )
 
-    def _drawn(self, crop: torch.Tensor, n: int) -> torch.Tensor:
+    def _generated(self, crop: torch.Tensor, n: int) -> torch.Tensor:
         chosen = self._chosen
         place, share = int(chosen.targets.places[n]), float(chosen.share[n])
         mouths = [self._mouth(int(chosen.path[n]), place, 1 - share)]
@@ -176,7 +176,7 @@ class PreparedReplay:
     def _mouth(self, source: int, target: int, share: float) -> Mouth:
         faces = self._chosen.faces
         placed = placement(self._chosen.target.rest[target], faces.rest[source])
-        return Mouth(unpack(self._pictures[source]), faces.mouth[source], placed, share)
+        return Mouth(unpack(self._packed_mouths[source]), faces.mouth[source], placed, share)
 
 
 def load(
@@ -185,7 +185,7 @@ def load(
     *,
     mask: np.ndarray,
 ) -> LipGenerator:
-    """The loader of the table. There is nothing to load, and mouths are small: CPU."""
+    """The loader in the table GENERATORS. There are no weights; it runs on the CPU."""
     settings = config.generate.replay
     return Replay(settings, mask, chunk_frames=face_model(config).frames)
 
@@ -196,8 +196,8 @@ def _checked(parts: Iterable[Wanted], check: Callable[[], None]) -> Iterator[Wan
         yield part
 
 
-def _pictures(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
-    """Each mouth that will be shown, once: 30 kB at most."""
+def _packed_mouths(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
+    """Reads and packs each selected mouth once: 30 kB at most."""
     places = np.union1d(chosen.path, chosen.partner[chosen.share > 0])
     crops = speaker.crops(chosen.faces.frames[places], size)
     return {
@@ -208,8 +208,8 @@ def _pictures(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
 
 def _warn(name: str, spoken: float, regression: LipRegression) -> None:
     if regression.low_confidence:
-        text = "%s: low confidence: the lips hardly follow the audio (r %.2f, %.1f is usual from)"
+        text = "%s: low confidence: the lips hardly follow the audio (r %.2f, usually %.1f or more)"
         logger.warning(text, name, regression.reliability[0], LOW_CONFIDENCE)
     if spoken < ENOUGH_SPEECH:
-        text = "%s: low confidence: %.1f s of speech to take mouths from, %g s are wanted"
+        text = "%s: low confidence: %.1f s of speech in the video, %g s are recommended"
         logger.warning(text, name, spoken, ENOUGH_SPEECH)

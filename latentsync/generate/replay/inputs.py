@@ -1,4 +1,4 @@
-"""From videos and speech to what units are chosen by: whose face is seen when, lips and pose."""
+"""Computes the inputs of unit selection from videos and speech: faces, lips, pose, targets."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from latentsync.geometry import points_to_aligned
 from latentsync.types import Alignment
 
 DATABASE_FRAMES = 4500
-"""Frames that can be shown at most: 3 minutes of the best speech at 25 frames a second."""
-LEAST_SPEECH = 3.0  # seconds; of less, lips can hardly be told from audio (r 0.28)
-STEADY = 1.5  # sigma [frames] that poses are averaged over
+"""Size limit of the database: 3 minutes of the best speech at 25 frames a second."""
+LEAST_SPEECH = 3.0  # seconds; with less, lips are hardly predicted from audio (r 0.28)
+STEADY = 1.5  # sigma [frames] that poses are smoothed with
 REMEDY = (
     "name a clip in which the same person speaks (generate.replay.source=CLIP), "
-    "or take generate.name=latentsync"
+    "or use generate.name=latentsync"
 )
-_BLOCK = 512  # output frames listened to at once: 0.6 MB
+_BLOCK = 512  # output frames whose features are computed at once: 0.6 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """The K faces of a video, in its order.
+    """The K faces of a video, in order of time.
 
-    frames: (K,) int, numbers of their frames. run: (K,) int, the same where frames follow each
+    frames: (K,) int, indices of their frames. run: (K,) int, the same where frames follow each
     other in one shot. shot: (K,) int, its track. lips, pose: (K, 2), see lips.lip_shape and
-    lips.head_pose. mouth: (K, 5, 2) aligned pixels, head_pose.MOUTH. rest: (K, 6, 2), where the
-    RESTING points lie in that pose.
+    lips.head_pose. mouth: (K, 5, 2) aligned pixels, head_pose.MOUTH. rest: (K, 6, 2), predicted
+    RESTING points for that pose.
     """
 
     frames: np.ndarray
@@ -46,12 +46,12 @@ class Faces:
     rest: np.ndarray
 
     def places(self, frames: np.ndarray) -> np.ndarray:
-        """Numbers of frames with a face -> places here."""
+        """Indices of frames with a face -> places in these arrays."""
         return np.searchsorted(self.frames, frames)
 
 
 def find_faces(footage: Footage) -> Faces:
-    """What pass 1 saw. Raises ValueError where there is no face at all."""
+    """The faces of pass 1. Raises ValueError where there is no face."""
     found = [(i, one) for i, one in enumerate(footage.alignments) if one is not None]
     frames = np.array([i for i, _ in found])
     alignments: Sequence[Alignment] = [one for _, one in found]
@@ -67,44 +67,49 @@ def find_faces(footage: Footage) -> Faces:
     steady = steadied(pose, run, STEADY)
     rest = np.empty((len(frames), len(MOUTH) + 1, 2))
     for number in np.unique(shot):
-        own = shot == number
-        rest[own] = fit_head_pose(aligned[own], steady[own])(steady[own])
+        inside = shot == number
+        rest[inside] = fit_head_pose(aligned[inside], steady[inside])(steady[inside])
     return Faces(frames, run, shot, lip_shape(points), pose, aligned[:, list(MOUTH)], rest)
 
 
 def too_little(where: str, seconds: float) -> MediaError:
-    """The error of a video, or a person in it, who hardly speaks."""
+    """The error for a video, or a face in it, with hardly any speech."""
     return MediaError(
-        "too little speech to take mouths from",
+        "too little speech to select mouths from",
         f"{where} ({seconds:.1f} s found, {LEAST_SPEECH:g} s needed)",
         REMEDY,
     )
 
 
 def silent_video(name: str) -> MediaError:
-    """The error of a video without an audio stream."""
-    return MediaError("the video has no sound, so no mouths can be taken from it", name, REMEDY)
+    """The error for a video without an audio stream."""
+    return MediaError("the video has no audio, so no mouths can be selected", name, REMEDY)
 
 
 def build_database(
-    footage: Footage, faces: Faces, identity: np.ndarray, audio: AudioFeatures, *, drawn: np.ndarray
+    footage: Footage,
+    faces: Faces,
+    identity: np.ndarray,
+    audio: AudioFeatures,
+    *,
+    speaking: np.ndarray,
 ) -> tuple[UnitDatabase, np.ndarray]:
-    """The M faces that can be shown, and their places. identity: (K,) int, whose each is.
+    """The M faces that can be selected, and their places. identity: (K,) int, of each face.
 
-    drawn: identities that are to speak. Raises MediaError where one of them hardly does so in the
-    footage.
+    speaking: identities in the target frames. Raises MediaError where the footage has less than
+    LEAST_SPEECH of one of them.
     """
     seconds = footage.seconds[faces.frames]
     speech = ~audio.silent(seconds)
-    numbers = np.intersect1d(identity, drawn)
+    numbers = np.intersect1d(identity, speaking)
     kept = np.zeros(len(seconds), bool)
     for number in numbers:
-        own = identity == number
-        kept |= best_stretches(seconds, own, speech, limit=DATABASE_FRAMES // len(numbers))
+        inside = identity == number
+        kept |= best_stretches(seconds, inside, speech, limit=DATABASE_FRAMES // len(numbers))
         step = float(np.median(np.diff(footage.seconds))) if len(footage.seconds) > 1 else 0.0
-        spoken = float((own & speech).sum()) * step
+        spoken = float((inside & speech).sum()) * step
         if spoken < LEAST_SPEECH:
-            where = f"{footage.name}, the face at {seconds[own][0]:.1f} s"
+            where = f"{footage.name}, the face at {seconds[inside][0]:.1f} s"
             raise too_little(where, spoken)
     kept = np.flatnonzero(kept)
     database = UnitDatabase(
@@ -122,9 +127,10 @@ def build_database(
 class TargetFrames:
     """The N frames of a request that are generated.
 
-    numbers: (N,) int, of the output frames. places: (N,) int, of their faces in the video. seconds:
-    (N,) on the clock of the speech. begins: (N,) bool, True where the picture jumps. shown: (N,)
-    second of the speaker's video that is shown, -inf where that is another video.
+    numbers: (N,) int, indices of the output frames. places: (N,) int, of their faces in the target
+    video. seconds: (N,) in the time of the speech. begins: (N,) bool, True where the frame does not
+    continue the one before. shown: (N,) second of the speaker's video that the target frame shows,
+    -inf where the target is another video.
     """
 
     numbers: np.ndarray
@@ -140,11 +146,11 @@ class TargetFrames:
         speech: AudioFeatures,
         regression: LipRegression,
         *,
-        unseen: bool,
+        held_out: bool,
     ) -> Iterator[Wanted]:
-        """In parts. faces: of the video. identity: (K,) int, whose mouth each of them is to get.
+        """Targets in blocks. faces: of the target video. identity: (K,) int, of each face.
 
-        unseen: lips are expected by what has not seen the frame that is shown.
+        held_out: whether lips are predicted by a fold that was not fitted to the target frame.
         """
         for start in range(0, len(self.numbers), _BLOCK):
             part = slice(start, start + _BLOCK)
@@ -154,7 +160,7 @@ class TargetFrames:
                 self.shown[part],
                 identity[self.places[part]],
                 features,
-                regression.expected(features, self.shown[part] if unseen else None),
+                regression.expected(features, self.shown[part] if held_out else None),
                 faces.pose[self.places[part]],
                 speech.silent(self.seconds[part]),
                 self.begins[part],
@@ -162,7 +168,7 @@ class TargetFrames:
 
 
 def target_frames(request: GenerationRequest, faces: Faces, *, itself: bool) -> TargetFrames:
-    """faces: of the request's video. itself: whether the mouths are taken from that video, too."""
+    """faces: of the request's video. itself: whether the mouths come from that video as well."""
     numbers = np.flatnonzero(request.chunks >= 0)
     frames = request.source[numbers]
     places = faces.places(frames)

@@ -1,7 +1,8 @@
-"""Which frame of a database is shown when: units of real speech, joined where it shows least.
+"""Unit selection: a frame of the database for each output frame, at the lowest total cost.
 
-For each output frame a few frames of the database are candidates; the cheapest way through them is
-found by Viterbi's algorithm. After C. Bregler, M. Covell, M. Slaney: Video Rewrite (SIGGRAPH 1997).
+For each output frame some frames of the database are candidates; the cheapest path through them is
+found by the Viterbi algorithm. After C. Bregler, M. Covell, M. Slaney: Video Rewrite (SIGGRAPH
+1997).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from latentsync.generate.replay.costs import Costs, UnitCosts, Wanted
 from latentsync.generate.replay.database import Succession, UnitDatabase
 
 NEAREST = 60
-"""Frames of the database that are candidates for their target cost."""
+"""Frames of the database that are candidates by target cost."""
 CARRIED = 40
-"""Cheapest ways so far whose natural continuation comes into question as well."""
+"""Cheapest paths so far whose natural continuation is a candidate as well."""
 DISSOLVE = 1 / 3
 """Share of the other unit in the last frame before a join and in the first after it."""
 _BLOCK = 64  # output frames whose costs are held at once: 2 MB with a database of 7500
@@ -31,12 +32,12 @@ def select(
     closed: float,
     exclude_seconds: float = 0.0,
 ) -> np.ndarray:
-    """(N,) int64: the frame of the database for each output frame. Equal input, equal output.
+    """(N,) int64: the frame of the database for each output frame. Deterministic.
 
-    wanted: in order, in parts of any length. reliability: (2,) 0 to 1, how much the wanted aperture
-    and width count. closed: aperture that a pause asks for. exclude_seconds: frames of the database
-    nearer to the one that is shown are forbidden, but for the farthest of all.
-    Up to 0.8 kB per output frame are kept. Raises ValueError: a person who is not in the database.
+    wanted: in order, in blocks of any length. reliability: (2,) 0 to 1, weights of the predicted
+    aperture and width. closed: aperture for a pause. exclude_seconds: frames of the database nearer
+    to the target frame are forbidden, except the farthest of all.
+    Keeps up to 0.8 kB per output frame. Raises ValueError: an identity without frames.
     """
     unit_costs = UnitCosts(
         database, costs, reliability=reliability, closed=closed, exclude_seconds=exclude_seconds
@@ -51,7 +52,7 @@ def select(
 def joins(
     database: UnitDatabase, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
 ) -> np.ndarray:
-    """(N,) bool: the natural order is left, in the middle of a picture that goes on.
+    """(N,) bool, True where the natural order is left in the middle of a shot.
 
     path, seconds, begins: (N,) as in select.
     """
@@ -62,8 +63,7 @@ def joins(
 def units(
     database: UnitDatabase, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
 ) -> list[list[float]]:
-    """For each unit the seconds [first, last] of the output, and [first, last] of the speaker's
-    video, in one list of four.
+    """For each unit [first, last] second of the output, then [first, last] of the speaker's video.
 
     path, seconds: (N,) as in select. begins: (N,) bool, True where another unit begins.
     """
@@ -81,24 +81,25 @@ def units(
 def dissolves(
     database: UnitDatabase, path: np.ndarray, seconds: np.ndarray, begins: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) int64 and (N,) float32: a second frame of the database and its share, where units join.
+    """(N,) int64 and (N,) float32: a second frame of the database and its share, at joins.
 
-    The frame before a join takes a third of the unit that comes, the one after it a third of the
-    unit that goes, as if both went on; where a unit's run ends, its outermost frame stands still.
+    The frame before a join takes a third of the next unit, the frame after it a third of the
+    previous one, both continued naturally; where a run ends, its last frame is repeated.
     """
     order = Succession(database)
     partner, share = path.copy(), np.zeros(len(path), np.float32)
     for n in np.flatnonzero(joins(database, path, seconds, begins)):
         step = float(seconds[n] - seconds[n - 1])
-        comes, goes = order.after(path[n : n + 1], -step)[0], order.after(path[n - 1 : n], step)[0]
-        if not share[n - 1]:  # a unit of one frame has enough to do with the one before
-            partner[n - 1], share[n - 1] = (comes if comes >= 0 else path[n]), DISSOLVE
-        partner[n], share[n] = (goes if goes >= 0 else path[n - 1]), DISSOLVE
+        following = order.after(path[n : n + 1], -step)[0]
+        previous = order.after(path[n - 1 : n], step)[0]
+        if not share[n - 1]:  # a unit of one frame is dissolved with the previous one only
+            partner[n - 1], share[n - 1] = (following if following >= 0 else path[n]), DISSOLVE
+        partner[n], share[n] = (previous if previous >= 0 else path[n - 1]), DISSOLVE
     return partner, share
 
 
 class _Search:
-    """Viterbi's algorithm over candidates found along the way. Ties go to the earlier frame."""
+    """The Viterbi algorithm over candidates of each frame. Ties go to the earlier frame."""
 
     def __init__(self, unit_costs: UnitCosts) -> None:
         self._unit_costs = unit_costs
@@ -125,7 +126,7 @@ class _Search:
         return chosen
 
     def _begin(self, cost: np.ndarray) -> None:
-        """No join to be paid for: all ways go on from the cheapest."""
+        """Without a join cost: all paths continue from the cheapest."""
         frames = _cheapest(cost, NEAREST)
         best = int(self._total.argmin())
         self._keep(frames, self._total[best] + cost[frames], np.full(len(frames), best))
@@ -146,7 +147,7 @@ class _Search:
 
 
 def _cheapest(costs: np.ndarray, count: int) -> np.ndarray:
-    """Places of the smallest finite values, rising."""
+    """Indices of the smallest finite values, rising."""
     places = np.arange(len(costs))
     if len(costs) > count:
         places = np.sort(np.argpartition(costs, count - 1)[:count])

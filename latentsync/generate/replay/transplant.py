@@ -1,7 +1,7 @@
-"""One frame's mouth put into another frame of the same face.
+"""Transplants the mouth of one frame into another frame of the same face.
 
-Geometry is in pixels of the aligned crop (420x560), whatever the side of the square that the
-pixels come in. It is computed at every fourth pixel of the square: all of it is smooth.
+Geometry is in pixels of the aligned crop (420x560), whatever the side of the square. It is computed
+at every fourth pixel of the square and interpolated, as it is smooth.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from latentsync.generate.replay.database import FIRST_ROW
 ALIGNED_WIDTH, ALIGNED_HEIGHT = 420, 560
 
 NOSTRILS = 281.0
-"""Row on which the skin below the nostrils begins: 278 +- 2.4 on a face that turns and nods."""
-RISE = 26.0  # rows from there over which the new skin comes in
-HALF_WIDTH = 128.0  # of the region, about the mouth; a broad smile reaches 85 from its middle
-ABOVE_CHIN = 6.0  # rows between its end and the tip of the chin
+"""First row of the skin below the nostrils: 278 +- 2.4 on a face that turns and nods."""
+RISE = 26.0  # rows from there over which the new skin is blended in
+HALF_WIDTH = 128.0  # of the region; a broad smile reaches 85 from its middle
+ABOVE_CHIN = 6.0  # rows between the region's end and the tip of the chin
 SQUARENESS = 2.6  # exponent: 2 an ellipse, more a box
-SEAM = 0.42  # share of the way to the region's middle over which it comes in
+SEAM = 0.42  # share of the way to the region's middle over which it is blended in
 JAW = 95.0, 48.0
-"""Sigmas, across and down, of what moves with the chin."""
-JAW_LIMIT = 28.0  # rows that a chin is moved at most; beyond, the skin would fold
-EDGE = 40.0  # pixels from the edge of what may change over which a jaw starts to move
+"""Sigmas, across and down, of the area that moves with the chin."""
+JAW_LIMIT = 28.0  # greatest movement of the chin, in rows; beyond, the skin would fold
+EDGE = 40.0  # pixels from the mask's edge over which the movement of the jaw sets in
 LIPS = 42.0, 30.0
-"""Sigmas of what moves with a point of the lips where two mouths are brought to one shape."""
-STIFFNESS = 0.05  # share of a bend that is given up for a smoother one
+"""Sigmas of the area that moves with a lip point where two mouths are warped to one shape."""
+STIFFNESS = 0.05  # regularisation of the warp
 LEFT, RIGHT, CHIN = 0, 1, 4  # places in head_pose.MOUTH
 
 _STEP = 4  # pixels of the square
-_ALIKE = 0.05  # pixels; shapes that differ by less are not bent
-_COARSE = 8  # pixels of the square to one that colours are compared in
-_FAINT = 0.05  # of the seam; pixels that belong to it by less do not count
+_ALIKE = 0.05  # pixels; shapes that differ by less are not warped
+_COARSE = 8  # pixels of the square per pixel of the colour comparison
+_FAINT = 0.05  # seam weight below which pixels do not count
 _ROUNDS = 6  # of the robust fit
-_DOUBT = 1e-3  # share of the seam's weight that speaks for no correction at all
-_LEVEL = 1 / 127.5  # a grey level
+_RIDGE = 1e-3  # regularisation towards no correction, as a share of the seam's weight
+_LEVEL = 1 / 127.5  # a code value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mouth:
-    """What is put in, and how much of it.
+    """A source mouth.
 
     pixels: (h, R, 3) uint8 RGB, the lowest rows of a square, from FIRST_ROW of it or above.
-    points: (5, 2) aligned pixels of its own crop, head_pose.MOUTH. placed: (2, 3), the target's
-    aligned pixels -> its own, see head_pose.placement. share: the shares of all are 1 together.
+    points: (5, 2) aligned pixels of the source crop, head_pose.MOUTH. placed: (2, 3), aligned
+    pixels of the target -> of the source, see head_pose.placement. share: in a dissolve; they sum
+    to 1.
     """
 
     pixels: np.ndarray
@@ -63,9 +64,9 @@ class Mouth:
 
 
 class Transplanter:
-    """Puts mouths into squares of one size.
+    """Transplants mouths into square crops of one size.
 
-    mask: (R, R) float in [0, 1]; where it is 0 a crop stays as it is, bit for bit.
+    mask: (R, R) float in [0, 1]; where it is 0 a crop is unchanged, bit for bit.
     """
 
     def __init__(self, mask: np.ndarray) -> None:
@@ -77,7 +78,7 @@ class Transplanter:
         columns = np.arange(0, self.side + _STEP, _STEP)
         places = np.stack(np.meshgrid(columns, rows), axis=-1)
         self._grid = (places + 0.5) * self._scale - 0.5
-        inside = np.pad(mask > 0, 1).astype(np.uint8)  # the square's border is an edge as well
+        inside = np.pad(mask > 0, 1).astype(np.uint8)  # the square's border counts as an edge
         away = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
         last = self.side - 1
         near = away[np.ix_(rows.clip(max=last), columns.clip(max=last))]
@@ -88,34 +89,34 @@ class Transplanter:
     ) -> torch.Tensor:
         """crop: (3, R, R) float32 RGB [-1, 1] -> the same with the mouths in it.
 
-        points: (5, 2) aligned pixels, the crop's own mouth. rest: (6, 2), head_pose.RESTING points
-        of its pose. mouths: one, or two that are dissolved into each other, brought to one shape
-        between theirs. The jaw moves to where the new mouth has it. Not clamped.
+        points: (5, 2) aligned pixels, mouth of the crop. rest: (6, 2), head_pose.RESTING points of
+        its pose. mouths: one, or two to be dissolved, warped to a common shape. The jaw moves to
+        fit the new mouth. Not clamped.
         """
         lower = np.ascontiguousarray(crop[:, self._top :].permute(1, 2, 0).numpy())
         goal = np.sum([one.share * one.points_in_target() for one in mouths], axis=0)
         fall = (goal[CHIN] - points[CHIN]).clip(-JAW_LIMIT, JAW_LIMIT)
         goal[CHIN] = points[CHIN] + fall
         jaw = fall * self._free * _hill(self._grid, goal[CHIN], JAW)[..., None]
-        own = self._look(lower, self._grid - jaw)
-        new = np.zeros_like(own)
+        target = self._sampled(lower, self._grid - jaw)
+        new = np.zeros_like(target)
         for one in mouths:
             new += one.share * self._shaped(one, goal)
         region = self._fine(skin_region(self._grid, rest, goal) * self._free[..., 0])
-        new += low_frequencies(own - new, band(region))
-        own += region[..., None] * (new - own)
-        own[self._kept] = lower[self._kept]
+        new += low_frequencies(target - new, band(region))
+        target += region[..., None] * (new - target)
+        target[self._kept] = lower[self._kept]
         out = crop.clone()
-        out[:, self._top :] = torch.from_numpy(own).permute(2, 0, 1)
+        out[:, self._top :] = torch.from_numpy(target).permute(2, 0, 1)
         return out
 
     def _shaped(self, mouth: Mouth, goal: np.ndarray) -> np.ndarray:
-        """The mouth where it belongs in the target, its points brought to the goal."""
+        """The mouth in the target's geometry, its points warped to the goal."""
         at = self._grid + _bend(self._grid, goal, mouth.points_in_target())
         there = at @ mouth.placed[:, :2].T + mouth.placed[:, 2]
-        return self._look(mouth.pixels.astype(np.float32) / 127.5 - 1, there)
+        return self._sampled(mouth.pixels.astype(np.float32) / 127.5 - 1, there)
 
-    def _look(self, pixels: np.ndarray, at: np.ndarray) -> np.ndarray:
+    def _sampled(self, pixels: np.ndarray, at: np.ndarray) -> np.ndarray:
         """pixels: (h, R, 3) float32, a square's lowest rows. at: aligned pixels, on the grid."""
         places = (at + 0.5) / self._scale - 0.5 - [0, self.side - len(pixels)]
         x, y = cv2.split(self._fine(places))
@@ -130,10 +131,10 @@ class Transplanter:
 
 
 def skin_region(grid: np.ndarray, rest: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """(h, w) in [0, 1], 1 where the new mouth is shown: a box with round corners, soft all round.
+    """(h, w) in [0, 1], 1 where the new mouth is shown: a rounded box with soft edges.
 
-    grid: (h, w, 2) aligned pixels. From below the nostrils to above the chin, far enough into the
-    cheeks to hold both mouths. It moves with the head, and with the jaw.
+    grid: (h, w, 2) aligned pixels. From below the nostrils to above the chin, wide enough for both
+    mouths. It follows head and jaw.
     """
     bottom = goal[CHIN, 1] - ABOVE_CHIN
     top = NOSTRILS - RISE
@@ -144,14 +145,14 @@ def skin_region(grid: np.ndarray, rest: np.ndarray, goal: np.ndarray) -> np.ndar
 
 
 def band(region: np.ndarray) -> np.ndarray:
-    """(h, w) in [0, 1]: how much a pixel belongs to the seam, 1 where the region is a half."""
+    """(h, w) in [0, 1]: weight of the seam, 1 where the region is 0.5."""
     return 4 * region * (1 - region)
 
 
 def low_frequencies(gap: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """gap: (h, w, 3) float32, weight: (h, w) -> (h, w, 3) float32: the quadratic surface nearest.
+    """gap: (h, w, 3) float32, weight: (h, w) -> (h, w, 3) float32: the best quadratic surface.
 
-    Robust: what lies far off (a fold, a hair, the background) counts for little.
+    A robust fit: outliers (a fold, a hair, the background) get little weight.
     """
     height, width = weight.shape
     small = max(1, width // _COARSE), max(1, height // _COARSE)
@@ -161,11 +162,11 @@ def low_frequencies(gap: np.ndarray, weight: np.ndarray) -> np.ndarray:
     surface = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
     seam = counts > _FAINT
     here, values, counts = surface[seam], coarse[seam].astype(np.float64), counts[seam]
-    doubt = _DOUBT * max(counts.sum(), 1.0) * np.eye(surface.shape[1])
+    ridge = _RIDGE * max(counts.sum(), 1.0) * np.eye(surface.shape[1])
     share = counts
     for _ in range(_ROUNDS):
         weighted = here * share[:, None]
-        found = np.linalg.solve(here.T @ weighted + doubt, weighted.T @ values)
+        found = np.linalg.solve(here.T @ weighted + ridge, weighted.T @ values)
         off = np.abs(values - here @ found).max(axis=1, initial=0.0)
         usual = max(2 * float(np.median(off)), _LEVEL) if len(off) else _LEVEL
         share = counts / (1 + (off / usual) ** 2)
@@ -173,13 +174,13 @@ def low_frequencies(gap: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _bend(grid: np.ndarray, goal: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(h, w, 2): by how much to look elsewhere, so that at the goal one sees the own points."""
-    if np.abs(own - goal).max() < _ALIKE:
+def _bend(grid: np.ndarray, goal: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """(h, w, 2): sampling offsets that move the source points to the goal."""
+    if np.abs(source - goal).max() < _ALIKE:
         return np.zeros_like(grid)
     hills = np.stack([_hill(grid, point, LIPS) for point in goal], axis=-1)
     between = np.stack([_hill(goal, point, LIPS) for point in goal], axis=-1)
-    return hills @ np.linalg.solve(between + STIFFNESS * np.eye(len(goal)), own - goal)
+    return hills @ np.linalg.solve(between + STIFFNESS * np.eye(len(goal)), source - goal)
 
 
 def _hill(places: np.ndarray, top: np.ndarray, sigmas: tuple[float, float]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How strongly each output frame is restored: from the video's own mouths, or generated samples."""
+"""Decides the strength for each output frame: from mouths in the video, or generated samples."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from latentsync.restoration import gate
 from latentsync.restoration.sharpness import sharpness
 from latentsync.settings.schema import RestoreConfig
 
-OWN_ON, OWN_OFF = 0.85, 0.92
-"""Sharpness of a generated mouth against the same mouth as filmed: restored below the first, until
+GENERATED_ON, GENERATED_OFF = 0.85, 0.92
+"""Sharpness of a generated mouth relative to the original one: restored below the first, until
 above the second."""
 SAMPLE_EVERY = 10.0
-"""Seconds of one run for which another chunk is generated beforehand and measured."""
+"""One more chunk is sampled for each of these seconds of a run."""
 FEW_CHUNKS = 4
-"""A shorter run is judged by one of its chunks."""
+"""In a shorter run one chunk is sampled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredChunk:
     """The generated mouths of one chunk, K of them measured.
 
-    number: of the chunk. track: whose. energies: (K, 2, BANDS) float32, [generated mouth, the rest
-    of the same face]. ratio: median sharpness of the generated mouths against the same mouths as
-    filmed; nan where none could be measured.
+    number: of the chunk. track: of its face. energies: (K, 2, BANDS) float32, [generated mouth, the
+    rest of the same face]. ratio: median sharpness of the generated mouths relative to the
+    original ones; nan where none could be measured.
     """
 
     number: int
@@ -37,7 +37,7 @@ class MeasuredChunk:
 
 
 def decided_by_analysis(plan: RenderPlan, config: RestoreConfig) -> RenderPlan:
-    """The plan for mouths that are in the video: the analysis has measured every one of them."""
+    """The plan for mouths in the video, all of which the analysis has measured."""
     analysis = plan.analysis
     energies = {
         number: fill_gaps(analysis.energies[frames])
@@ -53,7 +53,7 @@ def decided_by_analysis(plan: RenderPlan, config: RestoreConfig) -> RenderPlan:
 def decided_by_samples(
     plan: RenderPlan, config: RestoreConfig, samples: Sequence[MeasuredChunk]
 ) -> RenderPlan:
-    """The plan for mouths that are yet to be generated, from some that were."""
+    """The plan for mouths that are to be generated, from measured samples."""
     energies = {
         track: np.concatenate([one.energies for one in samples if one.track == track])
         for track in {one.track for one in samples}
@@ -66,15 +66,15 @@ def decided_by_samples(
 
 
 def thresholds(config: RestoreConfig, *, speech: bool) -> tuple[float, float]:
-    """Sharpness below which a mouth is restored, and above which no longer; see gate.need.
+    """Sharpness below which restoration starts, and above which it stops; see gate.need.
 
     speech: whether mouths are generated for new speech.
     """
-    return (OWN_ON, OWN_OFF) if speech else (config.sharpness_on, config.sharpness_off)
+    return (GENERATED_ON, GENERATED_OFF) if speech else (config.sharpness_on, config.sharpness_off)
 
 
 def chunks_to_sample(plan: RenderPlan) -> list[int]:
-    """Numbers of the chunks that stand for all: some in each run, evenly spread over it."""
+    """Numbers of the chunks to sample: some in each run, evenly spread over it."""
     chosen: list[int] = []
     for first, last in plan.runs():
         numbers = np.unique(plan.chunk[first:last])
@@ -86,7 +86,7 @@ def chunks_to_sample(plan: RenderPlan) -> list[int]:
 
 
 def _ratios(plan: RenderPlan, ratios: Mapping[int, float]) -> np.ndarray:
-    """(N,) float32: between the middles of the chunks that were measured, on a straight line."""
+    """(N,) float32: linear interpolation between the middles of the measured chunks."""
     figures, seconds = np.full(len(plan), np.nan, np.float32), plan.seconds
     for first, last in plan.runs():
         numbers = plan.chunk[first:last]
@@ -125,7 +125,7 @@ def _gated(plan: RenderPlan, config: RestoreConfig, *, speech: bool) -> RenderPl
 def fill_gaps(values: np.ndarray) -> np.ndarray:
     """(K, ...) float -> the same, each row with NaN replaced by the nearest row without.
 
-    Where no row is without NaN, they come back as they are.
+    Where all rows hold NaN, they are returned unchanged.
     """
     good = np.flatnonzero(~np.isnan(values).reshape(len(values), -1).any(axis=1))
     if not len(good):

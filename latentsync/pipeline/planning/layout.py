@@ -1,4 +1,4 @@
-"""How output frames follow from source frames, and chunks from both: before anything is decided."""
+"""Lays out the plan before any decision: source frames to output frames, frames to chunks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from latentsync.restoration.temporal import LONGEST
 from latentsync.settings.schema import Config, RestoreConfig
 
 FORGOTTEN = 1e-4
-"""Share of a frame's residual at which a later one's average has lost it: 0.03 code values."""
+"""Share of a frame's residual in a later average that no longer counts: 0.03 code values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """size: side of the square that mouths are generated in, or were. chunk_frames: of a whole
-    chunk; 0: nothing is generated. upstream: whether all is done as LatentSync itself does it:
-    alignment, crops, chunks, noise, length, extension, paste."""
+    """size: side of the square that mouths are, or were, generated in. chunk_frames: of a whole
+    chunk; 0: nothing is generated. upstream: whether alignment, crops, chunks, noise, length,
+    extension and paste are LatentSync's own."""
 
     size: int
     chunk_frames: int
@@ -47,18 +47,18 @@ class Layout:
 
     @classmethod
     def of(cls, config: Config, generator: LipGenerator | None) -> Layout:
-        """generator: None where the mouths are in the video."""
+        """generator: None: the mouths are in the video."""
         if generator is None:
             return cls(config.restore.generator_size, 0, upstream=False)
         return cls(generator.size, generator.chunk_frames, config.as_upstream)
 
     @property
     def fill(self) -> bool:
-        """Whether a short chunk is filled up with its own frames."""
+        """Whether a short chunk is padded with its own frames."""
         return not self.upstream
 
     def lengths(self, plan: RenderPlan) -> Sequence[int]:
-        """By chunk, the number of frames that it is generated with."""
+        """The number of frames that each chunk is generated with."""
         counts = np.bincount(plan.chunk[plan.chunk >= 0])
         return [self.chunk_frames if self.fill else int(count) for count in counts]
 
@@ -105,8 +105,8 @@ def laid_out(
 def _upstream(
     layout: Layout, analysis: SourceAnalysis, info: VideoInfo, speech: Speech
 ) -> tuple[VideoTimeline, np.ndarray, np.ndarray]:
-    """-> the timeline, and each output frame's chunk (N,) and matrix (N, 2, 3), nan without a face;
-    all as LatentSync has them."""
+    """-> LatentSync's own timeline, and each output frame's chunk (N,) and matrix (N, 2, 3), nan
+    without a face."""
     end = float(analysis.pts_seconds[-1] + 1 / info.average_rate)
     resampled = at_upstream_rate(analysis.pts_seconds, end)
     has_face = analysis.tracks >= 0
@@ -126,10 +126,10 @@ def _upstream(
 
 
 def lead_in(start: int, config: RestoreConfig) -> int:
-    """The output frame to begin with, so that a network's memory is at ``start`` as in the whole.
+    """The output frame to begin with, so that the temporal state at ``start`` is as in the whole.
 
-    Exact for restore.reuse, which starts anew at every LONGEST-th frame; for restore.temporal to
-    within FORGOTTEN.
+    Exact for restore.reuse, which restarts at every LONGEST-th frame; to within FORGOTTEN for
+    restore.temporal.
     """
     first = start - start % LONGEST if config.reuse else start
     if config.temporal:

@@ -1,7 +1,7 @@
 """The plan of a video: every decision about every output frame, made once, before any is rendered.
 
-Whatever is rendered from the same plan is the same, bit for bit: whole, in segments, in batches of
-any size, here or on another machine.
+Frames rendered from the same plan are the same, bit for bit: whole, in segments, in batches of any
+size, here or on another machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class TrackPlan:
 
     geometry: from the aligned crop to the patch that the restorer works on; constant in the track.
     energies: (K, 2, BANDS) float32 band energies [mouth, rest of the face] of the mouths that are
-        to be restored, or of a sample of them: what a restorer is tuned by. K = 0: not measured.
+        to be restored, or of a sample of them; a restorer is tuned to these. K = 0: not measured.
     """
 
     geometry: PatchGeometry
@@ -43,15 +43,14 @@ class RenderPlan:
     analysis: of the video. frame_size: (width, height) of its frames. speech: whether there is new
         speech. source: (N,) int, the frame of the video that each shows. pts: (N,) int,
         ticks of time_base, rising. rate: frames a second.
-    track: (N,) int, the face's; -1: there is none. matrices: (N, 2, 3) float32, frame -> aligned
-        crop; nan without a face.
+    track: (N,) int, of the face; -1: no face. matrices: (N, 2, 3) float32, frame -> aligned crop;
+        nan without a face.
     chunk: (N,) int, number of the chunk in which the mouth is generated; -1: in none. jumps: (N,)
         bool, True where a frame does not continue the one before.
     scale: (N,) float32, frame pixels per generator pixel; nan without a face. sharpness: (N,)
-        float32, 1 = as sharp as the rest of the face (a generated mouth: as the person's own);
-        nan where it is not known. strength: (N,) float32 in [0, 1], share of the restoration that
-        is applied; 0: none.
-    sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
+        float32, 1 = as sharp as the rest of the face (a generated mouth: as the original mouth);
+        nan: unknown. strength: (N,) float32 in [0, 1], share of the restoration that is applied.
+    sampled: (S,) int, chunks that were generated and measured to decide the strength.
     tracks: by track number.
     """
 
@@ -82,7 +81,7 @@ class RenderPlan:
 
     @property
     def duration(self) -> float:
-        """Seconds, at which the last output frame ends."""
+        """The second at which the last output frame ends."""
         return float(self.seconds[-1] + 1 / self.rate)
 
     @property
@@ -90,7 +89,7 @@ class RenderPlan:
         return bool((self.chunk >= 0).any())
 
     def chunk_spans(self) -> dict[int, tuple[int, int]]:
-        """By number, each chunk's output frames, half open; some in between may have no face."""
+        """Chunk number -> its output frames, half open; some in between may have no face."""
         frames = np.flatnonzero(self.chunk >= 0)
         numbers, first = np.unique(self.chunk[frames], return_index=True)
         last = len(frames) - 1 - np.unique(self.chunk[frames][::-1], return_index=True)[1]
@@ -98,16 +97,16 @@ class RenderPlan:
         return {int(number): (int(a), int(b)) for number, a, b in spans}
 
     def widened(self, start: int, stop: int) -> tuple[int, int]:
-        """The least range of output frames that holds start..stop and cuts no chunk."""
+        """The smallest range of output frames that holds start..stop and splits no chunk."""
         for first, last in self.chunk_spans().values():
             if start < stop and first < stop and start < last:
                 start, stop = min(start, first), max(stop, last)
         return start, stop
 
     def segments(self, count: int) -> list[tuple[int, int]]:
-        """At most ``count`` half-open ranges of output frames, about equal, that cut no chunk."""
+        """At most ``count`` half-open ranges of output frames, about equal, that split no chunk."""
         frames = len(self)
-        inside = np.zeros(frames + 1, bool)  # borders that would fall between frames of one chunk
+        inside = np.zeros(frames + 1, bool)  # borders between two frames of one chunk
         for first, last in self.chunk_spans().values():
             inside[first + 1 : last] = True
         allowed = np.flatnonzero(~inside)
@@ -116,9 +115,9 @@ class RenderPlan:
         return [(int(a), int(b)) for a, b in itertools.pairwise(cuts)]
 
     def runs(self) -> Iterator[tuple[int, int]]:
-        """Half-open ranges of output frames that show one track without a break.
+        """Half-open ranges of output frames that show one track without a gap.
 
-        Where mouths are generated: of those frames alone.
+        Where mouths are generated, only generated frames count.
         """
         shown = self.chunk >= 0 if self.generates else self.track >= 0
         key = np.where(shown, self.track, -1)
@@ -128,9 +127,9 @@ class RenderPlan:
                 yield int(a), int(b)
 
     def borders_gap(self, index: int, step: int) -> bool:
-        """Whether the output frame beside this one shows the same shot without the face.
+        """Whether the neighbouring output frame shows the same shot without the face.
 
-        step: -1: the one before, +1: the one behind.
+        step: -1: the previous frame, +1: the next one.
         """
         beside = index + step
         if not 0 <= beside < len(self) or self.track[beside] >= 0:
@@ -155,7 +154,7 @@ def lay_out(
 ) -> RenderPlan:
     """A plan in which nothing is restored yet.
 
-    frame_size, speech, chunk, jumps: see RenderPlan; so are matrices, None: those of the analysis.
+    frame_size, speech, chunk, jumps: see RenderPlan. matrices: None: those of the analysis.
     generator_size: side of the square that the mouths were, or will be, generated in. size: the
     restorer's square, None for the mouth box. region_mask: (560, 420), aligned.
     """
@@ -197,17 +196,19 @@ def with_energies(plan: RenderPlan, energies: Mapping[int, np.ndarray]) -> Rende
 
 
 def check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
-    """Raises ConfigError where the plan was plainly made for something else."""
+    """Raises ConfigError where the plan was clearly made for another video or speech."""
     what = "the plan was made for another video or speech"
     remedy = "make it again"
     if plan.speech != speech:
         given, made = ("with" if there else "without" for there in (speech, plan.speech))
-        raise ConfigError(what, f"{made} new speech, and used {given}", remedy)
+        raise ConfigError(what, f"made {made} new speech, used {given}", remedy)
     size = info.width, info.height
     if plan.frame_size != size:
         raise ConfigError(what, f"{plan.frame_size} pixels, and {info.path} has {size}", remedy)
     frames, seen = info.frame_count, len(plan.analysis)
-    if frames and abs(frames - seen) > max(2, seen // 50):  # a container's count may be a guess
+    if frames and abs(frames - seen) > max(
+        2, seen // 50
+    ):  # the container's count may be an estimate
         raise ConfigError(what, f"{seen} frames, and {info.path} has {frames}", remedy)
 
 

@@ -1,4 +1,4 @@
-"""A render plan as two files, arrays (.npz) and the rest (.json), for another process to render."""
+"""Saves and loads a render plan: arrays (.npz) and the rest (.json)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def save_plan(plan: RenderPlan, path: str | Path) -> list[Path]:
 
 
 def load_plan(path: str | Path) -> RenderPlan:
-    """What save_plan wrote. Raises MediaError: not there, damaged, or of another version."""
+    """Loads a plan of save_plan. Raises MediaError: missing, damaged, or of another version."""
     arrays_path, about_path = _paths(path)
     try:
         about = json.loads(about_path.read_text("utf-8"))
@@ -134,9 +134,10 @@ def _check_lengths(plan: RenderPlan) -> None:
 
 
 def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
-    own = {k.removeprefix("analysis."): v for k, v in arrays.items() if k.startswith("analysis.")}
-    tracks, matrices = own.pop("track"), own.pop("matrices")
-    seen = zip(own.pop("landmarks"), own.pop("confidence"), strict=True)
+    prefix = "analysis."
+    parts = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    tracks, matrices = parts.pop("track"), parts.pop("matrices")
+    seen = zip(parts.pop("landmarks"), parts.pop("confidence"), strict=True)
     alignments: list[Alignment | None] = []
     for track, matrix in zip(tracks, matrices, strict=True):
         if track < 0:
@@ -144,4 +145,4 @@ def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
             continue
         landmarks, confidence = next(seen)
         alignments.append(Alignment(matrix, landmarks, float(confidence), int(track)))
-    return SourceAnalysis(alignments=alignments, **own)
+    return SourceAnalysis(alignments=alignments, **parts)

@@ -1,7 +1,7 @@
-"""Some mouths generated beforehand: what the rest of the run is decided by.
+"""Generates sample mouths and measures them, to decide what is restored.
 
-Which chunks is a matter of the plan alone, so that the decisions are the same whatever part of the
-video is rendered, and in whatever batches.
+The choice of chunks depends on the plan alone, so that the decisions are the same whichever part of
+the video is rendered, and in batches of any size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from latentsync.types import PatchedFrame
 
 @dataclass(slots=True, eq=False)
 class Samples:
-    """chunks: as measured. mouths: by track, (3, h, w) each, as a restorer is given them."""
+    """chunks: measured. mouths: track -> (3, h, w) each, as the restorer's input."""
 
     chunks: list[MeasuredChunk] = field(default_factory=list)
     mouths: dict[int, list[torch.Tensor]] = field(default_factory=dict)
@@ -42,8 +42,8 @@ def sampled(
     crops: bool,
     progress: Progress,
 ) -> Samples:
-    """Generates those chunks, and measures their mouths. crops: whether some of the mouths
-    themselves are wanted as well, MOUTHS of each track at most."""
+    """Generates those chunks and measures their mouths. crops: whether some of the mouths are
+    returned as well, at most MOUTHS of each track."""
     if not numbers:
         return Samples()
     spans = plan.chunk_spans()
@@ -61,7 +61,7 @@ def measured(
 ) -> Samples:
     """items: all frames of some chunks, with their generated mouths, in order.
 
-    kept: output frames whose mouths themselves are wanted as well.
+    kept: output frames whose mouths are returned as well.
     """
     found = Samples()
     for number, frames in _by_chunk(items, plan):
@@ -78,12 +78,12 @@ def measured(
 
 def _spread_by_track(plan: RenderPlan, indices: np.ndarray) -> frozenset[int]:
     """Some of these output frames, evenly spread over those of each track."""
-    drawn = indices[plan.chunk[indices] >= 0]
-    tracks = plan.track[drawn]
+    generated = indices[plan.chunk[indices] >= 0]
+    tracks = plan.track[generated]
     return frozenset(
         int(index)
         for track in np.unique(tracks)
-        for index in spread(drawn[tracks == track], MOUTHS)
+        for index in spread(generated[tracks == track], MOUTHS)
     )
 
 
@@ -111,10 +111,10 @@ def _measured_chunk(
 ) -> MeasuredChunk:
     energies, ratios = [], []
     for item in frames:
-        filmed = plan.analysis.energies[plan.source[item.index]]
-        drawn = meter(composite(item.frame, item.patches), plan.matrices[item.index])
-        if not (np.isnan(drawn).any() or np.isnan(filmed).any()):
-            energies.append(np.stack([drawn[0], filmed[1]]))
-            ratios.append(float(sharpness(drawn) / sharpness(filmed)))
+        original = plan.analysis.energies[plan.source[item.index]]
+        generated = meter(composite(item.frame, item.patches), plan.matrices[item.index])
+        if not (np.isnan(generated).any() or np.isnan(original).any()):
+            energies.append(np.stack([generated[0], original[1]]))
+            ratios.append(float(sharpness(generated) / sharpness(original)))
     known = np.stack(energies) if energies else np.empty((0, 2, BANDS), np.float32)
     return MeasuredChunk(number, track, known, float(np.median(ratios)) if ratios else np.nan)

@@ -1,4 +1,4 @@
-"""Which frame of the video is shown when: pure arithmetic on time stamps."""
+"""Maps output frames to frames of the video: pure arithmetic on time stamps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 LONGEST_SKIP = 0.12
 """Seconds that the video may run ahead of the output, or back, from one output frame to the next;
-more is a jump. At 25 frames a second: four frames of the video for one of the output."""
+more is a jump. At 25 frames a second it is four frames of the video for one of the output."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +47,8 @@ def speech_timeline(
 
     fps: frames a second of the output; None: the video's own frames and times.
     length: "audio" (as long as the speech, to within a frame) or "video" (as long as the video).
-    extend: what follows where the video ends before the speech: "pingpong" (back and forth, turning
-        frames shown once), "upstream" (the same, turning frames shown twice), "loop", "hold".
+    extend: how the video goes on where it ends before the speech: "pingpong" (back and forth,
+        turning frames shown once), "upstream" (turning frames shown twice), "loop", "hold".
     """
     ticks_per_frame = 1 / (video.rate * video.time_base)
     end = float((int(video.pts[-1]) + ticks_per_frame) * video.time_base)
@@ -68,8 +68,8 @@ def speech_timeline(
 
 
 def _resampled(video: VideoTimeline, seconds: float, fps: Fraction) -> VideoTimeline:
-    """At a steady rate, from the video's first frame on; each instant shows the frame that was on
-    the screen. seconds: when the output ends."""
+    """At a constant rate, from the video's first frame on; each output frame shows the frame that
+    was on the screen. seconds: when the output ends."""
     first = int(np.ceil(round(video.seconds[0] * float(fps), 6)))
     end = int(np.ceil(round(seconds * float(fps), 6)))
     pts = np.arange(first, max(first + 1, end))

@@ -1,9 +1,9 @@
 """LatentSync's own layout of a video under new speech: its length, its order, its chunks.
 
-Pure arithmetic. What upstream does, in its order (lipsync_pipeline.py:281-310, 364-368, 387-398):
-the video is brought to 25 frames a second; the speech sets the number of output frames; a video
-that is longer is cut, one that is shorter is played forwards and backwards in turn; every 16 output
-frames are one chunk, wherever a cut or another face may be.
+Pure arithmetic. Upstream's steps, in order (lipsync_pipeline.py:281-310, 364-368, 387-398): the
+video is resampled to 25 frames a second; the speech sets the number of output frames; a longer
+video is cut, a shorter one is played forwards and backwards in turn; every 16 output frames are one
+chunk, across cuts and changes of face.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def upstream_timeline(
     """The layout for a speech of so many features (50 a second): floor(L / 2) + 2 output frames.
 
     resampled: (T,) int, source frame behind each frame of the whole video at 25 frames a second,
-        see at_upstream_rate. has_face: (F,) bool, for each source frame. Where there is no face
-        upstream gives up; here the frame is in no chunk, the chunk is shorter by it, and the
-        numbers of the others stay. Raises ValueError: no features, no frames.
+        see at_upstream_rate. has_face: (F,) bool, for each source frame. Upstream fails where there
+        is no face; here the frame is in no chunk, its chunk is shorter, and the numbers of the
+        others stay. Raises ValueError: no features, no frames.
     """
     if num_features < 1 or not len(resampled):
         raise ValueError(f"{num_features} features of speech, {len(resampled)} frames of video")
@@ -82,9 +82,9 @@ def at_upstream_rate(seconds: np.ndarray, end: float) -> np.ndarray:
     """(T,) int: the source frame on the screen at each instant of 25 a second, from the first on.
 
     seconds: (F,) float, rising, when each source frame is shown. end: second at which the last one
-    goes. A video of steady 25 frames a second comes out as it is. For other rates upstream leaves
-    the choice to ``ffmpeg -r 25``, which repeats and drops frames by a rule that differs between
-    its versions and may be a frame of the source away from this one.
+    ends. A video of constant 25 frames a second is unchanged. For other rates upstream uses
+    ``ffmpeg -r 25``, whose rule for repeated and dropped frames differs between versions and may
+    pick a neighbouring source frame.
     """
     count = max(1, int(np.ceil(round((end - seconds[0]) * float(UPSTREAM_FPS), 6))))
     instants = seconds[0] + np.arange(count) / float(UPSTREAM_FPS)

@@ -1,4 +1,4 @@
-"""Pass 2, the end: patches are laid over their frame."""
+"""Pass 2, compositing: lays patches over their frame."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from latentsync.types import Box, Frame, PatchedFrame
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rendered:
-    """An output frame: index, from 0; as it was and as it has become.
+    """An output frame before and after; index, from 0.
 
-    changed: the part that may differ; None: nothing. restored: the largest difference [8-bit code
-    values] that the restoration made to what lies below it; 0: it changed no pixel.
+    changed: the part that may differ; None: nothing. restored: the largest change by the
+    restoration [8-bit code values]; 0: it changed no pixel.
     """
 
     index: int
@@ -28,7 +28,7 @@ class Rendered:
 def render(patched: PatchedFrame) -> Rendered:
     """The frame with its patches laid over it, inside each patch's bounding box only.
 
-    A patch that is additive restores what lies below it.
+    Additive patches are those of the restoration.
     """
     frame, patches = patched.frame, patched.patches
     made = composited(frame, patches)

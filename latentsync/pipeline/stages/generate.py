@@ -1,4 +1,4 @@
-"""Pass 2, lip-sync: chunks of frames and their windows of speech go through the generator."""
+"""Pass 2, lip-sync: generates mouths from chunks of frames and their windows of speech."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ Waiting = tuple[PatchedFrame, torch.Tensor | None]
 
 
 class GenerateStage:
-    """Frames in, frames with a generated mouth out, in order; others pass as they are.
+    """Adds a generated mouth to the frames of chunks, in order; other frames are unchanged.
 
     mask: (560, 420) float32, aligned crop, 1 where the generated mouth is shown. fill: whether a
-    short chunk is filled up with its own frames in reverse, so that its statistics are as usual.
-    as_upstream: crops are cut, and faces pasted, exactly as LatentSync does. ready: by number,
-    mouths (F, 3, R, R) of chunks that were generated before; those that are generated are put there
-    as long as it holds less than ``keep``.
+    short chunk is padded with its own frames in reverse, to keep the network's statistics.
+    as_upstream: crops and pastes exactly as LatentSync does. ready: chunk number -> mouths
+    (F, 3, R, R) that were generated before; new ones are added while it holds less than ``keep``.
     """
 
     def __init__(
@@ -53,12 +52,12 @@ class GenerateStage:
         """frames: none, or all, of each chunk. windows: (tokens, C) for each frame of a chunk, in
         order."""
         waiting: list[Waiting] = []
-        end = 0  # output frame at which the chunk that is waited for ends
+        end = 0  # output frame at which the current chunk ends
         for item in frames:
             number = int(self.plan.chunk[item.index])
             window = None
             if number >= 0:
-                with timer.stage(Stage.LISTEN):
+                with timer.stage(Stage.ENCODE_AUDIO):
                     window = next(windows)
                 end = self._spans[number][1]
             if window is None and not waiting:
@@ -97,22 +96,21 @@ class GenerateStage:
             mouths = self._ready.get(number)
             if mouths is None:
                 windows = [window for _, window in waiting if window is not None]
-                mouths = self._drawn(self.chunk(frames, windows))
+                mouths = self._generate(self.chunk(frames, windows))
                 if len(self._ready) < self._keep:
                     self._ready[number] = mouths
         patched = self.patched(frames, mouths[: len(frames)])
         for item, window in waiting:
             yield item if window is None else next(patched)
 
-    def _drawn(self, chunk: Chunk) -> torch.Tensor:
-        """Raises CheckpointError where the generator gives something else than mouths."""
+    def _generate(self, chunk: Chunk) -> torch.Tensor:
+        """Raises CheckpointError for a wrong shape, NaN or infinity."""
         mouths = self.generator(chunk)
         where = f"{self.generator.name}, chunk {chunk.index}"
         if mouths.shape != chunk.crops.shape:
             given, wanted = tuple(mouths.shape), tuple(chunk.crops.shape)
-            raise CheckpointError(
-                "a generator gave the wrong shape", where, f"{given}, not {wanted}"
-            )
+            what = "the generator returned a wrong shape"
+            raise CheckpointError(what, where, f"{given}, not {wanted}")
         if not mouths.isfinite().all():
             remedy = "try runtime.precision=fp32, or other weights"
             raise CheckpointError("NaN or infinity in a generated mouth", where, remedy)
@@ -140,7 +138,7 @@ class GenerateStage:
 
 
 def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray) -> Patch:
-    """The part of the frame that upstream's paste changes, as it leaves it; on the frame's pixels.
+    """The result of upstream's paste, cut to the pixels that it changes.
 
     face: (3, R, R) float. matrix: (2, 3), frame -> aligned crop at R.
     """

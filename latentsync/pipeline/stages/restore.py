@@ -1,4 +1,4 @@
-"""Pass 2, restoration: the mouths of a batch of frames go through the restorer, in order."""
+"""Pass 2, restoration: restores the mouths of a batch of frames, in order."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from latentsync.types import Frame, Patch, PatchedFrame
 
 
 class RestoreStage:
-    """Patched frames in and out, in order; a patch more where the plan says so.
+    """Adds a patch to each frame that the plan selects for restoration; keeps the order.
 
-    What is restored is the mouth that the patches below already show, or the frame's own. restorer:
-    by track, the one that is ready for it; one that is Windowed is told what will show. size: side
-    of the restorers' square; None: the mouth box. config: its batch is the number of faces that are
-    restored at once, of no influence on the result.
+    The input is the frame with the patches that it already has. restorer: track -> its restorer;
+    a Windowed one restores only the part that will show. size: side of the restorers' square; None:
+    the mouth box. config: its batch is the number of faces that are restored at once; it does not
+    change the result.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RestoreStage:
 
     @property
     def reused(self) -> int:
-        """Frames so far whose mouth took the restoration of an earlier frame."""
+        """Number of frames so far that reuse the restoration of an earlier frame."""
         return self._reuse.reused
 
     def __call__(
@@ -61,7 +61,7 @@ class RestoreStage:
             yield from restored
 
     def _batches(self, frames: Iterable[PatchedFrame]) -> Iterator[list[PatchedFrame]]:
-        """Of one track each."""
+        """Batches of one track each."""
         batch: list[PatchedFrame] = []
         for item in frames:
             if batch and self._track_of(item) != self._track_of(batch[-1]):
@@ -85,7 +85,7 @@ class RestoreStage:
         ]
 
     def _run(self, track: int, run: Sequence[PatchedFrame]) -> dict[int, Patch]:
-        """By output frame, the patch that restores it."""
+        """Output frame -> the patch that restores it."""
         self._enter(track)
         mouths = [self._mouth(track, item) for item in run]
         changes = self._reuse(mouths, self._residuals)
@@ -111,26 +111,26 @@ class RestoreStage:
 
     def _residuals(self, mouths: torch.Tensor) -> torch.Tensor:
         """mouths: (N, 3, h, w) -> (N, 3, h', w'), what to add where the patch shows."""
-        # On a CPU a batch gains no time, and sums over one may be rounded otherwise than alone.
+        # On a CPU a batch saves no time, and its sums may be rounded differently.
         most = 1 if self.device.type == "cpu" else self.config.batch
         parts = [part.to(self.device) for part in mouths.split(most)]
         changes = [self._window.residuals(self._restored(part), part) for part in parts]
         return torch.cat(changes).to(mouths)
 
     def _restored(self, mouths: torch.Tensor) -> torch.Tensor:
-        """Raises CheckpointError where the restorer gives something else than mouths."""
+        """Raises CheckpointError for a wrong shape, NaN or infinity."""
         restored = self._restorer(mouths)
         name = getattr(self._restorer, "name", type(self._restorer).__name__)
         if restored.shape != mouths.shape:
             remedy = f"{tuple(restored.shape)}, not {tuple(mouths.shape)}"
-            raise CheckpointError("a restorer gave the wrong shape", name, remedy)
+            raise CheckpointError("the restorer returned a wrong shape", name, remedy)
         if not restored.isfinite().all():
             remedy = "try runtime.precision=fp32, or other weights"
             raise CheckpointError("NaN or infinity in a restored mouth", name, remedy)
         return restored
 
     def _enter(self, track: int) -> None:
-        """Makes ready for the track, once."""
+        """Prepares window and restorer for the track, once."""
         if track == self._track:
             return
         self._track = track
@@ -150,12 +150,12 @@ class RestoreStage:
         return self._smoother(change, crop, self._window.shown)
 
     def _highpass_sigma(self) -> float:
-        """Sigma [patch pixels] below which the input keeps its own colour and brightness."""
+        """Sigma [patch pixels]: lower frequencies of the residual, colour and brightness, go."""
         return self._size / 56 if self._size else 0.0
 
 
 def mouth_of(item: PatchedFrame, geometry: PatchGeometry, matrix: np.ndarray) -> torch.Tensor:
-    """(3, h, w) float32 RGB [-1, 1]: the mouth as a restorer is given it.
+    """(3, h, w) float32 RGB [-1, 1]: the mouth as the restorer's input.
 
     matrix: (2, 3), frame -> aligned crop.
     """

@@ -1,8 +1,8 @@
-"""What a generator may do to a mouth, and which of it the mouths at hand have suffered.
+"""Simulates degradations of mouths, and estimates which ones explain the generated mouths.
 
-Nobody says how a lip-synced mouth lost its detail. But the film shows the same mouth as it was
-filmed, at other moments: a degradation that brings those to the band energies of the generated ones
-is one to fit to. Everything is a function of its seed.
+How a lip-synced mouth lost its detail is unknown. But the video shows original mouths of the same
+speaker: a degradation that gives these the band energies of the generated ones is likely. All
+functions are deterministic for a seed.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import numpy as np
 
 SHRINK = (1.5, 4.0)
 BLUR = (0.6, 3.0)  # sigma, pixels
-POLISH = (6.0, 40.0)  # grey levels
+POLISH = (6.0, 40.0)  # code values
 REACH = (1.5, 3.0)  # sigma, pixels
-NOISE = (0.5, 4.0)  # sigma, grey levels
+NOISE = (0.5, 4.0)  # sigma, code values
 QUALITY = (50, 95)  # JPEG
 
 _SIGMAS = (0.0, 0.5, 0.75, 1.1, 1.6, 2.4, 3.6)  # pixels; a band lies between two neighbours
 _SHARES = (0.5, 0.8, 0.97)  # of a band's pixels: noise shows in the flat ones, edges in the others
 _SHARED_BANDS = 3
-_LEAST = 0.1  # grey levels squared: what lies below is rounding
-# Grey levels: what rounding red, green and blue, and resampling them, leaves of the rounding.
+_LEAST = 0.1  # code values squared: energy below it is rounding
+# Rounding step of the luma in code values: RGB is rounded, then resampled.
 _STEP = np.float32(0.5)
-_COARSE = 4  # sigma, pixels: hardly any degradation shows below it
-# Of a figure between mouths that have suffered the same: for itself, and with all others.
-_OWN_SPREAD, _COMMON_SPREAD = 0.06, 0.15
-_PER_PART = 0.03  # misfit by which a degradation must be better for being made of one more
+_COARSE = 4  # sigma, pixels: frequencies that hardly any degradation changes
+# Sigma of a feature between mouths of one degradation: by itself, and common to all features.
+_SINGLE_SPREAD, _COMMON_SPREAD = 0.06, 0.15
+_PER_PART = 0.03  # penalty on the error for each component of a degradation
 _ROUGH_FRAMES = 4
 
 
@@ -37,10 +37,10 @@ _ROUGH_FRAMES = 4
 class Degradation:
     """One way to lose detail; applied in the order of its fields.
 
-    polish: grey levels; differences below it are smoothed away, edges stay. blur: sigma of a
-    Gaussian, pixels. shrink: the picture is averaged down by so much and comes back, by cubic (or,
-    if linear, linear) interpolation. noise: sigma, grey levels, and quality: of JPEG, 0: none; both
-    at the smaller size. seed: of the noise and of where the smaller picture's grid begins.
+    polish: code values; differences below it are smoothed, edges stay. blur: sigma of a Gaussian,
+    pixels. shrink: factor of the downscaling, followed by cubic (linear: linear) interpolation.
+    noise: sigma, code values, and quality: of JPEG, 0: none; both at the smaller size. seed: of the
+    noise and of the position of the smaller image's grid.
     """
 
     polish: float = 0.0
@@ -53,7 +53,7 @@ class Degradation:
     seed: int = 0
 
     def __call__(self, luma: np.ndarray) -> np.ndarray:
-        """luma: (h, w) float32 grey levels 0..255 -> the same, rounded to _STEP."""
+        """luma: (h, w) float32 code values 0..255 -> the same, rounded to _STEP."""
         random = np.random.default_rng(self.seed)
         if self.polish > 0:
             luma = cv2.bilateralFilter(
@@ -62,19 +62,19 @@ class Degradation:
         if self.blur > 0:
             luma = cv2.GaussianBlur(luma, (0, 0), self.blur)
         if self.shrink > 1:
-            luma = self._through_small(luma, random)
+            luma = self._downscaled(luma, random)
         else:
-            luma = self._soiled(luma, random)
+            luma = self._with_noise_and_jpeg(luma, random)
         return (np.rint(luma / _STEP) * _STEP).clip(0, 255)
 
     @property
     def parts(self) -> int:
-        """Of how many degradations it is made; 0: nothing is lost."""
+        """Number of its components; 0: no degradation."""
         return sum(
             x > 0 for x in (self.polish, self.blur, self.shrink - 1, self.noise, self.quality)
         )
 
-    def _through_small(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _downscaled(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
         height, width = luma.shape
         top, left = (int(n) for n in random.integers(0, int(np.ceil(self.shrink)), 2))
         size = [int(np.ceil((n + 8) / self.shrink)) for n in (width, height)]
@@ -83,10 +83,10 @@ class Degradation:
         padded = cv2.copyMakeBorder(luma, *pads, cv2.BORDER_REFLECT_101)
         small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
         how = cv2.INTER_LINEAR if self.linear else cv2.INTER_CUBIC
-        back = cv2.resize(self._soiled(small, random), full, interpolation=how)
+        back = cv2.resize(self._with_noise_and_jpeg(small, random), full, interpolation=how)
         return back[top : top + height, left : left + width]
 
-    def _soiled(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _with_noise_and_jpeg(self, luma: np.ndarray, random: np.random.Generator) -> np.ndarray:
         if self.noise > 0:
             luma = luma + self.noise * random.standard_normal(luma.shape, np.float32)
         if not self.quality:
@@ -98,8 +98,8 @@ class Degradation:
         return decoded.astype(np.float32)
 
 
-def family(*, seed: int = 0) -> list[Degradation]:
-    """What generators and resampling do: the first is none, then the pure ones, then mixtures."""
+def candidate_degradations(*, seed: int = 0) -> list[Degradation]:
+    """Typical degradations of generators and resampling: first none, then single ones, mixtures."""
     random = np.random.default_rng(seed)
     pure = [Degradation(blur=float(b)) for b in np.geomspace(*BLUR, 16)]
     pure += [Degradation(shrink=float(s)) for s in np.geomspace(*SHRINK, 16)]
@@ -131,7 +131,7 @@ def _mixture(index: int, random: np.random.Generator) -> Degradation:
 
 
 def neighbours(degradations: Sequence[Degradation], each: int, *, seed: int) -> list[Degradation]:
-    """The degradations, and near each so many more, whose numbers differ by a tenth or a fifth."""
+    """The degradations, and ``each`` variations of every one, by a tenth to a fifth."""
     random = np.random.default_rng(seed)
     moved = [_moved(one, random) for one in degradations if one.parts for _ in range(each)]
     return [*degradations, *moved]
@@ -154,53 +154,53 @@ def _moved(one: Degradation, random: np.random.Generator) -> Degradation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LikelyDegradations:
-    """The degradations that explain the generated mouths, likeliest first, and how likely each is.
+    """The degradations that explain the generated mouths, likeliest first, with their weights.
 
-    misfit: of the likeliest, mean square over the figures in units of their spread; 1 and below:
-    explained.
+    error: of the likeliest, mean squared error of the features in units of their variance; up to
+    1: explained.
     """
 
     degradations: list[Degradation]
     weights: np.ndarray
-    misfit: float
+    error: float
 
 
 def likely_degradations(
-    own: np.ndarray, generated: np.ndarray, mask: np.ndarray, *, most: int, seed: int = 0
+    originals: np.ndarray, generated: np.ndarray, mask: np.ndarray, *, most: int, seed: int = 0
 ) -> LikelyDegradations:
-    """At most so many degradations that turn own mouths into what the generated ones look like.
+    """At most ``most`` degradations that make the original mouths look like the generated ones.
 
-    own, generated: (F, h, w) float32 grey levels, alike in content one by one (see counterparts).
-    mask: (h, w) in [0, 1], where they are looked at.
+    originals, generated: (F, h, w) float32 code values, in pairs of similar content (see
+    counterparts). mask: (h, w) in [0, 1], the region that counts.
     """
     goal = np.mean([signature(luma, mask) for luma in generated], axis=0)
-    few = own[:: max(1, len(own) // _ROUGH_FRAMES)]
-    rough = family(seed=seed)
-    best = np.argsort(_misfits(rough, few, goal, mask))[:8]
+    few = originals[:: max(1, len(originals) // _ROUGH_FRAMES)]
+    rough = candidate_degradations(seed=seed)
+    best = np.argsort(_errors(rough, few, goal, mask))[:8]
     fine = neighbours([rough[i] for i in best], 6, seed=seed)
-    misfits = _misfits(fine, own, goal, mask)
-    order = np.argsort(misfits)[:most]
-    # Where none explains what is seen, none can be told from the next: all count about alike.
-    least = misfits[order[0]]
-    weights = np.exp(-0.5 * len(goal) * (misfits[order] - least) / max(least, 1.0))
+    errors = _errors(fine, originals, goal, mask)
+    order = np.argsort(errors)[:most]
+    # Where none explains the generated mouths, their weights are about equal.
+    least = errors[order[0]]
+    weights = np.exp(-0.5 * len(goal) * (errors[order] - least) / max(least, 1.0))
     kept = weights > 0.1
     shares = weights[kept] / weights[kept].sum()
     return LikelyDegradations([fine[i] for i in order[kept]], shares, float(least))
 
 
-def counterparts(own: np.ndarray, generated: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(G,) int: for each generated mouth the own one that is most like it, fine detail apart.
+def counterparts(originals: np.ndarray, generated: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(G,) int: for each generated mouth the most similar original one, without fine detail.
 
-    own: (F, h, w), generated: (G, h, w) float32 grey levels. mask: (h, w) in [0, 1].
+    originals: (F, h, w), generated: (G, h, w) float32 code values. mask: (h, w) in [0, 1].
     """
-    a, b = (np.stack([_coarse(luma, mask) for luma in lumas]) for lumas in (own, generated))
+    a, b = (np.stack([_coarse(luma, mask) for luma in lumas]) for lumas in (originals, generated))
     return np.array([((one - a) ** 2).sum(-1).argmin() for one in b])
 
 
 def signature(luma: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """(S,) float: log energies of the fine bands, whole and at quantiles of their pixels.
 
-    luma: (h, w) float32 grey levels. mask: (h, w) in [0, 1].
+    luma: (h, w) float32 code values. mask: (h, w) in [0, 1].
     """
     inside = mask > 0.5
     levels = [luma, *(cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in _SIGMAS[1:])]
@@ -214,19 +214,22 @@ def signature(luma: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.log(np.array(figures) + _LEAST)
 
 
-def _misfits(
-    degradations: Sequence[Degradation], own: np.ndarray, goal: np.ndarray, mask: np.ndarray
+def _errors(
+    degradations: Sequence[Degradation], originals: np.ndarray, goal: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
-    """(len(degradations),): what is left between goal and own mouths so degraded, 1: as expected.
+    """(len(degradations),): error of the degraded originals to the goal; 1: as expected.
 
-    A contrast of its own, the same in all bands, tells little: content has it too.
+    A difference common to all bands has a low weight: it is contrast, which varies with content.
     """
     found = np.array(
-        [np.mean([signature(degrade(o), mask) for o in own], axis=0) for degrade in degradations]
+        [
+            np.mean([signature(degrade(o), mask) for o in originals], axis=0)
+            for degrade in degradations
+        ]
     )
     gap = found - goal
     count = len(goal)
-    spread = _OWN_SPREAD**2 * np.eye(count) + _COMMON_SPREAD**2 * np.ones((count, count))
+    spread = _SINGLE_SPREAD**2 * np.eye(count) + _COMMON_SPREAD**2 * np.ones((count, count))
     made_of = _PER_PART * np.array([one.parts for one in degradations])
     return np.einsum("ki,ij,kj->k", gap, np.linalg.inv(spread), gap) / count + made_of
 

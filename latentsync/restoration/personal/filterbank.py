@@ -1,8 +1,8 @@
-"""A bank of small linear filters, each for one kind of place, learnt from pairs of pictures.
+"""A bank of small linear filters, one for each kind of structure, fitted to pairs of images.
 
-The idea is RAISR's (Romano, Isidoro, Milanfar 2016): what a lost edge needs depends on its angle,
-its strength and how single-minded it is; within one such kind a linear filter says it well. Here
-the kinds overlap, so that an edge that slowly moves does not flicker between two filters.
+The idea is RAISR's (Romano, Isidoro, Milanfar 2016): pixels are classified by the angle, strength
+and coherence of their gradients, and each class (bucket) has a linear filter. Here the buckets
+overlap, so that a slowly moving edge does not flicker between two filters.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ ANGLES, STRENGTHS, COHERENCES = 8, 3, 2
 BUCKETS = ANGLES * STRENGTHS * COHERENCES
 
 _REACH = SIDE // 2
-_TENSOR_SIGMA = 1.5  # pixels over which gradients are gathered
-_HIGH_PASS = 4.0  # sigma, pixels: no degradation is undone below it, and brightness plays no part
-_STRENGTH_QUANTILES = (0.15, 0.5, 0.85)  # of the places learnt from, in the middle of each kind
+_TENSOR_SIGMA = 1.5  # pixels, of the window of the structure tensor
+_HIGH_PASS = 4.0  # sigma, pixels: lower frequencies, with the brightness, are not changed
+_STRENGTH_QUANTILES = (0.15, 0.5, 0.85)  # of gradient strengths in the example, bucket centres
 _COHERENCE_ENDS = (0.25, 0.75)
-_RIDGE = 0.5  # grey levels squared: about the rounding of the pixels
-_BOUND_STEP, _BOUND_STEPS = 0.5, 64  # grey levels; of the histogram that the bounds are read from
+_RIDGE = 0.5  # code values squared: about the rounding of the pixels
+_BOUND_STEP, _BOUND_STEPS = 0.5, 64  # code values; of the histogram for the bounds
 _BOUND_SHARE = 0.995
-_ROWS, _AT_ONCE = 256, 64  # pixels in a block, blocks: 5 MB of windows at a time
+_ROWS, _AT_ONCE = 256, 64  # pixels in a block, blocks: 5 MB of windows at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterBank:
-    """filters: (BUCKETS, 1, SIDE, SIDE) float32. bounds: (BUCKETS,) float32, grey levels.
+    """filters: (BUCKETS, 1, SIDE, SIDE) float32. bounds: (BUCKETS,) float32, code values.
 
-    centres: (STRENGTHS,) float32, log gradient strengths that the kinds stand for. grain: sigma,
-    pixels, below which nothing is added.
+    centres: (STRENGTHS,) float32, log gradient strengths of the bucket centres. grain: sigma,
+    pixels; finer detail is not added.
     """
 
     filters: torch.Tensor
@@ -46,13 +46,13 @@ class FilterBank:
 
     @torch.no_grad()
     def residual(self, lumas: torch.Tensor) -> torch.Tensor:
-        """lumas: (N, h, w) float32 grey levels 0..255 -> (N, h, w), what to add to them.
+        """lumas: (N, h, w) float32 code values 0..255 -> (N, h, w), the residual to add.
 
-        h, w: more than 12 each. Picture by picture, so that the memory does not grow with N.
+        h, w: more than 12 each. One image at a time, so that memory does not grow with N.
         """
         if not len(lumas):
             return lumas.clone()
-        return torch.cat([self._one(picture) for picture in lumas.float().split(1)])
+        return torch.cat([self._one(image) for image in lumas.float().split(1)])
 
     def _one(self, luma: torch.Tensor) -> torch.Tensor:
         """(1, h, w) -> (1, h, w)."""
@@ -66,11 +66,11 @@ class FilterBank:
 
 
 class Accumulator:
-    """The sums of the normal equations: as large for a thousand pairs as for one."""
+    """Accumulates the normal equations; their size does not depend on the number of pairs."""
 
     def __init__(self, example: torch.Tensor, mask: np.ndarray, *, seed: int = 0) -> None:
-        """example: (N, h, w) float32 grey levels, pictures like those to come, which settle what
-        counts as a strong gradient. mask: (h, w) in [0, 1], where to learn."""
+        """example: (N, h, w) float32 code values, typical images, which set the centres of gradient
+        strength. mask: (h, w) in [0, 1], the pixels to fit to."""
         self._inside = torch.from_numpy(mask > 0.5)
         self._random = torch.Generator().manual_seed(seed)
         self.centres = _strength_centres(example, self._inside)
@@ -80,17 +80,17 @@ class Accumulator:
         self.spread = torch.zeros(BUCKETS, _BOUND_STEPS, dtype=torch.float64)
 
     @torch.no_grad()
-    def add(self, lost: torch.Tensor, own: torch.Tensor) -> None:
-        """lost, own: (N, h, w) float32 grey levels, what is seen and what it should be."""
+    def add(self, degraded: torch.Tensor, originals: torch.Tensor) -> None:
+        """degraded, originals: (N, h, w) float32 code values; originals are the targets."""
         core = (slice(None), slice(_REACH, -_REACH), slice(_REACH, -_REACH))
         inside = self._inside[core[1:]]
-        windows = high_pass(lost).unfold(1, SIDE, 1).unfold(2, SIDE, 1)
-        values = (own - lost)[core][:, inside].flatten()
-        kinds = self._drawn(lost)[core][:, inside].flatten()
+        windows = high_pass(degraded).unfold(1, SIDE, 1).unfold(2, SIDE, 1)
+        values = (originals - degraded)[core][:, inside].flatten()
+        kinds = self._sampled_buckets(degraded)[core][:, inside].flatten()
         down, across = inside.nonzero(as_tuple=True)
         for which, there, buckets in _blocks(kinds):
-            picture, place = which.div(len(down), rounding_mode="floor"), which % len(down)
-            x = windows[picture, down[place], across[place]].reshape(*which.shape, TAPS)
+            image, place = which.div(len(down), rounding_mode="floor"), which % len(down)
+            x = windows[image, down[place], across[place]].reshape(*which.shape, TAPS)
             x, y = x * there[..., None], (values[which] * there)[..., None]
             self.squares.index_add_(0, buckets, (x.mT @ x).double())
             self.products.index_add_(0, buckets, (x.mT @ y)[..., 0].double())
@@ -100,7 +100,7 @@ class Accumulator:
         self.counts += torch.bincount(kinds, minlength=BUCKETS)
 
     def solved(self) -> FilterBank:
-        """Ridge regression; where a kind has shown little, its filter is the one for all kinds."""
+        """Ridge regression; the filter of a bucket with few pixels is close to the common one."""
         squares, products, counts, spread = _in_all_positions(
             self.squares, self.products, self.counts, self.spread
         )
@@ -112,10 +112,10 @@ class Accumulator:
         filters = (common + special).float().reshape(BUCKETS, 1, SIDE, SIDE)
         return FilterBank(filters, _bounds(spread), self.centres)
 
-    def _drawn(self, lumas: torch.Tensor) -> torch.Tensor:
-        """(N, h, w) int: a kind for each pixel, drawn by its memberships.
+    def _sampled_buckets(self, lumas: torch.Tensor) -> torch.Tensor:
+        """(N, h, w) int: a bucket for each pixel, sampled by its memberships.
 
-        So a pixel costs one kind, and the sums are on average those over all its kinds.
+        So each pixel is added to one bucket, and the sums are right on average.
         """
         angle, strength, coherence = (
             (place + torch.rand(place.shape, generator=self._random)).floor().long()
@@ -125,12 +125,11 @@ class Accumulator:
 
 
 def _blocks(kinds: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """kinds: (M,) int -> the same pixels by kind, some blocks of _ROWS pixels at a time.
+    """kinds: (M,) int, bucket of each pixel -> the pixels by bucket, in blocks of _ROWS pixels.
 
-    Of B blocks: (B, _ROWS) int, numbers of pixels; (B, _ROWS) float32, 1, or 0 where the last block
-    of a kind is filled up; (B,) int, the kind of each. Products of one size can be had in one go:
-    a thousand small ones have PyTorch's threads wait for each other, ten times longer than they
-    work where the machine is busy.
+    For B blocks: (B, _ROWS) int, pixel indices; (B, _ROWS) float32, 0 for the padding of a bucket's
+    last block, else 1; (B,) int, the bucket of each. Equal sizes allow one batched product: with
+    many small ones PyTorch's threads wait ten times longer than they work on a busy machine.
     """
     order, sizes = kinds.argsort(stable=True), torch.bincount(kinds, minlength=BUCKETS)
     first, counts = sizes.cumsum(0) - sizes, (sizes + _ROWS - 1) // _ROWS
@@ -145,14 +144,14 @@ def _blocks(kinds: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, t
 
 
 def high_pass(lumas: torch.Tensor) -> torch.Tensor:
-    """(N, h, w) -> the same without what is coarser than the filters see."""
+    """(N, h, w) -> the same without frequencies too low for the filters."""
     return lumas - _gaussian(lumas, _HIGH_PASS)
 
 
 def memberships(lumas: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
-    """(N, BUCKETS, h, w) in [0, 1], sum 1: how far each pixel is a place of each kind.
+    """(N, BUCKETS, h, w) in [0, 1], sum 1: membership of each pixel in each bucket.
 
-    lumas: (N, h, w) float32 grey levels. centres: of a FilterBank.
+    lumas: (N, h, w) float32 code values. centres: of a FilterBank.
     """
     turn, strength, coherence = _places(lumas, centres)
     steps = torch.arange(ANGLES, device=lumas.device)[:, None, None]
@@ -182,7 +181,7 @@ def _places(
 
 
 def _strength_centres(lumas: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """(STRENGTHS,) float32: log gradient strengths in the middle of what these pictures hold."""
+    """(STRENGTHS,) float32: quantiles of the log gradient strengths of these images."""
     strengths = _gradients(lumas)[1][:, inside].flatten()
     return torch.from_numpy(np.quantile(strengths.numpy(), _STRENGTH_QUANTILES)).float()
 
@@ -197,22 +196,22 @@ def _gradients(lumas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.T
     root = ((xx - yy) ** 2 + 4 * xy**2).sqrt()
     strong, weak = ((xx + yy + root) / 2).sqrt(), ((xx + yy - root) / 2).clamp_min(0).sqrt()
     angle = (torch.atan2(2 * xy, xx - yy) / 2).remainder(math.pi)
-    coherence = (strong - weak) / (strong + weak + 0.5)  # half a grey level: noise has no direction
+    coherence = (strong - weak) / (strong + weak + 0.5)  # half a code value: noise has no direction
     return angle, (xx + yy + 0.05).log() / 2, coherence
 
 
-def _gaussian(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
+def _gaussian(images: torch.Tensor, sigma: float) -> torch.Tensor:
     """(N, h, w) -> the same, blurred, mirrored at the borders."""
     radius = math.ceil(3 * sigma)
-    steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=pictures.device)
+    steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=images.device)
     kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
     kernel = (kernel / kernel.sum()).reshape(1, 1, -1, 1)
-    padded = functional.pad(pictures[:, None], (radius,) * 4, mode="reflect")
+    padded = functional.pad(images[:, None], (radius,) * 4, mode="reflect")
     return functional.conv2d(functional.conv2d(padded, kernel), kernel.mT)[:, 0]
 
 
 def _bounds(spread: torch.Tensor) -> torch.Tensor:
-    """(BUCKETS,) grey levels: what all but a few of a kind's pixels had lost, at most."""
+    """(BUCKETS,) code values: upper quantile of what the pixels of each bucket had lost."""
     total = spread.sum(1)
     share = spread.cumsum(1) / total.clamp_min(1)[:, None]
     steps = (share < _BOUND_SHARE).sum(1).clamp_max(_BOUND_STEPS - 1) + 1
@@ -222,9 +221,9 @@ def _bounds(spread: torch.Tensor) -> torch.Tensor:
 def _in_all_positions(
     squares: torch.Tensor, products: torch.Tensor, counts: torch.Tensor, spread: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The sums as if every pair had also been seen mirrored and turned by right angles.
+    """The sums augmented by all mirrored pairs and rotations by right angles.
 
-    A filter's taps and its kind's angle turn together, so nothing needs to be summed again.
+    Filter taps and bucket angles are permuted together, so the images are not summed again.
     """
     grid = torch.arange(TAPS).reshape(SIDE, SIDE)
     kinds = torch.arange(BUCKETS).reshape(ANGLES, -1)

@@ -1,9 +1,8 @@
-"""Self: a restorer fitted to the person's own footage, in seconds, without any weights.
+"""Self: a restorer fitted to original mouths of the same speaker, in seconds, without weights.
 
-The film shows the mouth as it was filmed, at other moments. Those mouths are made to lose what the
-generated ones have lost (see degradation), and a bank of filters is fitted to the way back (see
-filterbank).
-What is put back is bounded by what the pairs showed, and by how sharp the person's own mouth is.
+Original mouths are degraded like the generated ones (see degradation), and a filter bank is fitted
+to invert that (see filterbank). The added detail is bounded by what the pairs had lost, and by the
+sharpness of the original mouths.
 """
 
 from __future__ import annotations
@@ -36,27 +35,26 @@ if TYPE_CHECKING:
     from latentsync.settings.schema import RestoreConfig
 
 Faces: TypeAlias = Sequence[torch.Tensor] | torch.Tensor
-Moments: TypeAlias = Sequence[float] | np.ndarray
+Seconds: TypeAlias = Sequence[float] | np.ndarray
 
 SELF, NOTHING = "Self", "nothing"
-OWN_FRAMES = 36
-"""Of the person's own mouths, spread over the film, are learnt from: more bring nothing more."""
+TRAINING_FRAMES = 36
+"""Training mouths at most, spread over the video: more do not improve the result."""
 
 _GENERATED_FRAMES = 12
 _MOST_DEGRADATIONS = 10
-_LEAST_GAIN = 0.2  # dB on mouths that were held out: less is not worth touching a pixel
+_LEAST_GAIN = 0.2  # dB of PSNR on held-out mouths below which nothing is restored
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as the sharpness is measured
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What restores the mouths, and why.
+class FitResult:
+    """The chosen restorer, and why.
 
-    used: "Self", the name of the restorer that stood by, or "nothing". gains: dB towards the truth
-    on held-out mouths, by restorer. strength: what the fitted residual is multiplied by.
-    degradation: the likeliest; None where the pairs were given. degradation_error: how far it is
-    from explaining what is seen, 1 and below: it does. training_mouths, held_out: numbers of
-    mouths that were fitted to, and tried on.
+    used: "Self", the name of the fallback, or "nothing". gains: PSNR gain in dB on held-out mouths,
+    by restorer. strength: factor of the fitted residual. degradation: the likeliest; None where
+    pairs were given. degradation_error: how badly it explains the generated mouths; up to 1: it
+    does. training_mouths, held_out: numbers of mouths.
     """
 
     used: str
@@ -70,11 +68,11 @@ class Verdict:
 
 
 class PersonalizedRestorer:
-    """Adds to the luma what its kind of place has lost; colour is not touched. Deterministic.
+    """Adds lost detail to the luma with a fitted filter bank; colour is unchanged. Deterministic.
 
-    Unfitted it knows nobody, and calling it raises RuntimeError. A fitted one is picklable, and
-    serves any number of threads. Its work is many short steps, which gain nothing by PyTorch's
-    threads: where these are more than the free cores, it takes twice as long as with one.
+    Calling it before fit() raises RuntimeError. A fitted one can be pickled and used from any
+    number of threads. It runs many short operations, which gain nothing by PyTorch's threads: with
+    more of them than free cores, it takes twice as long as with one.
     """
 
     name = SELF
@@ -82,106 +80,108 @@ class PersonalizedRestorer:
 
     def __init__(
         self,
-        verdict: Verdict | None = None,
+        fit_result: FitResult | None = None,
         bank: FilterBank | None = None,
         fallback: Restorer | None = None,
     ) -> None:
-        self.verdict, self._bank, self._fallback = verdict, bank, fallback
+        self.fit_result, self._bank, self._fallback = fit_result, bank, fallback
 
     def fit(
         self,
         originals: Faces,
         generated: Faces,
         *,
-        seconds: Moments,
+        seconds: Seconds,
         mask: np.ndarray,
         fallback: Restorer | None = None,
     ) -> PersonalizedRestorer:
-        """The restorer for these generated mouths, learnt from this person's own.
+        """Returns a restorer for the generated mouths, fitted to original mouths.
 
-        originals: F x (3, h, w) float RGB [-1, 1], mouths as filmed, at the frame's own scale;
-        seconds: F, when each was. generated: G x (3, h, w), the mouths to restore, or some of them,
-        in the same box. mask: (h, w) in [0, 1], the region that counts. fallback: ready for work;
-        stands in where it does better on the held-out mouths, or nothing can be learnt.
+        originals: F x (3, h, w) float RGB [-1, 1], original mouths at the frame's own scale;
+        seconds: F, their times. generated: G x (3, h, w), the mouths to restore, or some of them,
+        in the same box. mask: (h, w) in [0, 1], the region that counts. fallback: tuned restorer,
+        used where it has the higher PSNR on held-out mouths, or fitting is impossible.
         """
-        own, moments = _sample(originals, seconds)
-        drawn = _lumas([generated[i] for i in spread(len(generated), _GENERATED_FRAMES)])
-        parts = split(moments)
-        if parts is None or not len(drawn):
-            return _unlearnt(fallback, len(own), len(drawn))
-        alike = own[counterparts(own, drawn, mask)]
-        found = likely_degradations(alike, drawn, mask, most=_MOST_DEGRADATIONS)
-        training = Training(own, by_likelihood(own, found), parts, mask)
+        mouths, times = _sample(originals, seconds)
+        lumas = _lumas([generated[i] for i in spread(len(generated), _GENERATED_FRAMES)])
+        parts = split(times)
+        if parts is None or not len(lumas):
+            return _unfitted(fallback, len(mouths), len(lumas))
+        similar = mouths[counterparts(mouths, lumas, mask)]
+        found = likely_degradations(similar, lumas, mask, most=_MOST_DEGRADATIONS)
+        training = Training(mouths, by_likelihood(mouths, found), parts, mask)
         likeliest = found.degradations[0]
         coded = likeliest.noise > 0 and likeliest.quality > 0
-        result = training.run(drawn, alike, misfit=found.misfit, coded=coded)
+        result = training.run(lumas, similar, degradation_error=found.error, coded=coded)
         return _decided(training, result, fallback, found)
 
     def fit_pairs(
         self,
-        degraded_own: Faces,
+        degraded: Faces,
         originals: Faces,
         *,
-        seconds: Moments,
+        seconds: Seconds,
         mask: np.ndarray,
         fallback: Restorer | None = None,
     ) -> PersonalizedRestorer:
-        """The same from true pairs: the person's own mouths and what the generator makes of them.
+        """The same from pairs: original mouths and the generator's version of each.
 
-        degraded_own: F x (3, h, w) float RGB [-1, 1], one for each original; the rest as in fit.
+        degraded: F x (3, h, w) float RGB [-1, 1], one for each original; the rest as in fit.
         """
-        own, moments = _sample(originals, seconds)
-        lost, _ = _sample(degraded_own, seconds)
-        parts = split(moments)
+        mouths, times = _sample(originals, seconds)
+        pairs, _ = _sample(degraded, seconds)
+        parts = split(times)
         if parts is None:
-            return _unlearnt(fallback, len(own), len(lost))
-        training = Training(own, lambda i: lost[i : i + 1], parts, mask)
-        return _decided(training, training.run(lost, own), fallback, None)
+            return _unfitted(fallback, len(mouths), len(pairs))
+        training = Training(mouths, lambda i: pairs[i : i + 1], parts, mask)
+        return _decided(training, training.run(pairs, mouths), fallback, None)
 
     @torch.no_grad()
     def __call__(self, faces: torch.Tensor) -> torch.Tensor:
         """faces: (N, 3, h, w) float RGB [-1, 1], mouths at the frame's own scale -> the same."""
-        if self.verdict is None:
-            raise RuntimeError("Self works on what it has learnt; call fit(...) first")
-        if self.verdict.used == NOTHING:
+        if self.fit_result is None:
+            raise RuntimeError("Self is not fitted; call fit(...) first")
+        if self.fit_result.used == NOTHING:
             return faces.clone()
         if self._bank is None:
             if self._fallback is None:
-                raise RuntimeError(f"{self.verdict.used} is to stand in, but was not given")
+                raise RuntimeError(f"the fallback {self.fit_result.used} was not given")
             return self._fallback(faces)
-        added = self._bank.residual(luma(faces)) * (self.verdict.strength / 127.5)
+        added = self._bank.residual(luma(faces)) * (self.fit_result.strength / 127.5)
         return (faces + added[:, None]).clamp(-1, 1)
 
 
 def load(_config: RestoreConfig, _execution: Execution) -> PersonalizedRestorer:
-    """The loader of the table. There is nothing to load before there is somebody to learn from."""
+    """The loader in the table RESTORERS. There are no weights; it is fitted for each track."""
     return PersonalizedRestorer()
 
 
 def luma(faces: torch.Tensor) -> torch.Tensor:
-    """(N, 3, h, w) float RGB [-1, 1] -> (N, h, w) grey levels 0..255."""
+    """(N, 3, h, w) float RGB [-1, 1] -> (N, h, w) code values 0..255."""
     return (torch.einsum("nchw,c->nhw", faces, faces.new_tensor(_LUMA)) + 1) * 127.5
 
 
 def _lumas(faces: Sequence[torch.Tensor]) -> np.ndarray:
-    """F x (3, h, w) float RGB [-1, 1] -> (F, h, w) float32 grey levels."""
+    """F x (3, h, w) float RGB [-1, 1] -> (F, h, w) float32 code values."""
     if not len(faces):
         return np.empty((0, 0, 0), np.float32)
     return np.concatenate([luma(face[None].float().cpu()).numpy() for face in faces])
 
 
-def _sample(faces: Faces, seconds: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Lumas and seconds of at most OWN_FRAMES of them."""
+def _sample(faces: Faces, seconds: Seconds) -> tuple[np.ndarray, np.ndarray]:
+    """Lumas and seconds of at most TRAINING_FRAMES of the faces."""
     if len(faces) != len(seconds):
-        raise ValueError(f"{len(faces)} mouths, but {len(seconds)} moments")
-    chosen = spread(len(faces), OWN_FRAMES)
+        raise ValueError(f"{len(faces)} mouths, but {len(seconds)} times")
+    chosen = spread(len(faces), TRAINING_FRAMES)
     return _lumas([faces[i] for i in chosen]), np.asarray(seconds, np.float64)[chosen]
 
 
-def _unlearnt(fallback: Restorer | None, own: int, drawn: int) -> PersonalizedRestorer:
+def _unfitted(fallback: Restorer | None, training: int, generated: int) -> PersonalizedRestorer:
     used = NOTHING if fallback is None else fallback.name
-    reason = f"{own} own and {drawn} generated mouths are too few, or too close in time, to learn"
-    return PersonalizedRestorer(Verdict(used, reason, training_mouths=own), None, fallback)
+    reason = (
+        f"{training} training and {generated} generated mouths are too few, or too close in time"
+    )
+    return PersonalizedRestorer(FitResult(used, reason, training_mouths=training), None, fallback)
 
 
 def _decided(
@@ -190,28 +190,30 @@ def _decided(
     fallback: Restorer | None,
     found: LikelyDegradations | None,
 ) -> PersonalizedRestorer:
-    """Whoever comes nearest to the truth on the held-out mouths; nobody, if that is not near."""
-    missing = result.truth - result.lost
+    """Chooses by PSNR gain on held-out mouths: Self, the fallback, or nothing."""
+    missing = result.truth - result.degraded
     gains = {SELF: training.gain(missing, result.added)}
     if fallback is not None:
-        gains[fallback.name] = training.gain(missing, _through(fallback, result.lost) - result.lost)
+        gains[fallback.name] = training.gain(
+            missing, _through(fallback, result.degraded) - result.degraded
+        )
     best = max(gains, key=lambda name: gains[name])
     used = best if gains[best] >= _LEAST_GAIN else NOTHING
-    verdict = Verdict(
+    fit_result = FitResult(
         used,
         _reason(used, gains, result.strength),
         {name: round(figure, 2) for name, figure in gains.items()},
         round(result.strength, 3),
         found.degradations[0] if found else None,
-        round(found.misfit, 2) if found else 0.0,
-        len(training.own),
-        len(training.parts.hold),
+        round(found.error, 2) if found else 0.0,
+        len(training.originals),
+        len(training.parts.held_out),
     )
-    return PersonalizedRestorer(verdict, result.complete() if used == SELF else None, fallback)
+    return PersonalizedRestorer(fit_result, result.complete() if used == SELF else None, fallback)
 
 
 def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:
-    """(N, h, w) grey levels -> the same, as the restorer leaves grey pictures."""
+    """(N, h, w) code values -> the restorer's result on them as grey images."""
     grey = torch.from_numpy(lumas / np.float32(127.5) - 1)[:, None].expand(-1, 3, -1, -1)
     return luma(restorer(grey)).numpy()
 
@@ -219,7 +221,7 @@ def _through(restorer: Restorer, lumas: np.ndarray) -> np.ndarray:
 def _reason(used: str, gains: dict[str, float], strength: float) -> str:
     tried = ", ".join(f"{name} {figure:+.2f} dB" for name, figure in gains.items())
     if used != NOTHING:
-        return f"nearest to the truth on held-out mouths: {tried}"
+        return f"chose {used} (gain of held-out PSNR: {tried})"
     if strength == 0:
-        return f"the mouths are as sharp as the person's own: {tried} on held-out mouths"
-    return f"nothing comes noticeably nearer to the truth on held-out mouths: {tried}"
+        return f"the mouths are as sharp as the original ones (gain of held-out PSNR: {tried})"
+    return f"no restorer gains {_LEAST_GAIN} dB of held-out PSNR: {tried}"

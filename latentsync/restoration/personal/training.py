@@ -1,4 +1,4 @@
-"""Fitting to own mouths what a degradation takes away, and trying it on mouths held out."""
+"""Fits filters to training mouths that are degraded on purpose, and tests them on held-out ones."""
 
 from __future__ import annotations
 
@@ -12,44 +12,43 @@ from latentsync.restoration.personal.degradation import LikelyDegradations, sign
 from latentsync.restoration.personal.filterbank import Accumulator, FilterBank
 
 GAP = 1.0
-"""Seconds between a mouth that is learnt from and one that is held out: neighbours are copies."""
+"""Seconds between a training mouth and a held-out one: neighbouring frames are near copies."""
 
 Degrade = Callable[[int], np.ndarray]
-"""Own mouth number i -> (K, h, w) float32 grey levels, the same mouth after K degradations."""
+"""Training mouth i -> (K, h, w) float32 code values: the same mouth after K degradations."""
 
-_LEAST_LEARNT, _LEAST_HELD = 8, 3  # mouths
-_BLOCK_SECONDS = 8.0  # of film for each stretch that is held out
+_LEAST_TRAINING, _LEAST_HELD = 8, 3  # mouths
+_BLOCK_SECONDS = 8.0  # of video for each block that is held out
 _MOST_BLOCKS = 3
 _HELD_SHARE = 0.2
 _DRAWS = 4  # degradations for each mouth
 _MOST_HELD = 8
-_ROUNDING = 0.1  # grey levels squared: what 8 bits cannot tell, so that sharp mouths gain nothing
-# Least squares is timid: by 1.3 of its answer a tenth of the gain is lost, and edges look drawn.
+_ROUNDING = 0.1  # code values squared, lost in 8-bit rounding: so that sharp mouths gain nothing
+# Least squares underestimates; at 1.3 times its result a tenth of the gain is lost, and edges look
+# exaggerated.
 _STRENGTHS = (1.3, 1.15, 1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
-_HEADROOM = 0.1  # log energy by which a restored mouth may outdo its counterparts
-_LIVELY = 0.67  # what is added changes from frame to frame by that share of what is missing
-_CODED = 0.7  # of the strength; on a film that was encoded once more, 0.6 to 1 of it is right
-_EXPLAINED, _UNDONE = (
-    2.0,
-    8.0,
-)  # misfits: above the first the grain is left, above the second more is
+_HEADROOM = 0.1  # log energy by which a restored mouth may exceed its counterparts
+_MAX_FLICKER = 0.67  # r.m.s. of what is added, as a share of what is missing
+_CODED = 0.7  # of the strength; on a video that was encoded again, 0.6 to 1 of it is right
+_EXPLAINED = 2.0  # degradation error above which the finest detail is not restored
+_UNDONE = 8.0  # degradation error above which the strength falls
 _GRAINS = (0.7, 1.0, 1.4)  # sigma, pixels
 _GRAIN_COST = 0.2  # dB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """learn, hold: indices of mouths at least GAP apart. rest: those in between."""
+    """train, held_out: indices of mouths at least GAP apart. rest: all but train."""
 
-    learn: np.ndarray
-    hold: np.ndarray
+    train: np.ndarray
+    held_out: np.ndarray
     rest: np.ndarray
 
 
 def split(seconds: np.ndarray) -> Split | None:
-    """seconds: (F,), when each mouth was filmed. None: too few, or too short a film, to hold any.
+    """seconds: (F,), time of each mouth. None: too few mouths, or too short a video.
 
-    A long film gives three stretches from all over it, a short one its end.
+    Three blocks spread over a long video are held out, or the end of a short one.
     """
     if not len(seconds):
         return None
@@ -60,40 +59,41 @@ def split(seconds: np.ndarray) -> Split | None:
     if middles is None:
         middles = np.array([first + length - half])
     distance = np.abs(seconds[:, None] - middles).min(1) - half
-    held, learnt = np.flatnonzero(distance <= 1e-6), np.flatnonzero(distance >= GAP)
-    if len(held) < _LEAST_HELD or len(learnt) < _LEAST_LEARNT:
+    held, train = np.flatnonzero(distance <= 1e-6), np.flatnonzero(distance >= GAP)
+    if len(held) < _LEAST_HELD or len(train) < _LEAST_TRAINING:
         return None
-    rest = np.setdiff1d(np.arange(len(seconds)), learnt)
-    return Split(learnt, held[spread(len(held), _MOST_HELD)], rest)
+    rest = np.setdiff1d(np.arange(len(seconds)), train)
+    return Split(train, held[spread(len(held), _MOST_HELD)], rest)
 
 
 def spread(count: int, most: int) -> np.ndarray:
-    """At most so many indices below count, evenly spread."""
+    """At most ``most`` indices below count, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
-def by_likelihood(own: np.ndarray, found: LikelyDegradations) -> Degrade:
-    """Each of the own mouths after some of the degradations, drawn as likely as they are."""
+def by_likelihood(originals: np.ndarray, found: LikelyDegradations) -> Degrade:
+    """Each original mouth after some of the degradations, sampled by their likelihood."""
 
     def degrade(index: int) -> np.ndarray:
         random = np.random.default_rng(index)
-        drawn = random.choice(len(found.degradations), _DRAWS, p=found.weights)
+        sampled = random.choice(len(found.degradations), _DRAWS, p=found.weights)
         seeds = random.integers(2**31, size=_DRAWS).tolist()
-        chosen = [replace(found.degradations[i], seed=s) for i, s in zip(drawn, seeds, strict=True)]
-        return np.stack([one(own[index]) for one in chosen])
+        pairs = zip(sampled, seeds, strict=True)
+        chosen = [replace(found.degradations[i], seed=seed) for i, seed in pairs]
+        return np.stack([one(originals[index]) for one in chosen])
 
     return degrade
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingResult:
-    """What a bank does on the held-out mouths, before it has seen them.
+    """The filter bank's result on the held-out mouths.
 
-    lost, truth, added: (N, h, w) float32 grey levels; added: the bank's residual times strength.
-    complete: learns from the mouths that were left out as well -> the bank to use.
+    degraded, truth, added: (N, h, w) float32 code values; added: the bank's residual times
+    strength. complete: fits to the mouths that were left out as well -> the bank to use.
     """
 
-    lost: np.ndarray
+    degraded: np.ndarray
     truth: np.ndarray
     added: np.ndarray
     strength: float
@@ -102,9 +102,9 @@ class TrainingResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """own: (F, h, w) float32 grey levels. mask: (h, w) in [0, 1], the region that counts."""
+    """originals: (F, h, w) float32 code values. mask: (h, w) in [0, 1], the region that counts."""
 
-    own: np.ndarray
+    originals: np.ndarray
     degrade: Degrade
     parts: Split
     mask: np.ndarray
@@ -112,67 +112,68 @@ class Training:
     def run(
         self,
         generated: np.ndarray,
-        alike: np.ndarray,
+        counterparts: np.ndarray,
         *,
-        misfit: float = 0.0,
+        degradation_error: float = 0.0,
         coded: bool = False,
     ) -> TrainingResult:
-        """Learns from one part, tries on the other.
+        """Fits to the training mouths and measures on the held-out ones.
 
-        generated: (G, h, w), mouths to restore. alike: (G, h, w), own mouths like them. misfit: of
-        the degradations learnt from; what they leave unexplained is undone less, and not in its
-        grain. coded: there are noise and a codec among them, which hides of what kind the others
-        are.
+        generated: (G, h, w), mouths to restore. counterparts: (G, h, w), original mouths like
+        them. degradation_error: of the simulated degradations; where it is high, strength and the
+        finest detail are reduced. coded: they include noise and JPEG, which hide the others.
         """
-        sums = Accumulator(torch.from_numpy(self.degrade(int(self.parts.learn[0]))), self.mask)
-        self._learn(sums, self.parts.learn)
-        lost, truth = self._held_out()
+        sums = Accumulator(torch.from_numpy(self.degrade(int(self.parts.train[0]))), self.mask)
+        self._accumulate(sums, self.parts.train)
+        degraded, truth = self._held_out()
         fine = sums.solved()
-        grain = self._grain(fine, lost, truth, least=1.0 if misfit > _EXPLAINED else 0.0)
+        grain = self._grain(
+            fine, degraded, truth, least=1.0 if degradation_error > _EXPLAINED else 0.0
+        )
         bank = replace(fine, grain=grain)
 
         def complete() -> FilterBank:
-            self._learn(sums, self.parts.rest)
+            self._accumulate(sums, self.parts.rest)
             return replace(sums.solved(), grain=grain)
 
-        added = _added(bank, lost)
+        added = _added(bank, degraded)
         strength = min(
-            _unlively(bank, generated, alike, self.mask),
-            self._steady(added, truth - lost),
-            _STRENGTHS[0] * (_UNDONE / max(misfit, _UNDONE)) ** 0.5,
+            _by_energy(bank, generated, counterparts, self.mask),
+            self._by_flicker(added, truth - degraded),
+            _STRENGTHS[0] * (_UNDONE / max(degradation_error, _UNDONE)) ** 0.5,
         ) * (_CODED if coded else 1.0)
-        return TrainingResult(lost, truth, added * np.float32(strength), strength, complete)
+        return TrainingResult(degraded, truth, added * np.float32(strength), strength, complete)
 
     def _held_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lost and truth, each (N, h, w)."""
-        pairs = [(self.degrade(int(i)), self.own[i]) for i in self.parts.hold]
-        lost = np.concatenate([seen for seen, _ in pairs])
-        return lost, np.concatenate([np.broadcast_to(own, seen.shape) for seen, own in pairs])
+        """Degraded and ground truth, each (N, h, w)."""
+        pairs = [(self.degrade(int(i)), self.originals[i]) for i in self.parts.held_out]
+        truth = [np.broadcast_to(original, degraded.shape) for degraded, original in pairs]
+        return np.concatenate([degraded for degraded, _ in pairs]), np.concatenate(truth)
 
     def _grain(
-        self, bank: FilterBank, lost: np.ndarray, truth: np.ndarray, *, least: float
+        self, bank: FilterBank, degraded: np.ndarray, truth: np.ndarray, *, least: float
     ) -> float:
-        """The coarsest grain that costs hardly anything: what is finer is not known, but drawn."""
-        added = {g: _added(replace(bank, grain=g), lost) for g in (0.0, *_GRAINS)}
-        gains = {g: self.gain(truth - lost, values) for g, values in added.items()}
+        """The coarsest grain that costs hardly any PSNR: finer detail would be invented."""
+        added = {g: _added(replace(bank, grain=g), degraded) for g in (0.0, *_GRAINS)}
+        gains = {g: self.gain(truth - degraded, values) for g, values in added.items()}
         free = [g for g in gains if gains[g] >= max(gains.values()) - _GRAIN_COST]
         return max(least, *free, 0.0)
 
     def gain(self, missing: np.ndarray, added: np.ndarray) -> float:
-        """dB by which what is added to mouths brings them nearer to the truth. Both (N, h, w)."""
+        """PSNR gain in dB of adding ``added`` where ``missing`` is lost. Both (N, h, w)."""
         before = self._powers(missing) + _ROUNDING
         after = self._powers(missing - added) + _ROUNDING
         return float(np.mean(10 * np.log10(before / after)))
 
-    def _learn(self, sums: Accumulator, indices: np.ndarray) -> None:
+    def _accumulate(self, sums: Accumulator, indices: np.ndarray) -> None:
         for index in indices:
-            lost = torch.from_numpy(self.degrade(int(index)))
-            sums.add(lost, torch.from_numpy(self.own[index]).expand_as(lost))
+            degraded = torch.from_numpy(self.degrade(int(index)))
+            sums.add(degraded, torch.from_numpy(self.originals[index]).expand_as(degraded))
 
-    def _steady(self, added: np.ndarray, missing: np.ndarray) -> float:
-        """The strength at which what is added flickers less than what is missing: see _LIVELY."""
+    def _by_flicker(self, added: np.ndarray, missing: np.ndarray) -> float:
+        """The strength at which the added detail flickers less than the missing detail."""
         share = self._powers(added).mean() / (self._powers(missing).mean() + _ROUNDING)
-        return float(_LIVELY / np.sqrt(max(share, 1e-3)))
+        return float(_MAX_FLICKER / np.sqrt(max(share, 1e-3)))
 
     def _powers(self, values: np.ndarray) -> np.ndarray:
         """(N,): mean square in the mask of each of (N, h, w)."""
@@ -183,14 +184,14 @@ def _added(bank: FilterBank, lumas: np.ndarray) -> np.ndarray:
     return bank.residual(torch.from_numpy(lumas)).numpy()
 
 
-def _unlively(
-    bank: FilterBank, generated: np.ndarray, alike: np.ndarray, mask: np.ndarray
+def _by_energy(
+    bank: FilterBank, generated: np.ndarray, counterparts: np.ndarray, mask: np.ndarray
 ) -> float:
-    """The greatest strength at which no fine band is livelier than in the own mouths.
+    """The greatest strength at which no fine band has more energy than in the counterparts.
 
-    0: the generated ones are that lively already.
+    0: the generated mouths have that energy already.
     """
-    goal = np.mean([signature(luma, mask) for luma in alike], axis=0)
+    goal = np.mean([signature(luma, mask) for luma in counterparts], axis=0)
     added = _added(bank, generated)
     for strength in _STRENGTHS:
         restored = generated + np.float32(strength) * added

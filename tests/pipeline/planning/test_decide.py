@@ -1,4 +1,4 @@
-"""Generated mouths are restored where samples of them are blurrier than the person's own."""
+"""Generated mouths are restored where samples of them are blurrier than the original mouths."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from latentsync.pipeline.planning.decide import (
     FEW_CHUNKS,
-    OWN_OFF,
-    OWN_ON,
+    GENERATED_OFF,
+    GENERATED_ON,
     SAMPLE_EVERY,
     MeasuredChunk,
     chunks_to_sample,
@@ -43,7 +43,7 @@ def strength(plan: RenderPlan, *samples: MeasuredChunk, **settings) -> np.ndarra
     return decided_by_samples(plan, RestoreConfig(**settings), samples).strength
 
 
-def test_a_mouth_as_sharp_as_one_s_own_is_left_alone():
+def test_a_mouth_as_sharp_as_the_original_is_left_alone():
     assert (strength(spoken(48), sample(1, 0.99)) == 0).all()
 
 
@@ -54,7 +54,7 @@ def test_a_blurred_mouth_is_restored_from_the_first_frame_to_the_last():
 @pytest.mark.parametrize(("first", "restored"), [(0.6, True), (0.99, False)])
 def test_between_the_thresholds_the_run_goes_on_as_it_began(first, restored):
     """A run under the upper threshold counts only if some of it is under the lower one."""
-    between = (OWN_ON + OWN_OFF) / 2
+    between = (GENERATED_ON + GENERATED_OFF) / 2
     late = strength(spoken(200), sample(0, first), sample(11, between))[-1]
     assert (late > 0) == restored
 
@@ -67,7 +67,7 @@ def test_a_change_between_two_samples_is_one_fade():
     assert ((made > 0) & (made < 1)).sum() == 8
 
 
-def test_each_track_is_judged_and_tuned_by_its_own_samples():
+def test_each_track_is_decided_and_tuned_by_its_own_samples():
     plan = spoken(32, 32)
     config = RestoreConfig()
     made = decided_by_samples(plan, config, [sample(0, 0.6), sample(2, 0.99, track=1)])
@@ -85,7 +85,7 @@ def test_a_face_too_small_to_matter_is_left_alone():
 
 
 @pytest.mark.parametrize(("when", "expected"), [("always", 1), ("never", 0)])
-def test_the_decision_can_be_taken_away(when, expected):
+def test_restore_when_overrides_the_gate(when, expected):
     assert (strength(spoken(32), when=when) == expected).all()
 
 

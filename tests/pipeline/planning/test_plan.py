@@ -1,4 +1,4 @@
-"""Decisions for a whole video from what pass 1 kept: gaps filled, runs found, tracks kept apart."""
+"""Decisions for a whole video from its analysis: gaps, runs and separate tracks."""
 
 from __future__ import annotations
 

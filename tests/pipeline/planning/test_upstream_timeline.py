@@ -1,4 +1,4 @@
-"""LatentSync's own layout: its length, there and back with doubled ends, chunks by count."""
+"""LatentSync's own layout: length, back and forth with repeated ends, chunks by count."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_frames_without_a_face_are_in_no_chunk_and_shift_no_other() -> None:
     assert holed.chunk_lengths == [13, 15, 15, 2]
 
 
-def test_a_chunk_that_nobody_is_seen_in_keeps_its_number() -> None:
+def test_a_chunk_without_a_face_keeps_its_number() -> None:
     line = _line(76, 40, without_face=tuple(range(14, 35)))
     assert line.chunk_lengths == [14, 0, 5]
     assert _line(76, 40, without_face=tuple(range(40))).chunk_lengths == []
@@ -87,7 +87,7 @@ def test_faces_and_ends_are_those_of_the_resampled_video() -> None:
     assert (line.chunk == 0).all()
 
 
-def test_nothing_to_lay_out_is_a_caller_s_mistake() -> None:
+def test_nothing_to_lay_out_raises() -> None:
     for features, frames in ((0, 5), (5, 0)):
         with pytest.raises(ValueError, match="features of speech"):
             _line(features, frames)
