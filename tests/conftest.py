@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import setuptools  # noqa: F401  torch.compile imports it late, when others may have imported distutils
 
 # The hub's library reads these once, when it is imported, which is before any fixture runs.
 os.environ["HF_HUB_OFFLINE"] = "1"

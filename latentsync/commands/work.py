@@ -17,6 +17,7 @@ from latentsync.commands.dry_run import summary
 from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.estimate.estimate import estimate
 from latentsync.pipeline.engine import Engine, execution_of
+from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.job import Job, fetch_weights
 from latentsync.pipeline.preview import write_previews
 from latentsync.pipeline.progress import Progress, no_progress
@@ -70,7 +71,7 @@ def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Nam
 
 def _preview(engine: Engine, job: Job, count: int, progress: Progress) -> None:
     with Session(engine, job.source, audio=job.audio, config=job.config) as session:
-        session.make_plan(progress)
+        plan_warnings(session, session.make_plan(progress))
         for path in write_previews(session, count, job.output.target):
             print(path)
 

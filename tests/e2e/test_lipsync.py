@@ -141,7 +141,7 @@ def test_frames_without_a_face_are_left_unmodified(speak, tmp_path, demo_frames)
     source = make_video(tmp_path / "cuts.mp4", frames)
     target, result = speak(1.2, "output.crf=1", source=source)
     assert result.code == 0, result.err
-    assert "6 of 30 frames without a face" in result.err
+    assert "6 of 30 frames without a detected face" in result.err
     before, after = (list(VideoReader(path)) for path in (source, target))
     for index in range(12, 18):
         change = before[index].pixels.astype(int) - after[index].pixels

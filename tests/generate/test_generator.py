@@ -202,7 +202,7 @@ def test_a_check_is_called_before_every_step_and_every_batch_of_the_vae(load: Lo
     prepared = generator.prepare(request([FRAMES], lambda: calls.append(None)))
     prepared(chunk())
     assert len(calls) == 4 + 3 * 2, "FRAMES in batches of 2: masked, reference, decoded"
-    prepared.reconstructed(chunk().crops)
+    prepared.reconstruct(chunk().crops)
     assert len(calls) == 10 + 2 * 2
     generator(chunk())
     assert len(calls) == 14, "another one is nobody's to stop"
