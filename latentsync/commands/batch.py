@@ -55,13 +55,15 @@ def is_batch(inputs: Sequence[str], output: str | None) -> bool:
 
 def run_batch(options: argparse.Namespace, config: Config) -> int:
     """Exit code: 2 if any video failed. Raises LatentSyncError before any work."""
-    configs = _configs(config, options.input)
+    configs = _configs(config, options.input, skip_existing=options.skip_existing)
     # What follows imports torch, which takes seconds.
     from latentsync.commands.work import prepare_work, progress_of
 
-    names = [f"{n}/{len(configs)} {Path(one).name}" for n, one in enumerate(options.input, 1)]
+    videos = [Path(str(one.input.video)).name for one in configs]
+    names = [f"{n}/{len(configs)} {video}" for n, video in enumerate(videos, 1)]
     jobs = _checked(dict(zip(names, configs, strict=True)))
-    done, result = 0, f"of {len(configs)} videos done"
+    skipped = len(options.input) - len(configs)
+    done, result = 0, f"of {len(configs)} videos done" + (f", {skipped} skipped" if skipped else "")
     try:
         work = prepare_work(options, next(iter(jobs.values()))) if jobs else None
         for name, job in jobs.items():
@@ -76,8 +78,11 @@ def run_batch(options: argparse.Namespace, config: Config) -> int:
     return DONE if done == len(configs) else USER_ERROR
 
 
-def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
-    """The settings of each video. Raises ConfigError and MediaError for invalid names."""
+def _configs(config: Config, videos: Sequence[str], *, skip_existing: bool) -> list[Config]:
+    """The settings of each video. Raises ConfigError and MediaError for invalid names.
+
+    skip_existing: leaves out videos whose output exists.
+    """
     folder, paths = _folder(config.output.path), [Path(video) for video in videos]
     for path in paths:
         check_there(path)
@@ -88,15 +93,20 @@ def _configs(config: Config, videos: Sequence[str]) -> list[Config]:
         for path in paths
     ]
     _check_apart(videos, targets, compare=config.output.compare)
-    for path, target in zip(paths, targets, strict=True):
-        check_names(path, target, overwrite=config.output.overwrite)
+    left = [
+        (video, target)
+        for video, target in zip(videos, targets, strict=True)
+        if not (skip_existing and target.exists())
+    ]
+    for video, target in left:
+        check_names(Path(video), target, overwrite=config.output.overwrite)
     return [
         replace(
             config,
             input=replace(config.input, video=video),
             output=replace(config.output, path=str(target)),
         )
-        for video, target in zip(videos, targets, strict=True)
+        for video, target in left
     ]
 
 

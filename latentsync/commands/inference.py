@@ -118,6 +118,7 @@ def build_parser() -> Parser:
     )
     add("--device", metavar="NAME", help="auto (default: the fastest), cpu, cuda or mps")
     add("--overwrite", action="store_true", default=None, help="replace an existing output")
+    add("--skip_existing", action="store_true", help="of several videos, skip those with an output")
     add(
         "--compare",
         action="store_true",

@@ -147,7 +147,10 @@ class VideoWriter:
             yield
         except (OSError, av.FFmpegError) as error:
             reason = error.strerror or type(error).__name__
-            remedy = f"{reason}: check the free space and the encoder's settings"
+            refused = isinstance(error, PermissionError)
+            where = "choose a folder that you may write to"
+            other = "check the free space and the encoder's settings"
+            remedy = f"{reason}: {where if refused else other}"
             raise MediaError("cannot write the output", self.target, remedy) from error
 
 

@@ -142,6 +142,11 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
                 _encode(session, result, output.comparison, plan, written, step)
     if plan.strength.any() and not written.restored.any():
         nothing = "the restoration changed no pixel of the selected frames"
+        if session.config.restore.name.lower() == "detail":
+            nothing += (
+                "; Detail makes the mouth as sharp as the face around it, which is as blurry: "
+                "try --superres GFPGAN with restore.region=face"
+            )
         logger.warning(nothing)
         written.notes.append(nothing)
     return written

@@ -163,7 +163,7 @@ def _located(path: Path) -> Path:
     shipped = shipped_config(path)
     if shipped is None:
         raise ConfigError("configuration file not found", path, "check --config; see configs/")
-    logger.info("%s not found; using the shipped configuration of that name", path)
+    logger.info("using the shipped %s", path.name)
     return shipped
 
 

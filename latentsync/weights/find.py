@@ -143,6 +143,7 @@ def _remedy(*models: ModelFile) -> str:
     homes = ", ".join(model.places[0] for model in models)
     settings = ", ".join(model.setting for model in models)
     return (
-        f"{places.command('download')} downloads what is missing ({total}, licence: {licences}); "
+        f"{places.command('download')}, with the same --config and --superres, downloads what is "
+        f"missing ({total}, licence: {licences}); "
         f"or put it at {homes}, or set {settings}"
     )

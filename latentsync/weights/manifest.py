@@ -88,7 +88,9 @@ def described(missing: Sequence[ModelFile]) -> str:
     listed = ", ".join(f"{model.key} ({model.size})" for model in missing)
     minutes = math.ceil(total / TYPICAL_SPEED / 60)
     length = f"about {minutes} minutes" if minutes > 1 else "less than a minute"
-    return f"{listed}: {readable(total)} in total, {length} at {TYPICAL_SPEED / 1e6:.0f} MB/s"
+    licences = ", ".join(dict.fromkeys(model.licence.name for model in missing))
+    speed = f"{length} at {TYPICAL_SPEED / 1e6:.0f} MB/s"
+    return f"{listed}: {readable(total)} in total, {speed}, licence: {licences}"
 
 
 APACHE = Licence("Apache-2.0", "any use, with the notice kept")

@@ -175,6 +175,19 @@ def test_after_ctrl_c_what_is_finished_stays_and_the_rest_is_not_begun(
     assert _names(tmp_path / "o") == ["a.b.mp4"]
 
 
+def test_a_command_that_failed_in_part_is_continued_with_what_is_missing(
+    videos, broken, tmp_path, run
+):
+    line = ("-i", videos[0], broken, videos[1], "-o", f"{tmp_path}/o/", *FAST)
+    assert run(*line).code == 2
+    first = (tmp_path / "o" / "a.b.mp4").stat().st_mtime_ns
+    broken.write_bytes(videos[0].read_bytes())
+    again = run(*line, "--skip-existing")
+    assert (again.code, again.out.splitlines()[-1]) == (0, "1 of 1 videos done, 2 skipped")
+    assert (tmp_path / "o" / "a.b.mp4").stat().st_mtime_ns == first
+    assert run(*line, "--skip-existing").out == "0 of 0 videos done, 3 skipped\n"
+
+
 def test_the_same_speech_is_for_each(videos, tmp_path, run):
     speech = make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
     soft = ("--generator", "tests.support.soft_mouths:load", "data.resolution=256")

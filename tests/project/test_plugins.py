@@ -34,3 +34,11 @@ def test_a_plugin_whose_own_import_fails_is_not_called_unknown(tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="a_package_nobody_has"):
         find_plugin("reader", "broken_plugin:load", TABLE)
+
+
+def test_a_file_in_the_current_folder_is_found_by_any_command(tmp_path, monkeypatch):
+    (tmp_path / "plug_in_of_a_test.py").write_text("def load():\n    return 42\n")
+    with pytest.raises(UnknownPluginError, match=r"no plug_in_of_a_test\.py in the current folder"):
+        find_plugin("reader", "plug_in_of_a_test:load", TABLE)
+    monkeypatch.chdir(tmp_path)
+    assert find_plugin("reader", "plug_in_of_a_test:load", TABLE)() == 42
