@@ -162,6 +162,10 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
     report = json.loads(target.with_suffix(".report.json").read_text())
     counted = ("total", "with_face", "generated", "selected", "restored")
     assert report["frames"] == dict.fromkeys(counted, count) | {"reused": 0}
+    if name == "CodeFormer":
+        assert "non-commercial" in result.err
+        assert report["restorer"]["checkpoint"] == str(checkpoint)
+        assert len(report["restorer"]["sha256"]) == 64
 
 
 def test_silent_speech_is_reported(settings, video, tmp_path, run):

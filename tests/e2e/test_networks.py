@@ -1,4 +1,6 @@
-"""Both networks, full-size, from a weights file to a video, through the real command.
+"""GFPGAN, full-size, from a weights file to a video, through the real command.
+
+CodeFormer is in test_lipsync.py.
 
 The weights are generated, so the mouths are noise. That the noise is on the mouth, and nowhere
 else, shows that every step from file to video works.
@@ -13,22 +15,19 @@ import numpy as np
 import torch
 
 from latentsync.media.reader import VideoReader
-from latentsync.weights.licences import accept
 from tests.parity.rule import published_shapes, weights
 from tests.support.media_factory import make_video, pts_of
 
-NETWORKS = {"GFPGAN": "gfpgan_v14", "CodeFormer": "codeformer"}
 
-
-def restored(name, tmp_path, demo_frames, run, *options):
+def restored(tmp_path, demo_frames, run, *options):
     """Returns the change of one frame, and the outcome of the command."""
     video, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
     checkpoint = tmp_path / "weights.pth"
     if not video.exists():
         make_video(video, demo_frames[:1])
-        torch.save({"params_ema": weights(published_shapes(NETWORKS[name]))}, checkpoint)
+        torch.save({"params_ema": weights(published_shapes("gfpgan_v14"))}, checkpoint)
     options = (*options, "restore.when=always", f"restore.checkpoint={checkpoint}", "output.crf=4")
-    result = run("-i", video, "-o", target, "--superres", name.lower(), *options)
+    result = run("-i", video, "-o", target, "--superres", "gfpgan", *options)
     assert result.code == 0, result.err
     assert pts_of(target) == pts_of(video)
     changed = _change(video, target)
@@ -44,23 +43,13 @@ def test_a_full_size_gfpgan_restores_a_video_and_is_converted_once(
     tmp_path, demo_frames, run, monkeypatch
 ):
     monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path / "cache"))
-    first, said = restored("GFPGAN", tmp_path, demo_frames, run, "runtime.backend=openvino")
+    first, said = restored(tmp_path, demo_frames, run, "runtime.backend=openvino")
     assert "converting GFPGAN" in said
     assert "Apache-2.0" in said
-    again, said = restored(
-        "GFPGAN", tmp_path, demo_frames, run, "runtime.backend=openvino", "--overwrite"
-    )
+    again, said = restored(tmp_path, demo_frames, run, "runtime.backend=openvino", "--overwrite")
     assert "converting" not in said
     assert "Apache-2.0" in said
     assert np.array_equal(again, first)
-
-
-def test_a_full_size_codeformer_restores_a_video_and_its_licence_is_named(
-    tmp_path, demo_frames, run
-):
-    accept(["CodeFormer"])
-    _, said = restored("CodeFormer", tmp_path, demo_frames, run, "runtime.backend=torch")
-    assert "non-commercial" in said
 
 
 def _change(before: Path, after: Path) -> np.ndarray:
