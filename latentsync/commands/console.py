@@ -49,6 +49,20 @@ def _underscored(text: str) -> str:
     return f"--{flag.replace('-', '_')}{equals}{value}"
 
 
+def add_weights_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what the commands have in common about weights: --offline and --accept_licence."""
+    parser.add_argument(
+        "--offline", action="store_true", default=None, help="do not download; list what is missing"
+    )
+    parser.add_argument(
+        "--accept_licence",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="accept the non-commercial licence of weights, once: CodeFormer, insightface",
+    )
+
+
 class _OneLine(logging.Handler):
     """Log records as single lines on stderr, above a running progress bar."""
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latentsync import __version__
-from latentsync.commands.console import DONE, USER_ERROR, Parser, run
+from latentsync.commands.console import DONE, USER_ERROR, Parser, add_weights_flags, run
 from latentsync.commands.progress import byte_bar
 from latentsync.errors import CheckpointError
 from latentsync.places import command
@@ -45,16 +45,7 @@ def build_parser() -> Parser:
         metavar="NAME",
         help="latentsync (default, 5.5 GB), or replay, which needs no weights",
     )
-    add(
-        "--accept_licence",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="accept the non-commercial licence of weights, once: CodeFormer, insightface",
-    )
-    add(
-        "--offline", action="store_true", default=None, help="do not download; list what is missing"
-    )
+    add_weights_flags(parser)
     add("--quiet", action="store_true", help="no progress; only the files, warnings and errors")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list every file: size, licence, path")

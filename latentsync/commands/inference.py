@@ -17,7 +17,7 @@ from typing import Any
 
 from latentsync import __version__
 from latentsync.commands.batch import Inputs, is_batch, run_batch
-from latentsync.commands.console import DONE, Parser, run
+from latentsync.commands.console import DONE, Parser, add_weights_flags, run
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_names
 from latentsync.places import command
@@ -105,17 +105,8 @@ def build_parser() -> Parser:
         help="recompute deep U-Net features every third step only: about twice as fast",
     )
     add("--temp_dir", metavar="DIR", help="accepted for compatibility; has no effect")
-    add(
-        "--offline", action="store_true", default=None, help="do not download; list what is missing"
-    )
+    add_weights_flags(parser)
     add("--yes", action="store_true", help="download missing weights without asking")
-    add(
-        "--accept_licence",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="accept the non-commercial licence of weights, once: CodeFormer, insightface",
-    )
     add("--device", metavar="NAME", help="auto (default: the fastest), cpu, cuda or mps")
     add("--overwrite", action="store_true", default=None, help="replace an existing output")
     add("--skip_existing", action="store_true", help="of several videos, skip those with an output")
