@@ -226,21 +226,10 @@ def test_an_invalid_mouth_is_never_shown(kind, video, speech, tmp_path):
 
 
 def test_a_restorer_s_nan_is_never_shown(video, tmp_path):
-    made = engine("restore.when=always", "restore.name=tests.e2e.test_session:load_nan_restorer")
+    made = engine("restore.when=always", "restore.name=tests.support.nan_restorer:load")
     with Session(made, video) as session, pytest.raises(CheckpointError, match="a nan restorer"):
         session.render(tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == []
-
-
-class NanRestorer:
-    name, size = "a nan restorer", None
-
-    def __call__(self, faces):
-        return faces * float("nan")
-
-
-def load_nan_restorer(_config, _execution) -> NanRestorer:
-    return NanRestorer()
 
 
 def test_a_plan_of_something_else_is_refused(video, speech, tmp_path):
@@ -290,7 +279,7 @@ def test_closing_ends_the_threads_of_what_was_left_half_way(video):
 
 
 def test_a_failure_leaves_no_thread_behind_even_before_the_collector_comes(video):
-    made = engine("restore.when=always", "restore.name=tests.e2e.test_session:load_nan_restorer")
+    made = engine("restore.when=always", "restore.name=tests.support.nan_restorer:load")
     before = running()
     gc.disable()
     try:
