@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentsync.pipeline.planning.plan import RenderPlan
-from latentsync.restore.gate import runs
+from latentsync.restoration.gate import runs
 
 WORST = 10
 """Frames that are listed in each part of ``worst_frames``."""
