@@ -12,23 +12,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from latentsync.geometry import frame_scale, part_of
+from latentsync.geometry import ALIGNED_SIZE, frame_scale, part_of
 
-FIGURES: tuple[str, ...] = (
-    "lips",
-    "eyes",
-    "upper_face",
-    "lips_slope",
-    "eyes_slope",
-    "lips_contrast",
-    "eyes_contrast",
-    "noise_inside",
-    "noise_outside",
-)
-"""What is measured in a frame, all at the measured scale (see measured_scale). lips, eyes,
-upper_face: sigma of their sharpest edges [pixels]. *_slope: log energy of the second octave band
-over the third. *_contrast: height of those edges [8-bit code values]. noise_*: median amplitude of
-the finest band in the skin beside the lips, and between the eyes and above [code values]."""
+FIGURES: tuple[str, ...] = ("lips", "eyes")
+"""What is measured in a frame: blur of the sharpest edges of each, sigma squared [pixels squared]
+at the measured scale (see measured_scale). Below 0 where an edge is sharper than one that a pixel
+has averaged, as after sharpening."""
 
 _NEAR, _FAR = 0.7, 1.4  # pixels: sigmas of the two blurs that gradients are compared at
 # A central difference over two pixels acts on an edge as a blur of this variance [pixels squared].
@@ -36,16 +25,12 @@ _DIFFERENCE_VARIANCE = 1 / 3
 _STRONGEST = 92.0  # percentile of a region's gradients from which on they count as edges
 _LEAST_GRADIENT = 1.0  # code values a pixel: what is weaker is noise
 _LEAST_EDGES = 8  # pixels; fewer tell nothing
-_SHARPEST = 25.0  # percentile of the sigmas: most edges of a face are wide by nature
-_NARROWEST, _WIDEST = 0.2, 8.0  # pixels, sigma: what can be told apart
-_BAND_SIGMAS = (0.6, 1.2, 2.4)  # pixels, each of what the one before has left
-_FLAT = 40.0  # percentile of the gradients up to which skin is flat
+_SHARPEST = 25.0  # percentile of the widths: most edges of a face are wide by nature
+_REACH = 8  # pixels, of the blurs and of the difference
 
 # In pixels of the aligned crop (geometry.TEMPLATE): 230 between the brows, 3.3 for a millimetre.
 _EYE_HALF_AXES = (66.0, 36.0)
 _LIPS_MARGIN = (9.0, 50.0)  # beyond the mouth's corners, and beyond the lips' inner edges
-_BESIDE_LIPS = (1.2, 1.9)  # ring around the lips, in their half axes
-_UPPER_OVAL = (210.0, 166.0, 146.0, 86.0)  # brows, eyes, bridge of the nose: center, half axes
 _ROUND = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 _SUBPIXEL = 4  # bits
 
@@ -79,35 +64,18 @@ def edge_figures(pixels: np.ndarray, place: FacePlace) -> np.ndarray:
     """
     luma, to_luma = _face(pixels, place.matrix)
     eyes, mouth = _moved(place.eyes, to_luma), _moved(place.mouth, to_luma)
-    # Points of the aligned crop -> points of the luma plane: the shape of a face, drawn in place.
-    upright = cv2.invertAffineTransform(place.matrix.astype(np.float64))
-    axes = to_luma[:, :2] @ upright[:, :2]
-    lips, ring = _mouth_regions(luma.shape, mouth, axes)
-    each_eye = [_oval(eye, axes * _EYE_HALF_AXES) for eye in eyes]
-    x, y, half_width, half_height = _UPPER_OVAL
-    upper = _drawn(
-        luma.shape,
-        _oval(
-            _moved(_moved(np.array([[x, y]]), upright), to_luma)[0],
-            axes * (half_width, half_height),
-        ),
+    # What is upright and one pixel long in the aligned crop, as it lies in the luma plane.
+    axes = to_luma[:, :2] @ np.linalg.inv(place.matrix[:, :2].astype(np.float64))
+    regions = (
+        _Region.of(luma, _lips(mouth, axes)),
+        _Region.of(luma, *(_oval(eye, axes * _EYE_HALF_AXES) for eye in eyes)),
     )
-    both_eyes = _drawn(luma.shape, *each_eye)
-    edges, bands = _Edges.of(luma), _bands(luma)
-    lips_sigma, lips_contrast = edges.sharpest(lips)
-    eyes_sigma, eyes_contrast = edges.sharpest(both_eyes)
-    figures = [
-        *(lips_sigma, eyes_sigma, edges.sharpest(upper)[0]),
-        *(_slope(bands, lips), _slope(bands, both_eyes)),
-        *(lips_contrast, eyes_contrast),
-        *(_noise(bands, edges, region) for region in (ring, upper & ~both_eyes)),
-    ]
-    return np.array(figures, np.float32)
+    return np.array([region.sharpest() for region in regions], np.float32)
 
 
 def _face(pixels: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The luma (h, w) float32 of the face at the measured scale, and frame -> luma, (2, 3)."""
-    part, from_part = part_of(pixels, matrix, (560, 420))
+    part, from_part = part_of(pixels, matrix, ALIGNED_SIZE)
     factor = float(measured_scale(matrix))
     luma = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
     # Where the part begins: what is left of the shift that part_of has added.
@@ -122,18 +90,11 @@ def _face(pixels: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return luma.astype(np.float32), np.column_stack([np.diag(scale), shift])
 
 
-def _mouth_regions(
-    shape: tuple[int, ...], mouth: np.ndarray, axes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The lips, and the ring of skin around them, (h, w) bool. mouth: (4, 2), axes: (2, 2)."""
+def _lips(mouth: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """(K, 2): an outline around the lips. mouth: (4, 2), axes: (2, 2), its columns."""
     left, right, upper, lower = np.linalg.solve(axes, mouth.T).T
     half_axes = np.array([np.linalg.norm(right - left), np.linalg.norm(lower - upper)]) / 2
-    half_axes += _LIPS_MARGIN
-    center = mouth.mean(axis=0)
-    lips, inner, outer = (
-        _drawn(shape, _oval(center, axes * (half_axes * size))) for size in (1.0, *_BESIDE_LIPS)
-    )
-    return lips, outer & ~inner
+    return _oval(mouth.mean(axis=0), axes * (half_axes + _LIPS_MARGIN))
 
 
 def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -147,47 +108,40 @@ def _oval(center: np.ndarray, half_axes: np.ndarray) -> np.ndarray:
     return center + np.stack([np.cos(_ROUND), np.sin(_ROUND)], axis=1) @ half_axes.T
 
 
-def _drawn(shape: tuple[int, ...], *outlines: np.ndarray) -> np.ndarray:
-    """(h, w) bool, True inside of any of the outlines, (K, 2) each."""
-    region = np.zeros(shape, np.uint8)
-    for outline in outlines:
-        corners = np.rint(outline * 2**_SUBPIXEL).astype(np.int32)
-        cv2.fillPoly(region, [corners], 1, shift=_SUBPIXEL)
-    return region > 0
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Edges:
-    """(h, w) each. strength: gradient [code values a pixel]. sigma: of the edge [pixels]; what is
-    no edge has one as well. ridge: whether no neighbour across the edge is stronger."""
+class _Region:
+    """luma: (h, w) float32, the region and what is around it. inside: (h, w) bool."""
 
-    strength: np.ndarray
-    sigma: np.ndarray
-    ridge: np.ndarray
+    luma: np.ndarray
+    inside: np.ndarray
 
     @classmethod
-    def of(cls, luma: np.ndarray) -> _Edges:
-        across, down = _gradient(cv2.GaussianBlur(luma, (0, 0), _NEAR))
-        strength = cv2.magnitude(across, down)
-        far = cv2.magnitude(*_gradient(cv2.GaussianBlur(luma, (0, 0), _FAR)))
-        squared = np.square(strength / np.maximum(far, 1e-3))
-        variance = (_FAR**2 - _NEAR**2) / np.maximum(squared - 1, 1e-3)
-        variance -= _NEAR**2 + _DIFFERENCE_VARIANCE
-        sigma = np.sqrt(np.clip(variance, _NARROWEST**2, _WIDEST**2))
-        return cls(strength, sigma, _ridges(strength, across, down))
+    def of(cls, luma: np.ndarray, *outlines: np.ndarray) -> _Region:
+        """outlines: (K, 2) each, points of luma; the region is what lies inside of any."""
+        points, limit = np.concatenate(outlines), np.array(luma.shape[::-1])
+        low = np.clip(np.floor(points.min(axis=0)) - _REACH, 0, limit).astype(int)
+        high = np.clip(np.ceil(points.max(axis=0)) + _REACH + 1, low, limit).astype(int)
+        part = luma[low[1] : high[1], low[0] : high[0]]
+        drawn = np.zeros(part.shape, np.uint8)
+        for outline in outlines if part.size else ():
+            corners = np.rint((outline - low) * 2**_SUBPIXEL).astype(np.int32)
+            cv2.fillPoly(drawn, [corners], 1, shift=_SUBPIXEL)
+        return cls(part, drawn > 0)
 
-    def sharpest(self, region: np.ndarray) -> tuple[float, float]:
-        """Sigma [pixels] and contrast [code values] of the region's sharpest edges; nan: none."""
-        gradients = self.strength[region]
-        if len(gradients) < _LEAST_EDGES:
-            return np.nan, np.nan
-        least = max(float(np.percentile(gradients, _STRONGEST)), _LEAST_GRADIENT)
-        edges = region & self.ridge & (self.strength >= least)
+    def sharpest(self) -> float:
+        """Sigma squared [pixels squared] of the sharpest edges; nan: there are none."""
+        if np.count_nonzero(self.inside) < _LEAST_EDGES:
+            return np.nan
+        across, down = _gradient(cv2.GaussianBlur(self.luma, (0, 0), _NEAR))
+        strength = cv2.magnitude(across, down)
+        least = max(float(np.percentile(strength[self.inside], _STRONGEST)), _LEAST_GRADIENT)
+        edges = self.inside & (strength >= least) & _ridges(strength, across, down)
         if np.count_nonzero(edges) < _LEAST_EDGES:
-            return np.nan, np.nan
-        sigma, strength = self.sigma[edges], self.strength[edges]
-        width = np.sqrt(2 * np.pi * (sigma**2 + _NEAR**2 + _DIFFERENCE_VARIANCE))
-        return float(np.percentile(sigma, _SHARPEST)), float(np.median(strength * width))
+            return np.nan
+        far = cv2.magnitude(*_gradient(cv2.GaussianBlur(self.luma, (0, 0), _FAR)))
+        squared = np.square(strength[edges] / np.maximum(far[edges], 1e-3))
+        variances = (_FAR**2 - _NEAR**2) / np.maximum(squared - 1, 1e-3)
+        return float(np.percentile(variances, _SHARPEST)) - _NEAR**2 - _DIFFERENCE_VARIANCE
 
 
 def _gradient(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -207,30 +161,3 @@ def _ridges(strength: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.nd
     inside = np.zeros(strength.shape, bool)
     inside[2:-2, 2:-2] = True  # the frame's border repeats itself
     return inside & (strength >= beside)
-
-
-def _bands(luma: np.ndarray) -> list[np.ndarray]:
-    """(h, w) each, finest first."""
-    bands = []
-    for sigma in _BAND_SIGMAS:
-        smooth = cv2.GaussianBlur(luma, (0, 0), sigma)
-        bands.append(luma - smooth)
-        luma = smooth
-    return bands
-
-
-def _slope(bands: list[np.ndarray], region: np.ndarray) -> float:
-    """Log energy of the second band over that of the third."""
-    if np.count_nonzero(region) < _LEAST_EDGES:
-        return np.nan
-    fine, coarse = (float(np.mean(np.square(band[region]))) for band in bands[1:3])
-    return float(np.log((fine + 1e-3) / (coarse + 1e-3)))
-
-
-def _noise(bands: list[np.ndarray], edges: _Edges, region: np.ndarray) -> float:
-    """Median amplitude of the finest band where the region is flat [code values]."""
-    if np.count_nonzero(region) < _LEAST_EDGES:
-        return np.nan
-    gradients = edges.strength[region]
-    flat = gradients <= np.percentile(gradients, _FLAT)
-    return float(np.median(np.abs(bands[0][region][flat])))
