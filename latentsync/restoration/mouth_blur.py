@@ -176,4 +176,5 @@ class TrackBlur:
             else float(own_excess(seen.lips, seen.eyes, own))
         )
         sigmas = np.sqrt(np.maximum([seen.lips, seen.lips - excess, excess], 0)) * scale
-        return cls(*sigmas.tolist(), own=own is not None)
+        lips, expected, lost = sigmas.tolist()
+        return cls(lips, expected, lost, own=own is not None)
