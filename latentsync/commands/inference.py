@@ -74,7 +74,8 @@ def build_parser() -> Parser:
     add(
         "--reference",
         metavar="VIDEO",
-        help="original video of the person, for Self; default with new speech: the input",
+        help="original video of the person, which says how sharp the mouth is to be and which Self "
+        "is fitted to; default with new speech: the input",
     )
     add(
         "-w",

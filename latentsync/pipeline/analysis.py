@@ -14,16 +14,20 @@ import numpy as np
 from latentsync.errors import FaceNotFoundError
 from latentsync.face.align import align_video
 from latentsync.face.detector import DetectedFace, FaceDetector
-from latentsync.face.landmarks import CONTROL
+from latentsync.face.landmarks import CONTROL, FIVE, MOUTH
 from latentsync.face.tracks import ChosenFace, Track, choose_track, is_cut, link_faces, thumbnail
+from latentsync.frame_times import PTS_ROUNDING
 from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.restoration.edge_blur import FIGURES, FacePlace, edge_figures
 from latentsync.restoration.sharpness import BANDS, SharpnessMeter
 from latentsync.settings.schema import FaceConfig
 from latentsync.types import Alignment, Frame
 
-DECODED_AHEAD, DETECTED_AHEAD = 4, 2  # frames queued for detection, and for the sharpness meter
+DECODED_AHEAD, SEEN_AHEAD = 4, 2  # frames that may wait for the detector, and to be measured
+EDGES_EVERY = 0.12
+"""Seconds from one frame whose edges are measured to the next: every third one at 25 a second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +37,9 @@ class SourceAnalysis:
     pts: (F,) int64 ticks. pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
     alignments: F entries; None where there is no usable face.
     energies: (F, 2, BANDS) float32 band energies [mouth, rest of the face]; NaN where not measured.
-    people: (F,) int, the number of faces detected in each frame.
+    people: (F,) int, the faces seen in each frame, chosen or not.
+    edges: (F, len(FIGURES)) float32, see restoration.edge_blur; NaN where not measured, which is
+        most frames: a few a second are enough.
     """
 
     pts: np.ndarray
@@ -42,6 +48,7 @@ class SourceAnalysis:
     alignments: list[Alignment | None]
     energies: np.ndarray
     people: np.ndarray
+    edges: np.ndarray
 
     @property
     def tracks(self) -> np.ndarray:
@@ -151,6 +158,8 @@ class _Observations:
         self.cuts: list[bool] = []
         self.faces: list[list[DetectedFace]] = []
         self.energies: list[list[np.ndarray]] = []
+        self.edges: list[list[np.ndarray]] = []
+        self._edges_due = -np.inf
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -162,6 +171,16 @@ class _Observations:
         self.cuts.append(seen.cut)
         self.faces.append(seen.faces)
         self.energies.append([_measure(frame.pixels, face, meter) for face in seen.faces])
+        self.edges.append(self._edges(seen))
+
+    def _edges(self, seen: _Seen) -> list[np.ndarray]:
+        """Of each face; unknown where no measurement is due."""
+        now = seen.frame.pts_seconds
+        if not seen.cut and now < self._edges_due - PTS_ROUNDING:
+            return [np.full(len(FIGURES), np.nan, np.float32)] * len(seen.faces)
+        if seen.faces:
+            self._edges_due = now + EDGES_EVERY
+        return [edge_figures(seen.frame.pixels, place_of(face.landmarks)) for face in seen.faces]
 
     def analysis(self, config: FaceConfig, *, largest_in_each: bool) -> SourceAnalysis:
         tracks = link_faces(
@@ -187,10 +206,12 @@ class _Observations:
             smoothing_seconds=config.smoothing_seconds,
         )
         energies = np.full((len(chosen), 2, BANDS), np.nan, np.float32)
+        edges = np.full((len(chosen), len(FIGURES)), np.nan, np.float32)
         for index, one in enumerate(chosen):
-            for face, energy in zip(self.faces[index], self.energies[index], strict=True):
-                if one is not None and one.face is face:  # an interpolated face was not measured
-                    energies[index] = energy
+            measured = zip(self.faces[index], self.energies[index], self.edges[index], strict=True)
+            for face, energy, edge in measured:
+                if one is not None and one.face is face:  # a face filled in was not measured
+                    energies[index], edges[index] = energy, edge
         return SourceAnalysis(
             np.array(self.pts, np.int64),
             np.array(self.pts_seconds),
@@ -198,6 +219,7 @@ class _Observations:
             alignments,
             energies,
             np.array([len(faces) for faces in self.faces], np.int64),
+            edges,
         )
 
     def _largest(self, tracks: Sequence[Track]) -> list[ChosenFace | None]:
@@ -209,3 +231,11 @@ class _Observations:
 
 def _measure(pixels: np.ndarray, face: DetectedFace, meter: SharpnessMeter) -> np.ndarray:
     return meter(pixels, similarity(face.landmarks[CONTROL], TEMPLATE))
+
+
+def place_of(landmarks: np.ndarray, matrix: np.ndarray | None = None) -> FacePlace:
+    """landmarks: (len(LANDMARKS), 2) frame pixels. matrix: (2, 3), frame -> aligned crop; None: the
+    one that these landmarks give."""
+    if matrix is None:
+        matrix = similarity(landmarks[CONTROL], TEMPLATE)
+    return FacePlace(matrix, landmarks[FIVE][:2], landmarks[MOUTH])

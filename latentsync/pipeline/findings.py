@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentsync.pipeline.planning.decide import thresholds
 from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.restoration.gate import MouthState
 from latentsync.settings.schema import Config
 
 if TYPE_CHECKING:
@@ -69,10 +69,12 @@ def _why_nothing_is_restored(config: Config, plan: RenderPlan) -> str:
     if scale < restore.min_scale:
         figures = f"median scale {scale:.2f}, restore.min_scale {restore.min_scale:g}"
         return f"the face is too small in the frame to gain from restoration ({figures}); {FORCE}"
-    known = plan.sharpness[~np.isnan(plan.sharpness)]
+    known = plan.blur[~np.isnan(plan.blur)]
     if not len(known):
-        return f"the sharpness of the mouth could not be measured in any frame; {FORCE}"
-    threshold, _ = thresholds(restore, speech=False)
-    frames = "no frame was" if known.min() >= threshold else "too few frames in a row were"
-    figures = f"median {np.median(known):.2f}, threshold {threshold:.2f}"
-    return f"{frames} below the sharpness threshold ({figures}); {FORCE}"
+        return f"the blur of the mouth could not be measured in any frame; {FORCE}"
+    figures = f"median probability {np.median(known):.2f}, restore.blur_on {restore.blur_on:g}"
+    if (plan.mouth_state == MouthState.UNCERTAIN).any():
+        gentle = "restore.uncertain=gentle restores such mouths at half strength"
+        return f"the mouth may be blurred, which is uncertain ({figures}); {gentle}, or {FORCE}"
+    frames = "no mouth is" if known.max() <= restore.blur_on else "too few in a row are"
+    return f"{frames} blurred against the face ({figures}); {FORCE}"

@@ -14,6 +14,7 @@ import torch
 from latentsync.generate.base import LipGenerator, Reconstructing
 from latentsync.geometry import extract, square
 from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.planning.own_mouth import frames_of_person
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
 from latentsync.pipeline.stages.restore import mouth_of
@@ -171,16 +172,11 @@ class _PersonalFit:
         return restorer.fit(pixels, list(to_restore.get(track, ())), **about)
 
     def _candidates(self, track: int) -> np.ndarray:
-        """Frames of the original that show the identity of the track."""
-        frames = self._plan.analysis.frames_by_track()[track]
-        if self._original.itself:
-            return frames
-        tracks, times = self._original.analysis.tracks, self._original.analysis.pts_seconds
-        begin, end = self._plan.analysis.pts_seconds[frames[[0, -1]]]
-        then = (times >= begin - 1e-6) & (times <= end + 1e-6) & (tracks >= 0)
-        # The tracks seen at the same times; else all frames with a face.
-        seen = np.isin(tracks, tracks[then]) if then.any() else tracks >= 0
-        return np.flatnonzero(seen)
+        """Frames of the original that show the person of the track."""
+        original = self._original
+        return frames_of_person(
+            track, self._plan.analysis, original.analysis, itself=original.itself
+        )
 
     def _training_mouth(self, track: int, number: int, frame: Frame) -> _TrainingMouth:
         geometry = self._plan.tracks[track].geometry

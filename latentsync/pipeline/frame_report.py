@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from latentsync.pipeline.planning.plan import RenderPlan
-from latentsync.restoration.gate import runs
+from latentsync.restoration.gate import MouthState, runs
+from latentsync.restoration.mouth_blur import TrackBlur
 
+_WORDS = {mouth: None if mouth == MouthState.NONE else mouth.name.lower() for mouth in MouthState}
+"""By gate.MouthState, how the report calls it."""
 WORST = 10
 """Number of frames listed in each part of ``worst_frames``."""
 
@@ -29,22 +32,33 @@ def plan_report(plan: RenderPlan, restored: np.ndarray, reused: int) -> dict[str
             "selected": int((plan.strength > 0).sum()),
             "restored": int(changed.sum()),
             "reused": reused,
+            "uncertain": int((plan.mouth_state == MouthState.UNCERTAIN).sum()),
         },
         "spans_seconds": {
             "without_face": _seconds(seconds, ~has_face),
             "restored": _seconds(seconds, changed),
             "face_left_alone": _seconds(seconds, has_face & ~changed),
+            "uncertain": _seconds(seconds, plan.mouth_state == MouthState.UNCERTAIN),
         },
         "tracks": len(plan.tracks),
+        "track_blur": {str(n): _blur(track.blur) for n, track in plan.tracks.items()},
         "cuts_seconds": [round(float(t), 3) for t in analysis.pts_seconds[analysis.cuts]],
         "per_frame": {
             "scale": _numbers(plan.scale, 3),
             "sharpness": _numbers(plan.sharpness, 3),
+            "blur": _numbers(plan.blur, 3),
+            "mouth": [_WORDS[mouth] for mouth in plan.mouth_state],
             "strength": _numbers(plan.strength, 3),
             "change": [int(change) for change in restored],
         },
         "worst_frames": _worst_frames(plan, restored),
     }
+
+
+def _blur(blur: TrackBlur) -> dict[str, Any]:
+    lips, expected, lost = _numbers(np.array([blur.lips, blur.expected, blur.lost]), 2)
+    against = "own mouth" if blur.own else "face"
+    return {"lips": lips, "expected": expected, "lost": lost, "against": against}
 
 
 def _worst_frames(plan: RenderPlan, restored: np.ndarray) -> dict[str, list[dict[str, Any]]]:

@@ -18,7 +18,6 @@ from latentsync import __version__
 from latentsync.generate.base import LipGenerator
 from latentsync.pipeline.compact_json import compact_json
 from latentsync.pipeline.frame_report import plan_report
-from latentsync.pipeline.planning.decide import thresholds
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
 from latentsync.restoration.base import Restorer
@@ -108,10 +107,9 @@ def _people(config: Config, people: np.ndarray) -> dict[str, Any]:
 def _thresholds(session: Session) -> dict[str, float | None]:
     """Thresholds of the gate; null where it did not decide."""
     restore = session.config.restore
-    on, off = thresholds(restore, speech=session.audio is not None)
     if session.restorers is None or restore.when != "auto":
-        return {"sharpness_on": None, "sharpness_off": None}
-    return {"sharpness_on": on, "sharpness_off": off}
+        return {"blur_on": None, "blur_off": None}
+    return {"blur_on": restore.blur_on, "blur_off": restore.blur_off}
 
 
 def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str, Any]:

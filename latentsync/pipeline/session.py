@@ -33,6 +33,7 @@ from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.planning import decide
 from latentsync.pipeline.planning.layout import Layout, laid_out, lead_in
+from latentsync.pipeline.planning.own_mouth import own_edges
 from latentsync.pipeline.planning.plan import RenderPlan, check_plan
 from latentsync.pipeline.planning.samples import Samples, sampled
 from latentsync.pipeline.progress import Progress, no_progress
@@ -42,6 +43,7 @@ from latentsync.pipeline.source import CheckedSource, Source, VideoFile, footage
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restoration.base import Fittable, Tunable
+from latentsync.restoration.mouth_blur import EdgeVariances
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.execution import Execution
 from latentsync.settings.schema import Config
@@ -279,12 +281,19 @@ class Session:
         if not restores(self.config):
             return plan
         if self.audio is None:
-            return decide.decided_by_analysis(plan, restore)
+            return decide.decided_by_analysis(plan, restore, self._own_edges())
         tuned = isinstance(self.engine.restorer, Tunable | Fittable)
         wanted = restore.when == "auto" or tuned
         numbers = decide.chunks_to_sample(plan) if wanted else []
         self._samples = self._sampled(numbers, progress)
         return decide.decided_by_samples(plan, restore, self._samples.chunks)
+
+    def _own_edges(self) -> Mapping[int, EdgeVariances]:
+        """By track, the edges of the person's own mouth in the reference; none without one."""
+        restore = self.config.restore
+        if restore.reference is None or restore.when != "auto":
+            return {}
+        return own_edges(self.analyze(), self._original.analysis)
 
     def _sampled(self, numbers: Sequence[int], progress: Progress = no_progress) -> Samples:
         crops = isinstance(self.engine.restorer, Fittable)

@@ -6,51 +6,82 @@ All limits are in seconds: one video at several frame rates gets the same decisi
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 
 from latentsync.errors import ConfigError
 from latentsync.frame_times import PTS_ROUNDING, frame_duration, frame_spans
 
-# A mouth's sharpness varies with its opening, so the gate uses the median over a second.
+GENTLE = 0.5
+"""Share of a restoration that an uncertain mouth gets, where restore.uncertain is "gentle"."""
+
+EVIDENCE_REACH = 1.5
+"""Seconds, before a frame and after it, over which what was measured of its edges is averaged: they
+swing with the opening of the mouth and with the head. A shorter dub is not told from its video."""
+# Of a figure that swings a second's median is taken, not a frame.
 _MEDIAN_REACH = 0.5  # seconds, before a frame and after it
 _SAME_TIME = 1e-6  # relative; sums of frame durations that differ by less are equal
 _BLOCK = 1024  # frames whose medians are taken at once: 3 MB at 120 frames a second
-# A generated mouth that is upscaled to the frame lacks detail by construction: from 1 to 2 frame
-# pixels per generator pixel both thresholds rise by this.
-_EAGERNESS = 0.05
 
 
-def need(
+class MouthState(IntEnum):
+    """What the gate holds a mouth for. NONE: there is no face. UNKNOWN: it could not be measured.
+    TOO_SMALL: below restore.min_scale."""
+
+    NONE = 0
+    UNKNOWN = 1
+    TOO_SMALL = 2
+    FILMED = 3
+    UNCERTAIN = 4
+    DEGRADED = 5
+
+
+def judge(
     scale: np.ndarray,
-    sharpness: np.ndarray,
+    blur: np.ndarray,
     *,
     seconds: np.ndarray,
-    when: str,
     min_scale: float,
-    sharpness_on: float,
-    sharpness_off: float,
+    blur_on: float,
+    blur_off: float,
     min_run_seconds: float = 0.64,
 ) -> np.ndarray:
-    """(F,) bool: the frames of one track to restore.
+    """(F,) int8 of MouthState: what the frames of one track show.
 
-    scale: (F,) frame pixels per generator pixel. sharpness: (F,), nan: unknown.
-    seconds: (F,) float64, presentation times, rising.
-    when: "always", "never" or "auto": by sharpness; below min_scale the face is too small in the
-    frame to gain. Hysteresis: a run of frames under sharpness_off counts if it holds one under
-    sharpness_on. Gaps and runs shorter than min_run_seconds are removed. Raises ConfigError for
-    another when.
+    scale: (F,) frame pixels per generator pixel. blur: (F,), the higher the likelier is the mouth
+    degraded; nan where it is not known. seconds: (F,) float64, presentation times, rising.
+    Below min_scale the face is too small on the screen to gain. Hysteresis: a run of frames over
+    blur_off is degraded if it holds one over blur_on, else uncertain. Gaps and runs that last less
+    than min_run_seconds are levelled.
+    """
+    size, figure = running_median(scale, seconds), running_median(blur, seconds)
+    large = size >= min_scale
+    over_off = (figure > blur_off) & large
+    held = _runs_that_hold(over_off, over_off & (figure > blur_on))
+    degraded = _levelled(held, seconds, min_run_seconds)
+    uncertain = _levelled(over_off & ~held, seconds, min_run_seconds)
+    mouths = np.full(len(scale), MouthState.FILMED, np.int8)
+    mouths[np.isnan(figure)] = MouthState.UNKNOWN
+    mouths[~large] = MouthState.TOO_SMALL
+    mouths[uncertain] = MouthState.UNCERTAIN
+    mouths[degraded] = MouthState.DEGRADED
+    return mouths
+
+
+def wanted(mouths: np.ndarray, *, when: str, uncertain: str) -> tuple[np.ndarray, np.ndarray]:
+    """(F,) bool twice: the frames to restore wholly, and those to restore gently at least.
+
+    mouths: (F,) of MouthState. when: "always", "never" or "auto": what the mouths are held for.
+    uncertain: "leave" or "gentle". ConfigError for another when.
     """
     if when not in ("auto", "always", "never"):
         raise ConfigError("restore.when", when, "use auto, always or never")
     if when != "auto":
-        return np.full(len(scale), when == "always")
-    size, figure = _running_median(scale, seconds), _running_median(sharpness, seconds)
-    eager = _EAGERNESS * np.clip(size - 1, 0, 1)
-    under_off = (figure < sharpness_off + eager) & (size >= min_scale)
-    under_on = under_off & (figure < sharpness_on + eager)
-    wanted = _runs_that_hold(under_off, under_on)
-    wanted = ~_drop_short(~wanted, seconds, min_run_seconds, keep_ends=True)
-    return _drop_short(wanted, seconds, min_run_seconds, keep_ends=False)
+        all_alike = np.full(len(mouths), when == "always")
+        return all_alike, all_alike
+    wholly = mouths == MouthState.DEGRADED
+    return wholly, wholly | ((mouths == MouthState.UNCERTAIN) & (uncertain == "gentle"))
 
 
 def strengths(
@@ -79,15 +110,19 @@ def strengths(
     return strength
 
 
-def _running_median(values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """(F,) -> (F,): median of the known values around each; nan where there is none.
+def running_median(
+    values: np.ndarray, seconds: np.ndarray, reach: float = _MEDIAN_REACH
+) -> np.ndarray:
+    """(F,) -> (F,): median of the known values around each; nan where none is known nearby.
 
-    Frames are weighted by their duration.
+    seconds: (F,) float64, presentation times, rising. reach: seconds, before a frame and after it.
+
+    A frame counts by how long it is shown: where frames are dropped, those left stand for more.
     """
     known = np.flatnonzero(~np.isnan(values))
     figures, times = values[known].astype(np.float64), seconds[known]
     begin, end = (border[known] for border in frame_spans(seconds))
-    reach = _MEDIAN_REACH + PTS_ROUNDING
+    reach = reach + PTS_ROUNDING
     first = np.searchsorted(times, seconds - reach, side="left")
     stop = np.searchsorted(times, seconds + reach, side="right")
     medians = np.full(len(values), np.nan)
@@ -120,6 +155,12 @@ def runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Half-open [start, end) of each run of True."""
     steps = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return [(int(start), int(end)) for start, end in zip(steps[::2], steps[1::2], strict=True)]
+
+
+def _levelled(flags: np.ndarray, seconds: np.ndarray, least: float) -> np.ndarray:
+    """Without gaps, and then without runs, that last less than ``least`` seconds."""
+    filled = ~_drop_short(~flags, seconds, least, keep_ends=True)
+    return _drop_short(filled, seconds, least, keep_ends=False)
 
 
 def _runs_that_hold(flags: np.ndarray, evidence: np.ndarray) -> np.ndarray:

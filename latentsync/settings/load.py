@@ -24,7 +24,15 @@ from latentsync.errors import ConfigError
 from latentsync.places import shipped_config
 from latentsync.settings.paths import resolve_paths
 from latentsync.settings.presets import preset_settings
-from latentsync.settings.schema import COMPAT, RENAMED, RETIRED, Config, Renamed, check
+from latentsync.settings.schema import (
+    COMPAT,
+    RENAMED,
+    REPLACED,
+    RETIRED,
+    Config,
+    Renamed,
+    check,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +95,7 @@ def _use_new_keys(layers: Sequence[dict[str, Any]]) -> list[str]:
     notices: dict[str, str] = {}
     for layer in layers:
         _drop_retired(layer)
+        notices |= _drop_replaced(layer)
         for old, now in RENAMED.items():
             value = _take(layer, old)
             given = value is not _ABSENT
@@ -107,6 +116,15 @@ def _drop_retired(layer: dict[str, Any]) -> None:
             raise ConfigError(
                 old, value, f"this setting was removed; for LatentSync's output use compat={COMPAT}"
             )
+
+
+def _drop_replaced(layer: dict[str, Any]) -> dict[str, str]:
+    """Removes replaced keys. Returns by key a sentence that says what to use now."""
+    found = {old: value for old in REPLACED if (value := _take(layer, old)) is not _ABSENT}
+    return {
+        old: f"{old} ({value}) has no effect any more: use {REPLACED[old]}"
+        for old, value in found.items()
+    }
 
 
 def _take(tree: dict[str, Any], key: str) -> Any:

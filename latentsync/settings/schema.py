@@ -82,8 +82,9 @@ class RestoreConfig:
     strength: float = 1.0
     generator_size: int = 256
     min_scale: float = 0.5
-    sharpness_on: float = 0.62
-    sharpness_off: float = 0.68
+    blur_on: float = 0.7
+    blur_off: float = 0.3
+    uncertain: str = "leave"
     fade_seconds: float = 0.32
     temporal: float = 0.0
     reuse: float = 0.0
@@ -135,6 +136,7 @@ CHOICES = {
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
     "face.select": ("largest", "left", "right"),
     "restore.when": ("auto", "always", "never"),
+    "restore.uncertain": ("leave", "gentle"),
     "restore.region": ("mouth", "lower_face", "face"),
     "runtime.device": ("auto", "cpu", "cuda", "mps"),
     "runtime.backend": ("auto", "torch", "compile", "openvino"),
@@ -160,8 +162,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "restore.strength": (0, 1),
     "restore.generator_size": (32, 4096),
     "restore.min_scale": (0, 10),
-    "restore.sharpness_on": (0, 2),
-    "restore.sharpness_off": (0, 2),
+    "restore.blur_on": (0, 1),
+    "restore.blur_off": (0, 1),
     "restore.fade_seconds": (0, 10),
     "restore.temporal": (0, 0.95),
     "restore.reuse": (0, 20),
@@ -209,6 +211,14 @@ RETIRED: dict[str, str] = {
 compat=upstream replaces these settings as a whole."""
 
 
+REPLACED: dict[str, str] = {
+    "restore.sharpness_on": "restore.blur_on, the probability above which a mouth is restored",
+    "restore.sharpness_off": "restore.blur_off, the probability below which it no longer is",
+}
+"""Removed settings whose values mean nothing to the ones that took their place: old key -> what to
+use now. They are read everywhere, have no effect, and the run says so."""
+
+
 def check(config: Config) -> None:
     """Raises ConfigError: a value that is not allowed, or settings that exclude each other."""
     for key, choices in CHOICES.items():
@@ -238,11 +248,11 @@ def _check_combinations(config: Config) -> None:
         what = f"{config.output.fps}, {config.output.length}"
         remedy = f"leave both out: compat={COMPAT} has 25 fps and the length of the speech"
         raise ConfigError("output.fps, output.length", what, remedy)
-    if restore.sharpness_off < restore.sharpness_on:
+    if restore.blur_off > restore.blur_on:
         raise ConfigError(
-            "restore.sharpness_off",
-            restore.sharpness_off,
-            f"it must not be less than restore.sharpness_on ({restore.sharpness_on:g})",
+            "restore.blur_off",
+            restore.blur_off,
+            f"it must not be more than restore.blur_on ({restore.blur_on:g})",
         )
     if restore.name.lower() in ("detail", "self") and restore.fidelity is not None:
         raise ConfigError(

@@ -15,7 +15,7 @@ from latentsync.media.reader import VideoReader
 from latentsync.pipeline.source import Clip
 from tests.support.media_factory import Tone, audio_packets, make_video, pts_of
 
-SHARP = "restore.sharpness_on=0"  # as if every mouth were sharp enough
+SHARP = "restore.blur_on=1"  # as if every mouth were sharp enough
 LINE = "no frame needs restoration: the video stream was copied unchanged"
 
 
@@ -51,9 +51,11 @@ def test_where_nothing_is_restored_the_streams_are_copied(video, tmp_path, run) 
 
 def test_the_sharpness_behind_the_decision_is_reported(video, tmp_path, run) -> None:
     result = run("-i", video, "-o", tmp_path / "out.mp4", SHARP)
-    sharpness = report_of(tmp_path / "out.mp4")["per_frame"]["sharpness"]
-    figures = f"(median {np.median(sharpness):.2f}, threshold 0.00)"
-    assert f"no frame was below the sharpness threshold {figures}" in result.err
+    blur = report_of(tmp_path / "out.mp4")["per_frame"]["blur"]
+    known = [probability for probability in blur if probability is not None]
+    figures = f"(median probability {np.median(known):.2f}, restore.blur_on 1)"
+    assert f"the mouth may be blurred, which is uncertain {figures}" in result.err
+    assert "restore.uncertain=gentle" in result.err
     assert "restore.when=always" in result.err
 
 

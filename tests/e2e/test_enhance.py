@@ -103,17 +103,17 @@ def test_the_report_says_what_was_done(video, tmp_path, run):
 
 def test_the_report_says_what_made_it_when_and_where(video, tmp_path, run):
     target = tmp_path / "out.mp4"
-    run("-i", video, "-o", target, "restore.sharpness_on=0.6")
+    run("-i", film, "-o", target, "restore.blur_on=0.6")
     text = (tmp_path / "out.report.json").read_text()
     report = json.loads(text)
     assert report["version"] == latentsync.__version__
     assert datetime.now(UTC) - datetime.fromisoformat(report["created"]) < timedelta(minutes=5)
     typed = shlex.split(report["command"])[-5:]
-    assert typed == ["-i", str(video), "-o", str(target), "restore.sharpness_on=0.6"]
+    assert typed == ["-i", str(film), "-o", str(target), "restore.blur_on=0.6"]
     assert set(report["host"]) == {"os", "machine", "cpu_count", "python", "torch"}
     assert platform.node() not in json.dumps(report["host"])
     assert report["people"] == {"most_at_once": 1, "frames_with_several": 0, "taken": "largest"}
-    assert report["thresholds"] == {"sharpness_on": 0.6, "sharpness_off": 0.68}
+    assert report["thresholds"] == {"blur_on": 0.6, "blur_off": 0.3}
     assert len(text.splitlines()) < 200
 
 
@@ -122,7 +122,7 @@ def test_a_report_from_python_has_no_command(video, tmp_path):
     with Session(Engine(load_config(None, settings)), video) as session:
         report = session.render(tmp_path / "out.mp4")
     assert report["command"] is None
-    assert report["thresholds"] == {"sharpness_on": None, "sharpness_off": None}
+    assert report["thresholds"] == {"blur_on": None, "blur_off": None}
 
 
 def test_no_report_where_none_is_wanted(video, tmp_path, run):

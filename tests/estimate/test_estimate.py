@@ -104,7 +104,7 @@ def test_a_restoration_is_two_passes_over_the_video(tmp_path: Path) -> None:
 
 
 def test_what_will_not_be_restored_costs_nothing(tmp_path: Path) -> None:
-    job = prepare(load_config(None, settings(tmp_path, "restore.sharpness_on=0")))
+    job = prepare(load_config(None, settings(tmp_path, "restore.blur_on=1")))
     engine = Engine(job.config)
     assert state(session_of_a_frame(engine).plan, 0) == "left_alone"
     found = estimate(job, engine)

@@ -19,6 +19,8 @@ from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.restoration.base import Windowed
+from latentsync.restoration.edge_blur import FIGURES
+from latentsync.restoration.gate import MouthState
 from latentsync.restoration.patch import ffhq_geometry, residual
 from latentsync.restoration.sharpness import BANDS
 from latentsync.restoration.temporal import ResidualSmoother
@@ -91,7 +93,9 @@ def planned(tracks: Sequence[int], region: str = "mouth") -> RenderPlan:
     points = np.zeros((1, 2), np.float32)
     alignments: list[Alignment | None] = [Alignment(IDENTITY, points, 1.0, t) for t in tracks]
     energies = np.ones((count, 2, BANDS), np.float32)
-    analysis = SourceAnalysis(index, index / 25, index < 0, alignments, energies, index * 0 + 1)
+    edges = np.ones((count, len(FIGURES)), np.float32)
+    people = index * 0 + 1
+    analysis = SourceAnalysis(index, index / 25, index < 0, alignments, energies, people, edges)
     geometry = ffhq_geometry(IDENTITY[None], FIVE_POINTS[None], region_mask(region))
     one = np.ones(count, np.float32)
     return RenderPlan(
@@ -108,6 +112,8 @@ def planned(tracks: Sequence[int], region: str = "mouth") -> RenderPlan:
         jumps=index < 0,
         scale=one,
         sharpness=one * 0,
+        blur=one,
+        mouth_state=np.full(count, MouthState.DEGRADED, np.int8),
         strength=one.copy(),
         sampled=np.empty(0, np.int64),
         tracks={track: TrackPlan(geometry, energies) for track in tracks},

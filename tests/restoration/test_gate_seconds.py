@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentsync.restoration.gate import need, strengths
+from latentsync.restoration.gate import MouthState, judge, strengths
 
 ON, OFF = 0.62, 0.68
 RATES = (12, 25, 60, 120)
@@ -19,15 +19,16 @@ SLOWEST_FRAME = 1 / min(RATES)
 def decided(
     sharpness: np.ndarray, seconds: np.ndarray, scale: np.ndarray | float = 0.8
 ) -> np.ndarray:
-    return need(
+    """(F,) bool: degraded. sharpness: the lower, the likelier is that."""
+    mouths = judge(
         np.broadcast_to(scale, len(sharpness)),
-        sharpness,
+        -sharpness,
         seconds=seconds,
-        when="auto",
         min_scale=0.5,
-        sharpness_on=ON,
-        sharpness_off=OFF,
+        blur_on=-ON,
+        blur_off=-OFF,
     )
+    return mouths == MouthState.DEGRADED
 
 
 def rounded(seconds: np.ndarray) -> np.ndarray:
@@ -56,8 +57,7 @@ def in_frames(scale: np.ndarray, sharpness: np.ndarray) -> list[bool]:
         return (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2 if known else np.nan
 
     sizes = [middle(scale, i) for i in range(count)]
-    eager = [0.05 * min(max(size - 1, 0), 1) for size in sizes]
-    shown = [middle(sharpness, i) - eager[i] for i in range(count)]
+    shown = [middle(sharpness, i) for i in range(count)]
     flags = [shown[i] < OFF and sizes[i] >= 0.5 for i in range(count)]
     for start, end in stretches(flags, True):
         flags[start:end] = [any(shown[i] < ON for i in range(start, end))] * (end - start)

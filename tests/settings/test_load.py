@@ -7,7 +7,7 @@ import pytest
 
 from latentsync.errors import ConfigError
 from latentsync.settings.load import all_keys, load_config
-from latentsync.settings.schema import RENAMED, Config, Renamed
+from latentsync.settings.schema import RENAMED, REPLACED, Config, Renamed, RestoreConfig
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_flag_that_was_not_given_changes_nothing(yaml_file):
         ("restore=3", "restore: 3; this is a section"),
         ("nonsense", "write settings as key=value"),
         ("restore.fidelity=0.5", "Detail has no fidelity weight"),
-        ("restore.sharpness_off=0.1", "restore.sharpness_off: 0.1"),
+        ("restore.blur_off=0.9", "restore.blur_off: 0.9"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(override, said):
@@ -252,3 +252,15 @@ def test_latentsync_s_own_sections_are_taken_as_they_are(tmp_path):
     config = load_config(path)
     assert config.data["resolution"] == 512
     assert config.model == {"cross_attention_dim": 384, "norm_eps": 1e-5, "act_fn": "silu"}
+
+
+@pytest.mark.parametrize("old", ["sharpness_on", "sharpness_off"])
+def test_a_replaced_setting_is_ignored_and_the_run_says_what_to_use_now(tmp_path, caplog, old):
+    path = tmp_path / "old.yaml"
+    path.write_text(f"restore: {{{old}: 0.5, batch: 3}}")
+    config = load_config(path)
+    assert config.restore == RestoreConfig(batch=3)
+    (line,) = caplog.messages
+    assert f"restore.{old} (0.5)" in line and REPLACED[f"restore.{old}"] in line
+    now = REPLACED[f"restore.{old}"].split(",")[0]
+    assert now in all_keys() and f"restore.{old}" not in all_keys()

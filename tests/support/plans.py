@@ -12,6 +12,7 @@ from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.plan import lay_out
 from latentsync.pipeline.planning.timeline import jumps, video_timeline
+from latentsync.restoration.edge_blur import FIGURES
 from latentsync.restoration.sharpness import BANDS
 from latentsync.types import Alignment
 
@@ -30,7 +31,8 @@ def analysis_of(alignments, cuts=(), seconds=None) -> SourceAnalysis:
     times = np.arange(len(alignments)) / 25 if seconds is None else seconds
     pts = np.round(times * 1000).astype(np.int64)
     people = np.ones(len(alignments), np.int64)
-    return SourceAnalysis(pts, times, is_cut, list(alignments), energies, people)
+    edges = np.ones((len(alignments), len(FIGURES)), np.float32)
+    return SourceAnalysis(pts, times, is_cut, list(alignments), energies, people, edges)
 
 
 def plan_of(analysis: SourceAnalysis, line=None, *, chunk=None, size=None, generator_size=256):

@@ -7,14 +7,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from latentsync.pipeline.planning.plan import RenderPlan, with_energies
+from latentsync.geometry import frame_scale
+from latentsync.pipeline.planning.plan import RenderPlan, with_blur, with_energies
 from latentsync.restoration import gate
+from latentsync.restoration.edge_blur import FIGURES
+from latentsync.restoration.mouth_blur import (
+    EdgeVariances,
+    TrackBlur,
+    aligned_variances,
+    blur_probability,
+    measured_area,
+    own_excess,
+    own_probability,
+)
 from latentsync.restoration.sharpness import sharpness
 from latentsync.settings.schema import RestoreConfig
 
-GENERATED_ON, GENERATED_OFF = 0.85, 0.92
-"""Sharpness of a generated mouth relative to the original one: restored below the first, until
-above the second."""
 SAMPLE_EVERY = 10.0
 """One more chunk is sampled for each of these seconds of a run."""
 FEW_CHUNKS = 4
@@ -25,52 +33,100 @@ FEW_CHUNKS = 4
 class MeasuredChunk:
     """The generated mouths of one chunk, K of them measured.
 
-    number: of the chunk. track: of its face. energies: (K, 2, BANDS) float32, [generated mouth, the
-    rest of the same face]. ratio: median sharpness of the generated mouths relative to the
-    original ones; nan where none could be measured.
+    number: of the chunk. track: whose. energies: (K, 2, BANDS) float32, [generated mouth, the rest
+    of the same face]. ratio: median sharpness of the generated mouths against the same mouths as
+    filmed; nan where none could be measured. edges, own_edges: (K, len(FIGURES)) float32, with the
+    generated mouth, and of the same frames as filmed; see restoration.edge_blur. matrices:
+    (K, 2, 3), frame -> aligned crop.
     """
 
     number: int
     track: int
     energies: np.ndarray
     ratio: float
+    edges: np.ndarray
+    own_edges: np.ndarray
+    matrices: np.ndarray
+
+    @property
+    def excess(self) -> float:
+        """Variance by which the edges of the generated lips are blurrier than those of the same
+        lips as filmed, in the median [measured pixels squared]; nan: none could be measured."""
+        lips = FIGURES.index("lips")
+        excess = self.edges[:, lips] - self.own_edges[:, lips]
+        known = excess[~np.isnan(excess)]
+        return float(np.median(known)) if len(known) else np.nan
 
 
-def decided_by_analysis(plan: RenderPlan, config: RestoreConfig) -> RenderPlan:
-    """The plan for mouths in the video, all of which the analysis has measured."""
-    analysis = plan.analysis
-    energies = {
-        number: fill_gaps(analysis.energies[frames])
-        for number, frames in analysis.frames_by_track().items()
-    }
-    figures = np.full(len(analysis), np.nan, np.float32)
+def decided_by_analysis(
+    plan: RenderPlan, config: RestoreConfig, own: Mapping[int, EdgeVariances]
+) -> RenderPlan:
+    """The plan for mouths that are in the video: the analysis has measured them.
+
+    own: by track, the person's own mouth in another video; a track without one, or with one that
+    could not be measured, is judged by its face.
+    """
+    analysis, own = plan.analysis, {n: one for n, one in own.items() if one.known}
+    energies, blurs = {}, {}
+    figures, blur = (np.full(len(analysis), np.nan, np.float32) for _ in range(2))
     for number, frames in analysis.frames_by_track().items():
+        energies[number] = fill_gaps(analysis.energies[frames])
         figures[frames] = sharpness(energies[number])
-    plan = replace(plan, sharpness=figures[plan.source])
-    return _gated(with_energies(plan, energies), config, speech=False)
+        edges, matrices = analysis.edges[frames], analysis.matrices[frames]
+        averaged = _averaged(edges, analysis.pts_seconds[frames])
+        blur[frames] = _probabilities(averaged, matrices, own.get(number))
+        blurs[number] = TrackBlur.of(EdgeVariances.of(edges, matrices), matrices, own.get(number))
+    plan = replace(plan, sharpness=figures[plan.source], blur=blur[plan.source])
+    return _gated(with_blur(with_energies(plan, energies), blurs), config)
+
+
+def _averaged(edges: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """(F, len(FIGURES)), of the frames of one track -> the same, steady in time."""
+    columns = [gate.running_median(one, seconds, gate.EVIDENCE_REACH) for one in edges.T]
+    return np.stack(columns, axis=1)
+
+
+def _probabilities(
+    edges: np.ndarray, matrices: np.ndarray, own: EdgeVariances | None
+) -> np.ndarray:
+    """(F,): of the frames of one track. edges: (F, len(FIGURES)), matrices: (F, 2, 3)."""
+    if own is None:
+        return blur_probability(edges, matrices)
+    lips, eyes = aligned_variances(edges, matrices)[:, 0], EdgeVariances.of(edges, matrices).eyes
+    excess = own_excess(lips, eyes, own) * measured_area(matrices)
+    return own_probability(excess, frame_scale(matrices))
 
 
 def decided_by_samples(
     plan: RenderPlan, config: RestoreConfig, samples: Sequence[MeasuredChunk]
 ) -> RenderPlan:
-    """The plan for mouths that are to be generated, from measured samples."""
-    energies = {
-        track: np.concatenate([one.energies for one in samples if one.track == track])
+    """The plan for mouths that are yet to be generated, from some that were."""
+    by_track = {
+        track: [one for one in samples if one.track == track]
         for track in {one.track for one in samples}
     }
-    figures = _ratios(plan, {one.number: one.ratio for one in samples})
+    energies = {n: np.concatenate([one.energies for one in own]) for n, own in by_track.items()}
+    excess = _interpolated(plan, {one.number: one.excess for one in samples})
+    ratios = _interpolated(plan, {one.number: one.ratio for one in samples})
     plan = replace(
-        plan, sharpness=figures, sampled=np.array([one.number for one in samples], np.int64)
+        plan,
+        sharpness=ratios,
+        blur=own_probability(excess, frame_scale(plan.matrices)).astype(np.float32),
+        sampled=np.array([one.number for one in samples], np.int64),
     )
-    return _gated(with_energies(plan, energies), config, speech=True)
+    blurs = {number: _sampled_blur(own) for number, own in by_track.items()}
+    return _gated(with_blur(with_energies(plan, energies), blurs), config)
 
 
-def thresholds(config: RestoreConfig, *, speech: bool) -> tuple[float, float]:
-    """Sharpness below which restoration starts, and above which it stops; see gate.need.
-
-    speech: whether mouths are generated for new speech.
-    """
-    return (GENERATED_ON, GENERATED_OFF) if speech else (config.sharpness_on, config.sharpness_off)
+def _sampled_blur(samples: Sequence[MeasuredChunk]) -> TrackBlur:
+    """Of one track."""
+    edges, own, matrices = (
+        np.concatenate([getattr(one, name) for one in samples])
+        for name in ("edges", "own_edges", "matrices")
+    )
+    return TrackBlur.of(
+        EdgeVariances.of(edges, matrices), matrices, EdgeVariances.of(own, matrices)
+    )
 
 
 def chunks_to_sample(plan: RenderPlan) -> list[int]:
@@ -85,41 +141,51 @@ def chunks_to_sample(plan: RenderPlan) -> list[int]:
     return chosen
 
 
-def _ratios(plan: RenderPlan, ratios: Mapping[int, float]) -> np.ndarray:
-    """(N,) float32: linear interpolation between the middles of the measured chunks."""
+def _interpolated(plan: RenderPlan, measured: Mapping[int, float]) -> np.ndarray:
+    """(N,) float32: between the middles of the chunks that were measured, on a straight line."""
     figures, seconds = np.full(len(plan), np.nan, np.float32), plan.seconds
     for first, last in plan.runs():
         numbers = plan.chunk[first:last]
-        known = [n for n in np.unique(numbers) if not np.isnan(ratios.get(int(n), np.nan))]
+        known = [n for n in np.unique(numbers) if not np.isnan(measured.get(int(n), np.nan))]
         if known:
             middles = [float(seconds[first:last][numbers == n].mean()) for n in known]
-            values = [ratios[int(n)] for n in known]
+            values = [measured[int(n)] for n in known]
             figures[first:last] = np.interp(seconds[first:last], middles, values)
     return figures
 
 
-def _gated(plan: RenderPlan, config: RestoreConfig, *, speech: bool) -> RenderPlan:
+def _gated(plan: RenderPlan, config: RestoreConfig) -> RenderPlan:
     strength = np.zeros(len(plan), np.float32)
-    on, off = thresholds(config, speech=speech)
+    states = np.full(len(plan), gate.MouthState.NONE, np.int8)
     for first, last in plan.runs():
         run = slice(first, last)
-        needed = gate.need(
+        states[run] = gate.judge(
             plan.scale[run],
-            plan.sharpness[run],
+            plan.blur[run],
             seconds=plan.seconds[run],
-            when=config.when,
             min_scale=config.min_scale,
-            sharpness_on=on,
-            sharpness_off=off,
+            blur_on=config.blur_on,
+            blur_off=config.blur_off,
         )
-        strength[run] = gate.strengths(
-            needed,
-            seconds=plan.seconds[run],
-            fade_seconds=config.fade_seconds,
-            fade_start=plan.borders_gap(first, -1),
-            fade_end=plan.borders_gap(last - 1, +1),
+        wholly, gently = gate.wanted(states[run], when=config.when, uncertain=config.uncertain)
+        strength[run] = np.maximum(
+            _faded(plan, first, last, wholly, config),
+            gate.GENTLE * _faded(plan, first, last, gently, config),
         )
-    return replace(plan, strength=strength)
+    return replace(plan, strength=strength, mouth_state=states)
+
+
+def _faded(
+    plan: RenderPlan, first: int, last: int, needed: np.ndarray, config: RestoreConfig
+) -> np.ndarray:
+    """Strengths of the run of output frames from first to last. needed: (last - first,) bool."""
+    return gate.strengths(
+        needed,
+        seconds=plan.seconds[first:last],
+        fade_seconds=config.fade_seconds,
+        fade_start=plan.borders_gap(first, -1),
+        fade_end=plan.borders_gap(last - 1, +1),
+    )
 
 
 def fill_gaps(values: np.ndarray) -> np.ndarray:

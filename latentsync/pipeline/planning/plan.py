@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -19,6 +19,8 @@ from latentsync.geometry import generator_scale
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.timeline import VideoTimeline
+from latentsync.restoration.gate import MouthState
+from latentsync.restoration.mouth_blur import TrackBlur
 from latentsync.restoration.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
 from latentsync.restoration.sharpness import BANDS
 
@@ -29,11 +31,13 @@ class TrackPlan:
 
     geometry: from the aligned crop to the patch that the restorer works on; constant in the track.
     energies: (K, 2, BANDS) float32 band energies [mouth, rest of the face] of the mouths that are
-        to be restored, or of a sample of them; a restorer is tuned to these. K = 0: not measured.
+        to be restored, or of a sample of them: what a restorer is tuned by. K = 0: not measured.
+    blur: of the same mouths' edges.
     """
 
     geometry: PatchGeometry
     energies: np.ndarray
+    blur: TrackBlur = field(default_factory=TrackBlur.nothing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,9 +52,11 @@ class RenderPlan:
     chunk: (N,) int, number of the chunk in which the mouth is generated; -1: in none. jumps: (N,)
         bool, True where a frame does not continue the one before.
     scale: (N,) float32, frame pixels per generator pixel; nan without a face. sharpness: (N,)
-        float32, 1 = as sharp as the rest of the face (a generated mouth: as the original mouth);
-        nan: unknown. strength: (N,) float32 in [0, 1], share of the restoration that is applied.
-    sampled: (S,) int, chunks that were generated and measured to decide the strength.
+        float32, 1 = as sharp as the rest of the face (a generated mouth: as the person's own);
+        nan where it is not known. blur: (N,) float32 in [0, 1], probability that the mouth was made
+        blurry; nan likewise. mouth_state: (N,) int8 of gate.MouthState, what it is held for.
+    strength: (N,) float32 in [0, 1], share of the restoration that is applied; 0: none.
+    sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
     tracks: by track number.
     """
 
@@ -67,6 +73,8 @@ class RenderPlan:
     jumps: np.ndarray
     scale: np.ndarray
     sharpness: np.ndarray
+    blur: np.ndarray
+    mouth_state: np.ndarray
     strength: np.ndarray
     sampled: np.ndarray
     tracks: Mapping[int, TrackPlan]
@@ -183,6 +191,8 @@ def lay_out(
         jumps,
         scale,
         sharpness=np.full(len(line), np.nan, np.float32),
+        blur=np.full(len(line), np.nan, np.float32),
+        mouth_state=np.where(track >= 0, MouthState.UNKNOWN, MouthState.NONE).astype(np.int8),
         strength=np.zeros(len(line), np.float32),
         sampled=np.empty(0, np.int64),
         tracks=tracks,
@@ -192,6 +202,12 @@ def lay_out(
 def with_energies(plan: RenderPlan, energies: Mapping[int, np.ndarray]) -> RenderPlan:
     """The plan with the energies of some tracks, by number; see TrackPlan."""
     known = {n: replace(plan.tracks[n], energies=e) for n, e in energies.items()}
+    return replace(plan, tracks={**plan.tracks, **known})
+
+
+def with_blur(plan: RenderPlan, blurs: Mapping[int, TrackBlur]) -> RenderPlan:
+    """The plan with the blur of some tracks, by number; see TrackPlan."""
+    known = {n: replace(plan.tracks[n], blur=blur) for n, blur in blurs.items()}
     return replace(plan, tracks={**plan.tracks, **known})
 
 

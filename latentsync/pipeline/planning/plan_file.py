@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import fields
+from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from latentsync.errors import MediaError
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.places import part_file
+from latentsync.restoration.mouth_blur import TrackBlur
 from latentsync.restoration.patch import PatchGeometry
 from latentsync.types import Alignment
 
-FORMAT = "latentsync plan 2"
+FORMAT = "latentsync plan 3"
 _ARRAYS = (
     *("source", "pts", "track", "matrices", "chunk", "jumps"),
-    *("scale", "sharpness", "strength", "sampled"),
+    *("scale", "sharpness", "blur", "mouth_state", "strength", "sampled"),
 )
 
 
@@ -81,6 +82,7 @@ def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]
         "frame_size": list(plan.frame_size),
         "speech": plan.speech,
         "tracks": [int(number) for number in plan.tracks],
+        "blur": [asdict(track.blur) for track in plan.tracks.values()],
     }
     return arrays, about
 
@@ -102,11 +104,12 @@ def _analysis_arrays(analysis: SourceAnalysis) -> dict[str, np.ndarray]:
 
 def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan:
     tracks = {}
-    for number in about["tracks"]:
+    for number, blur in zip(about["tracks"], about["blur"], strict=True):
         mask = arrays[f"track.{number}.mask"]
         size = int(mask.shape[0]), int(mask.shape[1])
         geometry = PatchGeometry(arrays[f"track.{number}.from_aligned"], size, mask)
-        tracks[number] = TrackPlan(geometry, arrays[f"track.{number}.energies"])
+        energies = arrays[f"track.{number}.energies"]
+        tracks[number] = TrackPlan(geometry, energies, TrackBlur(**blur))
     width, height = about["frame_size"]
     plan = RenderPlan(
         analysis=_analysis_of(arrays),

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from latentsync.face.composite import composite
+from latentsync.pipeline.analysis import place_of
 from latentsync.pipeline.fitting import TO_RESTORE as MOUTHS
 from latentsync.pipeline.fitting import spread
 from latentsync.pipeline.planning.decide import MeasuredChunk
@@ -21,6 +22,7 @@ from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.rendering import Rendering
 from latentsync.pipeline.stage_timer import Stage
 from latentsync.pipeline.stages.restore import mouth_of
+from latentsync.restoration.edge_blur import FIGURES, edge_figures
 from latentsync.restoration.sharpness import BANDS, SharpnessMeter, sharpness
 from latentsync.types import PatchedFrame
 
@@ -109,12 +111,25 @@ def _measured_chunk(
     plan: RenderPlan,
     meter: SharpnessMeter,
 ) -> MeasuredChunk:
-    energies, ratios = [], []
+    energies, ratios, edges, own_edges, matrices = [], [], [], [], []
     for item in frames:
-        original = plan.analysis.energies[plan.source[item.index]]
-        generated = meter(composite(item.frame, item.patches), plan.matrices[item.index])
-        if not (np.isnan(generated).any() or np.isnan(original).any()):
-            energies.append(np.stack([generated[0], original[1]]))
-            ratios.append(float(sharpness(generated) / sharpness(original)))
-    known = np.stack(energies) if energies else np.empty((0, 2, BANDS), np.float32)
-    return MeasuredChunk(number, track, known, float(np.median(ratios)) if ratios else np.nan)
+        shown, matrix = int(plan.source[item.index]), plan.matrices[item.index]
+        filmed, face = plan.analysis.energies[shown], plan.analysis.alignments[shown]
+        pixels = composite(item.frame, item.patches)
+        drawn = meter(pixels, matrix)
+        if face is not None and not (np.isnan(drawn).any() or np.isnan(filmed).any()):
+            place = place_of(face.landmarks, matrix)
+            energies.append(np.stack([drawn[0], filmed[1]]))
+            ratios.append(float(sharpness(drawn) / sharpness(filmed)))
+            edges.append(edge_figures(pixels, place))
+            own_edges.append(edge_figures(item.frame.pixels, place))
+            matrices.append(matrix)
+    return MeasuredChunk(
+        number,
+        track,
+        np.array(energies, np.float32).reshape(-1, 2, BANDS),
+        float(np.median(ratios)) if ratios else np.nan,
+        np.array(edges, np.float32).reshape(-1, len(FIGURES)),
+        np.array(own_edges, np.float32).reshape(-1, len(FIGURES)),
+        np.array(matrices, np.float32).reshape(-1, 2, 3),
+    )

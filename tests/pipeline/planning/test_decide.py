@@ -7,16 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from latentsync.geometry import frame_scale
 from latentsync.pipeline.planning.decide import (
     FEW_CHUNKS,
-    GENERATED_OFF,
-    GENERATED_ON,
     SAMPLE_EVERY,
     MeasuredChunk,
     chunks_to_sample,
+    decided_by_analysis,
     decided_by_samples,
 )
 from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.restoration.edge_blur import FIGURES
+from latentsync.restoration.gate import GENTLE, MouthState
+from latentsync.restoration.mouth_blur import EdgeVariances, own_probability
 from latentsync.restoration.sharpness import BANDS
 from latentsync.settings.schema import RestoreConfig
 from tests.support.plans import alignment_of, analysis_of, plan_of
@@ -34,33 +37,55 @@ def spoken(*lengths: int) -> RenderPlan:
     return plan_of(analysis_of(faces, cuts=cuts), chunk=chunk + offset)
 
 
-def sample(number: int, ratio: float, track: int = 0) -> MeasuredChunk:
+ALIKE, BLURRED = 0.0, 1.5
+"""Blur that a mouth has lost against the person's own, sigma in pixels."""
+
+
+def sample(number: int, lost: float, track: int = 0) -> MeasuredChunk:
     energies = np.full((3, 2, BANDS), 1.0 + number, np.float32)
-    return MeasuredChunk(number, track, energies, ratio)
+    own = np.ones((3, len(FIGURES)), np.float32)
+    edges = own + np.where(np.array(FIGURES) == "lips", lost**2, 0).astype(np.float32)
+    matrices = np.repeat(alignment_of(track).matrix[None], 3, axis=0)
+    return MeasuredChunk(number, track, energies, 1.0, edges, own, matrices)
+
+
+def between_thresholds() -> float:
+    """A blur that is uncertain."""
+    blurs, config = np.linspace(ALIKE, BLURRED, 300), RestoreConfig()
+    scale = frame_scale(alignment_of(0).matrix)
+    middle = (config.blur_on + config.blur_off) / 2
+    return float(blurs[np.abs(own_probability(blurs**2, scale) - middle).argmin()])
 
 
 def strength(plan: RenderPlan, *samples: MeasuredChunk, **settings) -> np.ndarray:
     return decided_by_samples(plan, RestoreConfig(**settings), samples).strength
 
 
-def test_a_mouth_as_sharp_as_the_original_is_left_alone():
-    assert (strength(spoken(48), sample(1, 0.99)) == 0).all()
+def test_a_mouth_as_sharp_as_one_s_own_is_left_alone():
+    assert (strength(spoken(48), sample(1, ALIKE)) == 0).all()
 
 
 def test_a_blurred_mouth_is_restored_from_the_first_frame_to_the_last():
-    assert (strength(spoken(48), sample(1, 0.6)) == 1).all()
+    assert (strength(spoken(48), sample(1, BLURRED)) == 1).all()
 
 
-@pytest.mark.parametrize(("first", "restored"), [(0.6, True), (0.99, False)])
+def test_an_uncertain_mouth_is_left_alone_or_restored_at_half_strength():
+    uncertain = sample(1, between_thresholds())
+    assert (strength(spoken(48), uncertain) == 0).all()
+    assert (strength(spoken(48), uncertain, uncertain="gentle") == GENTLE).all()
+    made = decided_by_samples(spoken(48), RestoreConfig(), [uncertain])
+    assert (made.mouth_state == MouthState.UNCERTAIN).all()
+
+
+@pytest.mark.parametrize(("first", "restored"), [(BLURRED, True), (ALIKE, False)])
 def test_between_the_thresholds_the_run_goes_on_as_it_began(first, restored):
-    """A run under the upper threshold counts only if some of it is under the lower one."""
-    between = (GENERATED_ON + GENERATED_OFF) / 2
-    late = strength(spoken(200), sample(0, first), sample(11, between))[-1]
+    """A run over the lower threshold counts only if some of it is over the upper one."""
+    late = strength(spoken(200), sample(0, first), sample(11, between_thresholds()))[-1]
     assert (late > 0) == restored
 
 
 def test_a_change_between_two_samples_is_one_fade():
-    made = strength(spoken(400), sample(2, 0.99), sample(22, 0.5), fade_seconds=0.32)
+    made = strength(spoken(400), sample(2, ALIKE), sample(22, BLURRED), fade_seconds=0.32)
     assert made[0] == 0
     assert made[-1] == 1
     assert (np.diff(made) >= 0).all()
@@ -70,7 +95,7 @@ def test_a_change_between_two_samples_is_one_fade():
 def test_each_track_is_decided_and_tuned_by_its_own_samples():
     plan = spoken(32, 32)
     config = RestoreConfig()
-    made = decided_by_samples(plan, config, [sample(0, 0.6), sample(2, 0.99, track=1)])
+    made = decided_by_samples(plan, config, [sample(0, BLURRED), sample(2, ALIKE, track=1)])
     assert (made.strength[:32] == 1).all()
     assert (made.strength[32:] == 0).all()
     assert (made.tracks[0].energies == 1).all()
@@ -81,7 +106,7 @@ def test_each_track_is_decided_and_tuned_by_its_own_samples():
 def test_a_face_too_small_to_matter_is_left_alone():
     plan = spoken(32)
     small = replace(plan, scale=np.full(32, 0.3, np.float32))
-    assert (strength(small, sample(0, 0.6), min_scale=0.5) == 0).all()
+    assert (strength(small, sample(0, BLURRED), min_scale=0.5) == 0).all()
 
 
 @pytest.mark.parametrize(("when", "expected"), [("always", 1), ("never", 0)])
@@ -96,7 +121,7 @@ def test_what_could_not_be_measured_is_left_alone():
 def test_frames_in_no_chunk_are_never_restored():
     plan = spoken(48)
     silent = replace(plan, chunk=np.where(np.arange(48) < 32, plan.chunk, -1))
-    made = strength(silent, sample(0, 0.5), when="always")
+    made = strength(silent, sample(0, BLURRED), when="always")
     assert (made[:32] > 0).all()
     assert (made[32:] == 0).all()
 
@@ -109,3 +134,43 @@ def test_every_run_is_sampled_and_a_long_one_more_often():
     assert tracks == [0, 1, 1, 1, 1, 2]
     assert len(set(chosen)) == len(chosen)
     assert len(chunks_to_sample(spoken(FEW_CHUNKS * CHUNK))) == 2
+
+
+def filmed(lips: float, eyes: float = 1.0, frames: int = 50) -> RenderPlan:
+    """A track with edges so blurred (sigma, aligned pixels) in every fifth frame."""
+    analysis = analysis_of([alignment_of(0)] * frames)
+    measured = min(1.0, float(frame_scale(analysis.matrices[0])))
+    edges = np.full((frames, len(FIGURES)), np.nan, np.float32)
+    edges[::5] = 0.0
+    edges[::5, FIGURES.index("lips")] = (lips * measured) ** 2
+    edges[::5, FIGURES.index("eyes")] = (eyes * measured) ** 2
+    return plan_of(replace(analysis, edges=edges))
+
+
+@pytest.mark.parametrize(("lips", "restored"), [(3.0, False), (6.0, True)])
+def test_with_a_reference_the_person_s_own_mouth_decides(lips, restored):
+    """Lips that are far blurrier than the eyes are natural where the own ones are so as well."""
+    own = {0: EdgeVariances(lips=9.0, eyes=1.0)}
+    made = decided_by_analysis(filmed(lips), RestoreConfig(), own)
+    assert ((made.strength == 1) == restored).all()
+    alone = decided_by_analysis(filmed(lips), RestoreConfig(), {})
+    assert (alone.strength == 1).all()
+    blur = made.tracks[0].blur
+    assert blur.own and not alone.tracks[0].blur.own
+    scale = float(frame_scale(made.matrices[0]))
+    assert blur.lost == pytest.approx(scale * np.sqrt(lips**2 - 9), abs=1e-3)
+
+
+def test_a_video_that_is_softer_all_over_than_the_reference_is_left_alone():
+    """By its size or encoding: the eyes have lost what the lips have."""
+    own = {0: EdgeVariances(lips=4.0, eyes=1.0)}
+    softer = filmed(np.sqrt(4 + 9), np.sqrt(1 + 9))
+    assert (decided_by_analysis(softer, RestoreConfig(), own).strength == 0).all()
+
+
+def test_a_reference_that_could_not_be_measured_leaves_the_decision_to_the_face():
+    nothing = {0: EdgeVariances(np.nan, np.nan)}
+    made = decided_by_analysis(filmed(7.0), RestoreConfig(), nothing)
+    alone = decided_by_analysis(filmed(7.0), RestoreConfig(), {})
+    np.testing.assert_array_equal(made.blur, alone.blur)
+    assert not made.tracks[0].blur.own

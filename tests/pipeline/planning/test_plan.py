@@ -17,7 +17,8 @@ from latentsync.pipeline.planning.decide import decided_by_analysis, fill_gaps
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.planning.plan_file import load_plan, save_plan
 from latentsync.pipeline.planning.timeline import VideoTimeline
-from latentsync.restoration.gate import runs
+from latentsync.restoration.edge_blur import FIGURES
+from latentsync.restoration.gate import MouthState, runs
 from latentsync.settings.schema import RestoreConfig
 from tests.support.plans import alignment_of, analysis_of, plan_of
 
@@ -47,7 +48,7 @@ def test_a_gap_is_filled_from_the_nearest_measurement(values):
 def _plan(analysis: SourceAnalysis, *, size: int | None = None, **settings) -> RenderPlan:
     config = RestoreConfig(**{"when": "always", **settings})
     laid = plan_of(analysis, size=size, generator_size=config.generator_size)
-    return decided_by_analysis(laid, config)
+    return decided_by_analysis(laid, config, {})
 
 
 def test_frames_without_a_face_are_left_alone_and_have_no_figures():
@@ -55,6 +56,8 @@ def test_frames_without_a_face_are_left_alone_and_have_no_figures():
     assert (plan.strength[20:] == 0).all()
     assert np.isnan(plan.scale[20:]).all()
     assert np.isnan(plan.sharpness[20:]).all()
+    assert np.isnan(plan.blur[20:]).all()
+    assert (plan.mouth_state[20:] == MouthState.NONE).all()
     assert np.isnan(plan.matrices[20:]).all()
 
 
@@ -83,10 +86,9 @@ def test_a_soft_mouth_counts_by_its_seconds_at_any_rate(fps):
     times = np.arange(8 * fps) / fps
     analysis = analysis_of([alignment_of(0)] * len(times), seconds=times)
     soft = ((times >= 2) & (times < 4)) | ((times >= 6) & (times < 6.5))
-    spectrum = np.array([1.0, 2, 4, 8, 16], np.float32) * 40
-    blurred = spectrum * np.array([0.01, 0.1, 0.5, 0.9, 1.0], np.float32)
-    energies = np.stack([np.stack([blurred if s else spectrum, spectrum]) for s in soft])
-    plan = _plan(replace(analysis, energies=energies), when="auto")
+    edges = np.zeros((len(times), len(FIGURES)), np.float32)
+    edges[soft, FIGURES.index("lips")] = 4.0
+    plan = _plan(replace(analysis, edges=edges), when="auto")
     chosen = times[plan.strength > 0]
     assert chosen[0] == pytest.approx(2, abs=0.1)
     assert chosen[-1] == pytest.approx(4, abs=0.1)
@@ -167,6 +169,7 @@ def test_a_saved_plan_is_the_plan(tmp_path):
     for number, track in plan.tracks.items():
         np.testing.assert_array_equal(again.tracks[number].energies, track.energies)
         np.testing.assert_array_equal(again.tracks[number].geometry.mask, track.geometry.mask)
+        assert again.tracks[number].blur == track.blur
     for one, other in zip(again.analysis.alignments, plan.analysis.alignments, strict=True):
         assert (one is None) == (other is None)
         if one is not None and other is not None:
@@ -174,6 +177,7 @@ def test_a_saved_plan_is_the_plan(tmp_path):
             np.testing.assert_array_equal(one.landmarks, other.landmarks)
     np.testing.assert_array_equal(again.analysis.energies, plan.analysis.energies)
     np.testing.assert_array_equal(again.analysis.people, plan.analysis.people)
+    np.testing.assert_array_equal(again.analysis.edges, plan.analysis.edges)
 
 
 def _shorten(path):
