@@ -25,7 +25,7 @@ from latentsync.restoration.sharpness import BANDS, SharpnessMeter
 from latentsync.settings.schema import FaceConfig
 from latentsync.types import Alignment, Frame
 
-DECODED_AHEAD, SEEN_AHEAD = 4, 2  # frames that may wait for the detector, and to be measured
+DECODED_AHEAD, DETECTED_AHEAD = 4, 2  # frames queued for detection, and for the sharpness meter
 EDGES_EVERY = 0.12
 """Seconds from one frame whose edges are measured to the next: every third one at 25 a second."""
 
@@ -37,7 +37,7 @@ class SourceAnalysis:
     pts: (F,) int64 ticks. pts_seconds: (F,) float64. cuts: (F,) bool, True where a new shot begins.
     alignments: F entries; None where there is no usable face.
     energies: (F, 2, BANDS) float32 band energies [mouth, rest of the face]; NaN where not measured.
-    people: (F,) int, the faces seen in each frame, chosen or not.
+    people: (F,) int, the number of faces detected in each frame.
     edges: (F, len(FIGURES)) float32, see restoration.edge_blur; NaN where not measured, which is
         most frames: a few a second are enough.
     """
@@ -173,7 +173,7 @@ class _Observations:
         self.energies.append([_measure(frame.pixels, face, meter) for face in seen.faces])
         self.edges.append(self._edges(seen))
 
-    def _edges(self, seen: _Seen) -> list[np.ndarray]:
+    def _edges(self, seen: _DetectedFrame) -> list[np.ndarray]:
         """Of each face; unknown where no measurement is due."""
         now = seen.frame.pts_seconds
         if not seen.cut and now < self._edges_due - PTS_ROUNDING:
@@ -210,7 +210,7 @@ class _Observations:
         for index, one in enumerate(chosen):
             measured = zip(self.faces[index], self.energies[index], self.edges[index], strict=True)
             for face, energy, edge in measured:
-                if one is not None and one.face is face:  # a face filled in was not measured
+                if one is not None and one.face is face:  # an interpolated face was not measured
                     energies[index], edges[index] = energy, edge
         return SourceAnalysis(
             np.array(self.pts, np.int64),

@@ -19,14 +19,14 @@ GENTLE = 0.5
 EVIDENCE_REACH = 1.5
 """Seconds, before a frame and after it, over which what was measured of its edges is averaged: they
 swing with the opening of the mouth and with the head. A shorter dub is not told from its video."""
-# Of a figure that swings a second's median is taken, not a frame.
+# A mouth's blur varies with its opening, so the gate uses the median over a second.
 _MEDIAN_REACH = 0.5  # seconds, before a frame and after it
 _SAME_TIME = 1e-6  # relative; sums of frame durations that differ by less are equal
 _BLOCK = 1024  # frames whose medians are taken at once: 3 MB at 120 frames a second
 
 
 class MouthState(IntEnum):
-    """What the gate holds a mouth for. NONE: there is no face. UNKNOWN: it could not be measured.
+    """State of a mouth by the gate. NONE: there is no face. UNKNOWN: it could not be measured.
     TOO_SMALL: below restore.min_scale."""
 
     NONE = 0
@@ -47,13 +47,13 @@ def judge(
     blur_off: float,
     min_run_seconds: float = 0.64,
 ) -> np.ndarray:
-    """(F,) int8 of MouthState: what the frames of one track show.
+    """(F,) int8 of MouthState, for the frames of one track.
 
     scale: (F,) frame pixels per generator pixel. blur: (F,), the higher the likelier is the mouth
     degraded; nan where it is not known. seconds: (F,) float64, presentation times, rising.
-    Below min_scale the face is too small on the screen to gain. Hysteresis: a run of frames over
-    blur_off is degraded if it holds one over blur_on, else uncertain. Gaps and runs that last less
-    than min_run_seconds are levelled.
+    Below min_scale the face is too small in the frame to gain. Hysteresis: a run of frames over
+    blur_off is degraded if it holds one over blur_on, else uncertain. Gaps and runs shorter than
+    min_run_seconds are removed.
     """
     size, figure = running_median(scale, seconds), running_median(blur, seconds)
     large = size >= min_scale
@@ -72,7 +72,7 @@ def judge(
 def wanted(mouths: np.ndarray, *, when: str, uncertain: str) -> tuple[np.ndarray, np.ndarray]:
     """(F,) bool twice: the frames to restore wholly, and those to restore gently at least.
 
-    mouths: (F,) of MouthState. when: "always", "never" or "auto": what the mouths are held for.
+    mouths: (F,) of MouthState. when: "always", "never" or "auto": by the mouths' states.
     uncertain: "leave" or "gentle". ConfigError for another when.
     """
     if when not in ("auto", "always", "never"):
@@ -113,11 +113,11 @@ def strengths(
 def running_median(
     values: np.ndarray, seconds: np.ndarray, reach: float = _MEDIAN_REACH
 ) -> np.ndarray:
-    """(F,) -> (F,): median of the known values around each; nan where none is known nearby.
+    """(F,) -> (F,): median of the known values around each; nan where there is none.
 
     seconds: (F,) float64, presentation times, rising. reach: seconds, before a frame and after it.
 
-    A frame counts by how long it is shown: where frames are dropped, those left stand for more.
+    Frames are weighted by their duration.
     """
     known = np.flatnonzero(~np.isnan(values))
     figures, times = values[known].astype(np.float64), seconds[known]

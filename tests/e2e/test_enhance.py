@@ -103,13 +103,13 @@ def test_the_report_says_what_was_done(video, tmp_path, run):
 
 def test_the_report_says_what_made_it_when_and_where(video, tmp_path, run):
     target = tmp_path / "out.mp4"
-    run("-i", film, "-o", target, "restore.blur_on=0.6")
+    run("-i", video, "-o", target, "restore.blur_on=0.6")
     text = (tmp_path / "out.report.json").read_text()
     report = json.loads(text)
     assert report["version"] == latentsync.__version__
     assert datetime.now(UTC) - datetime.fromisoformat(report["created"]) < timedelta(minutes=5)
     typed = shlex.split(report["command"])[-5:]
-    assert typed == ["-i", str(film), "-o", str(target), "restore.blur_on=0.6"]
+    assert typed == ["-i", str(video), "-o", str(target), "restore.blur_on=0.6"]
     assert set(report["host"]) == {"os", "machine", "cpu_count", "python", "torch"}
     assert platform.node() not in json.dumps(report["host"])
     assert report["people"] == {"most_at_once": 1, "frames_with_several": 0, "taken": "largest"}

@@ -105,7 +105,7 @@ def test_a_figure_that_sways_between_the_limits_keeps_the_first_decision() -> No
     assert needed(begun).all() and not needed(sway).any()
 
 
-def test_a_film_that_turns_sharp_is_restored_up_to_there() -> None:
+def test_a_video_that_turns_sharp_is_restored_up_to_there() -> None:
     result = needed(np.concatenate([flat(0.9), flat(0.1)]))
     assert result[:99].all() and not result[101:].any()
 

@@ -24,20 +24,20 @@ from latentsync.restoration.sharpness import sharpness
 from latentsync.settings.schema import RestoreConfig
 
 SAMPLE_EVERY = 10.0
-"""One more chunk is sampled for each of these seconds of a run."""
+"""Seconds of one run for which another chunk is generated beforehand and measured."""
 FEW_CHUNKS = 4
-"""In a shorter run one chunk is sampled."""
+"""A shorter run is decided by one of its chunks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredChunk:
     """The generated mouths of one chunk, K of them measured.
 
-    number: of the chunk. track: whose. energies: (K, 2, BANDS) float32, [generated mouth, the rest
-    of the same face]. ratio: median sharpness of the generated mouths against the same mouths as
-    filmed; nan where none could be measured. edges, own_edges: (K, len(FIGURES)) float32, with the
-    generated mouth, and of the same frames as filmed; see restoration.edge_blur. matrices:
-    (K, 2, 3), frame -> aligned crop.
+    number: of the chunk. track: of its face. energies: (K, 2, BANDS) float32, [generated mouth, the
+    rest of the same face]. ratio: median sharpness of the generated mouths relative to the
+    original ones; nan where none could be measured. edges, own_edges: (K, len(FIGURES)) float32,
+    with the generated mouth, and of the same frames of the original; see restoration.edge_blur.
+    matrices: (K, 2, 3), frame -> aligned crop.
     """
 
     number: int
@@ -51,7 +51,7 @@ class MeasuredChunk:
     @property
     def excess(self) -> float:
         """Variance by which the edges of the generated lips are blurrier than those of the same
-        lips as filmed, in the median [measured pixels squared]; nan: none could be measured."""
+        original lips, in the median [measured pixels squared]; nan: none could be measured."""
         lips = FIGURES.index("lips")
         excess = self.edges[:, lips] - self.own_edges[:, lips]
         known = excess[~np.isnan(excess)]
@@ -61,7 +61,7 @@ class MeasuredChunk:
 def decided_by_analysis(
     plan: RenderPlan, config: RestoreConfig, own: Mapping[int, EdgeVariances]
 ) -> RenderPlan:
-    """The plan for mouths that are in the video: the analysis has measured them.
+    """The plan for mouths in the video, all of which the analysis has measured.
 
     own: by track, the person's own mouth in another video; a track without one, or with one that
     could not be measured, is judged by its face.
@@ -100,7 +100,7 @@ def _probabilities(
 def decided_by_samples(
     plan: RenderPlan, config: RestoreConfig, samples: Sequence[MeasuredChunk]
 ) -> RenderPlan:
-    """The plan for mouths that are yet to be generated, from some that were."""
+    """The plan for mouths that are to be generated, from measured samples."""
     by_track = {
         track: [one for one in samples if one.track == track]
         for track in {one.track for one in samples}
@@ -142,7 +142,7 @@ def chunks_to_sample(plan: RenderPlan) -> list[int]:
 
 
 def _interpolated(plan: RenderPlan, measured: Mapping[int, float]) -> np.ndarray:
-    """(N,) float32: between the middles of the chunks that were measured, on a straight line."""
+    """(N,) float32: linear interpolation between the middles of the measured chunks."""
     figures, seconds = np.full(len(plan), np.nan, np.float32), plan.seconds
     for first, last in plan.runs():
         numbers = plan.chunk[first:last]

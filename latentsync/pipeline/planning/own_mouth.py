@@ -11,7 +11,7 @@ from latentsync.restoration.mouth_blur import EdgeVariances
 def frames_of_person(
     track: int, analysis: SourceAnalysis, original: SourceAnalysis, *, itself: bool
 ) -> np.ndarray:
-    """Frames of the original, rising, that show the person of a track of the analysis.
+    """Frames of the original, rising, that show the identity of a track of the analysis.
 
     itself: whether both are of the same video.
     """
@@ -21,7 +21,7 @@ def frames_of_person(
     tracks, times = original.tracks, original.pts_seconds
     begin, end = analysis.pts_seconds[frames[[0, -1]]]
     then = (times >= begin - 1e-6) & (times <= end + 1e-6) & (tracks >= 0)
-    # Whoever is seen at the same time, as long as the shot lasts; else all there is.
+    # The tracks seen at the same times; else all frames with a face.
     seen = np.isin(tracks, tracks[then]) if then.any() else tracks >= 0
     return np.flatnonzero(seen)
 

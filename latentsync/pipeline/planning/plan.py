@@ -53,8 +53,8 @@ class RenderPlan:
         bool, True where a frame does not continue the one before.
     scale: (N,) float32, frame pixels per generator pixel; nan without a face. sharpness: (N,)
         float32, 1 = as sharp as the rest of the face (a generated mouth: as the person's own);
-        nan where it is not known. blur: (N,) float32 in [0, 1], probability that the mouth was made
-        blurry; nan likewise. mouth_state: (N,) int8 of gate.MouthState, what it is held for.
+        nan: unknown. blur: (N,) float32 in [0, 1], probability that the mouth was made
+        blurry; nan likewise. mouth_state: (N,) int8 of gate.MouthState.
     strength: (N,) float32 in [0, 1], share of the restoration that is applied; 0: none.
     sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
     tracks: by track number.
