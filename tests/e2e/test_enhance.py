@@ -89,6 +89,7 @@ def test_the_report_says_what_was_done(video, tmp_path, run):
         "selected": 12,
         "restored": 12,
         "reused": 0,
+        "uncertain": 0,
     }
     assert len(report["per_frame"]["sharpness"]) == 12
     assert report["per_frame"]["strength"] == [1.0] * 12
