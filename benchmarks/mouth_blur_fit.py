@@ -25,6 +25,7 @@ from latentsync.restoration.mouth_blur import (
     BlurModel,
     EdgeVariances,
     columns_of,
+    natural_log_left,
     own_excess,
 )
 from latentsync.settings.schema import RestoreConfig
@@ -81,7 +82,7 @@ def _whole(rows: list[dict]) -> list[dict]:
     return list(joined.values())
 
 
-_OF_PART = ("segment", "scale", "figures")
+_OF_PART = ("segment", "scale", "figures", "left")
 
 
 def _own_excess(rows: list[dict], figures: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -233,6 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ),
     }
     content["natural_excess"] = natural(data)
+    content["left"] = _energy_left(data, content["natural_excess"])
     if args.write:
         COEFFICIENTS.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
@@ -242,6 +244,36 @@ def natural(data: Data) -> float:
     as_filmed = data.where(~data.of("lost")).columns
     excess = as_filmed["lips"] - as_filmed["eyes"]
     return round(float(np.nanmedian(excess / np.minimum(as_filmed["scale"], 1) ** 2)), 4)
+
+
+def _energy_left(data: Data, excess: float) -> dict[str, float]:
+    """Fits what mouth_blur.energy_left draws its figure towards, and prints how well it says for
+    people that are left out what share of the fine energy is left."""
+    degraded = _known(
+        data.where(np.array([row["lost"] and _fits(row) for row in data.rows])), CHOSEN
+    )
+    lips, eyes, scale = (degraded.columns[name] for name in (*FIGURES, "scale"))
+    larger = np.maximum(scale, 1) ** 2  # frame pixels, squared, of one that is measured
+    expected = np.maximum(eyes + excess * np.minimum(scale, 1) ** 2, 0) * larger
+    natural = natural_log_left(np.maximum(lips * larger - expected, 0), expected)
+    known, people = np.log(degraded.of("left")), degraded.of("person")
+    guessed = np.full(len(known), np.nan)
+    for person in np.unique(people):
+        slope, bias = _line(natural[people != person], known[people != person])
+        guessed[people == person] = slope * natural[people == person] + bias
+    error = np.exp(guessed - known)
+    print(
+        f"\nenergy left, said over true, of people left out: median {np.median(error):.2f}, "
+        f"within 20 %: {100 * (np.abs(np.log(error)) < np.log(1.2)).mean():.0f} %"
+    )
+    slope, bias = _line(natural, known)
+    return {"natural": round(slope, 4), "bias": round(bias, 4)}
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope and bias by least squares."""
+    slope = float(np.cov(x, y)[0, 1] / np.var(x, ddof=1))
+    return slope, float(y.mean() - slope * x.mean())
 
 
 def _known(data: Data, names: Sequence[str]) -> Data:

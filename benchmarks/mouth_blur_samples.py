@@ -36,6 +36,7 @@ from latentsync.geometry import (
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
 from latentsync.restoration.edge_blur import FacePlace, edge_figures
+from latentsync.restoration.mouth_blur import FINE
 
 SEGMENTS, FRAMES, EVERY = 2, 12, 3
 """Of each video: parts, frames in a row of each, and every how many one is measured."""
@@ -81,7 +82,8 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """figures: (K, len(FIGURES)), of some frames. scale: frame pixels per aligned pixel."""
+    """figures: (K, len(FIGURES)), of some frames. scale: frame pixels per aligned pixel. left:
+    median share of the mouth's fine energy that is left."""
 
     video: str
     person: str
@@ -95,6 +97,7 @@ class Sample:
     size: float
     scale: float
     figures: list[list[float]]
+    left: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +120,9 @@ def samples(path: Path, person: str, detector: FaceDetector) -> Iterator[Sample]
                 continue
             made = degraded(part, kind, size)
             once = encoded(made.pixels, FIRST_CRF) if kind.twice else made.pixels
+            clean = _resized(part, size)
             for crf in CRFS[size]:
+                finished = Part(encoded(once, crf), made.places)
                 yield Sample(
                     video=path.stem,
                     person=person,
@@ -126,7 +131,8 @@ def samples(path: Path, person: str, detector: FaceDetector) -> Iterator[Sample]
                     crf=crf,
                     size=size,
                     scale=made.scale,
-                    figures=_figures(encoded(once, crf), made.places),
+                    figures=_figures(finished.pixels, finished.places),
+                    left=float(np.median(_fine_energies(finished) / _fine_energies(clean))),
                 )
 
 
@@ -271,6 +277,21 @@ def _figures(frames: Sequence[np.ndarray], places: Sequence[FacePlace | None]) -
         for pixels, place in list(zip(frames, places, strict=True))[::EVERY]
         if place is not None
     ]
+
+
+def _fine_energies(part: Part) -> np.ndarray:
+    """(K,) of the mouths in some frames: what a Gaussian of FINE takes away of the luma."""
+    energies = []
+    for pixels, place in list(zip(part.pixels, part.places, strict=True))[::EVERY]:
+        if place is None:
+            continue
+        half = _EYE_DISTANCE * float(frame_scale(place.matrix)) * np.array([0.45, 0.3])
+        center = place.mouth.mean(axis=0)
+        low, high = (np.maximum(center + sign * half, 0).astype(int) for sign in (-1, 1))
+        luma = cv2.cvtColor(pixels[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
+        fine = luma - cv2.GaussianBlur(luma.astype(np.float32), (0, 0), FINE)
+        energies.append(float(np.mean(np.square(fine))))
+    return np.array(energies)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

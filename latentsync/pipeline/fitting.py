@@ -76,8 +76,8 @@ class Restorers:
         """Tunes the restorer for every track, where it can be tuned."""
         for number, track in plan.tracks.items():
             loaded = self.loaded
-            tuned = loaded.tuned(track.energies) if isinstance(loaded, Tunable) else loaded
-            self.ready[number] = tuned
+            tunable = isinstance(loaded, Tunable)
+            self.ready[number] = loaded.tuned(track.energies, track.blur) if tunable else loaded
 
     def fit(
         self,
@@ -165,7 +165,7 @@ class _PersonalFit:
         about: dict[str, Any] = {
             "seconds": seconds,
             "mask": planned.geometry.mask,
-            "fallback": Detail().tuned(planned.energies),
+            "fallback": Detail().tuned(planned.energies, planned.blur),
         }
         if reconstructed:
             return restorer.fit_pairs(reconstructed, pixels, **about)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from latentsync.restoration.mouth_blur import TrackBlur
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import RestoreConfig
     from latentsync.types import Box
@@ -40,8 +41,9 @@ class Restorer(Protocol):
 class Tunable(Protocol):
     """A restorer that is tuned once for each track, from the measurements of pass 1."""
 
-    def tuned(self, energies: np.ndarray) -> Restorer:
-        """energies: (F, 2, BANDS) float32, see restoration.sharpness, all frames of one track."""
+    def tuned(self, energies: np.ndarray, blur: TrackBlur) -> Restorer:
+        """energies: (F, 2, BANDS) float32, see restoration.sharpness, all frames of one track.
+        blur: of the track's mouths."""
         ...
 
 

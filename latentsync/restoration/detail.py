@@ -1,8 +1,9 @@
-"""Detail: the restorer without weights. It sharpens a blurry mouth to match the rest of the face.
+"""Detail: the restorer without weights. It gives a degraded mouth back the detail that it lost.
 
-Adaptive deconvolution with a Wiener filter: the inverse of the blur of the mouth relative to the
-rest of the face, limited where an image as sharp as that rest would not rise above the noise. It
-aims at the sharpness of the eyes, adds no generated detail, and leaves sharp mouths unchanged.
+A Wiener filter undoes the blur that the gate has measured in the edges of the lips, limited where
+the detail of such a mouth would not rise above the noise. It is applied until the mouth has the
+fine energy that it is expected to have had, and never further. A mouth that is not known to be
+degraded is left nearly unchanged, even where it is restored by force; no detail is invented.
 """
 
 from __future__ import annotations
@@ -14,23 +15,26 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from latentsync.restoration.sharpness import blur_widths
+from latentsync.restoration.mouth_blur import TrackBlur
+from latentsync.restoration.sharpness import band_filters
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import RestoreConfig
 
-MAX_GAIN = 2.5
-"""Limit of the gain: frequencies that have lost more lie in the codec's noise."""
+MAX_GAIN = 3.0
+"""Limit of the gain at a frequency: those that have lost more lie in the codec's noise."""
+MAX_ENERGY = 2.6
+"""Limit of the fine energy after, over before: what has lost more cannot be brought back."""
+_AIM = 1.35
+"""Of the energy that is missing: the mask's border and the coring take some of it away again."""
 
-# Lips and cheeks naturally have less fine detail: an original mouth is blurrier than the eyes by up
-# to this (in variance, relative to the rest; 0 to 1.1 on four faces). Only the excess is restored.
-_NATURAL_EXCESS = 1.2
-# Noise to signal, in power, at 0.1 cycles per blur width of the rest. Chosen on a real clip: the
-# best compromise between 3x downscaling, blur and JPEG, as they are and after an encode.
-_NOISE_TO_SIGNAL = 0.005
-# Added detail below this local size is noise rather than edge: two 8-bit code values.
-_CORE = 2 / 127.5
+_FINE_BANDS = 2  # of sharpness.BANDS: below a Gaussian of 2 pixels
+_LEAST_LOST = 0.7  # pixels, sigma: less is not told from none
+_NOISE_TO_SIGNAL = 0.005  # in power, where a mouth of sharp edges has 0.1 cycles a pixel
+_MAX_AMOUNT = 3.0
+# Added detail below this local size is noise rather than edge: one 8-bit code value.
+_CORE = 1 / 127.5
 _CORE_WINDOW = 4.0  # pixels, sigma
 _BORDER = 24  # pixels of reflection around the box: the filter reaches some 10
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as the sharpness is measured
@@ -47,32 +51,33 @@ class Detail:
     name = "Detail"
     size: int | None = None
 
-    def __init__(self, lost: float | None = None, rest: float = 1.0) -> None:
-        """lost: sigma, pixels, of the blur to invert (0: none). rest: of the rest of the face."""
-        self.lost, self.rest = lost, rest
+    def __init__(
+        self, amount: float | None = None, lost: float = 0.0, expected: float = 1.0
+    ) -> None:
+        """amount: of the filter's change that is added, 0: none. lost: sigma, pixels, of the blur
+        that it undoes. expected: sigma of the edges of the restored mouth."""
+        self.amount, self.lost, self.expected = amount, lost, expected
 
-    def tuned(self, energies: np.ndarray) -> Detail:
-        """energies: (F, 2, BANDS), all frames of one track -> Detail for the whole track.
-
-        Frames without a measurement (nan) are ignored; without any, the input is unchanged.
-        """
+    def tuned(self, energies: np.ndarray, blur: TrackBlur) -> Detail:
+        """energies: (F, 2, BANDS), all frames of one track; blur: of its mouths -> Detail for the
+        whole track. Where either was not measured, the input is unchanged."""
         known = energies[~np.isnan(energies).any((1, 2))]
-        if not len(known):
-            return Detail(lost=0.0)
-        mouth, rest = blur_widths(np.exp(np.median(np.log(np.maximum(known, 1e-6)), axis=0)))
-        lost = float(mouth**2 - (1 + _NATURAL_EXCESS) * rest**2)
-        return Detail(lost=max(lost, 0.0) ** 0.5, rest=float(rest))
+        if not len(known) or np.isnan(blur.left) or blur.left == 1:
+            return Detail(amount=0.0)
+        lost = max(blur.lost, _LEAST_LOST)
+        mouth = np.exp(np.median(np.log(np.maximum(known[:, 0], 1e-6)), axis=0))
+        goal = min(1 + _AIM * (1 / blur.left - 1), MAX_ENERGY)
+        return Detail(_amount(mouth, lost, blur.expected, goal), lost, blur.expected)
 
     def __call__(self, faces: torch.Tensor) -> torch.Tensor:
         """faces: (N, 3, h, w) float RGB [-1, 1], mouths at the frame's own scale -> the same."""
-        if self.lost is None:
-            raise RuntimeError("Detail is not tuned; call tuned(energies) first")
-        if self.lost == 0.0:
+        if self.amount is None:
+            raise RuntimeError("Detail is not tuned; call tuned(energies, blur) first")
+        if self.amount == 0.0:
             return faces.clone()
-        lost = self.lost
         luma = torch.einsum("nchw,c->nhw", faces, faces.new_tensor(_LUMA))
-        added = _cored(_filtered(luma, lambda square: _gain_minus_one(square, lost, self.rest)))
-        return (faces + added[:, None]).clamp(-1, 1)
+        added = _filtered(luma, lambda square: _gain_minus_one(square, self.lost, self.expected))
+        return (faces + self.amount * _cored(added)[:, None]).clamp(-1, 1)
 
 
 def load(_config: RestoreConfig, _execution: Execution) -> Detail:
@@ -80,11 +85,27 @@ def load(_config: RestoreConfig, _execution: Execution) -> Detail:
     return Detail()
 
 
-def _gain_minus_one(square: torch.Tensor, lost: float, rest: float) -> torch.Tensor:
-    """Gain - 1 of the Wiener filter for a 1/f image, at squared frequencies, (cycles / pixel)^2."""
+def _amount(mouth: np.ndarray, lost: float, expected: float, goal: float) -> float:
+    """Of the filter's change, what multiplies the fine energy by the goal.
+
+    mouth: (BANDS,) band energies of the mouth as it is.
+    """
+    frequency = np.linspace(0.001, 0.5, 500)
+    change = _gain_minus_one(torch.from_numpy(frequency**2), lost, expected).numpy()
+    # What a natural mouth that is blurred so has in each band; within a band only its slope counts.
+    spectrum = np.exp(-4 * np.pi**2 * (lost**2 + expected**2) * frequency**2) * frequency**-1.5
+    bands = band_filters(frequency)[:_FINE_BANDS] * spectrum
+    shares = mouth[:_FINE_BANDS, None] * bands / bands.sum(axis=1, keepdims=True)
+    energy, cross, square = (float((shares * change**n).sum()) for n in range(3))
+    root = np.sqrt(cross**2 + square * energy * (goal - 1))
+    return float(np.clip((root - cross) / square, 0, _MAX_AMOUNT))
+
+
+def _gain_minus_one(square: torch.Tensor, lost: float, expected: float) -> torch.Tensor:
+    """Gain - 1 of the Wiener filter, at squared frequencies, (cycles / pixel)^2."""
     passed = torch.exp(-2 * (np.pi * lost) ** 2 * square)
-    widths = rest**2 * square / 0.01
-    noise = _NOISE_TO_SIGNAL * widths * torch.exp(0.04 * np.pi**2 * (widths - 1))
+    edges = torch.exp(-4 * (np.pi * expected) ** 2 * square)
+    noise = _NOISE_TO_SIGNAL * (square / 0.01) / edges
     return (passed / (passed**2 + noise)).clamp(1, MAX_GAIN) - 1
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,18 +70,23 @@ class BlurModel:
 @lru_cache(maxsize=1)
 def models() -> dict[str, BlurModel]:
     """ "alone": without the person's own mouth; "own": against it."""
-    content = json.loads(COEFFICIENTS.read_text("utf-8"))
+    content = _content()
     return {name: BlurModel(content[name]["weights"], content[name]["bias"]) for name in _MODELS}
 
 
 _MODELS = ("alone", "own")
 
 
-@lru_cache(maxsize=1)
 def natural_excess() -> float:
     """Variance by which the lips of an untouched face are blurrier than its eyes [pixels of the
     aligned crop, squared]: lips are soft by nature."""
-    return float(json.loads(COEFFICIENTS.read_text("utf-8"))["natural_excess"])
+    return float(_content()["natural_excess"])
+
+
+@lru_cache(maxsize=1)
+def _content() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(COEFFICIENTS.read_text("utf-8"))
+    return content
 
 
 def blur_probability(figures: np.ndarray, matrices: np.ndarray) -> np.ndarray:
@@ -153,28 +159,79 @@ class TrackBlur:
     """The blur of a track's mouth: sigmas in frame pixels; nan where it was not measured.
 
     lips: of the edges of the lips. expected: what they would have. lost: what was put in between,
-    sqrt(lips^2 - expected^2), 0 for lips that are as sharp. own: whether the person's own mouth
-    says what is expected; else the eyes of the same face do.
+    sqrt(lips^2 - expected^2), 0 for lips that are as sharp. left: expected share of the mouth's
+    fine energy that is left, in (0, 1]; 1 where the mouth is not known to be degraded. own: whether
+    the person's own mouth says what is expected; else the eyes of the same face do.
     """
 
     lips: float
     expected: float
     lost: float
+    left: float
     own: bool
 
     @classmethod
     def nothing(cls) -> TrackBlur:
-        return cls(np.nan, np.nan, np.nan, own=False)
+        return cls(np.nan, np.nan, np.nan, np.nan, own=False)
 
     @classmethod
     def of(cls, seen: EdgeVariances, matrices: np.ndarray, own: EdgeVariances | None) -> TrackBlur:
         """seen: of the mouths that are to be restored. matrices: (F, 2, 3), of their frames."""
-        scale = float(np.median(frame_scale(matrices))) if len(matrices) else np.nan
-        excess = (
-            seen.lips - seen.eyes - natural_excess()
-            if own is None
-            else float(own_excess(seen.lips, seen.eyes, own))
-        )
-        sigmas = np.sqrt(np.maximum([seen.lips, seen.lips - excess, excess], 0)) * scale
-        lips, expected, lost = sigmas.tolist()
-        return cls(lips, expected, lost, own=own is not None)
+        if not len(matrices) or not seen.known:
+            return cls.nothing()
+        matrix = np.median(matrices, axis=0)
+        scale, area = float(frame_scale(matrix)), float(measured_area(matrix))
+        if own is None:
+            excess = seen.lips - seen.eyes - natural_excess()
+            odds = models()["alone"].probability(
+                {"lips": seen.lips * area, "eyes": seen.eyes * area, "scale": np.float64(scale)}
+            )
+        else:
+            excess = float(own_excess(seen.lips, seen.eyes, own))
+            odds = own_probability(excess * area, np.float64(scale))
+        variances = np.maximum([seen.lips, seen.lips - excess, excess], 0) * scale**2
+        left = energy_left(variances[2], variances[1], own=own is not None)
+        lips, expected, lost = np.sqrt(variances).tolist()
+        return cls(lips, expected, lost, float(left ** _certainty(odds)), own=own is not None)
+
+
+def energy_left(lost: np.ndarray, expected: np.ndarray, *, own: bool) -> np.ndarray:
+    """(...) in (0, 1]: share of a degraded mouth's fine energy (finer than FINE) that is left.
+
+    lost, expected: (...), variances of the blur and of what the lips' edges would have, frame
+    pixels squared. own: whether the person's own mouth says what is expected; else faces differ so
+    much that the figure is drawn towards what degraded mouths have left in the mean.
+    """
+    log_left = natural_log_left(lost, expected)
+    if not own:
+        weights = _content()["left"]
+        log_left = weights["natural"] * log_left + weights["bias"]
+    return np.exp(np.clip(log_left, _LEAST_LOG_LEFT, 0.0))
+
+
+def natural_log_left(lost: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """(...): log of the share of fine energy that a Gaussian of variance ``lost`` leaves of a mouth
+    whose edges have the variance ``expected`` [pixels squared], by the spectrum of mouths."""
+
+    def energy(variance: np.ndarray) -> np.ndarray:
+        passed = np.exp(-4 * np.pi**2 * np.asarray(variance)[..., None] * _FREQUENCIES**2)
+        return (_FINE_PASSED * passed * _FREQUENCIES**_POWER).sum(-1)
+
+    expected = np.asarray(expected) + _PIXEL
+    return np.log(energy(expected + lost) / energy(expected))
+
+
+def _certainty(probability: np.ndarray) -> np.ndarray:
+    """In [0, 1]: 0 for what may well be filmed, 1 for what is degraded; smooth in between."""
+    share = np.clip((probability - _DOUBTED) / (_CERTAIN - _DOUBTED), 0, 1)
+    return share**2 * (3 - 2 * share)
+
+
+FINE = 2.0
+"""Pixels, sigma: what a Gaussian of it takes away is fine detail."""
+_FREQUENCIES = np.linspace(0.005, 0.5, 200)  # cycles per pixel
+_FINE_PASSED = (1 - np.exp(-2 * (np.pi * FINE * _FREQUENCIES) ** 2)) ** 2
+_POWER = -1.5  # of the energy in a ring of the spectrum of a mouth, by frequency
+_PIXEL = 0.6  # variance that edges have beyond what is measured of them [pixels squared]
+_LEAST_LOG_LEFT = np.log(0.1)
+_DOUBTED, _CERTAIN = 0.4, 0.8  # probabilities

@@ -169,11 +169,17 @@ def _white_energies() -> np.ndarray:
     return upper - 1 / (np.pi * (fine + coarse)) + 1 / (4 * np.pi * coarse)
 
 
+def band_filters(frequency: np.ndarray) -> np.ndarray:
+    """(BANDS, K): share of the energy at each frequency, (K,) cycles per pixel, in each band."""
+    passed = np.exp(-2 * (np.pi * _sigmas()[:, None] * frequency) ** 2)
+    filters: np.ndarray = np.diff(passed, axis=0) ** 2
+    return filters
+
+
 @cache
 def _model_slopes() -> np.ndarray:
     """(len(_WIDTHS), BANDS - 1): log amplitude ratios of neighbouring bands, 1/f image."""
     frequency = np.linspace(0.001, 0.5, 1000)  # cycles per pixel
-    passed = np.exp(-2 * (np.pi * _sigmas()[:, None] * frequency) ** 2)
-    bands = np.diff(passed, axis=0) ** 2
+    bands = band_filters(frequency)
     blurred = np.exp(-4 * (np.pi * _WIDTHS[:, None] * frequency) ** 2) / frequency
     return np.diff(np.log(blurred @ bands.T + 1e-30), axis=-1) / 2
