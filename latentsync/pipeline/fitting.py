@@ -21,6 +21,7 @@ from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restoration.base import Fittable, Restorer, Tunable
 from latentsync.restoration.detail import Detail
 from latentsync.restoration.patch import PatchGeometry
+from latentsync.restoration.strength import SAMPLES, MatchedStrengths
 from latentsync.types import Frame, PatchedFrame
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,14 @@ class Original:
 
 @dataclass(slots=True, eq=False)
 class Restorers:
-    """Track -> its restorer. fit_results: track -> the result of fitting, for the report."""
+    """Track -> its restorer. fit_results: track -> the result of fitting, for the report.
+
+    matched: strengths of the tracks where restore.strength is auto; None: full strength, or the
+    configured one.
+    """
 
     loaded: Restorer
+    matched: MatchedStrengths | None = None
     ready: dict[int, Restorer] = field(default_factory=dict)
     fit_results: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -61,14 +67,23 @@ class Restorers:
     ) -> None:
         """Tunes or fits the restorer for each of these tracks, once.
 
-        original, to_restore: called where the restorer is fitted; see fit(). generator: of the
-        mouths; None without new speech.
+        original, to_restore: called where the restorer is fitted, see fit(); the latter also where
+        strengths are matched. generator: of the mouths; None without new speech.
         """
         new = [track for track in tracks if track not in self.ready]
         if not new:
             return
-        if isinstance(self.loaded, Fittable):
-            self.fit(new, plan, original(), to_restore(new), generator)
+        fits = isinstance(self.loaded, Fittable)
+        samples = to_restore(new) if fits or self.matched is not None else {}
+        if self.matched is not None:
+            self.matched.samples.update(
+                {
+                    n: [some[i] for i in spread(np.arange(len(some)), SAMPLES)]
+                    for n, some in samples.items()
+                }
+            )
+        if fits:
+            self.fit(new, plan, original(), samples, generator)
         else:
             self.tune(plan)
 

@@ -132,6 +132,7 @@ class Rendering:
                 replace(self.restore, batch=batch),
                 self.engine.execution.device,
                 size=restorers.loaded.size,
+                matched=restorers.matched,
             )
             self._last = stage
             yield StageLink(

@@ -45,6 +45,7 @@ from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restoration.base import Fittable, Tunable
 from latentsync.restoration.mouth_blur import EdgeVariances
 from latentsync.restoration.sharpness import SharpnessMeter
+from latentsync.restoration.strength import MatchedStrengths
 from latentsync.runtime.execution import Execution
 from latentsync.settings.schema import Config
 from latentsync.speech.features import AcousticFeatures
@@ -224,7 +225,17 @@ class Session:
     def restorers(self) -> Restorers | None:
         """Track -> its tuned or fitted restorer; None: nothing is restored."""
         restorer = self.engine.restorer
-        return Restorers(restorer) if restorer is not None and restores(self.config) else None
+        if restorer is None or not restores(self.config):
+            return None
+        return Restorers(restorer, MatchedStrengths() if self._matches else None)
+
+    @property
+    def _matches(self) -> bool:
+        """Whether strengths are matched to the face. Detail is tuned to the same goal already; and
+        where the whole face is restored, none of it is left to compare with."""
+        restore = self.config.restore
+        tuned = isinstance(self.engine.restorer, Tunable)
+        return restore.strength == "auto" and restore.region != "face" and not tuned
 
     @cached_property
     def speech(self) -> Speech | None:
@@ -283,7 +294,7 @@ class Session:
         if self.audio is None:
             return decide.decided_by_analysis(plan, restore, self._own_edges())
         tuned = isinstance(self.engine.restorer, Tunable | Fittable)
-        wanted = restore.when == "auto" or tuned
+        wanted = restore.when == "auto" or tuned or self._matches
         numbers = decide.chunks_to_sample(plan) if wanted else []
         self._samples = self._sampled(numbers, progress)
         return decide.decided_by_samples(plan, restore, self._samples.chunks)
@@ -291,12 +302,12 @@ class Session:
     def _own_edges(self) -> Mapping[int, EdgeVariances]:
         """By track, the edges of the person's own mouth in the reference; none without one."""
         restore = self.config.restore
-        if restore.reference is None or restore.when != "auto":
+        if restore.reference is None:
             return {}
         return own_edges(self.analyze(), self._original.analysis)
 
     def _sampled(self, numbers: Sequence[int], progress: Progress = no_progress) -> Samples:
-        crops = isinstance(self.engine.restorer, Fittable)
+        crops = isinstance(self.engine.restorer, Fittable) or self._matches
         made, plan = self._rendering, self._undecided
         return sampled(made, plan, numbers, self._meter, crops=crops, progress=progress)
 

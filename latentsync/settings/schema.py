@@ -79,7 +79,7 @@ class RestoreConfig:
     when: str = "auto"
     region: str = "mouth"
     fidelity: float | None = None
-    strength: float = 1.0
+    strength: int | float | str = "auto"
     generator_size: int = 256
     min_scale: float = 0.5
     blur_on: float = 0.7
@@ -172,6 +172,10 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+WORDS = {"restore.strength": "auto"}
+"""Numeric settings that may be this word as well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Renamed:
     """The new key of a setting. convert: old value -> new value; None: it stays the same.
@@ -228,9 +232,12 @@ def check(config: Config) -> None:
                 key, value, f"use one of {', '.join(choices)}{_did_you_mean(value, choices)}"
             )
     for key, (low, high) in _ranges(config).items():
-        value = _lookup(config, key)
-        if value is not None and not low <= value <= high:
-            raise ConfigError(key, value, f"use a number from {low:g} to {high:g}")
+        value, word = _lookup(config, key), WORDS.get(key)
+        if value is None or (word is not None and value == word):
+            continue
+        if not isinstance(value, int | float) or not low <= value <= high:
+            or_word = "" if word is None else f", or {word}"
+            raise ConfigError(key, value, f"use a number from {low:g} to {high:g}{or_word}")
     _check_combinations(config)
 
 

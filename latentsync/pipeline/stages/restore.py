@@ -12,11 +12,12 @@ import torch
 
 from latentsync.errors import CheckpointError
 from latentsync.face.composite import composite
-from latentsync.geometry import extract
+from latentsync.geometry import extract, frame_scale
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.base import Restorer, Windowed
 from latentsync.restoration.patch import PatchGeometry, PatchWindow
+from latentsync.restoration.strength import MatchedStrengths
 from latentsync.restoration.temporal import Mouth, ResidualReuse, ResidualSmoother
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Frame, Patch, PatchedFrame
@@ -28,7 +29,8 @@ class RestoreStage:
     The input is the frame with the patches that it already has. restorer: track -> its restorer;
     a Windowed one restores only the part that will show. size: side of the restorers' square; None:
     the mouth box. config: its batch is the number of faces that are restored at once; it does not
-    change the result.
+    change the result. matched: the strengths of tracks where restore.strength is auto; None: full
+    strength, as with restorers that are tuned to the same goal.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class RestoreStage:
         device: torch.device,
         *,
         size: int | None,
+        matched: MatchedStrengths | None = None,
     ) -> None:
-        self.plan, self.config, self.device = plan, config, device
+        self.plan, self.config, self.device, self._matched = plan, config, device, matched
         self._restorers, self._size = restorer, size
         self._track: int | None = None
         self._previous = -2
@@ -94,7 +97,7 @@ class RestoreStage:
             same = matrix is mouth.matrix or not self.config.temporal
             crop = mouth.pixels if same else mouth.at(matrix)
             stable = self._stabilise(mouth.number, change, crop)
-            strength = float(self.plan.strength[item.index]) * self.config.strength
+            strength = float(self.plan.strength[item.index]) * self._strength
             patches[item.index] = Patch(
                 stable * strength, window.matrix(matrix), window.mask, additive=True
             )
@@ -142,6 +145,18 @@ class RestoreStage:
         if isinstance(restorer, Windowed):
             restorer = restorer.within(self._window.needed)
         self._restorer = restorer
+        self._strength = self._strength_of(track)
+
+    def _strength_of(self, track: int) -> float:
+        configured = self.config.strength
+        if isinstance(configured, int | float):
+            return configured
+        if self._matched is None:
+            return 1.0
+        planned = self.plan.tracks[track]
+        some = self.plan.matrices[self.plan.track == track]
+        scale = 1 / float(np.median(frame_scale(planned.geometry.matrix(some))))
+        return self._matched.of(track, planned.blur, self._residuals, self._window, scale)
 
     def _stabilise(self, index: int, change: torch.Tensor, crop: torch.Tensor) -> torch.Tensor:
         if index != self._previous + 1:
