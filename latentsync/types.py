@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+
+class Change(NamedTuple):
+    """What a patch changed of a frame [8-bit code values]: the largest change, and the mean over
+    the part that it can change. 0: no pixel."""
+
+    largest: int = 0
+    mean: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

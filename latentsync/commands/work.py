@@ -66,7 +66,8 @@ def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Nam
     counted = f"{frames['restored']} of {frames['total']} frames restored"
     if report["output"]["video"] == "copied":
         counted += ", the video stream copied unchanged"
-    print(f"{job.output.target}: {spoken}{counted}")
+    gain = f"; {report['gain']}" if frames["restored"] else ""
+    print(f"{job.output.target}: {spoken}{counted}{gain}")
 
 
 def _preview(engine: Engine, job: Job, count: int, progress: Progress) -> None:

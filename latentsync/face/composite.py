@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from latentsync.types import Box, Frame, Patch
+from latentsync.types import Box, Change, Frame, Patch
 
 HALF_RANGE = 127.5
 """Code values in one unit of a patch, which spans 2 from black to white."""
@@ -27,13 +27,13 @@ beyond the layer shows then, and OpenCV's constant border takes half the time.""
 class Composited:
     """pixels: (H, W, 3) uint8 RGB. box: the part that may differ from the frame; None: nothing.
 
-    changes: for each patch, the largest difference [8-bit code values] between the frame with the
-        patches up to it and the frame with those below it; 0: it changed no pixel.
+    changes: for each patch, the difference between the frame with the patches up to it and the
+        frame with those below it.
     """
 
     pixels: np.ndarray
     box: Box | None
-    changes: tuple[int, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +62,13 @@ def composited(frame: Frame, patches: Sequence[Patch]) -> Composited:
     layers = [_layer(patch, frame.pixels.shape[:2]) for patch in patches]
     shown = [layer for layer in layers if layer is not None]
     if not shown:
-        return Composited(frame.pixels, None, (0,) * len(patches))
+        return Composited(frame.pixels, None, (Change(),) * len(patches))
     box = reduce(Box.joined, (layer.box for layer in shown))
     out = frame.pixels.copy()
     canvas = [plane.astype(np.float32) for plane in cv2.split(_part(out, box))]
-    changes = tuple(0 if layer is None else _laid(layer, canvas, box, out) for layer in layers)
+    changes = tuple(
+        Change() if layer is None else _laid(layer, canvas, box, out) for layer in layers
+    )
     return Composited(out, box, changes)
 
 
@@ -75,8 +77,8 @@ def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
     return composited(frame, patches).pixels
 
 
-def _laid(layer: _Layer, canvas: Sequence[np.ndarray], box: Box, out: np.ndarray) -> int:
-    """Blends the layer into canvas and writes the rounded result to out -> the largest change.
+def _laid(layer: _Layer, canvas: Sequence[np.ndarray], box: Box, out: np.ndarray) -> Change:
+    """Blends the layer into canvas and writes the rounded result to out -> the change.
 
     canvas: planes of the frame's box, not rounded. out: (H, W, 3) uint8, the frame so far.
     """
@@ -87,7 +89,8 @@ def _laid(layer: _Layer, canvas: Sequence[np.ndarray], box: Box, out: np.ndarray
     before = _part(out, inner)
     positive = np.maximum(cv2.merge(below), 0)
     after = cv2.convertScaleAbs(positive)  # rounds, and clips at 255
-    change = int(cv2.absdiff(before, after).max())
+    difference = cv2.absdiff(before, after)
+    change = Change(int(difference.max()), float(np.mean(cv2.mean(difference)[:3])))
     before[...] = after
     return change
 

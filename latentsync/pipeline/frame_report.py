@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.restoration.gate import MouthState, runs
 from latentsync.restoration.mouth_blur import TrackBlur
@@ -16,14 +17,13 @@ WORST = 10
 """Number of frames listed in each part of ``worst_frames``."""
 
 
-def plan_report(plan: RenderPlan, restored: np.ndarray, reused: int) -> dict[str, Any]:
+def plan_report(plan: RenderPlan, outcome: Outcome, reused: int) -> dict[str, Any]:
     """Faces, decisions and changes: per output frame and as spans in seconds.
 
-    restored: (N,) int, by how many code values the restoration changed each frame. reused: number
-    of frames that reuse an earlier frame's restoration.
+    outcome: of the restoration. reused: number of frames that reuse an earlier frame's restoration.
     """
     analysis, seconds = plan.analysis, plan.seconds
-    has_face, changed = plan.track >= 0, restored > 0
+    has_face, changed = plan.track >= 0, outcome.largest > 0
     return {
         "frames": {
             "total": len(plan),
@@ -41,7 +41,9 @@ def plan_report(plan: RenderPlan, restored: np.ndarray, reused: int) -> dict[str
             "uncertain": _seconds(seconds, plan.mouth_state == MouthState.UNCERTAIN),
         },
         "tracks": len(plan.tracks),
-        "track_blur": {str(n): _blur(track.blur) for n, track in plan.tracks.items()},
+        "track_blur": {
+            str(n): _blur(track.blur, outcome.lips(n)) for n, track in plan.tracks.items()
+        },
         "cuts_seconds": [round(float(t), 3) for t in analysis.pts_seconds[analysis.cuts]],
         "per_frame": {
             "scale": _numbers(plan.scale, 3),
@@ -49,16 +51,19 @@ def plan_report(plan: RenderPlan, restored: np.ndarray, reused: int) -> dict[str
             "blur": _numbers(plan.blur, 3),
             "mouth": [_WORDS[mouth] for mouth in plan.mouth_state],
             "strength": _numbers(plan.strength, 3),
-            "change": [int(change) for change in restored],
+            "change": [int(change) for change in outcome.largest],
+            "mean_change": _numbers(outcome.mean, 2),
         },
-        "worst_frames": _worst_frames(plan, restored),
+        "worst_frames": _worst_frames(plan, outcome.largest),
     }
 
 
-def _blur(blur: TrackBlur) -> dict[str, Any]:
-    lips, expected, lost = _numbers(np.array([blur.lips, blur.expected, blur.lost]), 2)
+def _blur(blur: TrackBlur, restored: float) -> dict[str, Any]:
+    """restored: sigma of the lips' edges after restoration."""
+    names = ("lips", "expected", "lost", "left", "restored")
+    figures = (blur.lips, blur.expected, blur.lost, blur.left, restored)
     against = "own mouth" if blur.own else "face"
-    return {"lips": lips, "expected": expected, "lost": lost, "against": against}
+    return {**dict(zip(names, _numbers(np.array(figures), 2), strict=True)), "against": against}
 
 
 def _worst_frames(plan: RenderPlan, restored: np.ndarray) -> dict[str, list[dict[str, Any]]]:

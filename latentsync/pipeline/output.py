@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
 from latentsync.media.probe import VideoInfo
@@ -21,6 +19,7 @@ from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import EncoderFrame, VideoWriter
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.findings import plan_warnings
+from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.report import is_report, session_report, write_report
@@ -105,7 +104,7 @@ def write_video(
     report = session_report(
         session,
         output,
-        restored=written.restored,
+        outcome=written.outcome,
         copied=written.copied,
         seconds=time.perf_counter() - begin,
         work=session.timer.since(before),
@@ -121,17 +120,17 @@ def write_video(
 class _Written:
     """The result for a plan's N frames.
 
-    restored: (N,) int, by how many code values the restoration changed each frame. copied: whether
-    the source's video stream was copied. notes: what the file does not keep of the source.
+    outcome: of the restoration. copied: whether the source's video stream was copied. notes: what
+    the file does not keep of the source.
     """
 
-    restored: np.ndarray
+    outcome: Outcome
     copied: bool
     notes: list[str]
 
 
 def _written(session: Session, output: Output, plan: RenderPlan, progress: Progress) -> _Written:
-    written = _Written(np.zeros(len(plan), int), False, [])
+    written = _Written(Outcome.of(plan), False, [])
     with ExitStack() as stack:
         if _may_be_copied(session, plan):
             _copy(stack, session, output, plan, written, progress)
@@ -140,7 +139,7 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
             title = "restoring" if session.audio is None else "generating"
             with progress(title, len(plan)) as step:
                 _encode(session, result, output.comparison, plan, written, step)
-    if plan.strength.any() and not written.restored.any():
+    if plan.strength.any() and not written.outcome.largest.any():
         nothing = "the restoration changed no pixel of the selected frames"
         if session.config.restore.name.lower() == "detail":
             nothing += (
@@ -205,24 +204,22 @@ def _encode(
     step: Callable[[], None],
 ) -> None:
     """Renders the plan into the result and the comparison, where they are given."""
-    timer, restored = session.timer, []
+    timer = session.timer
     with ExitStack() as stack:
         files = [
             _File(stack.enter_context(_writer(session, one, plan)), compares=one is comparison)
             for one in (result, comparison)
             if one is not None
         ]
-        pictures = _pictures(session.rendered(), files, timer)
+        pictures = _pictures(session.rendered(), files, written.outcome, timer)
         queue = stack.enter_context(
             closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))
         )
-        for shown, change in queue:
+        for shown in queue:
             with timer.stage(Stage.ENCODE, frames=1):
                 for file, picture in zip(files, shown, strict=True):
                     file.writer.write_converted(picture)
-            restored.append(change)
             step()
-    written.restored = np.array(restored)
     if result is not None:
         written.notes += files[0].writer.notes
 
@@ -251,11 +248,12 @@ def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:
 
 
 def _pictures(
-    frames: Iterable[Rendered], files: Sequence[_File], timer: StageTimer
-) -> Iterator[tuple[list[EncoderFrame], int]]:
-    """The converted frame for each file, and by how much the restoration changed the frame."""
+    frames: Iterable[Rendered], files: Sequence[_File], outcome: Outcome, timer: StageTimer
+) -> Iterator[list[EncoderFrame]]:
+    """The converted frame for each file. outcome: gets what the restoration changed."""
     # Linked here, where nothing else holds it, so that the stages before end when this does.
     for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
         with timer.stage(Stage.CONVERT):
             pictures = [file.picture(item) for file in files]
-        yield pictures, item.restored
+            outcome.add(item)
+        yield pictures

@@ -26,6 +26,7 @@ from latentsync.settings.schema import Config
 from latentsync.weights import record
 
 if TYPE_CHECKING:
+    from latentsync.pipeline.outcome import Outcome
     from latentsync.pipeline.output import Output
     from latentsync.pipeline.session import Session
 
@@ -38,7 +39,7 @@ def session_report(
     session: Session,
     output: Output,
     *,
-    restored: np.ndarray,
+    outcome: Outcome,
     copied: bool,
     seconds: float,
     work: Mapping[str, Work],
@@ -47,7 +48,7 @@ def session_report(
 ) -> dict[str, Any]:
     """The whole report.
 
-    restored: see plan_report. copied: whether the source's video stream was copied. seconds: from
+    outcome: of the restoration. copied: whether the source's video stream was copied. seconds: from
     start to end. work: of the stages in that time. command: the command line, if there is one.
     """
     restorers, generator = session.restorers, session.generator
@@ -64,7 +65,9 @@ def session_report(
         "generator": None if generator is None else describe(generator),
         "people": _people(session.config, session.plan.analysis.people),
         "thresholds": _thresholds(session),
-        **plan_report(session.plan, restored, 0 if copied else session.reused),
+        "strength": _strengths(session),
+        "gain": outcome.gain(),
+        **plan_report(session.plan, outcome, 0 if copied else session.reused),
         "execution": _execution(session.execution),
         "seconds": {
             **{name: round(one.busy, 3) for name, one in work.items()},
@@ -110,6 +113,17 @@ def _thresholds(session: Session) -> dict[str, float | None]:
     if session.restorers is None or restore.when != "auto":
         return {"blur_on": None, "blur_off": None}
     return {"blur_on": restore.blur_on, "blur_off": restore.blur_off}
+
+
+def _strengths(session: Session) -> dict[str, float]:
+    """By track that was restored, the strength; see restore.strength."""
+    configured, restorers = session.config.restore.strength, session.restorers
+    if restorers is None:
+        return {}
+    if restorers.matched is not None:
+        return {str(n): round(one, 3) for n, one in restorers.matched.found.items()}
+    full = 1.0 if configured == "auto" else float(configured)
+    return {str(number): full for number in restorers.ready}
 
 
 def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str, Any]:

@@ -221,6 +221,13 @@ def natural_log_left(lost: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.log(energy(expected + lost) / energy(expected))
 
 
+def softness(sigma: float, expected: float) -> float:
+    """By how much wider, as a share, edges of that sigma are than those that are expected. Both in
+    frame pixels, as edge_blur measures them."""
+    widths = np.sqrt(np.square([sigma, expected]) + _PIXEL)
+    return float(widths[0] / widths[1] - 1)
+
+
 def _certainty(probability: np.ndarray) -> np.ndarray:
     """In [0, 1]: 0 for what may well be filmed, 1 for what is degraded; smooth in between."""
     share = np.clip((probability - _DOUBTED) / (_CERTAIN - _DOUBTED), 0, 1)

@@ -10,6 +10,7 @@ import pytest
 
 from latentsync.pipeline.compact_json import WIDTH, compact_json
 from latentsync.pipeline.frame_report import WORST, plan_report
+from latentsync.pipeline.outcome import Outcome
 from tests.support.plans import alignment_of, analysis_of, plan_of
 
 LONG = {
@@ -50,7 +51,8 @@ def test_the_worst_frames_are_the_blurriest_left_alone_and_the_most_changed() ->
     figures = np.linspace(1, 0.71, 30, dtype=np.float32)  # the later, the blurrier
     figures[[3, 5]] = np.nan
     changed = np.arange(30) * (np.arange(30) >= 14)
-    worst = plan_report(replace(plan, sharpness=figures), changed, 0)["worst_frames"]
+    outcome = replace(Outcome.of(plan), largest=changed)
+    worst = plan_report(replace(plan, sharpness=figures), outcome, 0)["worst_frames"]
     alone, most = worst["blurriest_left_alone"], worst["most_changed"]
     assert [one["frame"] for one in alone] == [13, 12, 11, 10, 9, 8, 7, 6, 4, 2]
     assert alone[0]["sharpness"] == pytest.approx(0.87, abs=1e-3)

@@ -7,22 +7,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latentsync.face.composite import composited
-from latentsync.types import Box, Frame, PatchedFrame
+from latentsync.types import Box, Change, Frame, PatchedFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rendered:
     """An output frame before and after; index, from 0.
 
-    changed: the part that may differ; None: nothing. restored: the largest change by the
-    restoration [8-bit code values]; 0: it changed no pixel.
+    changed: the part that may differ; None: nothing. restored: the change by the restoration.
     """
 
     index: int
     before: Frame
     after: Frame
     changed: Box | None
-    restored: int
+    restored: Change
 
 
 def render(patched: PatchedFrame) -> Rendered:
@@ -33,7 +32,7 @@ def render(patched: PatchedFrame) -> Rendered:
     frame, patches = patched.frame, patched.patches
     made = composited(frame, patches)
     changes = zip(patches, made.changes, strict=True)
-    restored = max((change for patch, change in changes if patch.additive), default=0)
+    restored = max((change for patch, change in changes if patch.additive), default=Change())
     after = replace(frame, pixels=made.pixels)
     return Rendered(patched.index, frame, after, made.box, restored)
 

@@ -1,0 +1,86 @@
+"""What restoration did to the pixels, measured on the finished frames: for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from latentsync.frame_times import PTS_ROUNDING
+from latentsync.geometry import frame_scale
+from latentsync.pipeline.analysis import EDGES_EVERY, place_of
+from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.pipeline.stages.composite import Rendered
+from latentsync.restoration.edge_blur import FIGURES, edge_figures
+from latentsync.restoration.mouth_blur import EdgeVariances, softness
+
+
+@dataclass(slots=True, eq=False)
+class Outcome:
+    """The restoration of a plan's N output frames.
+
+    largest, mean: (N,) int, float32, change of a frame [8-bit code values], the mean over the part
+    that a patch can change; 0: no pixel changed. edges: (N, len(FIGURES)) float32 of the restored
+    frames, a few a second; NaN: not measured.
+    """
+
+    plan: RenderPlan
+    largest: np.ndarray
+    mean: np.ndarray
+    edges: np.ndarray
+    _due: float = -np.inf
+
+    @classmethod
+    def of(cls, plan: RenderPlan) -> Outcome:
+        """Nothing has been changed yet."""
+        count = len(plan)
+        edges = np.full((count, len(FIGURES)), np.nan, np.float32)
+        return cls(plan, np.zeros(count, int), np.zeros(count, np.float32), edges)
+
+    def add(self, item: Rendered) -> None:
+        """item: a finished frame; in order."""
+        index = item.index
+        self.largest[index], self.mean[index] = item.restored.largest, item.restored.mean
+        now = float(self.plan.seconds[index])
+        if item.restored.largest and now >= self._due - PTS_ROUNDING:
+            self._due = now + EDGES_EVERY
+            face = self.plan.analysis.alignments[self.plan.source[index]]
+            if face is not None:
+                place = place_of(face.landmarks, self.plan.matrices[index])
+                self.edges[index] = edge_figures(item.after.pixels, place)
+
+    def lips(self, track: int) -> float:
+        """Sigma of the edges of the lips after restoration [frame pixels], median over the measured
+        frames of a track; nan: none was measured."""
+        frames = np.flatnonzero(self.plan.track == track)
+        matrices = self.plan.matrices[frames]
+        variance = EdgeVariances.of(self.edges[frames], matrices).lips
+        return float(np.sqrt(max(variance, 0.0)) * np.nanmedian(frame_scale(matrices)))
+
+    def gain(self) -> str:
+        """In one sentence, how much softer than expected the restored mouths were, and are."""
+        softer = [
+            (len(np.flatnonzero(self.plan.track == number)), before, after, own)
+            for number, before, after, own in self._softness()
+        ]
+        if not softer:
+            return "nothing was restored" if not self.largest.any() else "the gain is not known"
+        weights, *figures, owns = (np.array(column) for column in zip(*softer, strict=True))
+        before, after = (round(100 * float(np.average(one, weights=weights))) for one in figures)
+        against = "the person's own" if owns.all() else "the face"
+        if before <= 0:
+            return f"the mouth was as sharp as {against}: nothing to gain"
+        return f"the mouth was {before} % softer than {against}, now {max(after, 0)} %"
+
+    def _softness(self) -> Iterator[tuple[int, float, float, bool]]:
+        """Number, before, after, and whether against the own mouth; of the tracks known."""
+        for number, track in self.plan.tracks.items():
+            blur, after = track.blur, self.lips(number)
+            if not np.isnan([blur.lips, after]).any():
+                yield (
+                    number,
+                    softness(blur.lips, blur.expected),
+                    softness(after, blur.expected),
+                    blur.own,
+                )
