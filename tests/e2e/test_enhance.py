@@ -261,6 +261,34 @@ def test_a_restorer_of_one_s_own_is_one_file(video, tmp_path, run, monkeypatch):
     assert _pixels(target).astype(int).sum() > _pixels(video).astype(int).sum()
 
 
+def test_a_restorer_that_is_too_crisp_is_held_back_unless_told_otherwise(
+    video, tmp_path, run, monkeypatch
+):
+    (tmp_path / "crisp.py").write_text(
+        "from torch.nn.functional import avg_pool2d\n"
+        "class Crisp:\n"
+        "    name = 'Crisp'\n"
+        "    size = None\n"
+        "    def __call__(self, faces):\n"
+        "        return (4 * faces - 3 * avg_pool2d(faces, 5, 1, 2)).clamp(-1, 1)\n"
+        "def load(config, device):\n"
+        "    return Crisp()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    reports = []
+    for strength in ("auto", "1"):
+        target = tmp_path / f"{strength}.mp4"
+        options = ("--superres", "crisp:load", "restore.when=always")
+        assert run("-i", video, "-o", target, *options, f"restore.strength={strength}").code == 0
+        reports.append(json.loads((tmp_path / f"{strength}.report.json").read_text()))
+    auto, full = (report["strength"]["0"] for report in reports)
+    assert 0.05 < auto < 0.8 and full == 1.0
+    held, crisp = (np.mean(report["per_frame"]["mean_change"]) for report in reports)
+    assert 0 < held < 0.9 * crisp
+    lips = [report["track_blur"]["0"]["restored"] for report in reports]
+    assert lips[0] > lips[1]
+
+
 def test_a_restorer_that_fails_is_an_error_and_leaves_no_video(video, tmp_path, run, monkeypatch):
     (tmp_path / "failing.py").write_text(
         "class Failing:\n"
@@ -296,6 +324,7 @@ def test_both_entry_points_start_and_say_one_line_when_quiet(entry, video, tmp_p
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{target}: 12 of 12 frames restored\n"
+    assert done.stdout.startswith(f"{target}: 12 of 12 frames restored; the mouth was ")
+    assert done.stdout.count("\n") == 1
     assert "detecting faces" not in done.stderr
     assert len(pts_of(target)) == 12

@@ -26,7 +26,13 @@ def restored(tmp_path, demo_frames, run, *options):
     if not video.exists():
         make_video(video, demo_frames[:1])
         torch.save({"params_ema": weights(published_shapes("gfpgan_v14"))}, checkpoint)
-    options = (*options, "restore.when=always", f"restore.checkpoint={checkpoint}", "output.crf=4")
+    options = (
+        *options,
+        "restore.when=always",
+        "restore.strength=1",
+        f"restore.checkpoint={checkpoint}",
+        "output.crf=4",
+    )
     result = run("-i", video, "-o", target, "--superres", "gfpgan", *options)
     assert result.code == 0, result.err
     assert pts_of(target) == pts_of(video)

@@ -154,8 +154,8 @@ class RestoreStage:
         if self._matched is None:
             return 1.0
         planned = self.plan.tracks[track]
-        some = self.plan.matrices[self.plan.track == track]
-        scale = 1 / float(np.median(frame_scale(planned.geometry.matrix(some))))
+        frames_per_aligned = np.median(frame_scale(self.plan.matrices[self.plan.track == track]))
+        scale = 1 / float(frame_scale(planned.geometry.from_aligned) * frames_per_aligned)
         return self._matched.of(track, planned.blur, self._residuals, self._window, scale)
 
     def _stabilise(self, index: int, change: torch.Tensor, crop: torch.Tensor) -> torch.Tensor:
