@@ -143,6 +143,10 @@ class PatchWindow:
         x, y = needed.x0, needed.y0
         return _cut(changes, Box(shown.x0 - x, shown.y0 - y, shown.x1 - x, shown.y1 - y))
 
+    def cut(self, patch: torch.Tensor) -> torch.Tensor:
+        """(..., h, w), a whole patch -> (..., h', w'), the part shown."""
+        return _cut(patch, self.shown)
+
     def matrix(self, matrix: np.ndarray) -> np.ndarray:
         """(2, 3), frame -> patch pixels; returns frame -> pixels of the part shown."""
         return matrix - np.array([[0, 0, self.shown.x0], [0, 0, self.shown.y0]])
