@@ -87,7 +87,7 @@ def test_with_a_margin_of_zero_every_frame_is_restored_by_itself() -> None:
 
 
 def test_the_stage_measures_its_flicker_by_track() -> None:
-    stage = stage_of(Flickering(), planned([0] * 10 + [1] * 8))
-    run(stage, video(18, still=True))
+    stage = stage_of(Flickering(), planned([0] * 18 + [1] * 16))
+    run(stage, video(34, still=True))
     assert {track: one.pairs for track, one in stage.flicker.tracks.items()} == {0: 2, 1: 1}
     assert all(one.result > 10 * one.source for one in stage.flicker.tracks.values())

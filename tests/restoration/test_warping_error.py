@@ -106,7 +106,7 @@ def measured(numbers: list[int], change: float = 0.0) -> FlickerMeter:
     return meter
 
 
-def test_of_eight_pairs_one_is_measured_from_the_first_on() -> None:
+def test_one_pair_in_a_period_is_measured_from_the_first_on() -> None:
     assert measured(list(range(2))).tracks[7].pairs == 1
     assert measured(list(range(2 * EVERY + 1))).tracks[7].pairs == 2
 
