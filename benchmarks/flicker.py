@@ -25,8 +25,7 @@ Measured so on three videos, four pairs each, E*warp after the restoration:
   code_margin=1 temporal=0.8               0.14       5.9       7.4
   codes mixed where within 0.5             0.13      10.8      11.8
 Mixed codes, as of DicFace, flicker less than kept ones, but cost 26 to 51 % of the squared
-gradient,
-kept ones at most 21 %; so codes are kept. The generated GFPGAN adds no flicker: it blurs.
+gradient, kept ones at most 21 %; so codes are kept. The generated GFPGAN adds no flicker: it blurs.
 """
 
 from __future__ import annotations
@@ -57,7 +56,6 @@ from latentsync.settings.schema import Config
 from latentsync.types import Frame
 from latentsync.weights.licences import accept
 
-FRAME_BY_FRAME = {"temporal": 0.0, "code_margin": 0.0}
 NETWORKS = {"gfpgan": "gfpgan_v14", "codeformer": "codeformer"}
 
 
@@ -105,7 +103,7 @@ def _lines(
         restore = replace(restore, reference=str(clip))
     ways = {"": restore}
     if restore.name.lower() in NETWORKS:
-        ways["frame by frame"] = replace(restore, **FRAME_BY_FRAME)
+        ways["frame by frame"] = replace(restore, temporal=0.0, code_margin=0.0)
     for way, settings in ways.items():
         config = replace(engine.config, restore=settings)
         yield f"{way:15}{_line(engine, config, info, bad, truth)}"
@@ -133,7 +131,8 @@ def flicker(plan: RenderPlan, before: Sequence[Frame], after: Sequence[Frame]) -
             geometry = plan.tracks[int(plan.track[i])].geometry
             window = PatchWindow.of(geometry.mask, highpass_sigma=0)
             source, result = (
-                [_mouth(plan, window, frames[n], n) for n in (i, j)] for frames in (before, after)
+                (_mouth(plan, window, frames[i], i), _mouth(plan, window, frames[j], j))
+                for frames in (before, after)
             )
             total += flicker_of_pair(source, result, window.mask)
     return total

@@ -6,7 +6,6 @@ that flicker which a restorer adds is not mistaken for motion.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import cv2
@@ -58,7 +57,8 @@ def _warped(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """(h, w) or (h, w, c) -> the same, sampled at each pixel plus its flow."""
     height, width = flow.shape[:2]
     grid = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
-    return cv2.remap(image, grid + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mode, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    return cv2.remap(image, grid + flow, None, mode, borderMode=border)  # type: ignore[call-overload]
 
 
 def _occluded(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
@@ -109,11 +109,11 @@ class Flicker:
 
 
 def flicker_of_pair(
-    source: Sequence[np.ndarray], result: Sequence[np.ndarray], mask: np.ndarray
+    source: tuple[np.ndarray, np.ndarray], result: tuple[np.ndarray, np.ndarray], mask: np.ndarray
 ) -> Flicker:
     """Of one pair. source, result: two (h, w, 3) float32 RGB [0, 1]. mask: (h, w) in [0, 1]."""
     moved = motion(*source)
-    errors = [warping_error(*images, moved, mask) for images in (source, result)]
+    errors = [warping_error(first, then, moved, mask) for first, then in (source, result)]
     if np.isnan(errors[0]):
         return Flicker()
     contrasts = [_contrast(images[1], mask) for images in (source, result)]
@@ -144,8 +144,8 @@ class FlickerMeter:
         images = _image(source), _image(source + change * torch.from_numpy(self._mask))
         before, self._before = self._before, (number, *images)
         if number % EVERY == 1 and before is not None and before[0] == number - 1:
-            pairs = zip(before[1:], images, strict=True)
-            measured = flicker_of_pair(*pairs, mask=self._mask)
+            source_pair, result_pair = (before[1], images[0]), (before[2], images[1])
+            measured = flicker_of_pair(source_pair, result_pair, self._mask)
             self.tracks[self._track] = self.tracks.get(self._track, Flicker()) + measured
 
 

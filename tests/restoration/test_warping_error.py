@@ -76,20 +76,22 @@ def test_what_is_covered_in_the_next_frame_does_not_count() -> None:
 def test_where_nothing_is_visible_there_is_no_figure() -> None:
     still = moved(image(), 0)
     assert np.isnan(warping_error(still, still, motion(still, still), 0 * EVERYWHERE))
-    assert flicker_of_pair([still] * 2, [still] * 2, 0 * EVERYWHERE).pairs == 0
+    assert flicker_of_pair((still, still), (still, still), 0 * EVERYWHERE).pairs == 0
 
 
 def test_a_jump_of_the_result_is_no_motion() -> None:
     """Its own flow would explain it away."""
     before, shifted = moved(image(), 0), moved(image(), 3)
-    still = flicker_of_pair([before, before], [before, shifted], INSIDE)
+    still = flicker_of_pair((before, before), (before, shifted), INSIDE)
     assert still.result > 50 * error(before, shifted)
 
 
 def test_twice_the_contrast_is_four_times_the_contrast_figure() -> None:
-    before = [moved(image(), 0)] * 2
-    after = [0.5 + 2 * (one - 0.5) for one in before]
-    assert flicker_of_pair(before, after, INSIDE).contrast_ratio == pytest.approx(4, rel=1e-4)
+    before = moved(image(), 0)
+    after = 0.5 + 2 * (before - 0.5)
+    assert flicker_of_pair(
+        (before, before), (after, after), INSIDE
+    ).contrast_ratio == pytest.approx(4, rel=1e-4)
 
 
 def tensor(pixels: np.ndarray) -> torch.Tensor:
