@@ -1,7 +1,11 @@
-"""CodeFormer in three parts, so that the one that chooses codes can run in float32."""
+"""CodeFormer in three parts, so that the one that rates the codes can run in float32.
+
+Which code is used is decided in between: see Choice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -23,15 +27,15 @@ class Encoder(nn.Module):
         return features, *kept
 
 
-class Chooser(nn.Module):
-    """Features -> (N, 256) int64, the codebook entries chosen."""
+class Scorer(nn.Module):
+    """Features -> logits (N, 256, 1024): how well each codebook entry fits each place."""
 
     def __init__(self, network: CodeFormer) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.network.logits(features).argmax(dim=2)
+        return self.network.logits(features)
 
 
 class Painter(nn.Module):
@@ -59,13 +63,21 @@ class PlainPainter(nn.Module):
 
 # In bf16 the transformer changes 6 of 100 codes, each a part of another face.
 ENCODER = Part("encoder", lambda net: Encoder(cast(CodeFormer, net)))
-CHOOSER = Part("transformer", lambda net: Chooser(cast(CodeFormer, net)), precise=True)
+SCORER = Part("transformer", lambda net: Scorer(cast(CodeFormer, net)), precise=True)
+
+Choice = Callable[[Tensor], Tensor]
+"""Logits (n, 256, 1024) -> (n, 256) int64, the codebook entries to use."""
+
+
+def best(logits: Tensor) -> Tensor:
+    """The choice of the original network: the entry that fits best."""
+    return logits.argmax(dim=2)
 
 
 class CodeFormerInParts:
     """The network, run by networks.execution. adain: see CodeFormer.
 
-    __call__: faces (n, 3, 512, 512) -> the same shape, unclamped.
+    __call__: faces (n, 3, 512, 512) -> the same shape, unclamped. choose: called once.
     """
 
     def __init__(self, networks: Networks, *, w: float, adain: bool = True) -> None:
@@ -74,7 +86,7 @@ class CodeFormerInParts:
         features, *kept = _encoded_shapes()
         self._w = torch.tensor([w])
         self._encode = networks.part(ENCODER, face)
-        self._choose = networks.part(CHOOSER, features)
+        self._score = networks.part(SCORER, features)
         how = "" if adain else " without adain"
         if w > 0:
             part = Part(f"generator{how}", lambda net: Painter(cast(CodeFormer, net), adain=adain))
@@ -86,16 +98,16 @@ class CodeFormerInParts:
             )
             self._paint = networks.part(part, codes, features)
 
-    def __call__(self, faces: Tensor) -> Tensor:
+    def __call__(self, faces: Tensor, choose: Choice = best) -> Tensor:
         features, *kept = self._encode(faces)
-        codes = self._choose(features)[0]
+        codes = choose(self._score(features)[0])
         if self._w > 0:
             return self._paint(codes, features, self._w, *kept)[0]
         return self._paint(codes, features)[0]
 
     def codes(self, faces: Tensor) -> Tensor:
         """(n, 256) int64: the codebook entries chosen."""
-        return self._choose(self._encode(faces)[0])[0]
+        return best(self._score(self._encode(faces)[0])[0])
 
 
 def _encoded_shapes() -> list[Tensor]:

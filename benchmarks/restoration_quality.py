@@ -90,9 +90,9 @@ def _line(
     alignments: Sequence[Alignment | None],
     degrade: Degradation,
 ) -> str:
-    masks = [_in_frame("lower_face", frame, a) for frame, a in zip(truth, alignments, strict=True)]
-    mouths = [_in_frame("mouth", frame, a) for frame, a in zip(truth, alignments, strict=True)]
-    bad = [_degraded(frame, mask, degrade) for frame, mask in zip(truth, masks, strict=True)]
+    masks = [in_frame("lower_face", frame, a) for frame, a in zip(truth, alignments, strict=True)]
+    mouths = [in_frame("mouth", frame, a) for frame, a in zip(truth, alignments, strict=True)]
+    bad = [degraded(frame, mask, degrade) for frame, mask in zip(truth, masks, strict=True)]
     with Session(engine, Clip(info, bad)) as session:
         plan = session.plan
         rows = np.array(list(_figures(truth, session.rendered(), masks, mouths)))
@@ -122,7 +122,7 @@ def _figures(
             yield [figure for two in measures for figure in two]
 
 
-def _in_frame(region: str, frame: Frame, alignment: Alignment | None) -> np.ndarray:
+def in_frame(region: str, frame: Frame, alignment: Alignment | None) -> np.ndarray:
     """(H, W) float32: the region of the aligned crop, warped into the frame; 0 without a face."""
     height, width = frame.pixels.shape[:2]
     if alignment is None:
@@ -131,7 +131,7 @@ def _in_frame(region: str, frame: Frame, alignment: Alignment | None) -> np.ndar
     return cv2.warpAffine(region_mask(region), alignment.matrix, (width, height), flags=flags)
 
 
-def _degraded(frame: Frame, mask: np.ndarray, degrade: Degradation) -> Frame:
+def degraded(frame: Frame, mask: np.ndarray, degrade: Degradation) -> Frame:
     share = mask[..., None]
     mixed = frame.pixels * (1 - share) + degrade(frame.pixels) * share
     return replace(frame, pixels=np.rint(mixed).clip(0, 255).astype(np.uint8))

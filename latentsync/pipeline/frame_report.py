@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.restoration.gate import MouthState, runs
 from latentsync.restoration.mouth_blur import TrackBlur
+from latentsync.restoration.warping_error import Flicker
 
 _WORDS = {mouth: None if mouth == MouthState.NONE else mouth.name.lower() for mouth in MouthState}
 """By gate.MouthState, how the report calls it."""
@@ -55,6 +57,28 @@ def plan_report(plan: RenderPlan, outcome: Outcome, reused: int) -> dict[str, An
             "mean_change": _numbers(outcome.mean, 2),
         },
         "worst_frames": _worst_frames(plan, outcome.largest),
+    }
+
+
+def flicker_report(flicker: Mapping[int, Flicker]) -> dict[str, Any]:
+    """The warping error inside the mouth, of all tracks together and by track."""
+    return {
+        "flicker": _flicker(sum(flicker.values(), Flicker())),
+        "track_flicker": {str(track): _flicker(one) for track, one in flicker.items()},
+    }
+
+
+def _flicker(flicker: Flicker) -> dict[str, float | None]:
+    means = np.array([flicker.source, flicker.result]) / (flicker.pairs or np.nan)
+    before, after, ratio, contrast = _numbers(
+        np.array([*means, flicker.ratio, flicker.contrast_ratio]), 4
+    )
+    return {
+        "pairs": flicker.pairs,
+        "e_warp_input": before,
+        "e_warp_output": after,
+        "ratio": ratio,
+        "contrast_ratio": contrast,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
 from latentsync.pipeline.stages.generate import GenerateStage
 from latentsync.pipeline.stages.restore import RestoreStage
+from latentsync.restoration.warping_error import Flicker
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import PatchedFrame
 
@@ -65,6 +66,11 @@ class Rendering:
     @property
     def reused(self) -> int:
         return 0 if self._last is None else self._last.reused
+
+    @property
+    def flicker(self) -> Mapping[int, Flicker]:
+        """By track, of the last pass."""
+        return {} if self._last is None else self._last.flicker.tracks
 
     def rendered(
         self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None

@@ -17,7 +17,7 @@ import torch
 from latentsync import __version__
 from latentsync.generate.base import LipGenerator
 from latentsync.pipeline.compact_json import compact_json
-from latentsync.pipeline.frame_report import plan_report
+from latentsync.pipeline.frame_report import flicker_report, plan_report
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
 from latentsync.restoration.base import Restorer
@@ -68,6 +68,7 @@ def session_report(
         "strength": _strengths(session),
         "gain": outcome.gain(),
         **plan_report(session.plan, outcome, 0 if copied else session.reused),
+        **flicker_report({} if copied else session.flicker),
         "execution": _execution(session.execution),
         "seconds": {
             **{name: round(one.busy, 3) for name, one in work.items()},

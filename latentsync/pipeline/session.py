@@ -42,10 +42,11 @@ from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
 from latentsync.pipeline.source import CheckedSource, Source, VideoFile, footage_of
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
-from latentsync.restoration.base import Fittable, Tunable
+from latentsync.restoration.base import Fittable, Steadiable, Tunable
 from latentsync.restoration.mouth_blur import EdgeVariances
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.restoration.strength import MatchedStrengths
+from latentsync.restoration.warping_error import Flicker
 from latentsync.runtime.execution import Execution
 from latentsync.settings.schema import Config
 from latentsync.speech.features import AcousticFeatures
@@ -221,6 +222,11 @@ class Session:
         """Frames of the last pass that reuse an earlier one's restoration; see restore.reuse."""
         return self._rendering.reused
 
+    @property
+    def flicker(self) -> Mapping[int, Flicker]:
+        """By track, the warping error of the last pass before and after the restoration."""
+        return self._rendering.flicker
+
     @cached_property
     def restorers(self) -> Restorers | None:
         """Track -> its tuned or fitted restorer; None: nothing is restored."""
@@ -321,7 +327,10 @@ class Session:
 
     def _reach(self, start: int, stop: int) -> tuple[int, int]:
         """The output frames that the stages have to process for those from start to stop."""
-        begin = start if self.restorers is None else lead_in(start, self.config.restore)
+        begin = start
+        if self.restorers is not None:
+            keeps_codes = isinstance(self.engine.restorer, Steadiable)
+            begin = lead_in(start, self.config.restore, keeps_codes=keeps_codes)
         return self.plan.widened(begin, stop)
 
     def _make_ready(self, tracks: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -35,6 +35,37 @@ class Restorer(Protocol):
     size: int | None
 
     def __call__(self, faces: torch.Tensor) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a face is shown. number: of its output frame. first: whether nothing precedes it: the
+    frame before belongs to another track, or is not restored."""
+
+    number: int
+    first: bool
+
+
+class SteadyRestorer(Protocol):
+    """Restores one track's faces in order, and remembers the ones before. One thread at a time.
+
+    What it returns for a frame depends on no frame `longest` or more before it (see Steadiable),
+    and not on how the faces are batched.
+    """
+
+    def __call__(self, faces: torch.Tensor, moments: Sequence[Moment]) -> torch.Tensor:
+        """faces: as for Restorer, the next ones of the track. moments: one for each."""
+        ...
+
+
+@runtime_checkable
+class Steadiable(Protocol):
+    """A restorer whose decisions can be steadied over time. It has no state itself."""
+
+    def steadied(self, margin: float, *, longest: int) -> SteadyRestorer:
+        """-> a new one for one track, without memory yet. margin: restore.code_margin, above 0.
+        longest: output frames after which nothing is remembered."""
+        ...
 
 
 @runtime_checkable

@@ -25,6 +25,7 @@ _NEW_NOISE = 4.0  # code values: change of the whole patch above this is motion,
 _STILL_MOTION = 0.025
 _STILL_NOISE = 0.03  # the same unit: change of the whole patch above this is motion, not noise
 _STILL_WINDOW = 9  # patch pixels, over which change is averaged
+_SMALLEST = 16  # patch pixels on each side; the optical flow needs as many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,13 +33,15 @@ class Mouth:
     """The restorer's input for one frame.
 
     number: of the frame. pixels: (3, h, w) float32 RGB [-1, 1] on the CPU. matrix: (2, 3), frame
-    pixels -> patch pixels. at: another matrix -> the frame's pixels sampled with it.
+    pixels -> patch pixels. at: another matrix -> the frame's pixels sampled with it. first: whether
+    the frame before is another track's, or is not restored.
     """
 
     number: int
     pixels: torch.Tensor
     matrix: np.ndarray
     at: Callable[[np.ndarray], torch.Tensor]
+    first: bool = False
 
 
 Change = tuple[torch.Tensor, np.ndarray]
@@ -67,16 +70,15 @@ class ResidualReuse:
         self._source = None
 
     def __call__(
-        self, mouths: Sequence[Mouth], residuals: Callable[[torch.Tensor], torch.Tensor]
+        self, mouths: Sequence[Mouth], residuals: Callable[[Sequence[Mouth]], torch.Tensor]
     ) -> list[Change]:
         """A change for each mouth. mouths: the next ones of one track; a mouth after a gap is new.
 
-        residuals: mouths (n, 3, h, w) -> residuals (n, ...); called once, or not at all where no
-        mouth is new.
+        residuals: n mouths -> residuals (n, ...); called once, or not at all where no mouth is new.
         """
         places = [self._place(mouth) for mouth in mouths]
-        new = [mouth.pixels for mouth, place in zip(mouths, places, strict=True) if place is None]
-        made = iter(residuals(torch.stack(new)) if new else ())
+        new = [mouth for mouth, place in zip(mouths, places, strict=True) if place is None]
+        made = iter(residuals(new) if new else ())
         changes = []
         for mouth, place in zip(mouths, places, strict=True):
             if place is None:
@@ -120,16 +122,18 @@ def mouth_change(now: torch.Tensor, then: torch.Tensor, mask: np.ndarray) -> flo
 
 
 class ResidualSmoother:
-    """Exponential average of a track's residuals, in patch space, reset where the source moves.
+    """Exponential average of a track's residuals, which follows the source's optical flow.
 
-    Frames must come in order. beta: weight of the past, in [0, 1); 0 switches it off. The variance
-    of flicker on still content falls to (1 - beta) / (1 + beta).
+    Where the flow does not explain the change of the source, the past does not count. Frames must
+    come in order. beta: weight of the past, in [0, 1); 0 switches it off. The variance of flicker
+    on still content falls to (1 - beta) / (1 + beta).
     """
 
     def __init__(self, beta: float) -> None:
         if not 0 <= beta < 1:
             raise ValueError(f"beta must lie in [0, 1), not {beta}")
         self._beta = beta
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self.reset()
 
     def reset(self) -> None:
@@ -147,21 +151,48 @@ class ResidualSmoother:
         """
         if self._beta == 0:
             return residual
-        luma = source.mean(0)
-        if self._average is None or self._previous is None or self._previous.shape != luma.shape:
+        luma, before, average = source.mean(0), self._previous, self._average
+        if average is None or before is None or before.shape != luma.shape:
             average = residual
         else:
-            still = _stillness(luma - self._previous)
-            if part is not None:
-                still = still[part.y0 : part.y1, part.x0 : part.x1]
-            past = self._beta * still
-            average = past * self._average + (1 - past) * residual
+            part = part or Box(0, 0, *luma.shape[::-1])
+            came_from = self._came_from(luma, before)
+            still = _stillness(luma - sampled(before[None], came_from)[0])
+            past = self._beta * still[part.y0 : part.y1, part.x0 : part.x1]
+            offset = np.array([part.x0, part.y0], np.float32)
+            places = came_from[part.y0 : part.y1, part.x0 : part.x1] - offset
+            average = past * sampled(average, places) + (1 - past) * residual
         self._average, self._previous = average, luma
         return average
 
+    def _came_from(self, luma: torch.Tensor, before: torch.Tensor) -> np.ndarray:
+        """(h, w) each, [-1, 1] -> (h, w, 2) float32, x and y in the frame before."""
+        height, width = luma.shape
+        places = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
+        if min(height, width) < _SMALLEST:
+            return places
+        now, then = (_code_values(image) for image in (luma, before))
+        return places + self._flow.calc(now, then, None)  # type: ignore[call-overload]
+
+
+def sampled(image: torch.Tensor, places: np.ndarray) -> torch.Tensor:
+    """(c, h, w) float, on the CPU -> the same shape, its values at places (h, w, 2), x and y.
+
+    Cubic, as repeated linear interpolation would blur an average.
+    """
+    values = np.ascontiguousarray(image.permute(1, 2, 0).float().numpy())
+    mode, border = cv2.INTER_CUBIC, cv2.BORDER_REPLICATE
+    moved = cv2.remap(values, places, None, mode, borderMode=border)  # type: ignore[call-overload]
+    return torch.from_numpy(moved.reshape(values.shape)).permute(2, 0, 1)
+
+
+def _code_values(luma: torch.Tensor) -> np.ndarray:
+    return ((luma + 1) * CODE_VALUES).round().clamp(0, 255).to(torch.uint8).contiguous().numpy()
+
 
 def _stillness(change: torch.Tensor) -> torch.Tensor:
-    """change: (h, w), source minus the source before -> (h, w) in [0, 1], 1 where nothing moves.
+    """change: (h, w), source minus the source before along the flow -> (h, w) in [0, 1], 1 where
+    the flow explains all.
 
     The noise is the median change over the patch, as a mouth moves only locally.
     """

@@ -87,6 +87,7 @@ class RestoreConfig:
     uncertain: str = "leave"
     fade_seconds: float = 0.32
     temporal: float = 0.0
+    code_margin: float = 1.0
     reuse: float = 0.0
     batch: int = 0
 
@@ -166,6 +167,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "restore.blur_off": (0, 1),
     "restore.fade_seconds": (0, 10),
     "restore.temporal": (0, 0.95),
+    "restore.code_margin": (0, 10),
     "restore.reuse": (0, 20),
     "restore.batch": (0, 64),
     "runtime.threads": (0, 1024),

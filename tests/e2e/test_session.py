@@ -93,6 +93,18 @@ def test_any_parts_joined_are_the_whole(settings, video, speech):
     assert equal(whole, rendered(made, video, audio, 3, 21, 22))
 
 
+@pytest.mark.parametrize("others", [(), ("restore.reuse=4",)], ids=["every mouth", "reuse"])
+def test_codes_that_are_kept_over_time_are_kept_alike_in_parts(others, video):
+    settings = ("restore.name=tests.support.coded_mouths:load", "restore.when=always", *others)
+    made = engine(*settings)
+    whole = rendered(made, video, None)
+    assert equal(whole, rendered(made, video, None, 3, 21, 22))
+    assert equal(whole, rendered(engine(*settings, "restore.batch=7"), video, None))
+    by_frame = rendered(engine(*settings, "restore.code_margin=0"), video, None)
+    assert not equal(whole[1:], by_frame[1:]), "otherwise no code was kept, and nothing is proven"
+    assert np.array_equal(whole[0], by_frame[0])
+
+
 def test_a_preview_shows_what_the_run_does(video, speech):
     made = engine(SOFT)
     whole = rendered(made, video, speech)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from CodeFormer.network import CodeFormer
-from CodeFormer.parts import Chooser, CodeFormerInParts, Encoder, Painter
+from CodeFormer.parts import CodeFormerInParts, Encoder, Painter, Scorer, best
 from CodeFormer.restorer import DEFAULT_FIDELITY, load
 from latentsync.errors import CheckpointError
 from latentsync.runtime import openvino
@@ -189,8 +189,11 @@ class Converted:
         codes = torch.zeros_like(encoded.codes)
         self.encode = _graphs(Encoder(network), (torch.zeros(1, 3, 512, 512),), folder / "encode")
         self.paint = _graphs(Painter(network), (codes, features, w, *maps), folder / "paint")
-        chooser = openvino.convert(Chooser(network), (features,))
-        self.choose = Graph(chooser, (features,), REFERENCE, torch.float32)
+        scorer = openvino.convert(Scorer(network), (features,))
+        self.score = Graph(scorer, (features,), REFERENCE, torch.float32)
+
+    def choose(self, features: Tensor) -> tuple[Tensor]:
+        return (best(self.score(features)[0]),)
 
 
 def _graphs(module: nn.Module, examples: tuple[Tensor, ...], path: Path) -> dict:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from latentsync.pipeline.compact_json import WIDTH, compact_json
-from latentsync.pipeline.frame_report import WORST, plan_report
+from latentsync.pipeline.frame_report import WORST, flicker_report, plan_report
 from latentsync.pipeline.outcome import Outcome
+from latentsync.restoration.warping_error import Flicker
 from tests.support.plans import alignment_of, analysis_of, plan_of
 
 LONG = {
@@ -58,3 +59,24 @@ def test_the_worst_frames_are_the_blurriest_left_alone_and_the_most_changed() ->
     assert alone[0]["sharpness"] == pytest.approx(0.87, abs=1e-3)
     assert [one["frame"] for one in most] == list(range(29, 29 - WORST, -1))
     assert most[0] == {"frame": 29, "seconds": round(float(plan.seconds[29]), 3), "change": 29}
+
+
+def test_the_flicker_of_the_video_is_the_mean_over_the_pairs_of_all_tracks() -> None:
+    tracks = {0: Flicker(1, 0.4, 0.8, 0.1, 0.2), 3: Flicker(3, 0.4, 0.4, 0.1, 0.1)}
+    report = flicker_report(tracks)
+    assert report["flicker"] == {
+        "pairs": 4,
+        "e_warp_input": 0.2,
+        "e_warp_output": 0.3,
+        "ratio": 1.5,
+        "contrast_ratio": 1.5,
+    }
+    assert [one["ratio"] for one in report["track_flicker"].values()] == [2.0, 1.0]
+    assert list(report["track_flicker"]) == ["0", "3"]
+
+
+def test_without_a_pair_every_figure_is_null() -> None:
+    nothing = flicker_report({})
+    assert nothing["track_flicker"] == {}
+    assert set(nothing["flicker"].values()) == {0, None}
+    json.dumps(nothing, allow_nan=False)

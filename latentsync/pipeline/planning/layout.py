@@ -125,13 +125,16 @@ def _upstream(
     return shown, line.chunk, matrices[line.position]
 
 
-def lead_in(start: int, config: RestoreConfig) -> int:
+def lead_in(start: int, config: RestoreConfig, *, keeps_codes: bool = False) -> int:
     """The output frame to begin with, so that the temporal state at ``start`` is as in the whole.
 
-    Exact for restore.reuse, which restarts at every LONGEST-th frame; to within FORGOTTEN for
-    restore.temporal.
+    Exact for restore.reuse, which restarts at every LONGEST-th frame, and for restore.code_margin,
+    which remembers no frame LONGEST or more before; to within FORGOTTEN for restore.temporal.
+    keeps_codes: whether restore.code_margin applies to the restorer.
     """
-    first = start - start % LONGEST if config.reuse else start
+    first = start
     if config.temporal:
-        first = min(first, start - math.ceil(math.log(FORGOTTEN) / math.log(config.temporal)))
-    return max(first, 0)
+        first -= math.ceil(math.log(FORGOTTEN) / math.log(config.temporal))
+    if keeps_codes and config.code_margin:
+        first -= LONGEST - 1
+    return max(first - first % LONGEST if config.reuse else first, 0)

@@ -15,10 +15,11 @@ from latentsync.face.composite import composite
 from latentsync.geometry import extract, frame_scale
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.restoration.base import Restorer, Windowed
+from latentsync.restoration.base import Moment, Restorer, Steadiable, SteadyRestorer, Windowed
 from latentsync.restoration.patch import PatchGeometry, PatchWindow
 from latentsync.restoration.strength import MatchedStrengths
-from latentsync.restoration.temporal import Mouth, ResidualReuse, ResidualSmoother
+from latentsync.restoration.temporal import LONGEST, Mouth, ResidualReuse, ResidualSmoother
+from latentsync.restoration.warping_error import FlickerMeter
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Frame, Patch, PatchedFrame
 
@@ -47,8 +48,9 @@ class RestoreStage:
         self._restorers, self._size = restorer, size
         self._track: int | None = None
         self._previous = -2
-        self._smoother = ResidualSmoother(config.temporal if size else 0.0)
+        self._smoother = ResidualSmoother(config.temporal)
         self._reuse = ResidualReuse(config.reuse if size else 0.0)
+        self.flicker = FlickerMeter()
 
     @property
     def reused(self) -> int:
@@ -94,13 +96,11 @@ class RestoreStage:
         changes = self._reuse(mouths, self._residuals)
         window, patches = self._window, {}
         for item, mouth, (change, matrix) in zip(run, mouths, changes, strict=True):
-            same = matrix is mouth.matrix or not self.config.temporal
-            crop = mouth.pixels if same else mouth.at(matrix)
-            stable = self._stabilise(mouth.number, change, crop)
+            crop = mouth.pixels if matrix is mouth.matrix else mouth.at(matrix)
             strength = float(self.plan.strength[item.index]) * self._strength
-            patches[item.index] = Patch(
-                stable * strength, window.matrix(matrix), window.mask, additive=True
-            )
+            added = self._stabilise(mouth, change, crop) * strength
+            self.flicker(mouth.number, window.cut(crop), added)
+            patches[item.index] = Patch(added, window.matrix(matrix), window.mask, additive=True)
         return patches
 
     def _track_of(self, item: PatchedFrame) -> int:
@@ -110,19 +110,33 @@ class RestoreStage:
         geometry = self.plan.tracks[track].geometry
         matrix = geometry.matrix(self.plan.matrices[item.index])
         cut_out = partial(crop_of, item, size=geometry.size)
-        return Mouth(item.index, cut_out(matrix), matrix, cut_out)
+        first, self._previous = item.index != self._previous + 1, item.index
+        return Mouth(item.index, cut_out(matrix), matrix, cut_out, first)
 
-    def _residuals(self, mouths: torch.Tensor) -> torch.Tensor:
-        """mouths: (N, 3, h, w) -> (N, 3, h', w'), what to add where the patch shows."""
+    def _residuals(self, mouths: Sequence[Mouth]) -> torch.Tensor:
+        """N mouths -> (N, 3, h', w'), what to add where the patch shows."""
+        pixels = torch.stack([mouth.pixels for mouth in mouths])
+        return self._changes(pixels, [Moment(mouth.number, mouth.first) for mouth in mouths])
+
+    def _changes(
+        self, mouths: torch.Tensor, moments: Sequence[Moment] | None = None
+    ) -> torch.Tensor:
+        """See _residuals. moments: of the mouths; None: each by itself, and none is remembered."""
         # On a CPU a batch saves no time, and its sums may be rounded differently.
         most = 1 if self.device.type == "cpu" else self.config.batch
-        parts = [part.to(self.device) for part in mouths.split(most)]
-        changes = [self._window.residuals(self._restored(part), part) for part in parts]
+        changes = []
+        for start in range(0, len(mouths), most):
+            part = mouths[start : start + most].to(self.device)
+            then = None if moments is None else moments[start : start + most]
+            changes.append(self._window.residuals(self._restored(part, then), part))
         return torch.cat(changes).to(mouths)
 
-    def _restored(self, mouths: torch.Tensor) -> torch.Tensor:
+    def _restored(self, mouths: torch.Tensor, moments: Sequence[Moment] | None) -> torch.Tensor:
         """Raises CheckpointError for a wrong shape, NaN or infinity."""
-        restored = self._restorer(mouths)
+        steady = None if moments is None else self._steady
+        restored = (
+            self._restorer(mouths) if steady is None or moments is None else steady(mouths, moments)
+        )
         name = getattr(self._restorer, "name", type(self._restorer).__name__)
         if restored.shape != mouths.shape:
             remedy = f"{tuple(restored.shape)}, not {tuple(mouths.shape)}"
@@ -136,15 +150,18 @@ class RestoreStage:
         """Prepares window and restorer for the track, once."""
         if track == self._track:
             return
-        self._track = track
+        self._track, self._previous = track, -2
         mask = self.plan.tracks[track].geometry.mask
         self._window = PatchWindow.of(mask, highpass_sigma=self._highpass_sigma())
-        self._smoother.reset()
         self._reuse.enter(mask)
+        self.flicker.enter(track, self._window.mask)
         restorer = self._restorers(track)
         if isinstance(restorer, Windowed):
             restorer = restorer.within(self._window.needed)
         self._restorer = restorer
+        self._steady: SteadyRestorer | None = None
+        if isinstance(restorer, Steadiable) and self.config.code_margin:
+            self._steady = restorer.steadied(self.config.code_margin, longest=LONGEST)
         self._strength = self._strength_of(track)
 
     def _strength_of(self, track: int) -> float:
@@ -156,12 +173,11 @@ class RestoreStage:
         planned = self.plan.tracks[track]
         frames_per_aligned = np.median(frame_scale(self.plan.matrices[self.plan.track == track]))
         scale = 1 / float(frame_scale(planned.geometry.from_aligned) * frames_per_aligned)
-        return self._matched.of(track, planned.blur, self._residuals, self._window, scale)
+        return self._matched.of(track, planned.blur, self._changes, self._window, scale)
 
-    def _stabilise(self, index: int, change: torch.Tensor, crop: torch.Tensor) -> torch.Tensor:
-        if index != self._previous + 1:
+    def _stabilise(self, mouth: Mouth, change: torch.Tensor, crop: torch.Tensor) -> torch.Tensor:
+        if mouth.first:
             self._smoother.reset()
-        self._previous = index
         return self._smoother(change, crop, self._window.shown)
 
     def _highpass_sigma(self) -> float:
