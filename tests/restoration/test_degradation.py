@@ -8,9 +8,11 @@ import pytest
 from latentsync.restoration.personal.degradation import (
     Degradation,
     candidate_degradations,
+    neighbours,
+)
+from latentsync.restoration.personal.likelihood import (
     counterparts,
     likely_degradations,
-    neighbours,
     signature,
 )
 from tests.restoration.test_detail import SIZE, scene

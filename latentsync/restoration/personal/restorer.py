@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from latentsync.restoration.base import Restorer
-from latentsync.restoration.personal.degradation import (
-    Degradation,
+from latentsync.restoration.personal.degradation import Degradation
+from latentsync.restoration.personal.filterbank import FilterBank
+from latentsync.restoration.personal.likelihood import (
     LikelyDegradations,
     counterparts,
     likely_degradations,
 )
-from latentsync.restoration.personal.filterbank import FilterBank
 from latentsync.restoration.personal.training import (
     Training,
     TrainingResult,

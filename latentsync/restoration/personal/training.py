@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from latentsync.restoration.personal.degradation import LikelyDegradations, signature
 from latentsync.restoration.personal.filterbank import Accumulator, FilterBank
+from latentsync.restoration.personal.likelihood import LikelyDegradations, signature
 
 GAP = 1.0
 """Seconds between a training mouth and a held-out one: neighbouring frames are near copies."""
