@@ -113,7 +113,9 @@ class Restorers:
             fit_result = restorer.fit_result
             known = is_dataclass(fit_result) and not isinstance(fit_result, type)
             self.fit_results[track] = asdict(fit_result) if known else {}  # type: ignore[call-overload]
-            logger.info("track %d: %s", track, self.fit_results[track].get("reason", "fitted"))
+            level = logging.WARNING if self.fit_results[track].get("poor_fit") else logging.INFO
+            reason = self.fit_results[track].get("reason", "fitted")
+            logger.log(level, "track %d: %s", track, reason)
 
 
 def mouths_to_restore(

@@ -161,3 +161,11 @@ def _ridges(strength: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.nd
     inside = np.zeros(strength.shape, bool)
     inside[2:-2, 2:-2] = True  # the frame's border repeats itself
     return inside & (strength >= beside)
+
+
+def edge_variance(luma: np.ndarray, inside: np.ndarray) -> float:
+    """Sigma squared [pixels squared] of a region's sharpest edges; nan: there are none.
+
+    luma: (h, w) float32 code values, at the measured scale. inside: (h, w) bool.
+    """
+    return _Region(luma, inside).sharpest()

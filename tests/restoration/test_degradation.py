@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from latentsync.media.reader import VideoReader
 from latentsync.restoration.personal.degradation import (
     Degradation,
     candidate_degradations,
+    neighbours,
+)
+from latentsync.restoration.personal.likelihood import (
     counterparts,
     likely_degradations,
-    neighbours,
     signature,
 )
 from tests.restoration.test_detail import SIZE, scene
+from tests.support.media_factory import make_video
 
 MASK = np.ones(SIZE, np.float32)
 
@@ -97,6 +104,28 @@ def test_mouths_that_no_degradation_explains_have_a_high_error() -> None:
     random = np.random.default_rng(0)
     noisy = (originals + 25 * random.standard_normal(originals.shape)).astype(np.float32)
     assert likely_degradations(originals, noisy, MASK, most=8).error > 10
+
+
+def test_a_blur_is_estimated_through_an_encoder(tmp_path: Path) -> None:
+    """The encoder removes fine bands as a stronger blur would; the edges tell both apart."""
+    originals, others = mouths(0, 8), mouths(20, 8)
+    blurry = [Degradation(shrink=2.5)(luma) for luma in others]
+    generated = through_encoder(blurry, tmp_path / "video.mp4", crf=28)
+    found = likely_degradations(originals, generated, MASK, most=8)
+    assert found.degradations[0].coding > 0
+    before, after = (
+        likely_degradations(others, np.stack(lumas), MASK, most=1).lost
+        for lumas in (blurry, generated)
+    )
+    assert after == pytest.approx(before, abs=0.2) and before > 0.7
+
+
+def through_encoder(lumas: Sequence[np.ndarray], path: Path, *, crf: int) -> np.ndarray:
+    """(F, h, w) float32 code values -> the same after H.264; h and w even."""
+    levels = [np.rint(luma).clip(0, 255).astype(np.uint8) for luma in lumas]
+    grey = [np.repeat(luma[..., None], 3, axis=2) for luma in levels]
+    make_video(path, grey, options={"crf": str(crf), "preset": "veryfast"})
+    return np.stack([frame.pixels.mean(2).astype(np.float32) for frame in VideoReader(path)])
 
 
 def test_a_counterpart_is_the_same_mouth_whatever_it_has_lost() -> None:

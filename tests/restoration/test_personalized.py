@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,16 @@ import torch
 
 from latentsync.restoration.base import Restorer
 from latentsync.restoration.personal.degradation import Degradation
-from latentsync.restoration.personal.restorer import NOTHING, SELF, PersonalizedRestorer, load
+from latentsync.restoration.personal.restorer import (
+    NOTHING,
+    SELF,
+    SIMULATED,
+    PersonalizedRestorer,
+    load,
+)
 from latentsync.restoration.personal.training import GAP, split
 from latentsync.settings.schema import RestoreConfig
+from tests.restoration.test_degradation import through_encoder
 from tests.restoration.test_detail import scene
 
 SIZE = (80, 104)
@@ -64,6 +72,19 @@ class Idle:
 
     def __call__(self, faces: torch.Tensor) -> torch.Tensor:
         return faces
+
+
+class Rougher:
+    """A restorer that adds a fixed pattern of that amplitude, code values."""
+
+    name, size = "Rougher", None
+
+    def __init__(self, amplitude: float) -> None:
+        self._amplitude = amplitude
+
+    def __call__(self, faces: torch.Tensor) -> torch.Tensor:
+        columns = torch.arange(faces.shape[-1]) % 2 * 2 - 1.0
+        return faces + columns * (self._amplitude / 127.5)
 
 
 class Perfect:
@@ -123,6 +144,53 @@ def test_noise_on_sharp_mouths_is_not_raised(originals: np.ndarray, others: np.n
     noisy = faces(others + random.normal(0, 2, others.shape).astype(np.float32))
     restorer = PersonalizedRestorer().fit(faces(originals), noisy, seconds=SECONDS, mask=MASK)
     assert decibels(noisy, restorer(noisy), faces(others)) > -0.2
+
+
+def test_an_encoder_after_the_degradation_is_part_of_the_simulation(
+    originals: np.ndarray, others: np.ndarray, tmp_path: Path
+) -> None:
+    def encoded(lumas: np.ndarray) -> torch.Tensor:
+        blurry = [Degradation(shrink=2.5)(image) for image in lumas]
+        return faces(through_encoder(blurry, tmp_path / "video.mp4", crf=20))
+
+    restorer = PersonalizedRestorer().fit(
+        faces(originals), encoded(originals[1::3]), seconds=SECONDS, mask=MASK
+    )
+    result = restorer.fit_result
+    assert result is not None and result.used == SELF and result.strength <= 1
+    assert result.degradation is not None and result.degradation.coding > 0
+    generated = encoded(others)
+    assert decibels(generated, restorer(generated), faces(others)) > 0.4
+
+
+def test_the_gain_says_what_it_was_measured_on(fitted: PersonalizedRestorer) -> None:
+    assert fitted.fit_result is not None and fitted.fit_result.measured_on == SIMULATED
+    assert SIMULATED in fitted.fit_result.reason
+
+
+@pytest.mark.parametrize(("harm", "used"), [(0.0, "Rougher"), (8.0, NOTHING)])
+def test_a_poor_fit_falls_back_and_says_so(
+    originals: np.ndarray, others: np.ndarray, harm: float, used: str
+) -> None:
+    random = np.random.default_rng(0)
+    ruined = faces(others + random.normal(0, 25, others.shape).astype(np.float32))
+    restorer = PersonalizedRestorer().fit(
+        faces(originals), ruined, seconds=SECONDS, mask=MASK, fallback=Rougher(harm)
+    )
+    result = restorer.fit_result
+    assert result is not None and result.poor_fit and result.used == used
+    assert "no simulated degradation explains" in result.reason and used in result.reason
+    assert torch.equal(restorer(ruined), Rougher(harm)(ruined) if used != NOTHING else ruined)
+
+
+def test_originals_of_less_contrast_do_not_limit_the_strength(
+    originals: np.ndarray, others: np.ndarray
+) -> None:
+    """A shut mouth has less energy in all bands, and says nothing about how sharp teeth are."""
+    faint = originals.mean() + 0.8 * (originals - originals.mean())
+    generated = after(Degradation(blur=1.6), others)
+    restorer = PersonalizedRestorer().fit(faces(faint), generated, seconds=SECONDS, mask=MASK)
+    assert restorer.fit_result is not None and restorer.fit_result.strength > 0.4
 
 
 def test_pairs_need_no_estimated_degradation(originals: np.ndarray, others: np.ndarray) -> None:

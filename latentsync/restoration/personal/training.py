@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from latentsync.restoration.personal.degradation import LikelyDegradations, signature
+from latentsync.restoration.personal.degradation import Degradation
 from latentsync.restoration.personal.filterbank import Accumulator, FilterBank
+from latentsync.restoration.personal.likelihood import LikelyDegradations, signature
 
 GAP = 1.0
 """Seconds between a training mouth and a held-out one: neighbouring frames are near copies."""
@@ -23,9 +24,12 @@ _MOST_BLOCKS = 3
 _HELD_SHARE = 0.2
 _DRAWS = 4  # degradations for each mouth
 _MOST_HELD = 8
+# JPEG quality. An encoder drops faint detail, of which a JPEG with the same energies keeps traces:
+# with the likeliest quality, 70 to 80, filters would rely on them.
+_TRAINING_CODING = 45
 _ROUNDING = 0.1  # code values squared, lost in 8-bit rounding: so that sharp mouths gain nothing
 # Least squares underestimates; at 1.3 times its result a tenth of the gain is lost, and edges look
-# exaggerated.
+# exaggerated. After an encoder 1.0 is best.
 _STRENGTHS = (1.3, 1.15, 1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
 _HEADROOM = 0.1  # log energy by which a restored mouth may exceed its counterparts
 _MAX_FLICKER = 0.67  # r.m.s. of what is added, as a share of what is missing
@@ -79,10 +83,15 @@ def by_likelihood(originals: np.ndarray, found: LikelyDegradations) -> Degrade:
         sampled = random.choice(len(found.degradations), _DRAWS, p=found.weights)
         seeds = random.integers(2**31, size=_DRAWS).tolist()
         pairs = zip(sampled, seeds, strict=True)
-        chosen = [replace(found.degradations[i], seed=seed) for i, seed in pairs]
+        chosen = [_for_training(found.degradations[i], seed) for i, seed in pairs]
         return np.stack([one(originals[index]) for one in chosen])
 
     return degrade
+
+
+def _for_training(one: Degradation, seed: int) -> Degradation:
+    """The degradation with another seed, and with the coding that filters are fitted to."""
+    return replace(one, seed=seed, coding=min(one.coding, _TRAINING_CODING))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,12 +125,14 @@ class Training:
         *,
         degradation_error: float = 0.0,
         coded: bool = False,
+        encoded: bool = False,
     ) -> TrainingResult:
         """Fits to the training mouths and measures on the held-out ones.
 
         generated: (G, h, w), mouths to restore. counterparts: (G, h, w), original mouths like
         them. degradation_error: of the simulated degradations; where it is high, strength and the
         finest detail are reduced. coded: they include noise and JPEG, which hide the others.
+        encoded: they include the video's encoder, so that the filters know what it hides.
         """
         sums = Accumulator(torch.from_numpy(self.degrade(int(self.parts.train[0]))), self.mask)
         self._accumulate(sums, self.parts.train)
@@ -138,6 +149,7 @@ class Training:
 
         added = _added(bank, degraded)
         strength = min(
+            1.0 if encoded else _STRENGTHS[0],
             _by_energy(bank, generated, counterparts, self.mask),
             self._by_flicker(added, truth - degraded),
             _STRENGTHS[0] * (_UNDONE / max(degradation_error, _UNDONE)) ** 0.5,
@@ -189,9 +201,13 @@ def _by_energy(
 ) -> float:
     """The greatest strength at which no fine band has more energy than in the counterparts.
 
-    0: the generated mouths have that energy already.
+    0: the generated mouths have that energy already. Where the coarsest band, which no degradation
+    raises, has more energy in them, they have more contrast by nature, in all bands: teeth, where
+    the counterparts are shut.
     """
     goal = np.mean([signature(luma, mask) for luma in counterparts], axis=0)
+    before = np.mean([signature(luma, mask) for luma in generated], axis=0)
+    goal = goal + max(float((before - goal)[-1]), 0.0)
     added = _added(bank, generated)
     for strength in _STRENGTHS:
         restored = generated + np.float32(strength) * added
