@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,13 @@ from torch import Tensor
 from latentsync.errors import ConfigError
 from latentsync.generate.base import WHISPER
 from latentsync.generate.diffusion import sampling
-from latentsync.generate.diffusion.noise import Noise, UpstreamNoise, per_chunk_noise
+from latentsync.generate.diffusion.noise import (
+    Noise,
+    UpstreamNoise,
+    noise_by_chunk,
+    noise_in_order,
+    unprepared,
+)
 from latentsync.generate.diffusion.sampling import Autoencoder, Check, Denoiser
 from latentsync.generate.diffusion.unet_runner import load_unet
 from latentsync.generate.diffusion.vae import load_vae
@@ -38,8 +44,6 @@ if TYPE_CHECKING:
     from latentsync.types import Chunk
 
 logger = logging.getLogger(__name__)
-
-NoiseOf = Callable[["Chunk"], Noise]
 
 
 class LatentSync:
@@ -75,7 +79,7 @@ class LatentSync:
         self._side = model.resolution // LATENT_STEP
         self._upstream = upstream
         self._noise_of = (
-            _unprepared if upstream else _noise_by_chunk(seed, self._side, execution.device)
+            unprepared if upstream else noise_by_chunk(seed, self._side, execution.device)
         )
 
     def prepare(self, request: GenerationRequest) -> LatentSync:
@@ -93,7 +97,7 @@ class LatentSync:
                 device=self._execution.device,
                 dtype=output_dtype(self._execution),
             )
-            other._noise_of = _noise_in_order(noise)
+            other._noise_of = noise_in_order(noise)
         return other
 
     def __call__(self, chunk: Chunk) -> Tensor:
@@ -166,28 +170,6 @@ def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
     numbers = chunk.frames if len(chunk.frames) else np.arange(len(chunk.crops))
     _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
     return torch.from_numpy(first), torch.from_numpy(which)
-
-
-def _noise_by_chunk(seed: int, side: int, device: torch.device) -> NoiseOf:
-    return lambda chunk: per_chunk_noise(seed, chunk.index, len(chunk.crops), side, device=device)
-
-
-def _unprepared(_chunk: Chunk) -> Noise:
-    raise RuntimeError("noise in LatentSync's order depends on all chunks: call prepare(request)")
-
-
-def _noise_in_order(noise: UpstreamNoise) -> NoiseOf:
-    def noise_of(chunk: Chunk) -> Noise:
-        frames, planned = len(chunk.crops), noise.frames(chunk.index)
-        if frames != planned:
-            raise ConfigError(
-                "compat=upstream needs the chunks that were planned",
-                f"chunk {chunk.index} of {frames} frames, where {planned} were planned",
-                "plan the video again",
-            )
-        return noise(chunk.index)
-
-    return noise_of
 
 
 def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSync:
