@@ -91,7 +91,10 @@ def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:
 
 
 def _diffusion(config: Config, execution: Execution) -> Cost:
-    """Cost of a chunk's operations at the measured speed of such networks."""
+    """Cost of a chunk's operations at the measured speed of such networks.
+
+    Frames that chunks share are denoised twice, and encoded and decoded once.
+    """
     logger.info("timing networks like LatentSync's on this machine; up to a minute")
     settings, model = config.generate, face_model(config)
     whole_steps = math.ceil(settings.steps / max(settings.step_cache, 1))
@@ -99,6 +102,7 @@ def _diffusion(config: Config, execution: Execution) -> Cost:
     side = model.resolution // LATENT_STEP
     whole, cached = _step_work(config.model, model.frames, side, model.audio)
     steps = copies * (whole_steps * whole + (settings.steps - whole_steps) * cached)
+    steps *= model.frames / (model.frames - settings.overlap)  # shared frames are denoised twice
     encoding, decoding = _coding_work(side)
     coding = model.frames * (2 * encoding + decoding)
     cost = _speed_of_steps(config.model, whole, model.frames, side, model.audio, execution) * steps
