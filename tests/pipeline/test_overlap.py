@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,14 +40,16 @@ def planned(tracks: list[int], overlap: int) -> RenderPlan:
     return replace(plan_of(analysis, line, chunk=numbers), overlap=overlap)
 
 
+@cache
 def shown(index: int) -> PatchedFrame:
     """A gradient that moves slowly."""
     x, y = np.meshgrid(np.arange(640), np.arange(480))
-    waves = np.stack([np.sin((x + k * y + 2 * index) / 40) for k in range(3)], axis=2)
+    waves = np.stack([np.sin((x + k * y + index / 10) / 40) for k in range(3)], axis=2)
     pixels = (127.5 + 100 * waves).astype(np.uint8)
     return PatchedFrame(index, Frame(index, index / 25, index, pixels))
 
 
+@cache
 def speech(index: int) -> torch.Tensor:
     """It changes steadily."""
     first, second = torch.randn(2, 50, 384, generator=torch.Generator().manual_seed(0))
@@ -115,7 +117,7 @@ def test_every_frame_comes_once_in_order_with_the_mouth_of_its_chunk(overlap: in
 
 @pytest.mark.parametrize("overlap", [0, *OVERLAPS])
 def test_the_stage_holds_no_more_than_two_chunks_of_frames(overlap: int) -> None:
-    plan, read, most, given = planned([0] * 200, overlap), 0, 0, 0
+    plan, read, most, given = planned([0] * 100, overlap), 0, 0, 0
 
     def counted() -> Iterator[PatchedFrame]:
         nonlocal read
@@ -125,9 +127,9 @@ def test_the_stage_holds_no_more_than_two_chunks_of_frames(overlap: int) -> None
 
     everything = np.arange(len(plan))
     stage = GenerateStage(Numbering(overlap), plan, everything, MASK, fill=True, as_upstream=False)
-    for item in stage(counted(), iter(map(speech, range(200))), timer=StageTimer()):
+    for item in stage(counted(), iter(map(speech, range(100))), timer=StageTimer()):
         most, given = max(most, read - item.index), given + 1
-    assert given == 200
+    assert given == 100
     assert most <= (2 * SIZE if overlap else SIZE)
 
 
@@ -158,9 +160,9 @@ class Mixing:
 def test_a_segment_with_its_lead_in_is_the_whole_bit_for_bit(
     sections: dict[str, dict[str, Any]], overlap: int
 ) -> None:
-    generator = loaded(sections, overlap=overlap, steps=3)
+    generator = loaded(sections, overlap=overlap, steps=2)
     generator._unet = Mixing()
-    plan = planned([0] * 61 + [1] * 20, overlap)
+    plan = planned([0] * 45 + [1] * 9, overlap)
     whole = mouths(generator, plan)
     segments = [one.own for one in plan.linked_chunks().values()] + plan.segments(3)
     for start, stop in segments:
@@ -172,7 +174,7 @@ def test_a_segment_with_its_lead_in_is_the_whole_bit_for_bit(
 def test_chunks_that_were_generated_before_are_those_of_the_run(
     sections: dict[str, dict[str, Any]],
 ) -> None:
-    generator = loaded(sections, overlap=4, steps=3)
+    generator = loaded(sections, overlap=4, steps=2)
     generator._unet = Mixing()
     plan, ready = planned([0] * 52, 4), {}
     whole = mouths(generator, plan)
@@ -180,33 +182,38 @@ def test_chunks_that_were_generated_before_are_those_of_the_run(
     mouths(generator, plan, sampled, ready=ready, keep=4)
     assert sorted(ready) == [0, 1, 2]
     calls: list[int] = []
-    generator._check = lambda: calls.append(0)
+    denoised = generator._denoised
+
+    def counted(chunk: Chunk, *arguments: Any, **more: Any) -> torch.Tensor:
+        calls.append(chunk.index)
+        return denoised(chunk, *arguments, **more)
+
+    generator._denoised = counted
     made = mouths(generator, plan, ready=ready)
     assert all(torch.equal(made[i], whole[i]) for i in whole)
-    encoded_in_batches, decoded_in_batches = 2 * 3, 3
-    assert len(calls) == 3 + encoded_in_batches + decoded_in_batches, "chunk 3 alone"
+    assert calls == [3]
 
 
-def changes(sections: dict[str, dict[str, Any]], overlap: int) -> tuple[RenderPlan, np.ndarray]:
-    """-> plan, (N,) mean absolute change of each mouth to the one before."""
+def largest_step(sections: dict[str, dict[str, Any]], overlap: int) -> float:
+    """The change of the mouth from one frame to the next, against its average in the video: from
+    the last frame before the shared ones to the first one after them, the average over all seams,
+    and of these steps the largest. Without overlap there is one step."""
     plan = planned([0] * 40, overlap)
-    made = torch.stack(list(mouths(loaded(sections, overlap=overlap, steps=4), plan).values()))
-    moved = made.diff(dim=0, prepend=made[:1]).abs()
-    return plan, moved.mean(dim=(1, 2, 3)).numpy()
+    generator = loaded(sections, overlap=overlap, steps=4, guidance=1.0)
+    made = torch.stack(list(mouths(generator, plan).values()))
+    moved = made.diff(dim=0).abs().mean(dim=(1, 2, 3)).numpy()
+    seams = np.array([one.own[0] for one in plan.linked_chunks().values()][1:])
+    steps = [moved[(seams + i - 1).clip(max=len(moved) - 1)].mean() for i in range(overlap + 1)]
+    return float(max(steps) / np.median(moved))
 
 
 def test_an_overlap_makes_the_jump_between_chunks_small(
     sections: dict[str, dict[str, Any]],
 ) -> None:
-    plan, without = changes(sections, 0)
-    seams = [one.own[0] for one in plan.linked_chunks().values()][1:]
-    inside = np.delete(without, [0, *seams]).mean()
-    assert without[seams].mean() > 1.4 * inside, "else there is nothing to show"
+    without = largest_step(sections, 0)
+    assert without > 1.25, "else there is nothing to show"
     for overlap in (4, 8):
-        _, moved = changes(sections, overlap)
-        assert moved[1:].mean() < 1.1 * inside
-        jump = moved.max() / np.median(moved[1:])
-        assert jump < without.max() / np.median(without[1:])
+        assert largest_step(sections, overlap) - 1 < 0.6 * (without - 1)
 
 
 def test_a_plan_for_another_overlap_is_refused() -> None:

@@ -152,9 +152,9 @@ class GenerateStage:
         """anchors: by number. Raises CheckpointError for a wrong shape, NaN or infinity."""
         generator: Any = self.generator  # it is Overlapping where chunks have neighbours
         frames, before, after = len(chunk.crops), link.before, link.after
-        if not link.neighbours:
+        if before is None and after is None:
             made = ChunkMouths(generator(chunk))
-        elif link.anchor:
+        elif link.anchor or before is None:
             frames = link.determined[1] - link.determined[0]
             made = generator.anchor(chunk, first=before is not None, last=after is not None)
         else:
