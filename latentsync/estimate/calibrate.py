@@ -102,10 +102,11 @@ def _diffusion(config: Config, execution: Execution) -> Cost:
     side = model.resolution // LATENT_STEP
     whole, cached = _step_work(config.model, model.frames, side, model.audio)
     steps = copies * (whole_steps * whole + (settings.steps - whole_steps) * cached)
-    steps *= model.frames / (model.frames - settings.overlap)  # shared frames are denoised twice
     encoding, decoding = _coding_work(side)
     coding = model.frames * (2 * encoding + decoding)
-    cost = _speed_of_steps(config.model, whole, model.frames, side, model.audio, execution) * steps
+    twice = model.frames / (model.frames - settings.overlap)  # shared frames are denoised twice
+    speed = _speed_of_steps(config.model, whole, model.frames, side, model.audio, execution)
+    cost = speed * (steps * twice)
     coded = _speed_of_coding(execution) * coding
     seconds = cost.stages[STAGE] + coded.stages[STAGE]
     return Cost({STAGE: seconds}, cost.cpu + coded.cpu) * (1 / model.frames)
