@@ -101,21 +101,20 @@ class GenerateStage:
             yield from self._complete(waiting, progress)
 
     def _complete(self, waiting: deque[Waiting], progress: _Progress) -> Iterator[PatchedFrame]:
-        """Removes the first frames up to one that a chunk is still to be denoised with."""
+        """Removes the first frames up to one whose chunk is still to be generated.
+
+        By then every other chunk that shares the frame is generated as well: an anchor before it
+        comes earlier, a bridge before it at the same frame; see due_after.
+        """
         while waiting:
-            item, window = waiting[0]
-            if window is not None and not self._chunks_with(item.index) <= progress.done:
+            item = waiting[0][0]
+            number = int(self.plan.chunk[item.index])
+            if number in self._needed and number not in progress.done:
                 return
             waiting.popleft()
             mouth = progress.mouths.pop(item.index, None)
             if self._wanted[item.index]:
                 yield item if mouth is None else self._patched(item, mouth)
-
-    def _chunks_with(self, index: int) -> set[int]:
-        """Chunks that are to be denoised with the frame."""
-        own = int(self.plan.chunk[index])
-        both = {own, own if (before := self._linked[own].before) is None else before}
-        return {n for n in both & self._needed if index < self._linked[n].span[1]}
 
     def _generate(self, number: int, waiting: Iterable[Waiting], progress: _Progress) -> None:
         """waiting: holds all frames of the chunk."""

@@ -105,6 +105,7 @@ def test_three_chunks_at_most_are_denoised_for_one(runs, overlap, data):
     number = data.draw(st.sampled_from(sorted(linked)))
     needed = to_denoise(linked, [number])
     assert len(needed) <= 3 and number in needed
+    assert all(needed >= set(linked[n].neighbours) for n in needed if not linked[n].anchor)
     made = [i for n in needed for i in range(*linked[n].determined)]
     assert set(range(*linked[number].own)) <= set(made)
     read = with_lead_in(plan, np.arange(*linked[number].own)).tolist()
