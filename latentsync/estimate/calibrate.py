@@ -91,7 +91,10 @@ def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:
 
 
 def _diffusion(config: Config, execution: Execution) -> Cost:
-    """Cost of a chunk's operations at the measured speed of such networks."""
+    """Cost of a chunk's operations at the measured speed of such networks.
+
+    Frames that chunks share are denoised twice, and encoded and decoded once.
+    """
     logger.info("timing networks like LatentSync's on this machine; up to a minute")
     settings, model = config.generate, face_model(config)
     whole_steps = math.ceil(settings.steps / max(settings.step_cache, 1))
@@ -101,7 +104,9 @@ def _diffusion(config: Config, execution: Execution) -> Cost:
     steps = copies * (whole_steps * whole + (settings.steps - whole_steps) * cached)
     encoding, decoding = _coding_work(side)
     coding = model.frames * (2 * encoding + decoding)
-    cost = _speed_of_steps(config.model, whole, model.frames, side, model.audio, execution) * steps
+    twice = model.frames / (model.frames - settings.overlap)  # shared frames are denoised twice
+    speed = _speed_of_steps(config.model, whole, model.frames, side, model.audio, execution)
+    cost = speed * (steps * twice)
     coded = _speed_of_coding(execution) * coding
     seconds = cost.stages[STAGE] + coded.stages[STAGE]
     return Cost({STAGE: seconds}, cost.cpu + coded.cpu) * (1 / model.frames)

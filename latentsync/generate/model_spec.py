@@ -66,6 +66,9 @@ def face_model(config: Config) -> FaceModel:
         raise ConfigError("data.resolution", resolution, f"use a multiple of {LATENT_STEP}")
     if frames > longest:
         raise ConfigError("data.num_frames", frames, f"this U-Net takes at most {longest}")
+    if config.generate.overlap > frames // 2:
+        remedy = f"use at most {frames // 2}, half of data.num_frames"
+        raise ConfigError("generate.overlap", config.generate.overlap, remedy)
     if audio not in WHISPER:
         known = " or ".join(map(str, WHISPER))
         raise ConfigError("model.cross_attention_dim", audio, f"use {known}, as Whisper has")

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from latentsync.face.masks import region_mask
-from latentsync.generate.base import LipGenerator
+from latentsync.generate.base import ChunkMouths, LipGenerator
 from latentsync.pipeline.concurrency import CancelFlag, linked
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Restorers
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.planning.layout import Layout
+from latentsync.pipeline.planning.linked_chunks import with_lead_in
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
 from latentsync.pipeline.stage_timer import Stage, StageTimer
@@ -30,7 +30,8 @@ AHEAD = 4  # frames queued between two stages: 25 MB at 1080p
 SHOWN = "lower_face"  # the region of a generated face that is composited; see face.masks
 
 KEPT = 4
-"""Sampled chunks whose mouths are kept for the render: 50 MB each at 512 pixels."""
+"""Chunks that are generated for samples and kept for the render: 50 MB each at 512 pixels, and up
+to 1 MB a denoising step for what chunks that overlap need of them."""
 
 Items = Iterator[PatchedFrame]
 
@@ -48,8 +49,8 @@ class Rendering:
     """The stages of one session, and what they need beside the plan.
 
     restore: settings of the restoration. generator: prepared for this video; None: no mouths are
-    generated. kept: chunk number -> mouths that are not generated again. reused: frames of the
-    last pass that reuse an earlier frame's restoration.
+    generated. kept: chunk number -> what is not generated again. reused: frames of the last pass
+    that reuse an earlier frame's restoration.
     """
 
     engine: Engine
@@ -60,7 +61,7 @@ class Rendering:
     restore: RestoreConfig
     speech: Speech | None
     generator: LipGenerator | None
-    kept: dict[int, torch.Tensor] = field(default_factory=dict)
+    kept: dict[int, ChunkMouths] = field(default_factory=dict)
     _last: RestoreStage | None = None
 
     @property
@@ -76,7 +77,7 @@ class Rendering:
         self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None
     ) -> Generator[Rendered, None, None]:
         """indices: of output frames, rising; whole chunks. restorers: None: nothing is restored."""
-        items: Items = self.read(plan, indices)
+        items: Items = self.read(plan, self.to_read(plan, indices))
         before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
         for stage in self._stages(plan, indices, restorers):
             below = linked(items, before.name, stage.name, before.ahead, timer=self.timer)
@@ -85,6 +86,10 @@ class Rendering:
             with self.timer.stage(Stage.COMPOSITE):
                 done = render(item)
             yield done
+
+    def to_read(self, plan: RenderPlan, indices: np.ndarray) -> np.ndarray:
+        """The output frames that mouths for these ones are generated from, rising."""
+        return indices if self.generator is None else with_lead_in(plan, indices)
 
     def read(
         self, plan: RenderPlan, indices: np.ndarray, step: Callable[[], None] | None = None
@@ -106,27 +111,30 @@ class Rendering:
         *,
         keep: bool = False,
     ) -> Items:
-        """The items with generated mouths. keep: whether the mouths of some chunks are kept."""
+        """Those output frames with generated mouths. items: those of to_read(). keep: whether some
+        chunks are kept for the render."""
         speech, generator = self.speech, self.generator
         if speech is None or generator is None:
             return iter(items)
         stage = GenerateStage(
             generator,
             plan,
+            indices,
             region_mask(SHOWN),
             fill=self.layout.fill,
             as_upstream=self.layout.upstream,
             ready=self.kept,
             keep=KEPT if keep else 0,
         )
-        seconds = plan.seconds[indices[plan.chunk[indices] >= 0]]
+        read = self.to_read(plan, indices)
+        seconds = plan.seconds[read[plan.chunk[read] >= 0]]
         return stage(items, iter(speech.windows_at(seconds)), timer=self.timer)
 
     def _stages(
         self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None
     ) -> Iterator[StageLink]:
         if self.generator is not None:
-            ahead = self.generator.chunk_frames
+            ahead = self.generator.chunk_frames * (2 if plan.overlap else 1)
             yield StageLink(
                 Stage.GENERATE, ahead, lambda items: self.generated(plan, items, indices)
             )

@@ -34,7 +34,7 @@ from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.planning import decide
 from latentsync.pipeline.planning.layout import Layout, laid_out, lead_in
 from latentsync.pipeline.planning.own_mouth import own_edges
-from latentsync.pipeline.planning.plan import RenderPlan, check_plan
+from latentsync.pipeline.planning.plan import RenderPlan, check_overlap, check_plan
 from latentsync.pipeline.planning.samples import Samples, sampled
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import Rendering
@@ -260,6 +260,7 @@ class Session:
         """The generator, prepared for this video and speech."""
         if self.speech is None or not self._undecided.generates:
             return None
+        check_overlap(self._undecided, self.layout.overlap)
         generator = self.engine.lipsync.generator
         if isinstance(generator, Preparing):
             with self.timer.stage(Stage.PREPARE):

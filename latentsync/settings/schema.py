@@ -68,6 +68,7 @@ class GenerateConfig:
     scheduler: str = "ddim"
     step_cache: int = 0
     vae_batch: int = 4
+    overlap: int = 0
     replay: ReplayConfig = field(default_factory=ReplayConfig)
 
 
@@ -152,6 +153,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "generate.seed": (-1, 2**63 - 1),
     "generate.step_cache": (0, 100),
     "generate.vae_batch": (1, 64),
+    "generate.overlap": (0, 8),
     "generate.replay.exclude_seconds": (0, 3600),
     "generate.replay.silence_weight": (0, 100),
     "face.min_confidence": (0, 1),
@@ -257,6 +259,9 @@ def _check_combinations(config: Config) -> None:
         what = f"{config.output.fps}, {config.output.length}"
         remedy = f"leave both out: compat={COMPAT} has 25 fps and the length of the speech"
         raise ConfigError("output.fps, output.length", what, remedy)
+    if config.as_upstream and config.generate.overlap:
+        remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
+        raise ConfigError("generate.overlap", config.generate.overlap, remedy)
     if restore.blur_off > restore.blur_on:
         raise ConfigError(
             "restore.blur_off",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,17 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import ConfigError
-from latentsync.generate.base import WHISPER
+from latentsync.generate.base import WHISPER, ChunkMouths
 from latentsync.generate.diffusion import sampling
-from latentsync.generate.diffusion.noise import Noise, UpstreamNoise, per_chunk_noise
-from latentsync.generate.diffusion.sampling import Autoencoder, Check, Denoiser
+from latentsync.generate.diffusion.noise import (
+    Noise,
+    UpstreamNoise,
+    noise_by_chunk,
+    noise_in_order,
+    unprepared,
+)
+from latentsync.generate.diffusion.overlap import Averager, Edge, Recorder
+from latentsync.generate.diffusion.sampling import Adjust, Autoencoder, Check, Denoiser
 from latentsync.generate.diffusion.unet_runner import load_unet
 from latentsync.generate.diffusion.vae import load_vae
 from latentsync.generate.model_spec import (
@@ -39,11 +46,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NoiseOf = Callable[["Chunk"], Noise]
-
 
 class LatentSync:
-    """See latentsync.generate.base.LipGenerator and Preparing. No state between two calls.
+    """See latentsync.generate.base.LipGenerator, Preparing and Overlapping. No state between calls.
 
     For any number of videos, from any number of threads: prepare() returns one for a video.
     upstream: whether noise is sampled in LatentSync's own order, for the whole video. mask: (R, R)
@@ -68,6 +73,7 @@ class LatentSync:
         upstream: bool = False,
     ) -> None:
         self.size, self.chunk_frames = model.resolution, model.frames
+        self.overlap = settings.overlap
         self.seed, self.checkpoint, self.licence = seed, checkpoint, str(unet_file(model).licence)
         self._unet, self._vae, self._settings, self._model = unet, vae, settings, model
         self._keep, self._execution = torch.from_numpy(1 - mask), execution
@@ -75,7 +81,7 @@ class LatentSync:
         self._side = model.resolution // LATENT_STEP
         self._upstream = upstream
         self._noise_of = (
-            _unprepared if upstream else _noise_by_chunk(seed, self._side, execution.device)
+            unprepared if upstream else noise_by_chunk(seed, self._side, execution.device)
         )
 
     def prepare(self, request: GenerationRequest) -> LatentSync:
@@ -93,7 +99,7 @@ class LatentSync:
                 device=self._execution.device,
                 dtype=output_dtype(self._execution),
             )
-            other._noise_of = _noise_in_order(noise)
+            other._noise_of = noise_in_order(noise)
         return other
 
     def __call__(self, chunk: Chunk) -> Tensor:
@@ -101,12 +107,38 @@ class LatentSync:
         for; CheckpointError: NaN or infinity in a mouth; RuntimeError: upstream's noise without
         prepare()."""
         self._verify(chunk)
-        noise = self._noise_of(chunk)
         with self._enough_memory():
-            crops = chunk.crops.to(self._vae.device)
-            decoded = self._decoded(chunk, crops, noise)
-        check_finite(decoded, "a generated mouth", f"chunk {chunk.index}", self._execution)
-        return sampling.composite(decoded, crops, self._keep).cpu()
+            conditions, initial = self._conditions(chunk)
+            latents = self._denoised(chunk, conditions, initial)
+            return self._mouths(chunk, latents, slice(None))
+
+    def anchor(self, chunk: Chunk, *, first: bool, last: bool) -> ChunkMouths:
+        """See latentsync.generate.base.Overlapping. Raises as __call__ does."""
+        self._verify(chunk)
+        frames = len(np.unique(chunk.frames)) or len(chunk.crops)  # padding comes after them
+        head, tail = slice(self.overlap * first), slice(frames - self.overlap * last, frames)
+        recorder = Recorder(head, tail)
+        with self._enough_memory():
+            conditions, initial = self._conditions(chunk)
+            latents = self._denoised(chunk, conditions, initial, adjust=recorder)
+            mouths = self._mouths(chunk, latents, slice(head.stop, tail.start))
+        edges = [
+            Edge(conditions[:, :, some].clone(), kept)
+            for some, kept in zip((head, tail), recorder.predictions, strict=True)
+        ]
+        return ChunkMouths(mouths, *edges)
+
+    def bridge(self, chunk: Chunk, before: Edge, after: Edge | None) -> Tensor:
+        """See latentsync.generate.base.Overlapping. Raises as __call__ does.
+
+        The shared frames' conditions are the anchors', and with them the noise in them.
+        """
+        self._verify(chunk)
+        with self._enough_memory():
+            conditions, initial = self._conditions(chunk, before, after)
+            averager = Averager(before, after)
+            latents = self._denoised(chunk, conditions, initial, adjust=averager)
+            return self._mouths(chunk, latents, slice(None))
 
     def reconstruct(self, crops: Tensor) -> Tensor:
         """See latentsync.generate.base.Reconstructing."""
@@ -114,24 +146,59 @@ class LatentSync:
             batch = self._settings.vae_batch
             return sampling.reconstruct(self._vae, crops, vae_batch=batch, check=self._check).cpu()
 
-    def _decoded(self, chunk: Chunk, crops: Tensor, noise: Noise) -> Tensor:
+    @property
+    def _batches(self) -> Any:
+        return {"vae_batch": self._settings.vae_batch, "check": self._check}
+
+    def _conditions(
+        self, chunk: Chunk, before: Edge | None = None, after: Edge | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """-> conditions of the U-Net, initial noise. before, after: with the conditions of the
+        first and of the last frames; None: they are encoded like the others."""
+        noise = self._noise_of(chunk)
+        begin, end = (0 if edge is None else len(edge) for edge in (before, after))
+        inside = slice(begin, len(chunk.crops) - end)
+        parts = [] if before is None else [before.conditions]
+        if inside.start < inside.stop:
+            crops = chunk.crops[inside].to(self._vae.device)
+            own = Noise(noise.initial, noise.masked[inside], noise.reference[inside])
+            parts.append(sampling.prepare(self._vae, crops, self._keep, own, **self._batches))
+        if after is not None:
+            parts.append(after.conditions)
+        return torch.cat(parts, dim=2), noise.initial
+
+    def _denoised(
+        self,
+        chunk: Chunk,
+        conditions: Tensor,
+        initial: Tensor,
+        *,
+        adjust: Adjust = sampling.unadjusted,
+    ) -> Tensor:
         settings = self._settings
-        batches: Any = {"vae_batch": settings.vae_batch, "check": self._check}
-        conditions = sampling.prepare(self._vae, crops, self._keep, noise, **batches)
-        latents = sampling.denoise(
+        return sampling.denoise(
             self._unet,
             conditions,
             chunk.audio,
-            noise.initial,
+            initial,
             steps=settings.steps,
             guidance=settings.guidance,
             cache_interval=max(settings.step_cache, 1),
             scheduler=settings.scheduler,
             check=self._check,
+            adjust=adjust,
         )
-        first, which = _first_of_each(chunk)
-        decoded = sampling.decode(self._vae, latents[:, :, first], **batches)
-        return decoded[which]
+
+    def _mouths(self, chunk: Chunk, latents: Tensor, some: slice) -> Tensor:
+        """Of some of the chunk's frames; each is decoded once."""
+        crops = chunk.crops[some]
+        if not len(crops):
+            return crops
+        first, which = _first_of_each(chunk, some)
+        decoded = sampling.decode(self._vae, latents[:, :, some][:, :, first], **self._batches)
+        check_finite(decoded, "a generated mouth", f"chunk {chunk.index}", self._execution)
+        crops = crops.to(self._vae.device)
+        return sampling.composite(decoded[which], crops, self._keep).cpu()
 
     @contextmanager
     def _enough_memory(self) -> Iterator[None]:
@@ -158,36 +225,15 @@ class LatentSync:
             raise ValueError(f"this chunk needs {wanted}, not {tuple(chunk.audio.shape)}")
 
 
-def _first_of_each(chunk: Chunk) -> tuple[Tensor, Tensor]:
-    """-> first position of each output frame in the chunk; for each position, which of those.
+def _first_of_each(chunk: Chunk, some: slice) -> tuple[Tensor, Tensor]:
+    """-> first position of each output frame in a part of the chunk; for each position, which of
+    those.
 
     Padding frames are denoised with the others but not decoded.
     """
-    numbers = chunk.frames if len(chunk.frames) else np.arange(len(chunk.crops))
+    numbers = (chunk.frames if len(chunk.frames) else np.arange(len(chunk.crops)))[some]
     _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
     return torch.from_numpy(first), torch.from_numpy(which)
-
-
-def _noise_by_chunk(seed: int, side: int, device: torch.device) -> NoiseOf:
-    return lambda chunk: per_chunk_noise(seed, chunk.index, len(chunk.crops), side, device=device)
-
-
-def _unprepared(_chunk: Chunk) -> Noise:
-    raise RuntimeError("noise in LatentSync's order depends on all chunks: call prepare(request)")
-
-
-def _noise_in_order(noise: UpstreamNoise) -> NoiseOf:
-    def noise_of(chunk: Chunk) -> Noise:
-        frames, planned = len(chunk.crops), noise.frames(chunk.index)
-        if frames != planned:
-            raise ConfigError(
-                "compat=upstream needs the chunks that were planned",
-                f"chunk {chunk.index} of {frames} frames, where {planned} were planned",
-                "plan the video again",
-            )
-        return noise(chunk.index)
-
-    return noise_of
 
 
 def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSync:

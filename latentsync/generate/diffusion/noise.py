@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from latentsync.errors import ConfigError
+
+if TYPE_CHECKING:
+    from latentsync.types import Chunk
+
 CHANNELS = 4  # of a latent
 
 STATE_EVERY = 64  # chunks between saved states; a state takes 5 kB on a CPU, a chunk's noise 2 ms
 UNKNOWN = -1  # position of the random generator after a failure
+
+NoiseOf = Callable[["Chunk"], "Noise"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,3 +136,29 @@ def per_chunk_noise(
     initial = draw(1, CHANNELS, 1, side, side, key=(seed,))
     both = draw(2, frames, CHANNELS, side, side, key=(seed, 1 + index))
     return Noise(initial, both[0], both[1])
+
+
+def noise_by_chunk(seed: int, side: int, device: torch.device) -> NoiseOf:
+    """See per_chunk_noise."""
+    return lambda chunk: per_chunk_noise(seed, chunk.index, len(chunk.crops), side, device=device)
+
+
+def unprepared(_chunk: Chunk) -> Noise:
+    """The noise in LatentSync's order before the chunks are known. Raises RuntimeError."""
+    raise RuntimeError("noise in LatentSync's order depends on all chunks: call prepare(request)")
+
+
+def noise_in_order(noise: UpstreamNoise) -> NoiseOf:
+    """The noise of a prepared video. It raises ConfigError for a chunk of another length."""
+
+    def noise_of(chunk: Chunk) -> Noise:
+        frames, planned = len(chunk.crops), noise.frames(chunk.index)
+        if frames != planned:
+            raise ConfigError(
+                "compat=upstream needs the chunks that were planned",
+                f"chunk {chunk.index} of {frames} frames, where {planned} were planned",
+                "plan the video again",
+            )
+        return noise(chunk.index)
+
+    return noise_of

@@ -48,10 +48,16 @@ SCHEDULERS = {
 """Module and class in diffusers.schedulers. All use the noise schedule of the U-Net's training."""
 
 Check = Callable[[], None]
+Adjust = Callable[[int, Tensor], Tensor]
 
 
 def never() -> None:
     """The check of work that cannot be cancelled."""
+
+
+def unadjusted(_step: int, noise: Tensor) -> Tensor:
+    """The adjustment of a chunk that shares no frames."""
+    return noise
 
 
 class Autoencoder(Protocol):
@@ -124,6 +130,7 @@ def denoise(
     cache_interval: int = 3,
     scheduler: str = "ddim",
     check: Check = never,
+    adjust: Adjust = unadjusted,
 ) -> Tensor:
     """-> latents (1, 4, F, r, r) float32. No noise is added between steps.
 
@@ -131,6 +138,8 @@ def denoise(
     guidance: scale of classifier-free guidance, at twice the cost; up to 1.0 it is off.
     cache_interval: the whole U-Net runs in every cache_interval-th step.
     scheduler: a key of SCHEDULERS; ddim is upstream's.
+    adjust: number of the step, from 0, and predicted noise (1, 4, F, r, r) -> the noise that is
+    used; see overlap.
     """
     sampler = make_scheduler(scheduler)
     sampler.set_timesteps(steps)
@@ -141,7 +150,7 @@ def denoise(
         check()
         scaled = sampler.scale_model_input(x, timestep)
         noise = predict(scaled, timestep, whole=number % cache_interval == 0)
-        x = sampler.step(noise, timestep, x).prev_sample
+        x = sampler.step(adjust(number, noise), timestep, x).prev_sample
     return x
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.masks import region_mask
 from latentsync.face.upstream import to_aligned, upstream_matrices
-from latentsync.generate.base import LipGenerator
+from latentsync.generate.base import LipGenerator, Overlapping
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.lipsync import Speech, output_rate, speech_seconds
@@ -39,18 +39,20 @@ FORGOTTEN = 1e-4
 class Layout:
     """size: side of the square that mouths are, or were, generated in. chunk_frames: of a whole
     chunk; 0: nothing is generated. upstream: whether alignment, crops, chunks, noise, length,
-    extension and paste are LatentSync's own."""
+    extension and paste are LatentSync's own. overlap: frames that neighbouring chunks share."""
 
     size: int
     chunk_frames: int
     upstream: bool
+    overlap: int = 0
 
     @classmethod
     def of(cls, config: Config, generator: LipGenerator | None) -> Layout:
         """generator: None: the mouths are in the video."""
         if generator is None:
             return cls(config.restore.generator_size, 0, upstream=False)
-        return cls(generator.size, generator.chunk_frames, config.as_upstream)
+        overlap = generator.overlap if isinstance(generator, Overlapping) else 0
+        return cls(generator.size, generator.chunk_frames, config.as_upstream, overlap)
 
     @property
     def fill(self) -> bool:
@@ -87,7 +89,8 @@ def laid_out(
             extend=output.extend,
         )
         seconds = analysis.pts_seconds
-        chunk = chunks(line, analysis.tracks, seconds, size=layout.chunk_frames)
+        frames, overlap = layout.chunk_frames, layout.overlap
+        chunk = chunks(line, analysis.tracks, seconds, size=frames, overlap=overlap)
     return lay_out(
         analysis,
         line,
@@ -96,6 +99,7 @@ def laid_out(
         matrices=matrices,
         chunk=chunk,
         jumps=jumps(line, analysis.pts_seconds),
+        overlap=layout.overlap,
         generator_size=layout.size,
         size=size,
         region_mask=region_mask(config.restore.region),

@@ -18,6 +18,7 @@ from latentsync.face.landmarks import FIVE
 from latentsync.geometry import generator_scale
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.planning.linked_chunks import LinkedChunk, linked_chunks
 from latentsync.pipeline.planning.timeline import VideoTimeline
 from latentsync.restoration.gate import MouthState
 from latentsync.restoration.mouth_blur import TrackBlur
@@ -57,7 +58,7 @@ class RenderPlan:
         blurry; nan likewise. mouth_state: (N,) int8 of gate.MouthState.
     strength: (N,) float32 in [0, 1], share of the restoration that is applied; 0: none.
     sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
-    tracks: by track number.
+    tracks: by track number. overlap: frames that neighbouring chunks of a run share.
     """
 
     analysis: SourceAnalysis
@@ -78,6 +79,7 @@ class RenderPlan:
     strength: np.ndarray
     sampled: np.ndarray
     tracks: Mapping[int, TrackPlan]
+    overlap: int = 0
 
     def __len__(self) -> int:
         return len(self.source)
@@ -104,6 +106,11 @@ class RenderPlan:
         spans = zip(numbers, frames[first], frames[last] + 1, strict=True)
         return {int(number): (int(a), int(b)) for number, a, b in spans}
 
+    def linked_chunks(self) -> dict[int, LinkedChunk]:
+        """By number, which chunks share frames; see planning.linked_chunks."""
+        spans = self.chunk_spans()
+        return linked_chunks(spans, self.track, self.jumps, overlap=self.overlap)
+
     def widened(self, start: int, stop: int) -> tuple[int, int]:
         """The smallest range of output frames that holds start..stop and splits no chunk."""
         for first, last in self.chunk_spans().values():
@@ -112,11 +119,17 @@ class RenderPlan:
         return start, stop
 
     def segments(self, count: int) -> list[tuple[int, int]]:
-        """At most ``count`` half-open ranges of output frames, about equal, that split no chunk."""
+        """At most ``count`` half-open ranges of output frames, about equal, that split no chunk.
+
+        Where chunks overlap, none begins with an anchor that shares its first frames: it would need
+        three chunks beforehand. With a bridge it is one.
+        """
         frames = len(self)
         inside = np.zeros(frames + 1, bool)  # borders between two frames of one chunk
-        for first, last in self.chunk_spans().values():
+        for one in self.linked_chunks().values():
+            first, last = one.own
             inside[first + 1 : last] = True
+            inside[first] |= one.anchor and one.before is not None
         allowed = np.flatnonzero(~inside)
         wanted = np.linspace(0, frames, count + 1)
         cuts = np.unique(allowed[np.abs(allowed[:, None] - wanted).argmin(axis=0)])
@@ -159,10 +172,11 @@ def lay_out(
     generator_size: int,
     size: int | None,
     region_mask: np.ndarray,
+    overlap: int = 0,
 ) -> RenderPlan:
     """A plan in which nothing is restored yet.
 
-    frame_size, speech, chunk, jumps: see RenderPlan. matrices: None: those of the analysis.
+    frame_size, speech, chunk, jumps, overlap: see RenderPlan. matrices: None: the analysis's.
     generator_size: side of the square that the mouths were, or will be, generated in. size: the
     restorer's square, None for the mouth box. region_mask: (560, 420), aligned.
     """
@@ -196,6 +210,7 @@ def lay_out(
         strength=np.zeros(len(line), np.float32),
         sampled=np.empty(0, np.int64),
         tracks=tracks,
+        overlap=overlap,
     )
 
 
@@ -226,6 +241,13 @@ def check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
         2, seen // 50
     ):  # the container's count may be an estimate
         raise ConfigError(what, f"{seen} frames, and {info.path} has {frames}", remedy)
+
+
+def check_overlap(plan: RenderPlan, overlap: int) -> None:
+    """Raises ConfigError where the plan was made for another generate.overlap."""
+    if plan.overlap != overlap:
+        remedy = f"the plan was made for {plan.overlap}: use that, or make the plan again"
+        raise ConfigError("generate.overlap", overlap, remedy)
 
 
 def _geometry(

@@ -20,7 +20,7 @@ from latentsync.restoration.mouth_blur import TrackBlur
 from latentsync.restoration.patch import PatchGeometry
 from latentsync.types import Alignment
 
-FORMAT = "latentsync plan 3"
+FORMAT = "latentsync plan 4"
 _ARRAYS = (
     *("source", "pts", "track", "matrices", "chunk", "jumps"),
     *("scale", "sharpness", "blur", "mouth_state", "strength", "sampled"),
@@ -81,6 +81,7 @@ def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]
         "rate": str(plan.rate),
         "frame_size": list(plan.frame_size),
         "speech": plan.speech,
+        "overlap": plan.overlap,
         "tracks": [int(number) for number in plan.tracks],
         "blur": [asdict(track.blur) for track in plan.tracks.values()],
     }
@@ -118,6 +119,7 @@ def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan
         time_base=Fraction(about["time_base"]),
         rate=Fraction(about["rate"]),
         tracks=tracks,
+        overlap=int(about["overlap"]),
         **{name: arrays[name] for name in _ARRAYS},
     )
     _check_lengths(plan)

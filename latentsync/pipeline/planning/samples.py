@@ -51,8 +51,9 @@ def sampled(
     spans = plan.chunk_spans()
     indices = np.concatenate([np.arange(*spans[number]) for number in numbers])
     kept = _spread_by_track(plan, indices) if crops else frozenset()
-    with progress("sampling mouths", len(indices)) as step:
-        items = rendering.read(plan, indices, step)
+    read = rendering.to_read(plan, indices)
+    with progress("sampling mouths", len(read)) as step:
+        items = rendering.read(plan, read, step)
         made = rendering.generated(plan, items, indices, keep=True)
         with rendering.timer.stage(Stage.SAMPLE):
             return measured(made, plan, meter, kept)

@@ -103,12 +103,14 @@ def jumps(line: VideoTimeline, seconds: np.ndarray) -> np.ndarray:
 
 
 def chunks(
-    line: VideoTimeline, tracks: np.ndarray, seconds: np.ndarray, *, size: int
+    line: VideoTimeline, tracks: np.ndarray, seconds: np.ndarray, *, size: int, overlap: int = 0
 ) -> np.ndarray:
     """(N,) int: number of the chunk that each output frame is generated in; -1: in none.
 
     tracks: (F,) int, track of each frame of the video, -1 without a face. seconds: as in jumps. A
     chunk holds at most ``size`` consecutive frames of one track, and none that jump.
+    overlap: frames that a chunk shares with the next one of the same run, which they are numbered
+    by: all but the last hold ``size - overlap`` of their own, and the last more than ``overlap``.
     """
     track = tracks[line.source]
     begins = jumps(line, seconds) | (np.diff(track, prepend=track[:1]) != 0)
@@ -118,7 +120,10 @@ def chunks(
     position = np.zeros(len(line), np.int64)
     for i in range(1, len(line)):
         position[i] = 0 if begins[i] else position[i - 1] + 1
-    pairs = np.stack([run, position // size], axis=1)[speaks]
+    stride = size - overlap
+    lengths = np.bincount(run[speaks], minlength=run[-1] + 1)
+    last = np.maximum(0, -((overlap - lengths) // stride) - 1)  # a rest of shared frames joins it
+    pairs = np.stack([run, np.minimum(position // stride, last[run])], axis=1)[speaks]
     if len(pairs):
         numbers[speaks] = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
     return numbers

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,111 +13,163 @@ import torch
 
 from latentsync.errors import CheckpointError
 from latentsync.face import upstream
-from latentsync.generate.base import LipGenerator
+from latentsync.generate.base import ChunkMouths, LipGenerator
 from latentsync.geometry import extract, square
+from latentsync.pipeline.planning.linked_chunks import LinkedChunk, due_after, to_denoise
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.types import Chunk, Frame, Patch, PatchedFrame
 
 Waiting = tuple[PatchedFrame, torch.Tensor | None]
+Edges = tuple[Any, Any]
+"""``first`` and ``last`` of ChunkMouths."""
+
+
+@dataclass(slots=True, eq=False)
+class _Progress:
+    """What one call of the stage has generated so far.
+
+    done: numbers of chunks. mouths: by output frame, of those that were not yielded yet. anchors:
+    by number, what their neighbours need of the latest two.
+    """
+
+    done: set[int] = field(default_factory=set)
+    mouths: dict[int, torch.Tensor] = field(default_factory=dict)
+    anchors: dict[int, Edges] = field(default_factory=dict)
+
+    def add(self, link: LinkedChunk, number: int, frames: Sequence[int], made: ChunkMouths) -> None:
+        """frames: that the chunk is denoised with."""
+        first, end = link.determined
+        determined = [index for index in frames if first <= index < end]
+        self.mouths.update(zip(determined, made.mouths, strict=False))  # padding comes last
+        self.done.add(number)
+        if link.anchor and link.neighbours:
+            latest = {n: edges for n, edges in self.anchors.items() if n >= number - 2}
+            self.anchors = {**latest, number: (made.first, made.last)}
 
 
 class GenerateStage:
     """Adds a generated mouth to the frames of chunks, in order; other frames are unchanged.
 
+    wanted: output frames that are yielded, all of each chunk; the frames before and after them that
+    linked_chunks.with_lead_in adds are only generated as far as these need it.
     mask: (560, 420) float32, aligned crop, 1 where the generated mouth is shown. fill: whether a
     short chunk is padded with its own frames in reverse, to keep the network's statistics.
-    as_upstream: crops and pastes exactly as LatentSync does. ready: chunk number -> mouths
-    (F, 3, R, R) that were generated before; new ones are added while it holds less than ``keep``.
+    as_upstream: crops and pastes exactly as LatentSync does. ready: chunk number -> what was
+    generated before; new chunks are added while it holds less than ``keep``.
     """
 
     def __init__(
         self,
         generator: LipGenerator,
         plan: RenderPlan,
+        wanted: np.ndarray,
         mask: np.ndarray,
         *,
         fill: bool,
         as_upstream: bool,
-        ready: dict[int, torch.Tensor] | None = None,
+        ready: dict[int, ChunkMouths] | None = None,
         keep: int = 0,
     ) -> None:
         self.generator, self.plan, self.fill = generator, plan, fill
         self.as_upstream = as_upstream
         self._ready, self._keep = {} if ready is None else ready, keep
-        self._spans = plan.chunk_spans()
+        self._wanted = np.zeros(len(plan), bool)
+        self._wanted[wanted] = True
+        self._linked = plan.linked_chunks()
+        numbers = np.unique(plan.chunk[wanted])
+        self._needed = to_denoise(self._linked, numbers[numbers >= 0].tolist())
         self._square = square(generator.size)
         self._mask = _resized(mask, generator.size)
 
     def __call__(
         self, frames: Iterable[PatchedFrame], windows: Iterator[torch.Tensor], *, timer: StageTimer
     ) -> Iterator[PatchedFrame]:
-        """frames: none, or all, of each chunk. windows: (tokens, C) for each frame of a chunk, in
-        order."""
-        waiting: list[Waiting] = []
-        end = 0  # output frame at which the current chunk ends
+        """frames: the wanted ones with their lead-in. windows: (tokens, C) for each frame of a
+        chunk, in order."""
+        waiting: deque[Waiting] = deque()
+        progress, due = _Progress(), due_after(self._linked, self._needed)
         for item in frames:
-            number = int(self.plan.chunk[item.index])
             window = None
-            if number >= 0:
+            if self.plan.chunk[item.index] >= 0:
                 with timer.stage(Stage.ENCODE_AUDIO):
                     window = next(windows)
-                end = self._spans[number][1]
-            if window is None and not waiting:
-                yield item
-                continue
             waiting.append((item, window))
-            if item.index + 1 == end:
-                yield from self._generated(waiting, timer)
-                waiting = []
+            for number in due.get(item.index, ()):
+                with timer.stage(Stage.GENERATE):
+                    self._generate(number, waiting, progress)
+            yield from self._complete(waiting, progress)
 
-    def chunk(self, frames: Sequence[PatchedFrame], windows: Sequence[torch.Tensor]) -> Chunk:
-        """frames: all of a chunk. windows: (tokens, C) for each."""
-        number = int(self.plan.chunk[frames[0].index])
-        crops = torch.stack([self._crop(item) for item in frames])
-        audio = torch.stack([window.cpu() for window in windows])
+    def _complete(self, waiting: deque[Waiting], progress: _Progress) -> Iterator[PatchedFrame]:
+        """Removes the first frames up to one whose chunk is still to be generated.
+
+        By then every other chunk that shares the frame is generated as well: an anchor before it
+        comes earlier, a bridge before it at the same frame; see due_after.
+        """
+        while waiting:
+            item = waiting[0][0]
+            number = int(self.plan.chunk[item.index])
+            if number in self._needed and number not in progress.done:
+                return
+            waiting.popleft()
+            mouth = progress.mouths.pop(item.index, None)
+            if self._wanted[item.index]:
+                yield item if mouth is None else self._patched(item, mouth)
+
+    def _generate(self, number: int, waiting: Iterable[Waiting], progress: _Progress) -> None:
+        """waiting: holds all frames of the chunk."""
+        link = self._linked[number]
+        begin, end = link.span
+        inside = [one for one in waiting if begin <= one[0].index < end and one[1] is not None]
+        made = self._ready.get(number)
+        if made is None:
+            made = self._generated(link, self._chunk(number, inside), progress.anchors)
+            if len(self._ready) < self._keep:
+                self._ready[number] = made
+        progress.add(link, number, [item.index for item, _ in inside], made)
+
+    def _chunk(self, number: int, frames: Sequence[Waiting]) -> Chunk:
+        """frames: all that the chunk is denoised with, each with its window."""
+        crops = torch.stack([self._crop(item) for item, _ in frames])
+        audio = torch.stack([window.cpu() for _, window in frames if window is not None])
         filled = _filled(len(frames), self.generator.chunk_frames if self.fill else 0)
-        numbers = np.array([item.index for item in frames])
+        numbers = np.array([item.index for item, _ in frames])
         return Chunk(number, crops[filled], audio[filled], numbers[filled])
 
-    def patched(
-        self, frames: Sequence[PatchedFrame], mouths: torch.Tensor
-    ) -> Iterator[PatchedFrame]:
-        """mouths: (F, 3, R, R), one for each frame."""
-        for item, mouth in zip(frames, mouths, strict=True):
-            patch = (
-                _pasted(item.frame, mouth, self._upstream_matrix(item))
-                if self.as_upstream
-                else Patch(mouth, self._to_square(self._matrix(item)), self._mask)
-            )
-            yield PatchedFrame(item.index, item.frame, (*item.patches, patch))
+    def _patched(self, item: PatchedFrame, mouth: torch.Tensor) -> PatchedFrame:
+        """mouth: (3, R, R)."""
+        patch = (
+            _pasted(item.frame, mouth, self._upstream_matrix(item))
+            if self.as_upstream
+            else Patch(mouth, self._to_square(self._matrix(item)), self._mask)
+        )
+        return PatchedFrame(item.index, item.frame, (*item.patches, patch))
 
-    def _generated(self, waiting: Sequence[Waiting], timer: StageTimer) -> Iterator[PatchedFrame]:
-        frames = [item for item, window in waiting if window is not None]
-        with timer.stage(Stage.GENERATE):
-            number = int(self.plan.chunk[frames[0].index])
-            mouths = self._ready.get(number)
-            if mouths is None:
-                windows = [window for _, window in waiting if window is not None]
-                mouths = self._generate(self.chunk(frames, windows))
-                if len(self._ready) < self._keep:
-                    self._ready[number] = mouths
-        patched = self.patched(frames, mouths[: len(frames)])
-        for item, window in waiting:
-            yield item if window is None else next(patched)
+    def _generated(
+        self, link: LinkedChunk, chunk: Chunk, anchors: Mapping[int, Edges]
+    ) -> ChunkMouths:
+        """anchors: by number. Raises CheckpointError for a wrong shape, NaN or infinity."""
+        generator: Any = self.generator  # it is Overlapping where chunks have neighbours
+        frames, before, after = len(chunk.crops), link.before, link.after
+        if before is None and after is None:
+            made = ChunkMouths(generator(chunk))
+        elif link.anchor or before is None:
+            frames = link.determined[1] - link.determined[0]
+            made = generator.anchor(chunk, first=before is not None, last=after is not None)
+        else:
+            (_, last), first = anchors[before], None if after is None else anchors[after][0]
+            made = ChunkMouths(generator.bridge(chunk, last, first))
+        self._verify(made.mouths, (frames, *chunk.crops.shape[1:]), chunk.index)
+        return made
 
-    def _generate(self, chunk: Chunk) -> torch.Tensor:
-        """Raises CheckpointError for a wrong shape, NaN or infinity."""
-        mouths = self.generator(chunk)
-        where = f"{self.generator.name}, chunk {chunk.index}"
-        if mouths.shape != chunk.crops.shape:
-            given, wanted = tuple(mouths.shape), tuple(chunk.crops.shape)
+    def _verify(self, mouths: torch.Tensor, shape: tuple[int, ...], number: int) -> None:
+        where = f"{self.generator.name}, chunk {number}"
+        if mouths.shape != shape:
             what = "the generator returned a wrong shape"
-            raise CheckpointError(what, where, f"{given}, not {wanted}")
+            raise CheckpointError(what, where, f"{tuple(mouths.shape)}, not {shape}")
         if not mouths.isfinite().all():
             remedy = "try runtime.precision=fp32, or other weights"
             raise CheckpointError("NaN or infinity in a generated mouth", where, remedy)
-        return mouths
 
     def _matrix(self, item: PatchedFrame) -> np.ndarray:
         """(2, 3), frame -> aligned crop."""

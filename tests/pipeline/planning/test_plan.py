@@ -159,12 +159,13 @@ def test_a_saved_plan_is_the_plan(tmp_path):
     plan = _plan(
         analysis_of([alignment_of(0)] * 20 + [None] * 5 + [alignment_of(1)] * 3, cuts=[25])
     )
+    plan = replace(plan, overlap=4)
     save_plan(plan, tmp_path / "plan")
     again = load_plan(tmp_path / "plan")
     for field in fields(plan):
         if isinstance(getattr(plan, field.name), np.ndarray):
             np.testing.assert_array_equal(getattr(again, field.name), getattr(plan, field.name))
-    assert (again.time_base, again.rate) == (plan.time_base, plan.rate)
+    assert (again.time_base, again.rate, again.overlap) == (plan.time_base, plan.rate, 4)
     assert (again.frame_size, again.speech) == (plan.frame_size, plan.speech)
     for number, track in plan.tracks.items():
         np.testing.assert_array_equal(again.tracks[number].energies, track.energies)
