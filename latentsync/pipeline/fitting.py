@@ -91,8 +91,9 @@ class Restorers:
         """Tunes the restorer for every track, where it can be tuned."""
         for number, track in plan.tracks.items():
             loaded = self.loaded
-            tunable = isinstance(loaded, Tunable)
-            self.ready[number] = loaded.tuned(track.energies, track.blur) if tunable else loaded
+            if isinstance(loaded, Tunable):
+                loaded = loaded.tuned(track.energies, track.blur)
+            self.ready[number] = loaded
 
     def fit(
         self,

@@ -183,16 +183,19 @@ class TrackBlur:
         scale, area = float(frame_scale(matrix)), float(measured_area(matrix))
         if own is None:
             excess = seen.lips - seen.eyes - natural_excess()
-            odds = models()["alone"].probability(
-                {"lips": seen.lips * area, "eyes": seen.eyes * area, "scale": np.float64(scale)}
+            columns = {"lips": seen.lips * area, "eyes": seen.eyes * area, "scale": scale}
+            probability = models()["alone"].probability(
+                {name: np.asarray(value) for name, value in columns.items()}
             )
         else:
             excess = float(own_excess(seen.lips, seen.eyes, own))
-            odds = own_probability(excess * area, np.float64(scale))
+            probability = own_probability(np.asarray(excess * area), np.asarray(scale))
         variances = np.maximum([seen.lips, seen.lips - excess, excess], 0) * scale**2
         left = energy_left(variances[2], variances[1], own=own is not None)
         lips, expected, lost = np.sqrt(variances).tolist()
-        return cls(lips, expected, lost, float(left ** _certainty(odds)), own=own is not None)
+        return cls(
+            lips, expected, lost, float(left ** _certainty(probability)), own=own is not None
+        )
 
 
 def energy_left(lost: np.ndarray, expected: np.ndarray, *, own: bool) -> np.ndarray:
