@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from latentsync.pipeline.output import Output
     from latentsync.pipeline.session import Session
 
-SCHEMA = 3
+SCHEMA = 4
 KIND = "latentsync report"
 """Marks a file as a report: a report never replaces another kind of file."""
 

@@ -81,7 +81,7 @@ def test_the_report_says_what_was_done(video, tmp_path, run):
     target = tmp_path / "out.mp4"
     run("-i", video, "-o", target, "restore.when=always", "output.crf=14")
     report = json.loads((tmp_path / "out.report.json").read_text())
-    assert (report["kind"], report["schema"]) == ("latentsync report", 3)
+    assert (report["kind"], report["schema"]) == ("latentsync report", 4)
     assert report["frames"] == {
         "total": 12,
         "with_face": 12,
