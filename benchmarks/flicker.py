@@ -1,7 +1,7 @@
 """Flicker: warping error of the mouth after the restoration, against that before.
 
     python -m benchmarks.flicker CLIP [CLIP ...] [--superres Detail] [--frames 40] [--only NAME ...]
-                                 [--generated] [key=value ...]
+                                 [--generated] [--settings key=value ...]
 
 The lower face is degraded as for benchmarks.restoration_quality, and restored; nothing is encoded
 in between. E*warp (see latentsync.restoration.warping_error) is that of every pair of neighbouring

@@ -104,7 +104,7 @@ def restored(
     config = replace(engine.config.restore, reuse=float(threshold), batch=1)
     assert engine.restorer is not None
     restorers, size = Restorers(engine.restorer), engine.restorer.size
-    restorers.tune(plan)
+    restorers.tune(plan.tracks, plan)
     # The stage alone, in this thread, so that it is known which frame was skipped.
     stage = RestoreStage(restorers, plan, config, engine.execution.device, size=size)
     added: dict[int, np.ndarray] = {}

@@ -32,6 +32,7 @@ from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.base import Fittable
 from latentsync.runtime.execution import Execution
+from latentsync.settings.schema import Config
 from latentsync.speech.windows import FEATURES_PER_SECOND, frame_count
 from latentsync.types import Frame
 
@@ -115,15 +116,22 @@ class _Trial:
     """
 
     def __init__(self, job: Job, engine: Engine) -> None:
-        self.job, self.engine = job, engine
+        self.job, self.engine = job, _without_fitting(engine)
         self._detector = engine.new_detector(engine.config.face)
         self.samples = list(sample_frames(job.source, SAMPLES))
         self.plans = [self.planned([frame]) for frame in self.samples]
         self.row, self.decoding = _decoded(job.source)
         self.typical = self._with_faces()
 
+    @property
+    def config(self) -> Config:
+        """Without a reference, which each session would analyze as a whole."""
+        config = self.engine.config
+        return replace(config, restore=replace(config.restore, reference=None))
+
     def session(self, frames: Sequence[Frame], **more: Any) -> Session:
         clip = Clip(self.job.source, [replace(frame, index=i) for i, frame in enumerate(frames)])
+        more = {"config": self.config, **more}
         return Session(self.engine, clip, detector=self._detector, **more)
 
     def planned(self, frames: Sequence[Frame]) -> RenderPlan | None:
@@ -146,6 +154,14 @@ class _Trial:
         return [replace(frame, pts=i) for i, frame in enumerate(found[:1] * ROW)] or self.row
 
 
+def _without_fitting(engine: Engine) -> Engine:
+    """The restorer is not fitted for a trial; Detail takes about as long."""
+    if not isinstance(engine.restorer, Fittable):
+        return engine
+    restore = replace(engine.config.restore, name="Detail", reference=None)
+    return Engine(replace(engine.config, restore=restore))
+
+
 def _decoded(source: VideoInfo) -> tuple[list[Frame], Cost]:
     row: list[Frame] = []
     first = islice(VideoReader(source), ROW)
@@ -160,13 +176,9 @@ def _again(decoding: Cost) -> Cost:
 
 def _restoring(trial: _Trial) -> Cost:
     """Cost of one restored frame: crop, network and composite, without reuse."""
-    engine, restore = trial.engine, trial.engine.config.restore
-    if isinstance(engine.restorer, Fittable):  # it is not fitted; Detail takes about as long
-        restore = replace(restore, name="Detail", reference=None)
-        engine = Engine(replace(engine.config, restore=restore))
-        trial = _Trial(trial.job, engine)
+    config = trial.config
     # The row may be one frame repeated, which would be restored only once.
-    config = replace(engine.config, restore=replace(restore, reuse=0.0))
+    config = replace(config, restore=replace(config.restore, reuse=0.0))
 
     def restored(frames: Sequence[Frame]) -> StageTimer:
         plan = trial.session(frames, config=config).plan

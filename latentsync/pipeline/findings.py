@@ -77,4 +77,5 @@ def _why_nothing_is_restored(config: Config, plan: RenderPlan) -> str:
         gentle = "restore.uncertain=gentle restores such mouths at half strength"
         return f"the mouth may be blurred, which is uncertain ({figures}); {gentle}, or {FORCE}"
     frames = "no mouth is" if known.max() <= restore.blur_on else "too few in a row are"
-    return f"{frames} blurred against the face ({figures}); {FORCE}"
+    against = "the face" if restore.reference is None else "the person's own mouth"
+    return f"{frames} blurred against {against} ({figures}); {FORCE}"

@@ -85,12 +85,12 @@ class Restorers:
         if fits:
             self.fit(new, plan, original(), samples, generator)
         else:
-            self.tune(plan)
+            self.tune(new, plan)
 
-    def tune(self, plan: RenderPlan) -> None:
-        """Tunes the restorer for every track, where it can be tuned."""
-        for number, track in plan.tracks.items():
-            loaded = self.loaded
+    def tune(self, tracks: Iterable[int], plan: RenderPlan) -> None:
+        """Tunes the restorer for each of the tracks, where it can be tuned."""
+        for number in tracks:
+            loaded, track = self.loaded, plan.tracks[number]
             if isinstance(loaded, Tunable):
                 loaded = loaded.tuned(track.energies, track.blur)
             self.ready[number] = loaded

@@ -92,13 +92,13 @@ def _blur(blur: TrackBlur, restored: float) -> dict[str, Any]:
 
 def _worst_frames(plan: RenderPlan, restored: np.ndarray) -> dict[str, list[dict[str, Any]]]:
     """Output frames to check: the blurriest left unmodified, and those that changed most."""
-    known = (plan.track >= 0) & ~np.isnan(plan.sharpness)
+    known = (plan.track >= 0) & ~np.isnan(plan.blur)
     alone, changed = np.flatnonzero(known & (restored == 0)), np.flatnonzero(restored > 0)
-    blurriest = alone[np.argsort(plan.sharpness[alone], kind="stable")[:WORST]]
+    blurriest = alone[np.argsort(-plan.blur[alone], kind="stable")[:WORST]]
     most = changed[np.argsort(-restored[changed], kind="stable")[:WORST]]
     return {
         "blurriest_left_alone": [
-            {**_moment(plan, i), "sharpness": round(float(plan.sharpness[i]), 3)} for i in blurriest
+            {**_moment(plan, i), "blur": round(float(plan.blur[i]), 3)} for i in blurriest
         ],
         "most_changed": [{**_moment(plan, i), "change": int(restored[i])} for i in most],
     }

@@ -53,7 +53,9 @@ class Outcome:
     def lips(self, track: int) -> float:
         """Sigma of the edges of the lips after restoration [frame pixels], median over the measured
         frames of a track; nan: none was measured."""
-        frames = np.flatnonzero(self.plan.track == track)
+        frames = np.flatnonzero((self.plan.track == track) & (self.largest > 0))
+        if not len(frames):
+            return float("nan")
         matrices = self.plan.matrices[frames]
         variance = EdgeVariances.of(self.edges[frames], matrices).lips
         return float(np.sqrt(max(variance, 0.0)) * np.nanmedian(frame_scale(matrices)))
@@ -61,7 +63,7 @@ class Outcome:
     def gain(self) -> str:
         """In one sentence, how much softer than expected the restored mouths were, and are."""
         softer = [
-            (len(np.flatnonzero(self.plan.track == number)), before, after, own)
+            (np.count_nonzero(self.largest[self.plan.track == number]), before, after, own)
             for number, before, after, own in self._softness()
         ]
         if not softer:
@@ -69,18 +71,21 @@ class Outcome:
         weights, *figures, owns = (np.array(column) for column in zip(*softer, strict=True))
         before, after = (round(100 * float(np.average(one, weights=weights))) for one in figures)
         against = "the person's own" if owns.all() else "the face"
-        if before <= 0:
-            return f"the mouth was as sharp as {against}: nothing to gain"
-        return f"the mouth was {before} % softer than {against}, now {max(after, 0)} %"
+        nothing = "" if before > 0 else ": there was nothing to gain"
+        return f"the mouth was {_words(before)} than {against}, now {_words(after)}{nothing}"
 
     def _softness(self) -> Iterator[tuple[int, float, float, bool]]:
         """Number, before, after, and whether against the own mouth; of the tracks known."""
         for number, track in self.plan.tracks.items():
             blur, after = track.blur, self.lips(number)
-            if not np.isnan([blur.lips, after]).any():
+            if not np.isnan([blur.lips, blur.expected, after]).any():
                 yield (
                     number,
                     softness(blur.lips, blur.expected),
                     softness(after, blur.expected),
                     blur.own,
                 )
+
+
+def _words(percent: int) -> str:
+    return f"{percent} % softer" if percent >= 0 else f"{-percent} % sharper"

@@ -108,12 +108,17 @@ def write_video(
         copied=written.copied,
         seconds=time.perf_counter() - begin,
         work=session.timer.since(before),
-        warnings=[*warnings, *written.notes],
+        warnings=[*warnings, *_poor_fits(session), *written.notes],
         command=command,
     )
     if config.output.report:
         write_report(report, output.report_path)
     return report
+
+
+def _poor_fits(session: Session) -> list[str]:
+    results = {} if session.restorers is None else session.restorers.fit_results
+    return [f"track {n}: {fit['reason']}" for n, fit in results.items() if fit.get("poor_fit")]
 
 
 @dataclass(slots=True, eq=False)
@@ -143,8 +148,8 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
         nothing = "the restoration changed no pixel of the selected frames"
         if session.config.restore.name.lower() == "detail":
             nothing += (
-                "; Detail makes the mouth as sharp as the face around it, which is as blurry: "
-                "try --superres GFPGAN with restore.region=face"
+                "; Detail found no blur to undo in these mouths. A video that is blurry as a "
+                "whole needs --superres GFPGAN with restore.region=face"
             )
         logger.warning(nothing)
         written.notes.append(nothing)

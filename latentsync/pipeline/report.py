@@ -121,10 +121,10 @@ def _strengths(session: Session) -> dict[str, float]:
     configured, restorers = session.config.restore.strength, session.restorers
     if restorers is None:
         return {}
-    if restorers.matched is not None:
-        return {str(n): round(one, 3) for n, one in restorers.matched.found.items()}
+    found = {} if restorers.matched is None else restorers.matched.found
     full = 1.0 if configured == "auto" else float(configured)
-    return {str(number): full for number in restorers.ready}
+    tracks = np.unique(session.plan.track[session.plan.strength > 0])
+    return {str(track): round(found.get(track, full), 3) for track in tracks.tolist()}
 
 
 def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A session: one video, from the analysis to the finished frames. The recipe stands here.
 
 with Session(engine, "video.mp4", audio="speech.wav") as session:
-    session.analyze(progress)           # faces, tracks, cuts, sharpness of each source frame
+    session.analyze(progress)           # faces, tracks, cuts, sharpness, widths of edges
     session.preview([10, 50])           # before and after of some output frames
     for frame in session.frames(): ...  # the finished video, frame by frame
     session.render("out.mp4", progress) # the finished file, and its report
@@ -137,7 +137,7 @@ class Session:
         self._flag.check()
 
     def analyze(self, progress: Progress = no_progress) -> SourceAnalysis:
-        """Runs pass 1, once: faces, tracks, cuts and sharpness of every source frame.
+        """Runs pass 1, once: faces, tracks, cuts, sharpness and widths of edges of the source.
 
         Raises FaceNotFoundError where no frame holds a usable face, MediaError and Cancelled.
         """
@@ -304,7 +304,7 @@ class Session:
         wanted = restore.when == "auto" or tuned or self._matches
         numbers = decide.chunks_to_sample(plan) if wanted else []
         self._samples = self._sampled(numbers, progress)
-        return decide.decided_by_samples(plan, restore, self._samples.chunks)
+        return decide.decided_by_samples(plan, restore, self._samples.chunks, self._own_edges())
 
     def _own_edges(self) -> Mapping[int, EdgeVariances]:
         """By track, the edges of the person's own mouth in the reference; none without one."""

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from latentsync.restoration.mouth_blur import TrackBlur
-from latentsync.restoration.sharpness import band_filters
+from latentsync.restoration.sharpness import LUMA, band_filters
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
@@ -37,7 +37,6 @@ _MAX_AMOUNT = 3.0
 _CORE = 1 / 127.5
 _CORE_WINDOW = 4.0  # pixels, sigma
 _BORDER = 24  # pixels of reflection around the box: the filter reaches some 10
-_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as the sharpness is measured
 
 _Transfer = Callable[[torch.Tensor], torch.Tensor]
 
@@ -75,7 +74,7 @@ class Detail:
             raise RuntimeError("Detail is not tuned; call tuned(energies, blur) first")
         if self.amount == 0.0:
             return faces.clone()
-        luma = torch.einsum("nchw,c->nhw", faces, faces.new_tensor(_LUMA))
+        luma = torch.einsum("nchw,c->nhw", faces, faces.new_tensor(LUMA))
         added = _filtered(luma, lambda square: _gain_minus_one(square, self.lost, self.expected))
         return (faces + self.amount * _cored(added)[:, None]).clamp(-1, 1)
 

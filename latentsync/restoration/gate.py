@@ -53,7 +53,7 @@ def judge(
     degraded; nan where it is not known. seconds: (F,) float64, presentation times, rising.
     Below min_scale the face is too small in the frame to gain. Hysteresis: a run of frames over
     blur_off is degraded if it holds one over blur_on, else uncertain. Gaps and runs shorter than
-    min_run_seconds are removed.
+    min_run_seconds are removed, whatever the frames in them show.
     """
     size, figure = running_median(scale, seconds), running_median(blur, seconds)
     large = size >= min_scale

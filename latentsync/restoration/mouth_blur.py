@@ -175,18 +175,25 @@ class TrackBlur:
         return cls(np.nan, np.nan, np.nan, np.nan, own=False)
 
     @classmethod
-    def of(cls, seen: EdgeVariances, matrices: np.ndarray, own: EdgeVariances | None) -> TrackBlur:
-        """seen: of the mouths that are to be restored. matrices: (F, 2, 3), of their frames."""
+    def of(
+        cls,
+        seen: EdgeVariances,
+        matrices: np.ndarray,
+        own: EdgeVariances | None,
+        *,
+        doubt: tuple[float, float] = (0.3, 0.7),
+    ) -> TrackBlur:
+        """seen: of the mouths that are to be restored. matrices: (F, 2, 3), of their frames. own:
+        the person's own mouth; where it is not known the face decides. doubt: see _certainty."""
         if not len(matrices) or not seen.known:
             return cls.nothing()
-        matrix = np.median(matrices, axis=0)
-        scale, area = float(frame_scale(matrix)), float(measured_area(matrix))
+        own = own if own is not None and own.known else None
+        scale = float(np.median(frame_scale(matrices)))
+        area = float(np.median(measured_area(matrices)))
         if own is None:
             excess = seen.lips - seen.eyes - natural_excess()
-            columns = {"lips": seen.lips * area, "eyes": seen.eyes * area, "scale": scale}
-            probability = models()["alone"].probability(
-                {name: np.asarray(value) for name, value in columns.items()}
-            )
+            figures = np.array([seen.lips, seen.eyes]) * area
+            probability = models()["alone"].probability(columns_of(figures, np.asarray(scale)))
         else:
             excess = float(own_excess(seen.lips, seen.eyes, own))
             probability = own_probability(np.asarray(excess * area), np.asarray(scale))
@@ -194,7 +201,7 @@ class TrackBlur:
         left = energy_left(variances[2], variances[1], own=own is not None)
         lips, expected, lost = np.sqrt(variances).tolist()
         return cls(
-            lips, expected, lost, float(left ** _certainty(probability)), own=own is not None
+            lips, expected, lost, float(left ** _certainty(probability, doubt)), own=own is not None
         )
 
 
@@ -231,9 +238,14 @@ def softness(sigma: float, expected: float) -> float:
     return float(widths[0] / widths[1] - 1)
 
 
-def _certainty(probability: np.ndarray) -> np.ndarray:
-    """In [0, 1]: 0 for what may well be filmed, 1 for what is degraded; smooth in between."""
-    share = np.clip((probability - _DOUBTED) / (_CERTAIN - _DOUBTED), 0, 1)
+def _certainty(probability: np.ndarray, doubt: tuple[float, float]) -> np.ndarray:
+    """In [0, 1]: 0 for what may well be as filmed, 1 for what is degraded; smooth in between.
+
+    doubt: the gate's two thresholds. Just above the lower one a mouth is more likely as filmed, and
+    just above the upper one it may be: both limits lie higher by _MARGIN.
+    """
+    low, high = (limit + _MARGIN for limit in doubt)
+    share = np.clip((probability - low) / max(high - low, 1e-6), 0, 1)
     return share**2 * (3 - 2 * share)
 
 
@@ -244,4 +256,4 @@ _FINE_PASSED = (1 - np.exp(-2 * (np.pi * FINE * _FREQUENCIES) ** 2)) ** 2
 _POWER = -1.5  # of the energy in a ring of the spectrum of a mouth, by frequency
 _PIXEL = 0.6  # variance that edges have beyond what is measured of them [pixels squared]
 _LEAST_LOG_LEFT = np.log(0.1)
-_DOUBTED, _CERTAIN = 0.4, 0.8  # probabilities
+_MARGIN = 0.1  # of probability

@@ -18,6 +18,9 @@ from latentsync.geometry import part_of
 BANDS = 5
 """Octave bands of the luma, finest first: between Gaussians of sigma 0, 1, 2, 4, 8, 16 pixels."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G and B, Rec. 601: the luma that is measured, and that is restored."""
+
 # White noise that is subtracted, in code values squared: that of 8 bits and a codec.
 _NOISE_VARIANCE = 0.8
 _LEAST_SIGNAL = 0.25  # of that noise, at least: below it a slope is unreliable

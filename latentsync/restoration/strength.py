@@ -1,6 +1,6 @@
 """restore.strength: auto, which makes a restored mouth never crisper than its face.
 
-A network restores every mouth to the sharpness of its training pictures. Of its change only as much
+A network restores every mouth to the sharpness of its training images. Of its change only as much
 is added as brings the mouth's fine energy to what the same person's face supports.
 """
 
@@ -15,13 +15,12 @@ import torch
 
 from latentsync.restoration.mouth_blur import FINE, TrackBlur
 from latentsync.restoration.patch import PatchWindow
+from latentsync.restoration.sharpness import LUMA
 
 SAMPLES = 4
 """Mouths of a track that are restored to find its strength."""
 TOLERANCE = 1.1
 """Fine energy after, over what the face supports, that is not visible as too sharp."""
-
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
 
 
 @dataclass(slots=True, eq=False)
@@ -83,7 +82,7 @@ def matched_strength(
 def _fine(images: torch.Tensor, scale: float) -> np.ndarray:
     """(N, 3, h, w) -> (N, h', w') float32: luma finer than FINE frame pixels, at most at the
     frame's own scale, as finer detail is lost on the way to the frame."""
-    lumas = np.einsum("nchw,c->nhw", images.cpu().float().numpy(), _LUMA)
+    lumas = np.einsum("nchw,c->nhw", images.cpu().float().numpy(), np.float32(LUMA))
     sigma = FINE * min(scale, 1.0)
     shrunk = [_shrunk(luma, scale) for luma in lumas]
     return np.stack([luma - cv2.GaussianBlur(luma, (0, 0), sigma) for luma in shrunk])

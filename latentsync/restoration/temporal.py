@@ -44,7 +44,7 @@ class Mouth:
     first: bool = False
 
 
-Change = tuple[torch.Tensor, np.ndarray]
+Residual = tuple[torch.Tensor, np.ndarray]
 """A residual, and the matrix from the frame to it."""
 
 
@@ -71,7 +71,7 @@ class ResidualReuse:
 
     def __call__(
         self, mouths: Sequence[Mouth], residuals: Callable[[Sequence[Mouth]], torch.Tensor]
-    ) -> list[Change]:
+    ) -> list[Residual]:
         """A change for each mouth. mouths: the next ones of one track; a mouth after a gap is new.
 
         residuals: n mouths -> residuals (n, ...); called once, or not at all where no mouth is new.

@@ -163,9 +163,13 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
     target, result = speak(count / 25, *options)
     assert result.code == 0, result.err
     report = json.loads(target.with_suffix(".report.json").read_text())
-    counted = ("total", "with_face", "generated", "selected", "restored")
-    assert report["frames"] == dict.fromkeys(counted, count) | {"reused": 0, "uncertain": 0}
-    if name == "CodeFormer":
+    counted = ("total", "with_face", "generated", "selected")
+    assert report["frames"].items() >= dict.fromkeys(counted, count).items()
+    if name == "Detail":  # the generated weights draw noise, which is sharper than any mouth
+        assert report["frames"]["restored"] == 0
+        assert "Detail found no blur to undo" in result.err
+    else:
+        assert report["frames"]["restored"] == count
         assert "non-commercial" in result.err
         assert report["restorer"]["checkpoint"] == str(checkpoint)
         assert len(report["restorer"]["sha256"]) == 64

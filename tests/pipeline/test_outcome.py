@@ -56,14 +56,18 @@ def with_lips(made: Outcome, sigma: float) -> Outcome:
 def test_the_gain_is_said_in_one_sentence() -> None:
     made = with_lips(outcome(), 1.0)
     assert made.lips(0) == pytest.approx(1.0, rel=1e-3)
-    assert made.gain() == "the mouth was 65 % softer than the face, now 7 %"
+    assert made.gain() == "the mouth was 65 % softer than the face, now 7 % softer"
     own = with_lips(outcome(replace(BLURRED, own=True)), 0.9)
-    assert own.gain() == "the mouth was 65 % softer than the person's own, now 0 %"
+    assert own.gain() == "the mouth was 65 % softer than the person's own, now 0 % softer"
 
 
 def test_where_there_was_nothing_to_gain_it_says_so() -> None:
     sharp = TrackBlur(0.8, 0.9, 0.0, 1.0, own=False)
-    assert with_lips(outcome(sharp), 0.8).gain().endswith("nothing to gain")
+    said = with_lips(outcome(sharp), 0.5).gain()
+    assert (
+        said
+        == "the mouth was 6 % sharper than the face, now 22 % sharper: there was nothing to gain"
+    )
     assert outcome().gain() == "nothing was restored"
     assert with_lips(outcome(TrackBlur.nothing()), 1.0).gain() == "the gain is not known"
 
@@ -82,3 +86,11 @@ def test_long_tracks_count_for_more() -> None:
 
 def test_edges_have_the_figures_of_the_gate() -> None:
     assert outcome().edges.shape == (30, len(FIGURES))
+
+
+def test_a_mouth_that_is_too_sharp_is_not_called_even() -> None:
+    assert with_lips(outcome(), 0.3).gain().endswith("now 30 % sharper")
+
+
+def test_a_track_without_restored_frames_has_no_sharpness_after() -> None:
+    assert np.isnan(outcome().lips(0))

@@ -49,14 +49,14 @@ def test_what_is_no_number_is_refused() -> None:
 def test_the_worst_frames_are_the_blurriest_left_alone_and_the_most_changed() -> None:
     faces = [None if n == 3 else alignment_of(0) for n in range(30)]
     plan = plan_of(analysis_of(faces))
-    figures = np.linspace(1, 0.71, 30, dtype=np.float32)  # the later, the blurrier
+    figures = np.linspace(0, 0.29, 30, dtype=np.float32)  # the later, the blurrier
     figures[[3, 5]] = np.nan
     changed = np.arange(30) * (np.arange(30) >= 14)
     outcome = replace(Outcome.of(plan), largest=changed)
-    worst = plan_report(replace(plan, sharpness=figures), outcome, 0)["worst_frames"]
+    worst = plan_report(replace(plan, blur=figures), outcome, 0)["worst_frames"]
     alone, most = worst["blurriest_left_alone"], worst["most_changed"]
     assert [one["frame"] for one in alone] == [13, 12, 11, 10, 9, 8, 7, 6, 4, 2]
-    assert alone[0]["sharpness"] == pytest.approx(0.87, abs=1e-3)
+    assert alone[0]["blur"] == pytest.approx(0.13, abs=1e-3)
     assert [one["frame"] for one in most] == list(range(29, 29 - WORST, -1))
     assert most[0] == {"frame": 29, "seconds": round(float(plan.seconds[29]), 3), "change": 29}
 

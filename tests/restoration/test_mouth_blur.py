@@ -71,3 +71,15 @@ def test_nothing_is_known_where_nothing_was_measured(matrices: np.ndarray) -> No
 def test_softness_compares_widths() -> None:
     assert softness(1.0, 1.0) == 0
     assert softness(2.0, 1.0) > softness(1.5, 1.0) > 0 > softness(0.5, 1.0)
+
+
+def test_an_own_mouth_that_could_not_be_measured_leaves_it_to_the_face() -> None:
+    unknown = EdgeVariances(np.nan, np.nan)
+    assert TrackBlur.of(seen(1.8), MATRICES, unknown) == TrackBlur.of(seen(1.8), MATRICES, None)
+
+
+def test_lower_thresholds_of_the_gate_make_restorers_bolder() -> None:
+    slightly = seen(np.hypot(natural(), 0.55))
+    cautious = TrackBlur.of(slightly, MATRICES, None, doubt=(0.3, 0.7))
+    bold = TrackBlur.of(slightly, MATRICES, None, doubt=(0.05, 0.1))
+    assert bold.left < cautious.left

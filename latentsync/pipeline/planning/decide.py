@@ -48,12 +48,16 @@ class MeasuredChunk:
     own_edges: np.ndarray
     matrices: np.ndarray
 
-    @property
-    def excess(self) -> float:
-        """Variance by which the edges of the generated lips are blurrier than those of the same
-        original lips, in the median [measured pixels squared]; nan: none could be measured."""
+    def excess_over(self, own: EdgeVariances | None) -> float:
+        """Variance by which the edges of the generated lips are blurrier than the own mouth's, in
+        the median [measured pixels squared]; nan: not measured. None: the same frames' lips."""
         lips = FIGURES.index("lips")
-        excess = self.edges[:, lips] - self.own_edges[:, lips]
+        if own is None:
+            excess = self.edges[:, lips] - self.own_edges[:, lips]
+        else:
+            eyes = EdgeVariances.of(self.own_edges, self.matrices).eyes
+            variances = aligned_variances(self.edges, self.matrices)[:, 0]
+            excess = own_excess(variances, eyes, own) * measured_area(self.matrices)
         known = excess[~np.isnan(excess)]
         return float(np.median(known)) if len(known) else np.nan
 
@@ -67,17 +71,35 @@ def decided_by_analysis(
     could not be measured, is judged by its face.
     """
     analysis, own = plan.analysis, {n: one for n, one in own.items() if one.known}
-    energies, blurs = {}, {}
     figures, blur = (np.full(len(analysis), np.nan, np.float32) for _ in range(2))
     for number, frames in analysis.frames_by_track().items():
-        energies[number] = fill_gaps(analysis.energies[frames])
-        figures[frames] = sharpness(energies[number])
+        figures[frames] = sharpness(fill_gaps(analysis.energies[frames]))
         edges, matrices = analysis.edges[frames], analysis.matrices[frames]
         averaged = _averaged(edges, analysis.pts_seconds[frames])
         blur[frames] = _probabilities(averaged, matrices, own.get(number))
-        blurs[number] = TrackBlur.of(EdgeVariances.of(edges, matrices), matrices, own.get(number))
-    plan = replace(plan, sharpness=figures[plan.source], blur=blur[plan.source])
-    return _gated(with_blur(with_energies(plan, energies), blurs), config)
+    plan = _gated(replace(plan, sharpness=figures[plan.source], blur=blur[plan.source]), config)
+    return _measured_tracks(plan, config, own)
+
+
+def _measured_tracks(
+    plan: RenderPlan, config: RestoreConfig, own: Mapping[int, EdgeVariances]
+) -> RenderPlan:
+    """The plan with the energies and the blur of those mouths of each track that are restored; of
+    all, where none is."""
+    analysis, energies, blurs = plan.analysis, {}, {}
+    restored = np.zeros(len(analysis), bool)
+    restored[plan.source[plan.strength > 0]] = True
+    for number, frames in analysis.frames_by_track().items():
+        chosen = frames[restored[frames]] if restored[frames].any() else frames
+        energies[number] = fill_gaps(analysis.energies[chosen])
+        edges, matrices = analysis.edges[chosen], analysis.matrices[chosen]
+        seen = EdgeVariances.of(edges, matrices)
+        blurs[number] = TrackBlur.of(seen, matrices, own.get(number), doubt=_doubt(config))
+    return with_blur(with_energies(plan, energies), blurs)
+
+
+def _doubt(config: RestoreConfig) -> tuple[float, float]:
+    return config.blur_off, config.blur_on
 
 
 def _averaged(edges: np.ndarray, seconds: np.ndarray) -> np.ndarray:
@@ -98,15 +120,25 @@ def _probabilities(
 
 
 def decided_by_samples(
-    plan: RenderPlan, config: RestoreConfig, samples: Sequence[MeasuredChunk]
+    plan: RenderPlan,
+    config: RestoreConfig,
+    samples: Sequence[MeasuredChunk],
+    own: Mapping[int, EdgeVariances],
 ) -> RenderPlan:
-    """The plan for mouths that are to be generated, from measured samples."""
+    """The plan for mouths that are to be generated, from measured samples.
+
+    own: by track, the person's own mouth in another video; without it, or where it could not be
+    measured, that in the same frames decides.
+    """
+    own = {n: one for n, one in own.items() if one.known}
     by_track = {
         track: [one for one in samples if one.track == track]
         for track in {one.track for one in samples}
     }
-    energies = {n: np.concatenate([one.energies for one in own]) for n, own in by_track.items()}
-    excess = _interpolated(plan, {one.number: one.excess for one in samples})
+    energies = {n: np.concatenate([one.energies for one in some]) for n, some in by_track.items()}
+    excess = _interpolated(
+        plan, {one.number: one.excess_over(own.get(one.track)) for one in samples}
+    )
     ratios = _interpolated(plan, {one.number: one.ratio for one in samples})
     plan = replace(
         plan,
@@ -114,19 +146,21 @@ def decided_by_samples(
         blur=own_probability(excess, frame_scale(plan.matrices)).astype(np.float32),
         sampled=np.array([one.number for one in samples], np.int64),
     )
-    blurs = {number: _sampled_blur(own) for number, own in by_track.items()}
+    blurs = {n: _sampled_blur(some, config, own.get(n)) for n, some in by_track.items()}
     return _gated(with_blur(with_energies(plan, energies), blurs), config)
 
 
-def _sampled_blur(samples: Sequence[MeasuredChunk]) -> TrackBlur:
+def _sampled_blur(
+    samples: Sequence[MeasuredChunk], config: RestoreConfig, own: EdgeVariances | None
+) -> TrackBlur:
     """Of one track."""
-    edges, own, matrices = (
+    edges, own_edges, matrices = (
         np.concatenate([getattr(one, name) for one in samples])
         for name in ("edges", "own_edges", "matrices")
     )
-    return TrackBlur.of(
-        EdgeVariances.of(edges, matrices), matrices, EdgeVariances.of(own, matrices)
-    )
+    own = own or EdgeVariances.of(own_edges, matrices)
+    seen = EdgeVariances.of(edges, matrices)
+    return TrackBlur.of(seen, matrices, own, doubt=_doubt(config))
 
 
 def chunks_to_sample(plan: RenderPlan) -> list[int]:

@@ -140,5 +140,6 @@ def lead_in(start: int, config: RestoreConfig, *, keeps_codes: bool = False) -> 
     if config.temporal:
         first -= math.ceil(math.log(FORGOTTEN) / math.log(config.temporal))
     if keeps_codes and config.code_margin:
-        first -= LONGEST - 1
+        # A reused residual is up to LONGEST - 1 frames old, and its codes as much again.
+        first -= LONGEST if config.reuse else LONGEST - 1
     return max(first - first % LONGEST if config.reuse else first, 0)

@@ -110,7 +110,8 @@ class RestoreStage:
         geometry = self.plan.tracks[track].geometry
         matrix = geometry.matrix(self.plan.matrices[item.index])
         cut_out = partial(crop_of, item, size=geometry.size)
-        first, self._previous = item.index != self._previous + 1, item.index
+        jumps = bool(self.plan.jumps[item.index])
+        first, self._previous = jumps or item.index != self._previous + 1, item.index
         return Mouth(item.index, cut_out(matrix), matrix, cut_out, first)
 
     def _residuals(self, mouths: Sequence[Mouth]) -> torch.Tensor:

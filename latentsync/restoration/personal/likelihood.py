@@ -155,8 +155,11 @@ def _errors(
     """
     found = [originals.features([one(luma) for luma in originals.lumas]) for one in degradations]
     gap = np.stack([features.energies for features in found]) - goal.energies
-    # Where the blur could not be measured the energies decide alone.
-    excess = np.nan_to_num(np.array([features.excess for features in found]) - goal.excess)
+    excess = np.array([features.excess for features in found]) - goal.excess
+    if np.isnan(excess).all():  # the energies decide alone
+        excess = np.zeros(len(found))
+    # A degradation that leaves no edges to measure is as far off as the farthest.
+    excess = np.where(np.isnan(excess), np.nanmax(np.abs(excess)), excess)
     by_blur = (excess / np.hypot(_EXCESS_SPREAD, 2 * np.nan_to_num(goal.lost) * _LOST_SPREAD)) ** 2
     count = len(goal.energies)
     spread = _SINGLE_SPREAD**2 * np.eye(count) + _COMMON_SPREAD**2 * np.ones((count, count))

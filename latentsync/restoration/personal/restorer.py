@@ -29,6 +29,7 @@ from latentsync.restoration.personal.training import (
     split,
     spread,
 )
+from latentsync.restoration.sharpness import LUMA
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
@@ -51,7 +52,6 @@ _LEAST_GAIN = 0.2  # dB of PSNR on held-out mouths below which nothing is restor
 _MOST_ERROR, _MOST_ERROR_SHARP = 3.0, 1.3
 _BLURRED = 0.5
 SIMULATED, GENERATED = "simulated degradation", "the generator's VAE"
-_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, as the sharpness is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def load(_config: RestoreConfig, _execution: Execution) -> PersonalizedRestorer:
 
 def luma(faces: torch.Tensor) -> torch.Tensor:
     """(N, 3, h, w) float RGB [-1, 1] -> (N, h, w) code values 0..255."""
-    return (torch.einsum("nchw,c->nhw", faces, faces.new_tensor(_LUMA)) + 1) * 127.5
+    return (torch.einsum("nchw,c->nhw", faces, faces.new_tensor(LUMA)) + 1) * 127.5
 
 
 def _lumas(faces: Sequence[torch.Tensor]) -> np.ndarray:

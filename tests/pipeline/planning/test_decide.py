@@ -58,7 +58,7 @@ def between_thresholds() -> float:
 
 
 def strength(plan: RenderPlan, *samples: MeasuredChunk, **settings) -> np.ndarray:
-    return decided_by_samples(plan, RestoreConfig(**settings), samples).strength
+    return decided_by_samples(plan, RestoreConfig(**settings), samples, {}).strength
 
 
 def test_a_mouth_as_sharp_as_one_s_own_is_left_alone():
@@ -73,7 +73,7 @@ def test_an_uncertain_mouth_is_left_alone_or_restored_at_half_strength():
     uncertain = sample(1, between_thresholds())
     assert (strength(spoken(48), uncertain) == 0).all()
     assert (strength(spoken(48), uncertain, uncertain="gentle") == GENTLE).all()
-    made = decided_by_samples(spoken(48), RestoreConfig(), [uncertain])
+    made = decided_by_samples(spoken(48), RestoreConfig(), [uncertain], {})
     assert (made.mouth_state == MouthState.UNCERTAIN).all()
 
 
@@ -95,7 +95,7 @@ def test_a_change_between_two_samples_is_one_fade():
 def test_each_track_is_decided_and_tuned_by_its_own_samples():
     plan = spoken(32, 32)
     config = RestoreConfig()
-    made = decided_by_samples(plan, config, [sample(0, BLURRED), sample(2, ALIKE, track=1)])
+    made = decided_by_samples(plan, config, [sample(0, BLURRED), sample(2, ALIKE, track=1)], {})
     assert (made.strength[:32] == 1).all()
     assert (made.strength[32:] == 0).all()
     assert (made.tracks[0].energies == 1).all()
@@ -174,3 +174,25 @@ def test_a_reference_that_could_not_be_measured_leaves_the_decision_to_the_face(
     alone = decided_by_analysis(filmed(7.0), RestoreConfig(), {})
     np.testing.assert_array_equal(made.blur, alone.blur)
     assert not made.tracks[0].blur.own
+
+
+def test_a_track_is_tuned_by_the_mouths_that_are_restored_alone() -> None:
+    """A shot whose last seconds were dubbed: most of it is as filmed."""
+    plan = filmed(1.0, frames=400)
+    edges = plan.analysis.edges.copy()
+    edges[300:, 0] = 9.0
+    dubbed = replace(plan, analysis=replace(plan.analysis, edges=edges))
+    made = decided_by_analysis(dubbed, RestoreConfig(), {})
+    restored = made.strength > 0
+    assert 60 < restored.sum() < 200
+    assert made.tracks[0].blur.lost > 2 and made.tracks[0].blur.left < 0.7
+
+
+def test_new_speech_is_compared_with_the_reference_where_one_is_named() -> None:
+    plan, generated = spoken(48), sample(1, ALIKE)
+    scale = float(frame_scale(plan.matrices)[0])
+    sharper = EdgeVariances(-4 / scale**2, 0.0)
+    alone = decided_by_samples(plan, RestoreConfig(), [generated], {})
+    beside = decided_by_samples(plan, RestoreConfig(), [generated], {0: sharper})
+    assert (alone.strength == 0).all() and (beside.strength == 1).all()
+    assert beside.tracks[0].blur.own and beside.tracks[0].blur.lost > alone.tracks[0].blur.lost

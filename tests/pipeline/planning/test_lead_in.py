@@ -27,11 +27,18 @@ def test_reuse_begins_at_a_frame_that_is_restored_in_any_case() -> None:
     assert lead_in(50, with_codes, keeps_codes=True) == 36
 
 
+@pytest.mark.parametrize("start", range(60, 60 + LONGEST))
+def test_a_reused_residual_has_the_codes_that_it_needs(start: int) -> None:
+    config = RestoreConfig(code_margin=1.0, reuse=4.0)
+    reused_from = start - start % LONGEST  # at the latest it was restored here
+    assert lead_in(start, config, keeps_codes=True) <= reused_from - (LONGEST - 1)
+
+
 @pytest.mark.parametrize("reuse", [0.0, 4.0])
 def test_what_each_needs_adds_up(reuse: float) -> None:
     """The average is of residuals, which need their codes, which need to know what is reused."""
     config = RestoreConfig(temporal=0.5, code_margin=1.0, reuse=reuse)
-    needed = 200 - 14 - (LONGEST - 1)  # 0.5 ** 14 < 1 / 10 000
+    needed = 200 - 14 - (LONGEST if reuse else LONGEST - 1)  # 0.5 ** 14 < 1 / 10 000
     assert lead_in(200, config, keeps_codes=True) == (
         needed // LONGEST * LONGEST if reuse else needed
     )
