@@ -82,7 +82,7 @@ def matched_strength(
 def _fine(images: torch.Tensor, scale: float) -> np.ndarray:
     """(N, 3, h, w) -> (N, h', w') float32: luma finer than FINE frame pixels, at most at the
     frame's own scale, as finer detail is lost on the way to the frame."""
-    lumas = np.einsum("nchw,c->nhw", images.cpu().float().numpy(), np.float32(LUMA))
+    lumas = np.einsum("nchw,c->nhw", images.cpu().float().numpy(), np.array(LUMA, np.float32))
     sigma = FINE * min(scale, 1.0)
     shrunk = [_shrunk(luma, scale) for luma in lumas]
     return np.stack([luma - cv2.GaussianBlur(luma, (0, 0), sigma) for luma in shrunk])
