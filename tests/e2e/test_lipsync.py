@@ -158,7 +158,7 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
         monkeypatch.setenv("LATENTSYNC_ACCEPT_LICENCES", "CodeFormer")
         checkpoint = tmp_path / "codeformer.pth"
         torch.save({"params_ema": weights(published_shapes("codeformer"))}, checkpoint)
-        options.append(f"restore.checkpoint={checkpoint}")
+        options += [f"restore.checkpoint={checkpoint}", "restore.strength=1"]
     count = 1 if name == "CodeFormer" else 2
     target, result = speak(count / 25, *options)
     assert result.code == 0, result.err
