@@ -30,9 +30,10 @@ demo: $(VENV)/.installed
 		--superres Self --reference assets/demo_talking.mp4 --overwrite
 	@echo "Done: see outputs/demo.mp4 and outputs/demo_restored.mp4."
 
-test: lint
-	$(BIN)/python -m mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+test: lint  # types are checked, on one core, while the tests run
+	$(BIN)/python -m mypy & types=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder; \
+	tested=$$?; wait $$types && exit $$tested
 
 test-all:
 	@export PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)"; \
