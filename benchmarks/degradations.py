@@ -5,14 +5,19 @@ Each takes (H, W, 3) uint8 RGB and the number of the frame, and returns the same
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
 from functools import cache
 
+import av
 import cv2
 import numpy as np
 
 Degradation = Callable[[np.ndarray, int], np.ndarray]
 
+EYE_DISTANCE = 300.0
+"""Between the outer corners of the eyes, pixels of the aligned crop."""
+_EYE_DISTANCES = 3.1  # across the square that a generator generates
 _PATCH = 8  # pixels
 _COMPONENTS = 8  # of the 64 that a patch has
 
@@ -139,3 +144,35 @@ def degradations() -> dict[str, Degradation]:
         "sharp": lambda pixels, _: pixels,
         "sharp, noise": with_noise(1.0),
     }
+
+
+def generator_like(scale: float) -> Degradation:
+    """The band limit of a generator of 256 pixels and its VAE. scale: frame per aligned pixel."""
+    factor = max(1.0, _EYE_DISTANCES * EYE_DISTANCE * scale / 256) * 1.1
+
+    def degradation(pixels: np.ndarray, _: int) -> np.ndarray:
+        height, width = pixels.shape[:2]
+        size = round(width / factor), round(height / factor)
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+        return cv2.GaussianBlur(large, (0, 0), 0.55 * factor)
+
+    return degradation
+
+
+def encoded(frames: Sequence[np.ndarray], crf: int) -> list[np.ndarray]:
+    """F x (H, W, 3) uint8 RGB, of even size -> the same after H.264 at that CRF."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as container:
+        stream = container.add_stream(
+            "libx264", rate=25, options={"crf": str(crf), "preset": "veryfast"}
+        )
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for pixels in frames:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    buffer.seek(0)
+    with av.open(buffer, "r") as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]

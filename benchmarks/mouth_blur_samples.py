@@ -2,25 +2,30 @@
 
 python -m benchmarks.mouth_blur_samples OUT.json VIDEO[=PERSON] ... FOLDER ...
 
-VIDEO=PERSON: videos of one person get one name, so that none is judged by what was fitted to him or
-her; without it each video is a person of its own. For benchmarks.mouth_blur_fit.
+VIDEO=PERSON: videos of one person get one name, so that none is judged by what was fitted to the
+same person; without it each video is a person of its own. For benchmarks.mouth_blur_fit.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
-from benchmarks.degradations import Degradation, blurred, shrunk
+from benchmarks.degradations import (
+    EYE_DISTANCE,
+    Degradation,
+    blurred,
+    encoded,
+    generator_like,
+    shrunk,
+)
 from latentsync.commands.quiet import quiet_libraries
 from latentsync.face.detector import DetectedFace, FaceDetector, load_detector
 from latentsync.face.landmarks import CONTROL, FIVE, MOUTH
@@ -48,8 +53,6 @@ _MARGIN = 0.35  # of the aligned crop's height, around it
 _MOST_DECODED = 420  # frames of a video from which the parts are taken
 _CUT = 0.3  # see face.cut_threshold
 _LENS = 0.8  # sigma, pixels, of a soft lens
-_EYE_DISTANCE = 300.0  # between the outer corners, pixels of the aligned crop
-_EYE_DISTANCES = 3.1  # across the square that a generator draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,26 +210,12 @@ def _operation(name: str, scale: float) -> Degradation:
     return blurred(_LENS if name == "soft lens" else float(name.split()[1]))
 
 
-def generator_like(scale: float) -> Degradation:
-    """The band limit of a generator of 256 pixels and its VAE. scale: frame per aligned pixel."""
-    factor = max(1.0, _EYE_DISTANCES * _EYE_DISTANCE * scale / 256) * 1.1
-
-    def degradation(pixels: np.ndarray, _: int) -> np.ndarray:
-        height, width = pixels.shape[:2]
-        size = round(width / factor), round(height / factor)
-        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-        return cv2.GaussianBlur(large, (0, 0), 0.55 * factor)
-
-    return degradation
-
-
 def _area(area: str, pixels: np.ndarray, place: FacePlace) -> np.ndarray:
     """(H, W) float32, soft."""
     if area == "frame":
         return np.ones(pixels.shape[:2], np.float32)
     if area == "mouth":
-        size = _EYE_DISTANCE * float(frame_scale(place.matrix))
+        size = EYE_DISTANCE * float(frame_scale(place.matrix))
         mask = np.zeros(pixels.shape[:2], np.float32)
         center = tuple(int(value) for value in place.mouth.mean(axis=0))
         cv2.ellipse(mask, center, (int(0.62 * size), int(0.5 * size)), 0, 0, 360, 1.0, -1)
@@ -253,24 +242,6 @@ def _resized(part: Part, size: float) -> Part:
     return Part(pixels, [_moved(place, matrix) for place in part.places])
 
 
-def encoded(frames: Sequence[np.ndarray], crf: int) -> list[np.ndarray]:
-    """The frames after H.264 at that quality."""
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as container:
-        stream = container.add_stream(
-            "libx264", rate=25, options={"crf": str(crf), "preset": "veryfast"}
-        )
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for pixels in frames:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
-    buffer.seek(0)
-    with av.open(buffer, "r") as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-
-
 def _figures(frames: Sequence[np.ndarray], places: Sequence[FacePlace | None]) -> list[list[float]]:
     return [
         edge_figures(pixels, place).astype(float).round(5).tolist()
@@ -285,7 +256,7 @@ def _fine_energies(part: Part) -> np.ndarray:
     for pixels, place in list(zip(part.pixels, part.places, strict=True))[::EVERY]:
         if place is None:
             continue
-        half = _EYE_DISTANCE * float(frame_scale(place.matrix)) * np.array([0.45, 0.3])
+        half = EYE_DISTANCE * float(frame_scale(place.matrix)) * np.array([0.45, 0.3])
         center = place.mouth.mean(axis=0)
         low, high = (np.maximum(center + sign * half, 0).astype(int) for sign in (-1, 1))
         luma = cv2.cvtColor(pixels[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)

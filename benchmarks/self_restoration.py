@@ -22,8 +22,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.degradations import Degradation, degradations
-from benchmarks.mouth_blur_samples import encoded
+from benchmarks.degradations import Degradation, degradations, encoded
 from benchmarks.ready import ready_engine
 from latentsync.commands.quiet import quiet_libraries
 from latentsync.face.masks import region_mask, rest_mask

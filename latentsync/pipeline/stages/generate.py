@@ -41,7 +41,8 @@ class _Progress:
         """frames: that the chunk is denoised with."""
         first, end = link.determined
         determined = [index for index in frames if first <= index < end]
-        self.mouths.update(zip(determined, made.mouths, strict=False))  # padding comes last
+        mouths = made.mouths[: len(determined)]  # padding comes last
+        self.mouths.update(zip(determined, mouths, strict=True))
         self.done.add(number)
         if link.anchor and link.neighbours:
             latest = {n: edges for n, edges in self.anchors.items() if n >= number - 2}
