@@ -43,12 +43,15 @@ class Alignment:
     landmarks: (len(LANDMARKS), 2) float32, frame pixels (x, y), order of face.landmarks.LANDMARKS.
     confidence: of the detector, 0..1.
     track: number of the track (one face between two cuts) that the face belongs to.
+    outline: (K, 2) float32, frame pixels: the closed outline of the face, as detected; None: the
+        face model has none.
     """
 
     matrix: np.ndarray
     landmarks: np.ndarray
     confidence: float
     track: int
+    outline: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

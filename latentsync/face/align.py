@@ -102,7 +102,8 @@ def align_video(
 
 
 def _alignment(one: ChosenFace, matrix: np.ndarray) -> Alignment:
-    return Alignment(matrix, one.face.landmarks, one.face.confidence, one.track)
+    face = one.face
+    return Alignment(matrix, face.landmarks, face.confidence, one.track, face.outline)
 
 
 def _widened(share: np.ndarray, reach: int) -> np.ndarray:

@@ -18,11 +18,14 @@ class DetectedFace:
     landmarks: (len(LANDMARKS), 2) float32, frame pixels (x, y), an integer is a pixel's centre.
     box: (4,) float32 x0, y0, x1, y1 in frame pixels, may reach beyond the frame.
     confidence: of the detector, 0..1.
+    outline: (K, 2) float32, frame pixels: the closed outline of the face, point by point; None: the
+        face model has none.
     """
 
     landmarks: np.ndarray
     box: np.ndarray
     confidence: float
+    outline: np.ndarray | None = None
 
     @property
     def center(self) -> np.ndarray:

@@ -64,6 +64,13 @@ POINTS_106: dict[str, tuple[int, ...]] = {
 }
 """Indices into the 106-point layout of insightface's 2d106det."""
 
+FACE_OVAL: tuple[int, ...] = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
+    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
+"""Indices into the mesh: the outline of the face from the middle of the forehead, clockwise on the
+screen."""
+
 MESH_SIZE = 478
 SIZE_106 = 106
 

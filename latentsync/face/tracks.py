@@ -241,8 +241,12 @@ def _between(before: DetectedFace, after: DetectedFace, share: float) -> Detecte
         return (first + (second - first) * share).astype(np.float32)
 
     confidence = before.confidence + (after.confidence - before.confidence) * share
+    outlines = before.outline, after.outline
     return DetectedFace(
-        mixed(before.landmarks, after.landmarks), mixed(before.box, after.box), confidence
+        mixed(before.landmarks, after.landmarks),
+        mixed(before.box, after.box),
+        confidence,
+        None if outlines[0] is None or outlines[1] is None else mixed(*outlines),
     )
 
 

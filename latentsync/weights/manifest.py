@@ -224,6 +224,77 @@ SYNCNET = ModelFile(
     setting="",
 )
 
+_MEDIAPIPE = "https://storage.googleapis.com/mediapipe-assets/{file}"
+
+
+def _face_model(key: str, filename: str, size: int, sha256: str, needed_by: str) -> ModelFile:
+    """A file of MediaPipe's public model storage."""
+    return ModelFile(
+        key=key,
+        filename=filename,
+        places=(f"checkpoints/face/{filename}",),
+        bytes=size,
+        sha256=sha256,
+        sources=(ReleaseFile(_MEDIAPIPE.format(file=filename)),),
+        licence=APACHE,
+        needed_by=needed_by,
+        setting="weights.folders",
+    )
+
+
+FACE_FINDER = _face_model(
+    "BlazeFace short range",
+    "face_detection_short_range.tflite",
+    229_714,
+    "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    "face.detector=mediapipe",
+)
+SMALL_FACE_FINDER = _face_model(
+    "BlazeFace full range",
+    "face_detection_full_range_sparse.tflite",
+    676_746,
+    "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+    "face.detector=mediapipe",
+)
+FACE_MESH = _face_model(
+    "Face mesh",
+    "face_landmark.tflite",
+    1_242_398,
+    "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+    "face.detector=mediapipe",
+)
+PALM_FINDER = _face_model(
+    "Palm finder",
+    "palm_detection_lite.tflite",
+    1_985_440,
+    "e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18",
+    "face.occlusion=auto",
+)
+HAND_LANDMARKS = _face_model(
+    "Hand landmarks",
+    "hand_landmark_lite.tflite",
+    2_071_597,
+    "048edd3645c9bf7397d19a9f6e3a42957d6e414c9bea6598030a2e9b624156e6",
+    "face.occlusion=auto",
+)
+
+LR_ASD = ModelFile(
+    key="LR-ASD",
+    filename="finetuning_TalkSet.model",
+    places=("checkpoints/lr_asd/finetuning_TalkSet.model",),
+    bytes=3_426_337,
+    sha256="6b4ef53694e874e96cf630198dc479c78aebb3993bbf166aee3d926dfe7d9342",
+    sources=(
+        ReleaseFile(
+            "https://raw.githubusercontent.com/Junhua-Liao/LR-ASD/main/weight/"
+            "finetuning_TalkSet.model"
+        ),
+    ),
+    licence=MIT,
+    needed_by="face.speaker=auto",
+    setting="weights.folders",
+)
+
 MODEL_FILES: dict[str, ModelFile] = {
     model.key: model
     for model in (
@@ -235,5 +306,11 @@ MODEL_FILES: dict[str, ModelFile] = {
         GFPGAN,
         CODEFORMER,
         SYNCNET,
+        FACE_FINDER,
+        SMALL_FACE_FINDER,
+        FACE_MESH,
+        PALM_FINDER,
+        HAND_LANDMARKS,
+        LR_ASD,
     )
 }
