@@ -2,7 +2,7 @@
 
 Precedence, highest first: command-line flag, ``key=value``, preset named on the command line, YAML
 file, preset named in it, defaults of schema.py. So a preset is overridden by what is written in the
-same place. A renamed key (schema.RENAMED) has the precedence of the place where it is written; if
+same place. A renamed key (old_keys.RENAMED) has the precedence of the place where it is written; if
 both names are written in one place, the new one wins. ``configs/demo.yaml`` documents every key,
 paths.py how its relative paths are resolved.
 """
@@ -22,17 +22,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
 from latentsync.places import shipped_config
+from latentsync.settings.old_keys import RENAMED, REPLACED, RETIRED, Renamed
 from latentsync.settings.paths import resolve_paths
 from latentsync.settings.presets import preset_settings
-from latentsync.settings.schema import (
-    COMPAT,
-    RENAMED,
-    REPLACED,
-    RETIRED,
-    Config,
-    Renamed,
-    check,
-)
+from latentsync.settings.schema import COMPAT, Config, check
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ import pytest
 
 from latentsync.errors import ConfigError
 from latentsync.settings.load import all_keys, load_config
-from latentsync.settings.schema import RENAMED, REPLACED, Config, Renamed, RestoreConfig
+from latentsync.settings.old_keys import RENAMED, REPLACED, Renamed
+from latentsync.settings.schema import Config, RestoreConfig
 
 
 @pytest.fixture
