@@ -62,7 +62,7 @@ def load_config(
         for key, value in _leaves(layer):
             try:
                 OmegaConf.update(merged, key, value)
-            except OmegaConfBaseException as error:
+            except (OmegaConfBaseException, ValueError) as error:  # ValueError: a key of a list
                 reason = str(error).splitlines()[0].rstrip(".")
                 raise ConfigError(key, value, reason[:1].lower() + reason[1:]) from None
     config = cast(Config, OmegaConf.to_object(merged))

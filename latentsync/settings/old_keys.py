@@ -30,6 +30,7 @@ def _now_in_seconds(key: str) -> Renamed:
 RENAMED: dict[str, Renamed] = {
     "face.smoothing": _now_in_seconds("face.smoothing_seconds"),
     "face.max_gap": _now_in_seconds("face.max_gap_seconds"),
+    "face.select": Renamed("face.speaker"),
     "restore.fade_frames": _now_in_seconds("restore.fade_seconds"),
 }
 """Old key -> new key. Old keys are still read everywhere, but never listed or suggested."""

@@ -13,8 +13,9 @@ from typing import Any
 INPUT_PATHS = (
     *("input.video", "input.audio", "restore.reference", "restore.checkpoint", "weights.folders"),
     *("generate.checkpoint", "generate.vae", "generate.whisper", "generate.replay.source"),
+    *("output.soundtrack", "speakers.audio"),
 )
-"""Settings that are paths of input files and folders."""
+"""Settings that are paths of input files and folders; below speakers, of each entry."""
 
 
 def resolve_paths(file: dict[str, Any], folder: Path) -> None:
@@ -27,15 +28,14 @@ def resolve_paths(file: dict[str, Any], folder: Path) -> None:
         section: Any = file
         for parent in parents:
             section = section.get(parent) if isinstance(section, dict) else None
-        if isinstance(section, dict) and name in section:
-            value = section[name]
-            several = isinstance(value, list)
-            section[name] = (
-                [_resolved(one, folder) for one in value] if several else _resolved(value, folder)
-            )
+        for one in section if isinstance(section, list) else [section]:
+            if isinstance(one, dict) and name in one:
+                one[name] = _resolved(one[name], folder)
 
 
 def _resolved(value: Any, folder: Path) -> Any:
+    if isinstance(value, list):
+        return [_resolved(one, folder) for one in value]
     if not isinstance(value, str) or not value or value.startswith("~"):
         return value
     path = os.path.normpath(folder / value)

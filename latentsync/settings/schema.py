@@ -32,6 +32,7 @@ class OutputConfig:
     fps: str = "source"
     length: str = "audio"
     extend: str = "pingpong"
+    soundtrack: str | None = None
     overwrite: bool = False
     compare: bool = False
     copy_unchanged: bool = True
@@ -43,7 +44,9 @@ class FaceConfig:
     detector: str = "mediapipe"
     min_confidence: float = 0.5
     max_faces: int = 4
-    select: str = "largest"
+    speaker: str = "largest"
+    identity: str = "auto"
+    occlusion: str = "auto"
     smoothing_seconds: float = 0.08
     max_gap_seconds: float = 0.2
     cut_threshold: float = 0.30
@@ -69,6 +72,7 @@ class GenerateConfig:
     step_cache: int = 0
     vae_batch: int = 4
     overlap: int = 0
+    silence: str = "auto"
     replay: ReplayConfig = field(default_factory=ReplayConfig)
 
 
@@ -108,6 +112,20 @@ class RuntimeConfig:
 
 
 @dataclass
+class SpeakerConfig:
+    """Speech of one person from start to end [seconds of the output]; end None: to its end.
+
+    offset: second of the audio at which it begins.
+    """
+
+    speaker: str = "largest"
+    audio: str | None = None
+    start: float = 0.0
+    end: float | None = None
+    offset: float = 0.0
+
+
+@dataclass
 class Config:
     preset: str | None = None
     compat: str | None = None
@@ -115,6 +133,7 @@ class Config:
     output: OutputConfig = field(default_factory=OutputConfig)
     face: FaceConfig = field(default_factory=FaceConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
+    speakers: list[SpeakerConfig] = field(default_factory=list)
     restore: RestoreConfig = field(default_factory=RestoreConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
@@ -130,13 +149,20 @@ class Config:
         """Whether the output should match LatentSync's own as closely as possible."""
         return self.compat == COMPAT
 
+    @property
+    def speech(self) -> bool:
+        """Whether mouths are generated for new speech."""
+        return self.input.audio is not None or bool(self.speakers)
+
 
 CHOICES = {
     "output.audio_codec": ("auto", "aac", "alac"),
     "output.length": ("audio", "video"),
     "output.extend": ("pingpong", "loop", "hold"),
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
-    "face.select": ("largest", "left", "right"),
+    "face.identity": ("auto", "sface", "thumbnail"),
+    "face.occlusion": ("auto", "off"),
+    "generate.silence": ("auto", "model", "original", "closed"),
     "restore.when": ("auto", "always", "never"),
     "restore.uncertain": ("leave", "gentle"),
     "restore.region": ("mouth", "lower_face", "face"),
@@ -215,6 +241,7 @@ def _check_combinations(config: Config) -> None:
     if config.as_upstream and config.generate.overlap:
         remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
         raise ConfigError("generate.overlap", config.generate.overlap, remedy)
+    _check_speakers(config)
     if restore.blur_off > restore.blur_on:
         raise ConfigError(
             "restore.blur_off",
@@ -227,6 +254,28 @@ def _check_combinations(config: Config) -> None:
             restore.fidelity,
             f"{restore.name} has no fidelity weight; leave it out, or set restore.strength",
         )
+
+
+def _check_speakers(config: Config) -> None:
+    if not config.speakers:
+        if config.output.soundtrack is not None:
+            remedy = "leave it out: the new speech is the soundtrack; it applies to speakers only"
+            raise ConfigError("output.soundtrack", config.output.soundtrack, remedy)
+        return
+    if config.input.audio is not None:
+        remedy = "leave it out: each entry of speakers names its own audio"
+        raise ConfigError("input.audio", config.input.audio, remedy)
+    if config.as_upstream:
+        raise ConfigError("speakers", len(config.speakers), f"compat={COMPAT} knows one speaker")
+    for number, one in enumerate(config.speakers, 1):
+        where = f"speakers, entry {number}"
+        if one.audio is None:
+            raise ConfigError(where, "no audio", "name the file of the speech: audio: FILE")
+        if min(one.start, one.offset) < 0:
+            value = min(one.start, one.offset)
+            raise ConfigError(f"{where}, start and offset", value, "use seconds from 0 on")
+        if one.end is not None and one.end <= one.start:
+            raise ConfigError(f"{where}, end", one.end, f"it must be after start ({one.start:g})")
 
 
 def _lookup(config: Config, key: str) -> Any:
