@@ -44,7 +44,8 @@ def main() -> None:
         begin = time.perf_counter()
         analysis = session.analyze()
         analyzed = time.perf_counter()
-        plan, generator, speech = session.plan, session.generator, session.speech
+        plan, lane = session.plan, session.lanes[0]
+        generator, speech = lane.generator, lane.speech
         prepared = time.perf_counter()
         made = np.array(list(_apertures(frame.pixels for frame in session.frames())))
         seconds = session.timer.seconds

@@ -78,6 +78,7 @@ class Patch:
         what lies below, in the same unit (2.0 is the way from black to white).
     matrix: (2, 3) float32, frame pixels -> patch pixels.
     mask: (h, w) float32 in [0, 1], 1 where new pixels win.
+    track: number of the track whose face it is for.
     additive: False: out = below * (1 - mask) + pixels * mask. True: out = below + pixels * mask.
     """
 
@@ -85,6 +86,7 @@ class Patch:
     matrix: np.ndarray
     mask: np.ndarray
     additive: bool = False
+    track: int = -1
 
 
 @dataclass(frozen=True, slots=True)

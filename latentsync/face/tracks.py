@@ -162,7 +162,7 @@ def choose_track(
     replaces it. Raises ConfigError for another choice.
     """
     if select not in ("largest", "left", "right"):
-        raise ConfigError("face.select", select, "use largest, left or right")
+        raise ConfigError("face.speaker", select, "use largest, left or right")
     shots: dict[int, list[Track]] = {}
     for track in tracks:
         shots.setdefault(track.shot, []).append(track)
@@ -241,12 +241,11 @@ def _between(before: DetectedFace, after: DetectedFace, share: float) -> Detecte
         return (first + (second - first) * share).astype(np.float32)
 
     confidence = before.confidence + (after.confidence - before.confidence) * share
-    outlines = before.outline, after.outline
+    outline = None
+    if before.outline is not None and after.outline is not None:
+        outline = mixed(before.outline, after.outline)
     return DetectedFace(
-        mixed(before.landmarks, after.landmarks),
-        mixed(before.box, after.box),
-        confidence,
-        None if outlines[0] is None or outlines[1] is None else mixed(*outlines),
+        mixed(before.landmarks, after.landmarks), mixed(before.box, after.box), confidence, outline
     )
 
 

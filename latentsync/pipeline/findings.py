@@ -21,7 +21,7 @@ SELECTED = {
     "left": "the leftmost face",
     "right": "the rightmost face",
 }
-"""face.select -> the selected face, in words."""
+"""face.speaker -> the selected face, in words."""
 
 FORCE = "use restore.when=always to force"
 
@@ -57,9 +57,9 @@ def _selected_face(config: Config, people: np.ndarray) -> list[str]:
     seen = f"{least}{most} faces were detected at once ({frames})"
     if config.as_upstream:
         return [f"{seen}; the largest face of each frame was selected (compat={config.compat})"]
-    selected = SELECTED[config.face.select]
-    others = " or ".join(name for name in SELECTED if name != config.face.select)
-    return [f"{seen}; {selected} of each shot was selected: face.select={others} selects another"]
+    selected = SELECTED[config.face.speaker]
+    others = " or ".join(name for name in SELECTED if name != config.face.speaker)
+    return [f"{seen}; {selected} of each shot was selected: face.speaker={others} selects another"]
 
 
 def _why_nothing_is_restored(config: Config, plan: RenderPlan) -> str:

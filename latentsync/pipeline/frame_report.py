@@ -22,7 +22,7 @@ WORST = 10
 def plan_report(plan: RenderPlan, outcome: Outcome, reused: int) -> dict[str, Any]:
     """Faces, decisions and changes: per output frame and as spans in seconds.
 
-    outcome: of the restoration. reused: number of frames that reuse an earlier frame's restoration.
+    outcome: what changed. reused: number of frames that reuse an earlier frame's restoration.
     """
     analysis, seconds = plan.analysis, plan.seconds
     has_face, changed = plan.track >= 0, outcome.largest > 0
@@ -30,7 +30,7 @@ def plan_report(plan: RenderPlan, outcome: Outcome, reused: int) -> dict[str, An
         "frames": {
             "total": len(plan),
             "with_face": int(has_face.sum()),
-            "generated": int((plan.chunk >= 0).sum()),
+            "generated": int(outcome.generated.sum()),
             "selected": int((plan.strength > 0).sum()),
             "restored": int(changed.sum()),
             "reused": reused,
@@ -39,7 +39,8 @@ def plan_report(plan: RenderPlan, outcome: Outcome, reused: int) -> dict[str, An
         "spans_seconds": {
             "without_face": _seconds(seconds, ~has_face),
             "restored": _seconds(seconds, changed),
-            "face_left_alone": _seconds(seconds, has_face & ~changed),
+            "generated": _seconds(seconds, outcome.generated),
+            "face_left_alone": _seconds(seconds, has_face & ~changed & ~outcome.generated),
             "uncertain": _seconds(seconds, plan.mouth_state == MouthState.UNCERTAIN),
         },
         "tracks": len(plan.tracks),

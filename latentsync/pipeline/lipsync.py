@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from latentsync.errors import ConfigError, MediaError
 from latentsync.face.masks import upstream_mask
 from latentsync.generate.base import CEPSTRA, WHISPER, audio_input, load_generator
 from latentsync.generate.model_spec import face_model, whisper_file
-from latentsync.media.audio.reader import AudioReader
 from latentsync.pipeline.concurrency import Checked
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
@@ -64,12 +62,15 @@ class LipSync:
         self.audio = audio_input(self.generator)
         self._encoder = self._load_encoder() if self.audio == WHISPER else None
 
-    def encode_speech(self, audio: Path, check: Callable[[], None]) -> Speech:
-        """Computes the speech features in one pass. check: called at every block; may raise.
+    def encode_speech(
+        self, audio: Iterable[np.ndarray], name: str, check: Callable[[], None]
+    ) -> Speech:
+        """Computes the speech features in one pass.
 
-        Raises MediaError: unreadable, or too short to use.
+        audio: each iteration yields all of it, as AudioReader does. name: for messages. check:
+        called at every block; may raise. Raises MediaError: unreadable, or too short to use.
         """
-        blocks = Checked(AudioReader(audio), check)
+        blocks = Checked(audio, check)
         speech: Speech
         if self._encoder is not None:
             speech = SpeechFeatures(blocks, self._encoder)
@@ -78,9 +79,9 @@ class LipSync:
         else:
             speech = SpeechLength(measure(blocks))
         if not len(speech):
-            raise MediaError("the speech is too short", audio, "give at least 0.02 seconds of it")
+            raise MediaError("the speech is too short", name, "give at least 0.02 seconds of it")
         if speech.extent.peak < SILENCE:
-            logger.warning("%s is silent: the mouth is generated for silence", audio)
+            logger.warning("%s is silent: the mouth is generated for silence", name)
         return speech
 
     def _load_encoder(self) -> Encoder:

@@ -9,7 +9,8 @@ import numpy as np
 
 from latentsync.frame_times import PTS_ROUNDING
 from latentsync.geometry import frame_scale
-from latentsync.pipeline.analysis import EDGES_EVERY, place_of
+from latentsync.pipeline.analysis import place_of
+from latentsync.pipeline.observation import EDGES_EVERY
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restoration.edge_blur import FIGURES, edge_figures
@@ -18,14 +19,16 @@ from latentsync.restoration.mouth_blur import EdgeVariances, softness
 
 @dataclass(slots=True, eq=False)
 class Outcome:
-    """The restoration of a plan's N output frames.
+    """What happened to a speaker's mouth in a plan's N output frames.
 
-    largest, mean: (N,) int, float32, change of a frame [8-bit code values], the mean over the part
-    that a patch can change; 0: no pixel changed. edges: (N, len(FIGURES)) float32 of the restored
-    frames, a few a second; NaN: not measured.
+    generated: (N,) bool, whether a generated mouth changed pixels. Of the restoration: largest,
+    mean: (N,) int, float32, change of a frame [8-bit code values], the mean over the part that a
+    patch can change; 0: no pixel changed. edges: (N, len(FIGURES)) float32 of the restored frames,
+    a few a second; NaN: not measured.
     """
 
     plan: RenderPlan
+    generated: np.ndarray
     largest: np.ndarray
     mean: np.ndarray
     edges: np.ndarray
@@ -36,14 +39,21 @@ class Outcome:
         """Nothing has been changed yet."""
         count = len(plan)
         edges = np.full((count, len(FIGURES)), np.nan, np.float32)
-        return cls(plan, np.zeros(count, int), np.zeros(count, np.float32), edges)
+        nothing = np.zeros(count, bool)
+        return cls(plan, nothing, np.zeros(count, int), np.zeros(count, np.float32), edges)
 
     def add(self, item: Rendered) -> None:
         """item: a finished frame; in order."""
         index = item.index
-        self.largest[index], self.mean[index] = item.restored.largest, item.restored.mean
+        track = int(self.plan.track[index])
+        restored, generated = item.restored.get(track), item.generated.get(track)
+        if generated is not None:
+            self.generated[index] = generated.largest > 0
+        if restored is None:
+            return
+        self.largest[index], self.mean[index] = restored.largest, restored.mean
         now = float(self.plan.seconds[index])
-        if item.restored.largest and now >= self._due - PTS_ROUNDING:
+        if restored.largest and now >= self._due - PTS_ROUNDING:
             self._due = now + EDGES_EVERY
             face = self.plan.analysis.alignments[self.plan.source[index]]
             if face is not None:

@@ -104,7 +104,7 @@ def write_video(
     report = session_report(
         session,
         output,
-        outcome=written.outcome,
+        outcomes=written.outcomes,
         copied=written.copied,
         seconds=time.perf_counter() - begin,
         work=session.timer.since(before),
@@ -117,7 +117,8 @@ def write_video(
 
 
 def _poor_fits(session: Session) -> list[str]:
-    results = {} if session.restorers is None else session.restorers.fit_results
+    ready = [lane.restorers for lane in session.lanes if lane.restorers is not None]
+    results = {n: fit for one in ready for n, fit in one.fit_results.items()}
     return [f"track {n}: {fit['reason']}" for n, fit in results.items() if fit.get("poor_fit")]
 
 
@@ -125,26 +126,27 @@ def _poor_fits(session: Session) -> list[str]:
 class _Written:
     """The result for a plan's N frames.
 
-    outcome: of the restoration. copied: whether the source's video stream was copied. notes: what
+    outcomes: of each speaker. copied: whether the source's video stream was copied. notes: what
     the file does not keep of the source.
     """
 
-    outcome: Outcome
+    outcomes: list[Outcome]
     copied: bool
     notes: list[str]
 
 
 def _written(session: Session, output: Output, plan: RenderPlan, progress: Progress) -> _Written:
-    written = _Written(Outcome.of(plan), False, [])
+    written = _Written([Outcome.of(one) for one in plan.speakers], False, [])
     with ExitStack() as stack:
         if _may_be_copied(session, plan):
             _copy(stack, session, output, plan, written, progress)
         result = None if written.copied else output
         if result is not None or output.comparison is not None:
-            title = "restoring" if session.audio is None else "generating"
+            title = "generating" if session.speaks else "restoring"
             with progress(title, len(plan)) as step:
                 _encode(session, result, output.comparison, plan, written, step)
-    if plan.strength.any() and not written.outcome.largest.any():
+    selected = any(one.strength.any() for one in plan.speakers)
+    if selected and not any(one.largest.any() for one in written.outcomes):
         nothing = "the restoration changed no pixel of the selected frames"
         if session.config.restore.name.lower() == "detail":
             nothing += (
@@ -158,7 +160,7 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
 
 def _may_be_copied(session: Session, plan: RenderPlan) -> bool:
     """Whether every frame is left unmodified, and the source file was decoded without issues."""
-    changed = session.audio is not None or bool(plan.strength.any())
+    changed = session.speaks or bool(plan.changes.any())
     wanted = session.config.output.copy_unchanged
     return wanted and not changed and session.reads_file and not session.source.issues
 
@@ -216,7 +218,7 @@ def _encode(
             for one in (result, comparison)
             if one is not None
         ]
-        pictures = _pictures(session.rendered(), files, written.outcome, timer)
+        pictures = _pictures(session.rendered(), files, written.outcomes, timer)
         queue = stack.enter_context(
             closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))
         )
@@ -253,12 +255,13 @@ def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:
 
 
 def _pictures(
-    frames: Iterable[Rendered], files: Sequence[_File], outcome: Outcome, timer: StageTimer
+    frames: Iterable[Rendered], files: Sequence[_File], outcomes: list[Outcome], timer: StageTimer
 ) -> Iterator[list[EncoderFrame]]:
-    """The converted frame for each file. outcome: gets what the restoration changed."""
+    """The converted frame for each file. outcomes: get what changed of each speaker."""
     # Linked here, where nothing else holds it, so that the stages before end when this does.
     for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
         with timer.stage(Stage.CONVERT):
             pictures = [file.picture(item) for file in files]
-            outcome.add(item)
+            for outcome in outcomes:
+                outcome.add(item)
         yield pictures

@@ -40,7 +40,7 @@ def write_previews(session: Session, count: int, target: Path) -> list[Path]:
 
 def shown_frames(plan: RenderPlan, count: int) -> list[int]:
     """At most ``count`` output frames, rising: spread over those that change, then the others."""
-    changes = (plan.strength > 0) | (plan.chunk >= 0)
+    changes = plan.changes
     chosen = _spread(np.flatnonzero(changes), count)
     return sorted(chosen + _spread(np.flatnonzero(~changes), count - len(chosen)))
 

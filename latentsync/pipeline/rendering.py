@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,6 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
 from latentsync.pipeline.stages.generate import GenerateStage
 from latentsync.pipeline.stages.restore import RestoreStage
-from latentsync.restoration.warping_error import Flicker
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import PatchedFrame
 
@@ -44,57 +44,18 @@ class StageLink(NamedTuple):
     run: Callable[[Iterable[PatchedFrame]], Items]
 
 
-@dataclass(slots=True, eq=False)
-class Rendering:
-    """The stages of one session, and what they need beside the plan.
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameReader:
+    """Reads a plan's output frames, without patches. flag: checked at every frame."""
 
-    restore: settings of the restoration. generator: prepared for this video; None: no mouths are
-    generated. kept: chunk number -> what is not generated again. reused: frames of the last pass
-    that reuse an earlier frame's restoration.
-    """
-
-    engine: Engine
     source: Source
     timer: StageTimer
     flag: CancelFlag
-    layout: Layout
-    restore: RestoreConfig
-    speech: Speech | None
-    generator: LipGenerator | None
-    kept: dict[int, ChunkMouths] = field(default_factory=dict)
-    _last: RestoreStage | None = None
 
-    @property
-    def reused(self) -> int:
-        return 0 if self._last is None else self._last.reused
-
-    @property
-    def flicker(self) -> Mapping[int, Flicker]:
-        """By track, of the last pass."""
-        return {} if self._last is None else self._last.flicker.tracks
-
-    def rendered(
-        self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None
-    ) -> Generator[Rendered, None, None]:
-        """indices: of output frames, rising; whole chunks. restorers: None: nothing is restored."""
-        items: Items = self.read(plan, self.to_read(plan, indices))
-        before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
-        for stage in self._stages(plan, indices, restorers):
-            below = linked(items, before.name, stage.name, before.ahead, timer=self.timer)
-            items, before = stage.run(self.flag.checked(below)), stage
-        for item in linked(items, before.name, Stage.COMPOSITE, before.ahead, timer=self.timer):
-            with self.timer.stage(Stage.COMPOSITE):
-                done = render(item)
-            yield done
-
-    def to_read(self, plan: RenderPlan, indices: np.ndarray) -> np.ndarray:
-        """The output frames that mouths for these ones are generated from, rising."""
-        return indices if self.generator is None else with_lead_in(plan, indices)
-
-    def read(
+    def __call__(
         self, plan: RenderPlan, indices: np.ndarray, step: Callable[[], None] | None = None
     ) -> Items:
-        """Those output frames at the plan's times, without patches. step: called for each."""
+        """indices: of output frames, rising. step: called for each."""
         seconds = plan.seconds
         frames = self.timer.timed(Stage.DECODE_AGAIN, self.source.shown(plan.source[indices]))
         for i, frame in zip(indices, frames, strict=True):
@@ -103,16 +64,39 @@ class Rendering:
             if step is not None:
                 step()
 
+
+@dataclass(slots=True, eq=False)
+class Mouths:
+    """Generates the mouths of one speaker, stage by stage.
+
+    generator: prepared for this video; None: no mouths are generated. kept: chunk number -> what is
+    not generated again.
+    """
+
+    layout: Layout
+    speech: Speech | None
+    generator: LipGenerator | None
+    timer: StageTimer
+    kept: dict[int, ChunkMouths] = field(default_factory=dict)
+
+    def to_read(self, plan: RenderPlan, indices: np.ndarray) -> np.ndarray:
+        """The output frames that mouths for these ones are generated from, rising."""
+        return indices if self.generator is None else with_lead_in(plan, indices)
+
     def generated(
         self,
         plan: RenderPlan,
         items: Iterable[PatchedFrame],
         indices: np.ndarray,
+        read: np.ndarray,
         *,
         keep: bool = False,
     ) -> Items:
-        """Those output frames with generated mouths. items: those of to_read(). keep: whether some
-        chunks are kept for the render."""
+        """The items, with generated mouths in those output frames.
+
+        items: the output frames ``read``, at least those of to_read(). keep: whether some chunks
+        are kept for the render.
+        """
         speech, generator = self.speech, self.generator
         if speech is None or generator is None:
             return iter(items)
@@ -126,29 +110,79 @@ class Rendering:
             ready=self.kept,
             keep=KEPT if keep else 0,
         )
-        read = self.to_read(plan, indices)
         seconds = plan.seconds[read[plan.chunk[read] >= 0]]
         return stage(items, iter(speech.windows_at(seconds)), timer=self.timer)
 
-    def _stages(
-        self, plan: RenderPlan, indices: np.ndarray, restorers: Restorers | None
-    ) -> Iterator[StageLink]:
-        if self.generator is not None:
-            ahead = self.generator.chunk_frames * (2 if plan.overlap else 1)
-            yield StageLink(
-                Stage.GENERATE, ahead, lambda items: self.generated(plan, items, indices)
-            )
-        if restorers is not None:
-            batch = self.engine.restore_batch
-            stage = RestoreStage(
-                restorers,
-                plan,
-                replace(self.restore, batch=batch),
-                self.engine.execution.device,
-                size=restorers.loaded.size,
-                matched=restorers.matched,
-            )
-            self._last = stage
-            yield StageLink(
-                Stage.RESTORE, max(AHEAD, batch), lambda items: stage(items, timer=self.timer)
-            )
+    @property
+    def ahead(self) -> int:
+        """Output frames that the stage may yield at once."""
+        assert self.generator is not None
+        return self.generator.chunk_frames * (2 if self.layout.overlap else 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeakerStages:
+    """What is needed to render one speaker. restore: None: nothing is restored."""
+
+    plan: RenderPlan
+    mouths: Mouths
+    restore: RestoreStage | None
+
+
+def restore_stage(
+    engine: Engine, plan: RenderPlan, restorers: Restorers, config: RestoreConfig
+) -> RestoreStage:
+    return RestoreStage(
+        restorers,
+        plan,
+        replace(config, batch=engine.restore_batch),
+        engine.execution.device,
+        size=restorers.loaded.size,
+        matched=restorers.matched,
+    )
+
+
+def rendered(
+    speakers: Sequence[SpeakerStages], reader: FrameReader, indices: np.ndarray
+) -> Generator[Rendered, None, None]:
+    """The finished output frames. indices: rising; whole chunks of every speaker."""
+    timer, read = reader.timer, indices
+    for one in speakers:
+        read = np.union1d(read, one.mouths.to_read(one.plan, indices))
+    items: Items = reader(speakers[0].plan, read)
+    before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
+    for stage in _stages(speakers, indices, read, timer):
+        below = linked(items, before.name, stage.name, before.ahead, timer=timer)
+        items, before = stage.run(reader.flag.checked(below)), stage
+    for item in linked(items, before.name, Stage.COMPOSITE, before.ahead, timer=timer):
+        with timer.stage(Stage.COMPOSITE):
+            done = render(item)
+        yield done
+
+
+def _stages(
+    speakers: Sequence[SpeakerStages], indices: np.ndarray, read: np.ndarray, timer: StageTimer
+) -> Iterator[StageLink]:
+    """All mouths are generated before any is restored, as a restorer sees what lies below."""
+    generating = [one for one in speakers if one.mouths.generator is not None]
+    for number, one in enumerate(generating, 1):
+        run = partial(_generated, one, indices, read, last=number == len(generating))
+        yield StageLink(Stage.GENERATE, one.mouths.ahead, run)
+    for one in speakers:
+        if one.restore is not None:
+            ahead = max(AHEAD, one.restore.config.batch)
+            yield StageLink(Stage.RESTORE, ahead, partial(one.restore, timer=timer))
+
+
+def _generated(
+    one: SpeakerStages,
+    indices: np.ndarray,
+    read: np.ndarray,
+    items: Iterable[PatchedFrame],
+    *,
+    last: bool,
+) -> Items:
+    """last: whether no further speaker's mouths need the frames that were read in addition."""
+    wanted = frozenset(indices.tolist())
+    made = one.mouths.generated(one.plan, items, indices, read)
+    return (item for item in made if item.index in wanted) if last else made

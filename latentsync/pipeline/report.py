@@ -18,6 +18,7 @@ from latentsync import __version__
 from latentsync.generate.base import LipGenerator
 from latentsync.pipeline.compact_json import compact_json
 from latentsync.pipeline.frame_report import flicker_report, plan_report
+from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
 from latentsync.restoration.base import Restorer
@@ -26,11 +27,12 @@ from latentsync.settings.schema import Config
 from latentsync.weights import record
 
 if TYPE_CHECKING:
+    from latentsync.pipeline.lane import Lane
     from latentsync.pipeline.outcome import Outcome
     from latentsync.pipeline.output import Output
     from latentsync.pipeline.session import Session
 
-SCHEMA = 4
+SCHEMA = 5
 KIND = "latentsync report"
 """Marks a file as a report: a report never replaces another kind of file."""
 
@@ -39,7 +41,7 @@ def session_report(
     session: Session,
     output: Output,
     *,
-    outcome: Outcome,
+    outcomes: Sequence[Outcome],
     copied: bool,
     seconds: float,
     work: Mapping[str, Work],
@@ -48,10 +50,11 @@ def session_report(
 ) -> dict[str, Any]:
     """The whole report.
 
-    outcome: of the restoration. copied: whether the source's video stream was copied. seconds: from
+    outcomes: of each speaker. copied: whether the source's video stream was copied. seconds: from
     start to end. work: of the stages in that time. command: the command line, if there is one.
     """
-    restorers, generator = session.restorers, session.generator
+    parts = list(zip(session.lanes, outcomes, strict=True))
+    first, *others = (_speaker(lane, outcome, copied=copied) for lane, outcome in parts)
     return {
         "kind": KIND,
         "schema": SCHEMA,
@@ -60,15 +63,10 @@ def session_report(
         "command": command,
         "host": _host(),
         **_media_facts(session, output, copied=copied),
-        "restorer": None if restorers is None else describe(restorers.loaded),
-        "fit": {} if restorers is None else restorers.fit_results,
-        "generator": None if generator is None else describe(generator),
         "people": _people(session.config, session.plan.analysis.people),
         "thresholds": _thresholds(session),
-        "strength": _strengths(session),
-        "gain": outcome.gain(),
-        **plan_report(session.plan, outcome, 0 if copied else session.reused),
-        **flicker_report({} if copied else session.flicker),
+        **first,
+        "other_speakers": others,
         "execution": _execution(session.execution),
         "seconds": {
             **{name: round(one.busy, 3) for name, one in work.items()},
@@ -99,31 +97,46 @@ def _host() -> dict[str, Any]:
     }
 
 
+def _speaker(lane: Lane, outcome: Outcome, *, copied: bool) -> dict[str, Any]:
+    """What was done to one speaker's mouth, and with what."""
+    restorers, generator = lane.restorers, lane.generator
+    stage = None if copied else lane.last_restoration
+    return {
+        "restorer": None if restorers is None else describe(restorers.loaded),
+        "fit": {} if restorers is None else restorers.fit_results,
+        "generator": None if generator is None else describe(generator),
+        "strength": _strengths(lane),
+        "gain": outcome.gain(),
+        **plan_report(lane.plan, outcome, 0 if stage is None else stage.reused),
+        **flicker_report({} if stage is None else stage.flicker.tracks),
+    }
+
+
 def _people(config: Config, people: np.ndarray) -> dict[str, Any]:
     """people: (F,) int, faces detected in each frame of the source."""
     return {
         "most_at_once": int(people.max(initial=0)),
         "frames_with_several": int((people > 1).sum()),
-        "taken": "largest" if config.as_upstream else config.face.select,
+        "taken": "largest" if config.as_upstream else config.face.speaker,
     }
 
 
 def _thresholds(session: Session) -> dict[str, float | None]:
     """Thresholds of the gate; null where it did not decide."""
     restore = session.config.restore
-    if session.restorers is None or restore.when != "auto":
+    if not restores(session.config) or restore.when != "auto":
         return {"blur_on": None, "blur_off": None}
     return {"blur_on": restore.blur_on, "blur_off": restore.blur_off}
 
 
-def _strengths(session: Session) -> dict[str, float]:
+def _strengths(lane: Lane) -> dict[str, float]:
     """By track that was restored, the strength; see restore.strength."""
-    configured, restorers = session.config.restore.strength, session.restorers
+    configured, restorers = lane.shared.config.restore.strength, lane.restorers
     if restorers is None:
         return {}
     found = {} if restorers.matched is None else restorers.matched.found
     full = 1.0 if configured == "auto" else float(configured)
-    tracks = np.unique(session.plan.track[session.plan.strength > 0])
+    tracks = np.unique(lane.plan.track[lane.plan.strength > 0])
     return {str(track): round(found.get(track, full), 3) for track in tracks.tolist()}
 
 

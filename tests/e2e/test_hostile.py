@@ -110,9 +110,9 @@ def test_an_unusual_video_gives_a_correct_output(kind, tmp_path, demo_frames, ru
     [
         (
             (),
-            "the largest face of each shot was selected: face.select=left or right selects another",
+            "the largest face of each shot was selected: face.speaker=left or right selects another",
         ),
-        (("face.select=left",), "the leftmost face of each shot was selected"),
+        (("face.speaker=left",), "the leftmost face of each shot was selected"),
     ],
 )
 def test_with_two_people_the_selected_face_is_reported(options, said, tmp_path, demo_frames, run):

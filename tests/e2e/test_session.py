@@ -264,7 +264,7 @@ def test_settings_that_need_other_models_are_refused(video):
             Session(made, video, config=load_config(None, ["data.resolution=256", setting]))
     config = load_config(None, ["data.resolution=256", "restore.when=never"])
     with Session(made, video, config=config) as session:
-        assert session.restorers is None
+        assert session.lanes[0].restorers is None
 
 
 def test_a_second_report_counts_its_own_work(video, tmp_path):

@@ -261,5 +261,5 @@ def test_in_a_video_without_faces_none_is_selected() -> None:
 
 
 def test_an_unknown_choice_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"face\.select: prettiest"):
+    with pytest.raises(ConfigError, match=r"face\.speaker: prettiest"):
         choose_track([], 0, select="prettiest")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latentsync.pipeline.analysis import EDGES_EVERY
+from latentsync.pipeline.observation import EDGES_EVERY
 from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restoration.edge_blur import FIGURES
@@ -31,7 +31,7 @@ def rendered(index: int, change: Change) -> Rendered:
     random = np.random.default_rng(index)
     pixels = random.integers(0, 255, (480, 640, 3), np.uint8)
     frame = Frame(index, index / 25, index, pixels)
-    return Rendered(index, frame, frame, None, change)
+    return Rendered(index, frame, frame, None, {}, {0: change})
 
 
 def test_changes_are_kept_and_edges_are_measured_a_few_times_a_second() -> None:

@@ -167,7 +167,8 @@ def chunks_to_sample(plan: RenderPlan) -> list[int]:
     """Numbers of the chunks to sample: some in each run, evenly spread over it."""
     chosen: list[int] = []
     for first, last in plan.runs():
-        numbers = np.unique(plan.chunk[first:last])
+        run = slice(first, last)
+        numbers = np.unique(plan.chunk[run][plan.shown[run] > 0])
         seconds = float(plan.seconds[last - 1] - plan.seconds[first])
         count = 1 + int(len(numbers) >= FEW_CHUNKS) + int(seconds // SAMPLE_EVERY)
         middles = (np.arange(min(count, len(numbers))) + 0.5) / min(count, len(numbers))
@@ -206,6 +207,8 @@ def _gated(plan: RenderPlan, config: RestoreConfig) -> RenderPlan:
             _faded(plan, first, last, wholly, config),
             gate.GENTLE * _faded(plan, first, last, gently, config),
         )
+    if plan.speech:  # where the filmed mouth is shown, it stays as filmed
+        strength *= np.where(plan.chunk >= 0, plan.shown, 1)
     return replace(plan, strength=strength, mouth_state=states)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,9 +72,14 @@ def laid_out(
     info: VideoInfo,
     speech: Speech | None,
     *,
+    spoken: Callable[[np.ndarray], np.ndarray | None] = lambda _seconds: None,
     size: int | None,
 ) -> RenderPlan:
-    """A plan in which nothing is restored yet. size: the restorer's square; None: the mouth box."""
+    """A plan in which nothing is restored yet.
+
+    spoken: seconds (N,) of output frames -> (N,) bool, when the speech is heard in the video; None:
+    from its beginning to its end. size: the restorer's square; None: the mouth box.
+    """
     line = video_timeline(analysis.pts, info.time_base, info.average_rate)
     chunk, matrices = np.full(len(line), -1), None
     if speech is not None and layout.upstream:
@@ -85,12 +90,17 @@ def laid_out(
             line,
             speech_seconds(speech),
             fps=output_rate(output.fps),
-            length=output.length,
+            length="video" if config.speakers else output.length,
             extend=output.extend,
         )
-        seconds = analysis.pts_seconds
-        frames, overlap = layout.chunk_frames, layout.overlap
-        chunk = chunks(line, analysis.tracks, seconds, size=frames, overlap=overlap)
+        chunk = chunks(
+            line,
+            analysis.tracks,
+            analysis.pts_seconds,
+            size=layout.chunk_frames,
+            overlap=layout.overlap,
+            spoken=spoken(line.seconds),
+        )
     return lay_out(
         analysis,
         line,

@@ -43,10 +43,11 @@ class TrackPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderPlan:
-    """The decisions for N output frames. Arrays are N long but for those of the analysis.
+    """The decisions for one speaker in N output frames. Arrays are N long but for those of the
+    analysis.
 
-    analysis: of the video. frame_size: (width, height) of its frames. speech: whether there is new
-        speech. source: (N,) int, the frame of the video that each shows. pts: (N,) int,
+    analysis: of the speaker. frame_size: (width, height) of the video. speech: whether there is
+        new speech. source: (N,) int, the frame of the video that each shows. pts: (N,) int,
         ticks of time_base, rising. rate: frames a second.
     track: (N,) int, of the face; -1: no face. matrices: (N, 2, 3) float32, frame -> aligned crop;
         nan without a face.
@@ -57,8 +58,12 @@ class RenderPlan:
         nan: unknown. blur: (N,) float32 in [0, 1], probability that the mouth was made
         blurry; nan likewise. mouth_state: (N,) int8 of gate.MouthState.
     strength: (N,) float32 in [0, 1], share of the restoration that is applied; 0: none.
+    visible: (N,) float32 in [0, 1], share of every patch that is laid; 0: the face is turned too
+        far, or lost. shown: (N,) likewise, of the generated mouth. closed: (N,) likewise, of a
+        closed mouth in place of the generated one.
     sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
     tracks: by track number. overlap: frames that neighbouring chunks of a run share.
+    others: plans of further speakers, for the same output frames.
     """
 
     analysis: SourceAnalysis
@@ -77,9 +82,13 @@ class RenderPlan:
     blur: np.ndarray
     mouth_state: np.ndarray
     strength: np.ndarray
+    visible: np.ndarray
+    shown: np.ndarray
+    closed: np.ndarray
     sampled: np.ndarray
     tracks: Mapping[int, TrackPlan]
     overlap: int = 0
+    others: tuple[RenderPlan, ...] = ()
 
     def __len__(self) -> int:
         return len(self.source)
@@ -95,8 +104,22 @@ class RenderPlan:
         return float(self.seconds[-1] + 1 / self.rate)
 
     @property
+    def speakers(self) -> tuple[RenderPlan, ...]:
+        """The plan of each speaker; each but the first has no others."""
+        return self, *self.others
+
+    @property
     def generates(self) -> bool:
         return bool((self.chunk >= 0).any())
+
+    @property
+    def changes(self) -> np.ndarray:
+        """(N,) bool: whether a patch of any speaker may be laid in each output frame."""
+        each = [
+            (one.visible > 0) & ((one.strength > 0) | ((one.chunk >= 0) & (one.shown > 0)))
+            for one in self.speakers
+        ]
+        return np.any(each, axis=0)
 
     def chunk_spans(self) -> dict[int, tuple[int, int]]:
         """Chunk number -> its output frames, half open; some in between may have no face."""
@@ -112,10 +135,15 @@ class RenderPlan:
         return linked_chunks(spans, self.track, self.jumps, overlap=self.overlap)
 
     def widened(self, start: int, stop: int) -> tuple[int, int]:
-        """The smallest range of output frames that holds start..stop and splits no chunk."""
-        for first, last in self.chunk_spans().values():
-            if start < stop and first < stop and start < last:
-                start, stop = min(start, first), max(stop, last)
+        """The smallest range of output frames that holds start..stop and splits no chunk of any
+        speaker."""
+        spans = [span for one in self.speakers for span in one.chunk_spans().values()]
+        before = None
+        while before != (start, stop):
+            before = start, stop
+            for first, last in spans:
+                if start < stop and first < stop and start < last:
+                    start, stop = min(start, first), max(stop, last)
         return start, stop
 
     def segments(self, count: int) -> list[tuple[int, int]]:
@@ -126,10 +154,10 @@ class RenderPlan:
         """
         frames = len(self)
         inside = np.zeros(frames + 1, bool)  # borders between two frames of one chunk
-        for one in self.linked_chunks().values():
-            first, last = one.own
+        for chunk in (one for plan in self.speakers for one in plan.linked_chunks().values()):
+            first, last = chunk.own
             inside[first + 1 : last] = True
-            inside[first] |= one.anchor and one.before is not None
+            inside[first] |= chunk.anchor and chunk.before is not None
         allowed = np.flatnonzero(~inside)
         wanted = np.linspace(0, frames, count + 1)
         cuts = np.unique(allowed[np.abs(allowed[:, None] - wanted).argmin(axis=0)])
@@ -208,6 +236,9 @@ def lay_out(
         blur=np.full(len(line), np.nan, np.float32),
         mouth_state=np.where(track >= 0, MouthState.UNKNOWN, MouthState.NONE).astype(np.int8),
         strength=np.zeros(len(line), np.float32),
+        visible=np.ones(len(line), np.float32),
+        shown=np.ones(len(line), np.float32),
+        closed=np.zeros(len(line), np.float32),
         sampled=np.empty(0, np.int64),
         tracks=tracks,
         overlap=overlap,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
@@ -20,10 +21,11 @@ from latentsync.restoration.mouth_blur import TrackBlur
 from latentsync.restoration.patch import PatchGeometry
 from latentsync.types import Alignment
 
-FORMAT = "latentsync plan 4"
+FORMAT = "latentsync plan 5"
 _ARRAYS = (
     *("source", "pts", "track", "matrices", "chunk", "jumps"),
     *("scale", "sharpness", "blur", "mouth_state", "strength", "sampled"),
+    *("visible", "shown", "closed"),
 )
 
 
@@ -75,6 +77,9 @@ def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]
             f"track.{number}.from_aligned": geometry.from_aligned,
             f"track.{number}.mask": geometry.mask,
         }
+    others = [_plan_parts(other) for other in plan.others]
+    for number, (more, _) in enumerate(others):
+        arrays |= {f"other.{number}.{name}": array for name, array in more.items()}
     about = {
         "format": FORMAT,
         "time_base": str(plan.time_base),
@@ -84,6 +89,7 @@ def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]
         "overlap": plan.overlap,
         "tracks": [int(number) for number in plan.tracks],
         "blur": [asdict(track.blur) for track in plan.tracks.values()],
+        "others": [about for _, about in others],
     }
     return arrays, about
 
@@ -100,7 +106,14 @@ def _analysis_arrays(analysis: SourceAnalysis) -> dict[str, np.ndarray]:
         "matrices": analysis.matrices,
         "landmarks": np.stack([one.landmarks for one in seen]),
         "confidence": np.array([one.confidence for one in seen]),
+        **_outlines(seen),
     }
+
+
+def _outlines(seen: Sequence[Alignment]) -> dict[str, np.ndarray]:
+    """Nothing where the face model has none."""
+    known = [one.outline for one in seen if one.outline is not None]
+    return {"outline": np.stack(known)} if len(known) == len(seen) else {}
 
 
 def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan:
@@ -112,6 +125,10 @@ def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan
         energies = arrays[f"track.{number}.energies"]
         tracks[number] = TrackPlan(geometry, energies, TrackBlur(**blur))
     width, height = about["frame_size"]
+    others = tuple(
+        _plan_of(_below(f"other.{number}.", arrays), more)
+        for number, more in enumerate(about["others"])
+    )
     plan = RenderPlan(
         analysis=_analysis_of(arrays),
         frame_size=(int(width), int(height)),
@@ -120,6 +137,7 @@ def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan
         rate=Fraction(about["rate"]),
         tracks=tracks,
         overlap=int(about["overlap"]),
+        others=others,
         **{name: arrays[name] for name in _ARRAYS},
     )
     _check_lengths(plan)
@@ -129,6 +147,7 @@ def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan
 def _check_lengths(plan: RenderPlan) -> None:
     """Raises ValueError where arrays that belong together are not equally long."""
     output = {len(getattr(plan, name)) for name in _ARRAYS if name != "sampled"}
+    output |= {len(other) for other in plan.others}
     analysis = plan.analysis
     source = {
         *(len(getattr(analysis, field.name)) for field in fields(analysis)),
@@ -138,16 +157,22 @@ def _check_lengths(plan: RenderPlan) -> None:
         raise ValueError("its arrays are not equally long")
 
 
+def _below(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays whose names begin so, without that beginning."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
 def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
-    prefix = "analysis."
-    parts = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    parts = _below("analysis.", arrays)
     tracks, matrices = parts.pop("track"), parts.pop("matrices")
-    seen = zip(parts.pop("landmarks"), parts.pop("confidence"), strict=True)
+    landmarks, confidences = parts.pop("landmarks"), parts.pop("confidence")
+    outlines = parts.pop("outline", [None] * len(landmarks))
+    seen = zip(landmarks, confidences, outlines, strict=True)
     alignments: list[Alignment | None] = []
     for track, matrix in zip(tracks, matrices, strict=True):
         if track < 0:
             alignments.append(None)
             continue
-        landmarks, confidence = next(seen)
-        alignments.append(Alignment(matrix, landmarks, float(confidence), int(track)))
+        points, confidence, outline = next(seen)
+        alignments.append(Alignment(matrix, points, float(confidence), int(track), outline))
     return SourceAnalysis(alignments=alignments, **parts)

@@ -19,7 +19,7 @@ from latentsync.pipeline.fitting import spread
 from latentsync.pipeline.planning.decide import MeasuredChunk
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
-from latentsync.pipeline.rendering import Rendering
+from latentsync.pipeline.rendering import FrameReader, Mouths
 from latentsync.pipeline.stage_timer import Stage
 from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restoration.edge_blur import FIGURES, edge_figures
@@ -36,7 +36,8 @@ class Samples:
 
 
 def sampled(
-    rendering: Rendering,
+    mouths: Mouths,
+    reader: FrameReader,
     plan: RenderPlan,
     numbers: Sequence[int],
     meter: SharpnessMeter,
@@ -51,11 +52,11 @@ def sampled(
     spans = plan.chunk_spans()
     indices = np.concatenate([np.arange(*spans[number]) for number in numbers])
     kept = _spread_by_track(plan, indices) if crops else frozenset()
-    read = rendering.to_read(plan, indices)
+    read = mouths.to_read(plan, indices)
     with progress("sampling mouths", len(read)) as step:
-        items = rendering.read(plan, read, step)
-        made = rendering.generated(plan, items, indices, keep=True)
-        with rendering.timer.stage(Stage.SAMPLE):
+        items = reader(plan, read, step)
+        made = mouths.generated(plan, items, indices, read, keep=True)
+        with reader.timer.stage(Stage.SAMPLE):
             return measured(made, plan, meter, kept)
 
 

@@ -103,7 +103,13 @@ def jumps(line: VideoTimeline, seconds: np.ndarray) -> np.ndarray:
 
 
 def chunks(
-    line: VideoTimeline, tracks: np.ndarray, seconds: np.ndarray, *, size: int, overlap: int = 0
+    line: VideoTimeline,
+    tracks: np.ndarray,
+    seconds: np.ndarray,
+    *,
+    size: int,
+    overlap: int = 0,
+    spoken: np.ndarray | None = None,
 ) -> np.ndarray:
     """(N,) int: number of the chunk that each output frame is generated in; -1: in none.
 
@@ -111,11 +117,15 @@ def chunks(
     chunk holds at most ``size`` consecutive frames of one track, and none that jump.
     overlap: frames that a chunk shares with the next one of the same run, which they are numbered
     by: all but the last hold ``size - overlap`` of their own, and the last more than ``overlap``.
+    spoken: (N,) bool, whether there is speech for the face; None: in the first line.spoken frames.
     """
     track = tracks[line.source]
+    if spoken is None:
+        spoken = np.arange(len(line)) < line.spoken
     begins = jumps(line, seconds) | (np.diff(track, prepend=track[:1]) != 0)
+    begins |= np.diff(spoken, prepend=spoken[:1])
     run = np.cumsum(begins)
-    speaks = (track >= 0) & (np.arange(len(line)) < line.spoken)
+    speaks = (track >= 0) & spoken
     numbers = np.full(len(line), -1)
     position = np.zeros(len(line), np.int64)
     for i in range(1, len(line)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,14 +15,16 @@ from latentsync.types import Box, Change, Frame, PatchedFrame
 class Rendered:
     """An output frame before and after; index, from 0.
 
-    changed: the part that may differ; None: nothing. restored: the change by the restoration.
+    changed: the part that may differ; None: nothing. generated, restored: track -> the change by
+    its generated mouth, and by the restoration.
     """
 
     index: int
     before: Frame
     after: Frame
     changed: Box | None
-    restored: Change
+    generated: Mapping[int, Change]
+    restored: Mapping[int, Change]
 
 
 def render(patched: PatchedFrame) -> Rendered:
@@ -31,10 +34,16 @@ def render(patched: PatchedFrame) -> Rendered:
     """
     frame, patches = patched.frame, patched.patches
     made = composited(frame, patches)
-    changes = zip(patches, made.changes, strict=True)
-    restored = max((change for patch, change in changes if patch.additive), default=Change())
+    generated, restored = (
+        {
+            patch.track: change
+            for patch, change in zip(patches, made.changes, strict=True)
+            if patch.additive == additive
+        }
+        for additive in (False, True)
+    )
     after = replace(frame, pixels=made.pixels)
-    return Rendered(patched.index, frame, after, made.box, restored)
+    return Rendered(patched.index, frame, after, made.box, generated, restored)
 
 
 def side_by_side(before: Frame, after: Frame) -> Frame:

@@ -52,8 +52,9 @@ class _Progress:
 class GenerateStage:
     """Adds a generated mouth to the frames of chunks, in order; other frames are unchanged.
 
-    wanted: output frames that are yielded, all of each chunk; the frames before and after them that
-    linked_chunks.with_lead_in adds are only generated as far as these need it.
+    wanted: output frames that get a mouth, all of each chunk; those that linked_chunks.with_lead_in
+    adds are only generated as far as these need it, and pass unchanged. Where plan.shown or
+    plan.visible is 0 in all of a chunk, it is not generated.
     mask: (560, 420) float32, aligned crop, 1 where the generated mouth is shown. fill: whether a
     short chunk is padded with its own frames in reverse, to keep the network's statistics.
     as_upstream: crops and pastes exactly as LatentSync does. ready: chunk number -> what was
@@ -78,7 +79,8 @@ class GenerateStage:
         self._wanted = np.zeros(len(plan), bool)
         self._wanted[wanted] = True
         self._linked = plan.linked_chunks()
-        numbers = np.unique(plan.chunk[wanted])
+        seen = wanted if plan.overlap else wanted[(plan.shown * plan.visible)[wanted] > 0]
+        numbers = np.unique(plan.chunk[seen])
         self._needed = to_denoise(self._linked, numbers[numbers >= 0].tolist())
         self._square = square(generator.size)
         self._mask = _resized(mask, generator.size)
@@ -114,8 +116,8 @@ class GenerateStage:
                 return
             waiting.popleft()
             mouth = progress.mouths.pop(item.index, None)
-            if self._wanted[item.index]:
-                yield item if mouth is None else self._patched(item, mouth)
+            laid = mouth is not None and self._wanted[item.index] and self._shown(item) > 0
+            yield self._patched(item, mouth) if mouth is not None and laid else item
 
     def _generate(self, number: int, waiting: Iterable[Waiting], progress: _Progress) -> None:
         """waiting: holds all frames of the chunk."""
@@ -139,12 +141,17 @@ class GenerateStage:
 
     def _patched(self, item: PatchedFrame, mouth: torch.Tensor) -> PatchedFrame:
         """mouth: (3, R, R)."""
-        patch = (
-            _pasted(item.frame, mouth, self._upstream_matrix(item))
-            if self.as_upstream
-            else Patch(mouth, self._to_square(self._matrix(item)), self._mask)
-        )
+        track = int(self.plan.track[item.index])
+        if self.as_upstream:
+            patch = _pasted(item.frame, mouth, self._upstream_matrix(item), track)
+        else:
+            shown = self._shown(item)
+            mask = self._mask if shown == 1 else self._mask * np.float32(shown)
+            patch = Patch(mouth, self._to_square(self._matrix(item)), mask, track=track)
         return PatchedFrame(item.index, item.frame, (*item.patches, patch))
+
+    def _shown(self, item: PatchedFrame) -> float:
+        return float(self.plan.shown[item.index])
 
     def _generated(
         self, link: LinkedChunk, chunk: Chunk, anchors: Mapping[int, Edges]
@@ -193,7 +200,7 @@ class GenerateStage:
         return extract(pixels, self._to_square(self._matrix(item)), (size, size))
 
 
-def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray) -> Patch:
+def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray, track: int) -> Patch:
     """The result of upstream's paste, cut to the pixels that it changes.
 
     face: (3, R, R) float. matrix: (2, 3), frame -> aligned crop at R.
@@ -204,7 +211,7 @@ def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray) -> Patch:
     part = np.ascontiguousarray(pixels[y : y + height, x : x + width].transpose(2, 0, 1))
     here = np.array([[1, 0, -x], [0, 1, -y]], np.float64)
     everywhere = np.ones((height, width), np.float32)
-    return Patch(torch.from_numpy(part).float() / 127.5 - 1, here, everywhere)
+    return Patch(torch.from_numpy(part).float() / 127.5 - 1, here, everywhere, track=track)
 
 
 def _filled(frames: int, wanted: int) -> np.ndarray:

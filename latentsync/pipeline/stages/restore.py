@@ -100,7 +100,9 @@ class RestoreStage:
             strength = float(self.plan.strength[item.index]) * self._strength
             added = self._stabilise(mouth, change, crop) * strength
             self.flicker(mouth.number, window.cut(crop), added)
-            patches[item.index] = Patch(added, window.matrix(matrix), window.mask, additive=True)
+            patches[item.index] = Patch(
+                added, window.matrix(matrix), window.mask, additive=True, track=track
+            )
         return patches
 
     def _track_of(self, item: PatchedFrame) -> int:

@@ -1,0 +1,241 @@
+"""What a session decides and prepares for one speaker: speech, plan, generator and restorers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from latentsync.generate.base import Footage, GenerationRequest, LipGenerator, Preparing
+from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.concurrency import CancelFlag
+from latentsync.pipeline.dialogue import Line
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
+from latentsync.pipeline.lipsync import Speech
+from latentsync.pipeline.planning import decide
+from latentsync.pipeline.planning.layout import Layout, laid_out
+from latentsync.pipeline.planning.own_mouth import own_edges
+from latentsync.pipeline.planning.plan import RenderPlan, check_overlap
+from latentsync.pipeline.planning.samples import Samples, sampled
+from latentsync.pipeline.progress import Progress, no_progress
+from latentsync.pipeline.rendering import FrameReader, Mouths, SpeakerStages, restore_stage
+from latentsync.pipeline.requirements import restores
+from latentsync.pipeline.source import Source, footage_of
+from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.restoration.base import Fittable, Tunable
+from latentsync.restoration.mouth_blur import EdgeVariances
+from latentsync.restoration.sharpness import SharpnessMeter
+from latentsync.restoration.strength import MatchedStrengths
+from latentsync.settings.schema import Config
+from latentsync.speech.features import AcousticFeatures
+
+if TYPE_CHECKING:
+    from latentsync.pipeline.stages.restore import RestoreStage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workplace:
+    """What all speakers of a session share.
+
+    footage: a path -> that video, analyzed, for a generator that takes mouths from it. original:
+    analyses on first call the video with the training mouths; of this one, where no other is named.
+    """
+
+    engine: Engine
+    config: Config
+    source: Source
+    timer: StageTimer
+    flag: CancelFlag
+    meter: SharpnessMeter
+    footage: Callable[[str], Footage]
+    original: Callable[[SourceAnalysis], Original]
+
+    @property
+    def reader(self) -> FrameReader:
+        return FrameReader(self.source, self.timer, self.flag)
+
+
+class Lane:
+    """One speaker of a session. line: the new speech; None: the mouth in the video is restored.
+
+    analysis: of the speaker. plan: made before; None: it is made here. Used by one thread.
+    """
+
+    def __init__(
+        self,
+        shared: Workplace,
+        analysis: SourceAnalysis,
+        line: Line | None,
+        plan: RenderPlan | None = None,
+    ) -> None:
+        self.shared, self.analysis, self.line = shared, analysis, line
+        self._plan = plan
+        self._samples: Samples | None = None
+        self._last: RestoreStage | None = None
+
+    @property
+    def plan(self) -> RenderPlan:
+        """Raises RuntimeError before decide()."""
+        if self._plan is None:
+            raise RuntimeError("the plan is not made yet; call decide()")
+        return self._plan
+
+    def decide(self, progress: Progress = no_progress) -> RenderPlan:
+        """Makes every decision, once. With new speech some chunks are generated for it.
+
+        Raises a LatentSyncError where the generator cannot be used with this video or speech.
+        """
+        if self._plan is None:
+            self._plan = self._decided(progress)
+            self.generator  # noqa: B018  its errors are raised before the long work
+        return self._plan
+
+    @cached_property
+    def speech(self) -> Speech | None:
+        """Features of the new speech, or None."""
+        if self.line is None:
+            return None
+        lipsync = self.shared.engine.lipsync
+        return lipsync.encode_speech(self.line.audio, self.line.name, self.shared.flag.check)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How source frames map to output frames, and output frames to chunks."""
+        generator = None if self.line is None else self.shared.engine.lipsync.generator
+        return Layout.of(self.shared.config, generator)
+
+    @cached_property
+    def generator(self) -> LipGenerator | None:
+        """The generator, prepared for this video and speech."""
+        plan, shared = self._laid_out, self.shared
+        if self.speech is None or not plan.generates:
+            return None
+        check_overlap(plan, self.layout.overlap)
+        generator = shared.engine.lipsync.generator
+        if isinstance(generator, Preparing):
+            with shared.timer.stage(Stage.PREPARE):
+                return generator.prepare(self._request(plan))
+        return generator
+
+    @cached_property
+    def restorers(self) -> Restorers | None:
+        """Track -> its tuned or fitted restorer; None: nothing is restored."""
+        restorer = self.shared.engine.restorer
+        if restorer is None or not restores(self.shared.config):
+            return None
+        return Restorers(restorer, MatchedStrengths() if self._matches else None)
+
+    @cached_property
+    def mouths(self) -> Mouths:
+        return Mouths(self.layout, self.speech, self.generator, self.shared.timer)
+
+    def stages(self, indices: np.ndarray) -> SpeakerStages:
+        """To render those output frames. The restorers are tuned or fitted first."""
+        plan, shared = self.plan, self.shared
+        self._make_ready(np.unique(plan.track[indices[plan.strength[indices] > 0]]))
+        stage = None
+        if self.restorers is not None:
+            stage = restore_stage(shared.engine, plan, self.restorers, shared.config.restore)
+        self._last = stage
+        return SpeakerStages(plan, self.mouths, stage)
+
+    @property
+    def last_restoration(self) -> RestoreStage | None:
+        """The stage of the last pass."""
+        return self._last
+
+    @property
+    def _matches(self) -> bool:
+        """Whether strengths are matched to the face. Detail is tuned to the same goal already; and
+        where the whole face is restored, none of it is left to compare with."""
+        restore = self.shared.config.restore
+        tuned = isinstance(self.shared.engine.restorer, Tunable)
+        return restore.strength == "auto" and restore.region != "face" and not tuned
+
+    @cached_property
+    def _laid_out(self) -> RenderPlan:
+        if self._plan is not None:
+            return self._plan
+        shared, restorer = self.shared, self.shared.engine.restorer
+        return laid_out(
+            shared.config,
+            self.layout,
+            self.analysis,
+            shared.source.info,
+            self.speech,
+            **({} if self.line is None else {"spoken": self.line.spoken}),
+            size=None if restorer is None else restorer.size,
+        )
+
+    def _decided(self, progress: Progress) -> RenderPlan:
+        plan, restore = self._laid_out, self.shared.config.restore
+        if not restores(self.shared.config):
+            return plan
+        if self.line is None:
+            return decide.decided_by_analysis(plan, restore, self._own_edges())
+        tuned = isinstance(self.shared.engine.restorer, Tunable | Fittable)
+        wanted = restore.when == "auto" or tuned or self._matches
+        numbers = decide.chunks_to_sample(plan) if wanted else []
+        self._samples = self._sampled(plan, numbers, progress)
+        return decide.decided_by_samples(plan, restore, self._samples.chunks, self._own_edges())
+
+    def _own_edges(self) -> Mapping[int, EdgeVariances]:
+        """By track, the edges of the person's own mouth in the reference; none without one."""
+        if self.shared.config.restore.reference is None:
+            return {}
+        return own_edges(self.analysis, self._original.analysis)
+
+    def _sampled(
+        self, plan: RenderPlan, numbers: Sequence[int], progress: Progress = no_progress
+    ) -> Samples:
+        crops = isinstance(self.shared.engine.restorer, Fittable) or self._matches
+        reader, meter = self.shared.reader, self.shared.meter
+        return sampled(self.mouths, reader, plan, numbers, meter, crops=crops, progress=progress)
+
+    def _make_ready(self, tracks: np.ndarray) -> None:
+        if self.restorers is not None and len(tracks):
+            with self.shared.timer.stage(Stage.FIT):
+                self.restorers.make_ready(
+                    tracks.tolist(),
+                    self.plan,
+                    original=lambda: self._original,
+                    to_restore=self._to_restore,
+                    generator=self.generator,
+                )
+
+    def _to_restore(self, tracks: Sequence[int]) -> Mapping[int, Sequence[torch.Tensor]]:
+        """Track -> some of the mouths that are to be restored."""
+        if self.line is None:
+            return mouths_to_restore(tracks, self.plan, self.shared.source)
+        if self._samples is None:
+            self._samples = self._sampled(self._laid_out, self.plan.sampled.tolist())
+        return self._samples.mouths
+
+    @cached_property
+    def _original(self) -> Original:
+        return self.shared.original(self.analysis)
+
+    def _request(self, plan: RenderPlan) -> GenerationRequest:
+        shared, speech = self.shared, self.speech
+        return GenerationRequest(
+            footage_of(shared.source, plan.analysis, shared.flag.check),
+            shared.footage,
+            plan.seconds,
+            plan.source,
+            plan.chunk,
+            plan.jumps,
+            self.layout.lengths(plan),
+            speech.acoustics if isinstance(speech, AcousticFeatures) else None,
+            shared.flag.check,
+        )
+
+
+def joined(lanes: Sequence[Lane]) -> RenderPlan:
+    """One plan of all speakers."""
+    first, *others = (lane.plan for lane in lanes)
+    return replace(first, others=tuple(others)) if others else first

@@ -1,0 +1,213 @@
+"""Pass 1: reads the whole video once and keeps about 1 kB of each face in each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from latentsync.errors import FaceNotFoundError
+from latentsync.face.align import align_video
+from latentsync.face.detector import DetectedFace, FaceDetector
+from latentsync.face.landmarks import CONTROL
+from latentsync.face.tracks import ChosenFace, Track, choose_track, is_cut, link_faces, thumbnail
+from latentsync.frame_times import PTS_ROUNDING
+from latentsync.geometry import TEMPLATE, similarity
+from latentsync.pipeline.analysis import SourceAnalysis, place_of
+from latentsync.pipeline.concurrency import linked
+from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.restoration.edge_blur import FIGURES, edge_figures
+from latentsync.restoration.sharpness import BANDS, SharpnessMeter
+from latentsync.settings.schema import FaceConfig
+from latentsync.types import Frame
+
+DECODED_AHEAD, DETECTED_AHEAD = 4, 2  # frames queued for detection, and for the sharpness meter
+EDGES_EVERY = 0.12
+"""Seconds from one frame whose edges are measured to the next: every third one at 25 a second."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObservedFace:
+    """One face in one frame.
+
+    energies: (2, BANDS) float32 [mouth, rest of the face]. edges: (len(FIGURES),) float32, see
+    restoration.edge_blur; NaN where not measured, which is most frames.
+    """
+
+    face: DetectedFace
+    energies: np.ndarray
+    edges: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class VideoAnalysis:
+    """The result of pass 1 for a video of F frames, all faces.
+
+    pts, pts_seconds, cuts: see SourceAnalysis. faces: of each frame, largest first.
+    """
+
+    pts: np.ndarray
+    pts_seconds: np.ndarray
+    cuts: np.ndarray
+    faces: Sequence[Sequence[ObservedFace]]
+    config: FaceConfig
+
+    @cached_property
+    def tracks(self) -> list[Track]:
+        """By first frame."""
+        return link_faces(
+            [[one.face for one in faces] for faces in self.faces],
+            self.cuts.tolist(),
+            seconds=self.pts_seconds,
+            max_gap_seconds=self.config.max_gap_seconds,
+        )
+
+    def of_tracks(self, numbers: Collection[int]) -> SourceAnalysis:
+        """The analysis of one speaker: of the tracks with these numbers, no two at one time."""
+        chosen: list[ChosenFace | None] = [None] * len(self.faces)
+        for track in self.tracks:
+            if track.id in numbers:
+                for offset, face in enumerate(track.faces):
+                    chosen[track.start + offset] = ChosenFace(face, track.id)
+        return self._of(chosen)
+
+    def of_largest(self) -> SourceAnalysis:
+        """Of the largest face of each frame, as LatentSync selects it."""
+        number = {id(face): track.id for track in self.tracks for face in track.faces}
+        return self._of(
+            [
+                ChosenFace(faces[0].face, number[id(faces[0].face)]) if faces else None
+                for faces in self.faces
+            ]
+        )
+
+    def of_choice(self, select: str) -> SourceAnalysis:
+        """TEMPORARY."""
+        return self._of(choose_track(self.tracks, len(self.faces), select=select))
+
+    def _of(self, chosen: Sequence[ChosenFace | None]) -> SourceAnalysis:
+        alignments = align_video(
+            chosen, seconds=self.pts_seconds, smoothing_seconds=self.config.smoothing_seconds
+        )
+        energies = np.full((len(chosen), 2, BANDS), np.nan, np.float32)
+        edges = np.full((len(chosen), len(FIGURES)), np.nan, np.float32)
+        for index, one in enumerate(chosen):
+            for seen in self.faces[index]:
+                if one is not None and one.face is seen.face:  # others are interpolated
+                    energies[index], edges[index] = seen.energies, seen.edges
+        return SourceAnalysis(
+            self.pts,
+            self.pts_seconds,
+            self.cuts,
+            alignments,
+            energies,
+            np.array([len(faces) for faces in self.faces], np.int64),
+            edges,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analyzer:
+    """Runs pass 1 on the videos of one session, one after the other."""
+
+    detector: FaceDetector
+    meter: SharpnessMeter
+    config: FaceConfig
+    timer: StageTimer
+
+    def __call__(
+        self, source: Iterable[Frame], on_frame: Callable[[], None] = lambda: None
+    ) -> VideoAnalysis:
+        """Reads all frames. on_frame: called after each.
+
+        Raises FaceNotFoundError where no frame holds a usable face.
+        """
+        frames = linked(
+            self.timer.timed(Stage.DECODE, source),
+            Stage.DECODE,
+            Stage.DETECT,
+            DECODED_AHEAD,
+            timer=self.timer,
+        )
+        kept = _Observations()
+        detected = self._detected(frames)
+        for seen in linked(detected, Stage.DETECT, Stage.MEASURE, DETECTED_AHEAD, timer=self.timer):
+            with self.timer.stage(Stage.MEASURE, frames=1):
+                kept.add(seen, self.meter)
+            on_frame()
+        with self.timer.stage(Stage.ALIGN, frames=len(kept)):
+            return kept.analysis(self.config)
+
+    def _detected(self, frames: Iterable[Frame]) -> Iterator[_DetectedFrame]:
+        self.detector.reset()
+        last: np.ndarray | None = None
+        for frame in frames:
+            with self.timer.stage(Stage.DETECT):
+                small = thumbnail(frame.pixels)
+                cut = last is not None and is_cut(last, small, self.config.cut_threshold)
+                last = small
+                if cut:
+                    self.detector.reset()
+                seen = _DetectedFrame(frame, cut, self.detector(frame.pixels))
+            yield seen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _DetectedFrame:
+    """A frame and its detected faces. cut: whether a new shot begins with it."""
+
+    frame: Frame
+    cut: bool
+    faces: list[DetectedFace]
+
+
+class _Observations:
+    """Detections and measurements of all frames, before tracks are linked."""
+
+    def __init__(self) -> None:
+        self.pts: list[int] = []
+        self.pts_seconds: list[float] = []
+        self.cuts: list[bool] = []
+        self.faces: list[list[ObservedFace]] = []
+        self._edges_due = -np.inf
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def add(self, seen: _DetectedFrame, meter: SharpnessMeter) -> None:
+        frame = seen.frame
+        self.pts.append(frame.pts)
+        self.pts_seconds.append(frame.pts_seconds)
+        self.cuts.append(seen.cut)
+        edges = self._edges(seen)
+        self.faces.append(
+            [
+                ObservedFace(face, _measure(frame.pixels, face, meter), edge)
+                for face, edge in zip(seen.faces, edges, strict=True)
+            ]
+        )
+
+    def _edges(self, seen: _DetectedFrame) -> list[np.ndarray]:
+        """Of each face; unknown where no measurement is due."""
+        now = seen.frame.pts_seconds
+        if not seen.cut and now < self._edges_due - PTS_ROUNDING:
+            return [np.full(len(FIGURES), np.nan, np.float32)] * len(seen.faces)
+        if seen.faces:
+            self._edges_due = now + EDGES_EVERY
+        return [edge_figures(seen.frame.pixels, place_of(face.landmarks)) for face in seen.faces]
+
+    def analysis(self, config: FaceConfig) -> VideoAnalysis:
+        if not any(self.faces):
+            raise FaceNotFoundError(
+                "no face found",
+                f"in any of {len(self.faces)} frames",
+                "there is no mouth to restore; a lower face.min_confidence detects fainter faces",
+            )
+        times = np.array(self.pts, np.int64), np.array(self.pts_seconds)
+        return VideoAnalysis(*times, np.array(self.cuts), self.faces, config)
+
+
+def _measure(pixels: np.ndarray, face: DetectedFace, meter: SharpnessMeter) -> np.ndarray:
+    return meter(pixels, similarity(face.landmarks[CONTROL], TEMPLATE))
