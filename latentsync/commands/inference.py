@@ -23,6 +23,7 @@ from latentsync.media.files import check_names
 from latentsync.places import command
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import Config
+from latentsync.settings.segments import read_segments
 from latentsync.weights.licences import accept
 
 
@@ -59,6 +60,22 @@ def build_parser() -> Parser:
         dest="audio",
         metavar="SPEECH",
         help="new speech, any audio or video file; without it, only restore",
+    )
+    add(
+        "--speaker",
+        metavar="WHO",
+        help="whose mouth: largest (default), left, right, a number (by order of appearance), x,y "
+        "or x,y@seconds, a picture of the person, or auto (who speaks in the video's audio)",
+    )
+    add(
+        "--segments",
+        metavar="YAML",
+        help="speeches of several people: a list of {speaker, audio, start, end, offset}",
+    )
+    add(
+        "--list_speakers",
+        action="store_true",
+        help="only list the people of the video, with a contact sheet as PNG; no video",
     )
     add(
         "--superres",
@@ -137,6 +154,10 @@ def _run(options: argparse.Namespace) -> int:
     accept(options.accept_licence)
     config = load_config(options.config, options.overrides, flags=_flags(options))
     _check_together(options)
+    if options.list_speakers:
+        from latentsync.commands.list_speakers import list_speakers
+
+        return list_speakers(options, config)
     if is_batch(options.input, config.output.path):
         return run_batch(options, config)
     _check_named(config)
@@ -172,6 +193,7 @@ def _check_named(config: Config) -> None:
 
 def _flags(options: argparse.Namespace) -> dict[str, Any]:
     writes_video = options.preview is None and not options.dry_run
+    segments = None if options.segments is None else read_segments(Path(options.segments))
     return {
         "preset": options.preset,
         "input.video": options.input[0] if options.input else None,
@@ -179,6 +201,8 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
         "output.path": options.output,
         "output.overwrite": options.overwrite or not writes_video or None,
         "output.compare": options.compare,
+        "face.speaker": options.speaker,
+        "speakers": segments,
         "restore.name": options.superres,
         "restore.reference": options.reference,
         "restore.fidelity": options.fidelity_weight,

@@ -62,8 +62,11 @@ def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Nam
         if job.config.output.report:
             print(f"{job.output.report_path}: what was done to which frame, and why")
     frames = report["frames"]
-    spoken = f"{frames['generated']} frames generated, " if job.audio else ""
-    counted = f"{frames['restored']} of {frames['total']} frames restored"
+    each = [frames, *(one["frames"] for one in report["other_speakers"])]
+    generated = " and ".join(str(one["generated"]) for one in each)
+    restored = " and ".join(str(one["restored"]) for one in each)
+    spoken = f"{generated} frames generated, " if job.audio else ""
+    counted = f"{restored} of {frames['total']} frames restored"
     if report["output"]["video"] == "copied":
         counted += ", the video stream copied unchanged"
     gain = f"; {report['gain']}" if frames["restored"] else ""

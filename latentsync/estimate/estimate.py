@@ -20,6 +20,7 @@ from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader, sample_frames
 from latentsync.media.writer import EncoderFrame, VideoWriter
+from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.lipsync import output_rate
@@ -125,9 +126,15 @@ class _Trial:
 
     @property
     def config(self) -> Config:
-        """Without a reference, which each session would analyze as a whole."""
+        """Without a reference, which each session would analyze as a whole, and without choosing a
+        person, who may not be seen in every frame."""
         config = self.engine.config
-        return replace(config, restore=replace(config.restore, reference=None))
+        return replace(
+            config,
+            restore=replace(config.restore, reference=None),
+            face=replace(config.face, speaker="largest"),
+            speakers=[],
+        )
 
     def session(self, frames: Sequence[Frame], **more: Any) -> Session:
         clip = Clip(self.job.source, [replace(frame, index=i) for i, frame in enumerate(frames)])
@@ -240,7 +247,9 @@ def _output(job: Job) -> tuple[int, float]:
     frames = _count(job.source)
     if job.audio is None or not frames:
         return frames, 1.0
-    samples = sum(len(block) for block in AudioReader(job.audio))
+    dialogue = isinstance(job.audio, Dialogue)
+    audio = job.audio.soundtrack if isinstance(job.audio, Dialogue) else job.audio
+    samples = sum(len(block) for block in AudioReader(audio))
     if job.config.as_upstream:
         return frame_count(int(samples / SAMPLE_RATE * FEATURES_PER_SECOND), UPSTREAM_FPS), 1.0
     output = job.config.output
@@ -248,7 +257,7 @@ def _output(job: Job) -> tuple[int, float]:
         _video_timeline_of(job.source, frames),
         samples / SAMPLE_RATE,
         fps=output_rate(output.fps),
-        length=output.length,
+        length="video" if dialogue else output.length,
         extend=output.extend,
     )
     return len(line), min(1.0, line.spoken / len(line))

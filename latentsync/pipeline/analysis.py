@@ -6,11 +6,12 @@ tracks, so that pass 2 can stream. See pipeline.observation for pass 1 itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from latentsync.face.landmarks import CONTROL, FIVE, MOUTH
+from latentsync.face.occlusion.occluders import Occluders
 from latentsync.geometry import TEMPLATE, similarity
 from latentsync.restoration.edge_blur import FacePlace
 from latentsync.types import Alignment
@@ -26,6 +27,7 @@ class SourceAnalysis:
     people: (F,) int, the number of faces detected in each frame.
     edges: (F, len(FIGURES)) float32, see restoration.edge_blur; NaN where not measured, which is
         most frames: a few a second are enough.
+    occluders: what is in front of the face.
     """
 
     pts: np.ndarray
@@ -35,6 +37,7 @@ class SourceAnalysis:
     energies: np.ndarray
     people: np.ndarray
     edges: np.ndarray
+    occluders: Occluders = field(default_factory=Occluders)
 
     @property
     def tracks(self) -> np.ndarray:

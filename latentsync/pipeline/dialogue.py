@@ -73,6 +73,9 @@ class Dialogue:
             end = end if one.end is None else min(one.end, end)
             self.entries.append((one.speaker, PlacedAudio(Path(path), one.start, end, one.offset)))
 
+    def __str__(self) -> str:
+        return ", ".join(f"{one.path} ({speaker})" for speaker, one in self.entries)
+
     @property
     def speakers(self) -> list[str]:
         """Each value of ``speaker``, in order of its first entry."""

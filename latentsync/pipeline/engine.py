@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import cached_property
 from operator import attrgetter
 
 import torch
 
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceDetector, load_detector
+from latentsync.face.identity import Embedding, load_embedding
+from latentsync.face.occlusion.watch import OcclusionWatch
 from latentsync.pipeline.lipsync import LipSync
 from latentsync.pipeline.requirements import (
     check_detector,
@@ -98,6 +101,15 @@ class Engine:
         return load_detector(
             face.detector, max_faces=face.max_faces, min_confidence=face.min_confidence
         )
+
+    def new_watch(self) -> OcclusionWatch:
+        """What watches the faces of one video for occluders."""
+        return OcclusionWatch()
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """What people are recognised by."""
+        return load_embedding(self.execution, self.config.weights.folders)
 
     def _fitting_batch(self) -> int:
         wanted, restorer, device = self.config.restore.batch, self.restorer, self.execution.device

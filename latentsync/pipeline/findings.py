@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.pipeline.speakers import Speaker
 from latentsync.restoration.gate import MouthState
 from latentsync.settings.schema import Config
 
 if TYPE_CHECKING:
+    from latentsync.pipeline.lane import Lane
     from latentsync.pipeline.session import Session
 
 logger = logging.getLogger(__name__)
 
 SELECTED = {
-    "largest": "the largest face",
-    "left": "the leftmost face",
-    "right": "the rightmost face",
+    "largest": "the largest person",
+    "left": "the leftmost person",
+    "right": "the rightmost person",
+    "auto": "the person who speaks",
 }
-"""face.speaker -> the selected face, in words."""
+"""face.speaker -> the selected person, in words."""
 
+LISTED = 5
+"""Shots without a speaker that a sentence names; more are counted."""
 FORCE = "use restore.when=always to force"
 
 
@@ -33,13 +38,15 @@ def plan_warnings(session: Session, plan: RenderPlan) -> list[str]:
         warnings.append(f"{source.info.path}: {source.issues}")
     if source.info.dropped:
         warnings.append(f"not carried over: {', '.join(source.info.dropped)}")
-    faceless = int((plan.analysis.tracks < 0).sum())
+    faceless = int((plan.analysis.people == 0).sum())
     if faceless:
         total = len(plan.analysis)
         left = "frames without a detected face are left unmodified"
         warnings.append(f"{faceless} of {total} {left}")
-    warnings += _selected_face(session.config, plan.analysis.people)
-    automatic = session.audio is None and session.config.restore.when == "auto"
+    warnings += _selected(session, plan.analysis.people)
+    for lane in session.lanes:
+        warnings += _absent(lane)
+    automatic = not session.speaks and session.config.restore.when == "auto"
     if automatic and not plan.strength.any():
         warnings.append(_why_nothing_is_restored(session.config, plan))
     for warning in warnings:
@@ -47,8 +54,9 @@ def plan_warnings(session: Session, plan: RenderPlan) -> list[str]:
     return warnings
 
 
-def _selected_face(config: Config, people: np.ndarray) -> list[str]:
+def _selected(session: Session, people: np.ndarray) -> list[str]:
     """people: (F,) int, faces detected in each frame -> a sentence where there were several."""
+    config = session.config
     most, several = int(people.max(initial=0)), int((people > 1).sum())
     if not several:
         return []
@@ -57,9 +65,29 @@ def _selected_face(config: Config, people: np.ndarray) -> list[str]:
     seen = f"{least}{most} faces were detected at once ({frames})"
     if config.as_upstream:
         return [f"{seen}; the largest face of each frame was selected (compat={config.compat})"]
-    selected = SELECTED[config.face.speaker]
-    others = " or ".join(name for name in SELECTED if name != config.face.speaker)
-    return [f"{seen}; {selected} of each shot was selected: face.speaker={others} selects another"]
+    speakers = [lane.speaker for lane in session.lanes if lane.speaker is not None]
+    if not speakers:  # the plan was made before
+        return []
+    total, verb = len(session.people.all), "was" if len(speakers) == 1 else "were"
+    chosen = " and ".join(_in_words(one, total) for one in speakers)
+    return [f"{seen}; {chosen} {verb} selected: --speaker selects another"]
+
+
+def _in_words(speaker: Speaker, total: int) -> str:
+    named = speaker.choices[0]
+    who = SELECTED.get(named.lower(), f"the person at {named}" if "," in named else "person")
+    return f"{who} ({speaker.person.number} of {total})"
+
+
+def _absent(lane: Lane) -> list[str]:
+    """A sentence where shots show people, but not this one."""
+    spans = () if lane.speaker is None else lane.speaker.selection.absent
+    if not spans or lane.speaker is None:
+        return []
+    times = ", ".join(f"{start:.2f} to {stop:.2f} s" for start, stop in spans[:LISTED])
+    more = f" and {len(spans) - LISTED} more" if len(spans) > LISTED else ""
+    number = lane.speaker.person.number
+    return [f"shots without person {number} are left unmodified: {times}{more}"]
 
 
 def _why_nothing_is_restored(config: Config, plan: RenderPlan) -> str:

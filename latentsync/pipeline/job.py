@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentsync.errors import ConfigError
+from latentsync.face.speaker import parse_speaker
 from latentsync.media.probe import VideoInfo, probe
+from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.output import Output, check_output
 from latentsync.pipeline.requirements import (
@@ -24,18 +26,18 @@ from latentsync.weights.ensure import Consent, consent_to_all, ensure_weights, n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """Input, output and settings of one run. audio: the new speech, if any."""
+    """Input, output and settings of one run. audio: the new speech, of one or several speakers."""
 
     config: Config
     source: VideoInfo
     output: Output
-    audio: Path | None
+    audio: Path | Dialogue | None
 
 
 def checked(config: Config) -> Job:
-    """Checks files and settings, without decoding and without weights.
+    """Checks files and settings, without decoding the video and without weights.
 
-    Raises ConfigError and MediaError.
+    Speeches of several speakers are read, and mixed. Raises ConfigError and MediaError.
     """
     if config.input.video is None:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")
@@ -44,8 +46,14 @@ def checked(config: Config) -> Job:
     _check_purpose(config)
     output_rate(config.output.fps)
     source = probe(config.input.video)
-    audio = None if config.input.audio is None else Path(config.input.audio)
-    return Job(config, source, check_output(config, source, Path(config.output.path), audio), audio)
+    audio: Path | Dialogue | None = None
+    if config.speakers:
+        audio = Dialogue(config, source)
+    elif config.input.audio is not None:
+        audio = Path(config.input.audio)
+    soundtrack = audio.soundtrack if isinstance(audio, Dialogue) else audio
+    output = check_output(config, source, Path(config.output.path), soundtrack)
+    return Job(config, source, output, audio)
 
 
 def prepare(
@@ -80,14 +88,16 @@ def fetch_weights(
 
 def _check_purpose(config: Config) -> None:
     restore = config.restore
-    if config.compat is not None and config.input.audio is None:
+    for speaker in (config.face.speaker, *(one.speaker for one in config.speakers)):
+        parse_speaker(speaker)
+    if config.compat is not None and not config.speech:
         remedy = "it applies to new speech only; pass --audio_path SPEECH"
         raise ConfigError("compat", config.compat, remedy)
     if restore.reference is not None:
         probe(restore.reference)
-    elif config.input.audio is None and restore.name.lower() == "self":
+    elif not config.speech and restore.name.lower() == "self":
         raise ConfigError("restore.name", restore.name, NEEDS_REFERENCE)
-    if config.input.audio is not None or restores(config):
+    if config.speech or restores(config):
         return
     key = "restore.when" if restore.when == "never" else "restore.name"
     value = restore.when if restore.when == "never" else restore.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from latentsync.generate.base import Footage, GenerationRequest, LipGenerator, Preparing
+from latentsync.generate.base import GenerationRequest, LipGenerator, Partial, Preparing
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Line
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
 from latentsync.pipeline.lipsync import Speech
+from latentsync.pipeline.other_videos import OtherVideos
 from latentsync.pipeline.planning import decide
 from latentsync.pipeline.planning.layout import Layout, laid_out
 from latentsync.pipeline.planning.own_mouth import own_edges
 from latentsync.pipeline.planning.plan import RenderPlan, check_overlap
 from latentsync.pipeline.planning.samples import Samples, sampled
+from latentsync.pipeline.planning.visibility import with_visibility
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import FrameReader, Mouths, SpeakerStages, restore_stage
 from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.source import Source, footage_of
+from latentsync.pipeline.speakers import Speaker
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.base import Fittable, Tunable
 from latentsync.restoration.mouth_blur import EdgeVariances
@@ -40,11 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workplace:
-    """What all speakers of a session share.
-
-    footage: a path -> that video, analyzed, for a generator that takes mouths from it. original:
-    analyses on first call the video with the training mouths; of this one, where no other is named.
-    """
+    """What all speakers of a session share."""
 
     engine: Engine
     config: Config
@@ -52,8 +51,7 @@ class Workplace:
     timer: StageTimer
     flag: CancelFlag
     meter: SharpnessMeter
-    footage: Callable[[str], Footage]
-    original: Callable[[SourceAnalysis], Original]
+    others: OtherVideos
 
     @property
     def reader(self) -> FrameReader:
@@ -63,7 +61,8 @@ class Workplace:
 class Lane:
     """One speaker of a session. line: the new speech; None: the mouth in the video is restored.
 
-    analysis: of the speaker. plan: made before; None: it is made here. Used by one thread.
+    analysis: of the speaker. plan: made before; None: it is made here. speaker: who was selected;
+    None: the plan says. Used by one thread.
     """
 
     def __init__(
@@ -72,8 +71,9 @@ class Lane:
         analysis: SourceAnalysis,
         line: Line | None,
         plan: RenderPlan | None = None,
+        speaker: Speaker | None = None,
     ) -> None:
-        self.shared, self.analysis, self.line = shared, analysis, line
+        self.shared, self.analysis, self.line, self.speaker = shared, analysis, line, speaker
         self._plan = plan
         self._samples: Samples | None = None
         self._last: RestoreStage | None = None
@@ -162,7 +162,7 @@ class Lane:
         if self._plan is not None:
             return self._plan
         shared, restorer = self.shared, self.shared.engine.restorer
-        return laid_out(
+        plan = laid_out(
             shared.config,
             self.layout,
             self.analysis,
@@ -171,9 +171,20 @@ class Lane:
             **({} if self.line is None else {"spoken": self.line.spoken}),
             size=None if restorer is None else restorer.size,
         )
+        return plan if shared.config.as_upstream else with_visibility(plan)
+
+    @cached_property
+    def _undecided(self) -> RenderPlan:
+        """The plan without strengths: where the generator has no mouth, the filmed one is shown."""
+        plan, generator = self._laid_out, self.generator
+        if self._plan is not None or not isinstance(generator, Partial):
+            return plan
+        shown, generated = plan.shown.copy(), np.flatnonzero(plan.chunk >= 0)
+        shown[generated] *= generator.shown(generated)
+        return replace(plan, shown=shown)
 
     def _decided(self, progress: Progress) -> RenderPlan:
-        plan, restore = self._laid_out, self.shared.config.restore
+        plan, restore = self._undecided, self.shared.config.restore
         if not restores(self.shared.config):
             return plan
         if self.line is None:
@@ -213,18 +224,22 @@ class Lane:
         if self.line is None:
             return mouths_to_restore(tracks, self.plan, self.shared.source)
         if self._samples is None:
-            self._samples = self._sampled(self._laid_out, self.plan.sampled.tolist())
+            self._samples = self._sampled(self.plan, self.plan.sampled.tolist())
         return self._samples.mouths
 
     @cached_property
     def _original(self) -> Original:
-        return self.shared.original(self.analysis)
+        """The video with the training mouths."""
+        other = self.shared.others.reference(self.speaker)
+        if other is None:
+            return Original(self.shared.source, self.analysis, itself=True)
+        return Original(*other, itself=False)
 
     def _request(self, plan: RenderPlan) -> GenerationRequest:
         shared, speech = self.shared, self.speech
         return GenerationRequest(
             footage_of(shared.source, plan.analysis, shared.flag.check),
-            shared.footage,
+            shared.others.footage,
             plan.seconds,
             plan.source,
             plan.chunk,

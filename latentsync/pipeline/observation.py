@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,14 @@ from latentsync.errors import FaceNotFoundError
 from latentsync.face.align import align_video
 from latentsync.face.detector import DetectedFace, FaceDetector
 from latentsync.face.landmarks import CONTROL
-from latentsync.face.tracks import ChosenFace, Track, choose_track, is_cut, link_faces, thumbnail
+from latentsync.face.occlusion.decide import track_masks
+from latentsync.face.occlusion.observation import Observation
+from latentsync.face.occlusion.occluders import Occluders
+from latentsync.face.occlusion.watch import OcclusionWatch
+from latentsync.face.people import Person
+from latentsync.face.portraits import PortraitCollector
+from latentsync.face.speaker import chosen_faces
+from latentsync.face.tracks import ChosenFace, Track, is_cut, link_faces, thumbnail
 from latentsync.frame_times import PTS_ROUNDING
 from latentsync.geometry import TEMPLATE, similarity
 from latentsync.pipeline.analysis import SourceAnalysis, place_of
@@ -33,12 +40,14 @@ class ObservedFace:
     """One face in one frame.
 
     energies: (2, BANDS) float32 [mouth, rest of the face]. edges: (len(FIGURES),) float32, see
-    restoration.edge_blur; NaN where not measured, which is most frames.
+    restoration.edge_blur; NaN where not measured, which is most frames. near: what may be in front
+    of the face; None: nothing was watched for.
     """
 
     face: DetectedFace
     energies: np.ndarray
     edges: np.ndarray
+    near: Observation | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +61,7 @@ class VideoAnalysis:
     pts_seconds: np.ndarray
     cuts: np.ndarray
     faces: Sequence[Sequence[ObservedFace]]
+    portraits: PortraitCollector
     config: FaceConfig
 
     @cached_property
@@ -64,14 +74,10 @@ class VideoAnalysis:
             max_gap_seconds=self.config.max_gap_seconds,
         )
 
-    def of_tracks(self, numbers: Collection[int]) -> SourceAnalysis:
-        """The analysis of one speaker: of the tracks with these numbers, no two at one time."""
-        chosen: list[ChosenFace | None] = [None] * len(self.faces)
-        for track in self.tracks:
-            if track.id in numbers:
-                for offset, face in enumerate(track.faces):
-                    chosen[track.start + offset] = ChosenFace(face, track.id)
-        return self._of(chosen)
+    def of_person(self, person: Person) -> SourceAnalysis:
+        """The analysis of one speaker."""
+        analysis = self._of(chosen_faces(person, len(self.faces)))
+        return replace(analysis, occluders=self._occluders(person.tracks, analysis.matrices))
 
     def of_largest(self) -> SourceAnalysis:
         """Of the largest face of each frame, as LatentSync selects it."""
@@ -82,10 +88,6 @@ class VideoAnalysis:
                 for faces in self.faces
             ]
         )
-
-    def of_choice(self, select: str) -> SourceAnalysis:
-        """TEMPORARY."""
-        return self._of(choose_track(self.tracks, len(self.faces), select=select))
 
     def _of(self, chosen: Sequence[ChosenFace | None]) -> SourceAnalysis:
         alignments = align_video(
@@ -107,15 +109,30 @@ class VideoAnalysis:
             edges,
         )
 
+    def _occluders(self, tracks: Iterable[Track], matrices: np.ndarray) -> Occluders:
+        """matrices: (F, 2, 3), frame -> aligned crop, of these tracks."""
+        near = {id(one.face): one.near for faces in self.faces for one in faces}
+        masks: dict[int, np.ndarray] = {}
+        for track in tracks:
+            run = slice(track.start, track.stop)
+            observations = [near.get(id(face)) for face in track.faces]
+            found = track_masks(observations, matrices[run], self.pts_seconds[run])
+            masks |= {track.start + frame: mask for frame, mask in found.items()}
+        return Occluders(masks)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analyzer:
-    """Runs pass 1 on the videos of one session, one after the other."""
+    """Runs pass 1 on the videos of one session, one after the other.
+
+    new_watch: what watches for occluders in one video; None: nothing does.
+    """
 
     detector: FaceDetector
     meter: SharpnessMeter
     config: FaceConfig
     timer: StageTimer
+    new_watch: Callable[[], OcclusionWatch] | None = None
 
     def __call__(
         self, source: Iterable[Frame], on_frame: Callable[[], None] = lambda: None
@@ -131,7 +148,7 @@ class Analyzer:
             DECODED_AHEAD,
             timer=self.timer,
         )
-        kept = _Observations()
+        kept = _Observations(None if self.new_watch is None else self.new_watch())
         detected = self._detected(frames)
         for seen in linked(detected, Stage.DETECT, Stage.MEASURE, DETECTED_AHEAD, timer=self.timer):
             with self.timer.stage(Stage.MEASURE, frames=1):
@@ -166,11 +183,13 @@ class _DetectedFrame:
 class _Observations:
     """Detections and measurements of all frames, before tracks are linked."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: OcclusionWatch | None) -> None:
         self.pts: list[int] = []
         self.pts_seconds: list[float] = []
         self.cuts: list[bool] = []
         self.faces: list[list[ObservedFace]] = []
+        self.portraits = PortraitCollector()
+        self._watch = watch
         self._edges_due = -np.inf
 
     def __len__(self) -> int:
@@ -181,11 +200,14 @@ class _Observations:
         self.pts.append(frame.pts)
         self.pts_seconds.append(frame.pts_seconds)
         self.cuts.append(seen.cut)
-        edges = self._edges(seen)
+        self.portraits.add(frame.pixels, seen.faces, frame.pts_seconds, cut=seen.cut)
+        near: Sequence[Observation | None] = [None] * len(seen.faces)
+        if self._watch is not None:
+            near = self._watch.watch(frame.pixels, seen.faces, frame.pts_seconds, seen.cut)
         self.faces.append(
             [
-                ObservedFace(face, _measure(frame.pixels, face, meter), edge)
-                for face, edge in zip(seen.faces, edges, strict=True)
+                ObservedFace(face, _measure(frame.pixels, face, meter), edges, before)
+                for face, edges, before in zip(seen.faces, self._edges(seen), near, strict=True)
             ]
         )
 
@@ -206,7 +228,7 @@ class _Observations:
                 "there is no mouth to restore; a lower face.min_confidence detects fainter faces",
             )
         times = np.array(self.pts, np.int64), np.array(self.pts_seconds)
-        return VideoAnalysis(*times, np.array(self.cuts), self.faces, config)
+        return VideoAnalysis(*times, np.array(self.cuts), self.faces, self.portraits, config)
 
 
 def _measure(pixels: np.ndarray, face: DetectedFace, meter: SharpnessMeter) -> np.ndarray:

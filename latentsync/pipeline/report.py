@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,6 @@ from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
 from latentsync.restoration.base import Restorer
 from latentsync.runtime.execution import DTYPES, Execution
-from latentsync.settings.schema import Config
 from latentsync.weights import record
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def session_report(
         "command": command,
         "host": _host(),
         **_media_facts(session, output, copied=copied),
-        "people": _people(session.config, session.plan.analysis.people),
+        "people": _people(session),
         "thresholds": _thresholds(session),
         **first,
         "other_speakers": others,
@@ -102,6 +101,7 @@ def _speaker(lane: Lane, outcome: Outcome, *, copied: bool) -> dict[str, Any]:
     restorers, generator = lane.restorers, lane.generator
     stage = None if copied else lane.last_restoration
     return {
+        "speaker": _who(lane),
         "restorer": None if restorers is None else describe(restorers.loaded),
         "fit": {} if restorers is None else restorers.fit_results,
         "generator": None if generator is None else describe(generator),
@@ -112,12 +112,33 @@ def _speaker(lane: Lane, outcome: Outcome, *, copied: bool) -> dict[str, Any]:
     }
 
 
-def _people(config: Config, people: np.ndarray) -> dict[str, Any]:
-    """people: (F,) int, faces detected in each frame of the source."""
+def _who(lane: Lane) -> dict[str, Any]:
+    """Whose mouth it is, and the speech for it."""
+    speaker, line = lane.speaker, lane.line
+    placed = None if line is None or line.placed is None else line.placed
     return {
-        "most_at_once": int(people.max(initial=0)),
-        "frames_with_several": int((people > 1).sum()),
-        "taken": "largest" if config.as_upstream else config.face.speaker,
+        "chosen_by": None if speaker is None else list(speaker.choices),
+        "person": None if speaker is None else speaker.person.number,
+        "on_screen_seconds": None if speaker is None else _spans(speaker.person.spans),
+        "absent_seconds": None if speaker is None else _spans(speaker.selection.absent),
+        "speech": None if line is None else line.name,
+        "speech_seconds": placed and _spans([(one.start, one.end) for one in placed]),
+    }
+
+
+def _spans(spans: Iterable[tuple[float, float]]) -> list[list[float]]:
+    return [[round(start, 3), round(stop, 3)] for start, stop in spans]
+
+
+def _people(session: Session) -> dict[str, Any]:
+    """Of the whole video."""
+    at_once = session.plan.analysis.people
+    chosen = any(lane.speaker is not None for lane in session.lanes)
+    return {
+        "most_at_once": int(at_once.max(initial=0)),
+        "frames_with_several": int((at_once > 1).sum()),
+        "found": len(session.people.all) if chosen else None,
+        "recognised_by": session.people.embedding.name if chosen else None,
     }
 
 

@@ -23,21 +23,21 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceDetector
 from latentsync.face.masks import region_mask, rest_mask
-from latentsync.generate.base import Footage
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Dialogue, Line
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.fitting import Original
 from latentsync.pipeline.lane import Lane, Workplace, joined
 from latentsync.pipeline.observation import Analyzer, VideoAnalysis
+from latentsync.pipeline.other_videos import OtherVideos
 from latentsync.pipeline.planning.layout import lead_in
 from latentsync.pipeline.planning.plan import RenderPlan, check_plan
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import rendered
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import CheckedSource, Source, VideoFile, footage_of
+from latentsync.pipeline.source import CheckedSource, Source, VideoFile
+from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restoration.base import Fittable, Steadiable
@@ -62,8 +62,9 @@ class Preview:
 class Session:
     """One video, and its new speech, if any; used by one thread at a time.
 
-    video: a file, probed or not, or a Source. audio: an audio or video file; None: the speech of
-    config.speakers or, where there is none, the mouths in the video are restored. plan: made by
+    video: a file, probed or not, or a Source. audio: an audio or video file, or what several people
+    say; None: the speech of config.speakers or, where there is none, the mouths in the video are
+    restored. plan: made by
     another session of the same video, speech and configuration; see planning.plan_file. config: of
     this video; it may differ from the engine's in settings that no loaded model depends on.
     detector: one that no other session uses at the same time; None: a new one.
@@ -76,7 +77,7 @@ class Session:
         engine: Engine,
         video: str | Path | VideoInfo | Source,
         *,
-        audio: str | Path | None = None,
+        audio: str | Path | Dialogue | None = None,
         plan: RenderPlan | None = None,
         config: Config | None = None,
         detector: FaceDetector | None = None,
@@ -87,10 +88,10 @@ class Session:
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = CheckedSource(source, self._flag.check)
         self.reads_file = isinstance(source, VideoFile)
-        self._audio = None if audio is None else Path(audio)
-        self._dialogue: Dialogue | None = None
         if audio is None and self.config.speakers:
-            self._dialogue = Dialogue(self.config, source.info)
+            audio = Dialogue(self.config, source.info)
+        self._dialogue = audio if isinstance(audio, Dialogue) else None
+        self._audio = Path(audio) if isinstance(audio, str | Path) else None
         self.timer = StageTimer()
         if plan is not None:
             check_plan(plan, source.info, speech=self.speaks)
@@ -102,7 +103,10 @@ class Session:
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         with self.timer.stage(Stage.LOAD):
             detector = detector or engine.new_detector(self.config.face)
-        self._analyze = Analyzer(detector, meter, self.config.face, self.timer)
+        new_watch = None
+        if self.config.face.occlusion == "auto" and not self.config.as_upstream:
+            new_watch = engine.new_watch
+        self._analyze = Analyzer(detector, meter, self.config.face, self.timer, new_watch)
         self._shared = Workplace(
             engine,
             self.config,
@@ -110,8 +114,7 @@ class Session:
             self.timer,
             self._flag,
             meter,
-            self._footage,
-            self._original,
+            OtherVideos(self.config, self._analyze, self._people_of, self._flag),
         )
 
     def __enter__(self) -> Session:
@@ -177,17 +180,20 @@ class Session:
             return [Lane(shared, plan.analysis, line, plan) for plan, line in pairs]
         if self.config.as_upstream:
             return [Lane(shared, self.video.of_largest(), self._lines(1)[0])]
-        choices = [self.config.face.speaker]
-        if self._dialogue is not None:
-            choices = self._dialogue.speakers
-            end = float(self.video.pts_seconds[-1] + 1 / self.source.info.average_rate)
-            lines = [self._dialogue.line([one], end) for one in choices]
-        else:
-            lines = self._lines(1)
-        return [
-            Lane(shared, self.video.of_choice(choice), line)
-            for choice, line in zip(choices, lines, strict=True)
-        ]
+        dialogue = self._dialogue
+        named = [self.config.face.speaker] if dialogue is None else dialogue.speakers
+        end = float(self.video.pts_seconds[-1] + 1 / self.source.info.average_rate)
+        lanes = []
+        for speaker in self.people.speakers(named):
+            line = self._lines(1)[0] if dialogue is None else dialogue.line(speaker.choices, end)
+            analysis = self.video.of_person(speaker.person)
+            lanes.append(Lane(shared, analysis, line, speaker=speaker))
+        return lanes
+
+    @cached_property
+    def people(self) -> People:
+        """The people seen in the video."""
+        return self._people_of(self.video, self.source)
 
     def make_plan(self, progress: Progress = no_progress) -> RenderPlan:
         """Makes every decision about every output frame, once.
@@ -289,24 +295,14 @@ class Session:
             begin = lead_in(start, self.config.restore, keeps_codes=keeps_codes)
         return self.plan.widened(begin, stop)
 
-    def _original(self, analysis: SourceAnalysis) -> Original:
-        reference = self.config.restore.reference
-        if reference is None:
-            return Original(self.source, analysis, itself=True)
-        source = self._opened(reference)
-        return Original(source, self._analysis_of(source), itself=False)
-
-    def _footage(self, path: str) -> Footage:
-        source = self._opened(path)
-        return footage_of(source, self._analysis_of(source), self._flag.check)
-
-    def _opened(self, path: str) -> Source:
-        """Opens another video that this one needs."""
-        return CheckedSource(VideoFile(probe(path)), self._flag.check)
-
-    def _analysis_of(self, other: Source) -> SourceAnalysis:
-        """Of the largest person in another video."""
-        return self._analyze(other).of_choice(self.config.face.speaker)
+    def _people_of(self, video: VideoAnalysis, source: Source) -> People:
+        return People(
+            video,
+            (source.info.width, source.info.height),
+            self.engine.embedding,
+            lambda: self.engine.new_detector(self.config.face),
+            lambda people: {},
+        )
 
 
 def _source(video: str | Path | VideoInfo | Source) -> Source:

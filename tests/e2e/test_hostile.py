@@ -108,16 +108,15 @@ def test_an_unusual_video_gives_a_correct_output(kind, tmp_path, demo_frames, ru
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (
-            (),
-            "the largest face of each shot was selected: face.speaker=left or right selects another",
-        ),
-        (("face.speaker=left",), "the leftmost face of each shot was selected"),
+        ((), "the largest person (1 of 2) was selected: --speaker selects another"),
+        (("--speaker", "left"), "the leftmost person ("),
+        (("face.select=right",), "the rightmost person ("),
     ],
 )
 def test_with_two_people_the_selected_face_is_reported(options, said, tmp_path, demo_frames, run):
     source, target = make_video(tmp_path / "a.mp4", _two_faces(demo_frames)), tmp_path / "out.mp4"
     result = run("--input", source, "--output", target, *FAST, *options)
+    assert result.code == 0, result.err
     (line,) = [line for line in result.err.splitlines() if "faces were detected" in line]
     assert "2 faces were detected at once (12 of 12 frames show several)" in line and said in line
     report = json.loads(target.with_suffix(".report.json").read_text())

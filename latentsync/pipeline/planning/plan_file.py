@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from latentsync.errors import MediaError
+from latentsync.face.occlusion.occluders import Occluders
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.places import part_file
@@ -27,6 +28,7 @@ _ARRAYS = (
     *("scale", "sharpness", "blur", "mouth_state", "strength", "sampled"),
     *("visible", "shown", "closed"),
 )
+_ANALYSIS_ARRAYS = ("pts", "pts_seconds", "cuts", "energies", "people", "edges")
 
 
 def save_plan(plan: RenderPlan, path: str | Path) -> list[Path]:
@@ -96,11 +98,8 @@ def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]
 
 def _analysis_arrays(analysis: SourceAnalysis) -> dict[str, np.ndarray]:
     seen = [one for one in analysis.alignments if one is not None]
-    arrays = {
-        field.name: getattr(analysis, field.name)
-        for field in fields(analysis)
-        if field.name != "alignments"
-    }
+    arrays = {name: getattr(analysis, name) for name in _ANALYSIS_ARRAYS}
+    arrays |= {f"occluders.{k}": v for k, v in analysis.occluders.arrays().items()}
     return arrays | {
         "track": analysis.tracks,
         "matrices": analysis.matrices,
@@ -150,7 +149,7 @@ def _check_lengths(plan: RenderPlan) -> None:
     output |= {len(other) for other in plan.others}
     analysis = plan.analysis
     source = {
-        *(len(getattr(analysis, field.name)) for field in fields(analysis)),
+        *(len(getattr(analysis, name)) for name in ("alignments", *_ANALYSIS_ARRAYS)),
         max(len(analysis), int(plan.source.max(initial=0)) + 1),
     }
     if len(output) > 1 or len(source) > 1:
@@ -175,4 +174,6 @@ def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
             continue
         points, confidence, outline = next(seen)
         alignments.append(Alignment(matrix, points, float(confidence), int(track), outline))
-    return SourceAnalysis(alignments=alignments, **parts)
+    occluders = Occluders.from_arrays(_below("occluders.", parts))
+    known = {name: parts[name] for name in _ANALYSIS_ARRAYS}
+    return SourceAnalysis(alignments=alignments, occluders=occluders, **known)

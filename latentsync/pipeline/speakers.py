@@ -1,0 +1,88 @@
+"""Which person of a video each speech, or the restoration, is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from latentsync.face.detector import FaceDetector
+from latentsync.face.identity import Embedding, likeness
+from latentsync.face.people import Person, people_of
+from latentsync.face.speaker import Selection, choose, parse_speaker, reference_portraits
+from latentsync.pipeline.observation import VideoAnalysis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speaker:
+    """A person whose mouth is processed. choices: the settings that named this person."""
+
+    choices: tuple[str, ...]
+    selection: Selection
+
+    @property
+    def person(self) -> Person:
+        return self.selection.person
+
+
+@dataclass(eq=False)
+class People:
+    """The people of one video. frame_size: (width, height).
+
+    speaking: computes on first call how surely each person speaks in the video's own audio, by
+    number. new_detector: for a picture of a person.
+    """
+
+    video: VideoAnalysis
+    frame_size: tuple[int, int]
+    embedding: Embedding
+    new_detector: Callable[[], FaceDetector]
+    speaking: Callable[[Sequence[Person]], Mapping[int, float]]
+    _selected: dict[str, Selection] = field(default_factory=dict)
+
+    @cached_property
+    def all(self) -> list[Person]:
+        """By number."""
+        video = self.video
+        portraits = video.portraits.by_track(video.tracks)
+        return people_of(video.tracks, portraits, video.pts_seconds, self.embedding)
+
+    def selected(self, setting: str) -> Selection:
+        """The person that a value of face.speaker names. Raises ConfigError."""
+        if setting not in self._selected:
+            choice = parse_speaker(setting)
+            reference = None
+            if choice.picture is not None:
+                reference = reference_portraits(choice.picture, self.new_detector())
+            self._selected[setting] = choose(
+                choice,
+                self.all,
+                frame_size=self.frame_size,
+                cuts=self.video.cuts,
+                seconds=self.video.pts_seconds,
+                scores=self.speaking(self.all) if choice.kind == "auto" else None,
+                reference=reference,
+                embedding=self.embedding,
+            )
+        return self._selected[setting]
+
+    def speakers(self, settings: Sequence[str]) -> list[Speaker]:
+        """One for each person that is named, in order. Raises ConfigError."""
+        named: dict[int, list[str]] = {}
+        for setting in settings:
+            named.setdefault(self.selected(setting).person.number, []).append(setting)
+        return [Speaker(tuple(given), self.selected(given[0])) for given in named.values()]
+
+    def most_like(self, person: Person) -> Person:
+        """The one of these people that looks most like a person of another video; where none does,
+        the largest."""
+        wanted = self.embedding(person.images)
+
+        def rank(one: Person) -> tuple[float, float]:
+            alike = likeness(wanted, self.embedding(one.images))
+            known = alike is not None and alike >= self.embedding.different
+            return (alike if known and alike is not None else -np.inf), one.area
+
+        return max(self.all, key=rank)
