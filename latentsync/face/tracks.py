@@ -198,10 +198,10 @@ def _matches(
 ) -> list[tuple[_Open | None, DetectedFace]]:
     """Each face with the nearest track that it can continue, each track once, nearest first."""
     pairs = sorted(
-        (step, i, j)
+        (way, i, j)
         for i, track in enumerate(active)
         for j, face in enumerate(found)
-        if (step := _step(track.faces[-1], face)) < MAX_STEP
+        if (way := step(track.faces[-1], face)) < MAX_STEP
     )
     owner: dict[int, _Open] = {}
     used: set[int] = set()
@@ -219,20 +219,21 @@ def _goes_on(track: _Open, tracks: Sequence[_Open]) -> bool:
     before = (one.faces[min(track.start, one.stop) - 1 - one.start] for one in earlier)
     return any(
         np.linalg.norm(face.center - first.center)
-        < SAME_IDENTITY_STEP * max(_size(face), _size(first))
+        < SAME_IDENTITY_STEP * max(size_of(face), size_of(first))
         for face in before
     )
 
 
-def _step(before: DetectedFace, after: DetectedFace) -> float:
+def step(before: DetectedFace, after: DetectedFace) -> float:
     """Distance of the centres in face sizes; infinite where the size changes too much."""
-    first, second = _size(before), _size(after)
+    first, second = size_of(before), size_of(after)
     if max(first, second) > MAX_GROWTH * min(first, second):
         return float("inf")
     return float(np.linalg.norm(after.center - before.center)) / max(first, second, 1e-6)
 
 
-def _size(face: DetectedFace) -> float:
+def size_of(face: DetectedFace) -> float:
+    """The side of a square of the box's area [pixels]."""
     return float(np.sqrt(face.area))
 
 
@@ -254,7 +255,7 @@ def _identities(tracks: Sequence[Track]) -> list[list[Track]]:
     identities: list[list[Track]] = []
     for track in sorted(tracks, key=lambda one: one.start):
         gone = [identity for identity in identities if identity[-1].stop <= track.start]
-        steps = [_step(identity[-1].faces[-1], track.faces[0]) for identity in gone]
+        steps = [step(identity[-1].faces[-1], track.faces[0]) for identity in gone]
         if steps and min(steps) < SAME_IDENTITY_STEP:
             gone[int(np.argmin(steps))].append(track)
         else:

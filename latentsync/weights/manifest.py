@@ -295,6 +295,24 @@ LR_ASD = ModelFile(
     setting="weights.folders",
 )
 
+SFACE = ModelFile(
+    key="SFace",
+    filename="face_recognition_sface_2021dec.onnx",
+    places=("checkpoints/face/face_recognition_sface_2021dec.onnx",),
+    bytes=38_696_353,
+    sha256="0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
+    sources=(
+        HubFile("opencv/face_recognition_sface", "face_recognition_sface_2021dec.onnx"),
+        ReleaseFile(
+            "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/"
+            "face_recognition_sface/face_recognition_sface_2021dec.onnx"
+        ),
+    ),
+    licence=APACHE,
+    needed_by="nothing: with it people are recognised more surely (face.speaker)",
+    setting="weights.folders",
+)
+
 MODEL_FILES: dict[str, ModelFile] = {
     model.key: model
     for model in (
@@ -312,5 +330,6 @@ MODEL_FILES: dict[str, ModelFile] = {
         PALM_FINDER,
         HAND_LANDMARKS,
         LR_ASD,
+        SFACE,
     )
 }
