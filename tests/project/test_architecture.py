@@ -27,7 +27,7 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "media": "types errors",
     "speech": "types errors",
     "models": "types errors",
-    "face": "types errors geometry frame_times plugins",
+    "face": "types errors geometry frame_times plugins weights runtime",
     "restoration": "types errors geometry frame_times plugins weights runtime",
     "generate": "types errors geometry plugins weights runtime models",
     "GFPGAN": "types errors weights runtime restoration.base",
