@@ -46,7 +46,7 @@ MESH_POINTS: dict[str, tuple[int, ...]] = {
     "lip_lower": (14,),
     "chin": (152, 148, 377),
 }
-"""Indices into the 478-point mesh of mediapipe (468 of the face, 10 of the irises)."""
+"""Indices into the 468-point mesh of MediaPipe."""
 
 POINTS_106: dict[str, tuple[int, ...]] = {
     # LatentSync image_processor.py:61-65; of the iBUG 68: 17-21, 22-26, and 29, 30 with the wings.
@@ -71,12 +71,12 @@ FACE_OVAL: tuple[int, ...] = (
 """Indices into the mesh: the outline of the face from the middle of the forehead, clockwise on the
 screen."""
 
-MESH_SIZE = 478
+MESH_SIZE = 468
 SIZE_106 = 106
 
 
 def from_mesh(points: np.ndarray) -> np.ndarray:
-    """points: (478, 2) pixels -> (len(LANDMARKS), 2) float32 pixels. ValueError on another size."""
+    """points: (468, 2) pixels -> (len(LANDMARKS), 2) float32 pixels. ValueError on another size."""
     return _means(points, MESH_POINTS, MESH_SIZE)
 
 

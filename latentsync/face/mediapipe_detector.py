@@ -19,7 +19,7 @@ import numpy as np
 
 from latentsync.errors import ConfigError
 from latentsync.face.detector import DetectedFace, FaceDetector, largest_first
-from latentsync.face.landmarks import from_mesh
+from latentsync.face.landmarks import MESH_SIZE, from_mesh
 
 MESH_GRAPH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"
 MAX_SIDE = 1920
@@ -180,7 +180,7 @@ def _moved_less(seen: list[_ScoredMesh], before: list[_ScoredMesh], limit: float
 
 def _face(points: np.ndarray, score: float) -> DetectedFace:
     box = np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
-    return DetectedFace(from_mesh(points), box, score)
+    return DetectedFace(from_mesh(points[:MESH_SIZE]), box, score)
 
 
 def _resized(face: DetectedFace, factor: float, corner: tuple[int, int] = (0, 0)) -> DetectedFace:

@@ -1,0 +1,160 @@
+"""After pass 1: which of what was seen in front of a track's face is an occluder, and its masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from latentsync.face.occlusion.appearance import Appearance, light_of, planes_of
+from latentsync.face.occlusion.cells import (
+    COLUMNS,
+    CROP,
+    ROWS,
+    in_frame,
+    moved,
+    to_cells,
+)
+from latentsync.face.occlusion.drawn_hands import drawn_hand
+from latentsync.face.occlusion.observation import FAR, Observation
+from latentsync.face.occlusion.watch import CALM
+from latentsync.frame_times import frame_duration
+
+NEAR = 5
+"""Code values from which on a cell beside an occluder belongs to it."""
+SURE = 110
+"""Cells inside the face that do not look like it: fewer are shadows, or a head that turns."""
+LEAST_FRAMES = 3
+"""Frames of an episode with that many."""
+GAP = 0.35
+"""Seconds without, that do not end an episode."""
+EARLY = 0.08
+"""Seconds by which a mask grows before and after the occluder, and is held steady."""
+CLOSING, GROWTH = 6, 3
+"""Cells: gaps in an occluder that are filled, and how far its mask reaches beyond it."""
+RIM = 1.2
+"""Sigma of the mask's soft rim, in cells."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A kept frame of a track. distance: (ROWS, COLUMNS) uint8 from the face's own looks.
+    score: cells inside the face that do not look like it."""
+
+    frame: int
+    observation: Observation
+    distance: np.ndarray
+    score: int
+
+
+def track_masks(
+    observations: Sequence[Observation | None], matrices: np.ndarray, seconds: np.ndarray
+) -> dict[int, np.ndarray]:
+    """Frame of the track -> (140, 105) uint8, 255 where an occluder is; only frames with one.
+
+    observations: of the F frames, None where the face was interpolated. matrices: (F, 2, 3) frame
+    -> aligned crop, smoothed. seconds: (F,) presentation times.
+    """
+    areas: dict[int, np.ndarray] = {}
+    for episode in _episodes(_seen(observations), seconds):
+        for one in episode:
+            area = _occluder(one)
+            if area is not None:
+                areas[one.frame] = _in_steady_crop(area, one.observation, matrices[one.frame])
+    return _steady(areas, seconds) if areas else {}
+
+
+def _seen(observations: Sequence[Observation | None]) -> list[Seen]:
+    """The kept frames, compared with those that show the face."""
+    kept = [(i, one, one.cells) for i, one in enumerate(observations) if one is not None]
+    frames = [(i, one, cells) for i, one, cells in kept if cells is not None]
+    shown = [(i, cells) for i, one, cells in frames if one.reference]
+    if not shown:
+        return []
+    light = light_of(shown[-1][1])
+    looks = Appearance.of(planes_of(cells, light) for _, cells in shown)
+    seen = []
+    for i, one, cells in frames:
+        if one.reference:
+            continue
+        distance = looks.distance(planes_of(cells, light))
+        score = int(np.count_nonzero((distance > FAR) & one.inside()))
+        seen.append(Seen(i, one, distance, score))
+    return seen
+
+
+def _episodes(seen: Sequence[Seen], seconds: np.ndarray) -> Iterator[list[Seen]]:
+    """Runs of frames in which something is in front of the face."""
+    run: list[Seen] = []
+    last = -np.inf
+    for one in seen:
+        if seconds[one.frame] - last > GAP:
+            if _is_occluder(run):
+                yield run
+            run = []
+        if one.score >= CALM or run:
+            run.append(one)
+        if one.score >= CALM:
+            last = seconds[one.frame]
+    if _is_occluder(run):
+        yield run
+
+
+def _is_occluder(run: Sequence[Seen]) -> bool:
+    return sum(one.score >= SURE for one in run) >= LEAST_FRAMES
+
+
+def _occluder(one: Seen) -> np.ndarray | None:
+    """(ROWS, COLUMNS) uint8, 1 where the occluder is, before it is grown; None: nowhere."""
+    observation = one.observation
+    to = to_cells(observation.matrix)
+    visible = in_frame(observation.matrix, observation.frame_size)
+    far = ((one.distance > NEAR) & (visible > 0)).astype(np.uint8)
+    for hand in observation.hands:
+        far |= drawn_hand(moved(hand, to))
+    kernel = _disk(CLOSING)
+    closed = cv2.morphologyEx(np.pad(far, CLOSING), cv2.MORPH_CLOSE, kernel)
+    closed = closed[CLOSING:-CLOSING, CLOSING:-CLOSING]
+    sure = (one.distance > FAR) & observation.inside()
+    _, labels = cv2.connectedComponents(closed)
+    counts = np.bincount(labels[sure], minlength=labels.max() + 1)
+    counts[0] = 0
+    chosen = counts >= CALM
+    return None if not chosen.any() else _filled(chosen[labels].astype(np.uint8))
+
+
+def _filled(area: np.ndarray) -> np.ndarray:
+    outlines, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return np.asarray(cv2.drawContours(area, outlines, -1, 1, cv2.FILLED))
+
+
+def _in_steady_crop(area: np.ndarray, one: Observation, matrix: np.ndarray) -> np.ndarray:
+    """(ROWS, COLUMNS) uint8, 255 where the area is, from the frame's own crop to the steady one."""
+    back = np.vstack([to_cells(one.matrix), [0, 0, 1]])
+    change = np.vstack([to_cells(matrix), [0, 0, 1]]) @ np.linalg.inv(back)
+    flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    size = COLUMNS, ROWS
+    moved_area = cv2.warpAffine(area * 255, change[:2], size, flags=flags, borderMode=border)
+    return np.asarray(moved_area, np.uint8)
+
+
+def _steady(areas: dict[int, np.ndarray], seconds: np.ndarray) -> dict[int, np.ndarray]:
+    """Grown, the union of neighbouring frames, with a soft rim."""
+    reach = max(1, round(EARLY / frame_duration(seconds)))
+    grown = {i: cv2.dilate(area, _disk(GROWTH)) for i, area in areas.items()}
+    masks = {}
+    for i in sorted({j + k for j in grown for k in range(-reach, reach + 1)}):
+        near = [grown[j] for j in range(i - reach, i + reach + 1) if j in grown]
+        if 0 <= i < len(seconds):
+            mask = np.maximum.reduce(near)
+            soft = cv2.GaussianBlur(mask, (0, 0), RIM)
+            masks[i] = np.asarray(np.maximum(mask, soft))[CROP]
+    return {i: mask for i, mask in masks.items() if mask.any()}
+
+
+def _disk(radius: int) -> np.ndarray:
+    return np.asarray(
+        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    )

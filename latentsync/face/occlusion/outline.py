@@ -1,0 +1,62 @@
+"""The face's own outline as a mask: on a head that turns, no patch reaches the background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from latentsync.face.align import smooth_track
+from latentsync.face.occlusion.cells import BESIDE, CELL, MASK_COLUMNS, MASK_ROWS, moved, to_cells
+from latentsync.frame_times import frame_duration
+from latentsync.geometry import points_to_aligned
+
+STEADY_SECONDS = 0.06
+"""Sigma. As detected, an outline jitters by 1 to 3 % of the face's width."""
+GROWN, FADED = 8.0, 20.0
+"""Aligned pixels beyond the outline up to which the mask is 1, and from which on it is 0."""
+MOUTH_ROW = 330.0
+CHIN = 36.0
+"""Aligned pixels by which the outline is lengthened at the chin, from the mouth's row down: a
+generated mouth may open wider than the one that was filmed."""
+_FINE = 4  # bits of a cell
+
+
+def steady_outlines(
+    outlines: Sequence[np.ndarray | None], matrices: np.ndarray, seconds: np.ndarray
+) -> list[np.ndarray | None]:
+    """Outlines (K, 2) of one unbroken run of a track -> the same, smoothed as the face sees them.
+
+    In frame pixels. matrices: (F, 2, 3) frame -> aligned crop, smoothed. seconds: (F,), rising.
+    Runs of frames that have one are smoothed separately.
+    """
+    steady: list[np.ndarray | None] = [None] * len(outlines)
+    sigma = STEADY_SECONDS / frame_duration(seconds)
+    known = [i for i, one in enumerate(outlines) if one is not None]
+    if not known:
+        return steady
+    for run in np.split(np.array(known), np.flatnonzero(np.diff(known) > 1) + 1):
+        points = np.stack([outlines[i] for i in run])  # type: ignore[misc]
+        aligned = smooth_track(points_to_aligned(points, matrices[run]), sigma)
+        for i, one in zip(run, aligned, strict=True):
+            steady[i] = moved(one, cv2.invertAffineTransform(matrices[i])).astype(np.float32)
+    return steady
+
+
+def face_mask(outline: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(140, 105) float32 in [0, 1], the aligned crop in cells: 1 on the face, 0 beside it.
+
+    outline: (K, 2) frame pixels, closed. matrix: (2, 3), frame -> aligned crop.
+    """
+    points = moved(outline, to_cells(matrix)) - [BESIDE, 0]
+    below = np.clip(points[:, 1] - MOUTH_ROW / CELL, 0, None)
+    points[:, 1] += CHIN / CELL * (below / max(float(below.max()), 1e-6)) ** 2
+    drawn = np.zeros((MASK_ROWS, MASK_COLUMNS), np.uint8)
+    corners = np.rint(points * 2**_FINE).astype(np.int32)
+    beside = 1 - np.asarray(cv2.fillPoly(drawn, [corners], 1, shift=_FINE))
+    if beside.all():
+        return np.zeros((MASK_ROWS, MASK_COLUMNS), np.float32)
+    away = cv2.distanceTransform(beside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * CELL
+    share = np.clip((FADED - away) / (FADED - GROWN), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
