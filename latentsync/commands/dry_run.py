@@ -25,6 +25,12 @@ def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str
     return "\n".join([*lines, _time(found)])
 
 
+def without_faces(job: Job, missing: Sequence[ModelFile]) -> str:
+    """What is known where the models that find faces are missing: nothing can be timed."""
+    lines = [_video(job), *_weights(missing), f"output   {job.output.target}"]
+    return "\n".join([*lines, "time     unknown: no faces can be found without their models"])
+
+
 def _weights(missing: Sequence[ModelFile]) -> list[str]:
     if not missing:
         return []

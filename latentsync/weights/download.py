@@ -15,7 +15,14 @@ from typing import Protocol
 from latentsync.errors import CheckpointError
 from latentsync.weights import record
 from latentsync.weights.placing import is_there, put, reserved, unwritable
-from latentsync.weights.request import SCHEMES, Answer, PermanentError, Request, TransientError
+from latentsync.weights.request import (
+    SCHEMES,
+    Answer,
+    PermanentError,
+    Request,
+    TransientError,
+    UnreachableError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +39,10 @@ class Progress(Protocol):
 
 class SourceError(CheckpointError):
     """This source fails; another one may work."""
+
+
+class UnreachableSourceError(SourceError):
+    """This source fails for every file at present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,8 @@ class RetryPolicy:
 
 
 RETRY_POLICY = RetryPolicy()
+BRIEF = RetryPolicy(attempts=2, first_wait=0.5, longest_wait=2.0, stall=5.0)
+"""For small files: nobody waits for minutes where their host cannot be reached."""
 
 
 def download(
@@ -85,6 +98,8 @@ def download(
                 target, size, job.sha256
             ):  # another process may have downloaded it meanwhile
                 _fetch_verified(job, Request(url, headers or {}, retry.stall))
+    except UnreachableError as error:
+        raise job.refused(str(error), UnreachableSourceError) from None
     except PermanentError as error:
         raise job.refused(str(error)) from None
     except OSError as error:
@@ -111,9 +126,9 @@ class _Job:
         """Bytes in the partial file."""
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def refused(self, why: str) -> SourceError:
+    def refused(self, why: str, kind: type[SourceError] = SourceError) -> SourceError:
         remedy = f"use another source, or download it by hand to {self.target}"
-        return SourceError(f"cannot download {self.title}", f"{self.url}: {why}", remedy)
+        return kind(f"cannot download {self.title}", f"{self.url}: {why}", remedy)
 
 
 def _fetch_verified(job: _Job, request: Request) -> None:
@@ -154,7 +169,8 @@ def _fetch(job: _Job, request: Request, step: Step) -> bool:
             failures = failures + 1 if job.have <= most else 0
             most = max(most, job.have)
             if failures >= job.retry.attempts:
-                raise PermanentError(f"{error.why}, {failures} times in a row") from None
+                final = PermanentError if request.answered else UnreachableError
+                raise final(f"{error.why}, {failures} times in a row") from None
             wait = job.retry.wait(failures, error.wait)
             logger.info("%s: %s; retrying in %.1f s", job.title, error.why, wait)
             time.sleep(wait)

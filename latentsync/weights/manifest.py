@@ -32,6 +32,26 @@ class ReleaseFile:
 
 
 @dataclass(frozen=True, slots=True)
+class WheelFile:
+    """A file inside a wheel of a package index.
+
+    member: its path in the wheel, and below site-packages where the package is installed. bytes:
+    of the wheel, which is downloaded as a whole.
+    """
+
+    package: str
+    version: str
+    member: str
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"wheel {self.package} {self.version}: {self.member}"
+
+
+Source = HubFile | ReleaseFile | WheelFile
+
+
+@dataclass(frozen=True, slots=True)
 class Licence:
     """name: as published. meaning: in one line. ask_as: name for --accept-licence, where the user
     has to accept it; else empty."""
@@ -60,7 +80,7 @@ class ModelFile:
     places: tuple[str, ...]
     bytes: int
     sha256: str
-    sources: tuple[HubFile | ReleaseFile, ...]
+    sources: tuple[Source, ...]
     licence: Licence
     needed_by: str
     setting: str
@@ -71,6 +91,11 @@ class ModelFile:
     def size(self) -> str:
         return readable(self.bytes)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it may be downloaded without a question: any use is allowed, and it is short."""
+        return self.bytes <= SMALL and not self.licence.ask_as
+
 
 def readable(count: int) -> str:
     """Bytes for people: 348.6 MB."""
@@ -78,6 +103,8 @@ def readable(count: int) -> str:
     return f"{count / power:.1f} {unit}" if count >= 1e5 else f"{count:,} bytes"
 
 
+SMALL = 10_000_000
+"""Bytes of a file, at most, that is downloaded without a question."""
 TYPICAL_SPEED = 10e6
 """Bytes a second, for the estimated time of downloads."""
 
@@ -225,17 +252,22 @@ SYNCNET = ModelFile(
 )
 
 _MEDIAPIPE = "https://storage.googleapis.com/mediapipe-assets/{file}"
+_MEDIAPIPE_WHEEL = 35_664_771  # bytes of the wheel for Linux
 
 
-def _face_model(key: str, filename: str, size: int, sha256: str, needed_by: str) -> ModelFile:
-    """A file of MediaPipe's public model storage."""
+def _face_model(key: str, member: str, size: int, sha256: str, needed_by: str) -> ModelFile:
+    """A file of MediaPipe's public model storage, which is also a member of its wheel."""
+    filename = member.rpartition("/")[2]
     return ModelFile(
         key=key,
         filename=filename,
         places=(f"checkpoints/face/{filename}",),
         bytes=size,
         sha256=sha256,
-        sources=(ReleaseFile(_MEDIAPIPE.format(file=filename)),),
+        sources=(
+            ReleaseFile(_MEDIAPIPE.format(file=filename)),
+            WheelFile("mediapipe", "0.10.14", f"mediapipe/modules/{member}", _MEDIAPIPE_WHEEL),
+        ),
         licence=APACHE,
         needed_by=needed_by,
         setting="weights.folders",
@@ -244,35 +276,35 @@ def _face_model(key: str, filename: str, size: int, sha256: str, needed_by: str)
 
 FACE_FINDER = _face_model(
     "BlazeFace short range",
-    "face_detection_short_range.tflite",
+    "face_detection/face_detection_short_range.tflite",
     229_714,
     "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
     "face.detector=mediapipe",
 )
 SMALL_FACE_FINDER = _face_model(
     "BlazeFace full range",
-    "face_detection_full_range_sparse.tflite",
+    "face_detection/face_detection_full_range_sparse.tflite",
     676_746,
     "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
     "face.detector=mediapipe",
 )
 FACE_MESH = _face_model(
     "Face mesh",
-    "face_landmark.tflite",
+    "face_landmark/face_landmark.tflite",
     1_242_398,
     "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
     "face.detector=mediapipe",
 )
 PALM_FINDER = _face_model(
     "Palm finder",
-    "palm_detection_lite.tflite",
+    "palm_detection/palm_detection_lite.tflite",
     1_985_440,
     "e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18",
     "face.occlusion=auto",
 )
 HAND_LANDMARKS = _face_model(
     "Hand landmarks",
-    "hand_landmark_lite.tflite",
+    "hand_landmark/hand_landmark_lite.tflite",
     2_071_597,
     "048edd3645c9bf7397d19a9f6e3a42957d6e414c9bea6598030a2e9b624156e6",
     "face.occlusion=auto",

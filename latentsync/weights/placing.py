@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from latentsync.errors import CheckpointError
+from latentsync.places import part_file
 from latentsync.weights import record
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,14 @@ def put(part: Path, target: Path) -> None:
     with part.open("rb+") as file:
         os.fsync(file.fileno())  # else a crash could leave an empty file under the name
     part.replace(target)
+
+
+def put_content(content: bytes, target: Path) -> None:
+    """Writes a whole file, which appears under its name only when it is complete."""
+    with part_file(target) as part, part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def unwritable(target: Path, title: str, error: OSError) -> CheckpointError:
