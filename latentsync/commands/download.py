@@ -21,7 +21,8 @@ from latentsync.settings.schema import Config
 from latentsync.weights import record
 from latentsync.weights.find import find
 from latentsync.weights.licences import accept
-from latentsync.weights.manifest import MODEL_FILES, ModelFile
+from latentsync.weights.manifest import MODEL_FILES
+from latentsync.weights.model_file import ModelFile
 
 PICKLED = (".pt", ".pth", ".model")
 """Suffixes of PyTorch's files, which can be converted."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from latentsync.estimate.estimate import Estimate
 from latentsync.pipeline.job import Job
-from latentsync.weights.manifest import ModelFile, readable
+from latentsync.weights.model_file import ModelFile, readable
 
 
 def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:

@@ -17,9 +17,8 @@ from latentsync.weights.manifest import (
     LR_ASD,
     PALM_FINDER,
     SMALL_FACE_FINDER,
-    Licence,
-    ModelFile,
 )
+from latentsync.weights.model_file import Licence, ModelFile
 
 MEDIAPIPE_MODELS = (FACE_FINDER, SMALL_FACE_FINDER, FACE_MESH)
 NEEDS_REFERENCE = "it is fitted to the original video; name that with --reference"

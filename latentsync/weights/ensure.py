@@ -12,7 +12,7 @@ from latentsync.weights import hub, licences
 from latentsync.weights.download import Progress
 from latentsync.weights.fetch import fetch_all
 from latentsync.weights.find import find, find_all
-from latentsync.weights.manifest import ModelFile, described
+from latentsync.weights.model_file import ModelFile, described
 from latentsync.weights.verify import verify
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from latentsync.weights.download import (
     download,
 )
 from latentsync.weights.find import recommended_place
-from latentsync.weights.manifest import HubFile, ModelFile, ReleaseFile, Source, WheelFile
+from latentsync.weights.model_file import HubFile, ModelFile, ReleaseFile, Source, WheelFile
 from latentsync.weights.wheel import Wheel, take_member, wheel_downloads
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from pathlib import Path
 from latentsync import places
 from latentsync.errors import CheckpointError
 from latentsync.weights import hub, wheel
-from latentsync.weights.manifest import MODEL_FILES, HubFile, ModelFile, WheelFile, readable
+from latentsync.weights.manifest import MODEL_FILES
+from latentsync.weights.model_file import HubFile, ModelFile, WheelFile, readable
 
 PROJECT_ROOT = places.weights_root()
 FOLDERS_VARIABLE = "LATENTSYNC_CHECKPOINTS"

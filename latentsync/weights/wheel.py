@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from latentsync.weights.download import SourceError, UnreachableSourceError
-from latentsync.weights.manifest import WheelFile, readable
+from latentsync.weights.model_file import WheelFile, readable
 from latentsync.weights.placing import is_there, put_content, reserved, unwritable
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,8 @@ import yaml
 from latentsync.media.reader import VideoReader
 from latentsync.weights import manifest
 from latentsync.weights.find import find
-from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY, HubFile
+from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY
+from latentsync.weights.model_file import HubFile
 from tests.support.loopback import Loopback, Served
 from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 from tests.support.terminal import THERE_ARE_NONE, terminal

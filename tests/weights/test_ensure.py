@@ -12,7 +12,8 @@ import pytest
 from latentsync.errors import CheckpointError
 from latentsync.weights.ensure import no_byte_progress
 from latentsync.weights.fetch import fetch_all
-from latentsync.weights.manifest import GFPGAN, ModelFile, ReleaseFile
+from latentsync.weights.manifest import GFPGAN
+from latentsync.weights.model_file import ModelFile, ReleaseFile
 from tests.support.fetching import BODY, SHA256, SIZE
 from tests.support.loopback import Loopback, Served
 

@@ -18,10 +18,8 @@ from latentsync.weights.manifest import (
     MODEL_FILES,
     VAE,
     WHISPER_TINY,
-    ModelFile,
-    ReleaseFile,
-    WheelFile,
 )
+from latentsync.weights.model_file import ModelFile, ReleaseFile, WheelFile
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ from latentsync.weights import wheel
 from latentsync.weights.ensure import ensure_weights, no_byte_progress
 from latentsync.weights.fetch import fetch_all
 from latentsync.weights.find import find
-from latentsync.weights.manifest import MODEL_FILES, ModelFile, WheelFile
+from latentsync.weights.manifest import MODEL_FILES
+from latentsync.weights.model_file import ModelFile, WheelFile
 from tests.support.loopback import Loopback, Served
 from tests.support.wheels import MEMBERS, PACKAGE, model_in_wheel, write_wheel
 
