@@ -1,28 +1,27 @@
 # make demo       install everything into .venv and run the demo: outputs/demo.mp4, outputs/demo_restored.mp4
 # make test       check format, lint and types, and run the tests, as continuous integration does
-# make test-all   make test with each of Python 3.11 and 3.12 that is installed
-# make resolve    check that requirements.txt can be installed with both; installs nothing
+# make test-all   make test with each of Python 3.11, 3.12 and 3.13 that is installed
+# make resolve    check that requirements.txt can be installed with each; installs nothing
 # make lint       check format and lint
 # make format     fix the format
 # make clean      remove virtual environments, outputs, builds and caches
 #
-# PYTHON=python3.11   the interpreter for the virtual environment (3.11 or 3.12)
+# PYTHON=python3.11   the interpreter for the virtual environment (3.11, 3.12 or 3.13)
 # WORKERS=2           number of parallel test processes
 
 PYTHON ?= python3
-VERSIONS := 3.11 3.12
+VERSIONS := 3.11 3.12 3.13
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
-OPENCV = $(shell sed -n 's/^opencv-contrib-python==\([0-9.]*\).*/\1/p' requirements.txt)
-FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
 .PHONY: demo test test-all resolve lint format clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.models
 	@echo "Lip-sync: assets/demo_speaker.mp4 with the speech of assets/demo_speech.wav ..."
 	@$(BIN)/python -m scripts.inference --config configs/demo.yaml --overwrite
 	@echo "Restoration only: the blurry mouth of assets/demo_lipsynced.mp4, with Self fitted to the original video ..."
@@ -46,7 +45,7 @@ test-all:
 resolve:
 	@$(PYTHON) .ci/resolve.py $(VERSIONS)
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev $(VENV)/.models
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
@@ -58,13 +57,17 @@ clean:
 	rm -rf $(VENV) $(VERSIONS:%=.venv-%) outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: requirements.txt
-	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "error: $(PYTHON) is not Python 3.11 or 3.12; choose one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
-	@echo "[1/3] Creating the virtual environment $(VENV)"
+	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13; choose one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	@echo "[1/2] Creating the virtual environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) cannot create virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
-	@echo "[2/3] Installing requirements.txt (some minutes the first time)"
+	@echo "[2/2] Installing requirements.txt (some minutes the first time)"
 	@$(PIP) -r requirements.txt
-	@echo "[3/3] Installing OpenCV without display libraries"
-	@$(PIP) --no-deps --force-reinstall opencv-contrib-python-headless==$(OPENCV)
+	@touch $@
+
+# Into checkpoints/face, which make clean leaves; nothing is fetched that is there.
+$(VENV)/.models: latentsync/weights/manifest.py $(VENV)/.installed
+	@echo "Fetching the models that find faces and hands (6 MB)"
+	@$(BIN)/python -m scripts.download --generator replay > /dev/null
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed

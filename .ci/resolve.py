@@ -1,7 +1,7 @@
 """Whether requirements.txt can be had for each Python version named; nothing is installed.
 
-python .ci/resolve.py 3.11 3.12. Exit code 1: not for one of them. Where the package index cannot be
-reached, that is said, and is no failure.
+python .ci/resolve.py 3.11 3.12 3.13. Exit code 1: not for one of them. Where the package index
+cannot be reached, that is said, and is no failure.
 """
 
 from __future__ import annotations

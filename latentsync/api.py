@@ -24,7 +24,7 @@ from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.session import Session
 from latentsync.settings.load import load_config
 from latentsync.weights.ensure import consent_to_all
-from latentsync.weights.manifest import ModelFile
+from latentsync.weights.model_file import ModelFile
 from latentsync.weights.refusal import generates, refusal
 
 SHORT = {

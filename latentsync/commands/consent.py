@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
-from latentsync.weights.manifest import ModelFile, described
+from latentsync.weights.model_file import ModelFile, described
 from latentsync.weights.refusal import accept_flags, generates, refusal
 
 

@@ -21,14 +21,19 @@ from latentsync.settings.schema import Config
 from latentsync.weights import record
 from latentsync.weights.find import find
 from latentsync.weights.licences import accept
-from latentsync.weights.manifest import MODEL_FILES, ModelFile
+from latentsync.weights.manifest import MODEL_FILES
+from latentsync.weights.model_file import ModelFile
+
+PICKLED = (".pt", ".pth", ".model")
+"""Suffixes of PyTorch's files, which can be converted."""
 
 
 def build_parser() -> Parser:
     parser = Parser(
         prog=command("download"),
-        description="Download the weights that a configuration needs for lip-sync and restoration. "
-        "Files that are already there are not downloaded again.",
+        description="Download the weights that a configuration needs for lip-sync and restoration, "
+        "and the models that find faces and hands, which every run needs (6.2 MB). Files that are "
+        "already there are not downloaded again.",
         epilog="Settings can follow as key=value, such as weights.folders=[/data].",
         allow_abbrev=False,
     )
@@ -38,12 +43,17 @@ def build_parser() -> Parser:
     add(
         "--superres",
         metavar="NAME",
-        help="restorer: GFPGAN or CodeFormer; Detail (default), Self and none need no weights",
+        help="restorer: GFPGAN or CodeFormer; Detail (default), Self and none have no weights",
     )
     add(
         "--generator",
         metavar="NAME",
-        help="latentsync (default, 5.5 GB), or replay, which needs no weights",
+        help="latentsync (default, 5.5 GB), or replay, which has no weights",
+    )
+    add(
+        "--speakers",
+        action="store_true",
+        help="also the model that tells who speaks (face.speaker=auto, 3.4 MB)",
     )
     add_weights_flags(parser)
     add("--quiet", action="store_true", help="no progress; only the files, warnings and errors")
@@ -74,19 +84,19 @@ def _run(options: argparse.Namespace) -> int:
         return _list(config)
     if options.verify:
         return _verify(config)
-    return _convert(config) if options.convert else _fetch(config, quiet=options.quiet)
+    return _convert(config) if options.convert else _fetch(config, options)
 
 
-def _fetch(config: Config, *, quiet: bool) -> int:
+def _fetch(config: Config, options: argparse.Namespace) -> int:
     from latentsync.pipeline.requirements import weights_wanted
     from latentsync.weights.ensure import ensure_weights, no_byte_progress
 
-    wanted = weights_wanted(config, speech=True)
+    wanted = weights_wanted(config, speech=True, speakers=options.speakers)
     paths = ensure_weights(
         wanted,
         folders=config.weights.folders,
         offline=config.weights.offline,
-        progress=no_byte_progress if quiet else byte_bar,
+        progress=no_byte_progress if options.quiet else byte_bar,
     )
     for (model, _), path in zip(wanted, paths, strict=True):
         print(f"{model.key}: {path} (licence: {model.licence})")
@@ -143,7 +153,7 @@ def _convert(config: Config) -> int:
 
     for model in MODEL_FILES.values():
         path = _found(model, config)
-        if path is not None and not is_safetensors(path):
+        if path is not None and path.suffix in PICKLED and not is_safetensors(path):
             print(f"{model.key}: {convert(path)}")
     return DONE
 

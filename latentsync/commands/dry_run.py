@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from latentsync.estimate.estimate import Estimate
 from latentsync.pipeline.job import Job
-from latentsync.weights.manifest import ModelFile, readable
+from latentsync.weights.model_file import ModelFile, readable
 
 
 def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
@@ -23,6 +23,12 @@ def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str
     if found.converts:
         lines.append("note     the first run converts the networks for OpenVINO: 1 to 2 min more")
     return "\n".join([*lines, _time(found)])
+
+
+def without_faces(job: Job, missing: Sequence[ModelFile]) -> str:
+    """What is known where the models that find faces are missing: nothing can be timed."""
+    lines = [_video(job), *_weights(missing), f"output   {job.output.target}"]
+    return "\n".join([*lines, "time     unknown: no faces can be found without their models"])
 
 
 def _weights(missing: Sequence[ModelFile]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from latentsync.weights.manifest import readable
+from latentsync.weights.model_file import readable
 
 
 class _FrameBar(tqdm):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from latentsync.commands.consent import Consent
 from latentsync.commands.console import use_threads
-from latentsync.commands.dry_run import summary
+from latentsync.commands.dry_run import summary, without_faces
 from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.estimate.estimate import estimate
 from latentsync.pipeline.engine import Engine, execution_of
@@ -22,7 +22,7 @@ from latentsync.pipeline.job import Job, fetch_weights
 from latentsync.pipeline.preview import write_previews
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.report import stage_table
-from latentsync.pipeline.requirements import missing_weights, runs_networks
+from latentsync.pipeline.requirements import face_models, missing_weights, runs_networks
 from latentsync.pipeline.session import Session
 from latentsync.restoration.base import weights_wanted
 from latentsync.runtime.execution import torch_threads
@@ -83,6 +83,8 @@ def _preview(engine: Engine, job: Job, count: int, progress: Progress) -> None:
 def _estimating(job: Job) -> Work:
     config = job.config
     missing = missing_weights(config, speech=job.audio is not None)
+    if any(model in missing for model in face_models(config)):
+        return lambda job, _progress: print(without_faces(job, missing))
     here = not any(model in missing for model, _ in weights_wanted(config.restore))
     loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
     engine = _engine(loaded, job.audio, estimate=True)

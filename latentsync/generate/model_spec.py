@@ -17,8 +17,8 @@ from latentsync.weights.manifest import (
     VAE,
     WHISPER_SMALL,
     WHISPER_TINY,
-    ModelFile,
 )
+from latentsync.weights.model_file import ModelFile
 
 if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution

@@ -23,6 +23,7 @@ from latentsync.face.occlusion.watch import OcclusionWatch
 from latentsync.pipeline.lipsync import LipSync
 from latentsync.pipeline.requirements import (
     check_detector,
+    ensure_face_models,
     licences_wanted,
     restores,
     runs_networks,
@@ -57,6 +58,7 @@ class Engine:
         self._batch: int | None = None
         check_detector(config)
         licences.require(licences_wanted(config))
+        ensure_face_models(config)
         networks = runs_networks(config, speech=False)
         self.execution = execution_of(config.runtime, networks=networks)
         self.restorer = (

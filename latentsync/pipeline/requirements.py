@@ -7,26 +7,62 @@ from latentsync.face.insightface_detector import ensure_models
 from latentsync.generate import model_spec as settings
 from latentsync.restoration import base
 from latentsync.settings.schema import Config
+from latentsync.weights.ensure import Wanted, ensure_weights
 from latentsync.weights.find import find
-from latentsync.weights.manifest import INSIGHTFACE, Licence, ModelFile
+from latentsync.weights.manifest import (
+    FACE_FINDER,
+    FACE_MESH,
+    HAND_LANDMARKS,
+    INSIGHTFACE,
+    LR_ASD,
+    PALM_FINDER,
+    SMALL_FACE_FINDER,
+)
+from latentsync.weights.model_file import Licence, ModelFile
 
+MEDIAPIPE_MODELS = (FACE_FINDER, SMALL_FACE_FINDER, FACE_MESH)
 NEEDS_REFERENCE = "it is fitted to the original video; name that with --reference"
 
 
-def weights_wanted(config: Config, *, speech: bool) -> list[tuple[ModelFile, str | None]]:
-    """Each file with the path that the configuration names. speech: whether there is new speech.
+def weights_wanted(config: Config, *, speech: bool, speakers: bool = False) -> list[Wanted]:
+    """Each file with the path that the configuration names.
 
-    Raises ConfigError.
+    speech: whether there is new speech. speakers: see face_models. Raises ConfigError.
     """
     spoken = settings.weights_wanted(config) if speech else []
-    return spoken + base.weights_wanted(config.restore)
+    faces: list[Wanted] = [(model, None) for model in face_models(config, speakers=speakers)]
+    return spoken + base.weights_wanted(config.restore) + faces
 
 
-def missing_weights(config: Config, *, speech: bool) -> list[ModelFile]:
+def face_models(config: Config, *, speakers: bool = False) -> list[ModelFile]:
+    """The models that find faces, what covers them, and who speaks; all of them are small.
+
+    speakers: whether speakers are asked for, whatever face.speaker says.
+    """
+    face = config.face
+    models = list(MEDIAPIPE_MODELS) if face.detector.lower() == "mediapipe" else []
+    if getattr(face, "occlusion", "auto") != "off":
+        models += [PALM_FINDER, HAND_LANDMARKS]
+    if speakers or getattr(face, "speaker", None) == "auto":
+        models.append(LR_ASD)
+    return models
+
+
+def ensure_face_models(config: Config, *, speakers: bool = False) -> None:
+    """Downloads those that are missing, as they are small. Raises CheckpointError where that is
+    not allowed (weights.offline) or fails. speakers: see face_models."""
+    ensure_weights(
+        [(model, None) for model in face_models(config, speakers=speakers)],
+        folders=config.weights.folders,
+        offline=config.weights.offline,
+    )
+
+
+def missing_weights(config: Config, *, speech: bool, speakers: bool = False) -> list[ModelFile]:
     """The files that would be downloaded. Raises ConfigError, and CheckpointError for a path in
     the configuration that does not exist."""
     missing = []
-    for model, path in weights_wanted(config, speech=speech):
+    for model, path in weights_wanted(config, speech=speech, speakers=speakers):
         try:
             find(model, path, folders=config.weights.folders)
         except CheckpointError:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from latentsync.plugins import find_plugin
 from latentsync.weights.find import find
-from latentsync.weights.manifest import CODEFORMER, GFPGAN, ModelFile
+from latentsync.weights.manifest import CODEFORMER, GFPGAN
+from latentsync.weights.model_file import ModelFile
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import logging
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from latentsync.errors import CheckpointError
 from latentsync.weights import record
-from latentsync.weights.request import SCHEMES, Answer, PermanentError, Request, TransientError
+from latentsync.weights.placing import is_there, put, reserved, unwritable
+from latentsync.weights.request import (
+    SCHEMES,
+    Answer,
+    PermanentError,
+    Request,
+    TransientError,
+    UnreachableError,
+)
 
 logger = logging.getLogger(__name__)
-
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 Step = Callable[[int], None]
 
@@ -38,6 +39,10 @@ class Progress(Protocol):
 
 class SourceError(CheckpointError):
     """This source fails; another one may work."""
+
+
+class UnreachableSourceError(SourceError):
+    """This source fails for every file at present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class RetryPolicy:
 
 
 RETRY_POLICY = RetryPolicy()
+BRIEF = RetryPolicy(attempts=2, first_wait=0.5, longest_wait=2.0, stall=5.0)
+"""For small files: nobody waits for minutes where their host cannot be reached."""
 
 
 def download(
@@ -84,15 +91,19 @@ def download(
     if url.partition("://")[0].lower() not in SCHEMES:
         raise job.refused("not an address with http or https")
     try:
-        if _is_there(job):
+        if is_there(target, size, job.sha256):
             return target
-        with _folder(target.parent), _locked(job):
-            if not _is_there(job):  # another process may have downloaded it meanwhile
+        with reserved(target, job.title):
+            if not is_there(
+                target, size, job.sha256
+            ):  # another process may have downloaded it meanwhile
                 _fetch_verified(job, Request(url, headers or {}, retry.stall))
+    except UnreachableError as error:
+        raise job.refused(str(error), UnreachableSourceError) from None
     except PermanentError as error:
         raise job.refused(str(error)) from None
     except OSError as error:
-        raise _unwritable(job, error) from None
+        raise unwritable(target, job.title, error) from None
     return target
 
 
@@ -115,47 +126,9 @@ class _Job:
         """Bytes in the partial file."""
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def refused(self, why: str) -> SourceError:
+    def refused(self, why: str, kind: type[SourceError] = SourceError) -> SourceError:
         remedy = f"use another source, or download it by hand to {self.target}"
-        return SourceError(f"cannot download {self.title}", f"{self.url}: {why}", remedy)
-
-
-def _is_there(job: _Job) -> bool:
-    if not job.target.is_file() or job.size not in (None, job.target.stat().st_size):
-        return False
-    return not job.sha256 or job.sha256 == record.sha256(job.target)
-
-
-@contextlib.contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """Creates the folder; after an error, new folders that are empty are removed."""
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):  # not empty: a partial file, or another process's lock
-            for one in made:
-                one.rmdir()
-        raise
-
-
-@contextlib.contextmanager
-def _locked(job: _Job) -> Iterator[None]:
-    """Holds the file's lock, which the operating system releases when the process ends."""
-    path = job.target.with_name(f".{job.target.name}.lock")
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        logger.info("%s: another process downloads it; waiting", job.title)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows cannot remove an open file
-            path.unlink()  # a waiting process notices that, and locks a new file
-        lock.release()
+        return kind(f"cannot download {self.title}", f"{self.url}: {why}", remedy)
 
 
 def _fetch_verified(job: _Job, request: Request) -> None:
@@ -172,9 +145,7 @@ def _fetch_verified(job: _Job, request: Request) -> None:
         aside = job.target.with_name(f"{job.target.name}.wrong-{found[:8]}")
         job.part.replace(aside)
         raise job.refused(f"its sha256 is {found}, not {job.sha256} (kept as {aside.name})")
-    with job.part.open("rb+") as file:
-        os.fsync(file.fileno())  # else a crash could leave an empty file under the name
-    job.part.replace(job.target)
+    put(job.part, job.target)
 
 
 def _hash(job: _Job) -> str:
@@ -198,7 +169,8 @@ def _fetch(job: _Job, request: Request, step: Step) -> bool:
             failures = failures + 1 if job.have <= most else 0
             most = max(most, job.have)
             if failures >= job.retry.attempts:
-                raise PermanentError(f"{error.why}, {failures} times in a row") from None
+                final = PermanentError if request.answered else UnreachableError
+                raise final(f"{error.why}, {failures} times in a row") from None
             wait = job.retry.wait(failures, error.wait)
             logger.info("%s: %s; retrying in %.1f s", job.title, error.why, wait)
             time.sleep(wait)
@@ -250,12 +222,3 @@ def _append(file: FileIO, block: bytes) -> None:
     left = memoryview(block)
     while left:  # a full disk takes a part of it, and fails at the next call
         left = left[file.write(left) :]
-
-
-def _unwritable(job: _Job, error: OSError) -> CheckpointError:
-    what = f"cannot write {job.title}"
-    if error.errno in FULL:
-        remedy = "free some space and start again; the download will resume"
-        return CheckpointError(what, f"{job.target.parent}: {error.strerror}", remedy)
-    value = f"{error.filename or job.target}: {error.strerror or error}"
-    return CheckpointError(what, value, "choose a folder that can be written to")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from latentsync.errors import CheckpointError
 from latentsync.weights import hub, licences
-from latentsync.weights.download import Progress, SourceError, download
-from latentsync.weights.find import find, find_all, recommended_place
-from latentsync.weights.manifest import HubFile, ModelFile, ReleaseFile, described
+from latentsync.weights.download import Progress
+from latentsync.weights.fetch import fetch_all
+from latentsync.weights.find import find, find_all
+from latentsync.weights.model_file import ModelFile, described
 from latentsync.weights.verify import verify
 
 logger = logging.getLogger(__name__)
@@ -43,43 +44,23 @@ def ensure_weights(
 ) -> list[Path]:
     """The paths, in order; missing files are downloaded, and all are verified.
 
-    consent: called with the files to download, if any; raises to refuse that. Raises ConfigError
-    for licences not accepted, CheckpointError for files that are missing (offline), cannot be
-    downloaded, or belong to another model.
+    consent: called with the files to download, but for small ones, if there are any; raises to
+    refuse that. Raises ConfigError for licences not accepted, CheckpointError for files that are
+    missing (offline), cannot be downloaded, or belong to another model.
     """
     missing = [model for model, path in wanted if path is None and not _is_here(model, folders)]
     fetching = bool(missing) and not offline and not hub.is_offline()
-    if fetching:
-        consent(missing)
+    large = [model for model in missing if not model.is_small]
+    if fetching and large:
+        consent(large)
     licences.require(model.licence for model, _ in wanted)
     if fetching:
         logger.info("downloading %s", described(missing))
-        for model in missing:
-            fetch(model, progress)
+        fetch_all(missing, progress)
     paths = find_all(wanted, folders=folders)
     for (model, _), path in zip(wanted, paths, strict=True):
         verify(model, path)
     return paths
-
-
-def fetch(model: ModelFile, progress: Progress = no_byte_progress) -> Path:
-    """Downloads the file from the first of its sources that works.
-
-    Raises CheckpointError with the reason of each source.
-    """
-    failures: list[SourceError] = []
-    for source in model.sources:
-        if failures:
-            logger.info("%s: trying source %d", model.key, len(failures) + 1)
-        try:
-            return _fetch(model, source, progress)
-        except SourceError as error:
-            failures.append(error)
-    if len(failures) == 1:
-        raise failures[0]
-    reasons = dict.fromkeys(str(failure.value) for failure in failures)
-    what = f"all {len(failures)} sources of {model.key} failed"
-    raise CheckpointError(what, "; ".join(reasons), failures[-1].remedy)
 
 
 def _is_here(model: ModelFile, folders: Sequence[str | Path]) -> bool:
@@ -88,14 +69,3 @@ def _is_here(model: ModelFile, folders: Sequence[str | Path]) -> bool:
     except CheckpointError:
         return False
     return True
-
-
-def _fetch(model: ModelFile, source: HubFile | ReleaseFile, progress: Progress) -> Path:
-    size, sha256 = model.bytes, model.sha256
-    if isinstance(source, ReleaseFile):
-        target = recommended_place(model)
-        return download(source.url, target, size=size, sha256=sha256, progress=progress)
-    for name in model.beside:
-        beside = str(Path(source.filename).with_name(name))
-        hub.fetch(source.repo, beside, size=None, sha256=None, progress=progress)
-    return hub.fetch(source.repo, source.filename, size=size, sha256=sha256, progress=progress)

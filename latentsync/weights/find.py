@@ -8,8 +8,9 @@ from pathlib import Path
 
 from latentsync import places
 from latentsync.errors import CheckpointError
-from latentsync.weights import hub
-from latentsync.weights.manifest import MODEL_FILES, HubFile, ModelFile, readable
+from latentsync.weights import hub, wheel
+from latentsync.weights.manifest import MODEL_FILES
+from latentsync.weights.model_file import HubFile, ModelFile, WheelFile, readable
 
 PROJECT_ROOT = places.weights_root()
 FOLDERS_VARIABLE = "LATENTSYNC_CHECKPOINTS"
@@ -24,8 +25,9 @@ def find(
 
     Searched in order: the model's places in the current folder, and in the checkout or the user's
     data folder; `folders` and those in $LATENTSYNC_CHECKPOINTS, by name, and their subfolders by
-    name and size; the hub's cache. A converted file beside it is preferred. Raises CheckpointError
-    where there is no such file, with the ways to get it.
+    name and size; an installed package that holds it, by its hash; the hub's cache. A converted
+    file beside it is preferred. Raises CheckpointError where there is no such file, with the ways
+    to get it.
     """
     if explicit is not None:
         return _named(explicit, model)
@@ -76,10 +78,13 @@ def _candidates(model: ModelFile, folders: Sequence[str | Path]) -> Iterator[Pat
     for folder in pointed_at:
         yield from (path for path in _below(folder, names) if path.stat().st_size == model.bytes)
     for source in model.sources:
-        if isinstance(source, HubFile):
+        path = None
+        if isinstance(source, WheelFile):
+            path = wheel.installed(source, size=model.bytes, sha256=model.sha256)
+        elif isinstance(source, HubFile):
             path = hub.cached(source.repo, source.filename, size=model.bytes, sha256=model.sha256)
-            if path is not None:
-                yield path
+        if path is not None:
+            yield path
 
 
 def _pointed_at(folders: Sequence[str | Path]) -> list[Path]:

@@ -55,6 +55,7 @@ _KNOWN: tuple[tuple[str, str | Callable[[State], str]], ...] = (
     ("model.encoder.conv1.weight", _whisper("model.", " in the layout of transformers")),
     ("audio_encoder.down_blocks. visual_encoder.", "LatentSync's StableSyncNet"),
     ("netcnnaud. netcnnlip.", "SyncNet"),
+    ("model.visualEncoder. model.audioEncoder.", "LR-ASD or Light-ASD"),
     ("body. fpn. ClassHead.", "RetinaFace, a face detector"),
     ("encoder.0. body.0. out_mask_conv.", "ParseNet, a face parsing network"),
 )

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from latentsync.errors import ConfigError
 from latentsync.weights import record
-from latentsync.weights.manifest import LICENCES_TO_ACCEPT, Licence
+from latentsync.weights.manifest import LICENCES_TO_ACCEPT
+from latentsync.weights.model_file import Licence
 
 VARIABLE = "LATENTSYNC_ACCEPT_LICENCES"
 

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from latentsync.errors import CheckpointError
 from latentsync.weights import licences
 from latentsync.weights.identify import identify_checkpoint
-from latentsync.weights.manifest import ModelFile
+from latentsync.weights.model_file import ModelFile
 
 logger = logging.getLogger(__name__)
 

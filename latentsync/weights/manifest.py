@@ -5,93 +5,7 @@ Sizes and hashes of the published files are confirmed by several independent rec
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class HubFile:
-    """A file of a repository on the Hugging Face hub."""
-
-    repo: str
-    filename: str
-
-    def __str__(self) -> str:
-        return f"hub {self.repo}: {self.filename}"
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseFile:
-    """A file at a fixed address."""
-
-    url: str
-
-    def __str__(self) -> str:
-        return self.url
-
-
-@dataclass(frozen=True, slots=True)
-class Licence:
-    """name: as published. meaning: in one line. ask_as: name for --accept-licence, where the user
-    has to accept it; else empty."""
-
-    name: str
-    meaning: str
-    ask_as: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.meaning})"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """One published weights file.
-
-    key: name of the model in messages and reports. filename, aliases: usual names of the file.
-    places: paths relative to the project's root; the first is recommended. bytes, sha256: of the
-    published file. sources: tried in order. beside: further files needed from the same folder of
-    the source. needed_by: the configuration that needs it. setting: the configuration key for
-    another path.
-    """
-
-    key: str
-    filename: str
-    places: tuple[str, ...]
-    bytes: int
-    sha256: str
-    sources: tuple[HubFile | ReleaseFile, ...]
-    licence: Licence
-    needed_by: str
-    setting: str
-    aliases: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> str:
-        return readable(self.bytes)
-
-
-def readable(count: int) -> str:
-    """Bytes for people: 348.6 MB."""
-    unit, power = ("GB", 1e9) if count >= 1e9 else ("MB", 1e6)
-    return f"{count / power:.1f} {unit}" if count >= 1e5 else f"{count:,} bytes"
-
-
-TYPICAL_SPEED = 10e6
-"""Bytes a second, for the estimated time of downloads."""
-
-
-def described(missing: Sequence[ModelFile]) -> str:
-    """Names, sizes, and the estimated time of the download."""
-    total = sum(model.bytes for model in missing)
-    listed = ", ".join(f"{model.key} ({model.size})" for model in missing)
-    minutes = math.ceil(total / TYPICAL_SPEED / 60)
-    length = f"about {minutes} minutes" if minutes > 1 else "less than a minute"
-    licences = ", ".join(dict.fromkeys(model.licence.name for model in missing))
-    speed = f"{length} at {TYPICAL_SPEED / 1e6:.0f} MB/s"
-    return f"{listed}: {readable(total)} in total, {speed}, licence: {licences}"
-
+from latentsync.weights.model_file import HubFile, Licence, ModelFile, ReleaseFile, WheelFile
 
 APACHE = Licence("Apache-2.0", "any use, with the notice kept")
 MIT = Licence("MIT", "any use, with the notice kept")
@@ -225,17 +139,22 @@ SYNCNET = ModelFile(
 )
 
 _MEDIAPIPE = "https://storage.googleapis.com/mediapipe-assets/{file}"
+_MEDIAPIPE_WHEEL = 35_664_771  # bytes of the wheel for Linux
 
 
-def _face_model(key: str, filename: str, size: int, sha256: str, needed_by: str) -> ModelFile:
-    """A file of MediaPipe's public model storage."""
+def _face_model(key: str, member: str, size: int, sha256: str, needed_by: str) -> ModelFile:
+    """A file of MediaPipe's public model storage, which is also a member of its wheel."""
+    filename = member.rpartition("/")[2]
     return ModelFile(
         key=key,
         filename=filename,
         places=(f"checkpoints/face/{filename}",),
         bytes=size,
         sha256=sha256,
-        sources=(ReleaseFile(_MEDIAPIPE.format(file=filename)),),
+        sources=(
+            ReleaseFile(_MEDIAPIPE.format(file=filename)),
+            WheelFile("mediapipe", "0.10.14", f"mediapipe/modules/{member}", _MEDIAPIPE_WHEEL),
+        ),
         licence=APACHE,
         needed_by=needed_by,
         setting="weights.folders",
@@ -244,35 +163,35 @@ def _face_model(key: str, filename: str, size: int, sha256: str, needed_by: str)
 
 FACE_FINDER = _face_model(
     "BlazeFace short range",
-    "face_detection_short_range.tflite",
+    "face_detection/face_detection_short_range.tflite",
     229_714,
     "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
     "face.detector=mediapipe",
 )
 SMALL_FACE_FINDER = _face_model(
     "BlazeFace full range",
-    "face_detection_full_range_sparse.tflite",
+    "face_detection/face_detection_full_range_sparse.tflite",
     676_746,
     "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
     "face.detector=mediapipe",
 )
 FACE_MESH = _face_model(
     "Face mesh",
-    "face_landmark.tflite",
+    "face_landmark/face_landmark.tflite",
     1_242_398,
     "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
     "face.detector=mediapipe",
 )
 PALM_FINDER = _face_model(
     "Palm finder",
-    "palm_detection_lite.tflite",
+    "palm_detection/palm_detection_lite.tflite",
     1_985_440,
     "e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18",
     "face.occlusion=auto",
 )
 HAND_LANDMARKS = _face_model(
     "Hand landmarks",
-    "hand_landmark_lite.tflite",
+    "hand_landmark/hand_landmark_lite.tflite",
     2_071_597,
     "048edd3645c9bf7397d19a9f6e3a42957d6e414c9bea6598030a2e9b624156e6",
     "face.occlusion=auto",

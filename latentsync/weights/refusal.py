@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from latentsync.errors import CheckpointError
 from latentsync.places import command
 from latentsync.weights import licences
-from latentsync.weights.manifest import ModelFile, described
+from latentsync.weights.model_file import ModelFile, described
 
 
 def refusal(

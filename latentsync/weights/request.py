@@ -29,6 +29,10 @@ class PermanentError(Exception):
     """A retry would not help."""
 
 
+class UnreachableError(PermanentError):
+    """The host cannot be reached: its other files cannot be had either."""
+
+
 class TransientError(Exception):
     """A retry may help. wait: seconds that the server asks for."""
 
@@ -42,12 +46,13 @@ class TransientError(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """headers: for the host of `url` only. stall: timeout in seconds without any byte."""
+    """headers: for the host of `url` only. stall: timeout in seconds without any byte. answered:
+    whether the host sent anything."""
 
     url: str
     headers: Mapping[str, str]
     stall: float
-    _answered: bool = field(default=False, init=False)
+    answered: bool = field(default=False, init=False)
 
     @contextlib.contextmanager
     def open(self, start: int) -> Iterator[Answer]:
@@ -56,7 +61,7 @@ class Request:
         part = {"Range": f"bytes={start}-"} if start else {}
         headers = {**self.headers, "User-Agent": USER_AGENT, **part}
         with self._reply(headers) as response:
-            self._answered = True
+            self.answered = True
             yield Answer(self, response)
 
     def _reply(self, headers: dict[str, str]) -> http.client.HTTPResponse:
@@ -82,7 +87,9 @@ class Request:
         if isinstance(cause, TimeoutError):
             return TransientError(f"no byte for {self.stall:g} seconds")
         why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        if isinstance(cause, PERMANENT) or (isinstance(cause, UNREACHABLE) and not self._answered):
+        if isinstance(cause, UNREACHABLE) and not self.answered:
+            return UnreachableError(why)
+        if isinstance(cause, PERMANENT):
             return PermanentError(why)
         return TransientError(why)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from latentsync.errors import CheckpointError
 from latentsync.weights import record
 from latentsync.weights.convert import made_from
-from latentsync.weights.manifest import MODEL_FILES, ModelFile
+from latentsync.weights.manifest import MODEL_FILES
+from latentsync.weights.model_file import ModelFile
 
 logger = logging.getLogger(__name__)
 

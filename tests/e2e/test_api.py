@@ -13,10 +13,21 @@ import pytest
 import latentsync
 from latentsync.commands import download
 from latentsync.errors import CheckpointError, ConfigError
+from latentsync.pipeline.engine import Engine
 from latentsync.settings.load import load_config
+from latentsync.weights.manifest import (
+    FACE_FINDER,
+    FACE_MESH,
+    HAND_LANDMARKS,
+    PALM_FINDER,
+    SMALL_FACE_FINDER,
+)
 from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 
 FAST = {"restore__when": "always", "output__preset": "ultrafast"}
+FACES = [
+    model.key for model in (FACE_FINDER, SMALL_FACE_FINDER, FACE_MESH, PALM_FINDER, HAND_LANDMARKS)
+]
 SOFT = {"generator": "tests.support.soft_mouths:load", "data__resolution": 256}
 
 
@@ -35,11 +46,12 @@ def fetched(tmp_path, monkeypatch) -> list[str]:
     """Keys of the weights that would be downloaded; none are installed."""
     keys: list[str] = []
 
-    def fetch(model, _progress) -> None:
-        keys.append(model.key)
+    def fetch(models, _progress) -> None:
+        keys.extend(model.key for model in models)
 
     monkeypatch.setattr("latentsync.weights.hub.is_offline", lambda: False)
-    monkeypatch.setattr("latentsync.weights.ensure.fetch", fetch)
+    monkeypatch.setattr("latentsync.weights.ensure.fetch_all", fetch)
+    monkeypatch.setattr("latentsync.weights.wheel.installed", lambda *_, **__: None)
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     return keys
@@ -117,6 +129,7 @@ def test_weights_are_not_fetched_unasked_and_the_command_that_does_is_named(
         latentsync.restore(video, "o.mp4", config=own, superres="GFPGAN", weights__folders=folders)
     said = str(caught.value)
     assert "GFPGANv1.4 (348.6 MB)" in said and "download=True" in said
+    assert "Face mesh" not in said, "small files are not asked for"
     assert fetched == []
     command = said.split("download them with: python -m scripts.download ")[1].split("; or ")[0]
     options = download.build_parser().read(shlex.split(command))
@@ -137,4 +150,22 @@ def test_lipsync_names_all_that_is_missing_with_its_size(fetched, video, speech)
 def test_weights_are_fetched_on_request(fetched, video):
     with pytest.raises(CheckpointError, match="not found"):  # the stand-in fetches nothing
         latentsync.restore(video, "o.mp4", superres="GFPGAN", download=True)
-    assert fetched == ["GFPGANv1.4"]
+    assert fetched == ["GFPGANv1.4", *FACES]
+
+
+def test_the_small_models_that_find_faces_are_fetched_unasked_but_not_offline(fetched, video):
+    with pytest.raises(CheckpointError, match="not found"):  # the stand-in fetches nothing
+        latentsync.restore(video, "o.mp4")
+    assert fetched == FACES
+    fetched.clear()
+    with pytest.raises(CheckpointError) as caught:
+        latentsync.restore(video, "o.mp4", weights__offline=True)
+    assert fetched == []
+    for said in (FACE_MESH.filename, "checkpoints/face/", "scripts.download"):
+        assert said in str(caught.value)
+
+
+def test_an_engine_without_the_models_that_find_faces_says_so(fetched):
+    with pytest.raises(CheckpointError, match=FACE_MESH.filename):
+        Engine(load_config(overrides=["weights.offline=true"]))
+    assert fetched == []

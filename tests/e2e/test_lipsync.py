@@ -186,12 +186,14 @@ def test_silent_speech_is_reported(settings, video, tmp_path, run):
 
 def test_missing_weights_are_all_named_at_once(video, tmp_path, run, monkeypatch):
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr("latentsync.weights.wheel.installed", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)
     audio = make_audio(tmp_path / "speech.wav", Tone(0.2, codec="pcm_s16le", rate=16000))
     files = ("-i", video, "--audio_path", audio, "-o", tmp_path / "out.mp4")
     result = run(*files, "--superres", "CodeFormer", "--accept-licence", "CodeFormer")
     assert result.code == 2
-    assert all(x in result.err for x in ("latentsync_unet.pt", "tiny.pt", "vae", "codeformer.pth"))
+    named = ("latentsync_unet.pt", "tiny.pt", "vae", "codeformer.pth", "face_landmark.tflite")
+    assert all(name in result.err for name in named)
     assert len(result.err.strip().splitlines()) == 1
 
 

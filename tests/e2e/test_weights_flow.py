@@ -21,7 +21,10 @@ import pytest
 import yaml
 
 from latentsync.media.reader import VideoReader
-from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY, HubFile
+from latentsync.weights import manifest
+from latentsync.weights.find import find
+from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY
+from latentsync.weights.model_file import HubFile
 from tests.support.loopback import Loopback, Served
 from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 from tests.support.terminal import THERE_ARE_NONE, terminal
@@ -44,6 +47,7 @@ import importlib
 command = importlib.import_module(sys.argv.pop(1))
 sys.exit(command.main(sys.argv[1:]))
 """
+FACES = ("FACE_FINDER", "SMALL_FACE_FINDER", "FACE_MESH", "PALM_FINDER", "HAND_LANDMARKS")
 MODELS = {"WHISPER_TINY": WHISPER_TINY, "LATENTSYNC_UNET": LATENTSYNC_UNET, "VAE": VAE}
 
 
@@ -74,6 +78,8 @@ def mirror(models: tuple[dict, dict[str, Path]]) -> Iterator[Loopback]:
         headers = {"ETag": '"small"', "X-Repo-Commit": revision}
         path = f"/{VAE.sources[0].repo}/resolve/main/config.json"
         server.add(path, Served(config, headers=headers))
+        for name in FACES:
+            server.add(f"/{name}", Served(find(getattr(manifest, name))))
         yield server
 
 
@@ -90,12 +96,13 @@ def command(
         }
         for name, path in files.items()
     }
-    body = b"not really a network" * 5000
+    body = b"not really a network" * 600_000  # large enough to be asked for
     facts["GFPGAN"] = {
         "bytes": len(body),
         "sha256": hashlib.sha256(body).hexdigest(),
         "url": mirror.add("/GFPGANv1.4.pth", Served(body, cut_after=30_000)),
     }
+    facts |= {name: {"url": mirror.url(f"/{name}")} for name in FACES}
     (tmp_path / "empty").mkdir()
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(sections))
     make_video(tmp_path / "video.mp4", demo_frames, audio=[Tone(0.5)])
@@ -129,6 +136,36 @@ def speaking(folder: Path) -> tuple[object, ...]:
     return ("--config", folder / "small.yaml", *files, "--video_out_path", folder / "out.mp4")
 
 
+def files_in(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def faces_in(folder: Path) -> set[Path]:
+    """Where the models that find faces are put."""
+    return {folder / getattr(manifest, name).places[0] for name in FACES}
+
+
+def test_to_restore_by_default_only_small_files_are_fetched_and_nobody_is_asked(
+    command, mirror, tmp_path
+) -> None:
+    files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4", "restore.when=always")
+    planned = command("inference", *files, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert "Face mesh: 1.2 MB" in planned.stdout and "6.2 MB to download" in planned.stdout
+    assert "unknown" in planned.stdout.splitlines()[-1]
+    assert not mirror.asked and not files_in(tmp_path / "empty")
+    refused = command("inference", *files, "--offline")
+    assert refused.returncode == 2
+    (line,) = refused.stderr.strip().splitlines()
+    assert "face_landmark.tflite" in line and "6.2 MB" in line and "scripts.download" in line
+    result = command("inference", *files)
+    assert result.returncode == 0, result.stderr
+    (said,) = (line for line in result.stderr.splitlines() if "downloading" in line)
+    assert "Face mesh (1.2 MB)" in said and "6.2 MB in total" in said and "Apache-2.0" in said
+    assert files_in(tmp_path / "empty") == faces_in(tmp_path / "empty")
+    assert len(pts_of(tmp_path / "out.mp4")) == 12
+
+
 def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_video(
     command, mirror, tmp_path
 ) -> None:
@@ -140,7 +177,7 @@ def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_vide
     assert len(pts_of(tmp_path / "out.mp4")) == 10
     first, second = (next(iter(VideoReader(tmp_path / f))).pixels for f in ("video.mp4", "out.mp4"))
     assert np.abs(first[220:300].astype(int) - second[220:300]).mean() > 3
-    assert not list((tmp_path / "empty").rglob("*"))
+    assert faces_in(tmp_path / "empty") == files_in(tmp_path / "empty")
     sent = mirror.sent()
     options = ("--superres", "none", "--offline", "--overwrite")
     again = command("inference", *speaking(tmp_path), *options)
@@ -187,7 +224,8 @@ def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, t
     assert "python -m scripts.download --generator replay --superres GFPGAN;" in result.stderr
     assert "lip-syncs" not in result.stderr
     assert command("download", "--generator", "replay", "--superres", "GFPGAN").returncode == 0
-    assert {request.path for request in mirror.asked} == {"/GFPGANv1.4.pth"}
+    asked = {request.path for request in mirror.asked}
+    assert asked == {"/GFPGANv1.4.pth", *(f"/{name}" for name in FACES)}
 
 
 @pytest.mark.skipif(THERE_ARE_NONE, reason="there are no such terminals here")
@@ -200,7 +238,7 @@ def test_on_a_terminal_the_question_is_asked_first(
     with terminal(f"{answer}\n") as made:
         result = command("inference", *files, stdin=made.number, stderr=made.number)
     assert result.returncode == 2
-    assert "GFPGANv1.4 (0.1 MB)" in made.shown and "Download them now? [y/N]" in made.shown
+    assert "GFPGANv1.4 (12.0 MB)" in made.shown and "Download them now? [y/N]" in made.shown
     assert len(mirror.asked) == requests
 
 

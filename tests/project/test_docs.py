@@ -16,6 +16,7 @@ from latentsync.restoration.base import Restorer, load_restorer
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RestoreConfig
+from latentsync.weights.manifest import MODEL_FILES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -182,9 +183,22 @@ def test_a_module_that_is_not_there_is_noticed() -> None:
     assert missing_modules(text) == ["latentsync/face/nobody.py"]
 
 
-def test_the_readme_s_opencv_is_the_one_of_the_requirements() -> None:
-    pinned = re.search(
-        r"^opencv-contrib-python==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE
+def test_every_python_that_is_promised_is_resolved_and_tested() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    first, end = (
+        int(minor) for minor in re.findall(r'python = ">=3\.(\d+),<3\.(\d+)"', project)[0]
     )
-    assert pinned is not None
-    assert re.findall(r"opencv-contrib-python-headless==([\d.]*\d)", README) == [pinned[1]]
+    versions = [f"3.{minor}" for minor in range(first, end)]
+    make = (ROOT / "Makefile").read_text()
+    assert f"VERSIONS := {' '.join(versions)}\n" in make
+    assert f"not (3, {first}) <= sys.version_info[:2] < (3, {end})" in make
+    named = f"Python {', '.join(versions[:-1])} or {versions[-1]}"
+    assert named in make and named in README
+
+
+def test_the_tables_of_weights_state_the_manifest_s_sizes() -> None:
+    table = (ROOT / "checkpoints" / "README.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\S+)` \| ([\d,]+) \|", table, re.MULTILINE))
+    wanted = {model.places[0]: f"{model.bytes:,}" for model in MODEL_FILES.values()}
+    stated = {next(p for p in wanted if p.endswith(name)): size for name, size in rows.items()}
+    assert stated == wanted

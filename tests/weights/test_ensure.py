@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from latentsync.errors import CheckpointError
-from latentsync.weights.ensure import fetch
-from latentsync.weights.manifest import GFPGAN, ModelFile, ReleaseFile
+from latentsync.weights.ensure import no_byte_progress
+from latentsync.weights.fetch import fetch_all
+from latentsync.weights.manifest import GFPGAN
+from latentsync.weights.model_file import ModelFile, ReleaseFile
 from tests.support.fetching import BODY, SHA256, SIZE
 from tests.support.loopback import Loopback, Served
 
@@ -27,6 +29,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where fetched weights are put; it does not exist yet."""
     monkeypatch.setenv("LATENTSYNC_CHECKPOINTS", str(tmp_path / "deep" / "weights"))
     return tmp_path / "deep"
+
+
+def fetch(model: ModelFile) -> Path:
+    return fetch_all([model], no_byte_progress)[0]
 
 
 def model(*urls: str) -> ModelFile:

@@ -23,7 +23,8 @@ from latentsync.weights import licences, manifest, record
 from latentsync.weights.convert import convert, made_from
 from latentsync.weights.identify import identify_checkpoint
 from latentsync.weights.load import build, is_safetensors, read_state_dict
-from latentsync.weights.manifest import CODEFORMER, GFPGAN, WHISPER_TINY, ModelFile
+from latentsync.weights.manifest import CODEFORMER, GFPGAN, WHISPER_TINY
+from latentsync.weights.model_file import ModelFile
 from latentsync.weights.verify import verify
 from tests.parity.rule import published_shapes
 from tests.support.tiny_latentsync import MODEL, write_vae

@@ -23,7 +23,8 @@ from latentsync.runtime.device import choose_device
 from latentsync.settings.schema import RestoreConfig
 from latentsync.weights.licences import accept
 from latentsync.weights.load import build, load_strictly, read_state_dict
-from latentsync.weights.manifest import GFPGAN, Licence
+from latentsync.weights.manifest import GFPGAN
+from latentsync.weights.model_file import Licence
 
 CPU = torch.device("cpu")
 
