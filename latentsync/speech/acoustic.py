@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from latentsync.speech.mel import N_MELS, Extent, measure, segments
+from latentsync.speech.voice_activity import PER_SECOND, find_speech, speech_probabilities
 
-PER_SECOND = 100  # mel frames; 10 ms
 CEPSTRA = 16
 HALF_WEIGHT = 6.0
 """Cepstrum with half the weight of the first. Cross-validated on a real speaker, half weights at 3
@@ -27,13 +28,7 @@ CONTEXT = tuple(round(0.04 * step, 2) for step in range(-4, 5))
 
 FEATURES = 2 * CEPSTRA * len(CONTEXT)
 
-PAUSE = 20  # mel frames; a shorter one is part of the speech: the closure of a stop lasts 0.15 s
 CLOSING = 0.04  # seconds before a pause from which it counts as one
-SHORTEST_SPEECH = 5  # mel frames; shorter loud runs are not speech
-RISE = 10.0  # dB above the quietest parts, from which a frame counts as loud
-BELOW_LOUD = 30.0  # dB below the loud parts; quieter frames are never speech
-SHARE = 0.3  # of the way from quiet to loud, in dB, where speech begins
-_LEVEL_WINDOW = 5  # mel frames in the mean of a level
 _FAINTEST = 1e-5  # lower limit of a cepstrum's spread, for digital silence
 
 
@@ -83,41 +78,35 @@ def compute_acoustics(blocks: Iterable[np.ndarray], extent: Extent | None = None
     """blocks: each iteration yields the whole audio: (n,) float32 mono at 16 kHz, [-1, 1].
 
     extent: the result of mel.measure, if known; otherwise it is measured in a first pass. Raises
-    ValueError: no samples.
+    ValueError: no samples; CheckpointError: the network that finds speech is not installed.
     """
     extent = measure(blocks) if extent is None else extent
     basis = _cosines(N_MELS, CEPSTRA)
     cepstra: list[np.ndarray] = []
     levels: list[np.ndarray] = []
     for spectrogram in segments(blocks, extent):
-        decades = 4 * spectrogram.numpy().T - 4
+        decades = _decades(spectrogram)
         cepstra.append(decades @ basis)
-        levels.append(10 * np.log10((10.0**decades).sum(axis=1)))
-    speech = find_speech(np.concatenate(levels))
+        levels.append(_levels(decades))
+    speech = find_speech(speech_probabilities(blocks, extent.peak), np.concatenate(levels))
     return Acoustics(_normalised(np.concatenate(cepstra), speech), speech)
 
 
-def speech_seconds(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> float:
-    """Length of the speech in a recording, independent of loudness; see compute_acoustics()."""
-    return compute_acoustics(blocks, extent).speech_seconds
+def detect_speech(blocks: Iterable[np.ndarray], extent: Extent | None = None) -> np.ndarray:
+    """(T,) bool: Acoustics.speech alone, 0.4 MB for an hour. As compute_acoustics() otherwise."""
+    extent = measure(blocks) if extent is None else extent
+    levels = [_levels(_decades(spectrogram)) for spectrogram in segments(blocks, extent)]
+    return find_speech(speech_probabilities(blocks, extent.peak), np.concatenate(levels))
 
 
-def find_speech(levels: np.ndarray) -> np.ndarray:
-    """levels: (T,) dB, 100 a second -> (T,) bool: True well above its quiet parts.
+def _decades(spectrogram: Tensor) -> np.ndarray:
+    """(80, m) of mel.segments -> (m, 80) float32: log10 energies."""
+    return np.asarray(4 * spectrogram.numpy().T - 4)
 
-    Only level differences count. Audio that never rises 10 dB above its quietest parts, such as
-    noise or a steady tone, is not speech. Any audio that varies as speech does, such as music, is.
-    """
-    smooth = _running_mean(levels, _LEVEL_WINDOW)
-    quiet = float(np.percentile(smooth, 5))
-    loud_parts = smooth[smooth > quiet + RISE]
-    if len(loud_parts) < PAUSE:
-        return np.zeros(len(levels), bool)
-    loud = float(np.percentile(loud_parts, 95))
-    threshold = max(loud - BELOW_LOUD, quiet + SHARE * (loud - quiet))
-    flags = _without_short(smooth > threshold, SHORTEST_SPEECH, value=True)
-    inner = _without_short(flags, PAUSE, value=False)
-    return inner & _between(flags)
+
+def _levels(decades: np.ndarray) -> np.ndarray:
+    """(m, 80) -> (m,) dB."""
+    return np.asarray(10 * np.log10((10.0**decades).sum(axis=1)))
 
 
 def _normalised(cepstra: np.ndarray, speech: np.ndarray) -> np.ndarray:
@@ -146,28 +135,3 @@ def _cosines(size: int, count: int) -> np.ndarray:
     """(size, count) float32: the first cosines of the DCT-II; their scale does not matter here."""
     steps = (np.arange(size)[:, None] + 0.5) * np.arange(count)
     return (np.cos(np.pi / size * steps) * np.sqrt(2 / size)).astype(np.float32)
-
-
-def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    padded = np.pad(values.astype(np.float64), window // 2, mode="edge")
-    return np.convolve(padded, np.full(window, 1 / window), mode="valid")
-
-
-def _without_short(flags: np.ndarray, shortest: int, *, value: bool) -> np.ndarray:
-    """Runs of ``value`` shorter than ``shortest`` are inverted."""
-    borders = np.flatnonzero(np.diff(flags)) + 1
-    starts, ends = np.r_[0, borders], np.r_[borders, len(flags)]
-    out = flags.copy()
-    for start, end in zip(starts, ends, strict=True):
-        if flags[start] == value and end - start < shortest:
-            out[start:end] = not value
-    return out
-
-
-def _between(flags: np.ndarray) -> np.ndarray:
-    """True from the first to the last flag: short runs at either end are not filled."""
-    places = np.flatnonzero(flags)
-    out = np.zeros(len(flags), bool)
-    if len(places):
-        out[places[0] : places[-1] + 1] = True
-    return out

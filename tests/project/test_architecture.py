@@ -25,7 +25,7 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "weights": "types errors places",
     "runtime": "types errors places weights.record",
     "media": "types errors",
-    "speech": "types errors",
+    "speech": "types errors runtime",
     "models": "types errors",
     "face": "types errors geometry frame_times plugins weights runtime",
     "restoration": "types errors geometry frame_times plugins weights runtime",

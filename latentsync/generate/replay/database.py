@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
+
+from latentsync.generate.base import Footage
 
 STRETCH_SECONDS = 8.0
 """Of a long video whole stretches are kept: speech with its pauses, in its natural order."""
@@ -99,6 +103,12 @@ def pack(square: np.ndarray) -> bytes:
     if not done:
         raise ValueError(f"not an image: {square.shape} {square.dtype}")
     return data.tobytes()
+
+
+def pack_crops(footage: Footage, frames: np.ndarray, size: int) -> Iterator[bytes]:
+    """Reads the aligned crops of these frames, rising, and packs each: 30 kB at most."""
+    for crop in footage.crops(frames, size):
+        yield pack(((crop + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy())
 
 
 def unpack(data: bytes) -> np.ndarray:
