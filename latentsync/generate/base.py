@@ -113,6 +113,16 @@ class Preparing(Protocol):
 
 
 @runtime_checkable
+class Partial(Protocol):
+    """A generator that has no mouth for some frames: they keep the mouth as filmed."""
+
+    def shown(self, numbers: np.ndarray) -> np.ndarray:
+        """numbers: (K,) int, generated output frames -> (K,) float32 in [0, 1]: the share of its
+        mouth to show. 0: there is none, and its crop comes back unchanged; between: a fade."""
+        ...
+
+
+@runtime_checkable
 class Reconstructing(Protocol):
     """A generator whose VAE can reconstruct faces, without diffusion."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentsync.generate.replay.database import Succession, UnitDatabase
+from latentsync.generate.replay.fit import ELSEWHERE, LEAST_CHOICE, Look, fits
 
 REPETITION_SECONDS = 0.3  # a frame that was shown less long ago is a visible repetition
 STILL = 0.03
@@ -37,7 +38,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wanted:
-    """Targets of the next B output frames. identity, features, pose: as in the database.
+    """Targets of the next B output frames. identity, features, look: as in the database.
 
     seconds: (B,) rising, of the output. shown: (B,) second, in the database's time, of the target
     frame. lips: (B, 2), predicted lip shape. silent: (B,) bool. begins: (B,) bool, True where the
@@ -49,7 +50,7 @@ class Wanted:
     identity: np.ndarray
     features: np.ndarray
     lips: np.ndarray
-    pose: np.ndarray
+    look: Look
     silent: np.ndarray
     begins: np.ndarray
 
@@ -82,22 +83,24 @@ class UnitCosts:
         self._spread = 2 * float(self._features.var(axis=0, dtype=np.float64).sum()) or 1.0
         self._squares = (self._features**2).sum(axis=1)
         self._lip_scale = np.maximum(database.lips.std(axis=0), STILL)
-        self._pose_scale = np.maximum(database.pose.std(axis=0), STILL)
-        self._lips, self._pose = database.lips / self._lip_scale, database.pose / self._pose_scale
+        self._pose_scale = np.maximum(database.look.pose.std(axis=0), STILL)
+        self._lips = database.lips / self._lip_scale
+        self._pose = database.look.pose / self._pose_scale
         open_by = (database.lips[:, 0] - closed).clip(min=0) / self._lip_scale[0]
         self._open = (open_by**2).astype(np.float32)
 
     def target_cost(self, wanted: Wanted) -> np.ndarray:
         """(B, M) float32: every frame of the database for every output frame, without joins.
 
-        Infinite where it is forbidden. Raises ValueError: an identity without frames.
+        Infinite where it is forbidden or does not fit; a row may be all infinite. Raises
+        ValueError: an identity without frames.
         """
         costs = self._costs
         cost = costs.acoustic * self._acoustic_distance(wanted.features)
         pauses = wanted.silent & (costs.silence > 0)  # the silence term takes its place
         weights = costs.lips * self._reliability * np.stack([~pauses, np.ones_like(pauses)], axis=1)
         _add(cost, wanted.lips / self._lip_scale, self._lips, weights)
-        pose = wanted.pose / self._pose_scale
+        pose = wanted.look.pose / self._pose_scale
         _add(cost, pose, self._pose, np.full(pose.shape, costs.pose))
         cost += np.outer(costs.silence * pauses, self._open).astype(np.float32)
         cost[~self._allowed(wanted)] = np.inf
@@ -129,15 +132,19 @@ class UnitCosts:
         return np.maximum(apart, 0) / self._spread
 
     def _allowed(self, wanted: Wanted) -> np.ndarray:
-        """(B, M) bool."""
+        """(B, M) bool; rows without any True: no unit fits."""
         database = self._database
         allowed = database.identity == wanted.identity[:, None]
         if not allowed.any(axis=1).all():
             missing = set(wanted.identity.tolist()) - set(database.identity.tolist())
             raise ValueError(f"no frame of identity {sorted(missing)} in the database")
+        allowed &= fits(wanted.look, database.look)
+        away = np.abs(database.seconds - wanted.shown[:, None])
+        choice = (allowed & (away > ELSEWHERE)).sum(axis=1)
+        allowed &= choice[:, None] >= max(1.0, LEAST_CHOICE / (self.order.step or LEAST_CHOICE))
         if self._exclude <= 0:
             return allowed
-        away = np.where(allowed, np.abs(database.seconds - wanted.shown[:, None]), -1.0)
+        away = np.where(allowed, away, -1.0)
         limit = np.minimum(self._exclude, away.max(axis=1, keepdims=True))
         return allowed & (away >= limit - 1e-9)
 

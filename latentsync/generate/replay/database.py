@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
 
 from latentsync.generate.base import Footage
+
+if TYPE_CHECKING:
+    from latentsync.generate.replay.fit import Look
 
 STRETCH_SECONDS = 8.0
 """Of a long video whole stretches are kept: speech with its pauses, in its natural order."""
@@ -27,7 +31,7 @@ class UnitDatabase:
 
     seconds: (M,) rising. run: (M,) int, the same number where frames follow each other in one
     shot. identity: (M,) int. features: (M, D) float32, of the audio. lips: (M, 2) aperture and
-    width. pose: (M, P), see lips.head_pose.
+    width. look: of the M frames: poses, and what else has to fit.
     """
 
     seconds: np.ndarray
@@ -35,19 +39,23 @@ class UnitDatabase:
     identity: np.ndarray
     features: np.ndarray
     lips: np.ndarray
-    pose: np.ndarray
+    look: Look
 
     def __len__(self) -> int:
         return len(self.seconds)
 
 
 class Succession:
-    """The natural order of a database's frames, for an output of any frame rate."""
+    """The natural order of a database's frames, for an output of any frame rate.
+
+    step: seconds from one frame to the next; 0: no two follow each other.
+    """
 
     def __init__(self, database: UnitDatabase) -> None:
         self._seconds, self._run = database.seconds, database.run
         steps = np.diff(database.seconds)[np.diff(database.run) == 0]
-        self._reach = _SAME_PACE * float(np.median(steps)) if len(steps) else 0.0
+        self.step = float(np.median(steps)) if len(steps) else 0.0
+        self._reach = _SAME_PACE * self.step
 
     def after(self, frames: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         """(S,) int: the natural successor ``step`` seconds after each frame, or the predecessor

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from latentsync.errors import MediaError
 from latentsync.generate.base import AudioFeatures, Footage, GenerationRequest
 from latentsync.generate.replay.costs import Wanted
 from latentsync.generate.replay.database import UnitDatabase, best_stretches
+from latentsync.generate.replay.fit import SIDE, Cheeks, Look, cheeks_of, face_edges
 from latentsync.generate.replay.head_pose import MOUTH, fit_head_pose, steadied
 from latentsync.generate.replay.lips import LipRegression, head_pose, lip_shape
 from latentsync.geometry import points_to_aligned
@@ -34,7 +36,7 @@ class Faces:
     frames: (K,) int, indices of their frames. run: (K,) int, the same where frames follow each
     other in one shot. shot: (K,) int, its track. lips, pose: (K, 2), see lips.lip_shape and
     lips.head_pose. mouth: (K, 5, 2) aligned pixels, head_pose.MOUTH. rest: (K, 6, 2), predicted
-    RESTING points for that pose.
+    RESTING points for that pose. edges: (K, 2), see fit.face_edges.
     """
 
     frames: np.ndarray
@@ -44,10 +46,16 @@ class Faces:
     pose: np.ndarray
     mouth: np.ndarray
     rest: np.ndarray
+    edges: np.ndarray
 
     def places(self, frames: np.ndarray) -> np.ndarray:
         """Indices of frames with a face -> places in these arrays."""
         return np.searchsorted(self.frames, frames)
+
+    def look(self, places: np.ndarray, cheeks: Cheeks) -> Look:
+        """Of the faces at these places. cheeks: of at least these."""
+        shapes = cheeks.shapes(places)
+        return Look(shapes, self.edges[places], self.lips[places, 1], self.pose[places])
 
 
 def find_faces(footage: Footage) -> Faces:
@@ -63,13 +71,39 @@ def find_faces(footage: Footage) -> Faces:
         | (np.diff(shot, prepend=shot[:1]) != 0)
     )
     aligned = points_to_aligned(points, np.stack([one.matrix for one in alignments]))
+    edges = face_edges([_aligned_outline(one) for one in alignments])
     pose = head_pose(points)
     steady = steadied(pose, run, STEADY)
     rest = np.empty((len(frames), len(MOUTH) + 1, 2))
     for number in np.unique(shot):
         inside = shot == number
         rest[inside] = fit_head_pose(aligned[inside], steady[inside])(steady[inside])
-    return Faces(frames, run, shot, lip_shape(points), pose, aligned[:, list(MOUTH)], rest)
+    mouth = aligned[:, list(MOUTH)]
+    return Faces(frames, run, shot, lip_shape(points), pose, mouth, rest, edges)
+
+
+def _aligned_outline(one: Alignment) -> np.ndarray | None:
+    """(K, 2) aligned pixels."""
+    if one.outline is None:
+        return None
+    return points_to_aligned(one.outline[None], one.matrix[None])[0]
+
+
+def find_cheeks(
+    footage: Footage, faces: Faces, places: np.ndarray, check: Callable[[], None]
+) -> Cheeks:
+    """The cheeks of the faces at these places, in any order. Reads the video up to the last.
+
+    check: called at every frame; may raise.
+    """
+    chosen = np.unique(places)
+
+    def checked() -> Iterator[torch.Tensor]:
+        for crop in footage.crops(faces.frames[chosen], SIDE):
+            check()
+            yield crop
+
+    return cheeks_of(chosen, checked())
 
 
 def too_little(where: str, seconds: float) -> MediaError:
@@ -86,15 +120,15 @@ def silent_video(name: str) -> MediaError:
     return MediaError("the video has no audio, so no mouths can be selected", name, REMEDY)
 
 
-def build_database(
+def kept_faces(
     footage: Footage,
     faces: Faces,
     identity: np.ndarray,
     audio: AudioFeatures,
     *,
     speaking: np.ndarray,
-) -> tuple[UnitDatabase, np.ndarray]:
-    """The M faces that can be selected, and their places. identity: (K,) int, of each face.
+) -> np.ndarray:
+    """(M,) int, rising: places of the faces that can be selected. identity: (K,) int, of each face.
 
     speaking: identities in the target frames. Raises MediaError where the footage has less than
     LEAST_SPEECH of one of them.
@@ -111,16 +145,28 @@ def build_database(
         if spoken < LEAST_SPEECH:
             where = f"{footage.name}, the face at {seconds[inside][0]:.1f} s"
             raise too_little(where, spoken)
-    kept = np.flatnonzero(kept)
-    database = UnitDatabase(
-        seconds[kept],
+    return np.flatnonzero(kept)
+
+
+def build_database(
+    footage: Footage,
+    faces: Faces,
+    kept: np.ndarray,
+    cheeks: Cheeks,
+    *,
+    identity: np.ndarray,
+    audio: AudioFeatures,
+) -> UnitDatabase:
+    """The database of the faces at the places ``kept``. cheeks: of at least these."""
+    seconds = footage.seconds[faces.frames[kept]]
+    return UnitDatabase(
+        seconds,
         faces.run[kept],
         identity[kept],
-        audio.around(seconds[kept]),
+        audio.around(seconds),
         faces.lips[kept],
-        faces.pose[kept],
+        faces.look(kept, cheeks),
     )
-    return database, kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,13 +188,14 @@ class TargetFrames:
     def wanted(
         self,
         faces: Faces,
+        cheeks: Cheeks,
         identity: np.ndarray,
         speech: AudioFeatures,
         regression: LipRegression,
         *,
         held_out: bool,
     ) -> Iterator[Wanted]:
-        """Targets in blocks. faces: of the target video. identity: (K,) int, of each face.
+        """Targets in blocks. faces, cheeks: of the target video. identity: (K,) int, of each face.
 
         held_out: whether lips are predicted by a fold that was not fitted to the target frame.
         """
@@ -161,7 +208,7 @@ class TargetFrames:
                 identity[self.places[part]],
                 features,
                 regression.expected(features, self.shown[part] if held_out else None),
-                faces.pose[self.places[part]],
+                faces.look(self.places[part], cheeks),
                 speech.silent(self.seconds[part]),
                 self.begins[part],
             )

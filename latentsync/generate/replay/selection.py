@@ -32,7 +32,7 @@ def select(
     closed: float,
     exclude_seconds: float = 0.0,
 ) -> np.ndarray:
-    """(N,) int64: the frame of the database for each output frame. Deterministic.
+    """(N,) int64: the frame of the database for each output frame; -1: none fits. Deterministic.
 
     wanted: in order, in blocks of any length. reliability: (2,) 0 to 1, weights of the predicted
     aperture and width. closed: aperture for a pause. exclude_seconds: frames of the database nearer
@@ -67,6 +67,8 @@ def units(
 
     path, seconds: (N,) as in select. begins: (N,) bool, True where another unit begins.
     """
+    if not len(path):
+        return []
     first = np.flatnonzero(begins | (np.arange(len(path)) == 0))
     last = np.append(first[1:], len(path)) - 1
     ends = (
@@ -111,7 +113,9 @@ class _Search:
     def add(self, wanted: Wanted) -> None:
         for i, cost in enumerate(self._unit_costs.target_cost(wanted)):
             second = float(wanted.seconds[i])
-            if wanted.begins[i] or not self._states:
+            if not np.isfinite(cost).any():
+                self._skip()
+            elif wanted.begins[i] or not self._states or self._states[-1][0] < 0:
                 self._begin(cost)
             else:
                 self._continue(cost, second - self._second)
@@ -130,6 +134,11 @@ class _Search:
         frames = _cheapest(cost, NEAREST)
         best = int(self._total.argmin())
         self._keep(frames, self._total[best] + cost[frames], np.full(len(frames), best))
+
+    def _skip(self) -> None:
+        """A frame without a unit: all paths continue from the cheapest, without a join."""
+        best = int(self._total.argmin())
+        self._keep(np.array([-1]), self._total[best : best + 1], np.array([best]))
 
     def _continue(self, cost: np.ndarray, step: float) -> None:
         before = self._states[-1]

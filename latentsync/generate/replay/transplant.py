@@ -31,7 +31,11 @@ EDGE = 40.0  # pixels from the mask's edge over which the movement of the jaw se
 LIPS = 42.0, 30.0
 """Sigmas of the area that moves with a lip point where two mouths are warped to one shape."""
 STIFFNESS = 0.05  # regularisation of the warp
-LEFT, RIGHT, CHIN = 0, 1, 4  # places in head_pose.MOUTH
+SHUT = 8.0
+"""Pixels between the inner edges of the lips up to which two mouths may be blended: of open ones,
+the teeth of both would be seen."""
+INNER_EDGE = 5.0  # pixels from the lips' inner edges over which the inside's colour sets in
+LEFT, RIGHT, UPPER, LOWER, CHIN = range(5)  # places in head_pose.MOUTH
 
 _STEP = 4  # pixels of the square
 _ALIKE = 0.05  # pixels; shapes that differ by less are not warped
@@ -49,7 +53,7 @@ class Mouth:
     pixels: (h, R, 3) uint8 RGB, the lowest rows of a square, from FIRST_ROW of it or above.
     points: (5, 2) aligned pixels of the source crop, head_pose.MOUTH. placed: (2, 3), aligned
     pixels of the target -> of the source, see head_pose.placement. share: in a dissolve; they sum
-    to 1.
+    to 1, and the first has the most.
     """
 
     pixels: np.ndarray
@@ -61,6 +65,10 @@ class Mouth:
         """(5, 2) aligned pixels of the target."""
         back = cv2.invertAffineTransform(self.placed.astype(np.float64))
         return self.points @ back[:, :2].T + back[:, 2]
+
+    def aperture(self) -> float:
+        """Between the inner edges of the lips, in aligned pixels of the source."""
+        return float(np.linalg.norm(self.points[LOWER] - self.points[UPPER]))
 
 
 class Transplanter:
@@ -85,13 +93,20 @@ class Transplanter:
         self._free = np.clip(near * self._scale.mean() / EDGE, 0, 1)[..., None]
 
     def __call__(
-        self, crop: torch.Tensor, points: np.ndarray, rest: np.ndarray, mouths: Sequence[Mouth]
+        self,
+        crop: torch.Tensor,
+        points: np.ndarray,
+        rest: np.ndarray,
+        mouths: Sequence[Mouth],
+        *,
+        gain: np.ndarray | float = 1.0,
     ) -> torch.Tensor:
         """crop: (3, R, R) float32 RGB [-1, 1] -> the same with the mouths in it.
 
         points: (5, 2) aligned pixels, mouth of the crop. rest: (6, 2), head_pose.RESTING points of
-        its pose. mouths: one, or two to be dissolved, warped to a common shape. The jaw moves to
-        fit the new mouth. Not clamped.
+        its pose. mouths: one, or two to be dissolved, warped to a common shape; of two of which one
+        is open, the first alone is seen. gain: (3,), of the skin's colour from the mouths' frames
+        to this one. The jaw moves to fit the new mouth. Not clamped.
         """
         lower = np.ascontiguousarray(crop[:, self._top :].permute(1, 2, 0).numpy())
         goal = np.sum([one.share * one.points_in_target() for one in mouths], axis=0)
@@ -99,16 +114,33 @@ class Transplanter:
         goal[CHIN] = points[CHIN] + fall
         jaw = fall * self._free * _hill(self._grid, goal[CHIN], JAW)[..., None]
         target = self._sampled(lower, self._grid - jaw)
+        seen = mouths if all(one.aperture() <= SHUT for one in mouths) else mouths[:1]
+        total = sum(one.share for one in seen)
         new = np.zeros_like(target)
-        for one in mouths:
-            new += one.share * self._shaped(one, goal)
+        for one in seen:
+            new += one.share / total * self._shaped(one, goal)
         region = self._fine(skin_region(self._grid, rest, goal) * self._free[..., 0])
-        new += low_frequencies(target - new, band(region))
+        new += self._correction(target, new, region, goal, gain)
         target += region[..., None] * (new - target)
         target[self._kept] = lower[self._kept]
         out = crop.clone()
         out[:, self._top :] = torch.from_numpy(target).permute(2, 0, 1)
         return out
+
+    def _correction(
+        self,
+        target: np.ndarray,
+        new: np.ndarray,
+        region: np.ndarray,
+        goal: np.ndarray,
+        gain: np.ndarray | float,
+    ) -> np.ndarray:
+        """(h, R, 3): colour to add to the new mouth: the seam's on the skin, and inside the lips
+        the skin's gain, as a sum that is right for skin makes dark pixels and teeth blue."""
+        skin = low_frequencies(target - new, band(region))
+        inside = self._fine(inside_of(self._grid, goal))[..., None]
+        lit = ((new + 1) * (gain - 1.0)).astype(np.float32)
+        return np.asarray(skin + inside * (lit - skin))
 
     def _shaped(self, mouth: Mouth, goal: np.ndarray) -> np.ndarray:
         """The mouth in the target's geometry, its points warped to the goal."""
@@ -136,12 +168,34 @@ def skin_region(grid: np.ndarray, rest: np.ndarray, goal: np.ndarray) -> np.ndar
     grid: (h, w, 2) aligned pixels. From below the nostrils to above the chin, wide enough for both
     mouths. It follows head and jaw.
     """
-    bottom = goal[CHIN, 1] - ABOVE_CHIN
-    top = NOSTRILS - RISE
-    middle = np.array([rest[[LEFT, RIGHT], 0].mean(), (top + bottom) / 2])
-    half = np.array([HALF_WIDTH, max((bottom - top) / 2, 1.0)])
-    out = (np.abs((grid - middle) / half) ** SQUARENESS).sum(axis=-1) ** (1 / SQUARENESS)
+    out = region_radius(grid, rest[[LEFT, RIGHT], 0].mean(), goal[CHIN, 1])
     return _smooth((1 - out) / SEAM) * _smooth((grid[..., 1] - NOSTRILS) / RISE)
+
+
+def region_radius(grid: np.ndarray, middle: float, chin: float) -> np.ndarray:
+    """(h, w): distance from the middle of the region, 1 where it ends.
+
+    grid: (h, w, 2) aligned pixels. middle: its column. chin: row of the tip of the chin.
+    """
+    bottom, top = chin - ABOVE_CHIN, NOSTRILS - RISE
+    half = np.array([HALF_WIDTH, max((bottom - top) / 2, 1.0)])
+    away = np.abs((grid - [middle, (top + bottom) / 2]) / half)
+    return np.asarray((away**SQUARENESS).sum(axis=-1) ** (1 / SQUARENESS))
+
+
+def inside_of(grid: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """(h, w) in [0, 1], 1 inside the lips: between two arcs from corner to corner.
+
+    grid: (h, w, 2), goal: (5, 2) aligned pixels.
+    """
+    left, across = goal[LEFT], goal[RIGHT] - goal[LEFT]
+    length = max(float(np.linalg.norm(across)), 1.0)
+    down = np.array([-across[1], across[0]]) / length
+    along = ((grid - left) @ across / length**2).clip(0, 1)
+    arch = 4 * along * (1 - along)
+    upper, lower = ((goal[edge] - left) @ down * arch for edge in (UPPER, LOWER))
+    height = (grid - left) @ down
+    return _smooth(np.minimum(height - upper, lower - height) / INNER_EDGE)
 
 
 def band(region: np.ndarray) -> np.ndarray:
