@@ -16,6 +16,9 @@ from latentsync.commands.console import use_threads
 from latentsync.commands.dry_run import summary, without_faces
 from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.estimate.estimate import estimate
+from latentsync.face.people import Person, Span
+from latentsync.media.probe import probe
+from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.job import Job, fetch_weights
@@ -80,6 +83,27 @@ def _preview(engine: Engine, job: Job, count: int, progress: Progress) -> None:
             print(path)
 
 
+def people_of_video(
+    options: argparse.Namespace, config: Config, progress: Progress
+) -> tuple[list[Person], dict[int, list[Span]], float]:
+    """The people of the configured video, when each speaks by number, and its length in seconds.
+
+    Raises FaceNotFoundError, MediaError, and CheckpointError for missing weights.
+    """
+    info = probe(str(config.input.video))
+    config = replace(
+        config,
+        input=replace(config.input, audio=None),
+        restore=replace(config.restore, name="none"),
+        speakers=[],
+    )
+    ensure_face_models(config, speakers=True)
+    with Session(Engine(config), info, config=config) as session:
+        session.observe(progress)
+        spans = {n: list(one) for n, one in session.people.speaking_spans.items()}
+        return session.people.all, spans, float(session.video.pts_seconds[-1])
+
+
 def _estimating(job: Job) -> Work:
     config = job.config
     missing = missing_weights(config, speech=job.audio is not None)
@@ -91,7 +115,7 @@ def _estimating(job: Job) -> Work:
     return lambda job, _progress: print(summary(job, estimate(job, engine), missing))
 
 
-def _engine(config: Config, audio: Path | None, *, estimate: bool = False) -> Engine:
+def _engine(config: Config, audio: Path | Dialogue | None, *, estimate: bool = False) -> Engine:
     """Loads the models, and sets the process's threads for them.
 
     estimate: generators are not loaded, as their weights may be missing.

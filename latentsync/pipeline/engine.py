@@ -111,7 +111,7 @@ class Engine:
     @cached_property
     def embedding(self) -> Embedding:
         """What people are recognised by."""
-        return load_embedding(self.execution, self.config.weights.folders)
+        return load_embedding(self.config.weights.folders)
 
     def _fitting_batch(self) -> int:
         wanted, restorer, device = self.config.restore.batch, self.restorer, self.execution.device

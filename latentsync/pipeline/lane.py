@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from latentsync.face.masks import upstream_mask
 from latentsync.generate.base import GenerationRequest, LipGenerator, Partial, Preparing
+from latentsync.generate.closed_mouth import ClosedMouths
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.concurrency import CancelFlag
+from latentsync.pipeline.concurrency import CancelFlag, Checked
 from latentsync.pipeline.dialogue import Line
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.other_videos import OtherVideos
-from latentsync.pipeline.planning import decide
+from latentsync.pipeline.planning import decide, pauses
 from latentsync.pipeline.planning.layout import Layout, laid_out
 from latentsync.pipeline.planning.own_mouth import own_edges
 from latentsync.pipeline.planning.plan import RenderPlan, check_overlap
@@ -35,6 +37,7 @@ from latentsync.restoration.mouth_blur import EdgeVariances
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.restoration.strength import MatchedStrengths
 from latentsync.settings.schema import Config
+from latentsync.speech.acoustic import detect_speech
 from latentsync.speech.features import AcousticFeatures
 
 if TYPE_CHECKING:
@@ -132,7 +135,8 @@ class Lane:
 
     @cached_property
     def mouths(self) -> Mouths:
-        return Mouths(self.layout, self.speech, self.generator, self.shared.timer)
+        closed = self._closed_mouths
+        return Mouths(self.layout, self.speech, self.generator, closed, self.shared.timer)
 
     def stages(self, indices: np.ndarray) -> SpeakerStages:
         """To render those output frames. The restorers are tuned or fitted first."""
@@ -171,13 +175,49 @@ class Lane:
             **({} if self.line is None else {"spoken": self.line.spoken}),
             size=None if restorer is None else restorer.size,
         )
-        return plan if shared.config.as_upstream else with_visibility(plan)
+        return plan if shared.config.as_upstream else self._with_pauses(with_visibility(plan))
+
+    def _with_pauses(self, plan: RenderPlan) -> RenderPlan:
+        """What the mouth shows while the speech pauses."""
+        if self.line is None or not plan.generates:
+            return plan
+        silence = self.shared.config.generate.silence
+        if silence == "auto":
+            generator = self.shared.engine.lipsync.generator
+            closes = getattr(generator, "closes_in_pauses", False)
+            silence = pauses.MODEL if closes else pauses.ORIGINAL
+        if silence == pauses.MODEL:
+            return plan
+        blocks = Checked(self.line.audio, self.shared.flag.check)
+        speech = detect_speech(blocks, None if self.speech is None else self.speech.extent)
+        return pauses.with_pauses(plan, silence, speech)
+
+    @cached_property
+    def _closed_mouths(self) -> ClosedMouths | None:
+        """For the pauses of the speech; None: none is needed."""
+        plan, shared = self._laid_out, self.shared
+        if not plan.closed.any():
+            return None
+        with shared.timer.stage(Stage.PREPARE):
+            return ClosedMouths.prepare(
+                footage_of(shared.source, plan.analysis, shared.flag.check),
+                plan.source,
+                plan.closed,
+                plan.seconds,
+                plan.jumps,
+                upstream_mask(self.layout.size),
+            )
 
     @cached_property
     def _undecided(self) -> RenderPlan:
         """The plan without strengths: where the generator has no mouth, the filmed one is shown."""
         plan, generator = self._laid_out, self.generator
-        if self._plan is not None or not isinstance(generator, Partial):
+        if self._plan is not None:
+            return plan
+        if self._closed_mouths is not None:  # elsewhere the generated mouth stays
+            missing = self._closed_mouths.missing
+            plan = replace(plan, closed=np.where(missing, 0, plan.closed).astype(np.float32))
+        if not isinstance(generator, Partial):
             return plan
         shown, generated = plan.shown.copy(), np.flatnonzero(plan.chunk >= 0)
         shown[generated] *= generator.shown(generated)

@@ -15,6 +15,7 @@ from latentsync.face.landmarks import CONTROL
 from latentsync.face.occlusion.decide import track_masks
 from latentsync.face.occlusion.observation import Observation
 from latentsync.face.occlusion.occluders import Occluders
+from latentsync.face.occlusion.outline import with_steady_outlines
 from latentsync.face.occlusion.watch import OcclusionWatch
 from latentsync.face.people import Person
 from latentsync.face.portraits import PortraitCollector
@@ -90,8 +91,11 @@ class VideoAnalysis:
         )
 
     def _of(self, chosen: Sequence[ChosenFace | None]) -> SourceAnalysis:
-        alignments = align_video(
-            chosen, seconds=self.pts_seconds, smoothing_seconds=self.config.smoothing_seconds
+        alignments = with_steady_outlines(
+            align_video(
+                chosen, seconds=self.pts_seconds, smoothing_seconds=self.config.smoothing_seconds
+            ),
+            self.pts_seconds,
         )
         energies = np.full((len(chosen), 2, BANDS), np.nan, np.float32)
         edges = np.full((len(chosen), len(FIGURES)), np.nan, np.float32)

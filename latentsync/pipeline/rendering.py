@@ -11,6 +11,7 @@ import numpy as np
 
 from latentsync.face.masks import region_mask
 from latentsync.generate.base import ChunkMouths, LipGenerator
+from latentsync.generate.closed_mouth import ClosedMouths
 from latentsync.pipeline.concurrency import CancelFlag, linked
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Restorers
@@ -22,6 +23,7 @@ from latentsync.pipeline.source import Source
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
 from latentsync.pipeline.stages.generate import GenerateStage
+from latentsync.pipeline.stages.occlude import OccludeStage
 from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import PatchedFrame
@@ -69,13 +71,14 @@ class FrameReader:
 class Mouths:
     """Generates the mouths of one speaker, stage by stage.
 
-    generator: prepared for this video; None: no mouths are generated. kept: chunk number -> what is
-    not generated again.
+    generator: prepared for this video; None: no mouths are generated. closed: closed mouths for the
+    pauses. kept: chunk number -> what is not generated again.
     """
 
     layout: Layout
     speech: Speech | None
     generator: LipGenerator | None
+    closed: ClosedMouths | None
     timer: StageTimer
     kept: dict[int, ChunkMouths] = field(default_factory=dict)
 
@@ -107,6 +110,7 @@ class Mouths:
             region_mask(SHOWN),
             fill=self.layout.fill,
             as_upstream=self.layout.upstream,
+            closed=self.closed,
             ready=self.kept,
             keep=KEPT if keep else 0,
         )
@@ -151,7 +155,8 @@ def rendered(
         read = np.union1d(read, one.mouths.to_read(one.plan, indices))
     items: Items = reader(speakers[0].plan, read)
     before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
-    for stage in _stages(speakers, indices, read, timer):
+    as_upstream = speakers[0].mouths.layout.upstream
+    for stage in _stages(speakers, indices, read, timer, occlude=not as_upstream):
         below = linked(items, before.name, stage.name, before.ahead, timer=timer)
         items, before = stage.run(reader.flag.checked(below)), stage
     for item in linked(items, before.name, Stage.COMPOSITE, before.ahead, timer=timer):
@@ -161,7 +166,12 @@ def rendered(
 
 
 def _stages(
-    speakers: Sequence[SpeakerStages], indices: np.ndarray, read: np.ndarray, timer: StageTimer
+    speakers: Sequence[SpeakerStages],
+    indices: np.ndarray,
+    read: np.ndarray,
+    timer: StageTimer,
+    *,
+    occlude: bool,
 ) -> Iterator[StageLink]:
     """All mouths are generated before any is restored, as a restorer sees what lies below."""
     generating = [one for one in speakers if one.mouths.generator is not None]
@@ -172,6 +182,9 @@ def _stages(
         if one.restore is not None:
             ahead = max(AHEAD, one.restore.config.batch)
             yield StageLink(Stage.RESTORE, ahead, partial(one.restore, timer=timer))
+    if occlude:
+        stage = OccludeStage([one.plan for one in speakers])
+        yield StageLink(Stage.OCCLUDE, AHEAD, partial(stage, timer=timer))
 
 
 def _generated(

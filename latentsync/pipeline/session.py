@@ -99,6 +99,7 @@ class Session:
         if fits and not self.speaks and self.config.restore.reference is None:
             raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
         self._given_plan, self._plan = plan, plan
+        self._video: VideoAnalysis | None = None
         self._open: WeakSet[Generator[Rendered, None, None]] = WeakSet()
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         with self.timer.stage(Stage.LOAD):
@@ -159,15 +160,21 @@ class Session:
         Returns the analysis of the first speaker. Raises FaceNotFoundError where no frame holds a
         usable face, ConfigError where there is no such speaker, MediaError and Cancelled.
         """
-        if "lanes" not in vars(self) and self._given_plan is None and "video" not in vars(self):
-            with progress("detecting faces", self.source.info.frame_count) as step:
-                self.video = self._analyze(self.source, step)
+        if self._given_plan is None:
+            self.observe(progress)
         return self.lanes[0].analysis
 
-    @cached_property
+    def observe(self, progress: Progress = no_progress) -> VideoAnalysis:
+        """Runs pass 1, once, without choosing anybody. Raises as analyze does."""
+        if self._video is None:
+            with progress("detecting faces", self.source.info.frame_count) as step:
+                self._video = self._analyze(self.source, step)
+        return self._video
+
+    @property
     def video(self) -> VideoAnalysis:
         """The result of pass 1, all faces."""
-        return self._analyze(self.source)
+        return self.observe()
 
     @cached_property
     def lanes(self) -> list[Lane]:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from latentsync.face.detector import FaceDetector
-from latentsync.face.identity import Embedding, likeness
+from latentsync.face.identity import Embedding, likeness, vectors_of
 from latentsync.face.people import Person, people_of
 from latentsync.face.speaker import Selection, choose, parse_speaker, reference_portraits
 from latentsync.pipeline.observation import VideoAnalysis
@@ -78,10 +78,10 @@ class People:
     def most_like(self, person: Person) -> Person:
         """The one of these people that looks most like a person of another video; where none does,
         the largest."""
-        wanted = self.embedding(person.images)
+        wanted = vectors_of(person.portraits, self.embedding)
 
         def rank(one: Person) -> tuple[float, float]:
-            alike = likeness(wanted, self.embedding(one.images))
+            alike = likeness(wanted, vectors_of(one.portraits, self.embedding))
             known = alike is not None and alike >= self.embedding.different
             return (alike if known and alike is not None else -np.inf), one.area
 

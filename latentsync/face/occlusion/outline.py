@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from latentsync.face.align import smooth_track
 from latentsync.face.occlusion.cells import BESIDE, CELL, MASK_COLUMNS, MASK_ROWS, moved, to_cells
 from latentsync.frame_times import frame_duration
 from latentsync.geometry import points_to_aligned
+from latentsync.types import Alignment
 
 STEADY_SECONDS = 0.06
 """Sigma. As detected, an outline jitters by 1 to 3 % of the face's width."""
@@ -21,6 +24,28 @@ CHIN = 36.0
 """Aligned pixels by which the outline is lengthened at the chin, from the mouth's row down: a
 generated mouth may open wider than the one that was filmed."""
 _FINE = 4  # bits of a cell
+
+
+def with_steady_outlines(
+    alignments: Sequence[Alignment | None], seconds: np.ndarray
+) -> list[Alignment | None]:
+    """The alignments of a video's frames -> the same, their outlines smoothed in each run.
+
+    seconds: (F,), presentation times, rising.
+    """
+    steady: list[Alignment | None] = []
+    for _, run in groupby(alignments, key=lambda one: None if one is None else one.track):
+        known = [one for one in run]
+        times = seconds[len(steady) : len(steady) + len(known)]
+        faces = [one for one in known if one is not None]
+        if not faces:
+            steady += known
+            continue
+        matrices = np.stack([one.matrix for one in faces])
+        outlines = steady_outlines([one.outline for one in faces], matrices, times)
+        pairs = zip(faces, outlines, strict=True)
+        steady += [replace(face, outline=outline) for face, outline in pairs]
+    return steady
 
 
 def steady_outlines(

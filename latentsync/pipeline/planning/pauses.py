@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from latentsync.generate.replay.lips import lip_shape
 from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.speech.voice_activity import pauses
 
 MODEL, ORIGINAL, CLOSED = "model", "original", "closed"
@@ -39,6 +40,24 @@ class PauseMouths:
 
     shown: np.ndarray
     closed: np.ndarray
+
+
+def with_pauses(plan: RenderPlan, silence: str, speech: np.ndarray) -> RenderPlan:
+    """The plan with what its generated mouths show in pauses; see pause_mouths."""
+    made = pause_mouths(
+        silence,
+        speech,
+        plan.analysis,
+        seconds=plan.seconds,
+        source=plan.source,
+        jumps=plan.jumps,
+    )
+    generated = plan.chunk >= 0
+    return replace(
+        plan,
+        shown=np.where(generated, made.shown, 1).astype(np.float32),
+        closed=np.where(generated, made.closed, 0).astype(np.float32),
+    )
 
 
 def pause_mouths(

@@ -7,9 +7,12 @@ back in the middle of a shot: a patch that starts or ends there at once is a vis
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
+from latentsync.face.pose import yaw_of
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.restoration.gate import runs, strengths
 
 TURNED_AWAY = 55.0
@@ -18,6 +21,15 @@ the face, or behind it."""
 TURNED_BACK = 48.0
 """Degrees below which it is shown again."""
 FADE_SECONDS = 0.2
+
+
+def with_visibility(plan: RenderPlan) -> RenderPlan:
+    """The plan with the share of every patch that is laid in each output frame."""
+    analysis, source = plan.analysis, plan.source
+    shots = np.cumsum(analysis.cuts)
+    degrees = yaw_of(analysis.alignments)
+    share = visible(degrees[source], plan.seconds, plan.track >= 0, plan.jumps, shots[source])
+    return replace(plan, visible=share)
 
 
 def visible(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.types import Chunk, Frame, Patch, PatchedFrame
 
+ClosedMouth = Callable[[int, torch.Tensor], torch.Tensor | None]
+"""Number of an output frame and its crop (3, R, R) -> the crop with a closed mouth, or None."""
 Waiting = tuple[PatchedFrame, torch.Tensor | None]
 Edges = tuple[Any, Any]
 """``first`` and ``last`` of ChunkMouths."""
@@ -57,7 +59,8 @@ class GenerateStage:
     plan.visible is 0 in all of a chunk, it is not generated.
     mask: (560, 420) float32, aligned crop, 1 where the generated mouth is shown. fill: whether a
     short chunk is padded with its own frames in reverse, to keep the network's statistics.
-    as_upstream: crops and pastes exactly as LatentSync does. ready: chunk number -> what was
+    as_upstream: crops and pastes exactly as LatentSync does. closed: replaces mouths as far as
+    plan.closed says. ready: chunk number -> what was
     generated before; new chunks are added while it holds less than ``keep``.
     """
 
@@ -70,11 +73,12 @@ class GenerateStage:
         *,
         fill: bool,
         as_upstream: bool,
+        closed: ClosedMouth | None = None,
         ready: dict[int, ChunkMouths] | None = None,
         keep: int = 0,
     ) -> None:
         self.generator, self.plan, self.fill = generator, plan, fill
-        self.as_upstream = as_upstream
+        self.as_upstream, self._closed = as_upstream, closed
         self._ready, self._keep = {} if ready is None else ready, keep
         self._wanted = np.zeros(len(plan), bool)
         self._wanted[wanted] = True
@@ -145,10 +149,18 @@ class GenerateStage:
         if self.as_upstream:
             patch = _pasted(item.frame, mouth, self._upstream_matrix(item), track)
         else:
-            shown = self._shown(item)
+            mouth, shown = self._with_pauses(item, mouth), self._shown(item)
             mask = self._mask if shown == 1 else self._mask * np.float32(shown)
             patch = Patch(mouth, self._to_square(self._matrix(item)), mask, track=track)
         return PatchedFrame(item.index, item.frame, (*item.patches, patch))
+
+    def _with_pauses(self, item: PatchedFrame, mouth: torch.Tensor) -> torch.Tensor:
+        """The mouth, or in a pause a closed one, where the person has one for this head pose."""
+        share = float(self.plan.closed[item.index])
+        if not share or self._closed is None:
+            return mouth
+        closed = self._closed(item.index, self._crop(item))
+        return mouth if closed is None else mouth + share * (closed - mouth)
 
     def _shown(self, item: PatchedFrame) -> float:
         return float(self.plan.shown[item.index])

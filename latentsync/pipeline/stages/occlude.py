@@ -2,58 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import cv2
 import numpy as np
 
 from latentsync.face.composite import FINER, SOFTNESS
 from latentsync.face.occlusion.cells import BESIDE, to_cells
+from latentsync.face.occlusion.outline import face_mask
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.types import Patch, PatchedFrame
 
 
-class Masks(Protocol):
-    def mask_of(self, source_frame: int) -> np.ndarray | None:
-        """(140, 105) float32 in [0, 1], the aligned crop in cells, 1 where the source stays; None:
-        the patches keep their masks."""
-        ...
-
-
-class Planned(Protocol):
-    """What the stage needs of a RenderPlan."""
-
-    source: np.ndarray
-    matrices: np.ndarray
-
-    @property
-    def occluders(self) -> Masks: ...
-
-
 class OccludeStage:
-    """Where something is in front of a face, its frame stays as the camera recorded it."""
+    """Where something is in front of a face, and beside it, the frame stays as filmed; patches fade
+    where the face is turned away.
 
-    def __init__(self, plan: Planned, stage: Stage) -> None:
-        """stage: the name under which it is timed."""
-        self._plan, self._stage = plan, stage
+    plans: of the speakers, whose tracks are different ones.
+    """
+
+    def __init__(self, plans: Sequence[RenderPlan]) -> None:
+        self._plans = {track: plan for plan in plans for track in plan.tracks}
 
     def __call__(
         self, items: Iterable[PatchedFrame], *, timer: StageTimer
     ) -> Iterator[PatchedFrame]:
         for item in items:
-            with timer.stage(self._stage):
+            with timer.stage(Stage.OCCLUDE):
                 done = self._cut(item)
             yield done
 
     def _cut(self, item: PatchedFrame) -> PatchedFrame:
-        if not item.patches:
-            return item
-        occluder = self._plan.occluders.mask_of(int(self._plan.source[item.index]))
-        if occluder is None:
-            return item
-        return cut_patches(item, occluder, self._plan.matrices[item.index])
+        patches = list(item.patches)
+        for track in {patch.track for patch in patches if patch.track in self._plans}:
+            plan = self._plans[track]
+            own = [n for n, patch in enumerate(patches) if patch.track == track]
+            source, matrix = int(plan.source[item.index]), plan.matrices[item.index]
+            visible, covered = float(plan.visible[item.index]), _covered(plan, source, matrix)
+            for n in own:
+                if covered is not None:
+                    patches[n] = _cut(patches[n], covered, matrix)
+                if visible < 1:
+                    faded = (patches[n].mask * visible).astype(np.float32)
+                    patches[n] = replace(patches[n], mask=faded)
+        return replace(item, patches=tuple(patches))
+
+
+def _covered(plan: RenderPlan, source: int, matrix: np.ndarray) -> np.ndarray | None:
+    """(140, 105) float32 in [0, 1], the aligned crop in cells: occluders, and all but the face."""
+    occluder, face = plan.analysis.occluders.mask_of(source), plan.analysis.alignments[source]
+    if face is None or face.outline is None:
+        return occluder
+    beside = 1 - face_mask(face.outline, matrix)
+    return beside if occluder is None else np.maximum(beside, occluder)
 
 
 def cut_patches(patched: PatchedFrame, occluder: np.ndarray, matrix: np.ndarray) -> PatchedFrame:
