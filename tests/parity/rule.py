@@ -27,9 +27,14 @@ def _generator(name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
 
 
+def named_normal(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """float32 standard normal numbers."""
+    return _generator(name).standard_normal(shape, dtype=np.float32)
+
+
 def weight(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     """float32; scaled so that activations keep their size through a deep network."""
-    n = _generator(key).standard_normal(shape, dtype=np.float32)
+    n = named_normal(key, shape)
     if len(shape) > 1:
         n = n / np.float32(math.sqrt(math.prod(shape[1:])))
     elif key.endswith("weight"):
