@@ -34,10 +34,12 @@ def named_normal(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def weight(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     """float32; scaled so that activations keep their size through a deep network."""
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros(shape, dtype=torch.int64)
     n = named_normal(key, shape)
     if len(shape) > 1:
         n = n / np.float32(math.sqrt(math.prod(shape[1:])))
-    elif key.endswith("weight"):
+    elif key.endswith(("weight", "running_var")):
         n = 1 + np.float32(0.1) * n
     else:
         n = np.float32(0.1) * n
