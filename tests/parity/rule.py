@@ -27,12 +27,19 @@ def _generator(name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
 
 
+def named_normal(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """float32 standard normal numbers."""
+    return _generator(name).standard_normal(shape, dtype=np.float32)
+
+
 def weight(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     """float32; scaled so that activations keep their size through a deep network."""
-    n = _generator(key).standard_normal(shape, dtype=np.float32)
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros(shape, dtype=torch.int64)
+    n = named_normal(key, shape)
     if len(shape) > 1:
         n = n / np.float32(math.sqrt(math.prod(shape[1:])))
-    elif key.endswith("weight"):
+    elif key.endswith(("weight", "running_var")):
         n = 1 + np.float32(0.1) * n
     else:
         n = np.float32(0.1) * n

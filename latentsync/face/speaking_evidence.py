@@ -1,0 +1,230 @@
+"""Evidence that a face speaks, for every instant: motion of the mouth, LR-ASD, correlation.
+
+All evidence is in logits: the logarithm of how much more probable an instant becomes if this face
+is the one that speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+FRAME_RATE = 25
+"""Instants a second at which everything is decided, from the video's zero."""
+AUDIO_RATE = 100
+
+WINDOW = 75  # instants; 3 s over which mouth and audio are correlated
+LAGS = 3  # instants by which audio and video may be apart
+MOTION_WINDOW = 25  # instants over which an aperture's spread is measured
+SCORE_WINDOW = 15  # instants over which LR-ASD's scores are averaged
+GAP = 0.2  # seconds over which a face's signals are interpolated
+
+PAIRS = ((0, 0), (0, 1), (1, 2), (2, 3))
+"""(signal of the mouth, signal of the audio) that are correlated; see _mouth and Speech."""
+PAIR_STRENGTHS = (1.0, 1.0, 1.0, 1.0)
+SYNC_LOGIT = 1.5
+"""Logit of 3 s in which one face's correlations sum to 1 more than another's."""
+SYNCNET_LOGIT = 0.3
+"""The same for a SyncNet confidence higher by 1."""
+TALK_MARGIN = 1.5
+"""LR-ASD scores lower than the best face's by less do not count."""
+TALK_LOGIT = 3.0
+"""Logit of a second of a score that is lower by 1 beyond the margin."""
+MOTION_MARGIN = 1.0
+"""The same of the logarithm of the aperture's spread: a factor of 2.7."""
+MOTION_LOGIT = 3.0
+DEFICIT = 3.0
+"""Scores and spreads are lower by no more, so that no single second decides a video."""
+
+NOBODY_SCORE = 1.5
+"""LR-ASD's score that stands for a speaker who is not in the frame."""
+NOBODY_SPREAD = 0.006
+"""The same for the aperture's spread [face widths]."""
+NOBODY_SYNC = 0.3
+"""The same for the sum of correlations."""
+NOBODY_PRIOR = -2.0  # logit, at every change of speakers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TalkingFace:
+    """One face along the video: a track, or all tracks of one identity.
+
+    seconds: (F,) rising. aperture, width: (F,) of the lips, in widths of the face; NaN: unknown.
+    score_seconds: (S,), scores: (S,), activity: (S,): LR-ASD's scores and those of its visual head;
+    None: not computed. confidence: SyncNet's, over the face's frames; None: not computed.
+    """
+
+    seconds: np.ndarray
+    aperture: np.ndarray
+    width: np.ndarray
+    score_seconds: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    activity: np.ndarray | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speech:
+    """The audio from the video's zero, 100 instants a second.
+
+    speech: (T,) bool. signals: (T, 4) level of 300 to 3000 Hz, and the aperture, width and activity
+    that the audio predicts for a mouth; their scales do not matter.
+    """
+
+    speech: np.ndarray
+    signals: np.ndarray
+
+
+def evidence_used(faces: Sequence[TalkingFace]) -> tuple[str, ...]:
+    used = ["motion", "correlation"]
+    if _all_scored(faces):
+        used.append("LR-ASD")
+    if faces and all(face.confidence is not None for face in faces):
+        used.append("SyncNet")
+    return tuple(used)
+
+
+def _all_scored(faces: Sequence[TalkingFace]) -> bool:
+    return len(faces) > 0 and all(face.scores is not None for face in faces)
+
+
+def logits_of(faces: Sequence[TalkingFace], speech: Speech, count: int) -> np.ndarray:
+    """(T + 1, N) logit of each instant for each face, and for nobody; -inf: not in the frame."""
+    scored = _all_scored(faces)
+    grid = np.arange(count) / FRAME_RATE
+    mouths = np.stack([_mouth(face, grid) for face in faces]) if faces else np.empty((0, count, 3))
+    present = np.isfinite(mouths[..., 0])
+    sync = [_sync(mouth, _on_grid(speech.signals, count)) for mouth in mouths]
+    logits = _with_nobody(sync, NOBODY_SYNC, count) * (SYNC_LOGIT / WINDOW)
+    spread = [_log_spread(mouth[:, 0]) for mouth in mouths]
+    logits -= _deficit(_with_nobody(spread, np.log(NOBODY_SPREAD), count), MOTION_MARGIN) * (
+        MOTION_LOGIT / FRAME_RATE
+    )
+    if scored:
+        scores = [_running_mean(_scores(face, grid), SCORE_WINDOW) for face in faces]
+        logits -= _deficit(_with_nobody(scores, NOBODY_SCORE, count), TALK_MARGIN) * (
+            TALK_LOGIT / FRAME_RATE
+        )
+    if "SyncNet" in evidence_used(faces):
+        confidences = np.array([face.confidence for face in faces], float)
+        logits[:-1] += confidences[:, None] * (SYNCNET_LOGIT / WINDOW)
+    logits[:-1][~present] = -np.inf
+    return logits
+
+
+def _with_nobody(rows: Sequence[np.ndarray], nobody: float, count: int) -> np.ndarray:
+    """T times (N,) -> (T + 1, N); unknown values are nobody's."""
+    stacked = np.stack([*rows, np.full(count, nobody)])
+    return np.where(np.isfinite(stacked), stacked, nobody)
+
+
+def _deficit(values: np.ndarray, margin: float) -> np.ndarray:
+    """(T + 1, N) -> the same, 0 to DEFICIT: how much lower than the best, less margin."""
+    return (values.max(axis=0) - values - margin).clip(0, DEFICIT)
+
+
+def _mouth(face: TalkingFace, grid: np.ndarray) -> np.ndarray:
+    """(N, 3) aperture, width and LR-ASD's visual activity at the instants; NaN: unknown."""
+    activity = np.full(len(grid), np.nan)
+    if face.activity is not None and face.score_seconds is not None:
+        activity = _interpolated(face.score_seconds, face.activity, grid)
+    lips = (_interpolated(face.seconds, values, grid) for values in (face.aperture, face.width))
+    return np.column_stack([*lips, activity])
+
+
+def _scores(face: TalkingFace, grid: np.ndarray) -> np.ndarray:
+    assert face.scores is not None and face.score_seconds is not None
+    return _interpolated(face.score_seconds, face.scores, grid)
+
+
+def _interpolated(seconds: np.ndarray, values: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Values at the instants of the grid; NaN further than GAP from a known one."""
+    known = np.isfinite(values)
+    at, values = seconds[known], values[known]
+    if not len(at):
+        return np.full(len(grid), np.nan)
+    after = np.searchsorted(at, grid).clip(0, len(at) - 1)
+    before = (after - 1).clip(0)
+    nearest = np.minimum(np.abs(at[after] - grid), np.abs(grid - at[before]))
+    return np.where(nearest <= GAP, np.interp(grid, at, values), np.nan)
+
+
+def _on_grid(signals: np.ndarray, count: int) -> np.ndarray:
+    """(T, K) 100 a second -> (N, K) 25 a second: means of four; NaN after the audio's end."""
+    step = AUDIO_RATE // FRAME_RATE
+    smooth = np.stack([_running_mean(column, step + 1) for column in signals.T], axis=1)
+    places = np.arange(count) * step
+    return np.where(
+        (places < len(signals))[:, None], smooth[places.clip(0, len(signals) - 1)], np.nan
+    )
+
+
+def spoken_instants(speech: np.ndarray, count: int) -> np.ndarray:
+    places = np.arange(count) * (AUDIO_RATE // FRAME_RATE)
+    return (places < len(speech)) & speech[places.clip(0, max(len(speech) - 1, 0))]
+
+
+def _sync(mouth: np.ndarray, audio: np.ndarray) -> np.ndarray:
+    """(N, 3), (N, 4) -> (N,): sum of the pairs' correlations around each instant, at the best lag.
+
+    Unknown pairs count 0.
+    """
+    best = np.full(len(mouth), -np.inf)
+    for lag in range(-LAGS, LAGS + 1):
+        total = np.zeros(len(mouth))
+        for (one, other), strength in zip(PAIRS, PAIR_STRENGTHS, strict=True):
+            total += strength * _running_correlation(mouth[:, one], _shifted(audio[:, other], lag))
+        best = np.maximum(best, total)
+    return best
+
+
+def _shifted(values: np.ndarray, lag: int) -> np.ndarray:
+    """values[i + lag] at i; NaN beyond the ends."""
+    out = np.full(len(values), np.nan)
+    stop = len(values) - abs(lag)
+    if stop > 0:
+        start = max(-lag, 0)
+        out[start : start + stop] = values[max(lag, 0) : max(lag, 0) + stop]
+    return out
+
+
+def _running_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(N,) twice -> (N,) Pearson's r over WINDOW around each; less where less of it is known."""
+    known = np.isfinite(one) & np.isfinite(other)
+    x, y = (np.where(known, v - v[known].mean() if known.any() else 0.0, 0.0) for v in (one, other))
+    n, sx, sy, xx, yy, xy = (
+        _running_sum(v, WINDOW) for v in (known.astype(float), x, y, x * x, y * y, x * y)
+    )
+    size = np.maximum(n, 1)
+    variance = np.maximum(xx - sx * sx / size, 0) * np.maximum(yy - sy * sy / size, 0)
+    r = (xy - sx * sy / size) / np.sqrt(np.maximum(variance, 1e-18))
+    return r.clip(-1, 1) * (n / WINDOW).clip(0, 1)
+
+
+def _log_spread(aperture: np.ndarray) -> np.ndarray:
+    """(N,) -> (N,): logarithm of its standard deviation around each instant."""
+    known = np.isfinite(aperture)
+    x = np.where(known, aperture - np.nanmean(aperture) if known.any() else 0.0, 0.0)
+    n, s, ss = (_running_sum(v, MOTION_WINDOW) for v in (known.astype(float), x, x * x))
+    variance = ss / np.maximum(n, 1) - (s / np.maximum(n, 1)) ** 2
+    return np.where(known, np.log(np.sqrt(np.maximum(variance, 0)) + 1e-4), np.nan)
+
+
+def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """(N,) -> (N,): the mean of what is known around each; NaN where nothing is."""
+    known = np.isfinite(values)
+    n = _running_sum(known.astype(float), window)
+    total = _running_sum(np.where(known, values, 0.0), window)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def _running_sum(values: np.ndarray, window: int) -> np.ndarray:
+    """(N,) -> (N,): over the window centred on each, cut off at the ends."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    start = (places - window // 2).clip(0)
+    stop = (places + window - window // 2).clip(None, len(values))
+    summed: np.ndarray = total[stop] - total[start]
+    return summed

@@ -1,0 +1,149 @@
+"""Who speaks in a video: the audio's side, the network's side, and the decision of face.speaking.
+
+After pass 1, which gives boxes and landmarks of every track:
+
+    speech = measure_speech(AudioReader(path), acoustics)
+    scorer = load_mouth_scorer(execution, folders=config.weights.folders)   # None: no weights
+    if scorer is not None:                                      # a further pass over the frames
+        clips = MouthClips(scorer, mfcc_of_blocks(AudioReader(path)))
+        squares = {track.id: smooth_squares(boxes of the track) for track in tracks}
+        for index, frame in enumerate(source):
+            clips.add(frame.pixels, frame.pts_seconds, {id: square of that track and frame})
+        scores = clips.finish()
+    faces = [talking_face(seconds, landmarks, boxes, scores.get(id)) for each track or identity]
+    speaking = who_speaks(faces, speech)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from latentsync.errors import CheckpointError
+from latentsync.face.active_speaker import FRAME_RATE, MouthScorer, windowed_mean
+from latentsync.face.landmarks import LANDMARKS
+from latentsync.face.speaking import Speech, TalkingFace
+from latentsync.models import lr_asd
+from latentsync.models.lr_asd import CROP, FRAME_REACH, LrAsd
+from latentsync.runtime.execution import Execution
+from latentsync.runtime.network import Networks, Part
+from latentsync.speech.acoustic import Acoustics, compute_acoustics
+from latentsync.speech.mel import measure
+from latentsync.speech.mouth_prediction import mouth_signals
+from latentsync.weights.find import find
+from latentsync.weights.load import build
+from latentsync.weights.manifest import LR_ASD
+
+_CHUNK = 2 * FRAME_RATE
+"""Frames that are encoded at once, besides FRAME_REACH on both sides."""
+
+
+def measure_speech(blocks: Iterable[np.ndarray], acoustics: Acoustics | None = None) -> Speech:
+    """blocks: each iteration yields the whole audio: (n,) float32 mono at 16 kHz, [-1, 1].
+
+    acoustics: of the same audio, if known. Raises ValueError: no samples.
+    """
+    extent = measure(blocks)
+    acoustics = compute_acoustics(blocks, extent) if acoustics is None else acoustics
+    return Speech(acoustics.speech, mouth_signals(blocks, acoustics, extent))
+
+
+def talking_face(
+    seconds: np.ndarray,
+    landmarks: np.ndarray,
+    boxes: np.ndarray,
+    scored: tuple[np.ndarray, np.ndarray] | None = None,
+) -> TalkingFace:
+    """seconds: (F,) rising. landmarks: (F, 11, 2), boxes: (F, 4) frame pixels; NaN: no face.
+
+    scored: of MouthClips.finish; None: not scored.
+    """
+    width = np.maximum(boxes[:, 2] - boxes[:, 0], 1e-6)
+    aperture = _distance(landmarks, "lip_upper", "lip_lower") / width
+    lips = _distance(landmarks, "mouth_left", "mouth_right") / width
+    if scored is None:
+        return TalkingFace(seconds, aperture, lips)
+    times, scores = scored
+    return TalkingFace(seconds, aperture, lips, times, scores[:, 0], scores[:, 1])
+
+
+def load_mouth_scorer(
+    execution: Execution, *, folders: Sequence[str | Path] = ()
+) -> MouthScorer | None:
+    """LR-ASD as the execution runs networks, in float32; None: its weights are not here.
+
+    Raises CheckpointError for a damaged file.
+    """
+    try:
+        path = find(LR_ASD, folders=folders)
+    except CheckpointError:
+        return None
+    return LrAsdScorer(path, execution)
+
+
+class LrAsdScorer:
+    """A MouthScorer. 5 ms a frame by OpenVINO on one core, 15 to 25 ms by PyTorch.
+
+    The visual encoder, which takes nearly all of the time, runs once for each frame; upstream runs
+    it for each of the windows.
+    """
+
+    def __init__(self, path: Path, execution: Execution) -> None:
+        self._network = build(LrAsd, LR_ASD, path, torch.device("cpu"))
+        networks = Networks(
+            lambda dtype: build(LrAsd, LR_ASD, path, execution.device, dtype=dtype, logged=True),
+            name=LR_ASD.key,
+            checkpoint=path,
+            execution=execution,
+            sources=[lr_asd],
+        )
+        frames = torch.zeros(1, _CHUNK + 2 * FRAME_REACH, CROP, CROP)
+        self._encode = networks.part(Part("frames", _FrameEncoder, precise=True), frames)
+
+    @torch.no_grad()
+    def __call__(self, crops: np.ndarray, cepstra: np.ndarray) -> np.ndarray:
+        visual = self._encoded(crops)
+        audio = self._network.encode_cepstra(torch.from_numpy(cepstra).float()[None])
+        activity = self._network.visual_logits(visual)[0, :, 1].numpy()
+
+        def score(start: int, stop: int) -> np.ndarray:
+            fused = self._network.fuse(visual[:, start:stop], audio[:, start:stop])
+            return self._network.logits(fused)[0, :, 1].numpy()
+
+        return np.column_stack([windowed_mean(score, len(crops)), activity])
+
+    def _encoded(self, crops: np.ndarray) -> Tensor:
+        """(T, 112, 112) uint8 -> (1, T, 128). The first and last frame are repeated beyond it."""
+        missing = -len(crops) % _CHUNK
+        before, after = (
+            np.repeat(crops[:1], FRAME_REACH, 0),
+            np.repeat(crops[-1:], FRAME_REACH + missing, 0),
+        )
+        padded = np.concatenate([before, crops, after])
+        parts = []
+        for start in range(0, len(crops), _CHUNK):
+            chunk = torch.from_numpy(padded[start : start + _CHUNK + 2 * FRAME_REACH])
+            (encoded,) = self._encode(chunk.float()[None])
+            parts.append(encoded[:, FRAME_REACH : FRAME_REACH + _CHUNK].float().cpu())
+        return torch.cat(parts, dim=1)[:, : len(crops)]
+
+
+class _FrameEncoder(nn.Module):
+    """The visual encoder as a module of its own."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        assert isinstance(network, LrAsd)
+        self.network = network
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.network.encode_frames(frames)
+
+
+def _distance(landmarks: np.ndarray, one: str, other: str) -> np.ndarray:
+    first, second = (landmarks[:, LANDMARKS.index(name)].astype(float) for name in (one, other))
+    return np.linalg.norm(first - second, axis=1)
