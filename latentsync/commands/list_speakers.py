@@ -25,9 +25,15 @@ def list_speakers(options: argparse.Namespace, config: Config) -> int:
     from latentsync.commands.work import people_of_video, progress_of
     from latentsync.pipeline.contact_sheet import people_table, write_contact_sheet
 
-    people, speech, seconds = people_of_video(options, config, progress_of(options))
-    write_contact_sheet(people, target, seconds=seconds, speech=speech)
-    for line in people_table(people, speech=speech):
+    people, seconds = people_of_video(config, progress_of(options))
+    spoken = people.speaking
+    speech = spoken.spans if spoken.evidence else None
+    write_contact_sheet(people.all, target, seconds=seconds, speech=speech)
+    for line in people_table(people.all, speech=speech):
         print(line)
+    if not spoken.evidence:
+        print("who speaks is not known: the video has no audio")
+    elif spoken.uncertain and len(people.all) > 1:
+        print("who speaks most is uncertain")
     print(f"{target}: the people of {config.input.video}; choose one with --speaker NUMBER")
     return DONE

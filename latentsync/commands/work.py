@@ -16,7 +16,6 @@ from latentsync.commands.console import use_threads
 from latentsync.commands.dry_run import summary, without_faces
 from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.estimate.estimate import estimate
-from latentsync.face.people import Person, Span
 from latentsync.media.probe import probe
 from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.engine import Engine, execution_of
@@ -25,8 +24,14 @@ from latentsync.pipeline.job import Job, fetch_weights
 from latentsync.pipeline.preview import write_previews
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.report import stage_table
-from latentsync.pipeline.requirements import face_models, missing_weights, runs_networks
+from latentsync.pipeline.requirements import (
+    ensure_face_models,
+    face_models,
+    missing_weights,
+    runs_networks,
+)
 from latentsync.pipeline.session import Session
+from latentsync.pipeline.speakers import People
 from latentsync.restoration.base import weights_wanted
 from latentsync.runtime.execution import torch_threads
 from latentsync.settings.schema import Config
@@ -83,10 +88,8 @@ def _preview(engine: Engine, job: Job, count: int, progress: Progress) -> None:
             print(path)
 
 
-def people_of_video(
-    options: argparse.Namespace, config: Config, progress: Progress
-) -> tuple[list[Person], dict[int, list[Span]], float]:
-    """The people of the configured video, when each speaks by number, and its length in seconds.
+def people_of_video(config: Config, progress: Progress) -> tuple[People, float]:
+    """The people of the configured video, and its length in seconds.
 
     Raises FaceNotFoundError, MediaError, and CheckpointError for missing weights.
     """
@@ -98,10 +101,11 @@ def people_of_video(
         speakers=[],
     )
     ensure_face_models(config, speakers=True)
-    with Session(Engine(config), info, config=config) as session:
-        session.observe(progress)
-        spans = {n: list(one) for n, one in session.people.speaking_spans.items()}
-        return session.people.all, spans, float(session.video.pts_seconds[-1])
+    with Session(Engine(config), info) as session:
+        seconds = session.observe(progress).pts_seconds
+        with progress("comparing mouths with the audio", 0):
+            session.people.speaking  # noqa: B018  it is kept
+        return session.people, float(seconds[-1] + 1 / info.average_rate)
 
 
 def _estimating(job: Job) -> Work:

@@ -17,6 +17,7 @@ from operator import attrgetter
 import torch
 
 from latentsync.errors import ConfigError
+from latentsync.face.active_speaker import MouthScorer
 from latentsync.face.detector import FaceDetector, load_detector
 from latentsync.face.identity import Embedding, load_embedding
 from latentsync.face.occlusion.watch import OcclusionWatch
@@ -56,6 +57,8 @@ class Engine:
         self._lock = threading.RLock()
         self._lipsync: LipSync | None = None
         self._batch: int | None = None
+        self._scorer: MouthScorer | None = None
+        self._scorer_is_loaded = False
         check_detector(config)
         licences.require(licences_wanted(config))
         ensure_face_models(config)
@@ -112,6 +115,16 @@ class Engine:
     def embedding(self) -> Embedding:
         """What people are recognised by."""
         return load_embedding(self.config.weights.folders)
+
+    @property
+    def mouth_scorer(self) -> MouthScorer | None:
+        """LR-ASD, loaded on first access; None: its weights are not here."""
+        with self._lock:
+            if not self._scorer_is_loaded:
+                self._scorer_is_loaded = True
+                execution = execution_of(self.config.runtime, networks=True)
+                self._scorer = load_mouth_scorer(execution, folders=self.config.weights.folders)
+            return self._scorer
 
     def _fitting_batch(self) -> int:
         wanted, restorer, device = self.config.restore.batch, self.restorer, self.execution.device

@@ -45,7 +45,7 @@ def plan_warnings(session: Session, plan: RenderPlan) -> list[str]:
         warnings.append(f"{faceless} of {total} {left}")
     warnings += _selected(session, plan.analysis.people)
     for lane in session.lanes:
-        warnings += _absent(lane)
+        warnings += _doubts(lane)
     automatic = not session.speaks and session.config.restore.when == "auto"
     if automatic and not plan.strength.any():
         warnings.append(_why_nothing_is_restored(session.config, plan))
@@ -79,15 +79,20 @@ def _in_words(speaker: Speaker, total: int) -> str:
     return f"{who} ({speaker.person.number} of {total})"
 
 
-def _absent(lane: Lane) -> list[str]:
-    """A sentence where shots show people, but not this one."""
-    spans = () if lane.speaker is None else lane.speaker.selection.absent
-    if not spans or lane.speaker is None:
+def _doubts(lane: Lane) -> list[str]:
+    """Sentences where it is not clear that this is who speaks, and on shots without this person."""
+    if lane.speaker is None:
         return []
+    doubt = []
+    if lane.speaker.uncertain:
+        doubt = ["it is uncertain who speaks most in this video; see --list-speakers"]
+    spans = lane.speaker.selection.absent
+    if not spans:
+        return doubt
     times = ", ".join(f"{start:.2f} to {stop:.2f} s" for start, stop in spans[:LISTED])
     more = f" and {len(spans) - LISTED} more" if len(spans) > LISTED else ""
     number = lane.speaker.person.number
-    return [f"shots without person {number} are left unmodified: {times}{more}"]
+    return [*doubt, f"shots without person {number} are left unmodified: {times}{more}"]
 
 
 def _why_nothing_is_restored(config: Config, plan: RenderPlan) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceDetector
 from latentsync.face.masks import region_mask, rest_mask
+from latentsync.face.people import Person
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
@@ -40,6 +41,7 @@ from latentsync.pipeline.source import CheckedSource, Source, VideoFile
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
+from latentsync.pipeline.who_speaks import SpeakingPeople, speaking_people
 from latentsync.restoration.base import Fittable, Steadiable
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.execution import Execution
@@ -303,12 +305,18 @@ class Session:
         return self.plan.widened(begin, stop)
 
     def _people_of(self, video: VideoAnalysis, source: Source) -> People:
+        engine, seconds = self.engine, video.pts_seconds
+
+        def find_speaking(people: Sequence[Person]) -> SpeakingPeople:
+            scorer = engine.mouth_scorer
+            return speaking_people(source, people, seconds, scorer, self._flag.check)
+
         return People(
             video,
             (source.info.width, source.info.height),
-            self.engine.embedding,
-            lambda: self.engine.new_detector(self.config.face),
-            lambda people: {},
+            engine.embedding,
+            lambda: engine.new_detector(self.config.face),
+            find_speaking,
         )
 
 

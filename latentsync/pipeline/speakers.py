@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,14 +13,19 @@ from latentsync.face.identity import Embedding, likeness, vectors_of
 from latentsync.face.people import Person, people_of
 from latentsync.face.speaker import Selection, choose, parse_speaker, reference_portraits
 from latentsync.pipeline.observation import VideoAnalysis
+from latentsync.pipeline.who_speaks import SpeakingPeople
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Speaker:
-    """A person whose mouth is processed. choices: the settings that named this person."""
+    """A person whose mouth is processed. choices: the settings that named this person.
+
+    uncertain: whether it was chosen as the one who speaks, and that is not clear.
+    """
 
     choices: tuple[str, ...]
     selection: Selection
+    uncertain: bool = False
 
     @property
     def person(self) -> Person:
@@ -31,15 +36,15 @@ class Speaker:
 class People:
     """The people of one video. frame_size: (width, height).
 
-    speaking: computes on first call how surely each person speaks in the video's own audio, by
-    number. new_detector: for a picture of a person.
+    new_detector: for a picture of a person. find_speaking: when these people speak in the video's
+    own audio, which takes a further pass over the video.
     """
 
     video: VideoAnalysis
     frame_size: tuple[int, int]
     embedding: Embedding
     new_detector: Callable[[], FaceDetector]
-    speaking: Callable[[Sequence[Person]], Mapping[int, float]]
+    find_speaking: Callable[[Sequence[Person]], SpeakingPeople]
     _selected: dict[str, Selection] = field(default_factory=dict)
 
     @cached_property
@@ -48,6 +53,11 @@ class People:
         video = self.video
         portraits = video.portraits.by_track(video.tracks)
         return people_of(video.tracks, portraits, video.pts_seconds, self.embedding)
+
+    @cached_property
+    def speaking(self) -> SpeakingPeople:
+        """When each of them speaks in the video's own audio."""
+        return self.find_speaking(self.all)
 
     def selected(self, setting: str) -> Selection:
         """The person that a value of face.speaker names. Raises ConfigError."""
@@ -62,7 +72,7 @@ class People:
                 frame_size=self.frame_size,
                 cuts=self.video.cuts,
                 seconds=self.video.pts_seconds,
-                scores=self.speaking(self.all) if choice.kind == "auto" else None,
+                scores=self.speaking.seconds if choice.kind == "auto" else None,
                 reference=reference,
                 embedding=self.embedding,
             )
@@ -73,7 +83,12 @@ class People:
         named: dict[int, list[str]] = {}
         for setting in settings:
             named.setdefault(self.selected(setting).person.number, []).append(setting)
-        return [Speaker(tuple(given), self.selected(given[0])) for given in named.values()]
+        speakers = []
+        for given in named.values():
+            automatic = parse_speaker(given[0]).kind == "auto"
+            uncertain = automatic and self.speaking.uncertain
+            speakers.append(Speaker(tuple(given), self.selected(given[0]), uncertain))
+        return speakers
 
     def most_like(self, person: Person) -> Person:
         """The one of these people that looks most like a person of another video; where none does,

@@ -35,7 +35,7 @@ def with_steady_outlines(
     """
     steady: list[Alignment | None] = []
     for _, run in groupby(alignments, key=lambda one: None if one is None else one.track):
-        known = [one for one in run]
+        known = list(run)
         times = seconds[len(steady) : len(steady) + len(known)]
         faces = [one for one in known if one is not None]
         if not faces:
