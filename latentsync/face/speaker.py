@@ -85,7 +85,7 @@ def reference_portraits(
 ) -> np.ndarray:
     """The picture of a person -> (1, 112, 112, 3) uint8 RGB, see portraits.portrait.
 
-    detect: a FaceDetector that has seen no video. Raises ConfigError: no picture, no face in it, or
+    detect: a FaceTracker that has seen no video. Raises ConfigError: no picture, no face in it, or
     several of about one size.
     """
     encoded = np.frombuffer(path.read_bytes(), np.uint8)

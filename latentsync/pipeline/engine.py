@@ -18,7 +18,7 @@ import torch
 
 from latentsync.errors import ConfigError
 from latentsync.face.active_speaker import MouthScorer
-from latentsync.face.detector import FaceDetector, load_detector
+from latentsync.face.detector import FaceTracker, load_detector
 from latentsync.face.identity import Embedding, load_embedding
 from latentsync.face.occlusion.watch import OcclusionWatch
 from latentsync.pipeline.lipsync import LipSync
@@ -29,6 +29,7 @@ from latentsync.pipeline.requirements import (
     restores,
     runs_networks,
 )
+from latentsync.pipeline.speaking import load_mouth_scorer
 from latentsync.restoration.base import load_restorer
 from latentsync.runtime.device import choose_device, thread_count
 from latentsync.runtime.execution import REFERENCE, Execution, configure_execution
@@ -101,10 +102,13 @@ class Engine:
             remedy = "the engine was loaded without a restorer; make another one"
             raise ConfigError("restore.when", config.restore.when, remedy)
 
-    def new_detector(self, face: FaceConfig) -> FaceDetector:
+    def new_detector(self, face: FaceConfig) -> FaceTracker:
         """A new face detector: it tracks the faces of one video, in one thread."""
         return load_detector(
-            face.detector, max_faces=face.max_faces, min_confidence=face.min_confidence
+            face.detector,
+            max_faces=face.max_faces,
+            min_confidence=face.min_confidence,
+            folders=self.config.weights.folders,
         )
 
     def new_watch(self) -> OcclusionWatch:

@@ -10,7 +10,7 @@ import numpy as np
 
 from latentsync.errors import FaceNotFoundError
 from latentsync.face.align import align_video
-from latentsync.face.detector import DetectedFace, FaceDetector
+from latentsync.face.detector import DetectedFace, FaceTracker
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.occlusion.decide import track_masks
 from latentsync.face.occlusion.observation import Observation
@@ -132,7 +132,7 @@ class Analyzer:
     new_watch: what watches for occluders in one video; None: nothing does.
     """
 
-    detector: FaceDetector
+    detector: FaceTracker
     meter: SharpnessMeter
     config: FaceConfig
     timer: StageTimer

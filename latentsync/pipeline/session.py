@@ -21,7 +21,7 @@ from weakref import WeakSet
 import numpy as np
 
 from latentsync.errors import ConfigError
-from latentsync.face.detector import FaceDetector
+from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.people import Person
 from latentsync.media.probe import VideoInfo, probe
@@ -82,7 +82,7 @@ class Session:
         audio: str | Path | Dialogue | None = None,
         plan: RenderPlan | None = None,
         config: Config | None = None,
-        detector: FaceDetector | None = None,
+        detector: FaceTracker | None = None,
     ) -> None:
         self.engine, self.config = engine, config or engine.config
         engine.check_fits(self.config)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from latentsync.face.detector import FaceDetector
+from latentsync.face.detector import FaceTracker
 from latentsync.face.identity import Embedding, likeness, vectors_of
 from latentsync.face.people import Person, people_of
 from latentsync.face.speaker import Selection, choose, parse_speaker, reference_portraits
@@ -43,7 +43,7 @@ class People:
     video: VideoAnalysis
     frame_size: tuple[int, int]
     embedding: Embedding
-    new_detector: Callable[[], FaceDetector]
+    new_detector: Callable[[], FaceTracker]
     find_speaking: Callable[[Sequence[Person]], SpeakingPeople]
     _selected: dict[str, Selection] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ import pytest
 from skimage import data
 
 from latentsync.errors import UnknownPluginError
-from latentsync.face.detector import DetectedFace, FaceDetector, load_detector
+from latentsync.face.detector import DetectedFace, FaceTracker, load_detector
 from latentsync.face.landmarks import LANDMARKS
 
 PORTRAIT = data.astronaut()
@@ -20,17 +20,17 @@ HEAD = np.s_[0:300, 90:390]
 
 
 @pytest.fixture(scope="module")
-def detector() -> FaceDetector:
+def detector() -> FaceTracker:
     return load_detector("mediapipe", max_faces=4, min_confidence=0.5)
 
 
 @pytest.fixture(autouse=True)
-def unrelated(detector: FaceDetector) -> None:
+def unrelated(detector: FaceTracker) -> None:
     detector.reset()
 
 
 @pytest.fixture(scope="module")
-def expected(detector: FaceDetector) -> DetectedFace:
+def expected(detector: FaceTracker) -> DetectedFace:
     (face,) = detector(PORTRAIT)
     return face
 
@@ -234,4 +234,4 @@ class NoFaces:
 
 def test_a_plug_in_detector_is_loaded_by_its_import_name() -> None:
     loaded = load_detector(f"{__name__}:NoFaces", max_faces=2, min_confidence=0.7)
-    assert isinstance(loaded, FaceDetector) and loaded.settings == (2, 0.7)
+    assert isinstance(loaded, FaceTracker) and loaded.settings == (2, 0.7)
