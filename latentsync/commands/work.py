@@ -100,7 +100,7 @@ def people_of_video(config: Config, progress: Progress) -> tuple[People, float]:
         restore=replace(config.restore, name="none"),
         speakers=[],
     )
-    ensure_face_models(config, speakers=True)
+    ensure_face_models(config)
     with Session(Engine(config), info) as session:
         seconds = session.observe(progress).pts_seconds
         with progress("comparing mouths with the audio", 0):

@@ -9,6 +9,7 @@ See pipeline.session.
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from operator import attrgetter
 
 import torch
 
-from latentsync.errors import ConfigError
+from latentsync.errors import CheckpointError, ConfigError
 from latentsync.face.active_speaker import MouthScorer
 from latentsync.face.detector import FaceTracker, load_detector
 from latentsync.face.identity import Embedding, load_embedding
@@ -36,6 +37,10 @@ from latentsync.runtime.execution import REFERENCE, Execution, configure_executi
 from latentsync.runtime.memory import fitting_batch
 from latentsync.settings.schema import Config, FaceConfig, RuntimeConfig
 from latentsync.weights import licences
+from latentsync.weights.ensure import ensure_weights
+from latentsync.weights.manifest import LR_ASD
+
+logger = logging.getLogger(__name__)
 
 LOADED = (
     *("compat", "generate", "data", "model", "weights", "runtime"),
@@ -122,12 +127,20 @@ class Engine:
 
     @property
     def mouth_scorer(self) -> MouthScorer | None:
-        """LR-ASD, loaded on first access; None: its weights are not here."""
+        """LR-ASD, downloaded and loaded on first access; None: its weights are not to be had, which
+        is logged."""
         with self._lock:
             if not self._scorer_is_loaded:
-                self._scorer_is_loaded = True
+                self._scorer_is_loaded, weights = True, self.config.weights
+                try:
+                    ensure_weights(
+                        [(LR_ASD, None)], folders=weights.folders, offline=weights.offline
+                    )
+                except CheckpointError as error:
+                    logger.warning("who speaks is decided without LR-ASD: %s", error)
+                    return None
                 execution = execution_of(self.config.runtime, networks=True)
-                self._scorer = load_mouth_scorer(execution, folders=self.config.weights.folders)
+                self._scorer = load_mouth_scorer(execution, folders=weights.folders)
             return self._scorer
 
     def _fitting_batch(self) -> int:

@@ -57,37 +57,28 @@ def checked(config: Config) -> Job:
 
 
 def prepare(
-    config: Config,
-    fetching: Bytes = no_byte_progress,
-    consent: Consent = consent_to_all,
-    *,
-    speakers: bool = False,
+    config: Config, fetching: Bytes = no_byte_progress, consent: Consent = consent_to_all
 ) -> Job:
     """Checks files and settings, then downloads missing weights.
 
-    fetching: progress of the downloads. consent: see weights.ensure. speakers: whether speakers are
-    asked for, whatever the settings say. Raises ConfigError (licences
+    fetching: progress of the downloads. consent: see weights.ensure. Raises ConfigError (licences
     included), MediaError, and CheckpointError naming every weights file that is missing and cannot
     or must not be downloaded.
     """
     job = checked(config)
-    fetch_weights(job, fetching, consent, speakers=speakers)
+    fetch_weights(job, fetching, consent)
     return job
 
 
 def fetch_weights(
-    job: Job,
-    fetching: Bytes = no_byte_progress,
-    consent: Consent = consent_to_all,
-    *,
-    speakers: bool = False,
+    job: Job, fetching: Bytes = no_byte_progress, consent: Consent = consent_to_all
 ) -> None:
     """The second half of prepare(): jobs of one configuration need the same weights."""
     config = job.config
     check_detector(config)
     licences.require(licences_wanted(config))
     ensure_weights(
-        weights_wanted(config, speech=job.audio is not None, speakers=speakers),
+        weights_wanted(config, speech=job.audio is not None),
         folders=config.weights.folders,
         offline=config.weights.offline,
         progress=fetching,

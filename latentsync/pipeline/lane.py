@@ -175,6 +175,8 @@ class Lane:
             **({} if self.line is None else {"spoken": self.line.spoken}),
             size=None if restorer is None else restorer.size,
         )
+        if self.speaker is not None:
+            plan = replace(plan, named=self.speaker.choices)
         return plan if shared.config.as_upstream else self._with_pauses(with_visibility(plan))
 
     def _with_pauses(self, plan: RenderPlan) -> RenderPlan:
@@ -288,9 +290,3 @@ class Lane:
             speech.acoustics if isinstance(speech, AcousticFeatures) else None,
             shared.flag.check,
         )
-
-
-def joined(lanes: Sequence[Lane]) -> RenderPlan:
-    """One plan of all speakers."""
-    first, *others = (lane.plan for lane in lanes)
-    return replace(first, others=tuple(others)) if others else first

@@ -35,34 +35,34 @@ def weights_wanted(config: Config, *, speech: bool, speakers: bool = False) -> l
 
 
 def face_models(config: Config, *, speakers: bool = False) -> list[ModelFile]:
-    """The models that find faces, what covers them, and who speaks; all of them are small.
+    """The models that find faces and what covers them; all of them are small.
 
-    speakers: whether speakers are asked for, whatever face.speaker says.
+    speakers: also the one that tells who speaks, which is not necessary for that.
     """
     face = config.face
     models = list(MEDIAPIPE_MODELS) if face.detector.lower() == "mediapipe" else []
-    if getattr(face, "occlusion", "auto") != "off":
+    if face.occlusion != "off":
         models += [PALM_FINDER, HAND_LANDMARKS]
-    if speakers or getattr(face, "speaker", None) == "auto":
+    if speakers:
         models.append(LR_ASD)
     return models
 
 
-def ensure_face_models(config: Config, *, speakers: bool = False) -> None:
+def ensure_face_models(config: Config) -> None:
     """Downloads those that are missing, as they are small. Raises CheckpointError where that is
-    not allowed (weights.offline) or fails. speakers: see face_models."""
+    not allowed (weights.offline) or fails."""
     ensure_weights(
-        [(model, None) for model in face_models(config, speakers=speakers)],
+        [(model, None) for model in face_models(config)],
         folders=config.weights.folders,
         offline=config.weights.offline,
     )
 
 
-def missing_weights(config: Config, *, speech: bool, speakers: bool = False) -> list[ModelFile]:
+def missing_weights(config: Config, *, speech: bool) -> list[ModelFile]:
     """The files that would be downloaded. Raises ConfigError, and CheckpointError for a path in
     the configuration that does not exist."""
     missing = []
-    for model, path in weights_wanted(config, speech=speech, speakers=speakers):
+    for model, path in weights_wanted(config, speech=speech):
         try:
             find(model, path, folders=config.weights.folders)
         except CheckpointError:

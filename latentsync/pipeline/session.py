@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +23,13 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
-from latentsync.face.people import Person
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Dialogue, Line
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.lane import Lane, Workplace, joined
+from latentsync.pipeline.lane import Lane, Workplace
+from latentsync.pipeline.lanes import chosen_lanes, joined, people_of_video, planned_lanes
 from latentsync.pipeline.observation import Analyzer, VideoAnalysis
 from latentsync.pipeline.other_videos import OtherVideos
 from latentsync.pipeline.planning.layout import lead_in
@@ -41,7 +41,6 @@ from latentsync.pipeline.source import CheckedSource, Source, VideoFile
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
-from latentsync.pipeline.who_speaks import SpeakingPeople, speaking_people
 from latentsync.restoration.base import Fittable, Steadiable
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.execution import Execution
@@ -173,36 +172,21 @@ class Session:
                 self._video = self._analyze(self.source, step)
         return self._video
 
-    @property
-    def video(self) -> VideoAnalysis:
-        """The result of pass 1, all faces."""
-        return self.observe()
-
     @cached_property
     def lanes(self) -> list[Lane]:
         """The speakers, each with what is decided and prepared for it. Raises as analyze does."""
-        shared = self._shared
         if self._given_plan is not None:
-            plans = [replace(one, others=()) for one in self._given_plan.speakers]
-            lines = self._lines(len(plans))
-            pairs = zip(plans, lines, strict=True)
-            return [Lane(shared, plan.analysis, line, plan) for plan, line in pairs]
+            return planned_lanes(self._shared, self._given_plan, self._line)
         if self.config.as_upstream:
-            return [Lane(shared, self.video.of_largest(), self._lines(1)[0])]
-        dialogue = self._dialogue
-        named = [self.config.face.speaker] if dialogue is None else dialogue.speakers
-        end = float(self.video.pts_seconds[-1] + 1 / self.source.info.average_rate)
-        lanes = []
-        for speaker in self.people.speakers(named):
-            line = self._lines(1)[0] if dialogue is None else dialogue.line(speaker.choices, end)
-            analysis = self.video.of_person(speaker.person)
-            lanes.append(Lane(shared, analysis, line, speaker=speaker))
-        return lanes
+            largest = self.observe().of_largest()
+            return [Lane(self._shared, largest, self._line((), largest))]
+        named = [self.config.face.speaker] if self._dialogue is None else self._dialogue.speakers
+        return chosen_lanes(self._shared, self.people, named, self._line)
 
     @cached_property
     def people(self) -> People:
         """The people seen in the video."""
-        return self._people_of(self.video, self.source)
+        return self._people_of(self.observe(), self.source)
 
     def make_plan(self, progress: Progress = no_progress) -> RenderPlan:
         """Makes every decision about every output frame, once.
@@ -282,11 +266,12 @@ class Session:
         """Device, backend and dtype of this session's networks."""
         return self.engine.lipsync.execution if self.speaks else self.engine.execution
 
-    def _lines(self, count: int) -> list[Line | None]:
-        """The speech of each lane."""
-        if self._audio is not None:
-            return [Line.whole(self._audio)]
-        return [None] * count
+    def _line(self, named: Sequence[str], analysis: SourceAnalysis) -> Line | None:
+        """The new speech of the speaker that is named so; None: there is none."""
+        if self._dialogue is not None:
+            end = float(analysis.pts_seconds[-1] + 1 / self.source.info.average_rate)
+            return self._dialogue.line(named, end)
+        return None if self._audio is None else Line.whole(self._audio)
 
     def _rendered(self, indices: np.ndarray) -> Generator[Rendered, None, None]:
         """indices: of output frames, rising; all of each chunk."""
@@ -305,19 +290,7 @@ class Session:
         return self.plan.widened(begin, stop)
 
     def _people_of(self, video: VideoAnalysis, source: Source) -> People:
-        engine, seconds = self.engine, video.pts_seconds
-
-        def find_speaking(people: Sequence[Person]) -> SpeakingPeople:
-            scorer = engine.mouth_scorer
-            return speaking_people(source, people, seconds, scorer, self._flag.check)
-
-        return People(
-            video,
-            (source.info.width, source.info.height),
-            engine.embedding,
-            lambda: engine.new_detector(self.config.face),
-            find_speaking,
-        )
+        return people_of_video(self.engine, self.config.face, video, source, self._flag.check)
 
 
 def _source(video: str | Path | VideoInfo | Source) -> Source:

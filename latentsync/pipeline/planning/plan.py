@@ -63,7 +63,8 @@ class RenderPlan:
         closed mouth in place of the generated one.
     sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
     tracks: by track number. overlap: frames that neighbouring chunks of a run share.
-    others: plans of further speakers, for the same output frames.
+    named: the values of face.speaker, or of speakers, that this speaker was chosen by. others:
+    plans of further speakers, for the same output frames.
     """
 
     analysis: SourceAnalysis
@@ -88,6 +89,7 @@ class RenderPlan:
     sampled: np.ndarray
     tracks: Mapping[int, TrackPlan]
     overlap: int = 0
+    named: tuple[str, ...] = ()
     others: tuple[RenderPlan, ...] = ()
 
     def __len__(self) -> int:
