@@ -32,6 +32,8 @@ TURNED_SCORE, TURNED_PRESENCE = 0.6, 0.9
 """Least values of a face that is not upright: such faces are rare."""
 TRIED_FRAMES, TRIED_EVERY = 3, 25
 """Turned faces are searched for in the first frames without a face, and then now and then."""
+NEAR_EVERY = 3
+"""Frames from one search for faces beside the followed ones to the next."""
 FAR_EVERY = 10
 """Where all faces are small, frames from one search for further small ones to the next."""
 LOST = 75
@@ -91,15 +93,20 @@ class FirstFinds:
         self._with = self._without = 0
 
     def further(self, frame: np.ndarray) -> list[FaceBox]:
-        """Where faces are followed: those there and others, as far as a quick search shows them;
-        where they are small, a slow one now and then."""
+        """Where faces are followed: in every NEAR_EVERY-th frame, those that a quick search shows;
+        where the followed ones are small, a slow search now and then."""
         self._with += 1
-        slow = self._used is not self._searches[0] and self._with % FAR_EVERY == 0
-        return (self._used if slow else self._searches[0])(frame, self._quarter)
+        if self._used is not self._searches[0] and self._with % FAR_EVERY == 0:
+            return self._used(frame, self._quarter)
+        return self._searches[0](frame, self._quarter) if self._with % NEAR_EVERY == 0 else []
 
     def followed(self) -> None:
         """The faces of this frame were followed."""
         self._known, self._without = True, 0
+
+    def lost(self) -> None:
+        """A face was followed no longer: the next frame is searched."""
+        self._with = -1
 
     def __call__(self, frame: np.ndarray) -> list[Scored]:
         """frame: (H, W, 3) uint8 RGB, in which no face is followed -> its faces with scores."""

@@ -32,8 +32,10 @@ converged. Each look leaves a fifth to a half of the previous error."""
 SETTLED = 0.006
 """The same where the face had moved by less than BRISK: half of that error is left."""
 BRISK = 0.06
-CALM = 0.015
-"""The same between two frames, above which a face is looked at again."""
+CALM = 0.012
+"""The same between two frames, above which a face is looked at again. 2.2 to 3.6 looks a frame on
+four clips with much motion, the one for the final mean included; the aligned crop's corners lie
+0.4 to 0.8 px from those after eight looks."""
 SAME_FACE = 0.25
 """Two meshes nearer than this, in face sizes, lie on one face."""
 
@@ -101,6 +103,8 @@ class MeshTracker:
         else:
             faces = self._first(frame)
         faces = _distinct(faces, before)
+        if len(faces) < len(before):
+            self._first.lost()
         self._follower.looks = [look for look, _ in faces]
         self._scores = [score for _, score in faces]
         detected = [self._detected(frame, look, score, factor) for look, score in faces]
