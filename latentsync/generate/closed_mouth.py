@@ -6,7 +6,7 @@ where the head has moved too far from the pose that it was filmed in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +24,13 @@ SHUT = 0.06
 MOST_CLOSED = 10  # percentile of a person's aperture up to which a mouth may count as closed
 MOVING = 0.02  # change of the aperture from frame to frame from which lips move: a blurred frame
 FAR = 0.12
-"""Greatest distance of two head poses, see replay.lips.head_pose: a turn by about 20 degrees."""
+"""Distance of two head poses, see replay.lips.head_pose, up to which a mouth is selected: a turn by
+about 20 degrees."""
+TOO_FAR = 0.16  # distance up to which it is kept
 OTHER_SHOT = 0.06  # distance of poses that a mouth of the same shot may be farther away
 CANDIDATES = 400  # closed mouths of one person that are compared, evenly spread
 DISSOLVE = 0.28  # seconds in which one closed mouth becomes another
+RAMP = 0.16  # seconds in which the generated mouth becomes a closed one, where some frames lack it
 NONE = -1
 
 
@@ -40,59 +43,75 @@ class _Selected:
     partner: np.ndarray
     share: np.ndarray
 
+    def rows(self, which: np.ndarray) -> Iterator[tuple[int, int, float]]:
+        """which: (K,) bool -> unit, partner and share of each of these frames."""
+        columns = (one[which].tolist() for one in (self.unit, self.partner, self.share))
+        return zip(*columns, strict=True)
+
 
 class ClosedMouths:
     """The closed mouths of one video. Any number of threads may call it.
 
-    missing: (N,) bool, output frames that need one and for which the video has none in their pose.
+    share: (N,) float32 in [0, 1], of the closed mouth in each output frame: what was asked for, but
+    0 where no closed mouth of the video fits the pose of the head, and rising beside.
+    missing: (N,) bool, those frames.
     """
 
     def __init__(
         self,
         faces: Faces,
         places: Mapping[int, int],
-        selected: Mapping[int, tuple[int, int, float]],
+        units: Mapping[int, tuple[int, int, float]],
         packed: Mapping[int, bytes],
+        share: np.ndarray,
         missing: np.ndarray,
         mask: np.ndarray,
     ) -> None:
-        """places: output frame -> its face. selected: output frame -> unit, partner and its share.
+        """places: output frame -> its face. units: output frame -> unit, partner and its share.
         packed: unit -> its mouth."""
-        self._faces, self._places, self._selected = faces, places, selected
-        self._packed, self.missing = packed, missing
+        self._faces, self._places, self._units, self._packed = faces, places, units, packed
+        self.share, self.missing = share, missing
         self._transplant = Transplanter(mask)
 
     @classmethod
     def prepare(
         cls,
         footage: Footage,
+        *,
         source: np.ndarray,
-        closed: np.ndarray,
         seconds: np.ndarray,
         jumps: np.ndarray,
+        closed: np.ndarray,
         mask: np.ndarray,
     ) -> ClosedMouths:
         """Selects and reads the mouths: one or a few of each pause, 30 kB each.
 
         footage: the video, with a face. source, seconds, jumps: (N,), see GenerationRequest.
-        closed: (N,) >= 0, share of the closed mouth in each output frame; 0: none is needed. mask:
-        (R, R) float in [0, 1], where it is 0 a crop is unchanged; R: side of the crops.
+        closed: (N,) float in [0, 1], share of the closed mouth that is wanted in each output frame;
+        0: none. mask: (R, R) float in [0, 1], where it is 0 a crop is unchanged; R: its side.
         """
         faces = find_faces(footage)
         numbers = np.flatnonzero((closed > 0) & np.isin(source, faces.frames))
         places = faces.places(source[numbers])
         identity = link_identities(footage, faces.frames, faces.shot)
-        chosen = _select(faces, identity, places, seconds[numbers], _begins(numbers, jumps))
+        begins = jumps[numbers] | (np.diff(numbers, prepend=numbers[:1]) > 1)
+        chosen = _select(faces, identity, places, seconds[numbers], begins)
         fits = chosen.unit >= 0
-        missing = np.zeros(len(source), bool)
-        missing[numbers[~fits]] = True
         used = np.union1d(chosen.unit[fits], chosen.partner[fits])
         crops = pack_crops(footage, faces.frames[used], len(mask))
-        packed = dict(zip(used.tolist(), crops, strict=True))
-        rows = zip(numbers, chosen.unit, chosen.partner, chosen.share, strict=True)
-        selected = {int(n): (int(u), int(p), float(s)) for n, u, p, s in rows if u >= 0}
-        shown = {int(n): int(place) for n, place in zip(numbers, places, strict=True)}
-        return cls(faces, shown, selected, packed, missing, mask)
+        missing = np.zeros(len(source), bool)
+        missing[numbers[~fits]] = True
+        share = np.where(missing, 0, closed).astype(np.float32)
+        share[numbers] *= _away(seconds[numbers], begins, ~fits)
+        return cls(
+            faces,
+            dict(zip(numbers.tolist(), places.tolist(), strict=True)),
+            dict(zip(numbers[fits].tolist(), chosen.rows(fits), strict=True)),
+            dict(zip(used.tolist(), crops, strict=True)),
+            share,
+            missing,
+            mask,
+        )
 
     def __call__(self, number: int, crop: torch.Tensor) -> torch.Tensor | None:
         """The crop with a closed mouth, not clamped; None: no closed mouth of the video fits.
@@ -100,9 +119,9 @@ class ClosedMouths:
         number: of the output frame. crop: (3, R, R) float32 RGB [-1, 1], the aligned crop of its
         frame as filmed, as in chunks.
         """
-        if number not in self._selected:
+        if number not in self._units:
             return None
-        unit, partner, share = self._selected[number]
+        unit, partner, share = self._units[number]
         place = self._places[number]
         mouths = [self._mouth(unit, place, 1 - share)]
         if share:
@@ -145,11 +164,10 @@ def _select(
 
 
 def _distances(faces: Faces, places: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """(K, U): distance of the poses of target frames and closed mouths; infinite: too far."""
+    """(K, U): distance of the poses of target frames and closed mouths."""
     apart = faces.pose[places][:, None] - faces.pose[units][None]
-    distance = np.linalg.norm(apart, axis=2)
-    distance[distance > FAR] = np.inf
-    return distance + OTHER_SHOT * (faces.shot[places][:, None] != faces.shot[units][None])
+    other = faces.shot[places][:, None] != faces.shot[units][None]
+    return np.asarray(np.linalg.norm(apart, axis=2) + OTHER_SHOT * other)
 
 
 def _steady_path(distance: np.ndarray, units: np.ndarray) -> np.ndarray:
@@ -158,13 +176,15 @@ def _steady_path(distance: np.ndarray, units: np.ndarray) -> np.ndarray:
     distance: (K, U). NONE where none fits.
     """
     chosen = np.full(len(distance), NONE)
+    within = np.where(distance <= TOO_FAR, distance, np.inf)
     first = 0
     while first < len(distance):
-        total, end, best = np.zeros(len(units)), first, NONE
-        while end < len(distance) and np.isfinite(total + distance[end]).any():
-            total = total + distance[end]
-            best, end = int(units[total.argmin()]), end + 1
-        chosen[first:end] = best
+        end, total = first, np.where(distance[first] <= FAR, 0.0, np.inf)
+        while end < len(distance) and np.isfinite(total + within[end]).any():
+            total = total + within[end]
+            end += 1
+        if end > first:
+            chosen[first:end] = units[total.argmin()]
         first = max(end, first + 1)
     return chosen
 
@@ -183,9 +203,13 @@ def _dissolved(unit: np.ndarray, seconds: np.ndarray, begins: np.ndarray) -> _Se
     return _Selected(unit, partner, share)
 
 
-def _begins(numbers: np.ndarray, jumps: np.ndarray) -> np.ndarray:
-    """(K,) bool: whether the frame does not continue the one before. numbers: (K,) rising."""
-    return jumps[numbers] | (np.diff(numbers, prepend=numbers[:1]) > 1)
+def _away(seconds: np.ndarray, begins: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """(K,) in [0, 1]: 1 from RAMP seconds away from frames of the same pause that lack a mouth."""
+    share, pause = np.ones(len(seconds)), np.cumsum(begins)
+    for n in np.flatnonzero(missing):
+        near = (pause == pause[n]) & (np.abs(seconds - seconds[n]) < RAMP)
+        share[near] = np.minimum(share[near], np.abs(seconds[near] - seconds[n]) / RAMP)
+    return share
 
 
 def _spread(places: np.ndarray) -> np.ndarray:
