@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from latentsync.face.occlusion.appearance import Appearance, light_of, planes_of
+from latentsync.face.occlusion.appearance import light_of, planes_of
 from latentsync.face.occlusion.cells import (
     COLUMNS,
     CROP,
@@ -18,35 +18,49 @@ from latentsync.face.occlusion.cells import (
     to_cells,
 )
 from latentsync.face.occlusion.drawn_hands import drawn_hand
-from latentsync.face.occlusion.observation import FAR, Observation
-from latentsync.face.occlusion.watch import CALM
+from latentsync.face.occlusion.looks import Compared, Looks
+from latentsync.face.occlusion.observation import Observation
+from latentsync.face.occlusion.watched import (
+    ABSORBED,
+    ALIEN_ALERT,
+    ALIEN_CALM,
+    FAR_ALERT,
+    FAR_CALM,
+)
 from latentsync.frame_times import frame_duration
 
 NEAR = 5
 """Code values from which on a cell beside an occluder belongs to it."""
-SURE = 110
-"""Cells inside the face that do not look like it: fewer are shadows, or a head that turns."""
 LEAST_FRAMES = 3
-"""Frames of an episode with that many."""
+"""Frames that show an occluder for certain: fewer are a blink of light."""
+LEAST_HANDS = 2
 GAP = 0.35
 """Seconds without, that do not end an episode."""
 EARLY = 0.08
 """Seconds by which a mask grows before and after the occluder, and is held steady."""
 CLOSING, GROWTH = 6, 3
 """Cells: gaps in an occluder that are filled, and how far its mask reaches beyond it."""
+LEAST_CELLS = 12
+"""Cells inside the face of a part of an occluder."""
 RIM = 1.2
 """Sigma of the mask's soft rim, in cells."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """A kept frame of a track. distance: (ROWS, COLUMNS) uint8 from the face's own looks.
-    score: cells inside the face that do not look like it."""
+    """A kept frame of a track, beside the face's own looks."""
 
     frame: int
     observation: Observation
-    distance: np.ndarray
-    score: int
+    compared: Compared
+
+    @property
+    def certain(self) -> bool:
+        return self.compared.far >= FAR_ALERT or self.compared.alien >= ALIEN_ALERT
+
+    @property
+    def calm(self) -> bool:
+        return self.compared.far < FAR_CALM and self.compared.alien < ALIEN_CALM
 
 
 def track_masks(
@@ -68,21 +82,25 @@ def track_masks(
 
 def _seen(observations: Sequence[Observation | None]) -> list[Seen]:
     """The kept frames, compared with those that show the face."""
-    kept = [(i, one, one.cells) for i, one in enumerate(observations) if one is not None]
-    frames = [(i, one, cells) for i, one, cells in kept if cells is not None]
-    shown = [(i, cells) for i, one, cells in frames if one.reference]
+    frames = [
+        (i, one, cells)
+        for i, one in enumerate(observations)
+        if one is not None and (cells := one.cells) is not None
+    ]
+    shown = [(one, cells) for _, one, cells in frames if one.reference]
     if not shown:
         return []
     light = light_of(shown[-1][1])
-    looks = Appearance.of(planes_of(cells, light) for _, cells in shown)
-    seen = []
-    for i, one, cells in frames:
-        if one.reference:
-            continue
-        distance = looks.distance(planes_of(cells, light))
-        score = int(np.count_nonzero((distance > FAR) & one.inside()))
-        seen.append(Seen(i, one, distance, score))
-    return seen
+    looks = Looks()
+    for one, cells in shown:
+        planes = planes_of(cells, light)
+        looks.appearance.add(planes)
+        looks.add_colors(planes, one)
+    return [
+        Seen(i, one, looks.compare(planes_of(cells, light), one))
+        for i, one, cells in frames
+        if not one.reference
+    ]
 
 
 def _episodes(seen: Sequence[Seen], seconds: np.ndarray) -> Iterator[list[Seen]]:
@@ -91,19 +109,24 @@ def _episodes(seen: Sequence[Seen], seconds: np.ndarray) -> Iterator[list[Seen]]
     last = -np.inf
     for one in seen:
         if seconds[one.frame] - last > GAP:
-            if _is_occluder(run):
+            if _is_occluder(run, seconds):
                 yield run
             run = []
-        if one.score >= CALM or run:
+        if not one.calm or run:
             run.append(one)
-        if one.score >= CALM:
+        if not one.calm:
             last = seconds[one.frame]
-    if _is_occluder(run):
+    if _is_occluder(run, seconds):
         yield run
 
 
-def _is_occluder(run: Sequence[Seen]) -> bool:
-    return sum(one.score >= SURE for one in run) >= LEAST_FRAMES
+def _is_occluder(run: Sequence[Seen], seconds: np.ndarray) -> bool:
+    if sum(one.certain for one in run) < LEAST_FRAMES:
+        return False
+    alien = sum(one.compared.alien >= ALIEN_ALERT for one in run) >= LEAST_FRAMES
+    hands = sum(bool(one.observation.hands) for one in run) >= LEAST_HANDS
+    passing = seconds[run[-1].frame] - seconds[run[0].frame] < ABSORBED
+    return alien or hands or bool(passing)
 
 
 def _occluder(one: Seen) -> np.ndarray | None:
@@ -111,17 +134,16 @@ def _occluder(one: Seen) -> np.ndarray | None:
     observation = one.observation
     to = to_cells(observation.matrix)
     visible = in_frame(observation.matrix, observation.frame_size)
-    far = ((one.distance > NEAR) & (visible > 0)).astype(np.uint8)
+    far = ((one.compared.distance > NEAR) & (visible > 0)).astype(np.uint8)
     for hand in observation.hands:
         far |= drawn_hand(moved(hand, to))
     kernel = _disk(CLOSING)
     closed = cv2.morphologyEx(np.pad(far, CLOSING), cv2.MORPH_CLOSE, kernel)
     closed = closed[CLOSING:-CLOSING, CLOSING:-CLOSING]
-    sure = (one.distance > FAR) & observation.inside()
     _, labels = cv2.connectedComponents(closed)
-    counts = np.bincount(labels[sure], minlength=labels.max() + 1)
+    counts = np.bincount(labels[one.compared.sure], minlength=labels.max() + 1)
     counts[0] = 0
-    chosen = counts >= CALM
+    chosen = counts >= LEAST_CELLS
     return None if not chosen.any() else _filled(chosen[labels].astype(np.uint8))
 
 
