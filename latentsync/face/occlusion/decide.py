@@ -38,10 +38,12 @@ GAP = 0.35
 """Seconds without, that do not end an episode."""
 EARLY = 0.08
 """Seconds by which a mask grows before and after the occluder, and is held steady."""
-CLOSING, GROWTH = 6, 3
+CLOSING, GROWTH = 7, 3
 """Cells: gaps in an occluder that are filled, and how far its mask reaches beyond it."""
 LEAST_CELLS = 12
 """Cells inside the face of a part of an occluder."""
+WIDER = 9
+"""Cells beyond the inside of the face's outline in which an occluder is filled."""
 RIM = 1.2
 """Sigma of the mask's soft rim, in cells."""
 
@@ -143,13 +145,29 @@ def _occluder(one: Seen) -> np.ndarray | None:
     _, labels = cv2.connectedComponents(closed)
     counts = np.bincount(labels[one.compared.sure], minlength=labels.max() + 1)
     counts[0] = 0
-    chosen = counts >= LEAST_CELLS
-    return None if not chosen.any() else _filled(chosen[labels].astype(np.uint8))
+    parts = np.flatnonzero(counts >= LEAST_CELLS)
+    if not len(parts):
+        return None
+    face = cv2.dilate(observation.face(), _disk(WIDER)) > 0
+    area = np.zeros((ROWS, COLUMNS), np.uint8)
+    for part in parts:
+        shape = (labels == part).astype(np.uint8)
+        area |= shape
+        _fill_hull(area, shape & face)
+    _fill_holes(area)
+    return area
 
 
-def _filled(area: np.ndarray) -> np.ndarray:
+def _fill_holes(area: np.ndarray) -> None:
     outlines, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return np.asarray(cv2.drawContours(area, outlines, -1, 1, cv2.FILLED))
+    cv2.drawContours(area, outlines, -1, 1, cv2.FILLED)
+
+
+def _fill_hull(area: np.ndarray, shape: np.ndarray) -> None:
+    """What has the face's own colours, a hand's back, shows at its edges only."""
+    points = cv2.findNonZero(shape)
+    if points is not None:
+        cv2.fillConvexPoly(area, cv2.convexHull(points), 1)
 
 
 def _in_steady_crop(area: np.ndarray, one: Observation, matrix: np.ndarray) -> np.ndarray:
