@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from latentsync.face.occlusion.appearance import light_of, planes_of
 from latentsync.face.occlusion.cells import (
     COLUMNS,
     CROP,
@@ -18,14 +17,18 @@ from latentsync.face.occlusion.cells import (
     to_cells,
 )
 from latentsync.face.occlusion.drawn_hands import drawn_hand
-from latentsync.face.occlusion.looks import Compared, Looks
+from latentsync.face.occlusion.kept import (
+    GAP,
+    LEAST_HANDS,
+    Seen,
+    TrackSeen,
+    kept_frames,
+    track_seen,
+)
 from latentsync.face.occlusion.observation import Observation
 from latentsync.face.occlusion.watched import (
     ABSORBED,
     ALIEN_ALERT,
-    ALIEN_CALM,
-    FAR_ALERT,
-    FAR_CALM,
 )
 from latentsync.frame_times import frame_duration
 
@@ -33,9 +36,6 @@ NEAR = 5
 """Code values from which on a cell beside an occluder belongs to it."""
 LEAST_FRAMES = 3
 """Frames that show an occluder for certain: fewer are a blink of light."""
-LEAST_HANDS = 2
-GAP = 0.35
-"""Seconds without, that do not end an episode."""
 EARLY = 0.08
 """Seconds by which a mask grows before and after the occluder, and is held steady."""
 CLOSING, GROWTH = 7, 3
@@ -48,23 +48,6 @@ RIM = 1.2
 """Sigma of the mask's soft rim, in cells."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """A kept frame of a track, beside the face's own looks."""
-
-    frame: int
-    observation: Observation
-    compared: Compared
-
-    @property
-    def certain(self) -> bool:
-        return self.compared.far >= FAR_ALERT or self.compared.alien >= ALIEN_ALERT
-
-    @property
-    def calm(self) -> bool:
-        return self.compared.far < FAR_CALM and self.compared.alien < ALIEN_CALM
-
-
 def track_masks(
     observations: Sequence[Observation | None], matrices: np.ndarray, seconds: np.ndarray
 ) -> dict[int, np.ndarray]:
@@ -74,43 +57,35 @@ def track_masks(
     -> aligned crop, smoothed. seconds: (F,) presentation times.
     """
     areas: dict[int, np.ndarray] = {}
-    for episode in _episodes(_seen(observations), seconds):
+    track = track_seen(kept_frames(observations), seconds)
+    for episode in _episodes(track, seconds):
+        found: dict[int, np.ndarray] = {}
         for one in episode:
             area = _occluder(one)
             if area is not None:
-                areas[one.frame] = _in_steady_crop(area, one.observation, matrices[one.frame])
+                found[one.frame] = _in_steady_crop(area, one.observation, matrices[one.frame])
+        areas |= _bridged(found, np.inf if track.sparse else GAP, seconds)
     return _steady(areas, seconds) if areas else {}
 
 
-def _seen(observations: Sequence[Observation | None]) -> list[Seen]:
-    """The kept frames, compared with those that show the face."""
-    frames = [
-        (i, one, cells)
-        for i, one in enumerate(observations)
-        if one is not None and (cells := one.cells) is not None
-    ]
-    shown = [(one, cells) for _, one, cells in frames if one.reference]
-    if not shown:
-        return []
-    light = light_of(shown[-1][1])
-    looks = Looks()
-    for one, cells in shown:
-        planes = planes_of(cells, light)
-        looks.appearance.add(planes)
-        looks.add_colors(planes, one)
-    return [
-        Seen(i, one, looks.compare(planes_of(cells, light), one))
-        for i, one, cells in frames
-        if not one.reference
-    ]
+def _bridged(
+    areas: dict[int, np.ndarray], longest: float, seconds: np.ndarray
+) -> dict[int, np.ndarray]:
+    """With the union of both neighbours where frames between them were not kept."""
+    bridged = dict(areas)
+    for before, after in itertools.pairwise(sorted(areas)):
+        if seconds[after] - seconds[before] <= longest:
+            both = np.maximum(areas[before], areas[after])
+            bridged |= dict.fromkeys(range(before + 1, after), both)
+    return bridged
 
 
-def _episodes(seen: Sequence[Seen], seconds: np.ndarray) -> Iterator[list[Seen]]:
+def _episodes(track: TrackSeen, seconds: np.ndarray) -> Iterator[list[Seen]]:
     """Runs of frames in which something is in front of the face."""
     run: list[Seen] = []
     last = -np.inf
-    for one in seen:
-        if seconds[one.frame] - last > GAP:
+    for one in track.seen:
+        if seconds[one.frame] - last > GAP and not (track.sparse and not one.calm):
             if _is_occluder(run, seconds):
                 yield run
             run = []

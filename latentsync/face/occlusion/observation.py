@@ -33,14 +33,15 @@ QUALITY = 95
 class Observation:
     """A face in a frame; the watch removes what is not needed as the video goes on.
 
-    landmarks: frame pixels. outline: (K, 2) frame pixels. frame_size: (width, height). reference:
-    whether it shows the face as it is. hands: each (21, 2) frame pixels.
+    landmarks: frame pixels. outline: (K, 2) frame pixels. frame_size: (width, height). look: 1:
+    it shows the face as it looked at first; 2: as it looked after something came to stay; 0: it is
+    not known to show the face. hands: each (21, 2) frame pixels.
     """
 
     landmarks: np.ndarray
     outline: np.ndarray | None
     frame_size: tuple[int, int]
-    reference: bool = False
+    look: int = 0
     hands: tuple[np.ndarray, ...] = ()
     _cells: np.ndarray | bytes | None = None
 

@@ -28,6 +28,8 @@ PENDING = 0.4
 """Seconds for which a frame waits: what is in front of the face then may have begun in it."""
 BEGINNING = 1.0
 """Seconds of a track whose frames are all kept: it may begin with an occluder."""
+BEGINNING_STEP = 4
+"""Hands are looked for in every one of that many frames of it."""
 ABSORBED = 6.0
 """Seconds after which what has the face's own colours, and is no hand, is how it looks now."""
 LONG, LONG_STEP = 10.0, 4
@@ -81,7 +83,8 @@ class Watched:
 
     @property
     def wants_hands(self) -> bool:
-        return self.alert and self._frames % 2 == 0
+        early = self.seen - self.begin <= BEGINNING and self._frames % BEGINNING_STEP == 0
+        return early or (self.alert and self._frames % 2 == 0)
 
     def observe(self, pixels: np.ndarray, face: DetectedFace, seconds: float) -> Observation:
         """The face in the next frame that it is detected in."""
@@ -132,11 +135,11 @@ class Watched:
         while self._pending and seconds - self._pending[0].seconds > PENDING:
             one = self._pending.popleft()
             made = one.observation
-            if made.reference:
+            if made.look:
                 self._looks.add_colors(one.planes, made)
             thinned = one.seconds - self._alert_since > LONG and one.number % LONG_STEP
             early = one.seconds - self.begin <= BEGINNING
-            if made.reference or early or (self.alert and not thinned):
+            if made.look or early or (self.alert and not thinned):
                 made.pack()
             else:
                 made.keep(None)
@@ -146,7 +149,7 @@ class Watched:
         if cells is None:
             return
         small = cv2.resize(cells, SIGNATURE, interpolation=cv2.INTER_AREA).astype(np.float32)
-        made.reference, self._referred = True, seconds
+        made.look, self._referred = (2 if self.alert else 1), seconds
         self._looks.appearance.add(planes)
         self._references.append(_Reference(made, small, seconds))
         if len(self._references) > MOST_REFERENCES:
@@ -157,7 +160,7 @@ class Watched:
         for index in range(len(self._references) - 1, 0, -1):
             if seconds - self._references[index].seconds > PENDING:
                 break
-            self._references[index].observation.reference = False
+            self._references[index].observation.look = 0
             self._remove(index)
 
     def _drop_alike(self) -> None:
@@ -169,7 +172,7 @@ class Watched:
         dropped = self._references[index].observation
         self._remove(index)
         if id(dropped) not in self._pinned:
-            dropped.reference = False
+            dropped.look = 0
             waiting = any(one.observation is dropped for one in self._pending)
             if not waiting:
                 dropped.keep(None)
