@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from latentsync.face.occlusion.appearance import Appearance, light_of, planes_of
 from latentsync.face.occlusion.cells import (
     COLUMNS,
     CROP,
@@ -18,35 +17,35 @@ from latentsync.face.occlusion.cells import (
     to_cells,
 )
 from latentsync.face.occlusion.drawn_hands import drawn_hand
-from latentsync.face.occlusion.observation import FAR, Observation
-from latentsync.face.occlusion.watch import CALM
+from latentsync.face.occlusion.kept import (
+    GAP,
+    LEAST_HANDS,
+    Seen,
+    TrackSeen,
+    kept_frames,
+    track_seen,
+)
+from latentsync.face.occlusion.observation import Observation
+from latentsync.face.occlusion.watched import (
+    ABSORBED,
+    ALIEN_ALERT,
+)
 from latentsync.frame_times import frame_duration
 
 NEAR = 5
 """Code values from which on a cell beside an occluder belongs to it."""
-SURE = 110
-"""Cells inside the face that do not look like it: fewer are shadows, or a head that turns."""
 LEAST_FRAMES = 3
-"""Frames of an episode with that many."""
-GAP = 0.35
-"""Seconds without, that do not end an episode."""
+"""Frames that show an occluder for certain: fewer are a blink of light."""
 EARLY = 0.08
 """Seconds by which a mask grows before and after the occluder, and is held steady."""
-CLOSING, GROWTH = 6, 3
+CLOSING, GROWTH = 7, 3
 """Cells: gaps in an occluder that are filled, and how far its mask reaches beyond it."""
+LEAST_CELLS = 12
+"""Cells inside the face of a part of an occluder."""
+WIDER = 9
+"""Cells beyond the inside of the face's outline in which an occluder is filled."""
 RIM = 1.2
 """Sigma of the mask's soft rim, in cells."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """A kept frame of a track. distance: (ROWS, COLUMNS) uint8 from the face's own looks.
-    score: cells inside the face that do not look like it."""
-
-    frame: int
-    observation: Observation
-    distance: np.ndarray
-    score: int
 
 
 def track_masks(
@@ -58,52 +57,53 @@ def track_masks(
     -> aligned crop, smoothed. seconds: (F,) presentation times.
     """
     areas: dict[int, np.ndarray] = {}
-    for episode in _episodes(_seen(observations), seconds):
+    track = track_seen(kept_frames(observations), seconds)
+    for episode in _episodes(track, seconds):
+        found: dict[int, np.ndarray] = {}
         for one in episode:
             area = _occluder(one)
             if area is not None:
-                areas[one.frame] = _in_steady_crop(area, one.observation, matrices[one.frame])
+                found[one.frame] = _in_steady_crop(area, one.observation, matrices[one.frame])
+        areas |= _bridged(found, np.inf if track.sparse else GAP, seconds)
     return _steady(areas, seconds) if areas else {}
 
 
-def _seen(observations: Sequence[Observation | None]) -> list[Seen]:
-    """The kept frames, compared with those that show the face."""
-    kept = [(i, one, one.cells) for i, one in enumerate(observations) if one is not None]
-    frames = [(i, one, cells) for i, one, cells in kept if cells is not None]
-    shown = [(i, cells) for i, one, cells in frames if one.reference]
-    if not shown:
-        return []
-    light = light_of(shown[-1][1])
-    looks = Appearance.of(planes_of(cells, light) for _, cells in shown)
-    seen = []
-    for i, one, cells in frames:
-        if one.reference:
-            continue
-        distance = looks.distance(planes_of(cells, light))
-        score = int(np.count_nonzero((distance > FAR) & one.inside()))
-        seen.append(Seen(i, one, distance, score))
-    return seen
+def _bridged(
+    areas: dict[int, np.ndarray], longest: float, seconds: np.ndarray
+) -> dict[int, np.ndarray]:
+    """With the union of both neighbours where frames between them were not kept."""
+    bridged = dict(areas)
+    for before, after in itertools.pairwise(sorted(areas)):
+        if seconds[after] - seconds[before] <= longest:
+            both = np.maximum(areas[before], areas[after])
+            bridged |= dict.fromkeys(range(before + 1, after), both)
+    return bridged
 
 
-def _episodes(seen: Sequence[Seen], seconds: np.ndarray) -> Iterator[list[Seen]]:
+def _episodes(track: TrackSeen, seconds: np.ndarray) -> Iterator[list[Seen]]:
     """Runs of frames in which something is in front of the face."""
     run: list[Seen] = []
     last = -np.inf
-    for one in seen:
-        if seconds[one.frame] - last > GAP:
-            if _is_occluder(run):
+    for one in track.seen:
+        if seconds[one.frame] - last > GAP and not (track.sparse and not one.calm):
+            if _is_occluder(run, seconds):
                 yield run
             run = []
-        if one.score >= CALM or run:
+        if not one.calm or run:
             run.append(one)
-        if one.score >= CALM:
+        if not one.calm:
             last = seconds[one.frame]
-    if _is_occluder(run):
+    if _is_occluder(run, seconds):
         yield run
 
 
-def _is_occluder(run: Sequence[Seen]) -> bool:
-    return sum(one.score >= SURE for one in run) >= LEAST_FRAMES
+def _is_occluder(run: Sequence[Seen], seconds: np.ndarray) -> bool:
+    if sum(one.certain for one in run) < LEAST_FRAMES:
+        return False
+    alien = sum(one.compared.alien >= ALIEN_ALERT for one in run) >= LEAST_FRAMES
+    hands = sum(bool(one.observation.hands) for one in run) >= LEAST_HANDS
+    passing = seconds[run[-1].frame] - seconds[run[0].frame] < ABSORBED
+    return alien or hands or bool(passing)
 
 
 def _occluder(one: Seen) -> np.ndarray | None:
@@ -111,23 +111,38 @@ def _occluder(one: Seen) -> np.ndarray | None:
     observation = one.observation
     to = to_cells(observation.matrix)
     visible = in_frame(observation.matrix, observation.frame_size)
-    far = ((one.distance > NEAR) & (visible > 0)).astype(np.uint8)
+    far = ((one.compared.distance > NEAR) & (visible > 0)).astype(np.uint8)
     for hand in observation.hands:
         far |= drawn_hand(moved(hand, to))
     kernel = _disk(CLOSING)
     closed = cv2.morphologyEx(np.pad(far, CLOSING), cv2.MORPH_CLOSE, kernel)
     closed = closed[CLOSING:-CLOSING, CLOSING:-CLOSING]
-    sure = (one.distance > FAR) & observation.inside()
     _, labels = cv2.connectedComponents(closed)
-    counts = np.bincount(labels[sure], minlength=labels.max() + 1)
+    counts = np.bincount(labels[one.compared.sure], minlength=labels.max() + 1)
     counts[0] = 0
-    chosen = counts >= CALM
-    return None if not chosen.any() else _filled(chosen[labels].astype(np.uint8))
+    parts = np.flatnonzero(counts >= LEAST_CELLS)
+    if not len(parts):
+        return None
+    face = cv2.dilate(observation.face(), _disk(WIDER)) > 0
+    area = np.zeros((ROWS, COLUMNS), np.uint8)
+    for part in parts:
+        shape = (labels == part).astype(np.uint8)
+        area |= shape
+        _fill_hull(area, shape & face)
+    _fill_holes(area)
+    return area
 
 
-def _filled(area: np.ndarray) -> np.ndarray:
+def _fill_holes(area: np.ndarray) -> None:
     outlines, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return np.asarray(cv2.drawContours(area, outlines, -1, 1, cv2.FILLED))
+    cv2.drawContours(area, outlines, -1, 1, cv2.FILLED)
+
+
+def _fill_hull(area: np.ndarray, shape: np.ndarray) -> None:
+    """What has the face's own colours, a hand's back, shows at its edges only."""
+    points = cv2.findNonZero(shape)
+    if points is not None:
+        cv2.fillConvexPoly(area, cv2.convexHull(points), 1)
 
 
 def _in_steady_crop(area: np.ndarray, one: Observation, matrix: np.ndarray) -> np.ndarray:

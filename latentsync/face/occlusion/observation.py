@@ -22,8 +22,6 @@ from latentsync.face.occlusion.cells import (
 )
 from latentsync.geometry import TEMPLATE, similarity
 
-FAR = 9
-"""Code values from which on a cell does not look like the face; see Appearance."""
 LOWER = 46
 """First row of cells below the nostrils' upper edge: above it nothing is generated."""
 _RIM = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
@@ -35,16 +33,15 @@ QUALITY = 95
 class Observation:
     """A face in a frame; the watch removes what is not needed as the video goes on.
 
-    landmarks: frame pixels. outline: (K, 2) frame pixels. frame_size: (width, height). score: cells
-    inside the face that do not look like it. reference: whether the face is shown by it.
-    hands: each (21, 2) frame pixels.
+    landmarks: frame pixels. outline: (K, 2) frame pixels. frame_size: (width, height). look: 1:
+    it shows the face as it looked at first; 2: as it looked after something came to stay; 0: it is
+    not known to show the face. hands: each (21, 2) frame pixels.
     """
 
     landmarks: np.ndarray
     outline: np.ndarray | None
     frame_size: tuple[int, int]
-    score: int = 0
-    reference: bool = False
+    look: int = 0
     hands: tuple[np.ndarray, ...] = ()
     _cells: np.ndarray | bytes | None = None
 
