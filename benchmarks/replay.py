@@ -57,7 +57,7 @@ def main() -> None:
         r, chance = _r(true[:count], made[:count]), _by_chance(true[:count], made[:count])
         print(f"r {r:.2f}, chance {chance:.2f}")
     motion = np.abs(np.diff(made)).mean() / np.abs(np.diff(true)).mean()
-    print(f"motion {motion:.2f}, joins {facts.get('joins', 0) / plan.duration:.1f} per second")
+    print(f"motion {motion:.2f}, joins {facts.get('unit_joins', 0) / plan.duration:.1f} per second")
     assert isinstance(speech, AcousticFeatures)
     silent = speech.acoustics.silent(plan.seconds)
     if silent.any():

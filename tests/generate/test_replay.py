@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.base import Footage, GenerationRequest, Preparing
+from latentsync.generate.base import Footage, GenerationRequest, Partial, Preparing
+from latentsync.generate.replay import fit
 from latentsync.generate.replay.generator import Replay
+from latentsync.generate.replay.lips import EYE_LEFT, EYE_RIGHT, NOSE_TIP
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.session import Session
@@ -71,6 +73,42 @@ def test_a_padded_chunk_gets_the_same_mouths(replay: Replay, own_speech: Generat
 def test_equal_requests_give_equal_mouths(replay: Replay, own_speech: GenerationRequest) -> None:
     given = chunk(own_speech, 3, 4)
     assert torch.equal(replay.prepare(own_speech)(given), replay.prepare(own_speech)(given))
+
+
+def test_frames_that_nothing_fits_keep_their_mouth(
+    replay: Replay, own_speech: GenerationRequest
+) -> None:
+    """The head is turned for 0.8 seconds, and at no other time."""
+    video = own_speech.video
+    turned = list(video.alignments)
+    for frame in range(50, 70):
+        one = turned[frame]
+        assert one is not None
+        points = one.landmarks.copy()
+        points[NOSE_TIP, 0] += 0.4 * np.ptp(points[[EYE_LEFT, EYE_RIGHT], 0])
+        turned[frame] = replace(one, landmarks=points)
+    generator = replay.prepare(replace(own_speech, video=replace(video, alignments=turned)))
+    assert isinstance(generator, Partial)
+    shown = generator.shown(np.arange(127))
+    np.testing.assert_array_equal(np.flatnonzero(shown == 0), np.arange(50, 70))
+    assert 0 < shown[49] < 1 and 0 < shown[70] < 1 and shown[10] == shown[100] == 1
+    given = chunk(own_speech, 45, 60)
+    mouths = generator(given)
+    assert torch.equal(mouths[1], given.crops[1]) and not torch.equal(mouths[0], given.crops[0])
+    facts = generator.facts
+    assert facts["frames_without_unit"] == 20
+    assert facts["spans_without_unit"] == [[2.0, 2.76]]
+
+
+def test_where_nothing_fits_at_all_every_frame_keeps_its_mouth(
+    replay: Replay, own_speech: GenerationRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "CHEEKS_LIMIT", -1.0)
+    generator = replay.prepare(own_speech)
+    assert not generator.shown(np.arange(127)).any()
+    given = chunk(own_speech, 3, 4)
+    assert torch.equal(generator(given), given.crops)
+    assert generator.facts["frames_without_unit"] == 127 and generator.facts["units"] == []
 
 
 def test_without_a_face_nothing_is_prepared(replay: Replay, own_speech: GenerationRequest) -> None:

@@ -18,10 +18,17 @@ from latentsync.generate.replay.database import (
     pack,
     unpack,
 )
-from latentsync.generate.replay.selection import DISSOLVE, dissolves, joins, select
+from latentsync.generate.replay.fit import Look
+from latentsync.generate.replay.selection import DISSOLVE, dissolves, joins, select, units
 
 RELIABILITY = np.array([0.7, 0.2])
 CLOSED = 0.03
+
+
+def look_of(pose: np.ndarray) -> Look:
+    """Nothing but head pose differs, and that little enough for any mouth to fit."""
+    frames = len(pose)
+    return Look(np.zeros((frames, 4), np.float32), np.zeros((frames, 2)), np.zeros(frames), pose)
 
 
 def database_of(
@@ -34,8 +41,11 @@ def database_of(
         identity=np.zeros(frames, int),
         features=rng.normal(size=(frames, features)).astype(np.float32),
         lips=np.stack([rng.uniform(0, 0.3, frames), rng.normal(0.7, 0.05, frames)], axis=1),
-        pose=rng.normal(0, 0.1, (frames, 2)),
+        look=look_of(rng.uniform(-0.05, 0.05, (frames, 2))),
     )
+
+
+STILL_HEAD = look_of(np.zeros((50, 2)))
 
 
 def wanted_of(frames: int, *, seed: int = 1, fps: float = 25.0, features: int = 12) -> Wanted:
@@ -47,7 +57,7 @@ def wanted_of(frames: int, *, seed: int = 1, fps: float = 25.0, features: int = 
         database.identity,
         database.features,
         database.lips,
-        database.pose,
+        database.look,
         never,
         never,
     )
@@ -66,7 +76,7 @@ def prices(
     """What a way costs, added up in the plainest manner."""
     unit_costs = UnitCosts(database, costs, reliability=RELIABILITY, closed=CLOSED)
     frames, target = np.arange(len(database)), unit_costs.target_cost(wanted)
-    join, begins = unit_costs.join_cost(frames, frames, 0.04), wanted.begins
+    join, begins = unit_costs.join_cost(frames, frames, 0.2), wanted.begins
 
     def price(way: tuple[int, ...]) -> float:
         shown = sum(float(target[n, frame]) for n, frame in enumerate(way))
@@ -78,10 +88,11 @@ def prices(
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_other_path_is_cheaper(seed: int) -> None:
-    database, wanted = database_of(4, seed=seed), wanted_of(5, seed=seed + 100)
+    database, wanted = database_of(4, seed=seed, fps=5), wanted_of(5, seed=seed + 100, fps=5)
     begins, runs = wanted.begins.copy(), np.array([0, 0, 1, 1])
     begins[3] = seed % 2 == 0
-    database, wanted = replace(database, run=runs), replace(wanted, begins=begins)
+    database = replace(database, run=runs)
+    wanted = replace(wanted, begins=begins, shown=np.full(5, -np.inf))
     costs = Costs(join=0.2)
     price = prices(database, wanted, costs)
     cheapest = min(price(way) for way in itertools.product(range(4), repeat=5))
@@ -95,7 +106,7 @@ def test_self_reenactment_keeps_the_natural_order() -> None:
 
 def test_a_repeated_part_of_the_database_is_selected() -> None:
     database, repeated = database_of(300, seed=3), wanted_of(300, seed=3).part(120, 160)
-    again = replace(repeated, seconds=repeated.seconds - 1.0, pose=database.pose[:40])
+    again = replace(repeated, seconds=repeated.seconds - 1.0, look=database.look[:40])
     path = choose(database, again, Costs(pose=0.0))
     np.testing.assert_array_equal(path, np.arange(120, 160))
 
@@ -115,7 +126,7 @@ def test_what_counts_at_a_join_is_what_would_have_followed() -> None:
     """From lips that open to lips as open as they would be next is cheap, standing still is not."""
     database = database_of(20)
     opening = np.stack([np.tile(np.arange(10) * 0.03, 2), np.full(20, 0.7)], axis=1)
-    database = replace(database, run=np.repeat([0, 1], 10), lips=opening, pose=np.zeros((20, 2)))
+    database = replace(database, run=np.repeat([0, 1], 10), lips=opening, look=STILL_HEAD[:20])
     unit_costs = UnitCosts(database, Costs(), reliability=RELIABILITY, closed=CLOSED)
     cost = unit_costs.join_cost(np.array([3]), np.arange(10, 20), 0.04)[0]
     assert cost.argmin() == 4
@@ -123,7 +134,7 @@ def test_what_counts_at_a_join_is_what_would_have_followed() -> None:
 
 
 def test_showing_again_what_was_just_shown_costs_more() -> None:
-    database = replace(database_of(50), lips=np.full((50, 2), 0.1), pose=np.zeros((50, 2)))
+    database = replace(database_of(50), lips=np.full((50, 2), 0.1), look=STILL_HEAD)
     unit_costs = UnitCosts(database, Costs(), reliability=RELIABILITY, closed=CLOSED)
     cost = unit_costs.join_cost(np.array([30]), np.arange(50), 0.04)[0]
     recent = (database.seconds <= database.seconds[30]) & (
@@ -142,15 +153,16 @@ def test_frames_near_the_one_that_is_shown_are_not_used(exclude: float) -> None:
 
 
 def test_where_all_is_forbidden_the_farthest_frame_is_used() -> None:
-    database, wanted = database_of(20), wanted_of(20)
+    database, wanted = database_of(100), wanted_of(100)
     path = choose(database, wanted, exclude_seconds=100.0)
-    np.testing.assert_array_equal(path, np.where(np.arange(20) < 10, 19, 0))
+    np.testing.assert_array_equal(path, np.where(np.arange(100) < 50, 99, 0))
 
 
 def test_no_identity_gets_the_mouth_of_another() -> None:
     identity = np.repeat([4, 7], 50)
     database = replace(database_of(100), identity=identity, run=identity)
-    wanted = replace(wanted_of(100), identity=np.repeat([7, 4], 50))
+    elsewhere = np.full(100, -100.0)
+    wanted = replace(wanted_of(100), identity=np.repeat([7, 4], 50), shown=elsewhere)
     path = choose(database, wanted)
     np.testing.assert_array_equal(database.identity[path], wanted.identity)
     path = choose(database, wanted, exclude_seconds=100.0)
@@ -161,6 +173,35 @@ def test_an_identity_without_a_frame_is_refused() -> None:
     wanted = replace(wanted_of(5), identity=np.full(5, 3))
     with pytest.raises(ValueError, match=r"no frame of identity \[3\] in the database"):
         choose(database_of(20), wanted)
+
+
+def turned(look: Look, frames: slice) -> Look:
+    pose = look.pose.copy()
+    pose[frames] += 1.0
+    return replace(look, pose=pose)
+
+
+def test_a_frame_that_nothing_fits_gets_no_unit_and_parts_the_paths() -> None:
+    database, wanted = database_of(100), wanted_of(60, seed=1)
+    gap = replace(wanted, look=turned(wanted.look, slice(20, 25)))
+    path = choose(database, gap)
+    np.testing.assert_array_equal(np.flatnonzero(path < 0), np.arange(20, 25))
+    alone = choose(database, wanted.part(25, 60))
+    np.testing.assert_array_equal(path[25:], alone)
+
+
+def test_a_unit_that_does_not_fit_is_never_shown_however_well_it_sounds() -> None:
+    database, wanted = database_of(200, seed=3), wanted_of(200, seed=3)
+    away = replace(database, look=turned(database.look, slice(100, 200)))
+    assert choose(away, wanted).max() < 100
+
+
+def test_the_neighbours_of_the_frame_itself_are_no_choice() -> None:
+    """They show the lips as filmed: a frame that fits no other keeps its own mouth whole."""
+    both = turned(database_of(200).look, slice(80, 100))
+    database, wanted = database_of(200, seed=3), wanted_of(200, seed=3)
+    path = choose(replace(database, look=both), replace(wanted, look=both))
+    np.testing.assert_array_equal(np.flatnonzero(path < 0), np.arange(80, 100))
 
 
 def test_a_pause_closes_the_lips_unless_silence_weighs_nothing() -> None:
@@ -200,7 +241,8 @@ def test_block_sizes_do_not_matter_and_the_result_is_deterministic() -> None:
 
 def test_without_targets_nothing_is_selected() -> None:
     assert len(choose(database_of(10), wanted_of(0))) == 0
-    assert len(joins(database_of(10), np.empty(0, int), np.empty(0), np.empty(0, bool))) == 0
+    nothing = database_of(10), np.empty(0, int), np.empty(0), np.empty(0, bool)
+    assert len(joins(*nothing)) == len(units(*nothing)) == len(dissolves(*nothing)[0]) == 0
 
 
 def test_memory_hardly_grows_with_the_output() -> None:

@@ -17,6 +17,7 @@ from latentsync.generate.replay.transplant import (
     Mouth,
     Transplanter,
     band,
+    inside_of,
     low_frequencies,
     skin_region,
 )
@@ -115,13 +116,35 @@ def test_the_crop_that_comes_in_is_left_alone(transplanter: Transplanter) -> Non
     assert torch.equal(before, kept)
 
 
-@pytest.mark.parametrize("tint", [(15, 15, 15), (-25, -20, -15), (12, -8, 4)])
+@pytest.mark.parametrize("light", [(1.1, 1.1, 1.1), (0.92, 0.92, 0.92), (0.94, 1.05, 0.97)])
 def test_another_light_is_matched_to_the_skin_around(
-    transplanter: Transplanter, tint: tuple[float, ...]
+    transplanter: Transplanter, light: tuple[float, ...]
 ) -> None:
-    out = levels(put(transplanter, OPEN, tint=tint))
+    other = (face(OPEN) * np.array(light)).round().clip(0, 255).astype(np.uint8)
+    donor = Mouth(lower(other), mouth_points(OPEN), STAY)
+    gain = 1 / np.array(light)
+    out = levels(transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, [donor], gain=gain))
     wanted = face(OPEN).astype(np.float64)
     assert np.abs(mouth_box(out) - mouth_box(wanted)).mean() < 2.0
+
+
+def test_the_inside_of_a_mouth_keeps_its_colour_where_the_seam_is_off(
+    transplanter: Transplanter,
+) -> None:
+    """A seam on a grey wall takes red from the skin; of dark pixels nothing red would be left."""
+    out = levels(put(transplanter, OPEN, tint=(-25, 20, 25)))
+    at = round(350 / 560 * SIDE), round(210 / 420 * SIDE)
+    np.testing.assert_allclose(out[at], (15, 40, 45), atol=3)
+
+
+def test_the_inside_lies_between_the_lips_and_nowhere_in_a_shut_mouth() -> None:
+    y, x = np.mgrid[:560, :420].astype(np.float64)
+    grid = np.stack([x, y], axis=-1)
+    inside = inside_of(grid, mouth_points(OPEN))
+    assert inside[350, 210] == 1
+    for row, column in ((320, 210), (380, 210), (350, 125), (350, 295), (330, 150)):
+        assert inside[row, column] == 0
+    assert inside_of(grid, mouth_points(0.0)).max() == 0
 
 
 def test_two_equal_mouths_dissolve_into_the_same(transplanter: Transplanter) -> None:
@@ -144,6 +167,33 @@ def test_a_dissolve_shows_one_mouth_of_a_shape_between(transplanter: Transplante
         return float((column[140:190] < 80).sum()) * 560 / SIDE
 
     assert dark_rows(face(20)) + 5 < dark_rows(out) < dark_rows(face(60)) - 5
+
+
+def test_of_two_open_mouths_only_the_first_is_seen(transplanter: Transplanter) -> None:
+    """Two rows of teeth in one mouth would show through each other."""
+    green = face(OPEN)
+    green[(green == (40, 20, 20)).all(axis=-1)] = (20, 200, 20)
+    points = mouth_points(OPEN)
+    seen = Mouth(lower(face(OPEN)), points, STAY, 2 / 3)
+    out = transplanter(
+        crop(face(SHUT)), mouth_points(SHUT), REST, [seen, Mouth(lower(green), points, STAY, 1 / 3)]
+    )
+    assert torch.equal(out, put(transplanter, OPEN))
+
+
+def test_two_shut_mouths_are_dissolved(transplanter: Transplanter) -> None:
+    def paled(share: float) -> torch.Tensor:
+        pale = face(SHUT)
+        pale[(pale == (180, 80, 80)).all(axis=-1)] = (200, 120, 120)
+        parts = [
+            Mouth(lower(pixels), mouth_points(SHUT), STAY, part)
+            for pixels, part in ((face(SHUT), 1 - share), (pale, share))
+        ]
+        return transplanter(crop(face(SHUT)), mouth_points(SHUT), REST, parts)
+
+    none, third, whole = (levels(paled(share)) for share in (0.0, 1 / 3, 1.0))
+    np.testing.assert_allclose(third, none + (whole - none) / 3, atol=1.0)
+    assert np.abs(whole - none).max() > 20
 
 
 def test_the_jaw_goes_with_the_new_mouth(transplanter: Transplanter) -> None:

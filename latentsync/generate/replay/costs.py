@@ -95,7 +95,7 @@ class UnitCosts:
         Infinite where it is forbidden or does not fit; a row may be all infinite. Raises
         ValueError: an identity without frames.
         """
-        costs = self._costs
+        costs, allowed = self._costs, self._allowed(wanted)
         cost = costs.acoustic * self._acoustic_distance(wanted.features)
         pauses = wanted.silent & (costs.silence > 0)  # the silence term takes its place
         weights = costs.lips * self._reliability * np.stack([~pauses, np.ones_like(pauses)], axis=1)
@@ -103,7 +103,7 @@ class UnitCosts:
         pose = wanted.look.pose / self._pose_scale
         _add(cost, pose, self._pose, np.full(pose.shape, costs.pose))
         cost += np.outer(costs.silence * pauses, self._open).astype(np.float32)
-        cost[~self._allowed(wanted)] = np.inf
+        cost[~allowed] = np.inf
         return cost
 
     def join_cost(self, before: np.ndarray, after: np.ndarray, step: float) -> np.ndarray:
@@ -139,12 +139,12 @@ class UnitCosts:
             missing = set(wanted.identity.tolist()) - set(database.identity.tolist())
             raise ValueError(f"no frame of identity {sorted(missing)} in the database")
         allowed &= fits(wanted.look, database.look)
-        away = np.abs(database.seconds - wanted.shown[:, None])
-        choice = (allowed & (away > ELSEWHERE)).sum(axis=1)
+        elsewhere = np.abs(database.seconds - wanted.shown[:, None]) > ELSEWHERE
+        choice = (allowed & elsewhere).sum(axis=1)
         allowed &= choice[:, None] >= max(1.0, LEAST_CHOICE / (self.order.step or LEAST_CHOICE))
         if self._exclude <= 0:
             return allowed
-        away = np.where(allowed, away, -1.0)
+        away = np.where(allowed, np.abs(database.seconds - wanted.shown[:, None]), -1.0)
         limit = np.minimum(self._exclude, away.max(axis=1, keepdims=True))
         return allowed & (away >= limit - 1e-9)
 

@@ -131,15 +131,23 @@ def fits(target: Look, units: Look) -> np.ndarray:
     half = target.cheeks.shape[1] // 2
     for side in (slice(0, half), slice(half, None)):
         one, other = target.cheeks[:, side], units.cheeks[:, side]
-        squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)
-        fit &= squares - 2 * one @ other.T <= CHEEKS_LIMIT**2
+        squares = one @ other.T * np.float32(-2)
+        squares += (one**2).sum(axis=1)[:, None]
+        squares += (other**2).sum(axis=1)
+        fit &= squares <= CHEEKS_LIMIT**2
     for k in range(2):
-        apart = np.abs(target.edges[:, k, None] - units.edges[:, k])
+        apart = np.abs(_differences(target.edges[:, k], units.edges[:, k]))
         fit &= ~(apart > EDGES_LIMIT)  # an unknown edge excludes nothing
-    turns = [(target.pose[:, k, None] - units.pose[:, k]) / POSE_LIMITS[k] for k in range(2)]
-    wider = units.width - target.width[:, None]
+    wider = _differences(target.width, units.width)
     fit &= (wider >= WIDTH_LIMITS[0]) & (wider <= WIDTH_LIMITS[1])
-    return fit & (turns[0] ** 2 + turns[1] ** 2 <= 1)
+    turn = (_differences(target.pose[:, 0], units.pose[:, 0]) / POSE_LIMITS[0]) ** 2
+    turn += (_differences(target.pose[:, 1], units.pose[:, 1]) / POSE_LIMITS[1]) ** 2
+    return fit & (turn <= 1)
+
+
+def _differences(target: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """(B, M) float32, in single precision to save memory."""
+    return units.astype(np.float32) - target.astype(np.float32)[:, None]
 
 
 def skin_gain(target: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -164,7 +172,7 @@ def shown_shares(found: np.ndarray, seconds: np.ndarray, begins: np.ndarray) -> 
         before = start > 0 and not begins[start]
         after = end < len(found) and not begins[end]
         times = seconds[start:end]
-        short = times[-1] - times[0] + step < SHORTEST
+        short = times[-1] - times[0] + 1.5 * step < SHORTEST
         if not found[start] or (short and (before or after)):
             continue
         since = times - times[0] + step if before else np.inf

@@ -16,8 +16,8 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.restoration.gate import runs, strengths
 
 TURNED_AWAY = 55.0
-"""Degrees of yaw beyond which no patch is shown: the far corner of the mouth is at the outline of
-the face, or behind it."""
+"""Degrees of yaw beyond which no patch is shown: there the far corner of the mouth is at the
+outline of the face, or behind it."""
 TURNED_BACK = 48.0
 """Degrees below which it is shown again."""
 FADE_SECONDS = 0.2
@@ -43,19 +43,20 @@ def visible(
 ) -> np.ndarray:
     """(N,) float32 in [0, 1]: the share of every patch in each output frame; 0 without a face.
 
-    yaw: (N,) degrees; nan: unknown, which hides nothing. seconds: (N,) float64, rising. has_face:
-    (N,) bool. jumps: (N,) bool, True where the frame does not continue the one before. shot: (N,)
-    int. A patch fades in and out inside a shot, over fade_seconds before it is hidden and after
-    it is shown again; at cuts, jumps and the ends of the video it does not. The decisions are
-    symmetric in time.
+    yaw: (N,) degrees, see face.pose.yaw_of; nan: unknown, which hides nothing. seconds: (N,)
+    float64, rising. has_face: (N,) bool. jumps: (N,) bool, True where the frame does not continue
+    the one before. shot: (N,) int. Within a shot, a patch fades out over fade_seconds before it is
+    hidden, and in after it is shown again; at cuts, jumps and the ends of the video it does not.
+    The decisions are symmetric in time.
     """
-    shown = has_face & ~turned_away(yaw, has_face)
-    share = np.zeros(len(shown), np.float32)
+    share = np.zeros(len(yaw), np.float32)
     begins = jumps | (np.diff(shot, prepend=shot[:1]) != 0)
-    for start, end in _pieces(begins):
-        share[start:end] = strengths(
-            shown[start:end],
-            seconds=seconds[start:end],
+    borders = np.unique(np.concatenate([[0], np.flatnonzero(begins), [len(yaw)]])).astype(int)
+    for start, end in itertools.pairwise(borders):
+        piece = slice(start, end)
+        share[piece] = strengths(
+            has_face[piece] & ~turned_away(yaw[piece], has_face[piece]),
+            seconds=seconds[piece],
             fade_seconds=fade_seconds,
             fade_start=False,
             fade_end=False,
@@ -64,16 +65,9 @@ def visible(
 
 
 def turned_away(yaw: np.ndarray, has_face: np.ndarray) -> np.ndarray:
-    """(N,) bool: runs of frames over TURNED_BACK that hold one over TURNED_AWAY."""
+    """(N,) bool: runs of frames beyond TURNED_BACK that hold one beyond TURNED_AWAY."""
     degrees = np.where(np.isnan(yaw), 0.0, np.abs(yaw))
-    over = (degrees > TURNED_BACK) & has_face
-    away = np.zeros(len(over), bool)
-    for start, end in runs(over):
+    away = np.zeros(len(yaw), bool)
+    for start, end in runs((degrees > TURNED_BACK) & has_face):
         away[start:end] = degrees[start:end].max() > TURNED_AWAY
     return away
-
-
-def _pieces(begins: np.ndarray) -> list[tuple[int, int]]:
-    """Half-open [start, end) of the frames between two beginnings."""
-    borders = np.unique(np.concatenate([[0], np.flatnonzero(begins), [len(begins)]]))
-    return [(int(a), int(b)) for a, b in itertools.pairwise(borders)]
