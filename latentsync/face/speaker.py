@@ -234,7 +234,9 @@ def _most_like(
 ) -> Person:
     """The person most similar to the picture, clearly more than the next."""
     wanted = embedding(reference)
-    found = [(likeness(wanted, vectors_of(one.portraits, embedding)) or -1.0, one) for one in people]
+    found = [
+        (likeness(wanted, vectors_of(one.portraits, embedding)) or -1.0, one) for one in people
+    ]
     (best, person), *others = sorted(found, key=lambda pair: pair[0], reverse=True)
     if best < embedding.same:
         nearest = f"the nearest is person {person.number}"
