@@ -18,6 +18,7 @@ from latentsync.face.landmarks import FIVE
 from latentsync.face.tracks import MAX_STEP, Track, size_of, step
 from latentsync.frame_times import PTS_ROUNDING
 from latentsync.geometry import frame_scale, part_of, similarity
+from latentsync.types import Alignment
 
 SIDE = 112
 PORTRAIT_TEMPLATE = np.array(
@@ -67,7 +68,7 @@ class Portrait:
         return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def portrait(pixels: np.ndarray, face: DetectedFace) -> np.ndarray:
+def portrait(pixels: np.ndarray, face: DetectedFace | Alignment) -> np.ndarray:
     """pixels: (H, W, 3) uint8 RGB -> (112, 112, 3) uint8 RGB, the face on PORTRAIT_TEMPLATE.
 
     Upright, however the face is turned in the frame; what lies outside the frame repeats its
@@ -138,8 +139,9 @@ class PortraitCollector:
     ) -> None:
         """One frame and its faces. seconds: its presentation time, rising. cut: a shot begins.
 
-        3 ms for each portrait of a face 250 px wide; the frames between them cost nothing. None is made of a face that
-        overlaps another, and afterwards both are counted as new: which is which may have changed.
+        3 ms for each portrait of a face 250 px wide; the frames between them cost nothing. None is
+        made of a face that overlaps another, and afterwards both are counted as new: which is which
+        may have changed.
         """
         self._close([one for one in self._faces if cut or seconds - one.seen > LOST_SECONDS])
         alone = [face for face in faces if not overlaps_any(face, faces)]

@@ -16,7 +16,7 @@ from latentsync.face.tracks import is_cut, link_faces, thumbnail
 from tests.support.people import heads, put, room
 
 WIDTH, HEIGHT = 960, 540
-DISTINCT = (0, 2, 3)
+DISTINCT = (0, 2)
 """Numbers of made-up people that look different from each other."""
 
 Draw = Callable[[np.ndarray, int], None]

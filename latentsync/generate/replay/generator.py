@@ -20,7 +20,6 @@ from latentsync.generate.model_spec import face_model
 from latentsync.generate.replay.costs import Costs, Wanted
 from latentsync.generate.replay.database import pack, unpack
 from latentsync.generate.replay.head_pose import placement
-from latentsync.generate.replay.identity import link_identities
 from latentsync.generate.replay.inputs import (
     LEAST_SPEECH,
     Faces,
@@ -89,7 +88,7 @@ class Replay:
         # Another video is taken to show the same identity throughout, as the user names it.
         identity = np.zeros(max(len(faces.frames), len(target.frames)), np.int64)
         if itself:
-            identity = link_identities(speaker, faces.frames, faces.shot)
+            identity = speaker.people()[faces.frames]
         targets = target_frames(request, target, itself=itself)
         whose = identity[: len(faces.frames)]
         database, kept = build_database(
