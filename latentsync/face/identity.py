@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from latentsync.errors import CheckpointError
-from latentsync.face.portraits import SIDE, Portrait, images_of
+from latentsync.face.portraits import GALLERY, SIDE, Portrait, images_of
 from latentsync.runtime.execution import REFERENCE
 from latentsync.runtime.openvino import Graph, plugins
 from latentsync.weights.find import find
@@ -65,6 +65,25 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float | None:
     count = max(1, min(products.shape) // 2)
     halves = [np.sort(products.max(axis=axis))[-count:].mean() for axis in (0, 1)]
     return float(np.mean(halves))
+
+
+def numbered(sets: Sequence[np.ndarray], embedding: Embedding) -> np.ndarray:
+    """(k,) int from 0: one number for each person. sets: k sets of vectors, (n, D) each, n > 0.
+
+    In doubt one person gets two numbers.
+    """
+    known: list[np.ndarray] = []
+    numbers = np.empty(len(sets), np.int64)
+    for place, vectors in enumerate(sets):
+        likes = [likeness(vectors, other) or -1.0 for other in known]
+        best = int(np.argmax(likes)) if likes else -1
+        if best >= 0 and likes[best] >= embedding.same:
+            numbers[place] = best
+            known[best] = np.concatenate([known[best], vectors])[-GALLERY:]
+        else:
+            numbers[place] = len(known)
+            known.append(vectors)
+    return numbers
 
 
 class Appearance:

@@ -6,6 +6,7 @@ quick cutting 0.6 kB a frame and face, in long shots next to nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,8 @@ from latentsync.face.detector import DetectedFace
 from latentsync.face.landmarks import FIVE
 from latentsync.face.tracks import MAX_STEP, Track, size_of, step
 from latentsync.frame_times import PTS_ROUNDING
-from latentsync.geometry import extract, similarity
+from latentsync.geometry import frame_scale, part_of, similarity
+from latentsync.types import Alignment
 
 SIDE = 112
 PORTRAIT_TEMPLATE = np.array(
@@ -66,15 +68,21 @@ class Portrait:
         return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def portrait(pixels: np.ndarray, face: DetectedFace) -> np.ndarray:
+def portrait(pixels: np.ndarray, face: DetectedFace | Alignment) -> np.ndarray:
     """pixels: (H, W, 3) uint8 RGB -> (112, 112, 3) uint8 RGB, the face on PORTRAIT_TEMPLATE.
 
     Upright, however the face is turned in the frame; what lies outside the frame repeats its
     border. Raises ValueError where all landmarks coincide.
     """
-    matrix = similarity(face.landmarks[FIVE], PORTRAIT_TEMPLATE)
-    levels = extract(pixels, matrix, (SIDE, SIDE)).permute(1, 2, 0).numpy()
-    return ((levels + 1) * 127.5).round().astype(np.uint8)
+    matrix = similarity(face.landmarks[FIVE], PORTRAIT_TEMPLATE, np.float64)
+    multiple = max(1, math.ceil(float(frame_scale(matrix))))
+    fine = matrix * multiple
+    fine[:, 2] += (multiple - 1) / 2  # pixel centres, not corners, are whole numbers
+    side = SIDE * multiple
+    part, fine = part_of(pixels, fine, (side, side))
+    # geometry.extract is finer and takes five times as long.
+    image = cv2.warpAffine(part, fine, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def frontality(landmarks: np.ndarray) -> float:
@@ -131,8 +139,9 @@ class PortraitCollector:
     ) -> None:
         """One frame and its faces. seconds: its presentation time, rising. cut: a shot begins.
 
-        1 ms for each portrait; the frames between them cost nothing. None is made of a face that
-        overlaps another, and afterwards both are counted as new: which is which may have changed.
+        3 ms for each portrait of a face 250 px wide; the frames between them cost nothing. None is
+        made of a face that overlaps another, and afterwards both are counted as new: which is which
+        may have changed.
         """
         self._close([one for one in self._faces if cut or seconds - one.seen > LOST_SECONDS])
         alone = [face for face in faces if not overlaps_any(face, faces)]

@@ -15,7 +15,6 @@ import torch
 from latentsync.generate.base import Footage
 from latentsync.generate.replay.database import pack_crops, unpack
 from latentsync.generate.replay.head_pose import placement
-from latentsync.generate.replay.identity import link_identities
 from latentsync.generate.replay.inputs import Faces, find_faces
 from latentsync.generate.replay.transplant import Mouth, Transplanter
 
@@ -93,7 +92,7 @@ class ClosedMouths:
         faces = find_faces(footage)
         numbers = np.flatnonzero((closed > 0) & np.isin(source, faces.frames))
         places = faces.places(source[numbers])
-        identity = link_identities(footage, faces.frames, faces.shot)
+        identity = footage.people()[faces.frames]
         begins = jumps[numbers] | (np.diff(numbers, prepend=numbers[:1]) > 1)
         chosen = _select(faces, identity, places, seconds[numbers], begins)
         fits = chosen.unit >= 0

@@ -27,7 +27,8 @@ class SourceAnalysis:
     people: (F,) int, the number of faces detected in each frame.
     edges: (F, len(FIGURES)) float32, see restoration.edge_blur; NaN where not measured, which is
         most frames: a few a second are enough.
-    occluders: what is in front of the face.
+    occluders: what is in front of the face. one_person: False: of the largest face of each frame,
+        whoever that is.
     """
 
     pts: np.ndarray
@@ -38,6 +39,7 @@ class SourceAnalysis:
     people: np.ndarray
     edges: np.ndarray
     occluders: Occluders = field(default_factory=Occluders)
+    one_person: bool = True
 
     @property
     def tracks(self) -> np.ndarray:

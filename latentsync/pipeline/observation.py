@@ -83,12 +83,11 @@ class VideoAnalysis:
     def of_largest(self) -> SourceAnalysis:
         """Of the largest face of each frame, as LatentSync selects it."""
         number = {id(face): track.id for track in self.tracks for face in track.faces}
-        return self._of(
-            [
-                ChosenFace(faces[0].face, number[id(faces[0].face)]) if faces else None
-                for faces in self.faces
-            ]
-        )
+        largest = [
+            ChosenFace(faces[0].face, number[id(faces[0].face)]) if faces else None
+            for faces in self.faces
+        ]
+        return replace(self._of(largest), one_person=False)
 
     def _of(self, chosen: Sequence[ChosenFace | None]) -> SourceAnalysis:
         alignments = with_steady_outlines(

@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from latentsync.face.identity import load_embedding, numbered
+from latentsync.face.portraits import portrait
 from latentsync.generate.base import AudioFeatures, Footage
 from latentsync.geometry import extract, square
 from latentsync.media.audio.reader import AudioReader
@@ -20,6 +22,9 @@ from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import Checked, unchecked
 from latentsync.speech.acoustic import compute_acoustics
 from latentsync.types import Frame
+
+COMPARED = 5
+"""Frames of a track by which its person is compared with those of other tracks."""
 
 
 @runtime_checkable
@@ -125,6 +130,34 @@ def footage_of(
             matrix = square(size) @ np.vstack([aligned, [0, 0, 1]])
             yield extract(frame.pixels, matrix, (size, size))
 
+    @cache
+    def people() -> np.ndarray:
+        return _people(source, analysis)
+
     return Footage(
-        str(path), analysis.alignments, analysis.pts_seconds, analysis.cuts, audio, crops
+        str(path), analysis.alignments, analysis.pts_seconds, analysis.cuts, people, audio, crops
     )
+
+
+def _people(source: Source, analysis: SourceAnalysis) -> np.ndarray:
+    """(F,) int: a number for each person, by COMPARED frames of each track; -1 without a face."""
+    if analysis.one_person:
+        return np.where(analysis.tracks < 0, -1, 0)
+    tracks = analysis.frames_by_track()
+    compared = {
+        track: np.unique(frames[np.linspace(0, len(frames) - 1, COMPARED).round().astype(int)])
+        for track, frames in tracks.items()
+    }
+    embedding = load_embedding()
+    vectors = {}
+    wanted = np.unique(np.concatenate(list(compared.values()))) if len(tracks) > 1 else []
+    for index, frame in zip(wanted, source.shown(np.asarray(wanted, np.int64)), strict=True):
+        alignment = analysis.alignments[index]
+        if alignment is not None:
+            vectors[index] = embedding(portrait(frame.pixels, alignment)[None])[0]
+    people = np.where(analysis.tracks < 0, -1, 0)
+    if vectors:
+        sets = [np.stack([vectors[index] for index in indices]) for indices in compared.values()]
+        for number, frames in zip(numbered(sets, embedding), tracks.values(), strict=True):
+            people[frames] = number
+    return people

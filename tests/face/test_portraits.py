@@ -90,10 +90,7 @@ def test_a_short_shot_has_a_portrait_every_04_seconds() -> None:
 def test_each_shot_and_each_face_has_its_own() -> None:
     frames = [[face_at(120), face_at(350)] for _ in range(40)]
     assert {track: len(made) for track, made in collected(frames, cuts=(20,)).items()} == {
-        0: 2,
-        1: 2,
-        2: 2,
-        3: 2,
+        **dict.fromkeys(range(4), 2)
     }
 
 

@@ -13,7 +13,6 @@ from latentsync.generate.base import AudioFeatures, Footage, GenerationRequest
 from latentsync.generate.replay.costs import Costs, Wanted
 from latentsync.generate.replay.database import UnitDatabase
 from latentsync.generate.replay.fit import Cheeks, shown_shares, skin_gain, spans
-from latentsync.generate.replay.identity import link_identities
 from latentsync.generate.replay.inputs import (
     Faces,
     TargetFrames,
@@ -125,7 +124,7 @@ def _inputs(
     # Another video is taken to show the same identity throughout, as the user names it.
     identity = np.zeros(max(len(faces.frames), len(target.frames)), np.int64)
     if itself:
-        identity = link_identities(speaker, faces.frames, faces.shot)
+        identity = speaker.people()[faces.frames]
     targets = target_frames(request, target, itself=itself)
     whose, speaking = identity[: len(faces.frames)], identity[targets.places]
     kept = kept_faces(speaker, faces, whose, audio, speaking=speaking)

@@ -102,6 +102,7 @@ def _analysis_arrays(analysis: SourceAnalysis) -> dict[str, np.ndarray]:
     arrays = {name: getattr(analysis, name) for name in _ANALYSIS_ARRAYS}
     arrays |= {f"occluders.{k}": v for k, v in analysis.occluders.arrays().items()}
     return arrays | {
+        "one_person": np.array(analysis.one_person),
         "track": analysis.tracks,
         "matrices": analysis.matrices,
         "landmarks": np.stack([one.landmarks for one in seen]),
@@ -178,4 +179,5 @@ def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
         alignments.append(Alignment(matrix, points, float(confidence), int(track), outline))
     occluders = Occluders.from_arrays(_below("occluders.", parts))
     known = {name: parts[name] for name in _ANALYSIS_ARRAYS}
-    return SourceAnalysis(alignments=alignments, occluders=occluders, **known)
+    one = bool(parts["one_person"])
+    return SourceAnalysis(alignments=alignments, occluders=occluders, one_person=one, **known)
