@@ -20,7 +20,7 @@ import torch
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.face.active_speaker import MouthScorer
 from latentsync.face.detector import FaceTracker, load_detector
-from latentsync.face.identity import Embedding, load_embedding
+from latentsync.face.identity import Appearance, Embedding, load_embedding
 from latentsync.face.occlusion.watch import OcclusionWatch
 from latentsync.pipeline.lipsync import LipSync
 from latentsync.pipeline.requirements import (
@@ -123,6 +123,8 @@ class Engine:
     @cached_property
     def embedding(self) -> Embedding:
         """What people are recognised by."""
+        if self.config.face.identity == "edges":
+            return Appearance()
         return load_embedding(self.config.weights.folders)
 
     @property

@@ -16,6 +16,7 @@ from latentsync.weights.manifest import (
     INSIGHTFACE,
     LR_ASD,
     PALM_FINDER,
+    SFACE,
     SMALL_FACE_FINDER,
 )
 from latentsync.weights.model_file import Licence, ModelFile
@@ -35,7 +36,7 @@ def weights_wanted(config: Config, *, speech: bool, speakers: bool = False) -> l
 
 
 def face_models(config: Config, *, speakers: bool = False) -> list[ModelFile]:
-    """The models that find faces and what covers them; all of them are small.
+    """The models that find faces and what covers them, and that tell people apart.
 
     speakers: also the one that tells who speaks, which is not necessary for that.
     """
@@ -43,6 +44,8 @@ def face_models(config: Config, *, speakers: bool = False) -> list[ModelFile]:
     models = list(MEDIAPIPE_MODELS) if face.detector.lower() == "mediapipe" else []
     if face.occlusion != "off":
         models += [PALM_FINDER, HAND_LANDMARKS]
+    if face.identity == "sface":
+        models.append(SFACE)
     if speakers:
         models.append(LR_ASD)
     return models

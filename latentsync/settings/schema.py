@@ -160,7 +160,7 @@ CHOICES = {
     "output.length": ("audio", "video"),
     "output.extend": ("pingpong", "loop", "hold"),
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
-    "face.identity": ("auto", "sface", "thumbnail"),
+    "face.identity": ("auto", "sface", "edges"),
     "face.occlusion": ("auto", "off"),
     "generate.silence": ("auto", "model", "original", "closed"),
     "restore.when": ("auto", "always", "never"),

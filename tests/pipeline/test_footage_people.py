@@ -17,7 +17,8 @@ from tests.support.people import heads, put, room
 
 def people_in(path: Path) -> list[int]:
     with Session(Engine(load_config()), path) as session:
-        return footage_of(VideoFile(probe(path)), session.analyze()).people().tolist()
+        largest = session.observe().of_largest()
+        return footage_of(VideoFile(probe(path)), largest).people().tolist()
 
 
 def shot(person: int, wall: int, x: int, size: int, count: int = 10) -> list[np.ndarray]:
@@ -35,7 +36,11 @@ def test_a_person_keeps_the_number_across_cuts_and_another_gets_the_next(tmp_pat
     assert people_in(video) == [0] * 10 + [1] * 10 + [0] * 10 + [-1] * 10
 
 
-def test_of_one_track_no_frame_is_read_again(tmp_path: Path, monkeypatch) -> None:
-    video = make_video(tmp_path / "a.mp4", shot(0, 0, 240, 300))
+def test_the_footage_of_one_speaker_shows_one_person(tmp_path: Path, monkeypatch) -> None:
+    """And no frame is read again for that."""
     monkeypatch.setattr("latentsync.pipeline.source.portrait", lambda *_: 1 / 0)
-    assert people_in(video) == [0] * 10
+    frames = shot(0, 0, 240, 300) + shot(2, 1, 250, 380)
+    video = make_video(tmp_path / "a.mp4", frames)
+    with Session(Engine(load_config()), video) as session:
+        footage = footage_of(VideoFile(probe(video)), session.analyze())
+    assert footage.people().tolist() == [-1] * 10 + [0] * 10, "the larger one, of the second shot"
