@@ -34,9 +34,7 @@ def run_main(body: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("body", "code"), [("1 / 0", 1), ("raise SystemExit(3)", 3), ("raise KeyboardInterrupt", 130)]
 )
-def test_however_it_ends_the_exit_code_says_so_and_nothing_is_lost(
-    body: str, code: int
-) -> None:
+def test_however_it_ends_the_exit_code_says_so_and_nothing_is_lost(body: str, code: int) -> None:
     found, _, error = run_main(f"os.write(2, b'before\\n')\n{body}")
     assert found == code
     assert error.startswith("before\n")
