@@ -63,7 +63,7 @@ def test_a_file_that_is_missing_or_damaged_is_named(path: Path, tmp_path: Path, 
     damaged = {"text.tflite": b"<html>" * 99, "short.tflite": whole[: len(whole) // 2]}
     for name, content in damaged.items():
         (tmp_path / name).write_bytes(content)
-    for name in ("text.tflite", "none.tflite"):
+    for name in (*damaged, "none.tflite"):
         with pytest.raises(CheckpointError, match=name):
             ModelRunner(tmp_path / name)
     assert capfd.readouterr().err == ""
