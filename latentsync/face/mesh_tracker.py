@@ -36,8 +36,9 @@ CALM = 0.012
 """The same between two frames, above which a face is looked at again. 2.2 to 3.6 looks a frame on
 four clips with much motion, the one for the final mean included; the aligned crop's corners lie
 0.4 to 0.8 px from those after eight looks."""
-SAME_FACE = 0.25
-"""Two meshes nearer than this, in face sizes, lie on one face."""
+SAME_FACE = 0.4
+"""Two meshes whose centres are nearer than this, in face sizes, lie on one face: also one that is
+the wrong way up. The centres of two heads side by side are 0.8 and more apart."""
 
 
 def load(max_faces: int, min_confidence: float, folders: Sequence[str | Path] = ()) -> MeshTracker:
@@ -126,10 +127,10 @@ class MeshTracker:
 
     def _score(self, look: Look, known: Sequence[tuple[np.ndarray, float]]) -> float:
         """The mesh has no score: that of the nearest find, or that of the face so far."""
-        center, size = look.points.mean(axis=0), max(np.ptp(look.points, axis=0))
+        center = _center(look)
         near = [(float(np.linalg.norm(center - place)), score) for place, score in known]
         distance, score = min(near, default=(math.inf, self._floor))
-        return score if distance < size else self._floor
+        return score if distance < _size(look) else self._floor
 
     def _from_region(self, frame: np.ndarray, place: Region) -> Look | None:
         look = self._landmarker(frame, place)
@@ -165,7 +166,7 @@ def _distinct(
     for look, score in sorted(
         faces, key=lambda face: min((_movement(face[0], old) for old in before), default=0)
     ):
-        if all(_movement(look, other) > SAME_FACE for other, _ in kept):
+        if all(_apart(look, other) > SAME_FACE for other, _ in kept):
             kept.append((look, score))
     return kept
 
@@ -173,7 +174,22 @@ def _distinct(
 def _movement(look: Look, old: Look) -> float:
     """Mean movement of the points, in face sizes: the longer side of their box."""
     distance = np.linalg.norm(look.points - old.points, axis=1).mean()
-    return float(distance / max(1.0, *np.ptp(look.points, axis=0)))
+    return float(distance / _size(look))
+
+
+def _apart(look: Look, other: Look) -> float:
+    """Distance of the centres, in sizes of the smaller face."""
+    distance = np.linalg.norm(_center(look) - _center(other))
+    return float(distance / min(_size(look), _size(other)))
+
+
+def _center(look: Look) -> np.ndarray:
+    return (look.points.min(axis=0) + look.points.max(axis=0)) / 2
+
+
+def _size(look: Look) -> float:
+    """The longer side of the points' box, pixels."""
+    return float(max(1.0, *np.ptp(look.points, axis=0)))
 
 
 def _reduced(pixels: np.ndarray) -> tuple[np.ndarray, int]:
