@@ -15,6 +15,7 @@ from latentsync.generate.replay.lips import lip_shape
 from latentsync.media.audio.reader import read_audio
 from latentsync.media.reader import VideoReader
 from tests.support.media_factory import Tone, make_audio, make_video, pts_of
+from tests.support.sounds import RATE, music, noise, words, write_audio
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SPEAKER, TALKING = ASSETS / "demo_speaker.mp4", ASSETS / "demo_talking.mp4"
@@ -73,6 +74,24 @@ def test_self_reenactment_is_in_sync_and_only_below_the_nose() -> None:
     assert r > 0.75
     assert r > np.percentile(shifted, 95) + 0.2
     assert 0.7 < np.abs(np.diff(found)).mean() / np.abs(np.diff(true)).mean() < 1.4
+
+
+def test_the_mouth_is_shut_while_music_or_noise_takes_the_place_of_speech(tmp_path) -> None:
+    spoken, gap = len(words()) / RATE, 1.6
+    parts = [words(), music(gap, 0.08), 0.05 * noise(gap)]
+    new = write_audio(tmp_path / "new.wav", np.concatenate(parts))
+    engine = Engine(load_config(None, ["generate.name=replay", "restore.when=never"]))
+    with Session(engine, TALKING, audio=new) as session:
+        seconds, analysis = session.plan.seconds, session.analyze()
+        pixels = [frame.pixels for frame in session.frames()]
+    filmed = lip_shape(np.stack([one.landmarks for one in analysis.alignments if one]))[:, 0]
+    low, high = np.percentile(filmed, (5, 90))
+    made = (aperture(iter(pixels)) - low) / (high - low)
+    talking = (seconds > 0.3) & (seconds < 1.2)
+    silent = (seconds > spoken + 0.1) & (seconds < spoken + 2 * gap - 0.1)
+    assert np.mean(made[talking] > 0.5) > 0.7
+    assert np.mean(made[silent] < 0.35) > 0.85, "the face mesh is unsure of a few"
+    assert np.median(made[silent]) < 0.25
 
 
 def test_audio_without_speech_is_distinguished_from_no_audio(tmp_path, demo_frames, run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def music(seconds: float, loudness: float = 0.1) -> np.ndarray:
     count = round(seconds * RATE)
     out = np.concatenate([_beat(n) for n in range(1 + 2 * count // RATE)])[:count]
     return (loudness * out / out.std()).astype(np.float32)
+
+
+def write_audio(path: Path, samples: np.ndarray) -> Path:
+    """Writes a WAV file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.rint(samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return path
 
 
 def _beat(number: int) -> np.ndarray:
