@@ -29,6 +29,7 @@ class Stage(StrEnum):
     ENCODE_AUDIO = "encode audio"
     GENERATE = "generate"
     RESTORE = "restore"
+    OCCLUDE = "occlude"
     COMPOSITE = "composite"
     CONVERT = "convert"
     ENCODE = "encode"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,49 +11,60 @@ import numpy as np
 
 from latentsync.face.composite import FINER, SOFTNESS
 from latentsync.face.occlusion.cells import BESIDE, to_cells
+from latentsync.face.occlusion.outline import face_mask
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.types import Patch, PatchedFrame
 
 
 class Masks(Protocol):
     def mask_of(self, source_frame: int) -> np.ndarray | None:
-        """(140, 105) float32 in [0, 1], the aligned crop in cells, 1 where the source stays; None:
-        the patches keep their masks."""
+        """(140, 105) float32 in [0, 1], the aligned crop in cells, 1 where something is in front of
+        the face; None: nothing is."""
         ...
 
 
 class Planned(Protocol):
     """What the stage needs of a RenderPlan."""
 
-    source: np.ndarray
-    matrices: np.ndarray
+    @property
+    def source(self) -> np.ndarray: ...
+
+    @property
+    def matrices(self) -> np.ndarray: ...
 
     @property
     def occluders(self) -> Masks: ...
 
+    @property
+    def outlines(self) -> Sequence[np.ndarray | None]:
+        """Of each frame of the video, (K, 2) frame pixels, steady; None: unknown."""
+        ...
+
 
 class OccludeStage:
-    """Where something is in front of a face, its frame stays as the camera recorded it."""
+    """Where something is in front of a face, and beside it, the frame stays as it was recorded."""
 
-    def __init__(self, plan: Planned, stage: Stage) -> None:
-        """stage: the name under which it is timed."""
-        self._plan, self._stage = plan, stage
+    def __init__(self, plan: Planned) -> None:
+        self._plan = plan
 
     def __call__(
         self, items: Iterable[PatchedFrame], *, timer: StageTimer
     ) -> Iterator[PatchedFrame]:
         for item in items:
-            with timer.stage(self._stage):
+            with timer.stage(Stage.OCCLUDE):
                 done = self._cut(item)
             yield done
 
     def _cut(self, item: PatchedFrame) -> PatchedFrame:
         if not item.patches:
             return item
-        occluder = self._plan.occluders.mask_of(int(self._plan.source[item.index]))
-        if occluder is None:
-            return item
-        return cut_patches(item, occluder, self._plan.matrices[item.index])
+        plan, source = self._plan, int(self._plan.source[item.index])
+        matrix, outline = plan.matrices[item.index], plan.outlines[source]
+        stays = plan.occluders.mask_of(source)
+        if outline is not None:
+            beside = 1 - face_mask(outline, matrix)
+            stays = beside if stays is None else np.maximum(stays, beside)
+        return item if stays is None else cut_patches(item, stays, matrix)
 
 
 def cut_patches(patched: PatchedFrame, occluder: np.ndarray, matrix: np.ndarray) -> PatchedFrame:
@@ -62,7 +73,9 @@ def cut_patches(patched: PatchedFrame, occluder: np.ndarray, matrix: np.ndarray)
 
     occluder: (140, 105) float32 in [0, 1], see Occluders. matrix: (2, 3), frame -> aligned crop.
     """
-    patches = tuple(_cut(patch, occluder, matrix) for patch in patched.patches)
+    # So that a patch's pixel that mixes cells inside the occluder and beside it counts as inside.
+    grown = np.asarray(cv2.dilate(occluder, np.ones((3, 3), np.uint8)), np.float32)
+    patches = tuple(_cut(patch, grown, matrix) for patch in patched.patches)
     return replace(patched, patches=patches)
 
 
