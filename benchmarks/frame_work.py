@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from latentsync.face.composite import composited
-from latentsync.face.detector import FaceDetector, load_detector
+from latentsync.face.detector import FaceTracker, load_detector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.upstream import paste
@@ -126,7 +126,7 @@ def still_work(width: int, region: str) -> dict[str, Callable[[], object]]:
     }
 
 
-def detection(video: str, detector: FaceDetector, rounds: int) -> dict[str, Timing]:
+def detection(video: str, detector: FaceTracker, rounds: int) -> dict[str, Timing]:
     """Frame after frame, as in pass 1; and the sharpness of the detected face."""
     meter = SharpnessMeter(region_mask("mouth"), rest_mask())
     frames = [frame.pixels for frame in itertools.islice(VideoReader(video), rounds + 1)]

@@ -27,7 +27,7 @@ from benchmarks.degradations import (
     shrunk,
 )
 from latentsync.commands.quiet import quiet_libraries
-from latentsync.face.detector import DetectedFace, FaceDetector, load_detector
+from latentsync.face.detector import DetectedFace, FaceTracker, load_detector
 from latentsync.face.landmarks import CONTROL, FIVE, MOUTH
 from latentsync.face.masks import region_mask
 from latentsync.face.tracks import is_cut, thumbnail
@@ -115,7 +115,7 @@ class Part:
         return float(np.median([frame_scale(p.matrix) for p in self.places if p is not None]))
 
 
-def samples(path: Path, person: str, detector: FaceDetector) -> Iterator[Sample]:
+def samples(path: Path, person: str, detector: FaceTracker) -> Iterator[Sample]:
     """All that is made of one video."""
     for number, part in enumerate(parts(path, detector)):
         for kind, size in itertools.product(KINDS, CRFS):
@@ -139,7 +139,7 @@ def samples(path: Path, person: str, detector: FaceDetector) -> Iterator[Sample]
                 )
 
 
-def parts(path: Path, detector: FaceDetector) -> Iterator[Part]:
+def parts(path: Path, detector: FaceTracker) -> Iterator[Part]:
     """The video's parts that show a face and no cut."""
     count = min(probe(path).frame_count or _MOST_DECODED, _MOST_DECODED)
     for start in np.linspace(0, max(count - FRAMES, 0), SEGMENTS + 2)[1:-1].astype(int).tolist():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from latentsync.errors import CheckpointError, ConfigError
-from latentsync.face.detector import DetectedFace, FaceDetector, largest_first
+from latentsync.face.detector import DetectedFace, FaceTracker, largest_first
 from latentsync.face.landmarks import from_106
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def ensure_models(*, offline: bool) -> None:
         raise CheckpointError(what, folder, remedy if folder.exists() else put)
 
 
-def load(max_faces: int, min_confidence: float) -> FaceDetector:
+def load(max_faces: int, min_confidence: float) -> FaceTracker:
     """ConfigError where the package is not installed. See ensure_models."""
     try:
         import onnxruntime
@@ -78,7 +78,7 @@ class InsightfaceDetector:
         self._min_confidence = min_confidence
 
     def __call__(self, pixels: np.ndarray) -> list[DetectedFace]:
-        """Contract of FaceDetector."""
+        """Contract of FaceTracker."""
         # The networks expect BGR; upstream gives them RGB by mistake.
         faces = self._analysis.get(np.ascontiguousarray(pixels[..., ::-1]))
         found = [_detected(face) for face in faces if self._usable(face)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from latentsync.errors import FaceNotFoundError
 from latentsync.face.align import align_video
-from latentsync.face.detector import DetectedFace, FaceDetector
+from latentsync.face.detector import DetectedFace, FaceTracker
 from latentsync.face.landmarks import CONTROL, FIVE, MOUTH
 from latentsync.face.tracks import ChosenFace, Track, choose_track, is_cut, link_faces, thumbnail
 from latentsync.frame_times import PTS_ROUNDING
@@ -72,7 +72,7 @@ class SourceAnalysis:
 
 def analyze_source(
     frames: Iterable[Frame],
-    detector: FaceDetector,
+    detector: FaceTracker,
     meter: SharpnessMeter,
     config: FaceConfig,
     *,
@@ -102,7 +102,7 @@ class Analyzer:
     as_upstream: selects the largest face of each frame.
     """
 
-    detector: FaceDetector
+    detector: FaceTracker
     meter: SharpnessMeter
     config: FaceConfig
     timer: StageTimer
@@ -134,7 +134,7 @@ class _DetectedFrame:
 
 
 def _detected(
-    frames: Iterable[Frame], detector: FaceDetector, cut_threshold: float, timer: StageTimer
+    frames: Iterable[Frame], detector: FaceTracker, cut_threshold: float, timer: StageTimer
 ) -> Iterator[_DetectedFrame]:
     detector.reset()
     last: np.ndarray | None = None

@@ -16,7 +16,7 @@ from operator import attrgetter
 import torch
 
 from latentsync.errors import ConfigError
-from latentsync.face.detector import FaceDetector, load_detector
+from latentsync.face.detector import FaceTracker, load_detector
 from latentsync.pipeline.lipsync import LipSync
 from latentsync.pipeline.requirements import (
     check_detector,
@@ -93,10 +93,13 @@ class Engine:
             remedy = "the engine was loaded without a restorer; make another one"
             raise ConfigError("restore.when", config.restore.when, remedy)
 
-    def new_detector(self, face: FaceConfig) -> FaceDetector:
+    def new_detector(self, face: FaceConfig) -> FaceTracker:
         """A new face detector: it tracks the faces of one video, in one thread."""
         return load_detector(
-            face.detector, max_faces=face.max_faces, min_confidence=face.min_confidence
+            face.detector,
+            max_faces=face.max_faces,
+            min_confidence=face.min_confidence,
+            folders=self.config.weights.folders,
         )
 
     def _fitting_batch(self) -> int:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from latentsync.errors import ConfigError
-from latentsync.face.detector import FaceDetector
+from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.generate.base import Footage, GenerationRequest, LipGenerator, Preparing
 from latentsync.media.probe import VideoInfo, probe
@@ -85,7 +85,7 @@ class Session:
         audio: str | Path | None = None,
         plan: RenderPlan | None = None,
         config: Config | None = None,
-        detector: FaceDetector | None = None,
+        detector: FaceTracker | None = None,
     ) -> None:
         self.engine, self.config = engine, config or engine.config
         engine.check_fits(self.config)

@@ -62,8 +62,16 @@ def _compile(path: Path, threads: int) -> Any:
     }
     core = openvino.library().Core()
     try:
+        _check_kind(path)
         return core.compile_model(core.read_model(path), "CPU", settings)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         value = f"{path} ({path.stat().st_size:,} bytes)"
         remedy = "download it again: it is damaged, or no file that OpenVINO reads"
         raise CheckpointError("not a model file", value, remedy) from error
+
+
+def _check_kind(path: Path) -> None:
+    """Raises ValueError: OpenVINO writes to stderr about a damaged .tflite file."""
+    with path.open("rb") as file:
+        if path.suffix == ".tflite" and file.read(8)[4:] != b"TFL3":
+            raise ValueError("not TensorFlow Lite")

@@ -17,7 +17,7 @@ EYES = (
     ((33, 133), (246, 161, 160, 159, 158, 157, 173), (7, 163, 144, 145, 153, 154, 155)),
     ((362, 263), (398, 384, 385, 386, 387, 388, 466), (382, 381, 380, 374, 373, 390, 249)),
 )
-"""For each eye: corners, upper lid, lower lid, in the 478 points of the mesh."""
+"""For each eye: corners, upper lid, lower lid, in the 468 points of the mesh."""
 
 CAVITY = np.array([44.0, 16.0, 18.0], dtype=np.float32)
 TONGUE = np.array([142.0, 72.0, 70.0], dtype=np.float32)

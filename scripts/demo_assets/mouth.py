@@ -42,7 +42,7 @@ class Lookup:
 
 
 class Mouth:
-    """mesh: (478, 2) float32, portrait pixels."""
+    """mesh: (468, 2) float32, portrait pixels."""
 
     def __init__(self, mesh: np.ndarray) -> None:
         left, right = mesh[CORNERS[0]], mesh[CORNERS[1]]

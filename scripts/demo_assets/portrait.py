@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from latentsync.face.models.finder import NEAR_FACES, Finder
+from latentsync.face.models.mesh import FaceMesh, region_of_face
+from latentsync.face.models.regions import around
+from latentsync.weights.find import find
+from latentsync.weights.manifest import FACE_FINDER, FACE_MESH
+
 SCALE = 2.3
 """Base pixels per portrait pixel: makes the face about 210 px wide."""
+CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Portrait:
-    """pixels: (H, W, 3) uint8 RGB. mesh: (478, 2) float32, pixels (x, y), MediaPipe's face mesh."""
+    """pixels: (H, W, 3) uint8 RGB. mesh: (468, 2) float32, pixels (x, y), MediaPipe's face mesh."""
 
     pixels: np.ndarray
     mesh: np.ndarray
@@ -44,13 +51,11 @@ def enlarge(pixels: np.ndarray, scale: float) -> np.ndarray:
 
 
 def find_mesh(pixels: np.ndarray) -> np.ndarray:
-    """pixels: (H, W, 3) uint8 RGB -> (478, 2) float32, pixels (x, y). RuntimeError: no face."""
-    import mediapipe as mp
-
-    with mp.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
-        faces = mesh.process(pixels).multi_face_landmarks
-    if not faces:
-        raise RuntimeError("the face mesh found no face in the portrait")
-    height, width = pixels.shape[:2]
-    points = [(point.x * width, point.y * height) for point in faces[0].landmark]
-    return np.array(points, dtype=np.float32)
+    """pixels: (H, W, 3) uint8 RGB -> (468, 2) float32, pixels (x, y). RuntimeError: no face."""
+    finder = Finder(find(FACE_FINDER), NEAR_FACES)
+    mesh = FaceMesh(find(FACE_MESH))
+    found = finder(pixels, around(pixels), CONFIDENCE)
+    if not found:
+        raise RuntimeError("no face was found in the portrait")
+    look = mesh(pixels, region_of_face(found[0].place.box, found[0].points))
+    return look.points.astype(np.float32)

@@ -32,7 +32,7 @@ from latentsync.generate.diffusion.vae import STANDARD, make_vae
 from latentsync.runtime.memory import set_memory_format
 
 SETTING = Setting(torch.device("cpu"), torch.float32, 64, frames=4, faces=0, small=True)
-HEAVY = {"av", "cv2", "mediapipe", "diffusers", "transformers", "omegaconf", "openvino", "scipy"}
+HEAVY = {"av", "cv2", "diffusers", "transformers", "omegaconf", "openvino", "scipy"}
 
 
 class Autoencoder(torch.nn.Module):

@@ -16,7 +16,7 @@ from latentsync.commands import installed
 ROOT = Path(__file__).parents[2]
 DEMO = "assets/demo_lipsynced.mp4"
 OTHER = "assets/demo_talking.mp4"
-HEAVY = {"torch", "mediapipe", "openvino", "diffusers", "huggingface_hub"}
+HEAVY = {"torch", "openvino", "diffusers", "huggingface_hub"}
 RUNNER = """
 import json, sys
 from latentsync.commands.installed import main

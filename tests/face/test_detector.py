@@ -4,49 +4,34 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
 from latentsync.errors import UnknownPluginError
-from latentsync.face.detector import DetectedFace, FaceDetector, load_detector
-from latentsync.face.landmarks import LANDMARKS
-
-PORTRAIT = data.astronaut()
-HEAD = np.s_[0:300, 90:390]
-"""The part of the portrait that holds the head."""
+from latentsync.face.align import steady_track
+from latentsync.face.detector import DetectedFace, FaceBox, FaceTracker, load_detector
+from latentsync.face.landmarks import CONTROL, LANDMARKS
+from latentsync.geometry import TEMPLATE, similarity
+from tests.support.portrait import PORTRAIT, point, room, turned
 
 
 @pytest.fixture(scope="module")
-def detector() -> FaceDetector:
+def detector() -> FaceTracker:
     return load_detector("mediapipe", max_faces=4, min_confidence=0.5)
 
 
 @pytest.fixture(autouse=True)
-def unrelated(detector: FaceDetector) -> None:
+def unrelated(detector: FaceTracker) -> None:
     detector.reset()
 
 
 @pytest.fixture(scope="module")
-def expected(detector: FaceDetector) -> DetectedFace:
+def expected(detector: FaceTracker) -> DetectedFace:
     (face,) = detector(PORTRAIT)
     return face
-
-
-def room(height: int, width: int, *heads: tuple[int, int, float]) -> np.ndarray:
-    """A grey image with heads (x, y, scale) in it."""
-    pixels = np.full((height, width, 3), 120, np.uint8)
-    for x, y, scale in heads:
-        flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        head = cv2.resize(PORTRAIT[HEAD], None, fx=scale, fy=scale, interpolation=flags)
-        pixels[y : y + len(head), x : x + len(head)] = head
-    return pixels
-
-
-def point(face: DetectedFace, name: str) -> np.ndarray:
-    return face.landmarks[LANDMARKS.index(name)]
 
 
 def test_a_portrait_has_one_face_with_its_parts_in_their_places(expected) -> None:
@@ -143,75 +128,21 @@ def test_after_a_cut_the_face_is_detected(detector, expected) -> None:
     assert np.abs(detector(PORTRAIT)[0].landmarks - expected.landmarks).max() < 0.7
 
 
-def test_the_detector_of_small_faces_is_created_on_first_use() -> None:
-    created = load_detector("mediapipe")
-    created(PORTRAIT)
-    assert not {"_full_range", "_zoomed"} & set(vars(created))
-    created.reset()
-    assert len(created(room(720, 1280, (900, 300, 0.5)))) == 1
-    assert {"_full_range", "_zoomed"} <= set(vars(created))
+def test_four_sessions_in_four_threads_see_the_same_as_one_after_the_other() -> None:
+    def seen(shift: int) -> np.ndarray:
+        tracker = load_detector("mediapipe", max_faces=2)
+        video = (np.roll(PORTRAIT, shift + 5 * i, axis=1) for i in range(8))
+        return np.stack([tracker(frame)[0].landmarks for frame in video])
 
-
-IN_TWO_THREADS = """
-import os, sys, threading, warnings
-import numpy as np
-from concurrent.futures import ThreadPoolExecutor
-from skimage import data
-from latentsync.face.detector import load_detector
-
-warnings.simplefilter("ignore")
-TIMES, PORTRAIT = 20, data.astronaut()
-
-def landmarks(shift):
-    detector = load_detector("mediapipe", max_faces=2, min_confidence=0.5)
-    seen = []
-    for at in (shift, shift + 6):
-        seen += [face.landmarks for face in detector(np.roll(PORTRAIT, at, axis=1))]
-        detector.reset()
-    return np.stack(seen)
-
-def process():
-    status = os.fstat(2)
-    return status.st_dev, status.st_ino, dict(os.environ), list(warnings.filters)
-
-expected = [landmarks(shift) for shift in (0, 9)]
-before, barrier = process(), threading.Barrier(2)
-
-def at_once(shift):
-    made = []
-    for _ in range(TIMES):
-        barrier.wait(60)
-        made.append(landmarks(shift))
-    return made
-
-with ThreadPoolExecutor(2) as pool:
-    for made, alone in zip(pool.map(at_once, (0, 9)), expected):
-        assert all(np.array_equal(one, alone) for one in made), "others than one after the other"
-assert process() == before, "the process was changed"
-os.write(2, b"stderr is alive\\n")
-"""
-
-
-def test_detectors_in_two_threads_see_the_same_as_alone_and_leave_the_process_as_it_is() -> None:
-    command = [sys.executable, "-c", IN_TWO_THREADS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("stderr is alive\n")
-
-
-def test_loading_a_detector_puts_nothing_in_the_place_of_a_module() -> None:
-    code = (
-        "import sys; from latentsync.face.detector import load_detector\n"
-        "load_detector('mediapipe')\n"
-        "import matplotlib.pyplot as real, matplotlib\n"
-        "print(type(real) is type(sys), matplotlib.__file__ is not None)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "True"]
+    alone = [seen(shift) for shift in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            for together, expected in zip(pool.map(seen, range(4)), alone, strict=True):
+                np.testing.assert_array_equal(together, expected)
 
 
 def test_nothing_heavy_is_imported_before_a_detector_is_loaded() -> None:
-    code = "import sys, latentsync.face.mediapipe_detector; print('mediapipe' in sys.modules)"
+    code = "import sys, latentsync.face.mesh_tracker; print('openvino' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -234,4 +165,56 @@ class NoFaces:
 
 def test_a_plug_in_detector_is_loaded_by_its_import_name() -> None:
     loaded = load_detector(f"{__name__}:NoFaces", max_faces=2, min_confidence=0.7)
-    assert isinstance(loaded, FaceDetector) and loaded.settings == (2, 0.7)
+    assert isinstance(loaded, FaceTracker) and loaded.settings == (2, 0.7)
+
+
+class WholeHead:
+    """A detector of boxes: it knows where the portrait's head is, if the frame is upright."""
+
+    def __init__(self, max_faces: int, min_confidence: float) -> None: ...
+
+    def __call__(self, pixels: np.ndarray) -> list[FaceBox]:
+        upright = np.abs(pixels.astype(int) - PORTRAIT).mean() < 1
+        eyes = np.array([(203, 101), (246, 103)])
+        return [FaceBox(np.array([175, 65, 265, 180]), 0.8, eyes)] if upright else []
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_plug_in_that_gives_boxes_gets_the_mesh_for_its_landmarks(quarters, expected) -> None:
+    tracker = load_detector(f"{__name__}:WholeHead")
+    (face,) = tracker(np.rot90(PORTRAIT, quarters))
+    np.testing.assert_allclose(face.landmarks, turned(expected.landmarks, quarters), atol=0.7)
+    assert face.confidence == 0.8
+
+
+def test_the_outline_runs_around_the_landmarks(expected) -> None:
+    assert expected.outline is not None and expected.outline.dtype == np.float32
+    polygon = expected.outline[:, None]
+    inside = [cv2.pointPolygonTest(polygon, tuple(map(float, p)), True) for p in expected.landmarks]
+    assert min(inside) > -1.0  # the chin lies on it
+    assert 0.8 < cv2.contourArea(polygon) / (expected.area) < 1
+
+
+def test_min_confidence_holds_for_near_and_small_faces() -> None:
+    small = room(720, 1280, (900, 300, 0.5))
+    assert [len(load_detector("mediapipe", min_confidence=c)(small)) for c in (0.5, 0.99)] == [1, 0]
+    assert load_detector("mediapipe", min_confidence=0.99)(PORTRAIT) == []
+
+
+def test_noise_in_a_still_frame_moves_the_aligned_crop_by_less_than_a_tenth_of_a_pixel() -> None:
+    """From frame to frame, after smoothing: r.m.s. of its corners, frame pixels."""
+    random, tracker, points = np.random.default_rng(1), load_detector("mediapipe"), []
+    for _ in range(30):
+        noisy = PORTRAIT + random.normal(0, 2, PORTRAIT.shape)
+        (face,) = tracker(noisy.clip(0, 255).astype(np.uint8))
+        points.append(face.landmarks[CONTROL])
+    seconds = np.arange(len(points)) / 25
+    steady = steady_track(np.stack(points), seconds=seconds, smoothing_seconds=0.08)
+    assert jitter(np.stack(points)) < 0.4 and jitter(steady) < 0.1
+
+
+def jitter(control: np.ndarray) -> float:
+    corners = np.array([[0, 0, 1], [420, 0, 1], [0, 560, 1], [420, 560, 1]])
+    matrices = similarity(control, TEMPLATE)
+    placed = [corners @ cv2.invertAffineTransform(matrix).T for matrix in matrices]
+    return float(np.sqrt((np.diff(placed, axis=0) ** 2).sum(axis=-1).mean()))

@@ -127,7 +127,7 @@ def write_speech(path: Path, golden: Golden) -> Path:
 
 
 class StoredLandmarks:
-    """See latentsync.face.detector.FaceDetector: knows the golden frames, no others."""
+    """See latentsync.face.detector.FaceTracker: knows the golden frames, no others."""
 
     def __init__(self, known: Mapping[bytes, np.ndarray]) -> None:
         self._known = known

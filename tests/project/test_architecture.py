@@ -42,7 +42,7 @@ MAY_ANNOTATE_WITH = dict.fromkeys(
 )
 """In addition, under TYPE_CHECKING."""
 
-FORBIDDEN = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord"}
+FORBIDDEN = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord", "mediapipe"}
 """Packages that cannot be installed, or break others, on a current machine."""
 FORBIDDEN_IN = {
     "types": "av cv2 omegaconf",
@@ -50,7 +50,7 @@ FORBIDDEN_IN = {
     "errors": "av cv2 omegaconf torch",
     "places": "av cv2 omegaconf torch numpy",
     "frame_times": "av cv2 omegaconf torch",
-    "media": "torch mediapipe omegaconf",
+    "media": "torch omegaconf",
     **dict.fromkeys(("pipeline", "estimate", "api"), "argparse omegaconf yaml ray tqdm"),
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
     **dict.fromkeys(("generate", "restoration", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),

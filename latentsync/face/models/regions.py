@@ -46,15 +46,20 @@ class Region:
 
 
 def around(frame: np.ndarray, quarter: int = 0) -> Region:
-    """The square around the centre of a frame (H, W, 3), as a finder sees it: turned clockwise by
-    quarters of a circle. The turned square meets the pixels that one around the frame turned by
-    np.rot90 as often would meet."""
+    """The square around the centre of a frame (H, W, 3), as a finder sees it: see turned_square."""
     height, width = frame.shape[:2]
-    # MediaPipe's centre lies half a pixel right of and below the frame's, also in a turned frame.
-    aside = _rotation(quarter * math.pi / 2) @ (0.5, 0.5)
-    x, y = np.round(2 * (np.array([width - 1, height - 1]) / 2 + aside)) / 2
-    side = max(width, height)
-    return Region(float(x), float(y), side, side, quarter * math.pi / 2)
+    return turned_square((width - 1) / 2, (height - 1) / 2, max(width, height), quarter)
+
+
+def turned_square(x: float, y: float, side: float, quarter: int = 0) -> Region:
+    """A square for a finder around a point in frame pixels, turned by quarters of a circle.
+
+    quarter: 1 for a face that lies on its left cheek as the viewer sees it, 2: upside down. The
+    finder sees what it would see in the frame turned back.
+    """
+    # MediaPipe puts the centre half a pixel right of and below the middle one, also when turned.
+    right, down = _rotation(quarter * math.pi / 2) @ (0.5, 0.5)
+    return Region(x + float(right), y + float(down), side, side, quarter * math.pi / 2)
 
 
 def cut(frame: np.ndarray, region: Region, size: int, *, black: bool = False) -> np.ndarray:
