@@ -19,13 +19,18 @@ from latentsync.face.occlusion.observation import Observation
 from latentsync.face.occlusion.watched import (
     ALIEN_ALERT,
     ALIEN_CALM,
+    BEGINNING,
     FAR_ALERT,
     FAR_CALM,
     MOST_REFERENCES,
 )
 
+SETTLED, LEAST_LATER = 1.4, 3
+"""Seconds from the beginning on; frames that show the face from then on."""
 GAP = 0.35
 """Seconds without an occluder that do not end an episode."""
+USUAL = 60
+"""Percentile of the frames that are compared: some of them may be clear."""
 LEAST_HANDS = 2
 """Frames with a hand."""
 
@@ -77,6 +82,9 @@ def track_seen(kept: Sequence[Kept], seconds: np.ndarray) -> TrackSeen:
     first = [one for one in kept if one.observation.look == 1]
     if not first:
         return TrackSeen([], sparse=False)
+    early, settled_looks = _early(kept, first, seconds)
+    if _is_occluder(early, settled_looks):
+        return _against(kept, settled_looks)
     rest = [one for one in kept if one.observation.look != 1]
     seen = _compared(rest, first)
     stayed = _stayed(seen, seconds)
@@ -87,13 +95,28 @@ def track_seen(kept: Sequence[Kept], seconds: np.ndarray) -> TrackSeen:
     later = _thinned([one for one in rest if one.frame in came])
     before = [one for one in kept if one.frame < stayed[0].frame]
     if _is_occluder(before, later):
-        others = [one for one in kept if one.frame not in {one.frame for one in later}]
-        return TrackSeen(_compared(others, later), sparse=True)
+        return _against(kept, later)
     if _is_occluder(later, first) or not any(one.observation.look for one in later):
         return TrackSeen(seen, sparse=False)
     both = [*first, *later]
     others = [one for one in kept if one.frame not in {one.frame for one in both}]
     return TrackSeen(_compared(others, both), sparse=False)
+
+
+def _against(kept: Sequence[Kept], shown: Sequence[Kept]) -> TrackSeen:
+    """The track began with an occluder."""
+    clear = {one.frame for one in shown}
+    return TrackSeen(_compared([one for one in kept if one.frame not in clear], shown), sparse=True)
+
+
+def _early(
+    kept: Sequence[Kept], first: Sequence[Kept], seconds: np.ndarray
+) -> tuple[list[Kept], list[Kept]]:
+    """The frames of the beginning, and those of the later half that show the face."""
+    begin = seconds[kept[0].frame]
+    later = [one for one in first[len(first) // 2 :] if seconds[one.frame] - begin > SETTLED]
+    early = [one for one in kept if seconds[one.frame] - begin <= BEGINNING]
+    return early, later if len(later) >= LEAST_LATER else []
 
 
 def _compared(frames: Sequence[Kept], shown: Sequence[Kept]) -> list[Seen]:
@@ -136,7 +159,7 @@ def _is_occluder(frames: Sequence[Kept], shown: Sequence[Kept]) -> bool:
 
 def _alien(frames: Sequence[Kept], shown: Sequence[Kept]) -> float:
     compared = _compared(_thinned(frames), _thinned(shown))
-    return float(np.median([one.compared.alien for one in compared]))
+    return float(np.percentile([one.compared.alien for one in compared], USUAL))
 
 
 def _thinned(frames: Sequence[Kept]) -> list[Kept]:

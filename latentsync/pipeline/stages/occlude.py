@@ -65,7 +65,9 @@ def cut_patches(patched: PatchedFrame, occluder: np.ndarray, matrix: np.ndarray)
 
     occluder: (140, 105) float32 in [0, 1], see Occluders. matrix: (2, 3), frame -> aligned crop.
     """
-    patches = tuple(_cut(patch, occluder, matrix) for patch in patched.patches)
+    # So that a patch's pixel that mixes cells inside the occluder and beside it counts as inside.
+    grown = np.asarray(cv2.dilate(occluder, np.ones((3, 3), np.uint8)), np.float32)
+    patches = tuple(_cut(patch, grown, matrix) for patch in patched.patches)
     return replace(patched, patches=patches)
 
 
