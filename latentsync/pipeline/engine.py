@@ -21,6 +21,8 @@ from latentsync.errors import CheckpointError, ConfigError
 from latentsync.face.active_speaker import MouthScorer
 from latentsync.face.detector import FaceTracker, load_detector
 from latentsync.face.identity import Appearance, Embedding, load_embedding
+from latentsync.face.models.hands import Hands
+from latentsync.face.occlusion.near_hands import NearHands
 from latentsync.face.occlusion.watch import OcclusionWatch
 from latentsync.pipeline.lipsync import LipSync
 from latentsync.pipeline.requirements import (
@@ -118,7 +120,8 @@ class Engine:
 
     def new_watch(self) -> OcclusionWatch:
         """What watches the faces of one video for occluders."""
-        return OcclusionWatch()
+        folders = self.config.weights.folders
+        return OcclusionWatch(NearHands(lambda: Hands(folders=folders)))
 
     @cached_property
     def embedding(self) -> Embedding:

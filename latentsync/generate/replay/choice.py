@@ -157,7 +157,9 @@ def _chosen(inputs: _Inputs, path: np.ndarray) -> tuple[Chosen, dict[str, Any]]:
         "frames_without_unit": int((shown == 0).sum()),
         "spans_without_unit": spans(shown == 0, targets.seconds),
     }
-    return Chosen(targets, inputs.target, inputs.faces, shown, *whole, shares, gain), facts
+    return Chosen(
+        targets, inputs.target, inputs.faces, shown, whole[0], whole[1], shares, gain
+    ), facts
 
 
 def _checked(parts: Iterable[Wanted], check: Callable[[], None]) -> Iterator[Wanted]:

@@ -17,7 +17,9 @@ from latentsync.restoration.gate import runs, strengths
 
 TURNED_AWAY = 55.0
 """Degrees of yaw beyond which no patch is shown: there the far corner of the mouth is at the
-outline of the face, or behind it."""
+outline of the face, or behind it. Up to 40 degrees, the most that was measured (five videos), the
+mesh of a mirrored frame is as near to the mesh of the frame as for a face that looks ahead: 3.2 to
+3.9 aligned pixels at the corners, 3.2 to 5.6 at the lips."""
 TURNED_BACK = 48.0
 """Degrees below which it is shown again."""
 FADE_SECONDS = 0.2
