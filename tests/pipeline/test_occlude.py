@@ -1,5 +1,6 @@
 """What is in front of a face, and beside it, stays bit for bit as it was recorded."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -14,6 +15,7 @@ from latentsync.pipeline.stages.occlude import OccludeStage, cut_patches
 from latentsync.types import Frame, Patch, PatchedFrame
 
 HEIGHT, WIDTH = 240, 200
+TRACK = 3
 
 
 def scene(scale, angle, size, *, additive=False):
@@ -28,7 +30,7 @@ def scene(scale, angle, size, *, additive=False):
     to_patch = np.diag([size[1] / 420, size[0] / 560]) @ matrix
     new = torch.from_numpy(rng.uniform(-1, 1, (3, *size)).astype(np.float32))
     mask = np.ones(size, np.float32)
-    patch = Patch(new, to_patch.astype(np.float32), mask, additive)
+    patch = Patch(new, to_patch.astype(np.float32), mask, additive, TRACK)
     return PatchedFrame(5, Frame(0, 0.0, 0, pixels), (patch,)), matrix
 
 
@@ -82,20 +84,27 @@ def test_the_patchs_own_pixels_do_not_change():
     assert patched.patches[0].mask.min() == 1
 
 
-def plan_of(matrix, masks, outline=None):
+def plan_of(matrix, masks, outline=None, visible=1.0):
+    face = SimpleNamespace(outline=outline)
     return SimpleNamespace(
+        tracks={TRACK: None},
         source=np.arange(10)[::-1],
         matrices=np.repeat(matrix[None], 10, axis=0),
-        occluders=Occluders(masks),
-        outlines=[outline] * 10,
+        visible=np.full(10, visible, np.float32),
+        analysis=SimpleNamespace(occluders=Occluders(masks), alignments=[face] * 10),
     )
+
+
+def after_stage(plan, patched):
+    (done,) = OccludeStage([plan])([patched], timer=StageTimer())
+    return done
 
 
 def test_the_stage_takes_the_mask_of_the_source_frame():
     patched, matrix = scene(0.45, 0, (560, 420))  # output frame 5 shows frame 4 of the video
     mask = (occluder() * 255).astype(np.uint8)
     for frame, changes in ((4, True), (5, False)):
-        (done,) = OccludeStage(plan_of(matrix, {frame: mask}))([patched], timer=StageTimer())
+        done = after_stage(plan_of(matrix, {frame: mask}), patched)
         assert (done.patches[0].mask.min() == 0) == changes
 
 
@@ -103,7 +112,7 @@ def test_no_patch_leaves_the_faces_outline():
     patched, matrix = scene(0.45, 0, (560, 420))
     angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     outline = np.stack([100 + 40 * np.cos(angles), 120 + 40 * np.sin(angles)], axis=1)
-    (done,) = OccludeStage(plan_of(matrix, {}, outline))([patched], timer=StageTimer())
+    done = after_stage(plan_of(matrix, {}, outline), patched)
     changed = (composite(patched.frame, done.patches) != patched.frame.pixels).any(axis=2)
     assert changed[120, 100] and changed[110:130, 70:130].mean() > 0.9
     assert not changed[:, :40].any() and not changed[:, 160:].any() and not changed[:60].any()
@@ -112,7 +121,24 @@ def test_no_patch_leaves_the_faces_outline():
 def test_a_frame_without_patches_is_handed_on():
     patched, matrix = scene(0.45, 0, (560, 420))
     bare = PatchedFrame(5, patched.frame)
-    (done,) = OccludeStage(plan_of(matrix, {4: np.full((140, 105), 255, np.uint8)}))(
-        [bare], timer=StageTimer()
-    )
-    assert done is bare
+    done = after_stage(plan_of(matrix, {4: np.full((140, 105), 255, np.uint8)}), bare)
+    assert done.patches == ()
+
+
+def test_where_the_head_turns_away_the_patch_fades():
+    patched, matrix = scene(0.45, 0, (560, 420))
+    half = after_stage(plan_of(matrix, {}, visible=0.5), patched)
+    np.testing.assert_array_equal(half.patches[0].mask, np.float32(0.5))
+    gone = after_stage(plan_of(matrix, {}, visible=0.0), patched)
+    assert np.array_equal(composite(patched.frame, gone.patches), patched.frame.pixels)
+
+
+def test_each_speaker_s_patches_get_the_masks_of_that_speaker():
+    patched, matrix = scene(0.45, 0, (560, 420))
+    (own,) = patched.patches
+    both = replace(patched, patches=(own, replace(own, track=TRACK + 1)))
+    mine = plan_of(matrix, {4: np.full((140, 105), 255, np.uint8)})
+    theirs = plan_of(matrix, {})
+    theirs.tracks = {TRACK + 1: None}
+    (done,) = OccludeStage([mine, theirs])([both], timer=StageTimer())
+    assert not done.patches[0].mask.any() and done.patches[1].mask.all()
