@@ -26,9 +26,9 @@ from latentsync.face.speaking_evidence import (
 )
 from latentsync.face.turns import posterior
 
-CHANGE = -5.0
+CHANGE = -4.0
 """Logit of a change of speakers from one instant to the next; PAUSE_CHANGE in a pause."""
-PAUSE_CHANGE = -2.5
+PAUSE_CHANGE = -3.0
 CERTAIN = 0.8
 """Probability of a span's speaker below which the span is uncertain."""
 
@@ -53,8 +53,8 @@ class SpokenSpan:
 class Speaking:
     """seconds: (N,) 25 a second. probability: (T, N) that each of the T faces speaks; 0 in pauses.
 
-    spans: of speech, in order. evidence: what was used: "motion", "correlation", "LR-ASD",
-    "SyncNet".
+    spans: of speech, in order. evidence: what was used: "motion", "correlation", "regression" (of a
+    face's own lips), "LR-ASD", "SyncNet".
     """
 
     seconds: np.ndarray

@@ -15,34 +15,39 @@ FRAME_RATE = 25
 """Instants a second at which everything is decided, from the video's zero."""
 AUDIO_RATE = 100
 
-WINDOW = 75  # instants; 3 s over which mouth and audio are correlated
+WINDOW = 125  # instants; 5 s to which mouth and audio are normalised, and at which a lag is chosen
+SMOOTH = 17  # instants over which their product is averaged
 LAGS = 3  # instants by which audio and video may be apart
-MOTION_WINDOW = 25  # instants over which an aperture's spread is measured
-SCORE_WINDOW = 15  # instants over which LR-ASD's scores are averaged
+EXTREME = 3.0  # products beyond it are outliers
+MOTION_WINDOW = 17  # instants over which an aperture's spread is measured
+SCORE_WINDOW = 5  # instants over which LR-ASD's scores are averaged
 GAP = 0.2  # seconds over which a face's signals are interpolated
 
 PAIRS = ((0, 0), (0, 1), (1, 2), (2, 3))
 """(signal of the mouth, signal of the audio) that are correlated; see _mouth and Speech."""
-PAIR_STRENGTHS = (1.0, 1.0, 1.0, 1.0)
-SYNC_LOGIT = 1.5
-"""Logit of 3 s in which one face's correlations sum to 1 more than another's."""
+PAIR_STRENGTHS = (0.4, 1.2, 0.6, 0.7)
+FITTED_STRENGTH = 2.0
+"""Of the correlation with what a regression of the face's own predicts, at reliability 1."""
+SYNC_LOGIT = 2.0
+"""Logit of a second in which one face's correlations sum to 1 more than another's."""
 SYNCNET_LOGIT = 0.3
 """The same for a SyncNet confidence higher by 1."""
 TALK_MARGIN = 1.5
 """LR-ASD scores lower than the best face's by less do not count."""
-TALK_LOGIT = 3.0
+TALK_LOGIT = 1.2
 """Logit of a second of a score that is lower by 1 beyond the margin."""
-MOTION_MARGIN = 1.0
-"""The same of the logarithm of the aperture's spread: a factor of 2.7."""
-MOTION_LOGIT = 3.0
-DEFICIT = 3.0
-"""Scores and spreads are lower by no more, so that no single second decides a video."""
+TALK_DEFICIT = 2.0
+"""Greatest difference beyond the margin that counts."""
+MOTION_MARGIN = 0.6
+"""The three for the logarithm of the aperture's spread: a factor of 1.8, and 6 in all."""
+MOTION_LOGIT = 1.2
+MOTION_DEFICIT = 1.2
 
 NOBODY_SCORE = 1.5
 """LR-ASD's score that stands for a speaker who is not in the frame."""
 NOBODY_SPREAD = 0.006
 """The same for the aperture's spread [face widths]."""
-NOBODY_SYNC = 0.3
+NOBODY_SYNC = 0.4
 """The same for the sum of correlations."""
 NOBODY_PRIOR = -2.0  # logit, at every change of speakers
 
@@ -53,7 +58,9 @@ class TalkingFace:
 
     seconds: (F,) rising. aperture, width: (F,) of the lips, in widths of the face; NaN: unknown.
     score_seconds: (S,), scores: (S,), activity: (S,): LR-ASD's scores and those of its visual head;
-    None: not computed. confidence: SyncNet's, over the face's frames; None: not computed.
+    None: not computed. predicted: (F, 2) aperture and width by a regression from the audio that was
+    fitted to this face, out of fold; reliability: (2,) 0 to 1, its r; None: not fitted. confidence:
+    SyncNet's, over the face's frames; None: not computed.
     """
 
     seconds: np.ndarray
@@ -62,6 +69,8 @@ class TalkingFace:
     score_seconds: np.ndarray | None = None
     scores: np.ndarray | None = None
     activity: np.ndarray | None = None
+    predicted: np.ndarray | None = None
+    reliability: np.ndarray | None = None
     confidence: float | None = None
 
 
@@ -79,6 +88,8 @@ class Speech:
 
 def evidence_used(faces: Sequence[TalkingFace]) -> tuple[str, ...]:
     used = ["motion", "correlation"]
+    if any(face.predicted is not None for face in faces):
+        used.append("regression")
     if _all_scored(faces):
         used.append("LR-ASD")
     if faces and all(face.confidence is not None for face in faces):
@@ -94,22 +105,29 @@ def logits_of(faces: Sequence[TalkingFace], speech: Speech, count: int) -> np.nd
     """(T + 1, N) logit of each instant for each face, and for nobody; -inf: not in the frame."""
     scored = _all_scored(faces)
     grid = np.arange(count) / FRAME_RATE
-    mouths = np.stack([_mouth(face, grid) for face in faces]) if faces else np.empty((0, count, 3))
+    mouths = np.empty((len(faces), count, 3))
+    for place, face in enumerate(faces):
+        mouths[place] = _mouth(face, grid)
+    if not scored:  # a sum of more correlations would be larger
+        mouths[..., 2] = np.nan
     present = np.isfinite(mouths[..., 0])
-    sync = [_sync(mouth, _on_grid(speech.signals, count)) for mouth in mouths]
-    logits = _with_nobody(sync, NOBODY_SYNC, count) * (SYNC_LOGIT / WINDOW)
-    spread = [_log_spread(mouth[:, 0]) for mouth in mouths]
-    logits -= _deficit(_with_nobody(spread, np.log(NOBODY_SPREAD), count), MOTION_MARGIN) * (
-        MOTION_LOGIT / FRAME_RATE
+    audio = _on_grid(speech.signals, count)
+    sync = [
+        _sync(mouth, audio, _fitted(face, grid)) for mouth, face in zip(mouths, faces, strict=True)
+    ]
+    logits = SYNC_LOGIT * _with_nobody(sync, NOBODY_SYNC, count)
+    spread = _with_nobody(
+        [_log_spread(mouth[:, 0]) for mouth in mouths], np.log(NOBODY_SPREAD), count
     )
+    logits -= MOTION_LOGIT * _deficit(spread, MOTION_MARGIN, MOTION_DEFICIT)
     if scored:
-        scores = [_running_mean(_scores(face, grid), SCORE_WINDOW) for face in faces]
-        logits -= _deficit(_with_nobody(scores, NOBODY_SCORE, count), TALK_MARGIN) * (
-            TALK_LOGIT / FRAME_RATE
-        )
+        means = [_running_mean(_scores(face, grid), SCORE_WINDOW) for face in faces]
+        scores = _with_nobody(means, NOBODY_SCORE, count)
+        logits -= TALK_LOGIT * _deficit(scores, TALK_MARGIN, TALK_DEFICIT)
     if "SyncNet" in evidence_used(faces):
         confidences = np.array([face.confidence for face in faces], float)
-        logits[:-1] += confidences[:, None] * (SYNCNET_LOGIT / WINDOW)
+        logits[:-1] += SYNCNET_LOGIT * confidences[:, None]
+    logits /= FRAME_RATE
     logits[:-1][~present] = -np.inf
     return logits
 
@@ -120,9 +138,9 @@ def _with_nobody(rows: Sequence[np.ndarray], nobody: float, count: int) -> np.nd
     return np.where(np.isfinite(stacked), stacked, nobody)
 
 
-def _deficit(values: np.ndarray, margin: float) -> np.ndarray:
-    """(T + 1, N) -> the same, 0 to DEFICIT: how much lower than the best, less margin."""
-    return (values.max(axis=0) - values - margin).clip(0, DEFICIT)
+def _deficit(values: np.ndarray, margin: float, most: float) -> np.ndarray:
+    """(T + 1, N) -> the same, 0 to most: how much lower than the best, less margin."""
+    return (values.max(axis=0) - values - margin).clip(0, most)
 
 
 def _mouth(face: TalkingFace, grid: np.ndarray) -> np.ndarray:
@@ -166,18 +184,61 @@ def spoken_instants(speech: np.ndarray, count: int) -> np.ndarray:
     return (places < len(speech)) & speech[places.clip(0, max(len(speech) - 1, 0))]
 
 
-def _sync(mouth: np.ndarray, audio: np.ndarray) -> np.ndarray:
-    """(N, 3), (N, 4) -> (N,): sum of the pairs' correlations around each instant, at the best lag.
+_Pairs = list[tuple[float, np.ndarray, np.ndarray]]
+"""Strength, signal of a mouth (N,) and of the audio (N,)."""
 
-    Unknown pairs count 0.
+
+def _fitted(face: TalkingFace, grid: np.ndarray) -> _Pairs:
+    """What the regression that was fitted to the face predicts, beside the lips."""
+    if face.predicted is None or face.reliability is None:
+        return []
+    return [
+        (
+            FITTED_STRENGTH * float(reliability),
+            _interpolated(face.seconds, lips, grid),
+            _interpolated(face.seconds, predicted, grid),
+        )
+        for reliability, lips, predicted in zip(
+            face.reliability, (face.aperture, face.width), face.predicted.T, strict=True
+        )
+    ]
+
+
+def _sync(mouth: np.ndarray, audio: np.ndarray, fitted: _Pairs) -> np.ndarray:
+    """(N, 3), (N, 4) -> (N,): how well the mouth follows the audio around each instant.
+
+    The sum over pairs of the product of both signals, each normalised over WINDOW: its mean over
+    WINDOW is their correlation, by which the lag is chosen; its mean over SMOOTH is returned, since
+    speakers change within a window. Unknown pairs count 0.
     """
-    best = np.full(len(mouth), -np.inf)
+    pairs = [
+        (strength, mouth[:, one], audio[:, other])
+        for (one, other), strength in zip(PAIRS, PAIR_STRENGTHS, strict=True)
+    ]
+    best, local = np.full(len(mouth), -np.inf), np.zeros(len(mouth))
     for lag in range(-LAGS, LAGS + 1):
-        total = np.zeros(len(mouth))
-        for (one, other), strength in zip(PAIRS, PAIR_STRENGTHS, strict=True):
-            total += strength * _running_correlation(mouth[:, one], _shifted(audio[:, other], lag))
-        best = np.maximum(best, total)
-    return best
+        product = np.zeros(len(mouth))
+        for strength, lips, expected in (*pairs, *fitted):
+            product += strength * _product(lips, _shifted(expected, lag))
+        whole = _running_sum(product, WINDOW) / WINDOW
+        local = np.where(whole > best, _running_sum(product, SMOOTH) / SMOOTH, local)
+        best = np.maximum(whole, best)
+    return local
+
+
+def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(N,) twice -> (N,): of both, normalised where both are known; elsewhere 0."""
+    known = np.isfinite(one) & np.isfinite(other)
+    first, second = (_normalised(np.where(known, values, np.nan)) for values in (one, other))
+    return np.where(known, first * second, 0.0).clip(-EXTREME, EXTREME)
+
+
+def _normalised(values: np.ndarray) -> np.ndarray:
+    """(N,) -> (N,): less the mean of WINDOW around each, in standard deviations."""
+    mean = _running_mean(values, WINDOW)
+    spread = _running_mean(values * values, WINDOW) - mean * mean
+    normalised: np.ndarray = (values - mean) / np.sqrt(np.maximum(spread, 1e-10))
+    return normalised
 
 
 def _shifted(values: np.ndarray, lag: int) -> np.ndarray:
@@ -188,19 +249,6 @@ def _shifted(values: np.ndarray, lag: int) -> np.ndarray:
         start = max(-lag, 0)
         out[start : start + stop] = values[max(lag, 0) : max(lag, 0) + stop]
     return out
-
-
-def _running_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(N,) twice -> (N,) Pearson's r over WINDOW around each; less where less of it is known."""
-    known = np.isfinite(one) & np.isfinite(other)
-    x, y = (np.where(known, v - v[known].mean() if known.any() else 0.0, 0.0) for v in (one, other))
-    n, sx, sy, xx, yy, xy = (
-        _running_sum(v, WINDOW) for v in (known.astype(float), x, y, x * x, y * y, x * y)
-    )
-    size = np.maximum(n, 1)
-    variance = np.maximum(xx - sx * sx / size, 0) * np.maximum(yy - sy * sy / size, 0)
-    r = (xy - sx * sy / size) / np.sqrt(np.maximum(variance, 1e-18))
-    return r.clip(-1, 1) * (n / WINDOW).clip(0, 1)
 
 
 def _log_spread(aperture: np.ndarray) -> np.ndarray:

@@ -11,12 +11,13 @@ After pass 1, which gives boxes and landmarks of every track:
             clips.add(frame.pixels, frame.pts_seconds, {id: square of that track and frame})
         scores = clips.finish()
     faces = [talking_face(seconds, landmarks, boxes, scores.get(id)) for each track or identity]
-    speaking = who_speaks(faces, speech)
+    speaking = who_speaks_when(faces, speech, acoustics)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,9 @@ from torch import Tensor, nn
 from latentsync.errors import CheckpointError
 from latentsync.face.active_speaker import FRAME_RATE, MouthScorer, windowed_mean
 from latentsync.face.landmarks import LANDMARKS
-from latentsync.face.speaking import Speech, TalkingFace
+from latentsync.face.speaking import Speaking, Speech, TalkingFace, who_speaks
+from latentsync.frame_times import frame_duration
+from latentsync.generate.replay.lips import fit_lips
 from latentsync.models import lr_asd
 from latentsync.models.lr_asd import CROP, FRAME_REACH, LrAsd
 from latentsync.runtime.execution import Execution
@@ -38,6 +41,12 @@ from latentsync.weights.find import find
 from latentsync.weights.load import build
 from latentsync.weights.manifest import LR_ASD
 
+FITTED_SECONDS = 4.0
+"""Speech of one face from which a regression is fitted to it."""
+SURE = 0.8
+"""Probability that a face speaks from which its frames are used to fit."""
+_AT_ONCE = 1500  # frames whose acoustic features are computed at once
+_MOST = 9000  # frames that are fitted to: 6 minutes
 _CHUNK = 2 * FRAME_RATE
 """Frames that are encoded at once, besides FRAME_REACH on both sides."""
 
@@ -50,6 +59,38 @@ def measure_speech(blocks: Iterable[np.ndarray], acoustics: Acoustics | None = N
     extent = measure(blocks)
     acoustics = compute_acoustics(blocks, extent) if acoustics is None else acoustics
     return Speech(acoustics.speech, mouth_signals(blocks, acoustics, extent))
+
+
+def who_speaks_when(faces: Sequence[TalkingFace], speech: Speech, acoustics: Acoustics) -> Speaking:
+    """The decision in two rounds; acoustics: of the same audio as `speech`.
+
+    In the second one the lips of a face are also compared with what a regression predicts from the
+    audio, fitted to those frames in which the face probably spoke in the first round.
+    """
+    first = who_speaks(faces, speech)
+    fitted = [
+        _fitted(face, first.at(face.seconds)[place], acoustics) for place, face in enumerate(faces)
+    ]
+    if all(face.predicted is None for face in fitted):
+        return first
+    return who_speaks(fitted, speech)
+
+
+def _fitted(face: TalkingFace, speaking: np.ndarray, acoustics: Acoustics) -> TalkingFace:
+    """speaking: (F,) probability. The same face where it spoke too little."""
+    lips = np.column_stack([face.aperture, face.width])
+    known = np.flatnonzero(np.isfinite(lips).all(axis=1))
+    chosen = known[speaking[known] > SURE]
+    if not len(chosen) or len(chosen) * frame_duration(face.seconds) < FITTED_SECONDS:
+        return face
+    chosen = chosen[:: 1 + len(chosen) // _MOST]
+    seconds = face.seconds[chosen]
+    regression = fit_lips(acoustics.around(seconds), lips[chosen], seconds)
+    predicted = [
+        regression.expected(acoustics.around(part), part)
+        for part in np.split(face.seconds, range(_AT_ONCE, len(face.seconds), _AT_ONCE))
+    ]
+    return replace(face, predicted=np.concatenate(predicted), reliability=regression.reliability)
 
 
 def talking_face(
