@@ -49,6 +49,15 @@ RIGHT = {
     "half the video without a face": lambda p, f: make_video(
         p / "a.mp4", [*f, *moving_pattern(360, 340, 12)]
     ),
+    "the face leaves and comes back": lambda p, f: make_video(
+        p / "a.mp4", [*f, *[np.full_like(f[0], 90)] * 10, *f]
+    ),
+    "a face half out of the frame": lambda p, f: make_video(
+        p / "a.mp4", [np.ascontiguousarray(x[:, 160:]) for x in f]
+    ),
+    "twelve people": lambda p, f: make_video(
+        p / "a.mp4", [np.tile(x, (3, 4, 1)) for x in _resized(f[:4], 240, 226)]
+    ),
     "odd size": lambda p, f: make_video(p / "a.mkv", _resized(f, 361, 341), pix_fmt="yuv444p"),
     "tiny face": lambda p, f: make_video(p / "a.mp4", _resized(f, 108, 102)),
     "portrait turned by 90 degrees": lambda p, f: make_video(

@@ -78,6 +78,15 @@ def test_a_track_that_jumped_to_the_face_in_front_is_split() -> None:
     assert first.face_at(95) is tracks[1].faces[95]
 
 
+def test_a_face_that_is_surely_another_after_the_meeting_is_split_whoever_the_other_was() -> None:
+    assert split(CROSSING, {0: (1, 2)}) == [(0, 0, 50), (2, 50, 101), (1, 0, 101)]
+
+
+def test_beside_a_face_that_appears_next_to_it_a_track_is_split_as_well() -> None:
+    beside = [still(0, 0, 100, 300), still(1, 50, 100, 420)]
+    assert split(beside, {0: (1, 2), 1: 1}) == [(0, 0, 50), (2, 50, 100), (1, 50, 100)]
+
+
 @pytest.mark.parametrize("looks", [{}, {0: 1}, {0: (1, 2)}])
 def test_without_a_meeting_or_without_portraits_nothing_is_split(looks) -> None:
     far = [still(0, 0, 100, 100), still(1, 0, 100, 600)]

@@ -48,6 +48,21 @@ def test_the_place_of_a_face_decides_where_it_was_not_seen_well(looks, expected)
     assert tracks_of(people(tracks, looks)) == expected
 
 
+@pytest.mark.parametrize(("x", "expected"), [(110, [[0, 1]]), (600, [[0], [1]])])
+def test_in_doubt_the_place_decides(x, expected) -> None:
+    """The second track shows somebody between persons 1 and 2 by appearance."""
+
+    class Between(ByLevel):
+        def __call__(self, portraits: np.ndarray) -> np.ndarray:
+            vectors = super().__call__(portraits)
+            vectors[vectors[:, 2] > 0, 1] = 0.6
+            return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    tracks = [still(0, 0, 40, 100), still(1, 80, 120, x)]
+    looks = portraits_of({0: 1, 1: 2}, tracks)
+    assert tracks_of(people_of(tracks, looks, SECONDS, Between())) == expected
+
+
 def test_the_place_decides_nothing_across_a_cut() -> None:
     tracks = [still(0, 0, 40, 100, shot=0), still(1, 40, 120, 110, shot=1)]
     assert tracks_of(people(tracks, {})) == [[0], [1]]

@@ -73,6 +73,7 @@ def test_the_shots_without_the_person_are_listed(people) -> None:
         ("500,320@0.4s", 1),  # below the box by less than its width
         ("180,200@1.2", 2),
         ("30,200@3.1", 3),
+        ("30,200@3.19", 3),  # the frame of 3.16 s is shown until 3.2 s
     ],
 )
 def test_a_place_selects_the_face_there_at_that_time(people, setting, number) -> None:
