@@ -154,15 +154,16 @@ def edge_histograms(image: np.ndarray) -> np.ndarray:
     each pixel takes out contrast and most of the light's direction.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    grey = cv2.GaussianBlur(grey, (0, 0), SMOOTHING)
+    grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), SMOOTHING), np.float32)
     dx, dy = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
     strength, angle = cv2.cartToPolar(dx, dy)
-    strength /= cv2.GaussianBlur(strength, (0, 0), SURROUNDINGS) + FAINT
+    around = np.asarray(cv2.GaussianBlur(strength, (0, 0), SURROUNDINGS), np.float32)
+    relative = np.asarray(strength, np.float32) / (around + FAINT)
     sector = angle * (DIRECTIONS / (2 * np.pi))
     cells = []
     for direction in range(DIRECTIONS):
         away = np.abs((sector - direction + DIRECTIONS / 2) % DIRECTIONS - DIRECTIONS / 2)
-        plane = cv2.GaussianBlur(strength * np.maximum(1 - away, 0), (0, 0), CELL / 2)
+        plane = cv2.GaussianBlur(relative * np.maximum(1 - away, 0), (0, 0), CELL / 2)
         cells.append(plane[CELL // 2 :: CELL, CELL // 2 :: CELL][ROWS, COLUMNS])
     return np.sqrt(np.stack(cells, axis=-1)).ravel()
 

@@ -65,7 +65,8 @@ class Portrait:
     def pixels(self) -> np.ndarray:
         """(112, 112, 3) uint8 RGB."""
         encoded = np.frombuffer(self.jpeg, np.uint8)
-        return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+        return np.ascontiguousarray(bgr[..., ::-1])
 
 
 def portrait(pixels: np.ndarray, face: DetectedFace | Alignment) -> np.ndarray:
@@ -198,7 +199,7 @@ def overlaps_any(face: DetectedFace, others: Sequence[DetectedFace], but: int = 
         for one in others
         if one is not face
     )
-    return sum(near) > but
+    return sum(bool(one) for one in near) > but
 
 
 def _portrait_of(pixels: np.ndarray, face: DetectedFace, seconds: float) -> Portrait:

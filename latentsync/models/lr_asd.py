@@ -36,11 +36,14 @@ class LrAsd(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = nn.Module()
-        self.model.visualEncoder = _visual_encoder()
-        self.model.audioEncoder = _audio_encoder()
-        self.model.fusion = _Attention(2 * EMBEDDING)
-        self.model.detector = _Detector(2 * EMBEDDING, _HIDDEN)
+        self.model = nn.ModuleDict(
+            {
+                "visualEncoder": _visual_encoder(),
+                "audioEncoder": _audio_encoder(),
+                "fusion": _Attention(2 * EMBEDDING),
+                "detector": _Detector(2 * EMBEDDING, _HIDDEN),
+            }
+        )
         self.lossAV = _Head(2 * _HIDDEN)
         self.lossV = _Head(EMBEDDING)
 
@@ -51,18 +54,18 @@ class LrAsd(nn.Module):
     def encode_frames(self, frames: Tensor) -> Tensor:
         """(B, T, 112, 112) float [0, 255] -> (B, T, 128). Each depends on 9 frames either side."""
         scaled = (frames / 255 - _MEAN) / _DEVIATION
-        encoded: Tensor = self.model.visualEncoder(scaled[:, None])
+        encoded: Tensor = self.model["visualEncoder"](scaled[:, None])
         return rearrange(encoded.amax(dim=(3, 4)), "b c t -> b t c")
 
     def encode_cepstra(self, cepstra: Tensor) -> Tensor:
         """(B, 4 T, 13) -> (B, T, 128)."""
-        encoded: Tensor = self.model.audioEncoder(rearrange(cepstra, "b t c -> b 1 c t"))
+        encoded: Tensor = self.model["audioEncoder"](rearrange(cepstra, "b t c -> b 1 c t"))
         return rearrange(encoded.mean(dim=2), "b c t -> b t c")
 
     def fuse(self, visual: Tensor, audio: Tensor) -> Tensor:
         """(B, T, 128) twice -> (B, T, 128). Every frame depends on all of the sequence."""
-        fused: Tensor = self.model.fusion(torch.cat([audio, visual], dim=-1))
-        detected: Tensor = self.model.detector(fused)
+        fused: Tensor = self.model["fusion"](torch.cat([audio, visual], dim=-1))
+        detected: Tensor = self.model["detector"](fused)
         return detected
 
     def logits(self, fused: Tensor) -> Tensor:

@@ -203,11 +203,11 @@ class Lane:
         with shared.timer.stage(Stage.PREPARE):
             return ClosedMouths.prepare(
                 footage_of(shared.source, plan.analysis, shared.flag.check),
-                plan.source,
-                plan.closed,
-                plan.seconds,
-                plan.jumps,
-                upstream_mask(self.layout.size),
+                source=plan.source,
+                seconds=plan.seconds,
+                jumps=plan.jumps,
+                closed=plan.closed,
+                mask=upstream_mask(self.layout.size),
             )
 
     @cached_property
@@ -217,8 +217,7 @@ class Lane:
         if self._plan is not None:
             return plan
         if self._closed_mouths is not None:  # elsewhere the generated mouth stays
-            missing = self._closed_mouths.missing
-            plan = replace(plan, closed=np.where(missing, 0, plan.closed).astype(np.float32))
+            plan = replace(plan, closed=self._closed_mouths.share)
         if not isinstance(generator, Partial):
             return plan
         shown, generated = plan.shown.copy(), np.flatnonzero(plan.chunk >= 0)

@@ -150,8 +150,10 @@ def _people(source: Source, analysis: SourceAnalysis) -> np.ndarray:
     }
     embedding = load_embedding()
     vectors = {}
-    wanted = np.unique(np.concatenate(list(compared.values()))) if len(tracks) > 1 else []
-    for index, frame in zip(wanted, source.shown(np.asarray(wanted, np.int64)), strict=True):
+    wanted = np.empty(0, np.int64)
+    if len(tracks) > 1:
+        wanted = np.unique(np.concatenate(list(compared.values())))
+    for index, frame in zip(wanted, source.shown(wanted), strict=True):
         alignment = analysis.alignments[index]
         if alignment is not None:
             vectors[index] = embedding(portrait(frame.pixels, alignment)[None])[0]

@@ -56,7 +56,7 @@ class Observation:
         if not isinstance(self._cells, bytes):
             return self._cells
         decoded = cv2.imdecode(np.frombuffer(self._cells, np.uint8), cv2.IMREAD_COLOR)
-        return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+        return np.ascontiguousarray(np.asarray(decoded, np.uint8)[..., ::-1])
 
     def keep(self, cells: np.ndarray | None) -> None:
         """None: nothing is kept."""
