@@ -36,11 +36,7 @@ class LrAsd(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = nn.Module()
-        self.model.visualEncoder = _visual_encoder()
-        self.model.audioEncoder = _audio_encoder()
-        self.model.fusion = _Attention(2 * EMBEDDING)
-        self.model.detector = _Detector(2 * EMBEDDING, _HIDDEN)
+        self.model = _Model()
         self.lossAV = _Head(2 * _HIDDEN)
         self.lossV = _Head(EMBEDDING)
 
@@ -67,11 +63,24 @@ class LrAsd(nn.Module):
 
     def logits(self, fused: Tensor) -> Tensor:
         """(B, T, 128) of `fuse` -> (B, T, 2): not speaking, speaking."""
-        return self.lossAV(fused)
+        logits: Tensor = self.lossAV(fused)
+        return logits
 
     def visual_logits(self, visual: Tensor) -> Tensor:
         """(B, T, 128) of `encode_frames` -> (B, T, 2), without the audio: used in training."""
-        return self.lossV(visual)
+        logits: Tensor = self.lossV(visual)
+        return logits
+
+
+class _Model(nn.Module):
+    """The parts, under the names that the published keys have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visualEncoder = _visual_encoder()
+        self.audioEncoder = _audio_encoder()
+        self.fusion = _Attention(2 * EMBEDDING)
+        self.detector = _Detector(2 * EMBEDDING, _HIDDEN)
 
 
 class _Attention(nn.Module):
