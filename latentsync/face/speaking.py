@@ -26,7 +26,7 @@ from latentsync.face.speaking_evidence import (
 )
 from latentsync.face.turns import posterior
 
-CHANGE = -4.0
+CHANGE = -4.25
 """Logit of a change of speakers from one instant to the next; PAUSE_CHANGE in a pause."""
 PAUSE_CHANGE = -3.0
 CERTAIN = 0.8

@@ -36,14 +36,7 @@ class LrAsd(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = nn.ModuleDict(
-            {
-                "visualEncoder": _visual_encoder(),
-                "audioEncoder": _audio_encoder(),
-                "fusion": _Attention(2 * EMBEDDING),
-                "detector": _Detector(2 * EMBEDDING, _HIDDEN),
-            }
-        )
+        self.model = _Model()
         self.lossAV = _Head(2 * _HIDDEN)
         self.lossV = _Head(EMBEDDING)
 
@@ -54,27 +47,40 @@ class LrAsd(nn.Module):
     def encode_frames(self, frames: Tensor) -> Tensor:
         """(B, T, 112, 112) float [0, 255] -> (B, T, 128). Each depends on 9 frames either side."""
         scaled = (frames / 255 - _MEAN) / _DEVIATION
-        encoded: Tensor = self.model["visualEncoder"](scaled[:, None])
+        encoded: Tensor = self.model.visualEncoder(scaled[:, None])
         return rearrange(encoded.amax(dim=(3, 4)), "b c t -> b t c")
 
     def encode_cepstra(self, cepstra: Tensor) -> Tensor:
         """(B, 4 T, 13) -> (B, T, 128)."""
-        encoded: Tensor = self.model["audioEncoder"](rearrange(cepstra, "b t c -> b 1 c t"))
+        encoded: Tensor = self.model.audioEncoder(rearrange(cepstra, "b t c -> b 1 c t"))
         return rearrange(encoded.mean(dim=2), "b c t -> b t c")
 
     def fuse(self, visual: Tensor, audio: Tensor) -> Tensor:
         """(B, T, 128) twice -> (B, T, 128). Every frame depends on all of the sequence."""
-        fused: Tensor = self.model["fusion"](torch.cat([audio, visual], dim=-1))
-        detected: Tensor = self.model["detector"](fused)
+        fused: Tensor = self.model.fusion(torch.cat([audio, visual], dim=-1))
+        detected: Tensor = self.model.detector(fused)
         return detected
 
     def logits(self, fused: Tensor) -> Tensor:
         """(B, T, 128) of `fuse` -> (B, T, 2): not speaking, speaking."""
-        return self.lossAV(fused)
+        logits: Tensor = self.lossAV(fused)
+        return logits
 
     def visual_logits(self, visual: Tensor) -> Tensor:
         """(B, T, 128) of `encode_frames` -> (B, T, 2), without the audio: used in training."""
-        return self.lossV(visual)
+        logits: Tensor = self.lossV(visual)
+        return logits
+
+
+class _Model(nn.Module):
+    """The parts, under the names that the published keys have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visualEncoder = _visual_encoder()
+        self.audioEncoder = _audio_encoder()
+        self.fusion = _Attention(2 * EMBEDDING)
+        self.detector = _Detector(2 * EMBEDDING, _HIDDEN)
 
 
 class _Attention(nn.Module):

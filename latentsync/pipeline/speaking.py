@@ -127,7 +127,7 @@ def load_mouth_scorer(
 
 
 class LrAsdScorer:
-    """A MouthScorer. 5 ms a frame by OpenVINO on one core, 15 to 25 ms by PyTorch.
+    """A MouthScorer. 5 to 8 ms a frame by OpenVINO on one core, several times that by PyTorch.
 
     The visual encoder, which takes nearly all of the time, runs once for each frame; upstream runs
     it for each of the windows.

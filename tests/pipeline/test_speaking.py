@@ -108,20 +108,3 @@ def test_speech_and_signals_have_the_same_instants() -> None:
     speech = measure_speech([samples])
     assert speech.signals.shape == (300, 4) and speech.speech.shape == (300,)
     assert not speech.speech[:80].any() and speech.speech[120:].all()
-
-
-def spoken_and_moving(
-    seconds: int, *, gain: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Audio (n,), and times and lips (F, 2) of a mouth that opens with the pitch, times gain (F,).
-
-    A mouth that a map for all speakers does not fit: it opens where others close.
-    """
-    moves = np.random.default_rng(seed).normal(size=seconds * 25 + 40)
-    smooth = np.convolve(moves, np.hanning(8), mode="valid")[: seconds * 25]
-    smooth /= smooth.std()
-    times = np.arange(len(smooth)) / 25
-    pitch = np.interp(np.arange(seconds * 16000) / 16000, times, 600 + 250 * smooth)
-    audio = 0.2 * np.sin(2 * np.pi * np.cumsum(pitch) / 16000)
-    lips = np.column_stack([0.1 + 0.03 * smooth * gain, 0.4 + 0.03 * smooth * gain])
-    return audio.astype(np.float32), times, lips
