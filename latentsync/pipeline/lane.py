@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -42,6 +43,13 @@ from latentsync.speech.features import AcousticFeatures
 
 if TYPE_CHECKING:
     from latentsync.pipeline.stages.restore import RestoreStage
+
+
+logger = logging.getLogger(__name__)
+
+NO_SPEECH = (
+    "%s: no speech was found in it, so the mouth stays shut; for singing use generate.silence=model"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,14 +192,12 @@ class Lane:
         if self.line is None or not plan.generates:
             return plan
         silence = self.shared.config.generate.silence
-        if silence == "auto":
-            generator = self.shared.engine.lipsync.generator
-            closes = getattr(generator, "closes_in_pauses", False)
-            silence = pauses.MODEL if closes else pauses.ORIGINAL
         if silence == pauses.MODEL:
             return plan
         blocks = Checked(self.line.audio, self.shared.flag.check)
         speech = detect_speech(blocks, None if self.speech is None else self.speech.extent)
+        if not speech.any():
+            logger.warning(NO_SPEECH, self.line.name)
         return pauses.with_pauses(plan, silence, speech)
 
     @cached_property

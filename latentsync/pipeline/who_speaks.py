@@ -10,11 +10,12 @@ import numpy as np
 from latentsync.face.active_speaker import MouthClips, MouthScorer, smooth_squares
 from latentsync.face.landmarks import LANDMARKS
 from latentsync.face.people import Person, Span
-from latentsync.face.speaking import Speaking, who_speaks
+from latentsync.face.speaking import Speaking
 from latentsync.media.audio.reader import AudioReader
 from latentsync.pipeline.concurrency import Checked
 from latentsync.pipeline.source import Source
-from latentsync.pipeline.speaking import measure_speech, talking_face
+from latentsync.pipeline.speaking import measure_speech, talking_face, who_speaks_when
+from latentsync.speech.acoustic import compute_acoustics
 from latentsync.speech.mfcc import mfcc_of_blocks
 
 CLEAR = 2.0
@@ -62,7 +63,9 @@ def speaking_people(
     faces = [
         talking_face(seconds, *_places(one, len(seconds)), scores.get(one.number)) for one in people
     ]
-    return _of_people(people, who_speaks(faces, measure_speech(blocks)))
+    acoustics = compute_acoustics(blocks)
+    speech = measure_speech(blocks, acoustics)
+    return _of_people(people, who_speaks_when(faces, speech, acoustics))
 
 
 def _of_people(people: Sequence[Person], made: Speaking) -> SpeakingPeople:

@@ -72,7 +72,7 @@ class GenerateConfig:
     step_cache: int = 0
     vae_batch: int = 4
     overlap: int = 0
-    silence: str = "auto"
+    silence: str = "original"
     replay: ReplayConfig = field(default_factory=ReplayConfig)
 
 
@@ -162,7 +162,7 @@ CHOICES = {
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
     "face.identity": ("auto", "sface", "edges"),
     "face.occlusion": ("auto", "off"),
-    "generate.silence": ("auto", "model", "original", "closed"),
+    "generate.silence": ("model", "original", "closed"),
     "restore.when": ("auto", "always", "never"),
     "restore.uncertain": ("leave", "gentle"),
     "restore.region": ("mouth", "lower_face", "face"),

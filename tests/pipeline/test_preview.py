@@ -26,9 +26,11 @@ def plan_of(strength: list[float], chunk: list[int] | None = None, face: bool = 
     landmarks = np.zeros((len(LANDMARKS), 2), np.float32)
     landmarks[MOUTH] = [[90, 89.5], [109, 89.5], [99.5, 85], [99.5, 94]]
     alignment = Alignment(TO_ALIGNED, landmarks, 0.9, 0) if face else None
+    generated = np.full(count, -1) if chunk is None else np.array(chunk)
     return SimpleNamespace(
         strength=np.array(strength),
-        chunk=np.full(count, -1) if chunk is None else np.array(chunk),
+        chunk=generated,
+        changes=(np.array(strength) > 0) | (generated >= 0),
         track=np.full(count, 0 if face else -1),
         source=np.arange(count),
         matrices=np.broadcast_to(TO_ALIGNED, (count, 2, 3)),

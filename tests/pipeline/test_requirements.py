@@ -17,6 +17,7 @@ from latentsync.weights.manifest import (
     HAND_LANDMARKS,
     LR_ASD,
     PALM_FINDER,
+    SFACE,
     SMALL_FACE_FINDER,
 )
 
@@ -37,7 +38,8 @@ def configured(face: Mapping[str, Any]) -> Config:
         ({"occlusion": "off"}, False, FACES),
         ({"detector": "insightface"}, False, HANDS),
         ({"detector": "Mediapipe", "occlusion": "auto"}, False, FACES + HANDS),
-        ({"speaker": "auto"}, False, [*FACES, *HANDS, LR_ASD]),
+        ({"speaker": "auto"}, False, [*FACES, *HANDS]),
+        ({"identity": "sface"}, False, [*FACES, *HANDS, SFACE]),
         ({"speaker": "largest"}, True, [*FACES, *HANDS, LR_ASD]),
     ],
 )

@@ -115,6 +115,9 @@ def planned(tracks: Sequence[int], region: str = "mouth") -> RenderPlan:
         blur=one,
         mouth_state=np.full(count, MouthState.DEGRADED, np.int8),
         strength=one.copy(),
+        visible=one,
+        shown=one,
+        closed=one * 0,
         sampled=np.empty(0, np.int64),
         tracks={track: TrackPlan(geometry, energies) for track in tracks},
     )

@@ -39,7 +39,6 @@ class Replay:
 
     name = "replay"
     audio: str | None = CEPSTRA
-    closes_in_pauses = True
 
     def __init__(self, settings: ReplayConfig, mask: np.ndarray, *, chunk_frames: int) -> None:
         self.size, self.chunk_frames = len(mask), chunk_frames
