@@ -90,5 +90,6 @@ def region_of_hand(points: np.ndarray) -> Region:
     upright = Region(0, 0, 1, 1, -angle).points(steady - center + 0.5)
     low, high = upright.min(axis=0), upright.max(axis=0)
     middle = Region(0, 0, 1, 1, angle).points((low + high)[None] / 2 + 0.5)[0] + center
-    box = Region(*map(float, (*middle, *(high - low))), angle)
+    (x, y), (width, height) = middle.tolist(), (high - low).tolist()
+    box = Region(x, y, width, height, angle)
     return box.square(HAND_REGION_SIZE, HAND_SHIFT)
