@@ -37,8 +37,8 @@ class ModelRunner:
         if given != self.shapes:
             raise ValueError(f"this model takes shapes {self.shapes}, not {given}")
         arrays = [np.ascontiguousarray(one, np.float32) for one in inputs]
-        results = self._request.infer(arrays, share_inputs=True)
-        return tuple(np.array(one) for one in results.to_tuple())
+        results = self._request.infer(arrays, share_inputs=True, share_outputs=False)
+        return tuple(results.to_tuple())
 
 
 def _compiled(path: Path, threads: int) -> Any:

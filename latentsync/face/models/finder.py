@@ -95,7 +95,7 @@ def suppress(scores: np.ndarray, boxes: np.ndarray) -> list[tuple[float, np.ndar
 
     A group is averaged, weighted by score; its score is that of its best.
     """
-    sound = np.all(boxes[:, 1] >= boxes[:, 0], axis=1)
+    sound = np.all(boxes[:, 1] >= boxes[:, 0], axis=1).tolist()
     order = [index for index in np.argsort(-scores, kind="stable") if sound[index]]
     left, groups = np.array(order, int), []
     while len(left):
@@ -117,8 +117,6 @@ def _overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _placed(score: float, values: np.ndarray, region: Region) -> Find:
-    center = region.points(values[:2].mean(axis=0, keepdims=True))[0]
-    width, height = (values[1] - values[0]) * (region.width, region.height)
-    x, y = center.tolist()
-    place = Region(x, y, float(width), float(height), region.angle)
-    return Find(score, place, region.points(values[2:]))
+    x, y = region.points(values[:2].mean(axis=0, keepdims=True))[0].tolist()
+    width, height = ((values[1] - values[0]) * (region.width, region.height)).tolist()
+    return Find(score, Region(x, y, width, height, region.angle), region.points(values[2:]))
