@@ -155,3 +155,29 @@ def test_pauses_are_long_enough_and_surround_the_recording() -> None:
 def test_without_speech_all_is_pause() -> None:
     assert pauses(np.zeros(100, bool), np.arange(0, 1, 0.1)).all()
     assert pauses(np.zeros(0, bool), np.arange(0, 1, 0.1)).all()
+
+
+class Recorder:
+    """In place of the network: keeps its inputs, and counts in its state."""
+
+    def __init__(self) -> None:
+        self.inputs: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def infer(self, inputs: list[np.ndarray]) -> Recorder:
+        self.inputs.append((inputs[0].copy(), inputs[1].copy()))
+        return self
+
+    def to_tuple(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((1, 1), np.float32), self.inputs[-1][1] + 1
+
+
+def test_a_window_begins_with_the_end_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(voice_activity, "_new_request", lambda: recorder)
+    speech_probabilities([noise(0.1)], voice_activity.LEVEL)
+    samples = np.concatenate([window[0, 64:] for window, _ in recorder.inputs])
+    np.testing.assert_array_equal(samples[:1600], noise(0.1))
+    for k, (window, state) in enumerate(recorder.inputs):
+        before = samples[512 * k - 64 : 512 * k] if k else np.zeros(64)
+        np.testing.assert_array_equal(window[0, :64], before)
+        assert (state == k).all()
