@@ -80,7 +80,7 @@ class Shares:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("places", nargs="+", type=Path)
     parser.add_argument("--no-hands", action="store_true")
     parser.add_argument("--every", type=int, default=3, help="of so many frames one is rendered")
@@ -202,7 +202,7 @@ def _measure(
     cut = composite(frame, cut_patches(patched, np.maximum(occluder, beside), matrix).patches)
     shown, left = plain.any(axis=2), (cut == frame.pixels).all(axis=2)
     covered = shown & (opacity >= COVERED)
-    shares.kept.add(np.count_nonzero(covered & left), np.count_nonzero(covered))
+    shares.kept.add(float(np.sum(covered & left)), float(np.sum(covered)))
     free = opacity < FREE
     before = _weight(patched, free)
     inside = _weight(cut_patches(patched, beside, matrix), free)

@@ -55,7 +55,8 @@ class Observation:
         """(ROWS, COLUMNS, 3) uint8 RGB; None: not kept."""
         if not isinstance(self._cells, bytes):
             return self._cells
-        decoded = cv2.imdecode(np.frombuffer(self._cells, np.uint8), cv2.IMREAD_COLOR)
+        packed = np.frombuffer(self._cells, np.uint8)
+        decoded = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
         return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
     def keep(self, cells: np.ndarray | None) -> None:
