@@ -202,11 +202,7 @@ def _measure(
     cut = composite(frame, cut_patches(patched, np.maximum(occluder, beside), matrix).patches)
     shown, left = plain.any(axis=2), (cut == frame.pixels).all(axis=2)
     covered = shown & (opacity >= COVERED)
-<<<<<<< HEAD
-    shares.kept.add(float(np.count_nonzero(covered & left)), float(np.count_nonzero(covered)))
-=======
     shares.kept.add(float(np.sum(covered & left)), float(np.sum(covered)))
->>>>>>> h-occl
     free = opacity < FREE
     before = _weight(patched, free)
     inside = _weight(cut_patches(patched, beside, matrix), free)

@@ -33,18 +33,10 @@ def planes_of(cells: np.ndarray, light: np.ndarray) -> np.ndarray:
     Luma counts half: shadows change it, and hardly the colour.
     """
     gain = np.clip(light / light_of(cells), 1 / DEEPEST_GAIN, DEEPEST_GAIN)
-<<<<<<< HEAD
-    scales = (*gain.tolist(), 0.0)  # faster than broadcasting
-    lit = cv2.convertScaleAbs(cv2.multiply(cells, scales, dtype=cv2.CV_32F))  # type: ignore[call-overload]
-    colors = cv2.cvtColor(cv2.GaussianBlur(lit, (3, 3), 0), cv2.COLOR_RGB2YCrCb)
-    luma, *chroma = (np.asarray(plane, np.uint8) for plane in cv2.split(colors))
-    return np.concatenate([luma >> 1, *chroma])
-=======
     lit = cv2.convertScaleAbs(cells.astype(np.float32) * gain.astype(np.float32))
     colors = cv2.cvtColor(cv2.GaussianBlur(lit, (3, 3), 0), cv2.COLOR_RGB2YCrCb)
     luma, *chroma = cv2.split(colors)
     return np.concatenate([np.asarray(luma) // 2, *chroma])
->>>>>>> h-occl
 
 
 @dataclass(slots=True, eq=False)

@@ -55,14 +55,9 @@ class Observation:
         """(ROWS, COLUMNS, 3) uint8 RGB; None: not kept."""
         if not isinstance(self._cells, bytes):
             return self._cells
-<<<<<<< HEAD
-        decoded = cv2.imdecode(np.frombuffer(self._cells, np.uint8), cv2.IMREAD_COLOR)
-        return np.ascontiguousarray(np.asarray(decoded, np.uint8)[..., ::-1])
-=======
         packed = np.frombuffer(self._cells, np.uint8)
         decoded = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
         return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
->>>>>>> h-occl
 
     def keep(self, cells: np.ndarray | None) -> None:
         """None: nothing is kept."""

@@ -62,11 +62,7 @@ def steady_outlines(
     if not known:
         return steady
     for run in np.split(np.array(known), np.flatnonzero(np.diff(known) > 1) + 1):
-<<<<<<< HEAD
         points = np.stack([np.asarray(outlines[i]) for i in run])
-=======
-        points = np.stack([outlines[i] for i in run])
->>>>>>> h-occl
         aligned = smooth_track(points_to_aligned(points, matrices[run]), sigma)
         for i, one in zip(run, aligned, strict=True):
             steady[i] = moved(one, cv2.invertAffineTransform(matrices[i])).astype(np.float32)
