@@ -65,7 +65,9 @@ class Portrait:
     def pixels(self) -> np.ndarray:
         """(112, 112, 3) uint8 RGB."""
         encoded = np.frombuffer(self.jpeg, np.uint8)
-        return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        assert decoded is not None  # it was encoded here
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 def portrait(pixels: np.ndarray, face: DetectedFace | Alignment) -> np.ndarray:
@@ -198,7 +200,7 @@ def overlaps_any(face: DetectedFace, others: Sequence[DetectedFace], but: int = 
         for one in others
         if one is not face
     )
-    return sum(near) > but
+    return sum(map(bool, near)) > but
 
 
 def _portrait_of(pixels: np.ndarray, face: DetectedFace, seconds: float) -> Portrait:
