@@ -144,6 +144,16 @@ def test_faces_that_overlap_leave_no_portraits_until_they_part() -> None:
         assert (times < 2).sum() >= 4 and (times > 6).sum() >= 4
 
 
+def test_after_a_quick_exchange_of_places_each_face_has_portraits_of_its_own() -> None:
+    left, right = [120.0] * 50, [320.0] * 50
+    across = list(np.linspace(120, 320, 12))
+    ways = left + across + right, right + across[::-1] + left
+    frames = [[face_at(one), face_at(other)] for one, other in zip(*ways, strict=True)]
+    for made in collected(frames).values():
+        times = np.array([one.seconds for one in made])
+        assert (times < 2).sum() >= 4 and (times > 2.4).sum() >= 4
+
+
 def test_portraits_of_a_track_that_was_filled_in_are_its_own() -> None:
     frames = [[face_at(200)] if n % 7 else [] for n in range(60)]
     assert list(collected(frames)) == [0]
