@@ -43,7 +43,7 @@ class OutputConfig:
 class FaceConfig:
     detector: str = "mediapipe"
     min_confidence: float = 0.5
-    max_faces: int = 4
+    max_faces: int = 12
     speaker: str = "largest"
     identity: str = "auto"
     occlusion: str = "auto"
