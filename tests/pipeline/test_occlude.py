@@ -52,7 +52,7 @@ def in_frame(mask, matrix):
 @pytest.mark.parametrize("additive", [False, True])
 @pytest.mark.parametrize("angle", [0, 23])
 @pytest.mark.parametrize("scale", [0.3, 0.45, 0.8])
-@pytest.mark.parametrize("size", [(560, 420), (512, 512), (168, 126)])
+@pytest.mark.parametrize("size", [(560, 420), (512, 512), (168, 126), (70, 52)])
 def test_where_the_occluder_is_1_the_frame_is_bit_equal(scale, angle, size, additive):
     patched, matrix = scene(scale, angle, size, additive=additive)
     there = in_frame(occluder(), matrix.copy()) >= 1 - 1e-6
