@@ -95,6 +95,9 @@ def prefetch(
         while worker.is_alive() and time.monotonic() < deadline:
             _drain(ready)
             worker.join(timeout=0.02)
+        _drain(
+            ready
+        )  # an error left here would keep the frames of its traceback, and their threads
 
 
 def linked(

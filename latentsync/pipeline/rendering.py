@@ -150,19 +150,27 @@ def rendered(
     speakers: Sequence[SpeakerStages], reader: FrameReader, indices: np.ndarray
 ) -> Generator[Rendered, None, None]:
     """The finished output frames. indices: rising; whole chunks of every speaker."""
+    # Nothing else may hold the linked stages: they end, thread by thread, when this does.
+    for item in _linked_stages(speakers, reader, indices):
+        with reader.timer.stage(Stage.COMPOSITE):
+            done = render(item)
+        yield done
+
+
+def _linked_stages(
+    speakers: Sequence[SpeakerStages], reader: FrameReader, indices: np.ndarray
+) -> Items:
+    """The output frames with all patches."""
     timer, read = reader.timer, indices
     for one in speakers:
         read = np.union1d(read, one.mouths.to_read(one.plan, indices))
+    occlude = not speakers[0].mouths.layout.upstream
     items: Items = reader(speakers[0].plan, read)
     before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
-    as_upstream = speakers[0].mouths.layout.upstream
-    for stage in _stages(speakers, indices, read, timer, occlude=not as_upstream):
-        below = linked(items, before.name, stage.name, before.ahead, timer=timer)
-        items, before = stage.run(reader.flag.checked(below)), stage
-    for item in linked(items, before.name, Stage.COMPOSITE, before.ahead, timer=timer):
-        with timer.stage(Stage.COMPOSITE):
-            done = render(item)
-        yield done
+    for stage in _stages(speakers, indices, read, timer, occlude=occlude):
+        items = linked(items, before.name, stage.name, before.ahead, timer=timer)
+        items, before = stage.run(reader.flag.checked(items)), stage
+    return linked(items, before.name, Stage.COMPOSITE, before.ahead, timer=timer)
 
 
 def _stages(

@@ -191,6 +191,7 @@ def test_a_command_that_failed_in_part_is_continued_with_what_is_missing(
 def test_the_same_speech_is_for_each(videos, tmp_path, run):
     speech = make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
     soft = ("--generator", "tests.support.soft_mouths:load", "data.resolution=256")
+    soft += ("generate.silence=model",)  # the speech is a tone
     files = ("-i", *videos[:2], "--audio_path", speech, "-o", f"{tmp_path}/o/")
     result = run(*files, *soft, *FAST, "--quiet")
     assert result.code == 0, result.err

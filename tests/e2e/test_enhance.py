@@ -81,7 +81,7 @@ def test_the_report_says_what_was_done(video, tmp_path, run):
     target = tmp_path / "out.mp4"
     run("-i", video, "-o", target, "restore.when=always", "output.crf=14")
     report = json.loads((tmp_path / "out.report.json").read_text())
-    assert (report["kind"], report["schema"]) == ("latentsync report", 4)
+    assert (report["kind"], report["schema"]) == ("latentsync report", 5)
     assert report["frames"] == {
         "total": 12,
         "with_face": 12,
@@ -113,9 +113,15 @@ def test_the_report_says_what_made_it_when_and_where(video, tmp_path, run):
     assert typed == ["-i", str(video), "-o", str(target), "restore.blur_on=0.6"]
     assert set(report["host"]) == {"os", "machine", "cpu_count", "python", "torch"}
     assert platform.node() not in json.dumps(report["host"])
-    assert report["people"] == {"most_at_once": 1, "frames_with_several": 0, "taken": "largest"}
+    assert report["people"] == {
+        "most_at_once": 1,
+        "frames_with_several": 0,
+        "found": 1,
+        "recognised_by": "edges of the upper face",
+    }
+    assert report["speaker"]["chosen_by"] == ["largest"] and report["speaker"]["person"] == 1
     assert report["thresholds"] == {"blur_on": 0.6, "blur_off": 0.3}
-    assert len(text.splitlines()) < 200
+    assert len(text.splitlines()) < 220
 
 
 def test_a_report_from_python_has_no_command(video, tmp_path):

@@ -43,7 +43,7 @@ def speech(tmp_path_factory) -> Path:
 
 
 def engine(*settings: str) -> Engine:
-    return Engine(load_config(None, ["data.resolution=256", *settings]))
+    return Engine(load_config(None, ["data.resolution=256", "generate.silence=model", *settings]))
 
 
 def rendered(made: Engine, video: Path, speech: Path | None, *parts: int) -> list[np.ndarray]:

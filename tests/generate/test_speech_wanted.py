@@ -9,7 +9,7 @@ import pytest
 
 from latentsync.errors import MediaError
 from latentsync.generate.base import Footage
-from latentsync.generate.replay.inputs import build_database, find_faces
+from latentsync.generate.replay.inputs import find_faces, kept_faces
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.session import Session
@@ -29,10 +29,10 @@ def test_an_identity_with_too_little_speech_is_refused(footage: Footage) -> None
     faces, audio = find_faces(footage), footage.audio()
     assert audio is not None
     alone = np.zeros(len(faces.frames), int)
-    database, kept = build_database(footage, faces, alone, audio, speaking=np.array([0]))
-    assert len(database) == len(kept) == len(faces.frames) == 127
+    kept = kept_faces(footage, faces, alone, audio, speaking=np.array([0]))
+    assert len(kept) == len(faces.frames) == 127
     identities = (faces.frames >= 110).astype(int)
     with pytest.raises(MediaError, match=r"the face at 4\.4 s \(0\.\d s found, 3 s needed\)"):
-        build_database(footage, faces, identities, audio, speaking=np.array([0, 1]))
-    database, kept = build_database(footage, faces, identities, audio, speaking=np.array([0]))
-    assert set(database.identity) == {0} and len(kept) == 110
+        kept_faces(footage, faces, identities, audio, speaking=np.array([0, 1]))
+    kept = kept_faces(footage, faces, identities, audio, speaking=np.array([0]))
+    assert set(identities[kept]) == {0} and len(kept) == 110

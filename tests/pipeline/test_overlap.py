@@ -59,12 +59,17 @@ def speech(index: int) -> torch.Tensor:
 def items(
     generator: Any, plan: RenderPlan, wanted: np.ndarray | None = None, **more: Any
 ) -> Iterator[PatchedFrame]:
-    """The stage's output for the wanted frames; None: for all."""
+    """The stage's output for the wanted frames; None: for all. Their lead-in comes out, too."""
     wanted = np.arange(len(plan)) if wanted is None else wanted
     read = with_lead_in(plan, wanted)
     stage = GenerateStage(generator, plan, wanted, MASK, fill=True, as_upstream=False, **more)
     windows = (speech(int(i)) for i in read if plan.chunk[i] >= 0)
-    return stage((shown(int(i)) for i in read), windows, timer=StageTimer())
+    made = stage((shown(int(i)) for i in read), windows, timer=StageTimer())
+    chosen = set(wanted.tolist())
+    for item in made:
+        assert item.index in chosen or not item.patches, "the lead-in is generated for them alone"
+        if item.index in chosen:
+            yield item
 
 
 def mouths(*arguments: Any, **more: Any) -> dict[int, torch.Tensor]:
