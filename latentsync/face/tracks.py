@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from latentsync.errors import ConfigError
 from latentsync.face.detector import DetectedFace
 from latentsync.frame_times import PTS_ROUNDING
 
@@ -152,28 +151,6 @@ def link_faces(
     return [Track(one.id, one.shot, one.start, tuple(one.faces)) for one in tracks]
 
 
-def choose_track(
-    tracks: Sequence[Track], frames: int, *, select: str = "largest"
-) -> list[ChosenFace | None]:
-    """One identity for each shot -> for each frame of the video its face, or None.
-
-    select: ``largest`` (area summed over the shot), ``left`` or ``right`` (of the frame). An
-    identity that is lost and detected again in the same shot and place stays selected; no other
-    replaces it. Raises ConfigError for another choice.
-    """
-    if select not in ("largest", "left", "right"):
-        raise ConfigError("face.speaker", select, "use largest, left or right")
-    shots: dict[int, list[Track]] = {}
-    for track in tracks:
-        shots.setdefault(track.shot, []).append(track)
-    chosen: list[ChosenFace | None] = [None] * frames
-    for shot in shots.values():
-        for track in _pick(_identities(shot), select):
-            for offset, face in enumerate(track.faces):
-                chosen[track.start + offset] = ChosenFace(face, track.id)
-    return chosen
-
-
 def _color_distance(previous: np.ndarray, current: np.ndarray) -> float:
     first, second = _histogram(previous), _histogram(current)
     return 1 - float(np.minimum(first, second).sum())
@@ -248,29 +225,3 @@ def _between(before: DetectedFace, after: DetectedFace, share: float) -> Detecte
     return DetectedFace(
         mixed(before.landmarks, after.landmarks), mixed(before.box, after.box), confidence, outline
     )
-
-
-def _identities(tracks: Sequence[Track]) -> list[list[Track]]:
-    """The tracks of one shot by identity: joined where one begins in the place of another's end."""
-    identities: list[list[Track]] = []
-    for track in sorted(tracks, key=lambda one: one.start):
-        gone = [identity for identity in identities if identity[-1].stop <= track.start]
-        steps = [step(identity[-1].faces[-1], track.faces[0]) for identity in gone]
-        if steps and min(steps) < SAME_IDENTITY_STEP:
-            gone[int(np.argmin(steps))].append(track)
-        else:
-            identities.append([track])
-    return identities
-
-
-def _pick(identities: Sequence[list[Track]], select: str) -> list[Track]:
-    areas = [sum(track.area for track in identity) for identity in identities]
-    present = [i for i, area in enumerate(areas) if area >= PRESENCE * max(areas)]
-    if select == "largest":
-        return identities[max(present, key=lambda i: areas[i])]
-    sign = 1 if select == "left" else -1
-    return identities[min(present, key=lambda i: sign * _mean_x(identities[i]))]
-
-
-def _mean_x(identity: Sequence[Track]) -> float:
-    return float(np.mean([face.center[0] for track in identity for face in track.faces]))

@@ -12,9 +12,8 @@ from latentsync.errors import FaceNotFoundError
 from latentsync.face.align import align_video
 from latentsync.face.detector import DetectedFace, FaceTracker
 from latentsync.face.landmarks import CONTROL
-from latentsync.face.occlusion.decide import track_masks
+from latentsync.face.occlusion.find import find_occluders
 from latentsync.face.occlusion.observation import Observation
-from latentsync.face.occlusion.occluders import Occluders
 from latentsync.face.occlusion.outline import with_steady_outlines
 from latentsync.face.occlusion.watch import OcclusionWatch
 from latentsync.face.people import Person
@@ -77,8 +76,12 @@ class VideoAnalysis:
 
     def of_person(self, person: Person) -> SourceAnalysis:
         """The analysis of one speaker."""
-        analysis = self._of(chosen_faces(person, len(self.faces)))
-        return replace(analysis, occluders=self._occluders(person.tracks, analysis.matrices))
+        chosen = chosen_faces(person, len(self.faces))
+        analysis = self._of(chosen)
+        near = {id(one.face): one.near for faces in self.faces for one in faces}
+        observed = [None if one is None else near.get(id(one.face)) for one in chosen]
+        occluders = find_occluders(observed, analysis.alignments, self.pts_seconds)
+        return replace(analysis, occluders=occluders)
 
     def of_largest(self) -> SourceAnalysis:
         """Of the largest face of each frame, as LatentSync selects it."""
@@ -111,17 +114,6 @@ class VideoAnalysis:
             np.array([len(faces) for faces in self.faces], np.int64),
             edges,
         )
-
-    def _occluders(self, tracks: Iterable[Track], matrices: np.ndarray) -> Occluders:
-        """matrices: (F, 2, 3), frame -> aligned crop, of these tracks."""
-        near = {id(one.face): one.near for faces in self.faces for one in faces}
-        masks: dict[int, np.ndarray] = {}
-        for track in tracks:
-            run = slice(track.start, track.stop)
-            observations = [near.get(id(face)) for face in track.faces]
-            found = track_masks(observations, matrices[run], self.pts_seconds[run])
-            masks |= {track.start + frame: mask for frame, mask in found.items()}
-        return Occluders(masks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -108,7 +108,8 @@ class Session:
         new_watch = None
         if self.config.face.occlusion == "auto" and not self.config.as_upstream:
             new_watch = engine.new_watch
-        self._analyze = Analyzer(detector, meter, self.config.face, self.timer, new_watch)
+        plain = Analyzer(detector, meter, self.config.face, self.timer)
+        self._analyze = replace(plain, new_watch=new_watch)
         self._shared = Workplace(
             engine,
             self.config,
@@ -116,7 +117,7 @@ class Session:
             self.timer,
             self._flag,
             meter,
-            OtherVideos(self.config, self._analyze, self._people_of, self._flag),
+            OtherVideos(self.config, plain, self._people_of, self._flag),
         )
 
     def __enter__(self) -> Session:
