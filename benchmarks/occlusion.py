@@ -29,14 +29,18 @@ from latentsync.commands.quiet import quiet_libraries
 from latentsync.face.align import align_video
 from latentsync.face.composite import composite
 from latentsync.face.detector import DetectedFace, load_detector
+from latentsync.face.identity import Appearance
 from latentsync.face.masks import region_mask
 from latentsync.face.occlusion.find import find_occluders
 from latentsync.face.occlusion.near_hands import NearHands
 from latentsync.face.occlusion.observation import Observation
 from latentsync.face.occlusion.occluders import Occluders
-from latentsync.face.occlusion.outline import face_mask, steady_outlines
+from latentsync.face.occlusion.outline import face_mask, with_steady_outlines
 from latentsync.face.occlusion.watch import OcclusionWatch
-from latentsync.face.tracks import choose_track, is_cut, link_faces, thumbnail
+from latentsync.face.people import people_of
+from latentsync.face.portraits import PortraitCollector
+from latentsync.face.speaker import chosen_faces
+from latentsync.face.tracks import is_cut, link_faces, thumbnail
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.stages.occlude import cut_patches
 from latentsync.settings.schema import FaceConfig
@@ -117,6 +121,7 @@ def pass_1(path: Path, *, hands: bool, most: int) -> Pass1:
     seconds: list[float] = []
     cuts: list[bool] = []
     of_face: dict[int, Observation] = {}
+    portraits = PortraitCollector()
     last: np.ndarray | None = None
     busy = 0.0
     for frame in islice(VideoReader(path), most):
@@ -131,33 +136,23 @@ def pass_1(path: Path, *, hands: bool, most: int) -> Pass1:
         busy += time.process_time() - begin
         of_face |= {id(face): one for face, one in zip(found, made, strict=True)}
         faces.append(found)
+        portraits.add(frame.pixels, found, frame.pts_seconds, cut=cut)
         cuts.append(cut)
         seconds.append(frame.pts_seconds)
     tracks = link_faces(faces, cuts, seconds=seconds, max_gap_seconds=config.max_gap_seconds)
-    chosen = choose_track(tracks, len(faces))
-    alignments = align_video(chosen, seconds=seconds, smoothing_seconds=config.smoothing_seconds)
+    times = np.array(seconds)
+    people = people_of(tracks, portraits.by_track(tracks), times, Appearance())
+    chosen = chosen_faces(max(people, key=lambda one: one.area), len(faces))
+    alignments = with_steady_outlines(
+        align_video(chosen, seconds=times, smoothing_seconds=config.smoothing_seconds), times
+    )
     observed = [None if one is None else of_face.get(id(one.face)) for one in chosen]
     begin = time.process_time()
-    occluders = find_occluders(observed, alignments, np.array(seconds))
+    occluders = find_occluders(observed, alignments, times)
     decided = time.process_time() - begin
     each = 1000 / len(faces)
-    outlines = _outlines(alignments, np.array(seconds))
+    outlines = [None if one is None else one.outline for one in alignments]
     return Pass1(alignments, outlines, occluders, busy * each, decided * each)
-
-
-def _outlines(
-    alignments: Sequence[Alignment | None], seconds: np.ndarray
-) -> list[np.ndarray | None]:
-    outlines: list[np.ndarray | None] = [None] * len(alignments)
-    tracks = {one.track for one in alignments if one is not None}
-    for track in tracks:
-        some = [(i, a) for i, a in enumerate(alignments) if a is not None and a.track == track]
-        matrices = np.stack([a.matrix for _, a in some])
-        times = seconds[[i for i, _ in some]]
-        steady = steady_outlines([a.outline for _, a in some], matrices, times)
-        for (i, _), one in zip(some, steady, strict=True):
-            outlines[i] = one
-    return outlines
 
 
 def pass_2(path: Path, seen: Pass1, *, every: int, most: int) -> dict[str, Shares]:
