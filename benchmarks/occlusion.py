@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -194,16 +194,20 @@ def _measure(
     occluder = none if occluder is None else occluder
     beside = none if outline is None else 1 - face_mask(outline, matrix)
     plain = composite(frame, patched.patches) != frame.pixels
-    cut = composite(frame, cut_patches(patched, np.maximum(occluder, beside), matrix).patches)
+    cut = composite(frame, cut_patches(patched.patches, np.maximum(occluder, beside), matrix))
     shown, left = plain.any(axis=2), (cut == frame.pixels).all(axis=2)
     covered = shown & (opacity >= COVERED)
     shares.kept.add(float(np.sum(covered & left)), float(np.sum(covered)))
     free = opacity < FREE
     before = _weight(patched, free)
-    inside = _weight(cut_patches(patched, beside, matrix), free)
+    inside = _weight(_cut(patched, beside, matrix), free)
     shares.beside.add(before - inside, before)
-    both = _weight(cut_patches(patched, np.maximum(occluder, beside), matrix), free)
+    both = _weight(_cut(patched, np.maximum(occluder, beside), matrix), free)
     shares.given.add(inside - both, inside)
+
+
+def _cut(patched: PatchedFrame, stays: np.ndarray, matrix: np.ndarray) -> PatchedFrame:
+    return replace(patched, patches=cut_patches(patched.patches, stays, matrix))
 
 
 def _weight(patched: PatchedFrame, free: np.ndarray) -> float:

@@ -53,7 +53,7 @@ def restore(
     """Writes the video with blurry mouths restored. Returns the report.
 
     output: .mp4, .m4v, .mov or .mkv. config: a YAML file of settings, or the name of a shipped one;
-    any audio that it names is ignored. settings: override the file; their keys with ``__`` for the
+    any speech that it names is ignored. settings: override the file; their keys with ``__`` for the
     dot (``restore__name="GFPGAN"``, ``output__crf=14``), or a name in SHORT (``superres``,
     ``overwrite``, ...); None: not given. download: downloads missing weights of more than 10 MB,
     too; smaller ones, as the models that find faces, are downloaded unless ``weights__offline``.
@@ -69,7 +69,7 @@ def restore(
 
 def lipsync(
     video: str | Path,
-    audio: str | Path,
+    audio: str | Path | Sequence[Mapping[str, Any]],
     output: str | Path,
     *,
     config: str | Path | None = None,
@@ -79,11 +79,17 @@ def lipsync(
 ) -> dict[str, Any]:
     """Writes the video with mouths generated for the speech, restored where they are blurry.
 
-    audio: an audio file, or a video whose audio is taken. All else: see restore(). The default
-    generator needs 5.5 GB of weights; ``generator="replay"`` needs none.
+    audio: an audio file, or a video whose audio is taken; for several speakers a list of entries
+    with speaker, audio, start, end and offset, as in the settings. All else: see restore().
+    The default generator needs 5.5 GB of weights; ``generator="replay"`` needs none.
     """
-    files = {"input.video": video, "input.audio": audio, "output.path": output}
-    return _made(files, config, settings, download=download, progress=progress)
+    files: dict[str, str | Path | None] = {"input.video": video, "output.path": output}
+    if isinstance(audio, str | Path):
+        files["input.audio"], speakers = audio, []
+    else:
+        files["input.audio"] = None
+        speakers = [{k: _plain(v) for k, v in entry.items()} for entry in audio]
+    return _made(files, config, settings, speakers=speakers, download=download, progress=progress)
 
 
 def _made(
@@ -91,6 +97,7 @@ def _made(
     path: str | Path | None,
     settings: Mapping[str, Any],
     *,
+    speakers: Sequence[Mapping[str, Any]] = (),
     download: bool,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -98,12 +105,13 @@ def _made(
     for key in files.keys() & given.keys():
         remedy = "call restore(video, output) or lipsync(video, audio, output)"
         raise ConfigError(f"{key} is an argument here, not a setting", given[key], remedy)
-    config = load_config(path, flags={**given, **{k: _plain(v) for k, v in files.items()}})
+    named = {k: "" if v is None else _plain(v) for k, v in files.items()}
+    config = load_config(path, flags={**given, **named, "speakers": list(speakers)})
     if files["input.audio"] is None:
         config = replace(config, input=replace(config.input, audio=None))
 
     def refuse(missing: Sequence[ModelFile]) -> None:
-        arguments = _download(path, given, speech=config.input.audio is not None)
+        arguments = _download(path, given, speech=config.speech)
         raise refusal(missing, arguments, or_else=_or_else(missing))
 
     job = prepare(config, consent=consent_to_all if download else refuse)

@@ -31,7 +31,7 @@ class Consent:
     def _arguments(self) -> list[str]:
         """Of the download command that downloads exactly what this command needs."""
         own, generator = self._options, self._options.generator
-        if self._config.input.audio is None:
+        if not self._config.speech:
             generator = "replay"  # which needs none
         flags = {"--config": own.config, "--generator": generator, "--superres": own.superres}
         named = [word for flag, value in flags.items() if value for word in (flag, value)]

@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 LOADED = (
     *("compat", "generate", "data", "model", "weights", "runtime"),
     *("restore.name", "restore.checkpoint", "restore.fidelity", "restore.batch"),
+    "face.identity",
 )
 """Settings that the loaded models depend on."""
 FEW, MANY = 4, 16  # faces restored at once with restore.batch=0: on a CPU; at most on a GPU
@@ -136,16 +137,17 @@ class Engine:
         is logged."""
         with self._lock:
             if not self._scorer_is_loaded:
-                self._scorer_is_loaded, weights = True, self.config.weights
+                weights = self.config.weights
                 try:
                     ensure_weights(
                         [(LR_ASD, None)], folders=weights.folders, offline=weights.offline
                     )
                 except CheckpointError as error:
                     logger.warning("who speaks is decided without LR-ASD: %s", error)
-                    return None
-                execution = execution_of(self.config.runtime, networks=True)
-                self._scorer = load_mouth_scorer(execution, folders=weights.folders)
+                else:
+                    execution = execution_of(self.config.runtime, networks=True)
+                    self._scorer = load_mouth_scorer(execution, folders=weights.folders)
+                self._scorer_is_loaded = True
             return self._scorer
 
     def _fitting_batch(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from latentsync.face.masks import upstream_mask
+from latentsync.face.portraits import images_of
 from latentsync.generate.base import GenerationRequest, LipGenerator, Partial, Preparing
 from latentsync.generate.closed_mouth import ClosedMouths
 from latentsync.pipeline.analysis import SourceAnalysis
@@ -30,7 +31,7 @@ from latentsync.pipeline.planning.visibility import with_visibility
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import FrameReader, Mouths, SpeakerStages, restore_stage
 from latentsync.pipeline.requirements import restores
-from latentsync.pipeline.source import Source, footage_of
+from latentsync.pipeline.source import Source, footage_of, portraits_of
 from latentsync.pipeline.speakers import Speaker
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.base import Fittable, Tunable
@@ -277,16 +278,22 @@ class Lane:
     @cached_property
     def _original(self) -> Original:
         """The video with the training mouths."""
-        other = self.shared.others.reference(self.speaker)
+        other = self.shared.others.reference(self._looks)
         if other is None:
             return Original(self.shared.source, self.analysis, itself=True)
         return Original(*other, itself=False)
+
+    def _looks(self) -> np.ndarray:
+        """(n, 112, 112, 3) uint8 RGB, portraits of the speaker."""
+        if self.speaker is not None:
+            return images_of(self.speaker.person.portraits)
+        return portraits_of(self.shared.source, self.analysis)
 
     def _request(self, plan: RenderPlan) -> GenerationRequest:
         shared, speech = self.shared, self.speech
         return GenerationRequest(
             footage_of(shared.source, plan.analysis, shared.flag.check),
-            shared.others.footage,
+            lambda path: shared.others.footage(path, self._looks),
             plan.seconds,
             plan.source,
             plan.chunk,

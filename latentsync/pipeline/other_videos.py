@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from latentsync.face.people import Person
 from latentsync.generate.base import Footage
 from latentsync.media.probe import probe
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.observation import Analyzer, VideoAnalysis
 from latentsync.pipeline.source import CheckedSource, Source, VideoFile, footage_of
-from latentsync.pipeline.speakers import People, Speaker
+from latentsync.pipeline.speakers import People
 from latentsync.settings.schema import Config
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,22 +31,32 @@ class OtherVideos:
     flag: CancelFlag
     _known: dict[str, tuple[People, Source]] = field(default_factory=dict)
 
-    def reference(self, speaker: Speaker | None) -> tuple[Source, SourceAnalysis] | None:
-        """The configured reference, analyzed: of the person in it who looks most like the speaker;
-        without a speaker, of the largest face of each frame. None: there is no reference."""
+    def reference(self, looks: Callable[[], np.ndarray]) -> tuple[Source, SourceAnalysis] | None:
+        """The configured reference, analyzed: of the person in it who looks most like the speaker.
+
+        looks: returns (n, 112, 112, 3) portraits of the speaker. None: there is no reference.
+        """
         path = self.config.restore.reference
         if path is None:
             return None
         people, source = self._analyzed(path)
-        if speaker is None:
+        if self.config.as_upstream:
             return source, people.video.of_largest()
-        return source, people.video.of_person(people.most_like(speaker.person))
+        return source, people.video.of_person(self._most_like(people, looks(), path))
 
-    def footage(self, path: str) -> Footage:
-        """Of the largest person in that video, who is taken to be the speaker."""
+    def _most_like(self, people: People, looks: np.ndarray, path: str) -> Person:
+        person, alike = people.most_like(looks)
+        if not alike and len(people.all) > 1:
+            logger.warning("%s: nobody in it is clearly the speaker: the largest is taken", path)
+        return person
+
+    def footage(self, path: str, looks: Callable[[], np.ndarray]) -> Footage:
+        """Of the person in that video who looks most like the speaker. looks: see reference."""
         people, source = self._analyzed(path)
-        largest = people.video.of_person(people.selected("largest").person)
-        return footage_of(source, largest, self.flag.check)
+        person = people.all[0]
+        if len(people.all) > 1:
+            person = self._most_like(people, looks(), path)
+        return footage_of(source, people.video.of_person(person), self.flag.check)
 
     def _analyzed(self, path: str) -> tuple[People, Source]:
         if path not in self._known:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from latentsync.errors import CheckpointError
 from latentsync.face.insightface_detector import ensure_models
 from latentsync.generate import model_spec as settings
+from latentsync.places import command
 from latentsync.restoration import base
 from latentsync.settings.schema import Config
 from latentsync.weights.ensure import Wanted, ensure_weights
@@ -22,6 +25,7 @@ from latentsync.weights.manifest import (
 from latentsync.weights.model_file import Licence, ModelFile
 
 MEDIAPIPE_MODELS = (FACE_FINDER, SMALL_FACE_FINDER, FACE_MESH)
+DOWNLOAD = f"{command('download')} downloads them, with the same settings"
 NEEDS_REFERENCE = "it is fitted to the original video; name that with --reference"
 
 
@@ -41,7 +45,11 @@ def face_models(config: Config, *, speakers: bool = False) -> list[ModelFile]:
     speakers: also the one that tells who speaks, which is not necessary for that.
     """
     face = config.face
-    models = list(MEDIAPIPE_MODELS) if face.detector.lower() == "mediapipe" else []
+    models: list[ModelFile] = []
+    if face.detector.lower() == "mediapipe":
+        models += MEDIAPIPE_MODELS
+    elif face.detector.lower() != "insightface":
+        models.append(FACE_MESH)  # a detector of boxes gets its landmarks from it
     if face.occlusion != "off":
         models += [PALM_FINDER, HAND_LANDMARKS]
     if face.identity == "sface":
@@ -52,13 +60,19 @@ def face_models(config: Config, *, speakers: bool = False) -> list[ModelFile]:
 
 
 def ensure_face_models(config: Config) -> None:
-    """Downloads those that are missing, as they are small. Raises CheckpointError where that is
-    not allowed (weights.offline) or fails."""
+    """Downloads those that are missing, if they are small. Raises CheckpointError for larger ones,
+    and where that is not allowed (weights.offline) or fails."""
     ensure_weights(
         [(model, None) for model in face_models(config)],
         folders=config.weights.folders,
         offline=config.weights.offline,
+        consent=_refuse,
     )
+
+
+def _refuse(missing: Sequence[ModelFile]) -> None:
+    """Called where files would be downloaded that are not small."""
+    raise CheckpointError(f"weights of {missing[0].key} not found", missing[0].filename, DOWNLOAD)
 
 
 def missing_weights(config: Config, *, speech: bool) -> list[ModelFile]:

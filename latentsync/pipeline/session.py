@@ -196,7 +196,7 @@ class Session:
         a LatentSyncError where the generator cannot be used with this video or speech.
         """
         if self._plan is None:
-            if self._audio is not None:
+            if self.speaks:
                 self.engine.lipsync  # noqa: B018  its errors are raised before the long work
             self.analyze(progress)
             for lane in self.lanes:

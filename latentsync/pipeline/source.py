@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from latentsync.face.identity import load_embedding, numbered
-from latentsync.face.portraits import portrait
+from latentsync.face.portraits import SIDE, portrait
 from latentsync.generate.base import AudioFeatures, Footage
 from latentsync.geometry import extract, square
 from latentsync.media.audio.reader import AudioReader
@@ -139,15 +139,27 @@ def footage_of(
     )
 
 
+def portraits_of(source: Source, analysis: SourceAnalysis) -> np.ndarray:
+    """(n, 112, 112, 3) uint8 RGB, of COMPARED frames of each track; they are read again."""
+    chosen = [_spread(frames) for frames in analysis.frames_by_track().values()]
+    wanted = np.unique(np.concatenate([np.empty(0, np.int64), *chosen]))
+    seen = [analysis.alignments[index] for index in wanted]
+    frames = zip(seen, source.shown(wanted), strict=True)
+    made = [portrait(frame.pixels, one) for one, frame in frames if one is not None]
+    return np.array(made, np.uint8).reshape(len(made), SIDE, SIDE, 3)
+
+
+def _spread(frames: np.ndarray) -> np.ndarray:
+    """At most COMPARED of them, evenly spread."""
+    return np.unique(frames[np.linspace(0, len(frames) - 1, COMPARED).round().astype(int)])
+
+
 def _people(source: Source, analysis: SourceAnalysis) -> np.ndarray:
     """(F,) int: a number for each person, by COMPARED frames of each track; -1 without a face."""
     if analysis.one_person:
         return np.where(analysis.tracks < 0, -1, 0)
     tracks = analysis.frames_by_track()
-    compared = {
-        track: np.unique(frames[np.linspace(0, len(frames) - 1, COMPARED).round().astype(int)])
-        for track, frames in tracks.items()
-    }
+    compared = {track: _spread(frames) for track, frames in tracks.items()}
     embedding = load_embedding()
     vectors = {}
     wanted = np.empty(0, np.int64)

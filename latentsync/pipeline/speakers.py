@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,10 @@ from latentsync.face.people import Person, people_of
 from latentsync.face.speaker import Selection, choose, parse_speaker, reference_portraits
 from latentsync.pipeline.observation import VideoAnalysis
 from latentsync.pipeline.who_speaks import SpeakingPeople
+
+logger = logging.getLogger(__name__)
+
+ONE_PERSON = "%s are one person of this video (%d): both speeches move that mouth"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,19 +90,27 @@ class People:
             named.setdefault(self.selected(setting).person.number, []).append(setting)
         speakers = []
         for given in named.values():
-            automatic = parse_speaker(given[0]).kind == "auto"
+            automatic = any(parse_speaker(one).kind == "auto" for one in given)
             uncertain = automatic and self.speaking.uncertain
+            if len(given) > 1:
+                logger.warning(
+                    ONE_PERSON, " and ".join(given), self.selected(given[0]).person.number
+                )
             speakers.append(Speaker(tuple(given), self.selected(given[0]), uncertain))
         return speakers
 
-    def most_like(self, person: Person) -> Person:
-        """The one of these people that looks most like a person of another video; where none does,
-        the largest."""
-        wanted = vectors_of(person.portraits, self.embedding)
+    def most_like(self, looks: np.ndarray) -> tuple[Person, bool]:
+        """The one of these people that looks most like a person of another video, and whether they
+        are alike; where nobody is, the largest.
+
+        looks: (n, 112, 112, 3) uint8 RGB, portraits of that person; n may be 0.
+        """
+        wanted = self.embedding(looks) if len(looks) else np.zeros((0, 0), np.float32)
 
         def rank(one: Person) -> tuple[float, float]:
             alike = likeness(wanted, vectors_of(one.portraits, self.embedding))
             known = alike is not None and alike >= self.embedding.different
             return (alike if known and alike is not None else -np.inf), one.area
 
-        return max(self.all, key=rank)
+        best = max(self.all, key=rank)
+        return best, rank(best)[0] > -np.inf

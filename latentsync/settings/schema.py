@@ -262,7 +262,7 @@ def _check_speakers(config: Config) -> None:
             remedy = "leave it out: the new speech is the soundtrack; it applies to speakers only"
             raise ConfigError("output.soundtrack", config.output.soundtrack, remedy)
         return
-    if config.input.audio is not None:
+    if config.input.audio:
         remedy = "leave it out: each entry of speakers names its own audio"
         raise ConfigError("input.audio", config.input.audio, remedy)
     if config.as_upstream:

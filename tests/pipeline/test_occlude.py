@@ -57,7 +57,7 @@ def test_where_the_occluder_is_1_the_frame_is_bit_equal(scale, angle, size, addi
     patched, matrix = scene(scale, angle, size, additive=additive)
     there = in_frame(occluder(), matrix.copy()) >= 1 - 1e-6
     plain = composite(patched.frame, patched.patches)
-    cut = composite(patched.frame, cut_patches(patched, occluder(), matrix).patches)
+    cut = composite(patched.frame, cut_patches(patched.patches, occluder(), matrix))
     before = patched.frame.pixels
     assert there.sum() > 500 and (plain[there] != before[there]).mean() > 0.9
     assert np.array_equal(cut[there], before[there])
@@ -67,20 +67,20 @@ def test_far_from_the_occluder_the_patch_shows_as_before():
     patched, matrix = scene(0.45, 0, (560, 420))
     away = cv2.dilate(in_frame(occluder(), matrix.copy()), np.ones((15, 15))) == 0
     plain = composite(patched.frame, patched.patches)
-    cut = composite(patched.frame, cut_patches(patched, occluder(), matrix).patches)
+    cut = composite(patched.frame, cut_patches(patched.patches, occluder(), matrix))
     assert np.array_equal(cut[away], plain[away])
 
 
 def test_a_patch_that_no_occluder_touches_is_the_same_object():
     patched, matrix = scene(0.45, 0, (560, 420))
     nothing = np.zeros((140, 105), np.float32)
-    assert cut_patches(patched, nothing, matrix).patches[0] is patched.patches[0]
+    assert cut_patches(patched.patches, nothing, matrix)[0] is patched.patches[0]
 
 
 def test_the_patchs_own_pixels_do_not_change():
     patched, matrix = scene(0.45, 0, (560, 420))
-    cut = cut_patches(patched, occluder(), matrix)
-    assert cut.patches[0].pixels is patched.patches[0].pixels
+    (cut,) = cut_patches(patched.patches, occluder(), matrix)
+    assert cut.pixels is patched.patches[0].pixels
     assert patched.patches[0].mask.min() == 1
 
 

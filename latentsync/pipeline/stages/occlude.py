@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -35,19 +36,22 @@ class OccludeStage:
             yield done
 
     def _cut(self, item: PatchedFrame) -> PatchedFrame:
-        patches = list(item.patches)
-        for track in {patch.track for patch in patches if patch.track in self._plans}:
-            plan = self._plans[track]
-            own = [n for n, patch in enumerate(patches) if patch.track == track]
-            source, matrix = int(plan.source[item.index]), plan.matrices[item.index]
-            visible, covered = float(plan.visible[item.index]), _covered(plan, source, matrix)
-            for n in own:
-                if covered is not None:
-                    patches[n] = _cut(patches[n], covered, matrix)
-                if visible < 1:
-                    faded = (patches[n].mask * visible).astype(np.float32)
-                    patches[n] = replace(patches[n], mask=faded)
+        patches: list[Patch] = []
+        for track, some in groupby(item.patches, key=lambda patch: patch.track):
+            own, plan = tuple(some), self._plans.get(track)
+            patches += own if plan is None else _shown(own, plan, item)
         return replace(item, patches=tuple(patches))
+
+
+def _shown(own: tuple[Patch, ...], plan: RenderPlan, item: PatchedFrame) -> tuple[Patch, ...]:
+    """The patches of one speaker, as far as they show."""
+    source, matrix = int(plan.source[item.index]), plan.matrices[item.index]
+    visible, covered = float(plan.visible[item.index]), _covered(plan, source, matrix)
+    if covered is not None:
+        own = cut_patches(own, covered, matrix)
+    if visible < 1:
+        own = tuple(replace(one, mask=(one.mask * visible).astype(np.float32)) for one in own)
+    return own
 
 
 def _covered(plan: RenderPlan, source: int, matrix: np.ndarray) -> np.ndarray | None:
@@ -59,16 +63,17 @@ def _covered(plan: RenderPlan, source: int, matrix: np.ndarray) -> np.ndarray | 
     return beside if occluder is None else np.maximum(beside, occluder)
 
 
-def cut_patches(patched: PatchedFrame, occluder: np.ndarray, matrix: np.ndarray) -> PatchedFrame:
-    """The frame with smaller masks: where the occluder is 1 the composite is the frame, bit for
+def cut_patches(
+    patches: Iterable[Patch], occluder: np.ndarray, matrix: np.ndarray
+) -> tuple[Patch, ...]:
+    """The patches with smaller masks: where the occluder is 1 the composite is the frame, bit for
     bit.
 
     occluder: (140, 105) float32 in [0, 1], see Occluders. matrix: (2, 3), frame -> aligned crop.
     """
     # So that a patch's pixel that mixes cells inside the occluder and beside it counts as inside.
     grown = np.asarray(cv2.dilate(occluder, np.ones((3, 3), np.uint8)), np.float32)
-    patches = tuple(_cut(patch, grown, matrix) for patch in patched.patches)
-    return replace(patched, patches=patches)
+    return tuple(_cut(patch, grown, matrix) for patch in patches)
 
 
 def _cut(patch: Patch, occluder: np.ndarray, matrix: np.ndarray) -> Patch:
