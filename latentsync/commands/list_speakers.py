@@ -20,7 +20,7 @@ def list_speakers(options: argparse.Namespace, config: Config) -> int:
     target = Path(f"{Path(config.input.video).stem}_speakers.png")
     if config.output.path is not None and config.output.path.lower().endswith(".png"):
         target = Path(config.output.path)
-    check_free(target, overwrite=bool(options.overwrite))
+    check_free(target, overwrite=config.output.overwrite)
     # What follows imports torch, which takes seconds.
     from latentsync.commands.work import people_of_video, progress_of
     from latentsync.pipeline.contact_sheet import people_table, write_contact_sheet

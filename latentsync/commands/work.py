@@ -103,8 +103,7 @@ def people_of_video(config: Config, progress: Progress) -> tuple[People, float]:
     ensure_face_models(config)
     with Session(Engine(config), info) as session:
         seconds = session.observe(progress).pts_seconds
-        with progress("comparing mouths with the audio", 0):
-            session.people.speaking  # noqa: B018  it is kept
+        session.people.speaking  # noqa: B018  it is kept
         return session.people, float(seconds[-1] + 1 / info.average_rate)
 
 

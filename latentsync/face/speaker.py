@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,8 +73,9 @@ def parse_speaker(setting: object) -> Choice:
     place = _PLACE.fullmatch(text)
     if place is not None:
         return _placed(text, *(float(part or 0) for part in place.groups()))
-    path = Path(text).expanduser()
-    if path.is_file():
+    expanded, is_file = os.path.expanduser, os.path.isfile  # Path's own raise for some names
+    path = Path(expanded(text))
+    if is_file(path):
         return Choice("picture", text, picture=path)
     if path.suffix.lower() in PICTURES:
         raise ConfigError(KEY, text, "there is no such picture; check the path")
@@ -88,7 +90,10 @@ def reference_portraits(
     detect: a FaceTracker that has seen no video. Raises ConfigError: no picture, no face in it, or
     several of about one size.
     """
-    encoded = np.frombuffer(path.read_bytes(), np.uint8)
+    try:
+        encoded = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise ConfigError(KEY, path, f"it cannot be read: {error.strerror}") from error
     decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
     if decoded is None:
         raise ConfigError(KEY, path, "this file is not a picture; use a JPEG or PNG of the person")

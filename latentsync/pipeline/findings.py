@@ -92,7 +92,10 @@ def _doubts(lane: Lane) -> list[str]:
     times = ", ".join(f"{start:.2f} to {stop:.2f} s" for start, stop in spans[:LISTED])
     more = f" and {len(spans) - LISTED} more" if len(spans) > LISTED else ""
     number = lane.speaker.person.number
-    return [*doubt, f"shots without person {number} are left unmodified: {times}{more}"]
+    return [
+        *doubt,
+        f"shots without person {number}: {times}{more}; nothing is done for that person there",
+    ]
 
 
 def _why_nothing_is_restored(config: Config, plan: RenderPlan) -> str:

@@ -23,9 +23,10 @@ from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
 from latentsync.pipeline.lipsync import Speech
 from latentsync.pipeline.other_videos import OtherVideos
 from latentsync.pipeline.planning import decide, pauses
+from latentsync.pipeline.planning.checks import check_overlap
 from latentsync.pipeline.planning.layout import Layout, laid_out
 from latentsync.pipeline.planning.own_mouth import own_edges
-from latentsync.pipeline.planning.plan import RenderPlan, check_overlap
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.planning.samples import Samples, sampled
 from latentsync.pipeline.planning.visibility import with_visibility
 from latentsync.pipeline.progress import Progress, no_progress
@@ -74,7 +75,7 @@ class Lane:
     """One speaker of a session. line: the new speech; None: the mouth in the video is restored.
 
     analysis: of the speaker. plan: made before; None: it is made here. speaker: who was selected;
-    None: the plan says. Used by one thread.
+    None: the plan says. Used by one thread. last_restoration: the stage of the last pass.
     """
 
     def __init__(
@@ -88,13 +89,12 @@ class Lane:
         self.shared, self.analysis, self.line, self.speaker = shared, analysis, line, speaker
         self._plan = plan
         self._samples: Samples | None = None
-        self._last: RestoreStage | None = None
+        self.last_restoration: RestoreStage | None = None
 
     @property
     def plan(self) -> RenderPlan:
-        """Raises RuntimeError before decide()."""
-        if self._plan is None:
-            raise RuntimeError("the plan is not made yet; call decide()")
+        """Of decide(), which comes before."""
+        assert self._plan is not None
         return self._plan
 
     def decide(self, progress: Progress = no_progress) -> RenderPlan:
@@ -154,13 +154,8 @@ class Lane:
         stage = None
         if self.restorers is not None:
             stage = restore_stage(shared.engine, plan, self.restorers, shared.config.restore)
-        self._last = stage
+        self.last_restoration = stage
         return SpeakerStages(plan, self.mouths, stage)
-
-    @property
-    def last_restoration(self) -> RestoreStage | None:
-        """The stage of the last pass."""
-        return self._last
 
     @property
     def _matches(self) -> bool:

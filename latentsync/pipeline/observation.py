@@ -78,8 +78,10 @@ class VideoAnalysis:
         """The analysis of one speaker."""
         chosen = chosen_faces(person, len(self.faces))
         analysis = self._of(chosen)
-        near = {id(one.face): one.near for faces in self.faces for one in faces}
-        observed = [None if one is None else near.get(id(one.face)) for one in chosen]
+        observed = [
+            next((seen.near for seen in self.faces[index] if one and one.face is seen.face), None)
+            for index, one in enumerate(chosen)
+        ]
         occluders = find_occluders(observed, analysis.alignments, self.pts_seconds)
         return replace(analysis, occluders=occluders)
 

@@ -117,7 +117,7 @@ def _who(lane: Lane) -> dict[str, Any]:
     speaker, line = lane.speaker, lane.line
     placed = None if line is None or line.placed is None else line.placed
     return {
-        "chosen_by": None if speaker is None else list(speaker.choices),
+        "chosen_by": list(lane.plan.named),
         "person": None if speaker is None else speaker.person.number,
         "on_screen_seconds": None if speaker is None else _spans(speaker.person.spans),
         "absent_seconds": None if speaker is None else _spans(speaker.selection.absent),
@@ -171,7 +171,7 @@ def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str,
             "height": source.height,
             "fps": float(source.average_rate),
             "audio": [audio.codec for audio in source.audio],
-            "new_audio": None if session.audio is None else str(session.audio),
+            "new_audio": ", ".join(one.line.name for one in session.lanes if one.line) or None,
         },
         "output": {
             "path": str(output.target),

@@ -23,7 +23,7 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
-from latentsync.media.probe import VideoInfo, probe
+from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Dialogue, Line
@@ -32,12 +32,13 @@ from latentsync.pipeline.lane import Lane, Workplace
 from latentsync.pipeline.lanes import chosen_lanes, joined, people_of_video, planned_lanes
 from latentsync.pipeline.observation import Analyzer, VideoAnalysis
 from latentsync.pipeline.other_videos import OtherVideos
+from latentsync.pipeline.planning.checks import check_plan, check_speakers
 from latentsync.pipeline.planning.layout import lead_in
-from latentsync.pipeline.planning.plan import RenderPlan, check_plan
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import rendered
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import CheckedSource, Source, VideoFile
+from latentsync.pipeline.source import CheckedSource, Source, VideoFile, source_of
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered
@@ -85,7 +86,7 @@ class Session:
     ) -> None:
         self.engine, self.config = engine, config or engine.config
         engine.check_fits(self.config)
-        source = _source(video)
+        source = source_of(video)
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = CheckedSource(source, self._flag.check)
         self.reads_file = isinstance(source, VideoFile)
@@ -96,6 +97,8 @@ class Session:
         self.timer = StageTimer()
         if plan is not None:
             check_plan(plan, source.info, speech=self.speaks)
+            named = None if self._dialogue is None else self._dialogue.speakers
+            check_speakers(plan, named)
         fits = isinstance(engine.restorer, Fittable) and restores(self.config)
         if fits and not self.speaks and self.config.restore.reference is None:
             raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
@@ -292,9 +295,3 @@ class Session:
 
     def _people_of(self, video: VideoAnalysis, source: Source) -> People:
         return people_of_video(self.engine, self.config.face, video, source, self._flag.check)
-
-
-def _source(video: str | Path | VideoInfo | Source) -> Source:
-    if isinstance(video, str | Path):
-        return VideoFile(probe(video))
-    return VideoFile(video) if isinstance(video, VideoInfo) else video

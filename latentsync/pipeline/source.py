@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,7 +17,7 @@ from latentsync.generate.base import AudioFeatures, Footage
 from latentsync.geometry import extract, square
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.indexed import IndexedReader
-from latentsync.media.probe import VideoInfo
+from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import Checked, unchecked
@@ -67,6 +68,13 @@ class VideoFile:
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
         return iter(IndexedReader(self.info, indices))
+
+
+def source_of(video: str | Path | VideoInfo | Source) -> Source:
+    """A file, probed or not, or a source as it is. Raises MediaError as media.probe does."""
+    if isinstance(video, str | Path):
+        return VideoFile(probe(video))
+    return VideoFile(video) if isinstance(video, VideoInfo) else video
 
 
 class CheckedSource:

@@ -15,6 +15,8 @@ INPUT_PATHS = (
     *("generate.checkpoint", "generate.vae", "generate.whisper", "generate.replay.source"),
     *("output.soundtrack", "speakers.audio"),
 )
+PICTURES = ("face.speaker", "speakers.speaker")
+"""Settings that may be the path of a picture: resolved where the file is there."""
 """Settings that are paths of input files and folders; below speakers, of each entry."""
 
 
@@ -23,14 +25,16 @@ def resolve_paths(file: dict[str, Any], folder: Path) -> None:
 
     folder: of the YAML file.
     """
-    for key in INPUT_PATHS:
+    for key in (*INPUT_PATHS, *PICTURES):
         *parents, name = key.split(".")
         section: Any = file
         for parent in parents:
             section = section.get(parent) if isinstance(section, dict) else None
         for one in section if isinstance(section, list) else [section]:
             if isinstance(one, dict) and name in one:
-                one[name] = _resolved(one[name], folder)
+                path, is_file = _resolved(one[name], folder), os.path.isfile
+                if key not in PICTURES or is_file(str(path)):
+                    one[name] = path
 
 
 def _resolved(value: Any, folder: Path) -> Any:

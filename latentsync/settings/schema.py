@@ -238,6 +238,8 @@ def _check_combinations(config: Config) -> None:
         what = f"{config.output.fps}, {config.output.length}"
         remedy = f"leave both out: compat={COMPAT} has 25 fps and the length of the speech"
         raise ConfigError("output.fps, output.length", what, remedy)
+    if config.as_upstream:
+        _check_upstream(config)
     if config.as_upstream and config.generate.overlap:
         remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
         raise ConfigError("generate.overlap", config.generate.overlap, remedy)
@@ -256,12 +258,23 @@ def _check_combinations(config: Config) -> None:
         )
 
 
+def _check_upstream(config: Config) -> None:
+    """LatentSync takes the largest face of each frame, and its mouth in pauses as well."""
+    for key in ("face.speaker", "generate.silence"):
+        value = _lookup(config, key)
+        if value != _lookup(Config(), key):
+            raise ConfigError(key, value, f"leave it out: it has no effect with compat={COMPAT}")
+
+
 def _check_speakers(config: Config) -> None:
     if not config.speakers:
         if config.output.soundtrack is not None:
             remedy = "leave it out: the new speech is the soundtrack; it applies to speakers only"
             raise ConfigError("output.soundtrack", config.output.soundtrack, remedy)
         return
+    if config.face.speaker != FaceConfig.speaker:
+        remedy = "leave it out: each entry of speakers names a person"
+        raise ConfigError("face.speaker", config.face.speaker, remedy)
     if config.input.audio:
         remedy = "leave it out: each entry of speakers names its own audio"
         raise ConfigError("input.audio", config.input.audio, remedy)

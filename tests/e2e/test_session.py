@@ -24,6 +24,7 @@ SOFT, LATE = (
 )
 FRAMES = 40
 MANY = 1000
+COMMON = ("data.resolution=256", "generate.silence=model")  # the speech is a tone
 REPLACED = "output.overwrite=true"
 
 
@@ -43,7 +44,7 @@ def speech(tmp_path_factory) -> Path:
 
 
 def engine(*settings: str) -> Engine:
-    return Engine(load_config(None, ["data.resolution=256", "generate.silence=model", *settings]))
+    return Engine(load_config(None, [*COMMON, *settings]))
 
 
 def rendered(made: Engine, video: Path, speech: Path | None, *parts: int) -> list[np.ndarray]:
@@ -261,8 +262,8 @@ def test_settings_that_need_other_models_are_refused(video):
     made = engine("restore.when=always")
     for setting in ("restore.name=Self", "runtime.threads=1", "generate.steps=3"):
         with pytest.raises(ConfigError, match="make another one"):
-            Session(made, video, config=load_config(None, ["data.resolution=256", setting]))
-    config = load_config(None, ["data.resolution=256", "restore.when=never"])
+            Session(made, video, config=load_config(None, [*COMMON, setting]))
+    config = load_config(None, [*COMMON, "restore.when=never"])
     with Session(made, video, config=config) as session:
         assert session.lanes[0].restorers is None
 

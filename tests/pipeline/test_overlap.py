@@ -15,8 +15,9 @@ import torch
 from latentsync.errors import ConfigError
 from latentsync.generate.base import ChunkMouths
 from latentsync.generate.diffusion import generator as latentsync
+from latentsync.pipeline.planning.checks import check_overlap
 from latentsync.pipeline.planning.linked_chunks import with_lead_in
-from latentsync.pipeline.planning.plan import RenderPlan, check_overlap
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.planning.timeline import chunks, video_timeline
 from latentsync.pipeline.stage_timer import StageTimer
 from latentsync.pipeline.stages.generate import GenerateStage

@@ -85,12 +85,12 @@ def laid_out(
     if speech is not None and layout.upstream:
         line, chunk, matrices = _upstream(layout, analysis, info, speech)
     elif speech is not None:
-        output = config.output
+        output, heard = config.output, spoken(line.seconds)
         line = speech_timeline(
             line,
             speech_seconds(speech),
             fps=output_rate(output.fps),
-            length="video" if config.speakers else output.length,
+            length="video" if heard is not None else output.length,
             extend=output.extend,
         )
         chunk = chunks(

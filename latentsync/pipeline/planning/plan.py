@@ -13,10 +13,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from latentsync.errors import ConfigError
 from latentsync.face.landmarks import FIVE
 from latentsync.geometry import generator_scale
-from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.linked_chunks import LinkedChunk, linked_chunks
 from latentsync.pipeline.planning.timeline import VideoTimeline
@@ -257,30 +255,6 @@ def with_blur(plan: RenderPlan, blurs: Mapping[int, TrackBlur]) -> RenderPlan:
     """The plan with the blur of some tracks, by number; see TrackPlan."""
     known = {n: replace(plan.tracks[n], blur=blur) for n, blur in blurs.items()}
     return replace(plan, tracks={**plan.tracks, **known})
-
-
-def check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
-    """Raises ConfigError where the plan was clearly made for another video or speech."""
-    what = "the plan was made for another video or speech"
-    remedy = "make it again"
-    if plan.speech != speech:
-        given, made = ("with" if there else "without" for there in (speech, plan.speech))
-        raise ConfigError(what, f"made {made} new speech, used {given}", remedy)
-    size = info.width, info.height
-    if plan.frame_size != size:
-        raise ConfigError(what, f"{plan.frame_size} pixels, and {info.path} has {size}", remedy)
-    frames, seen = info.frame_count, len(plan.analysis)
-    if frames and abs(frames - seen) > max(
-        2, seen // 50
-    ):  # the container's count may be an estimate
-        raise ConfigError(what, f"{seen} frames, and {info.path} has {frames}", remedy)
-
-
-def check_overlap(plan: RenderPlan, overlap: int) -> None:
-    """Raises ConfigError where the plan was made for another generate.overlap."""
-    if plan.overlap != overlap:
-        remedy = f"the plan was made for {plan.overlap}: use that, or make the plan again"
-        raise ConfigError("generate.overlap", overlap, remedy)
 
 
 def _geometry(
