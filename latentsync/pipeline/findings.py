@@ -45,7 +45,7 @@ def plan_warnings(session: Session, plan: RenderPlan) -> list[str]:
         warnings.append(f"{faceless} of {total} {left}")
     warnings += _selected(session, plan.analysis.people)
     for lane in session.lanes:
-        warnings += _doubts(lane)
+        warnings += [*lane.notes, *_doubts(lane)]
     automatic = not session.speaks and session.config.restore.when == "auto"
     if automatic and not plan.strength.any():
         warnings.append(_why_nothing_is_restored(session.config, plan))
@@ -83,15 +83,17 @@ def _doubts(lane: Lane) -> list[str]:
     """Sentences where it is not clear that this is who speaks, and on shots without this person."""
     if lane.speaker is None:
         return []
-    doubt = []
+    doubt, number = [], lane.speaker.person.number
+    if len(lane.speaker.choices) > 1:
+        named = " and ".join(lane.speaker.choices)
+        doubt.append(f"{named} are one person of this video ({number}), whose mouth says it all")
     if lane.speaker.uncertain:
-        doubt = ["it is uncertain who speaks most in this video; see --list-speakers"]
+        doubt.append("it is uncertain who speaks most in this video; see --list-speakers")
     spans = lane.speaker.selection.absent
     if not spans:
         return doubt
     times = ", ".join(f"{start:.2f} to {stop:.2f} s" for start, stop in spans[:LISTED])
     more = f" and {len(spans) - LISTED} more" if len(spans) > LISTED else ""
-    number = lane.speaker.person.number
     return [
         *doubt,
         f"shots without person {number}: {times}{more}; nothing is done for that person there",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -47,10 +46,8 @@ if TYPE_CHECKING:
     from latentsync.pipeline.stages.restore import RestoreStage
 
 
-logger = logging.getLogger(__name__)
-
 NO_SPEECH = (
-    "%s: no speech was found in it, so the mouth stays shut; for singing use generate.silence=model"
+    "{}: no speech was found in it, so the mouth stays shut; for singing use generate.silence=model"
 )
 
 
@@ -75,7 +72,7 @@ class Lane:
     """One speaker of a session. line: the new speech; None: the mouth in the video is restored.
 
     analysis: of the speaker. plan: made before; None: it is made here. speaker: who was selected;
-    None: the plan says. Used by one thread. last_restoration: the stage of the last pass.
+    None: the plan says. notes: for the user. last_restoration: the stage of the last pass.
     """
 
     def __init__(
@@ -89,6 +86,7 @@ class Lane:
         self.shared, self.analysis, self.line, self.speaker = shared, analysis, line, speaker
         self._plan = plan
         self._samples: Samples | None = None
+        self.notes: list[str] = []
         self.last_restoration: RestoreStage | None = None
 
     @property
@@ -193,7 +191,7 @@ class Lane:
         blocks = Checked(self.line.audio, self.shared.flag.check)
         speech = detect_speech(blocks, None if self.speech is None else self.speech.extent)
         if not speech.any():
-            logger.warning(NO_SPEECH, self.line.name)
+            self.notes.append(NO_SPEECH.format(self.line.name))
         return pauses.with_pauses(plan, silence, speech)
 
     @cached_property

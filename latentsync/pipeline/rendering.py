@@ -149,7 +149,7 @@ def restore_stage(
 def rendered(
     speakers: Sequence[SpeakerStages], reader: FrameReader, indices: np.ndarray
 ) -> Generator[Rendered, None, None]:
-    """The finished output frames. indices: rising; whole chunks of every speaker."""
+    """The finished output frames with these indices, rising."""
     # Nothing else may hold the linked stages: they end, thread by thread, when this does.
     for item in _linked_stages(speakers, reader, indices):
         with reader.timer.stage(Stage.COMPOSITE):
@@ -163,7 +163,7 @@ def _linked_stages(
     """The output frames with all patches."""
     timer, read = reader.timer, indices
     for one in speakers:
-        read = np.union1d(read, one.mouths.to_read(one.plan, indices))
+        read = np.union1d(read, one.mouths.to_read(one.plan, one.plan.whole_chunks(indices)))
     occlude = not speakers[0].mouths.layout.upstream
     items: Items = reader(speakers[0].plan, read)
     before = StageLink(Stage.DECODE_AGAIN, AHEAD, iter)
@@ -205,5 +205,5 @@ def _generated(
 ) -> Items:
     """last: whether no further speaker's mouths need the frames that were read in addition."""
     wanted = frozenset(indices.tolist())
-    made = one.mouths.generated(one.plan, items, indices, read)
+    made = one.mouths.generated(one.plan, items, one.plan.whole_chunks(indices), read)
     return (item for item in made if item.index in wanted) if last else made

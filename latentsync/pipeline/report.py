@@ -139,6 +139,7 @@ def _people(session: Session) -> dict[str, Any]:
         "frames_with_several": int((at_once > 1).sum()),
         "found": len(session.people.all) if chosen else None,
         "recognised_by": session.people.embedding.name if chosen else None,
+        "speaking_known_by": session.people.evidence if chosen else None,
     }
 
 

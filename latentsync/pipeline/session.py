@@ -221,7 +221,7 @@ class Session:
             if not 0 <= index < len(self.plan):
                 remedy = f"the output has the frames 0 to {len(self.plan) - 1}"
                 raise ConfigError("no such output frame", index, remedy)
-        needed = {i for index in indices for i in range(*self._reach(index, index + 1))}
+        needed = {i for index in indices for i in range(self._from(index), index + 1)}
         made = {
             item.index: Preview(item.index, item.before, item.after)
             for item in self._rendered(np.array(sorted(needed), np.int64))
@@ -260,7 +260,7 @@ class Session:
     def rendered(self, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
         """As frames(), each frame with its changes."""
         start, stop = max(start, 0), len(self.plan) if stop is None else min(stop, len(self.plan))
-        for item in self._rendered(np.arange(*self._reach(start, stop))):
+        for item in self._rendered(np.arange(self._from(start), stop)):
             if start <= item.index < stop:
                 yield item
         self._flag.check()  # close() ends the loop early
@@ -278,20 +278,19 @@ class Session:
         return None if self._audio is None else Line.whole(self._audio)
 
     def _rendered(self, indices: np.ndarray) -> Generator[Rendered, None, None]:
-        """indices: of output frames, rising; all of each chunk."""
+        """indices: of output frames, rising."""
         self.make_plan()
         stages = [lane.stages(indices) for lane in self.lanes]
         running = rendered(stages, self._shared.reader, indices)
         self._open.add(running)
         return running
 
-    def _reach(self, start: int, stop: int) -> tuple[int, int]:
-        """The output frames that the stages have to process for those from start to stop."""
-        begin = start
-        if any(lane.restorers is not None for lane in self.lanes):
-            keeps_codes = isinstance(self.engine.restorer, Steadiable)
-            begin = lead_in(start, self.config.restore, keeps_codes=keeps_codes)
-        return self.plan.widened(begin, stop)
+    def _from(self, start: int) -> int:
+        """The output frame that the stages have to begin with for those from start on."""
+        if all(lane.restorers is None for lane in self.lanes):
+            return start
+        keeps_codes = isinstance(self.engine.restorer, Steadiable)
+        return lead_in(start, self.config.restore, keeps_codes=keeps_codes)
 
     def _people_of(self, video: VideoAnalysis, source: Source) -> People:
         return people_of_video(self.engine, self.config.face, video, source, self._flag.check)

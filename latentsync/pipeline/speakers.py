@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,10 +14,6 @@ from latentsync.face.people import Person, people_of
 from latentsync.face.speaker import Selection, choose, parse_speaker, reference_portraits
 from latentsync.pipeline.observation import VideoAnalysis
 from latentsync.pipeline.who_speaks import SpeakingPeople
-
-logger = logging.getLogger(__name__)
-
-ONE_PERSON = "%s are one person of this video (%d): both speeches move that mouth"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +59,11 @@ class People:
         """When each of them speaks in the video's own audio."""
         return self.find_speaking(self.all)
 
+    @property
+    def evidence(self) -> list[str] | None:
+        """What tells who speaks; None: nobody has asked yet."""
+        return list(self.speaking.evidence) if "speaking" in vars(self) else None
+
     def selected(self, setting: str) -> Selection:
         """The person that a value of face.speaker names. Raises ConfigError."""
         if setting not in self._selected:
@@ -92,10 +92,6 @@ class People:
         for given in named.values():
             automatic = any(parse_speaker(one).kind == "auto" for one in given)
             uncertain = automatic and self.speaking.uncertain
-            if len(given) > 1:
-                logger.warning(
-                    ONE_PERSON, " and ".join(given), self.selected(given[0]).person.number
-                )
             speakers.append(Speaker(tuple(given), self.selected(given[0]), uncertain))
         return speakers
 

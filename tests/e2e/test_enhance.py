@@ -118,6 +118,7 @@ def test_the_report_says_what_made_it_when_and_where(video, tmp_path, run):
         "frames_with_several": 0,
         "found": 1,
         "recognised_by": "edges of the upper face",
+        "speaking_known_by": None,
     }
     assert report["speaker"]["chosen_by"] == ["largest"] and report["speaker"]["person"] == 1
     assert report["thresholds"] == {"blur_on": 0.6, "blur_off": 0.3}

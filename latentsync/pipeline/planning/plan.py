@@ -134,17 +134,11 @@ class RenderPlan:
         spans = self.chunk_spans()
         return linked_chunks(spans, self.track, self.jumps, overlap=self.overlap)
 
-    def widened(self, start: int, stop: int) -> tuple[int, int]:
-        """The smallest range of output frames that holds start..stop and splits no chunk of any
-        speaker."""
-        spans = [span for one in self.speakers for span in one.chunk_spans().values()]
-        before = None
-        while before != (start, stop):
-            before = start, stop
-            for first, last in spans:
-                if start < stop and first < stop and start < last:
-                    start, stop = min(start, first), max(stop, last)
-        return start, stop
+    def whole_chunks(self, indices: np.ndarray) -> np.ndarray:
+        """Those output frames, and all others of their chunks, rising."""
+        numbers = np.unique(self.chunk[indices])
+        own = np.isin(self.chunk, numbers[numbers >= 0])
+        return np.union1d(indices, np.flatnonzero(own))
 
     def segments(self, count: int) -> list[tuple[int, int]]:
         """At most ``count`` half-open ranges of output frames, about equal, that split no chunk.

@@ -130,11 +130,11 @@ def test_a_chunk_spans_its_frames_and_what_lies_between_them():
 
 
 @pytest.mark.parametrize(
-    ("asked", "given"),
-    [((0, 1), (0, 1)), ((2, 3), (1, 6)), ((4, 7), (1, 8)), ((8, 11), (8, 11)), ((5, 5), (5, 5))],
+    ("asked", "whole"),
+    [([0], [0]), ([2], [1, 2, 3, 5]), ([4, 6], [4, 6, 7]), ([8, 9, 10], [8, 9, 10]), ([], [])],
 )
-def test_a_range_is_widened_to_whole_chunks(asked, given):
-    assert _chunked().widened(*asked) == given
+def test_frames_are_completed_to_whole_chunks(asked, whole):
+    assert _chunked().whole_chunks(np.array(asked, np.int64)).tolist() == whole
 
 
 @given(st.integers(1, 12))
@@ -142,7 +142,8 @@ def test_segments_cover_everything_once_and_cut_no_chunk(count):
     plan = _chunked()
     segments = plan.segments(count)
     assert [i for a, b in segments for i in range(a, b)] == list(range(len(plan)))
-    assert all(plan.widened(a, b) == (a, b) for a, b in segments)
+    for a, b in segments:
+        assert len(plan.whole_chunks(np.arange(a, b))) == b - a
     assert len(segments) <= count
 
 
