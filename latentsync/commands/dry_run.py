@@ -12,6 +12,9 @@ from latentsync.weights.model_file import ModelFile, readable
 def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str:
     """Returns lines of text, the last with the time. missing: weights to be downloaded."""
     lines = [_video(job), f"faces    in {found.with_face} of {found.sampled} sampled frames"]
+    if found.people > 1:
+        at_once = f"up to {found.people} at once in the sampled frames"
+        lines.append(f"people   {at_once}; --list-speakers lists all")
     lines += _weights(missing)
     if job.audio is not None:
         lines.append(f"speech   {job.audio}: {_settings(job)}")
@@ -25,10 +28,14 @@ def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str
     return "\n".join([*lines, _time(found)])
 
 
-def without_faces(job: Job, missing: Sequence[ModelFile]) -> str:
-    """What is known where the models that find faces are missing: nothing can be timed."""
+def without_analysis(job: Job, missing: Sequence[ModelFile], necessary: Sequence[ModelFile]) -> str:
+    """What is known where models that analyze the video are missing: nothing can be timed.
+
+    necessary: those of the missing ones.
+    """
     lines = [_video(job), *_weights(missing), f"output   {job.output.target}"]
-    return "\n".join([*lines, "time     unknown: no faces can be found without their models"])
+    names = ", ".join(model.key for model in necessary)
+    return "\n".join([*lines, f"time     unknown: the video cannot be analyzed without {names}"])
 
 
 def _weights(missing: Sequence[ModelFile]) -> list[str]:

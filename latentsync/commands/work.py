@@ -13,7 +13,7 @@ from pathlib import Path
 
 from latentsync.commands.consent import Consent
 from latentsync.commands.console import use_threads
-from latentsync.commands.dry_run import summary, without_faces
+from latentsync.commands.dry_run import summary, without_analysis
 from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.estimate.estimate import estimate
 from latentsync.media.probe import probe
@@ -110,8 +110,8 @@ def people_of_video(config: Config, progress: Progress) -> tuple[People, float]:
 def _estimating(job: Job) -> Work:
     config = job.config
     missing = missing_weights(config, speech=job.audio is not None)
-    if any(model in missing for model in face_models(config)):
-        return lambda job, _progress: print(without_faces(job, missing))
+    if necessary := [model for model in face_models(config) if model in missing]:
+        return lambda job, _progress: print(without_analysis(job, missing, necessary))
     here = not any(model in missing for model, _ in weights_wanted(config.restore))
     loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
     engine = _engine(loaded, job.audio, estimate=True)

@@ -50,7 +50,8 @@ class Estimate:
     as restored, as its mouth is not generated yet. frames: of the output; 0: unknown. passes: one
     after the other. beginning: seconds before the first and between them. converts: whether
     LatentSync's networks have to be converted first; that takes a minute and is not included.
-    untimed: whether the restorer is not included, as its weights are missing.
+    untimed: whether the restorer is not included, as its weights are missing. people: most faces
+    in one sampled frame.
     """
 
     sampled: int
@@ -61,6 +62,7 @@ class Estimate:
     beginning: float
     converts: bool = False
     untimed: bool = False
+    people: int = 0
 
     @property
     def seconds(self) -> float:
@@ -83,7 +85,7 @@ def estimate(job: Job, engine: Engine) -> Estimate:
     cost = _again(trial.decoding) + _encoding(job, trial.row)
     if seen and engine.restorer is not None:
         cost += _restoring(trial) * (restored / len(trial.samples))
-    length, generated = _output(job)
+    length, generated = output_frames(job)
     execution = engine.execution if job.audio is None else _execution(engine)
     detection = Pass("detecting faces", _count(job.source), analyzing, _cores())
     passes = [detection]
@@ -105,6 +107,7 @@ def estimate(job: Job, engine: Engine) -> Estimate:
         fitting,
         converts=converts,
         untimed=engine.restorer is None and restores(job.config),
+        people=max((int(plan.analysis.people.max()) for plan in seen), default=0),
     )
 
 
@@ -242,25 +245,30 @@ def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:
         return timed(Stage.CONVERT.value, convert, count) + timed(Stage.ENCODE.value, encode, count)
 
 
-def _output(job: Job) -> tuple[int, float]:
-    """-> number of frames of the output, share of them during which there is speech."""
+def output_frames(job: Job) -> tuple[int, float]:
+    """-> number of frames of the output, generated mouths for each of them with a face."""
     frames = _count(job.source)
     if job.audio is None or not frames:
         return frames, 1.0
-    dialogue = isinstance(job.audio, Dialogue)
-    audio = job.audio.soundtrack if isinstance(job.audio, Dialogue) else job.audio
-    samples = sum(len(block) for block in AudioReader(audio))
+    output = job.config.output
+    video, fps = _video_timeline_of(job.source, frames), output_rate(output.fps)
+    if isinstance(job.audio, Dialogue):
+        seconds = frames / float(job.source.average_rate)
+        line = speech_timeline(video, seconds, fps=fps, length="video", extend=output.extend)
+        return len(line), _spoken_share(job.audio, seconds)
+    samples = sum(len(block) for block in AudioReader(job.audio))
     if job.config.as_upstream:
         return frame_count(int(samples / SAMPLE_RATE * FEATURES_PER_SECOND), UPSTREAM_FPS), 1.0
-    output = job.config.output
     line = speech_timeline(
-        _video_timeline_of(job.source, frames),
-        samples / SAMPLE_RATE,
-        fps=output_rate(output.fps),
-        length="video" if dialogue else output.length,
-        extend=output.extend,
+        video, samples / SAMPLE_RATE, fps=fps, length=output.length, extend=output.extend
     )
     return len(line), min(1.0, line.spoken / len(line))
+
+
+def _spoken_share(dialogue: Dialogue, seconds: float) -> float:
+    """Generated mouths for each frame of a video of that length; above 1 where speeches overlap."""
+    spoken = sum(max(0.0, min(one.end, seconds) - one.start) for _, one in dialogue.entries)
+    return spoken / seconds
 
 
 def _video_timeline_of(source: VideoInfo, frames: int) -> VideoTimeline:

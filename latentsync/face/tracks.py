@@ -1,4 +1,4 @@
-"""Cuts, tracks of faces, and the selection of one identity for each shot."""
+"""Cuts, and the tracks of all faces: each is one face between two cuts, without a gap."""
 
 from __future__ import annotations
 

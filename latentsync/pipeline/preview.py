@@ -24,8 +24,9 @@ WIDTH = 0.6
 def write_previews(session: Session, count: int, target: Path) -> list[Path]:
     """PNGs of ``count`` (1 or more) output frames in TARGET_preview/. Returns the files.
 
-    Each shows the frame before | after, and below it the mouth of each, enlarged; a frame without a
-    face has no mouth below. Raises whatever Session.make_plan does.
+    Each shows the frame before | after, and below it the mouth of each, enlarged: of several
+    speakers, that of the first whose mouth changes. A frame without a face has no mouth below.
+    Raises whatever Session.make_plan does.
     """
     plan = session.plan
     folder = target.with_name(f"{target.stem}_preview")
@@ -47,12 +48,29 @@ def shown_frames(plan: RenderPlan, count: int) -> list[int]:
 
 def state(plan: RenderPlan, index: int) -> str:
     """What is done to that output frame, for the file name."""
-    if plan.track[index] < 0:
+    one = _speaker(plan, index)
+    if one.track[index] < 0:
         return "no_face"
-    restored = plan.strength[index] > 0
-    if plan.chunk[index] >= 0:
+    restored = one.visible[index] > 0 and one.strength[index] > 0
+    if _generated(one, index):
         return "generated_restored" if restored else "generated"
     return "restored" if restored else "left_alone"
+
+
+def _speaker(plan: RenderPlan, index: int) -> RenderPlan:
+    """The first speaker whose mouth changes in that output frame, else the first with a face."""
+    changed = (
+        one
+        for one in plan.speakers
+        if one.visible[index] > 0 and (one.strength[index] > 0 or _generated(one, index))
+    )
+    seen = (one for one in plan.speakers if one.track[index] >= 0)
+    return next(changed, next(seen, plan))
+
+
+def _generated(one: RenderPlan, index: int) -> bool:
+    """Whether any of that speaker's generated mouth is laid over the output frame."""
+    return bool(one.visible[index] > 0 and one.chunk[index] >= 0 and one.shown[index] > 0)
 
 
 def _spread(frames: np.ndarray, count: int) -> list[int]:
@@ -64,11 +82,12 @@ def _spread(frames: np.ndarray, count: int) -> list[int]:
 def _panels(one: Preview, plan: RenderPlan) -> np.ndarray:
     """(H + h, 2 W, 3) uint8 RGB; h is 0 without a face."""
     both = side_by_side(one.before, one.after).pixels
-    alignment = plan.analysis.alignments[plan.source[one.index]]
+    speaker = _speaker(plan, one.index)
+    alignment = speaker.analysis.alignments[speaker.source[one.index]]
     if alignment is None:
         return both
     center = alignment.landmarks[MOUTH].mean(axis=0)
-    around = AROUND * frame_scale(plan.matrices[one.index])
+    around = AROUND * frame_scale(speaker.matrices[one.index])
     mouths = [_enlarged(frame.pixels, center, around) for frame in (one.before, one.after)]
     return np.concatenate([both, np.concatenate(mouths, axis=1)])
 

@@ -8,21 +8,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
 
-from latentsync.commands.dry_run import summary
+from latentsync.commands.dry_run import summary, without_analysis
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.estimate import calibrate
 from latentsync.estimate.calibrate import generation_cost
 from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
-from latentsync.estimate.estimate import SAMPLES, estimate
+from latentsync.estimate.estimate import SAMPLES, estimate, output_frames
 from latentsync.generate.diffusion import unet_runner as denoiser
 from latentsync.media.probe import probe
 from latentsync.media.reader import sample_frames
+from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.job import prepare
+from latentsync.pipeline.job import Job, checked, prepare
 from latentsync.pipeline.preview import state
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
@@ -30,6 +33,8 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.load import load_config
 from latentsync.types import Alignment, Frame
+from latentsync.weights.manifest import CODEFORMER, PALM_FINDER
+from tests.support.media_factory import make_video
 from tests.support.tiny_latentsync import write_tiny_model
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -120,6 +125,50 @@ def test_mouths_are_generated_for_as_long_as_the_speech_lasts(tmp_path: Path) ->
     assert found.passes[-1].cost.stages["generate"] > 0
     assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the video
     assert "replay" in summary(job, found) and "every face is counted" in summary(job, found)
+
+
+def test_of_several_speakers_only_the_seconds_of_their_speeches_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech = ASSETS / "demo_speech.wav"
+    seconds = probe(VIDEO).duration_seconds
+
+    def job(*spans: tuple[float, float]) -> Job:
+        entries = [
+            {"speaker": "largest", "audio": str(speech), "start": start, "end": end}
+            for start, end in spans
+        ]
+        return checked(load_config(None, settings(tmp_path), flags={"speakers": entries}))
+
+    def fail(*_: object) -> None:
+        raise AssertionError("audio is read")
+
+    jobs = [job((0.0, 0.5), (1.0, 1.5)), job((seconds - 0.5, seconds + 9)), job((0, 3), (0, 3))]
+    monkeypatch.setattr("latentsync.estimate.estimate.AudioReader", fail)
+    monkeypatch.setattr(Dialogue, "soundtrack", property(fail))
+    shares = [output_frames(one)[1] * seconds for one in jobs]
+    assert shares == pytest.approx([1.0, 0.5, 6.0], abs=0.02)
+    assert output_frames(jobs[0])[0] == probe(VIDEO).frame_count
+
+
+def test_several_people_in_a_sampled_frame_are_pointed_out(tmp_path: Path) -> None:
+    pixels = next(iter(sample_frames(VIDEO, 1))).pixels
+    half = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    path = make_video(tmp_path / "two.mp4", [np.hstack([half, half])] * 6)
+    job = prepare(load_config(None, settings(tmp_path, f"input.video={path}")))
+    found = estimate(job, Engine(job.config))
+    assert found.people == 2
+    line = "people   up to 2 at once in the sampled frames; --list-speakers lists all"
+    assert line in summary(job, found).splitlines()
+    alone = summary(job, replace(found, people=1)).splitlines()
+    assert not any(line.startswith("people") for line in alone)
+
+
+def test_without_a_model_of_the_analysis_its_name_is_said(tmp_path: Path) -> None:
+    job = prepare(load_config(None, settings(tmp_path)))
+    text = without_analysis(job, [CODEFORMER, PALM_FINDER], [PALM_FINDER])
+    assert text.endswith("time     unknown: the video cannot be analyzed without Palm finder")
+    assert "face" not in text.splitlines()[-1]
 
 
 def test_diffusion_costs_more_the_more_steps_there_are(

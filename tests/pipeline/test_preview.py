@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from latentsync.face.landmarks import LANDMARKS, MOUTH
-from latentsync.pipeline.preview import shown_frames, write_previews
+from latentsync.pipeline.preview import shown_frames, state, write_previews
 from latentsync.pipeline.session import Preview
 from latentsync.types import Alignment, Frame
 
@@ -20,22 +20,35 @@ TO_ALIGNED = np.array([[4.0, 0, 0], [0, 4.0, 0]], np.float32)
 SIZE = (200, 160)
 
 
-def plan_of(strength: list[float], chunk: list[int] | None = None, face: bool = True) -> Any:
-    """As much of a plan as previews ask for."""
+def plan_of(
+    strength: list[float],
+    chunk: list[int] | None = None,
+    *,
+    face: bool = True,
+    visible: float = 1.0,
+    shown: float = 1.0,
+    aside: float = 0.0,
+) -> Any:
+    """As much of a plan as previews ask for. aside: pixels from the middle of the frame."""
     count = len(strength)
     landmarks = np.zeros((len(LANDMARKS), 2), np.float32)
     landmarks[MOUTH] = [[90, 89.5], [109, 89.5], [99.5, 85], [99.5, 94]]
+    landmarks[:, 0] += aside
     alignment = Alignment(TO_ALIGNED, landmarks, 0.9, 0) if face else None
     generated = np.full(count, -1) if chunk is None else np.array(chunk)
-    return SimpleNamespace(
+    plan = SimpleNamespace(
         strength=np.array(strength),
         chunk=generated,
+        visible=np.full(count, visible),
+        shown=np.full(count, shown),
         changes=(np.array(strength) > 0) | (generated >= 0),
         track=np.full(count, 0 if face else -1),
         source=np.arange(count),
         matrices=np.broadcast_to(TO_ALIGNED, (count, 2, 3)),
         analysis=SimpleNamespace(alignments=[alignment] * count),
     )
+    plan.speakers = (plan,)
+    return plan
 
 
 @pytest.mark.parametrize(
@@ -82,6 +95,48 @@ def test_below_the_frame_the_mouth_is_enlarged_in_the_middle(tmp_path):
         assert rows.mean() == pytest.approx(height / 4 - 0.5, abs=0.5)
         assert columns.mean() == pytest.approx(width / 2 - 0.5, abs=0.5)
         assert below.sum() == pytest.approx((4 * zoom) ** 2, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("plan", "name"),
+    [
+        (plan_of([0.0], face=False), "no_face"),
+        (plan_of([0.0]), "left_alone"),
+        (plan_of([1.0]), "restored"),
+        (plan_of([0.0], [2]), "generated"),
+        (plan_of([0.5], [2]), "generated_restored"),
+        (plan_of([0.0], [2], shown=0), "left_alone"),
+        (plan_of([0.5], [2], shown=0), "restored"),
+        (plan_of([0.5], [2], visible=0), "left_alone"),
+        (plan_of([0.5], visible=0), "left_alone"),
+    ],
+)
+def test_the_name_says_what_is_laid_over_the_frame(plan, name):
+    assert state(plan, 0) == name
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        (plan_of([0.0]), plan_of([1.0]), "restored"),
+        (plan_of([0.0]), plan_of([0.0], [2]), "generated"),
+        (plan_of([0.0], face=False), plan_of([0.0]), "left_alone"),
+        (plan_of([1.0]), plan_of([0.0], [2]), "restored"),
+        (plan_of([1.0], visible=0), plan_of([0.0], [2]), "generated"),
+        (plan_of([0.0], [2], shown=0), plan_of([0.5], [2]), "generated_restored"),
+        (plan_of([0.0]), plan_of([1.0], visible=0), "left_alone"),
+        (plan_of([0.0], face=False), plan_of([0.0], face=False), "no_face"),
+    ],
+)
+def test_of_several_speakers_the_first_whose_mouth_changes_counts(first, second, name):
+    first.speakers = (first, second)
+    assert state(first, 0) == name
+
+
+@pytest.mark.parametrize("still", [plan_of([0.0], aside=-90), plan_of([0.0], face=False)])
+def test_the_mouth_below_is_that_of_the_speaker_who_changes(tmp_path, still):
+    still.speakers = (still, plan_of([1.0]))
+    assert np.array_equal(shown(tmp_path, still), shown(tmp_path, plan_of([1.0])))
 
 
 def test_a_frame_without_a_face_has_no_mouth_below(tmp_path):
