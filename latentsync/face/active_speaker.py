@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,8 +19,10 @@ CROP = 112
 WINDOWS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6)
 """Seconds of the windows whose scores are averaged, as upstream; short ones count three times."""
 BLOCK = 60 * FRAME_RATE
-"""Crops that are held until they are scored: 19 MB a face. All WINDOWS divide a minute, so that
+"""Crops that are scored at once: 19 MB a face. All WINDOWS divide a minute, so that with CONTEXT
 the blocks do not show in the scores."""
+CONTEXT = 9
+"""Crops on either side on which a crop's encoding depends; its audio's, on 6 (24 cepstra)."""
 BOX_MEDIAN = 13
 """Frames in the median over which boxes are smoothed."""
 GAP = 0.5
@@ -29,12 +32,18 @@ _OUTSIDE = 110  # grey value beyond the border of the frame
 _ABOVE, _BELOW, _BESIDE = 1.0, 1.8, 1.4  # extent of the face's square, in half sides of its box
 _WHOLE = 224  # the face's square, of which the crop is the middle
 
-MouthScorer = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""crops (T, 112, 112) uint8 grey, cepstra (4 T, 13) -> (T, 2) float; T up to BLOCK.
 
-The score from crops and audio, and the one from crops alone: how much the mouth looks like one that
-speaks at this instant.
-"""
+class MouthScorer(Protocol):
+    """Scores how much a mouth speaks at each instant."""
+
+    def __call__(
+        self, crops: np.ndarray, cepstra: np.ndarray, *, before: int = 0, after: int = 0
+    ) -> np.ndarray:
+        """crops (N, 112, 112) uint8 grey, cepstra (4 N, 13) -> (T, 2) float.
+
+        The score from crops and audio, and the one from crops alone. before, after: how many crops
+        at the ends are context, 0 to CONTEXT, and get no score; T = N - before - after, 1 to BLOCK.
+        """
 
 
 def smooth_squares(boxes: np.ndarray, *, beyond: str = "edge") -> np.ndarray:
@@ -63,8 +72,9 @@ def mouth_crop(pixels: np.ndarray, square: np.ndarray) -> np.ndarray:
     rows = np.floor([y - _ABOVE * half, y + _BELOW * half]).astype(int)
     columns = np.floor([x - _BESIDE * half, x + _BESIDE * half]).astype(int)
     whole = cv2.resize(_part(pixels, rows, columns), (_WHOLE, _WHOLE))
-    start = (_WHOLE - CROP) // 2
-    return cv2.cvtColor(whole, cv2.COLOR_RGB2GRAY)[start : start + CROP, start : start + CROP]
+    middle = slice((_WHOLE - CROP) // 2, (_WHOLE + CROP) // 2)
+    # A crop that were a view of the whole would hold four times its memory.
+    return cv2.cvtColor(whole[middle, middle], cv2.COLOR_RGB2GRAY)
 
 
 def windowed_mean(score: Callable[[int, int], np.ndarray], count: int) -> np.ndarray:
@@ -86,20 +96,23 @@ class _Clip:
     """One face's crops that are not scored yet, and the scores so far.
 
     tick: the next instant that wants a crop, in 1/25 s. crop, seconds: of the latest frame.
+    scored: how many of the waiting crops, the first, are scored and wait as CONTEXT only.
     """
 
     tick: int
     crop: np.ndarray
     seconds: float
     waiting: list[np.ndarray] = field(default_factory=list)
+    scored: int = 0
     ticks: list[np.ndarray] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
 
 
 class MouthClips:
-    """Collects crops in one pass over a video and scores them; holds a minute of each face.
+    """Collects crops in one pass over a video and scores them; holds a minute of each face that is
+    in the frame.
 
-    Give it frames in the order of their times; frames without faces may be left out.
+    Give it every frame, in the order of their times: those without faces tell it that faces left.
     """
 
     def __init__(self, score: MouthScorer, cepstra: np.ndarray) -> None:
@@ -110,17 +123,18 @@ class MouthClips:
     def add(self, pixels: np.ndarray, seconds: float, squares: Mapping[int, np.ndarray]) -> None:
         """pixels: (H, W, 3) uint8 RGB. seconds: its time. squares: track -> (3,), smooth_squares.
 
-        Scores a face's crops as soon as they fill a block.
+        Scores a face's crops as soon as they fill a block, or the face has been away for GAP.
         """
+        for known in self._clips.values():
+            if seconds - known.seconds > GAP:
+                self._close(known)
         for track, square in squares.items():
-            crop = mouth_crop(pixels, square)
+            crop, tick = mouth_crop(pixels, square), max(_nearest_tick(seconds), 0)
             clip = self._clips.get(track)
             if clip is None:
-                self._clips[track] = _Clip(_nearest_tick(seconds), crop, seconds)
-                continue
-            if seconds - clip.seconds > GAP:
-                self._close(clip)
-                clip.tick = _nearest_tick(seconds)
+                clip = self._clips[track] = _Clip(tick, crop, seconds)
+            elif seconds - clip.seconds > GAP:
+                clip.tick = tick
             else:
                 self._fill(clip, _nearest_tick((clip.seconds + seconds) / 2 + 0.5 / FRAME_RATE))
             clip.crop, clip.seconds = crop, seconds
@@ -140,26 +154,30 @@ class MouthClips:
 
     def _close(self, clip: _Clip) -> None:
         self._fill(clip, _nearest_tick(clip.seconds) + 1)
-        self._flush(clip)
+        while len(clip.waiting) > clip.scored:
+            self._score_block(clip)
+        clip.waiting.clear()
+        clip.scored = 0
 
     def _fill(self, clip: _Clip, stop: int) -> None:
         """The latest frame is the nearest one at all ticks before `stop`."""
-        while clip.tick < stop:
+        while clip.tick < min(stop, len(self._cepstra) // CEPSTRA_PER_FRAME):
             clip.waiting.append(clip.crop)
             clip.tick += 1
-            if len(clip.waiting) == BLOCK:
-                self._flush(clip)
+            if len(clip.waiting) - clip.scored == BLOCK + CONTEXT:
+                self._score_block(clip)
 
-    def _flush(self, clip: _Clip) -> None:
+    def _score_block(self, clip: _Clip) -> None:
+        """Scores the first BLOCK crops that have no score, and keeps the context of the next."""
+        before, stop = clip.scored, min(clip.scored + BLOCK, len(clip.waiting))
+        crops = clip.waiting[: stop + CONTEXT]
         first = clip.tick - len(clip.waiting)
-        rows = self._cepstra[max(first, 0) * CEPSTRA_PER_FRAME : clip.tick * CEPSTRA_PER_FRAME]
-        count = len(rows) // CEPSTRA_PER_FRAME
-        crops = clip.waiting[max(-first, 0) :][:count]
-        if crops:
-            scores = self._score(np.stack(crops), rows[: len(crops) * CEPSTRA_PER_FRAME])
-            clip.ticks.append(max(first, 0) + np.arange(len(crops)))
-            clip.scores.append(scores)
-        clip.waiting.clear()
+        rows = self._cepstra[first * CEPSTRA_PER_FRAME :][: len(crops) * CEPSTRA_PER_FRAME]
+        scores = self._score(np.stack(crops), rows, before=before, after=len(crops) - stop)
+        clip.ticks.append(first + np.arange(before, stop))
+        clip.scores.append(scores)
+        clip.scored = min(stop, CONTEXT)
+        del clip.waiting[: stop - clip.scored]
 
 
 def _nearest_tick(seconds: float) -> int:

@@ -4,6 +4,9 @@ Faces are compared with each other. Three kinds of evidence are combined. A mout
 while another one does, by its aperture and by LR-ASD's scores, does not speak. Where several mouths
 move, the one that moves as the audio predicts speaks: LR-ASD's scores are no help there. The
 evidence of all frames is combined by a hidden Markov model, since a turn lasts seconds.
+
+The evidence is in speaking_evidence.py, the model in turns.py, LR-ASD's crops in active_speaker.py.
+What needs files, networks or the audio's features is in pipeline/speaking.py.
 """
 
 from __future__ import annotations
@@ -29,24 +32,16 @@ from latentsync.face.turns import posterior
 CHANGE = -4.25
 """Logit of a change of speakers from one instant to the next; PAUSE_CHANGE in a pause."""
 PAUSE_CHANGE = -3.0
-CERTAIN = 0.8
-"""Probability of a span's speaker below which the span is uncertain."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenSpan:
     """A stretch of speech of one speaker. start, stop: seconds. face: its place in `faces`; None:
-    nobody who is visible. probability: of this speaker, 0 to 1. margin: to the next best one."""
+    nobody who is visible."""
 
     start: float
     stop: float
     face: int | None
-    probability: float
-    margin: float
-
-    @property
-    def uncertain(self) -> bool:
-        return self.probability < CERTAIN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +49,7 @@ class Speaking:
     """seconds: (N,) 25 a second. probability: (T, N) that each of the T faces speaks; 0 in pauses.
 
     spans: of speech, in order. evidence: what was used: "motion", "correlation", "regression" (of a
-    face's own lips), "LR-ASD", "SyncNet".
+    face's own lips), "LR-ASD".
     """
 
     seconds: np.ndarray
@@ -102,10 +97,6 @@ def _spans(probability: np.ndarray, spoken: np.ndarray) -> list[SpokenSpan]:
         state = int(best[start])
         if state < 0:
             continue
-        mean = probability[:, start:stop].mean(axis=1)
-        others = np.delete(mean, state)
         face = None if state == nobody else state
-        margin = float(mean[state] - others.max(initial=0.0))
-        times = start / FRAME_RATE, stop / FRAME_RATE
-        spans.append(SpokenSpan(*times, face, float(mean[state]), margin))
+        spans.append(SpokenSpan(start / FRAME_RATE, stop / FRAME_RATE, face))
     return spans

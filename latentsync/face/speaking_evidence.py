@@ -30,8 +30,6 @@ FITTED_STRENGTH = 2.0
 """Of the correlation with what a regression of the face's own predicts, at reliability 1."""
 SYNC_LOGIT = 2.0
 """Logit of a second in which one face's correlations sum to 1 more than another's."""
-SYNCNET_LOGIT = 0.3
-"""The same for a SyncNet confidence higher by 1."""
 TALK_MARGIN = 1.5
 """LR-ASD scores lower than the best face's by less do not count."""
 TALK_LOGIT = 1.2
@@ -57,10 +55,10 @@ class TalkingFace:
     """One face along the video: a track, or all tracks of one identity.
 
     seconds: (F,) rising. aperture, width: (F,) of the lips, in widths of the face; NaN: unknown.
-    score_seconds: (S,), scores: (S,), activity: (S,): LR-ASD's scores and those of its visual head;
-    None: not computed. predicted: (F, 2) aperture and width by a regression from the audio that was
-    fitted to this face, out of fold; reliability: (2,) 0 to 1, its r; None: not fitted. confidence:
-    SyncNet's, over the face's frames; None: not computed.
+    score_seconds: (S,), scores: (S,), activity: (S,): LR-ASD's scores and those of its visual head,
+    S may be 0; None: not computed. predicted: (F, 2) aperture and width by a regression from the
+    audio that was fitted to this face, out of fold; reliability: (2,) 0 to 1, its r; None: not
+    fitted.
     """
 
     seconds: np.ndarray
@@ -71,7 +69,6 @@ class TalkingFace:
     activity: np.ndarray | None = None
     predicted: np.ndarray | None = None
     reliability: np.ndarray | None = None
-    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +89,6 @@ def evidence_used(faces: Sequence[TalkingFace]) -> tuple[str, ...]:
         used.append("regression")
     if _all_scored(faces):
         used.append("LR-ASD")
-    if faces and all(face.confidence is not None for face in faces):
-        used.append("SyncNet")
     return tuple(used)
 
 
@@ -124,9 +119,6 @@ def logits_of(faces: Sequence[TalkingFace], speech: Speech, count: int) -> np.nd
         means = [_running_mean(_scores(face, grid), SCORE_WINDOW) for face in faces]
         scores = _with_nobody(means, NOBODY_SCORE, count)
         logits -= TALK_LOGIT * _deficit(scores, TALK_MARGIN, TALK_DEFICIT)
-    if "SyncNet" in evidence_used(faces):
-        confidences = np.array([face.confidence for face in faces], float)
-        logits[:-1] += SYNCNET_LOGIT * confidences[:, None]
     logits /= FRAME_RATE
     logits[:-1][~present] = -np.inf
     return logits

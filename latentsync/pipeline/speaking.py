@@ -1,17 +1,7 @@
-"""Who speaks in a video: the audio's side, the network's side, and the decision of face.speaking.
+"""What deciding who speaks needs besides face.speaking: the audio's side and LR-ASD's side.
 
-After pass 1, which gives boxes and landmarks of every track:
-
-    speech = measure_speech(AudioReader(path), acoustics)
-    scorer = load_mouth_scorer(execution, folders=config.weights.folders)   # None: no weights
-    if scorer is not None:                                      # a further pass over the frames
-        clips = MouthClips(scorer, mfcc_of_blocks(AudioReader(path)))
-        squares = {track.id: smooth_squares(boxes of the track) for track in tracks}
-        for index, frame in enumerate(source):
-            clips.add(frame.pixels, frame.pts_seconds, {id: square of that track and frame})
-        scores = clips.finish()
-    faces = [talking_face(seconds, landmarks, boxes, scores.get(id)) for each track or identity]
-    speaking = who_speaks_when(faces, speech, acoustics)
+who_speaks.py calls this for the people of a video; face/speaking.py compares the faces, and is
+called twice here: the second time with a regression fitted to each face.
 """
 
 from __future__ import annotations
@@ -146,31 +136,36 @@ class LrAsdScorer:
         self._encode = networks.part(Part("frames", _FrameEncoder, precise=True), frames)
 
     @torch.no_grad()
-    def __call__(self, crops: np.ndarray, cepstra: np.ndarray) -> np.ndarray:
-        visual = self._encoded(crops)
+    def __call__(
+        self, crops: np.ndarray, cepstra: np.ndarray, *, before: int = 0, after: int = 0
+    ) -> np.ndarray:
+        count = len(crops) - before - after
+        visual = self._encoded(crops, before, after)
         audio = self._network.encode_cepstra(torch.from_numpy(cepstra).float()[None])
+        audio = audio[:, before : before + count]
         activity = self._network.visual_logits(visual)[0, :, 1].numpy()
 
         def score(start: int, stop: int) -> np.ndarray:
             fused = self._network.fuse(visual[:, start:stop], audio[:, start:stop])
             return self._network.logits(fused)[0, :, 1].numpy()
 
-        return np.column_stack([windowed_mean(score, len(crops)), activity])
+        return np.column_stack([windowed_mean(score, count), activity])
 
-    def _encoded(self, crops: np.ndarray) -> Tensor:
-        """(T, 112, 112) uint8 -> (1, T, 128). The first and last frame are repeated beyond it."""
-        missing = -len(crops) % _CHUNK
-        before, after = (
-            np.repeat(crops[:1], FRAME_REACH, 0),
-            np.repeat(crops[-1:], FRAME_REACH + missing, 0),
-        )
-        padded = np.concatenate([before, crops, after])
+    def _encoded(self, crops: np.ndarray, before: int, after: int) -> Tensor:
+        """(N, 112, 112) uint8 -> (1, N - before - after, 128), without the context at the ends.
+
+        Where there is less context than FRAME_REACH, the first and last frame are repeated.
+        """
+        count = len(crops) - before - after
+        first = np.repeat(crops[:1], FRAME_REACH - before, 0)
+        last = np.repeat(crops[-1:], FRAME_REACH - after + -count % _CHUNK, 0)
+        padded = np.concatenate([first, crops, last])
         parts = []
-        for start in range(0, len(crops), _CHUNK):
+        for start in range(0, count, _CHUNK):
             chunk = torch.from_numpy(padded[start : start + _CHUNK + 2 * FRAME_REACH])
             (encoded,) = self._encode(chunk.float()[None])
             parts.append(encoded[:, FRAME_REACH : FRAME_REACH + _CHUNK].float().cpu())
-        return torch.cat(parts, dim=1)[:, : len(crops)]
+        return torch.cat(parts, dim=1)[:, :count]
 
 
 class _FrameEncoder(nn.Module):

@@ -1,4 +1,8 @@
-"""When each of the people of a video speaks, in the video's own audio: a further pass over it."""
+"""When each of the people of a video speaks, in the video's own audio: a further pass over it.
+
+Here people become faces to compare; speaking.py has LR-ASD and the audio's side, face/speaking.py
+the comparison.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 
 from latentsync.face.active_speaker import MouthClips, MouthScorer, smooth_squares
 from latentsync.face.landmarks import LANDMARKS
-from latentsync.face.people import Person, Span
+from latentsync.face.people import SHORT, Person, Span
 from latentsync.face.speaking import Speaking
 from latentsync.media.audio.reader import AudioReader
 from latentsync.pipeline.concurrency import Checked
@@ -20,6 +24,11 @@ from latentsync.speech.mfcc import mfcc_of_blocks
 
 CLEAR = 2.0
 """How many times as long as anybody else a person must speak to be the speaker without doubt."""
+MOST = 12
+"""People that are compared: each costs 5 to 8 ms of every frame and up to 19 MB."""
+
+_Scored = tuple[np.ndarray, np.ndarray]
+"""Times and scores of one face, see MouthClips.finish."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,36 +57,58 @@ def speaking_people(
     check: Callable[[], None],
 ) -> SpeakingPeople:
     """seconds: (F,), presentation times of the source's frames. scorer: None: mouths are compared
-    with the audio without a network. check: called at every block and frame; may raise."""
+    with the audio without a network. check: called at every block and frame; may raise.
+
+    Only people who are seen for SHORT or longer are compared, and of them the MOST who are seen
+    longest. The others have no spans and 0 seconds.
+    """
     if not source.info.audio:
         return SpeakingPeople({}, {}, ())
     blocks = Checked(AudioReader(source.info.path), check)
-    scores: Mapping[int, tuple[np.ndarray, np.ndarray]] = {}
+    compared = _compared(people)
+    scores: Mapping[int, _Scored] = {}
     if scorer is not None:
-        clips = MouthClips(scorer, mfcc_of_blocks(blocks))
-        squares = {one.number: _squares(one, len(seconds)) for one in people}
-        for index, frame in enumerate(source):
-            shown = {n: each[index] for n, each in squares.items() if not np.isnan(each[index, 0])}
-            clips.add(frame.pixels, frame.pts_seconds, shown)
-        scores = clips.finish()
+        scores = _scored(source, compared, len(seconds), MouthClips(scorer, mfcc_of_blocks(blocks)))
     faces = [
-        talking_face(seconds, *_places(one, len(seconds)), scores.get(one.number)) for one in people
+        talking_face(seconds, *_places(one, len(seconds)), scores.get(one.number))
+        for one in compared
     ]
     acoustics = compute_acoustics(blocks)
     speech = measure_speech(blocks, acoustics)
-    return _of_people(people, who_speaks_when(faces, speech, acoustics))
+    return _of_people(people, compared, who_speaks_when(faces, speech, acoustics))
 
 
-def _of_people(people: Sequence[Person], made: Speaking) -> SpeakingPeople:
+def _compared(people: Sequence[Person]) -> list[Person]:
+    seen = sorted((one for one in people if one.seconds >= SHORT), key=lambda one: -one.seconds)
+    return seen[:MOST]
+
+
+def _scored(
+    source: Source, people: Sequence[Person], frames: int, clips: MouthClips
+) -> dict[int, _Scored]:
+    """LR-ASD's scores by number of a person; empty arrays where a person has none.
+
+    That is who is seen only after the audio's end, and must not keep the others' from being used.
+    """
+    squares = {one.number: _squares(one, frames) for one in people}
+    for index, frame in enumerate(source):
+        shown = {n: each[index] for n, each in squares.items() if not np.isnan(each[index, 0])}
+        clips.add(frame.pixels, frame.pts_seconds, shown)
+    return {number: (np.empty(0), np.empty((0, 2))) for number in squares} | clips.finish()
+
+
+def _of_people(
+    people: Sequence[Person], compared: Sequence[Person], made: Speaking
+) -> SpeakingPeople:
+    """compared: those of the people whose faces were compared, in the order of the faces."""
     step = float(made.seconds[1] - made.seconds[0]) if len(made.seconds) > 1 else 0.0
-    return SpeakingPeople(
-        {
-            one.number: [(span.start, span.stop) for span in made.spans if span.face == n]
-            for n, one in enumerate(people)
-        },
-        {one.number: float(made.probability[n].sum()) * step for n, one in enumerate(people)},
-        made.evidence,
-    )
+    spans: dict[int, list[Span]] = {one.number: [] for one in people}
+    for span in made.spans:
+        if span.face is not None:
+            spans[compared[span.face].number].append((span.start, span.stop))
+    spoken = made.probability.sum(axis=1) * step
+    seconds = {one.number: float(spoken[place]) for place, one in enumerate(compared)}
+    return SpeakingPeople(spans, dict.fromkeys(spans, 0.0) | seconds, made.evidence)
 
 
 def _squares(person: Person, frames: int) -> np.ndarray:

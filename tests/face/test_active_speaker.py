@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from latentsync.face import active_speaker
-from latentsync.face.active_speaker import MouthClips, mouth_crop, smooth_squares, windowed_mean
+from latentsync.face.active_speaker import (
+    CONTEXT,
+    CROP,
+    MouthClips,
+    MouthScorer,
+    mouth_crop,
+    smooth_squares,
+    windowed_mean,
+)
 
 SQUARE = np.array([60.0, 50.0, 20.0])
 CEPSTRA = np.arange(100 * 130, dtype=np.float32).repeat(13).reshape(-1, 13)  # row i holds i
 
 
-def brightness_and_row(crops: np.ndarray, cepstra: np.ndarray) -> np.ndarray:
+def brightness_and_row(
+    crops: np.ndarray, cepstra: np.ndarray, *, before: int = 0, after: int = 0
+) -> np.ndarray:
     """A stand-in for the network: each frame's grey value, and the number of its first cepstra."""
     assert len(cepstra) == 4 * len(crops)
-    return np.column_stack([crops[:, 56, 56], cepstra[::4, 0]])
+    inner = slice(before, len(crops) - after)
+    return np.column_stack([crops[inner, 56, 56], cepstra[::4, 0][inner]])
+
+
+def mean_of_neighbours(
+    crops: np.ndarray, cepstra: np.ndarray, *, before: int = 0, after: int = 0
+) -> np.ndarray:
+    """A stand-in that takes as much context as the network does."""
+    values = brightness_and_row(crops, cepstra)
+    windows = [values[max(i - CONTEXT, 0) : i + CONTEXT + 1] for i in range(len(values))]
+    return np.array([each.mean(axis=0) for each in windows])[before : len(crops) - after]
 
 
 def grey(value: int) -> np.ndarray:
     return np.full((100, 120, 3), value, np.uint8)
 
 
-def collected(times: list[float], *, track: int = 3) -> tuple[np.ndarray, np.ndarray]:
+def collected(
+    times: list[float], *, track: int = 3, score: MouthScorer = brightness_and_row
+) -> tuple[np.ndarray, np.ndarray]:
     """Frame i has the grey value i."""
-    clips = MouthClips(brightness_and_row, CEPSTRA)
+    clips = MouthClips(score, CEPSTRA)
     for number, seconds in enumerate(times):
         clips.add(grey(number), seconds, {track: SQUARE})
     return clips.finish()[track]
@@ -47,23 +71,66 @@ def test_a_frame_is_scored_with_the_audio_of_its_time() -> None:
     np.testing.assert_allclose(scores[:, 1], instants * 100, atol=1e-3)
 
 
-def test_blocks_are_scored_as_they_fill_and_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = [number / 25 for number in range(95)]
-    whole = collected(times)
+@pytest.mark.parametrize("count", [9, 20, 24, 95, 101])
+def test_blocks_are_scored_as_they_fill_and_do_not_show(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [number / 25 for number in range(count)]
+    whole = collected(times, score=mean_of_neighbours)
     monkeypatch.setattr(active_speaker, "BLOCK", 10)
     sizes: list[int] = []
 
-    def counted(crops: np.ndarray, cepstra: np.ndarray) -> np.ndarray:
-        sizes.append(len(crops))
-        return brightness_and_row(crops, cepstra)
+    def counted(
+        crops: np.ndarray, cepstra: np.ndarray, *, before: int = 0, after: int = 0
+    ) -> np.ndarray:
+        sizes.append(len(crops) - before - after)
+        return mean_of_neighbours(crops, cepstra, before=before, after=after)
 
     clips = MouthClips(counted, CEPSTRA)
     for number, seconds in enumerate(times):
         clips.add(grey(number), seconds, {3: SQUARE})
-    assert sizes == [10] * 9
+    # The last crop comes with the next frame, and a block with the context behind it.
+    assert sizes == [10] * ((count - 1 - CONTEXT) // 10)
     for one, other in zip(clips.finish()[3], whole, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert max(sizes) == 10
+        np.testing.assert_allclose(one, other)
+    assert sum(sizes) == count and max(sizes) <= 10
+
+
+def test_who_leaves_is_scored_soon_after() -> None:
+    """Else the crops of all people who were ever seen would wait for the end of the video."""
+    crops, people, each = CROP * CROP, 40, 25
+    clips = MouthClips(brightness_and_row, np.zeros((4 * people * each, 13), np.float32))
+    frame = grey(7)
+    tracemalloc.start()
+    try:
+        for number in range(people * each):
+            clips.add(frame, number / 25, {number // each: SQUARE})
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Two people's crops, those of one as an array, and everybody's latest.
+    assert most < crops * (3 * each + people + 60)
+    assert sum(len(times) for times, _ in clips.finish().values()) == people * each
+
+
+def test_who_leaves_and_returns_has_the_scores_of_both_times() -> None:
+    clips = MouthClips(brightness_and_row, CEPSTRA)
+    for number in range(80):
+        clips.add(grey(number), number / 25, {} if 20 <= number < 60 else {3: SQUARE})
+    instants, scores = clips.finish()[3]
+    np.testing.assert_array_equal(scores[:, 0], [*range(20), *range(60, 80)])
+    np.testing.assert_allclose(instants * 25, scores[:, 0])
+
+
+def test_what_lies_before_the_video_s_zero_is_not_scored() -> None:
+    instants, scores = collected([number / 25 - 0.2 for number in range(30)])
+    np.testing.assert_allclose(instants, np.arange(25) / 25)
+    np.testing.assert_array_equal(scores[:, 0], np.arange(5, 30))
+
+
+def test_a_crop_holds_its_own_memory_only() -> None:
+    crop = mouth_crop(grey(1), SQUARE)
+    assert (crop if crop.base is None else crop.base).nbytes == CROP * CROP
 
 
 def test_no_crops_are_made_up_where_the_face_is_away() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from latentsync.errors import CheckpointError
-from latentsync.face.active_speaker import windowed_mean
+from latentsync.face import active_speaker
+from latentsync.face.active_speaker import CONTEXT, MouthClips, windowed_mean
 from latentsync.media.audio.reader import SAMPLE_RATE, read_audio
 from latentsync.models.lr_asd import CROP, FRAME_REACH, LrAsd
 from latentsync.pipeline.speaking import (
@@ -61,6 +62,23 @@ def test_scores_are_the_network_s_away_from_the_ends(network: LrAsd, weights: Pa
     assert np.abs(computed[:, 1] - wanted[:, 1]).max() > 1e-4
     inner = slice(25, 50)  # the scores of the first and last window depend on the ends
     np.testing.assert_allclose(computed[inner, 0], wanted[inner, 0], atol=0.05)
+
+
+def test_blocks_do_not_show_in_the_scores(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With windows that divide a block, as all of them do."""
+    assert CONTEXT == FRAME_REACH
+    monkeypatch.setattr(active_speaker, "WINDOWS", (1, 2))
+    frames = RNG.integers(0, 256, (113, 60, 60, 3), dtype=np.uint8)
+    cepstra = RNG.normal(0, 10, (4 * len(frames), 13)).astype(np.float32)
+    scorer, found = LrAsdScorer(weights, REFERENCE), []
+    for block in (1500, 50):
+        monkeypatch.setattr(active_speaker, "BLOCK", block)
+        clips = MouthClips(scorer, cepstra)
+        for number, frame in enumerate(frames):
+            clips.add(frame, number / 25, {1: np.array([30.0, 30.0, 20.0])})
+        found.append(clips.finish()[1][1])
+    assert len(found[0]) == len(frames) and np.ptp(found[0], axis=0).min() > 0.01
+    np.testing.assert_allclose(found[1], found[0], atol=1e-4)
 
 
 def test_any_number_of_frames_is_scored(weights: Path) -> None:
