@@ -52,6 +52,7 @@ class _Parts:
         self.track = track
         self._bounds = [track.start, *sorted(meetings), track.stop]
         self._portraits, self._seconds, self._embedding = portraits, seconds, embedding
+        self._computed: dict[tuple[int, int], np.ndarray] = {}
 
     def before(self, frame: int) -> np.ndarray:
         """(n, D): from the meeting before that frame until it."""
@@ -66,8 +67,11 @@ class _Parts:
         )
 
     def _vectors(self, start: int, stop: int) -> np.ndarray:
-        made = _between(self._portraits.get(self.track.id, ()), start, stop, self._seconds)
-        return vectors_of(made, self._embedding)
+        """Computed once: each meeting, and the other track's, asks for the same ones."""
+        if (start, stop) not in self._computed:
+            made = _between(self._portraits.get(self.track.id, ()), start, stop, self._seconds)
+            self._computed[start, stop] = vectors_of(made, self._embedding)
+        return self._computed[start, stop]
 
 
 def _exchanged(mine: _Parts, other: _Parts, frame: int, embedding: Embedding) -> bool:
@@ -94,14 +98,21 @@ def _exchanged(mine: _Parts, other: _Parts, frame: int, embedding: Embedding) ->
 def _meetings(tracks: Sequence[Track]) -> dict[int, dict[int, int]]:
     """Track id -> frame inside the track -> id of the track that it meets there."""
     found: dict[int, dict[int, int]] = {}
-    for one, other in combinations(tracks, 2):
-        if one.shot != other.shot:
-            continue
+    for one, other in _pairs(tracks):
         for frame in (*_closest(one, other), *_ends(one, other), *_ends(other, one)):
             for mine, its in ((one, other), (other, one)):
                 if mine.start < frame < mine.stop:
                     found.setdefault(mine.id, {})[frame] = its.id
     return found
+
+
+def _pairs(tracks: Sequence[Track]) -> Iterator[tuple[Track, Track]]:
+    """Of one shot each."""
+    shots: dict[int, list[Track]] = {}
+    for track in tracks:
+        shots.setdefault(track.shot, []).append(track)
+    for shot in shots.values():
+        yield from combinations(shot, 2)
 
 
 def _closest(one: Track, other: Track) -> Iterator[int]:

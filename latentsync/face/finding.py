@@ -12,7 +12,13 @@ from latentsync.face.detector import FaceBox, FaceDetector
 from latentsync.face.models.finder import Find, Finder
 from latentsync.face.models.following import Look
 from latentsync.face.models.mesh import region_of_face
-from latentsync.face.models.regions import Region, around, turned_square
+from latentsync.face.models.regions import (
+    SAME_REGION,
+    Region,
+    around,
+    overlap,
+    turned_square,
+)
 
 Search = Callable[[np.ndarray, int], list[FaceBox]]
 """(frame, quarter) -> the faces that are upright in the frame turned back, best first. See
@@ -60,13 +66,13 @@ class FarFaces:
         self._far, self._near, self._floor = far, near, floor
 
     def __call__(self, frame: np.ndarray, quarter: int) -> list[FaceBox]:
-        """A face in two tiles comes twice."""
-        return [
-            _box(seen)
+        seen = [
+            one
             for tile in tiles(frame, quarter)
             for find in self._far(frame, tile, self._floor)
-            for seen in self._near(frame, _zoomed(find), self._floor)[:1]
+            for one in self._near(frame, _zoomed(find), self._floor)[:1]
         ]
+        return [_box(one) for one in _each_once(seen)]
 
 
 class TurnedFrames:
@@ -96,8 +102,15 @@ class FirstFinds:
 
     def further(self, frame: np.ndarray) -> list[FaceBox]:
         """Where faces are followed: in every NEAR_EVERY-th frame, those that a quick search shows;
-        where the followed ones are small, a slow search now and then."""
+        where the followed ones are small, a slow search now and then. Where they are not upright,
+        which may be wrong, surely upright ones are searched for now and then."""
         self._with += 1
+        if self._quarter and self._with % TRIED_EVERY == 0:
+            for search in self._searches:
+                boxes = search(frame, 0)
+                if _value(self._faces(frame, boxes)) >= SURE:
+                    self._quarter = 0
+                    return boxes
         if self._used is not self._searches[0] and self._with % FAR_EVERY == 0:
             return self._used(frame, self._quarter)
         return self._searches[0](frame, self._quarter) if self._with % NEAR_EVERY == 0 else []
@@ -115,6 +128,8 @@ class FirstFinds:
         if self._without == LOST:
             self.reset()
         tried = self._without < TRIED_FRAMES or self._without % TRIED_EVERY == 0
+        # A turned face that could not be followed in the very next frame was hardly one.
+        tried = tried or (self._quarter > 0 and not self._known)
         self._without += 1
         for search in self._searches:
             self._quarter, found = self._best(frame, search, tried=tried)
@@ -125,13 +140,19 @@ class FirstFinds:
 
     def _best(self, frame: np.ndarray, search: Search, *, tried: bool) -> tuple[int, list[Scored]]:
         here = self._faces(frame, search(frame, self._quarter))
-        if self._known or _value(here) >= SURE or not (here or tried):
+        followed = self._known and (here or self._quarter == 0)
+        if followed or _value(here) >= SURE or not (here or tried):
             return self._quarter, here
+        if self._known:
+            upright = self._faces(frame, search(frame, 0))
+            return (0, upright) if _value(upright) >= SURE else (self._quarter, here)
         # An upright finder takes an inverted face for an upright one in half of the frames.
         seen = {self._quarter: here}
-        for quarter in {1, 2, 3} - {self._quarter}:
-            seen[quarter] = self._turned(frame, search(frame, quarter))
-        return max(seen.items(), key=lambda item: _value(item[1]))
+        for quarter in {0, 1, 2, 3} - {self._quarter}:
+            boxes = search(frame, quarter)
+            seen[quarter] = self._turned(frame, boxes) if quarter else self._faces(frame, boxes)
+        best, faces = max(seen.items(), key=lambda item: _value(item[1]))
+        return (best, faces) if faces else (0, [])
 
     def _turned(self, frame: np.ndarray, boxes: Sequence[FaceBox]) -> list[Scored]:
         likely = [box for box in boxes if box.score >= TURNED_SCORE]
@@ -164,6 +185,15 @@ def tiles(frame: np.ndarray, quarter: int) -> Iterator[Region]:
 
 def _value(faces: Sequence[Scored]) -> float:
     return max((score * look.presence for look, score in faces), default=0.0)
+
+
+def _each_once(finds: Sequence[Find]) -> list[Find]:
+    """Best first. Tiles overlap, and a face in two of them is found twice."""
+    kept: list[Find] = []
+    for find in sorted(finds, key=lambda one: one.score, reverse=True):
+        if all(overlap(find.place, one.place) <= SAME_REGION for one in kept):
+            kept.append(find)
+    return kept
 
 
 def _zoomed(find: Find) -> Region:

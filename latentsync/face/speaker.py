@@ -18,6 +18,7 @@ from latentsync.face.identity import Embedding, likeness, vectors_of
 from latentsync.face.people import Person, Span, spans_of
 from latentsync.face.portraits import portrait
 from latentsync.face.tracks import PRESENCE, ChosenFace
+from latentsync.frame_times import frame_duration
 
 KEY = "face.speaker"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -198,7 +199,7 @@ def _at(
     if choice.x >= width or choice.y >= height:
         raise ConfigError(KEY, choice.text, f"the frame is only {width} x {height} pixels")
     frame = max(0, int(np.searchsorted(seconds, choice.seconds, side="right")) - 1)
-    last = float(seconds[-1]) + float(np.median(np.diff(seconds))) if len(seconds) > 1 else np.inf
+    last = float(seconds[-1]) + frame_duration(seconds)
     if choice.seconds > last:
         raise ConfigError(KEY, choice.text, f"the video ends at {last:.2f} s")
     shown = [(one, face) for one in people if (face := one.face_at(frame)) is not None]

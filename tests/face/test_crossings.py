@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from latentsync.face import crossings
 from latentsync.face.crossings import split_at_crossings
 from latentsync.face.people import people_of
 from latentsync.face.tracks import Track
@@ -92,3 +93,26 @@ def test_without_a_meeting_or_without_portraits_nothing_is_split(looks) -> None:
     far = [still(0, 0, 100, 100), still(1, 0, 100, 600)]
     assert split(far, looks) == [(0, 0, 100), (1, 0, 100)]
     assert split(CROSSING, {}) == [(0, 0, 101), (1, 0, 101)]
+
+
+def test_portraits_between_two_meetings_are_embedded_once() -> None:
+    class Counting(ByLevel):
+        embedded = 0
+
+        def __call__(self, portraits: np.ndarray) -> np.ndarray:
+            self.embedded += len(portraits)
+            return super().__call__(portraits)
+
+    counting = Counting()
+    made = portraits_of({0: (1, 2), 1: (2, 1)}, CROSSING)
+    split_at_crossings(CROSSING, made, SECONDS, counting)
+    assert counting.embedded == sum(map(len, made.values()))
+
+
+def test_tracks_of_different_shots_are_not_compared(monkeypatch) -> None:
+    compared: list[int] = []
+    closest = crossings._closest
+    monkeypatch.setattr(crossings, "_closest", lambda *pair: compared.append(1) or closest(*pair))
+    tracks = [still(n, 2 * (n // 2), 2 * (n // 2) + 2, 100, shot=n // 2) for n in range(60)]
+    split(tracks, {})
+    assert len(compared) == 30

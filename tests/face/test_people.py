@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import pytest
 
+from latentsync.face import joining
 from latentsync.face.people import Person, people_of
+from latentsync.face.portraits import Portrait
 from latentsync.face.tracks import Track
-from tests.support.embeddings import ByLevel, face, portraits_of, still
+from tests.support.embeddings import ByLevel, face, portrait_of, portraits_of, still
 
 SECONDS = np.arange(200) / 25
 
@@ -124,3 +127,36 @@ def test_a_thousand_shots_are_joined_in_seconds() -> None:
     looks = portraits_of({n: n % 7 for n in range(1000)}, tracks, fps=1)
     found = people_of(tracks, looks, seconds, ByLevel())
     assert [len(one.tracks) for one in found] == [143] * 6 + [142]
+
+
+def test_a_stranger_is_compared_in_full_only_with_those_who_may_be_the_same(monkeypatch) -> None:
+    """Each shot shows somebody new: who shares no shot and looks unlike is left out."""
+
+    class Everybody(ByLevel):
+        def __call__(self, portraits: np.ndarray) -> np.ndarray:
+            levels = portraits.reshape(len(portraits), -1).mean(axis=1).round().astype(int)
+            return np.eye(256, dtype=np.float32)[levels]
+
+    compared: list[joining.Group] = []
+    likeness = joining.likeness
+    monkeypatch.setattr(joining, "likeness", lambda *pair: compared.append(pair) or likeness(*pair))
+    shots = range(40)
+    hosts = [still(n, 5 * n, 5 * n + 5, 100, shot=n) for n in shots]
+    guests = [still(40 + n, 5 * n, 5 * n + 5, 500, shot=n) for n in shots]
+    made = {n: [portrait_of(1, n / 5)] * 4 for n in shots}
+    made |= {40 + n: [_grey(100 + 3 * n, n / 5)] * 4 for n in shots}
+    tracks = sorted([*hosts, *guests], key=lambda track: track.start)
+    found = people_of(tracks, made, SECONDS, Everybody())
+    assert [len(one.tracks) for one in found] == [40] + [1] * 40
+    assert len(compared) < 4 * len(shots)
+
+
+def test_who_was_seen_beside_somebody_once_never_becomes_that_person() -> None:
+    """Twins share the first shot; the track of the second shot is one of them, not both."""
+    tracks = [still(0, 0, 50, 100), still(1, 0, 50, 500), still(2, 50, 100, 100, shot=1)]
+    assert tracks_of(people(tracks, {0: 1, 1: 1, 2: 1})) == [[0, 2], [1]]
+
+
+def _grey(value: int, seconds: float) -> Portrait:
+    image = np.full((112, 112, 3), value, np.uint8)
+    return Portrait(seconds, 1.0, cv2.imencode(".png", image)[1].tobytes())
