@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from latentsync.errors import ConfigError
+from latentsync.errors import ConfigError, MediaError
 from latentsync.media.audio.mix import (
     MixedSpeech,
     PlacedAudio,
     audio_seconds,
+    soundtrack_errors,
+    spoken_spans,
     write_soundtrack,
 )
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.probe import VideoInfo
-from latentsync.settings.schema import Config
+from latentsync.settings.schema import Config, SpeakerConfig
+
+logger = logging.getLogger(__name__)
+
+_NOTICED = 0.05
+"""Seconds; less than a video frame or so may be missing from a speech without a word."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,22 +65,37 @@ class Dialogue:
 
     def __init__(self, config: Config, video: VideoInfo) -> None:
         self._video, self._given = video, config.output.soundtrack
+        self._notes: list[str] = []
         lengths: dict[str, float] = {}
         self.entries: list[tuple[str, PlacedAudio]] = []
         for number, one in enumerate(config.speakers, 1):
             path = str(one.audio)
             if path not in lengths:
                 lengths[path] = audio_seconds(Path(path))
-            where = f"speakers, entry {number}"
-            if one.offset >= lengths[path]:
-                remedy = f"{path} has {lengths[path]:.2f} seconds"
-                raise ConfigError(f"{where}, offset", one.offset, remedy)
-            if 0 < video.duration_seconds <= one.start:
-                remedy = f"{video.path} has {video.duration_seconds:.2f} seconds"
-                raise ConfigError(f"{where}, start", one.start, remedy)
-            end = one.start + lengths[path] - one.offset
-            end = end if one.end is None else min(one.end, end)
-            self.entries.append((one.speaker, PlacedAudio(Path(path), one.start, end, one.offset)))
+            placed = self._placed(f"speakers, entry {number}", one, lengths[path])
+            self.entries.append((one.speaker, placed))
+        for note in self._notes:
+            logger.warning("%s", note)
+
+    def _placed(self, where: str, one: SpeakerConfig, length: float) -> PlacedAudio:
+        """length: seconds of its audio. Notes what of the speech will not be heard."""
+        video, stated = self._video, self._video.duration_seconds
+        if one.offset >= length:
+            remedy = f"{one.audio} has {length:.2f} seconds"
+            raise ConfigError(f"{where}, offset", one.offset, remedy)
+        if 0 < stated <= one.start:
+            remedy = f"{video.path} has {stated:.2f} seconds"
+            raise ConfigError(f"{where}, start", one.start, remedy)
+        last = one.start + length - one.offset
+        end = last if one.end is None else min(one.end, last)
+        if one.end is not None and one.end > last + _NOTICED:
+            self._notes.append(
+                f"{where}, end: {one.end:g}; {one.audio} is over at {last:.2f} s, which is taken"
+            )
+        if 0 < stated < end - _NOTICED:
+            missing = f"the last {end - stated:.2f} s of its speech are cut off"
+            self._notes.append(f"{where}: {missing}, as the video ends at {stated:.2f} s")
+        return PlacedAudio(Path(str(one.audio)), one.start, end, one.offset)
 
     def __str__(self) -> str:
         return ", ".join(f"{one.path} ({speaker})" for speaker, one in self.entries)
@@ -80,6 +104,18 @@ class Dialogue:
     def speakers(self) -> list[str]:
         """Each value of ``speaker``, in order of its first entry."""
         return list(dict.fromkeys(speaker for speaker, _ in self.entries))
+
+    @property
+    def notes(self) -> list[str]:
+        """What of the entries is not heard as they state it, a sentence each; also logged."""
+        return list(self._notes)
+
+    @property
+    def spoken_share(self) -> float:
+        """0..1: the part of the output during which there is any speech. Nothing is mixed."""
+        spans = spoken_spans([one for _, one in self.entries])
+        spoken = sum(min(end, self._seconds) - start for start, end in spans)
+        return min(spoken / self._seconds, 1.0)
 
     def line(self, speakers: Sequence[str], seconds: float) -> Line:
         """The speech of those speakers, who are one person. seconds: length of the output."""
@@ -93,10 +129,20 @@ class Dialogue:
         return self._mix if self._given is None else Path(self._given)
 
     @cached_property
+    def _seconds(self) -> float:
+        """Length of the output; where the video does not state one, of all that is heard."""
+        if self._video.duration_seconds:
+            return self._video.duration_seconds
+        lengths = [one.end for _, one in self.entries]
+        if self._video.audio:
+            with suppress(MediaError):  # no sample can be decoded: there is none to be heard
+                lengths.append(audio_seconds(self._video))
+        return max(lengths)
+
+    @cached_property
     def _mix(self) -> Path:
-        self._folder = tempfile.TemporaryDirectory(prefix="latentsync-")  # removed with this object
+        with soundtrack_errors("a temporary file"):
+            self._folder = tempfile.TemporaryDirectory(prefix="latentsync-")  # goes with self
         path = Path(self._folder.name) / "soundtrack.wav"
-        end = max(one.end for _, one in self.entries)
-        seconds = self._video.duration_seconds or end
-        write_soundtrack([one for _, one in self.entries], self._video, seconds, path)
+        write_soundtrack([one for _, one in self.entries], self._video, self._seconds, path)
         return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -284,6 +285,9 @@ def _check_speakers(config: Config) -> None:
         where = f"speakers, entry {number}"
         if one.audio is None:
             raise ConfigError(where, "no audio", "name the file of the speech: audio: FILE")
+        for key, second in (("start", one.start), ("end", one.end), ("offset", one.offset)):
+            if not math.isfinite(second or 0):
+                raise ConfigError(f"{where}, {key}", second, "use a finite number of seconds")
         if min(one.start, one.offset) < 0:
             value = min(one.start, one.offset)
             raise ConfigError(f"{where}, start and offset", value, "use seconds from 0 on")

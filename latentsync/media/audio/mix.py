@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import wave
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from latentsync.errors import MediaError
 from latentsync.media.audio.assembler import regrouped
+from latentsync.media.audio.info import AudioSource
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
+from latentsync.media.audio.source import audio_of
 from latentsync.media.probe import VideoInfo
 
 BLOCK_SECONDS = 10
@@ -20,6 +26,8 @@ FADE = 0.01
 RATE = 48000
 CHANNELS = {"mono": 1, "stereo": 2}
 FULL_SCALE = 32768
+WAV_BYTES = 2**32 - 64
+"""The most that the samples may take: a WAV file counts in 32 bits, its header included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +41,23 @@ class PlacedAudio:
     offset: float = 0.0
 
 
-def audio_seconds(path: Path) -> float:
+def audio_seconds(source: Path | VideoInfo) -> float:
     """Length of the first audio track, decoded. Raises MediaError as AudioReader does."""
-    return sum(len(block) for block in AudioReader(path)) / SAMPLE_RATE
+    return sum(len(block) for block in AudioReader(source)) / SAMPLE_RATE
+
+
+def spoken_spans(
+    placed: Sequence[PlacedAudio], *, widened: float = 0.0
+) -> list[tuple[float, float]]:
+    """The union of the parts, each ``widened`` on both sides: (start, end) [seconds], in order."""
+    spans: list[tuple[float, float]] = []
+    for one in sorted(placed, key=lambda one: one.start):
+        start, end = one.start - widened, one.end + widened
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+        else:
+            spans.append((start, end))
+    return spans
 
 
 class MixedSpeech:
@@ -59,11 +81,12 @@ def mixed(
 
     rate: Hz. layout: a key of CHANNELS.
     """
-    sources = [_placed_blocks(one, seconds, rate, layout) for one in placed]
+    info = cache(lambda path: AudioReader(path).info)  # opens the file, which may be in many parts
+    parts = [_Part(one, seconds, rate, layout, info) for one in placed]
     for start, stop in _blocks(seconds, rate):
         block = np.zeros((stop - start, CHANNELS[layout]), np.float32)
-        for source in sources:
-            block += next(source)
+        for part in parts:
+            part.add_to(block, start)
         yield block
 
 
@@ -72,21 +95,46 @@ def write_soundtrack(
 ) -> None:
     """Writes a stereo WAV file: the speeches, and the video's own audio where there is none.
 
-    Peaks that the sum of overlapping speeches takes over full scale are clipped.
+    Peaks that the sum of overlapping speeches takes over full scale are clipped. Raises MediaError:
+    the file cannot be written, or would be longer than a WAV file can be.
     """
-    whole = PlacedAudio(video.path, 0.0, seconds)
-    own: Iterator[np.ndarray] | None = None
+    _check_length(seconds)
+    own: _Part | None = None
     if video.audio:
-        own = _placed_blocks(whole, seconds, RATE, "stereo", source=video)
-    with wave.open(str(target), "wb") as file:
+        whole = PlacedAudio(video.path, 0.0, seconds)
+        own = _Part(whole, seconds, RATE, "stereo", lambda _: audio_of(video))
+    # The video's own audio is gone before a speech begins and returns after its end: where two
+    # speeches touch, both are faded, and it would be heard between them.
+    spans = spoken_spans(placed, widened=FADE)
+    with soundtrack_errors(target), target.open("wb") as output, wave.open(output, "wb") as file:
         file.setnchannels(CHANNELS["stereo"])
         file.setsampwidth(2)
         file.setframerate(RATE)
         speeches = mixed(placed, seconds, rate=RATE, layout="stereo")
         for (start, stop), block in zip(_blocks(seconds, RATE), speeches, strict=True):
             if own is not None:
-                block += next(own) * (1 - _any_speech(placed, start, stop))[:, None]
+                beside = np.zeros_like(block)
+                own.add_to(beside, start)
+                block += beside * (1 - _largest_share(spans, start, stop))[:, None]
             file.writeframes(_as_int16(block).tobytes())
+
+
+@contextmanager
+def soundtrack_errors(target: object) -> Iterator[None]:
+    """Raises MediaError in place of an OSError. target: what is written, for the message."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "free some space, or name another folder for temporary files in TMPDIR"
+        reason = error.strerror or type(error).__name__
+        raise MediaError("cannot write the soundtrack", target, f"{reason}: {remedy}") from error
+
+
+def _check_length(seconds: float) -> None:
+    longest = WAV_BYTES / (2 * CHANNELS["stereo"] * RATE)
+    if seconds > longest:
+        remedy = f"mix at most {longest / 3600:.1f} hours, or give output.soundtrack=FILE"
+        raise MediaError("the soundtrack is too long", f"{seconds / 3600:.1f} hours", remedy)
 
 
 def _blocks(seconds: float, rate: int) -> Iterator[tuple[int, int]]:
@@ -95,24 +143,48 @@ def _blocks(seconds: float, rate: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + size, length)) for start in range(0, length, size))
 
 
-def _placed_blocks(
-    one: PlacedAudio, seconds: float, rate: int, layout: str, *, source: VideoInfo | None = None
-) -> Iterator[np.ndarray]:
-    """Yields the part as blocks of the whole, silent elsewhere. source: the file's info."""
-    first = round(one.start * rate)
-    left = max(round(min(one.end, seconds) * rate) - first, 0)
-    reader = AudioReader(source or one.path)
-    # FFmpeg would make a mono track 3 dB quieter in stereo: its one channel is repeated instead.
-    layout = "mono" if reader.info.channels == 1 else layout
-    silence = np.zeros((BLOCK_SECONDS * rate, CHANNELS[layout]), np.int16)
-    before = (silence[: min(len(silence), first - at)] for at in range(0, first, len(silence)))
-    spoken = _cut(reader.pieces(rate, layout), round(one.offset * rate), left)
-    blocks = regrouped(chain(before, spoken), len(silence))
-    for start, stop in _blocks(seconds, rate):
-        block = np.zeros((stop - start, silence.shape[1]), np.float32)
-        read = next(blocks, silence[:0])[: len(block)]
-        block[: len(read)] = read / np.float32(FULL_SCALE)
-        yield block * _share(one, start, stop, rate)[:, None]
+class _Part:
+    """A placed audio of which one block after the other is added to the whole.
+
+    seconds: length of the whole. info: describes the file, which is open from the part's first
+    block to its last one. Its beginning, up to the offset, is decoded and dropped: a compressed
+    file has no exact place to seek to, and gaps are filled by what was decoded before them.
+    """
+
+    def __init__(
+        self,
+        one: PlacedAudio,
+        seconds: float,
+        rate: int,
+        layout: str,
+        info: Callable[[Path], AudioSource],
+    ) -> None:
+        self._one, self._rate, self._layout, self._info = one, rate, layout, info
+        self._first, self._stop = round(one.start * rate), round(min(one.end, seconds) * rate)
+        self._decoded: Iterator[np.ndarray] | None = None
+
+    def add_to(self, block: np.ndarray, start: int) -> None:
+        """block: (n, channels) float32 of the whole, from its sample ``start`` on; in order."""
+        first = max(self._first, start)
+        if first >= min(self._stop, start + len(block)):
+            return
+        self._decoded = self._decoded or self._opened()
+        samples = next(self._decoded, np.zeros((0, 1), np.int16))[first - start :]
+        if self._stop <= start + len(block):
+            self._decoded = None  # closes the file
+        inside = slice(first - start, first - start + len(samples))
+        share = _share((self._one.start, self._one.end), first, first + len(samples), self._rate)
+        block[inside] += samples / np.float32(FULL_SCALE) * share[:, None]
+
+    def _opened(self) -> Iterator[np.ndarray]:
+        """Yields (n, channels) int16 from the block in which the part begins, silent before it."""
+        reader, size = AudioReader(self._info(self._one.path)), BLOCK_SECONDS * self._rate
+        # FFmpeg would make a mono track 3 dB quieter in stereo: its one channel is repeated.
+        layout = "mono" if reader.info.channels == 1 else self._layout
+        before = np.zeros((self._first % size, CHANNELS[layout]), np.int16)
+        skipped = round(self._one.offset * self._rate)
+        pieces = reader.pieces(self._rate, layout)
+        return regrouped(chain([before], _cut(pieces, skipped, self._stop - self._first)), size)
 
 
 def _cut(pieces: Iterable[np.ndarray], skipped: int, length: int) -> Iterator[np.ndarray]:
@@ -127,17 +199,23 @@ def _cut(pieces: Iterable[np.ndarray], skipped: int, length: int) -> Iterator[np
             return
 
 
-def _share(one: PlacedAudio, start: int, stop: int, rate: int) -> np.ndarray:
-    """(stop - start,) float32: 1 inside the part, faded at its ends, 0 outside."""
+def _share(span: tuple[float, float], start: int, stop: int, rate: int) -> np.ndarray:
+    """(stop - start,) float32: 1 inside the span [seconds], faded at its ends, 0 outside."""
     seconds = np.arange(start, stop) / rate
-    inside = np.minimum(seconds - one.start, one.end - seconds) / FADE
+    inside = np.minimum(seconds - span[0], span[1] - seconds) / FADE
     return inside.clip(0, 1).astype(np.float32)
 
 
-def _any_speech(placed: Sequence[PlacedAudio], start: int, stop: int) -> np.ndarray:
-    """(stop - start,) float32: the largest share of the speeches, samples of the soundtrack."""
-    shares = [_share(one, start, stop, RATE) for one in placed]
-    return np.max(shares, axis=0) if shares else np.zeros(stop - start, np.float32)
+def _largest_share(spans: Sequence[tuple[float, float]], start: int, stop: int) -> np.ndarray:
+    """(stop - start,) float32: of the spans, for each of these samples of the soundtrack."""
+    largest = np.zeros(stop - start, np.float32)
+    for span in spans:
+        first = max(math.floor(span[0] * RATE), start)
+        last = min(math.ceil(span[1] * RATE), stop)
+        if first < last:
+            inside = largest[first - start : last - start]
+            np.maximum(inside, _share(span, first, last, RATE), out=inside)
+    return largest
 
 
 def _as_int16(block: np.ndarray) -> np.ndarray:
