@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -92,12 +92,12 @@ class Session:
         self.reads_file = isinstance(source, VideoFile)
         if audio is None and self.config.speakers:
             audio = Dialogue(self.config, source.info)
-        self._dialogue = audio if isinstance(audio, Dialogue) else None
+        self.dialogue = audio if isinstance(audio, Dialogue) else None
         self._audio = Path(audio) if isinstance(audio, str | Path) else None
         self.timer = StageTimer()
         if plan is not None:
             check_plan(plan, source.info, speech=self.speaks)
-            named = None if self._dialogue is None else self._dialogue.speakers
+            named = None if self.dialogue is None else self.dialogue.speakers
             check_speakers(plan, named)
         fits = isinstance(engine.restorer, Fittable) and restores(self.config)
         if fits and not self.speaks and self.config.restore.reference is None:
@@ -111,8 +111,7 @@ class Session:
         new_watch = None
         if self.config.face.occlusion == "auto" and not self.config.as_upstream:
             new_watch = engine.new_watch
-        plain = Analyzer(detector, meter, self.config.face, self.timer)
-        self._analyze = replace(plain, new_watch=new_watch)
+        self._analyze = Analyzer(detector, meter, self.config.face, self.timer, new_watch)
         self._shared = Workplace(
             engine,
             self.config,
@@ -120,7 +119,7 @@ class Session:
             self.timer,
             self._flag,
             meter,
-            OtherVideos(self.config, plain, self._people_of, self._flag),
+            OtherVideos(self.config, self._analyze, self._people_of, self._flag),
         )
 
     def __enter__(self) -> Session:
@@ -152,12 +151,12 @@ class Session:
     @property
     def speaks(self) -> bool:
         """Whether mouths are generated for new speech."""
-        return self._audio is not None or self._dialogue is not None
+        return self._audio is not None or self.dialogue is not None
 
     @property
     def audio(self) -> Path | None:
         """The new soundtrack: the speech, or the mix of all speeches; None: the video's own."""
-        return self._audio if self._dialogue is None else self._dialogue.soundtrack
+        return self._audio if self.dialogue is None else self.dialogue.soundtrack
 
     def analyze(self, progress: Progress = no_progress) -> SourceAnalysis:
         """Runs pass 1, once: faces, tracks, cuts, sharpness and widths of edges of the source.
@@ -184,7 +183,7 @@ class Session:
         if self.config.as_upstream:
             largest = self.observe().of_largest()
             return [Lane(self._shared, largest, self._line((), largest))]
-        named = [self.config.face.speaker] if self._dialogue is None else self._dialogue.speakers
+        named = [self.config.face.speaker] if self.dialogue is None else self.dialogue.speakers
         return chosen_lanes(self._shared, self.people, named, self._line)
 
     @cached_property
@@ -272,9 +271,9 @@ class Session:
 
     def _line(self, named: Sequence[str], analysis: SourceAnalysis) -> Line | None:
         """The new speech of the speaker that is named so; None: there is none."""
-        if self._dialogue is not None:
+        if self.dialogue is not None:
             end = float(analysis.pts_seconds[-1] + 1 / self.source.info.average_rate)
-            return self._dialogue.line(named, end)
+            return self.dialogue.line(named, end)
         return None if self._audio is None else Line.whole(self._audio)
 
     def _rendered(self, indices: np.ndarray) -> Generator[Rendered, None, None]:
