@@ -273,11 +273,10 @@ def _check_speakers(config: Config) -> None:
             remedy = "leave it out: the new speech is the soundtrack; it applies to speakers only"
             raise ConfigError("output.soundtrack", config.output.soundtrack, remedy)
         return
+    remedy = "leave it out: each entry of speakers names its own person and its own audio"
     if config.face.speaker != FaceConfig.speaker:
-        remedy = "leave it out: each entry of speakers names a person"
         raise ConfigError("face.speaker", config.face.speaker, remedy)
     if config.input.audio:
-        remedy = "leave it out: each entry of speakers names its own audio"
         raise ConfigError("input.audio", config.input.audio, remedy)
     if config.as_upstream:
         raise ConfigError("speakers", len(config.speakers), f"compat={COMPAT} knows one speaker")
@@ -288,9 +287,8 @@ def _check_speakers(config: Config) -> None:
         for key, second in (("start", one.start), ("end", one.end), ("offset", one.offset)):
             if not math.isfinite(second or 0):
                 raise ConfigError(f"{where}, {key}", second, "use a finite number of seconds")
-        if min(one.start, one.offset) < 0:
-            value = min(one.start, one.offset)
-            raise ConfigError(f"{where}, start and offset", value, "use seconds from 0 on")
+        if (least := min(one.start, one.offset)) < 0:
+            raise ConfigError(f"{where}, start and offset", least, "use seconds from 0 on")
         if one.end is not None and one.end <= one.start:
             raise ConfigError(f"{where}, end", one.end, f"it must be after start ({one.start:g})")
 

@@ -96,7 +96,7 @@ def test_a_missing_file_is_named(video, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"input.audio": "x.wav"}, "each entry of speakers names its own audio"),
+        ({"input.audio": "x.wav"}, "its own person and its own audio"),
         ({"compat": "upstream"}, "knows one speaker"),
     ],
 )
