@@ -64,9 +64,10 @@ class Footage:
     """A video of F frames.
 
     name: for messages. alignments: F entries, None without a face. seconds: (F,) rising, in the
-    audio's time. cuts: (F,) bool, True where a new shot begins. people: returns (F,) int, one
-    number for each person, -1 without a face; in doubt one person has two. audio: returns None: no
-    audio.
+    audio's time. cuts: (F,) bool, True where a new shot begins. occluded: (F,) bool, True where
+    something is in front of the face: its mouth must not be shown elsewhere. people: returns
+    (F,) int, one number for each person, -1 without a face; in doubt one person has two. audio:
+    returns None: no audio.
     crops: rising indices of frames with a face, side R -> the aligned crop of each, (3, R, R)
     float32 RGB [-1, 1], as in chunks.
     """
@@ -75,6 +76,7 @@ class Footage:
     alignments: Sequence[Alignment | None]
     seconds: np.ndarray
     cuts: np.ndarray
+    occluded: np.ndarray
     people: Callable[[], np.ndarray]
     audio: Callable[[], AudioFeatures | None]
     crops: Callable[[np.ndarray, int], Iterator[torch.Tensor]]

@@ -21,7 +21,9 @@ from latentsync.generate.replay.transplant import Mouth, Transplanter
 SHUT = 0.06
 """Largest aperture of a closed mouth, in distances between the brows; see replay.lips.lip_shape."""
 MOST_CLOSED = 10  # percentile of a person's aperture up to which a mouth may count as closed
-MOVING = 0.02  # change of the aperture from frame to frame from which lips move: a blurred frame
+MOVING = 0.5
+"""Speed of the aperture, per second, from which lips move and a frame is blurred: at 25 frames a
+second a change of 0.02 from frame to frame."""
 FAR = 0.12
 """Distance of two head poses, see replay.lips.head_pose, up to which a mouth is selected: a turn by
 about 20 degrees."""
@@ -94,7 +96,8 @@ class ClosedMouths:
         places = faces.places(source[numbers])
         identity = footage.people()[faces.frames]
         begins = jumps[numbers] | (np.diff(numbers, prepend=numbers[:1]) > 1)
-        chosen = _select(faces, identity, places, seconds[numbers], begins)
+        closed_ones = closed_faces(footage, faces, identity)
+        chosen = _select(faces, identity, closed_ones, places, seconds[numbers], begins)
         fits = chosen.unit >= 0
         used = np.union1d(chosen.unit[fits], chosen.partner[fits])
         crops = pack_crops(footage, faces.frames[used], len(mask))
@@ -134,25 +137,35 @@ class ClosedMouths:
         return Mouth(unpack(self._packed[unit]), faces.mouth[unit], placed, share)
 
 
-def closed_faces(faces: Faces, identity: np.ndarray) -> np.ndarray:
-    """(K,) bool: faces whose lips are closed and do not move. identity: (K,) int."""
-    aperture = faces.lips[:, 0]
-    steps = np.abs(np.diff(aperture))
-    steps[np.diff(faces.run) != 0] = 0
-    still = np.maximum(np.append(steps, 0), np.insert(steps, 0, 0)) < MOVING
-    closed = still & (aperture <= SHUT)
-    for number in np.unique(identity):
-        own = identity == number
+def closed_faces(footage: Footage, faces: Faces, identity: np.ndarray) -> np.ndarray:
+    """(K,) bool: faces with nothing in front of them whose lips are closed and do not move.
+
+    faces: of the footage. identity: (K,) int.
+    """
+    aperture, clean = faces.lips[:, 0], ~footage.occluded[faces.frames]
+    speed = np.abs(np.diff(aperture) / np.diff(footage.seconds[faces.frames]))
+    speed[np.diff(faces.run) != 0] = 0
+    still = np.maximum(np.append(speed, 0), np.insert(speed, 0, 0)) < MOVING
+    closed = clean & still & (aperture <= SHUT)
+    for number in np.unique(identity[clean]):
+        own = clean & (identity == number)
         closed[own] &= aperture[own] <= np.percentile(aperture[own], MOST_CLOSED)
     return closed
 
 
 def _select(
-    faces: Faces, identity: np.ndarray, places: np.ndarray, seconds: np.ndarray, begins: np.ndarray
+    faces: Faces,
+    identity: np.ndarray,
+    closed: np.ndarray,
+    places: np.ndarray,
+    seconds: np.ndarray,
+    begins: np.ndarray,
 ) -> _Selected:
-    """For K target frames. identity: of each face. places: (K,) their faces. begins: (K,) bool."""
+    """For K target frames. identity, closed: of each face. places: (K,) the faces of the target
+    frames. begins: (K,) bool."""
     unit = np.full(len(places), NONE)
-    closed = closed_faces(faces, identity)
+    if not len(places):
+        return _Selected(unit, unit, np.zeros(0))
     begins = begins | (np.diff(faces.shot[places], prepend=faces.shot[places][:1]) != 0)
     starts = np.flatnonzero(begins | (np.arange(len(places)) == 0))
     for first, end in zip(starts, np.append(starts[1:], len(places)), strict=True):
@@ -195,19 +208,26 @@ def _dissolved(unit: np.ndarray, seconds: np.ndarray, begins: np.ndarray) -> _Se
     for n in np.flatnonzero(np.diff(stretch, prepend=stretch[:1]) & ~begins):
         if min(unit[n - 1], unit[n]) < 0:
             continue
-        apart = np.abs(seconds - (seconds[n - 1] + seconds[n]) / 2)
-        for side, other in ((stretch[n - 1], unit[n]), (stretch[n], unit[n - 1])):
-            inside = (stretch == side) & (apart < DISSOLVE / 2)
-            partner[inside], share[inside] = other, 0.5 - apart[inside] / DISSOLVE
+        middle = (seconds[n - 1] + seconds[n]) / 2
+        first, end = np.searchsorted(seconds, (middle - DISSOLVE / 2, middle + DISSOLVE / 2))
+        for one, other in ((n - 1, unit[n]), (n, unit[n - 1])):
+            near = first + np.flatnonzero(stretch[first:end] == stretch[one])
+            partner[near] = other
+            share[near] = 0.5 - np.abs(seconds[near] - middle) / DISSOLVE
     return _Selected(unit, partner, share)
 
 
 def _away(seconds: np.ndarray, begins: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """(K,) in [0, 1]: 1 from RAMP seconds away from frames of the same pause that lack a mouth."""
     share, pause = np.ones(len(seconds)), np.cumsum(begins)
-    for n in np.flatnonzero(missing):
-        near = (pause == pause[n]) & (np.abs(seconds - seconds[n]) < RAMP)
-        share[near] = np.minimum(share[near], np.abs(seconds[near] - seconds[n]) / RAMP)
+    gone = np.flatnonzero(missing)
+    if not len(gone):
+        return share
+    following = np.searchsorted(gone, np.arange(len(seconds)))
+    for place in (following - 1, following):
+        nearest = gone[place.clip(0, len(gone) - 1)]
+        away = np.abs(seconds - seconds[nearest]) / RAMP
+        share = np.where(pause == pause[nearest], np.minimum(share, away), share)
     return share
 
 

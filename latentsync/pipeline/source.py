@@ -143,7 +143,14 @@ def footage_of(
         return _people(source, analysis)
 
     return Footage(
-        str(path), analysis.alignments, analysis.pts_seconds, analysis.cuts, people, audio, crops
+        name=str(path),
+        alignments=analysis.alignments,
+        seconds=analysis.pts_seconds,
+        cuts=analysis.cuts,
+        occluded=np.isin(np.arange(len(analysis)), list(analysis.occluders)),
+        people=people,
+        audio=audio,
+        crops=crops,
     )
 
 

@@ -122,13 +122,38 @@ def _opened(alignment) -> np.ndarray:
 
 def test_moving_lips_are_not_closed(footage: Footage) -> None:
     faces = find_faces(footage)
-    closed = closed_faces(faces, np.zeros(len(faces.frames), int))
+    alone = np.zeros(len(faces.frames), int)
+    closed = closed_faces(footage, faces, alone)
     assert closed.any()
     assert lip_shape(np.stack([footage.alignments[i].landmarks for i in faces.frames[closed]]))[
         :, 0
     ].max() < np.percentile(faces.lips[:, 0], 11)
     jumping = replace(faces, lips=faces.lips + 0.03 * (np.arange(len(faces.lips)) % 2)[:, None])
-    assert not closed_faces(jumping, np.zeros(len(faces.frames), int)).any()
+    assert not closed_faces(footage, jumping, alone).any()
+
+
+def test_a_covered_mouth_is_no_closed_one(footage: Footage) -> None:
+    faces = find_faces(footage)
+    alone = np.zeros(len(faces.frames), int)
+    closed = closed_faces(footage, faces, alone)
+    (first, *others) = np.flatnonzero(closed)
+    covered = replace(footage, occluded=np.arange(len(footage.seconds)) == faces.frames[first])
+    found = closed_faces(covered, faces, alone)
+    assert not found[first] and found[others].all()
+
+
+def test_lips_move_as_fast_at_any_frame_rate(footage: Footage) -> None:
+    """Of the same frames, shown twice as fast, some move that did not."""
+    faces = find_faces(footage)
+    alone = np.zeros(len(faces.frames), int)
+    slow = closed_faces(footage, faces, alone)
+    fast = closed_faces(replace(footage, seconds=footage.seconds / 8), faces, alone)
+    assert (slow & ~fast).any() and not (fast & ~slow).any()
+
+
+def test_without_target_frames_nothing_is_selected(footage: Footage) -> None:
+    mouths = prepared(footage, frames=np.empty(0, int))
+    assert not mouths.missing.any() and not mouths.share.any() and not mouths._packed
 
 
 def test_a_mouth_is_kept_while_it_fits_and_none_is_used_beyond() -> None:

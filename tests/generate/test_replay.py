@@ -61,7 +61,11 @@ def test_self_reenactment_selects_the_original_frames(own_speech: GenerationRequ
     mouths = generator(given)
     assert mouths.shape == given.crops.shape
     assert (mouths - given.crops).abs().mean() < 2 / 127.5
-    assert generator.facts["unit_joins"] == 0
+    spoken = ~own_speech.video.audio().silent(own_speech.seconds)
+    assert spoken.sum() > 90
+    np.testing.assert_array_equal(generator._chosen.path[spoken], own_speech.source[spoken])
+    (second, *_), *_ = generator.facts["units"][1:] or [(np.inf,)]
+    assert second > own_speech.seconds[spoken][-1], "in silence all shut mouths fit as well"
 
 
 def test_a_padded_chunk_gets_the_same_mouths(replay: Replay, own_speech: GenerationRequest) -> None:

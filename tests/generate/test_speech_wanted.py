@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +37,16 @@ def test_an_identity_with_too_little_speech_is_refused(footage: Footage) -> None
         kept_faces(footage, faces, identities, audio, speaking=np.array([0, 1]))
     kept = kept_faces(footage, faces, identities, audio, speaking=np.array([0]))
     assert set(identities[kept]) == {0} and len(kept) == 110
+
+
+def test_a_covered_mouth_is_not_selected(footage: Footage) -> None:
+    faces, audio = find_faces(footage), footage.audio()
+    assert audio is not None
+    alone = np.zeros(len(faces.frames), int)
+    covered = np.isin(np.arange(len(footage.seconds)), range(40, 50))
+    hidden = replace(footage, occluded=covered)
+    kept = kept_faces(hidden, faces, alone, audio, speaking=np.array([0]))
+    np.testing.assert_array_equal(faces.frames[kept], np.flatnonzero(~covered))
+    with pytest.raises(MediaError, match=r"the face at 0\.0 s \(0\.0 s found"):
+        all_hidden = replace(footage, occluded=np.ones(len(covered), bool))
+        kept_faces(all_hidden, faces, alone, audio, speaking=np.array([0]))

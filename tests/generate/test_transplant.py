@@ -240,12 +240,34 @@ def test_the_region_holds_the_lips_and_ends_below_the_nostrils_and_above_the_chi
     columns, rows = np.meshgrid(np.arange(420.0), np.arange(560.0))
     grid = np.stack([columns, rows], axis=-1)
     points = mouth_points(OPEN)
-    region = skin_region(grid, REST, points)
+    region = skin_region(grid, REST, points, points)
     assert region[340:376, 140:280].min() > 0.9
     assert not region[: int(NOSTRILS)].any()
     assert not region[int(points[4, 1]) :].any()
     assert np.abs(np.diff(region, axis=0)).max() < 0.08
     assert band(region).max() == pytest.approx(1.0, abs=0.01) and band(np.ones(3)).max() == 0
+
+
+def test_the_region_holds_lips_that_a_smile_draws_up_to_the_nose() -> None:
+    columns, rows = np.meshgrid(np.arange(420.0), np.arange(560.0))
+    points = mouth_points(SHUT) - [0, 40]
+    region = skin_region(np.stack([columns, rows], axis=-1), REST, points, points)
+    assert region[300:340, 160:260].min() > 0.9
+    assert not region[: int(NOSTRILS) - 7].any()
+
+
+def test_an_open_mouth_near_the_mask_s_edge_does_not_show_through_a_closed_one(
+    transplanter: Transplanter,
+) -> None:
+    up = round(32 / 560 * SIDE)
+    raised = np.array([0, up * 560 / SIDE])
+    opened, shut = (np.roll(face(one), -up, axis=0) for one in (OPEN, SHUT))
+    donor = Mouth(lower(shut), mouth_points(SHUT) - raised, STAY)
+    out = levels(transplanter(crop(opened), mouth_points(OPEN) - raised, REST, [donor]))
+    first, last = round(296 / 560 * SIDE), round(340 / 560 * SIDE)
+    columns = slice(round(150 / 420 * SIDE), round(270 / 420 * SIDE))
+    apart = np.abs(out - shut)[first:last, columns]
+    assert apart.mean() < 0.1 * np.abs(opened.astype(float) - shut)[first:last, columns].mean()
 
 
 def test_the_surface_is_fitted_despite_a_tenth_of_outliers() -> None:

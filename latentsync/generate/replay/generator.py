@@ -17,7 +17,7 @@ import torch
 from latentsync.generate.base import CEPSTRA, Footage, GenerationRequest
 from latentsync.generate.model_spec import face_model
 from latentsync.generate.replay.choice import Chosen, choose
-from latentsync.generate.replay.database import pack, unpack
+from latentsync.generate.replay.database import pack_crops, unpack
 from latentsync.generate.replay.head_pose import placement
 from latentsync.generate.replay.inputs import LEAST_SPEECH, silent_video, too_little
 from latentsync.generate.replay.transplant import Mouth, Transplanter
@@ -134,8 +134,5 @@ def load(
 def _packed_mouths(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
     """Reads and packs each selected mouth once: 30 kB at most."""
     places = np.union1d(chosen.path[chosen.shown > 0], chosen.partner[chosen.share > 0])
-    crops = speaker.crops(chosen.faces.frames[places], size)
-    return {
-        int(place): pack(((crop + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy())
-        for place, crop in zip(places, crops, strict=True)
-    }
+    mouths = pack_crops(speaker, chosen.faces.frames[places], size)
+    return dict(zip(places.tolist(), mouths, strict=True))

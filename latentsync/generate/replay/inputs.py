@@ -130,20 +130,22 @@ def kept_faces(
 ) -> np.ndarray:
     """(M,) int, rising: places of the faces that can be selected. identity: (K,) int, of each face.
 
-    speaking: identities in the target frames. Raises MediaError where the footage has less than
-    LEAST_SPEECH of one of them.
+    speaking: identities in the target frames. Faces with something in front of them are left out.
+    Raises MediaError where the footage has less than LEAST_SPEECH of one identity.
     """
     seconds = footage.seconds[faces.frames]
     speech = ~audio.silent(seconds)
     numbers = np.intersect1d(identity, speaking)
+    clean = ~footage.occluded[faces.frames]
     kept = np.zeros(len(seconds), bool)
     for number in numbers:
-        inside = identity == number
+        own = identity == number
+        inside = own & clean
         kept |= best_stretches(seconds, inside, speech, limit=DATABASE_FRAMES // len(numbers))
         step = float(np.median(np.diff(footage.seconds))) if len(footage.seconds) > 1 else 0.0
         spoken = float((inside & speech).sum()) * step
         if spoken < LEAST_SPEECH:
-            where = f"{footage.name}, the face at {seconds[inside][0]:.1f} s"
+            where = f"{footage.name}, the face at {seconds[own][0]:.1f} s"
             raise too_little(where, spoken)
     return np.flatnonzero(kept)
 

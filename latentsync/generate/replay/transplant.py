@@ -20,6 +20,10 @@ ALIGNED_WIDTH, ALIGNED_HEIGHT = 420, 560
 NOSTRILS = 281.0
 """First row of the skin below the nostrils: 278 +- 2.4 on a face that turns and nods."""
 RISE = 26.0  # rows from there over which the new skin is blended in
+ABOVE_LIPS = 5.0
+"""Rows between there and the lips: else an open mouth shows through a closed one."""
+MOST_LIFTED = 18.0
+"""Rows by which the region may end higher for that: on a broad smile the lips reach row 294."""
 HALF_WIDTH = 128.0  # of the region; a broad smile reaches 85 from its middle
 ABOVE_CHIN = 6.0  # rows between the region's end and the tip of the chin
 SQUARENESS = 2.6  # exponent: 2 an ellipse, more a box
@@ -28,6 +32,9 @@ JAW = 95.0, 48.0
 """Sigmas, across and down, of the area that moves with the chin."""
 JAW_LIMIT = 28.0  # greatest movement of the chin, in rows; beyond, the skin would fold
 EDGE = 40.0  # pixels from the mask's edge over which the movement of the jaw sets in
+BORDER = 14.0
+"""Pixels from the mask's edge over which the new skin is blended in: an open mouth that lies nearer
+shows through a closed one."""
 LIPS = 42.0, 30.0
 """Sigmas of the area that moves with a lip point where two mouths are warped to one shape."""
 STIFFNESS = 0.05  # regularisation of the warp
@@ -90,7 +97,9 @@ class Transplanter:
         away = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
         last = self.side - 1
         near = away[np.ix_(rows.clip(max=last), columns.clip(max=last))]
-        self._free = np.clip(near * self._scale.mean() / EDGE, 0, 1)[..., None]
+        near = near * self._scale.mean()
+        self._free = np.clip(near / EDGE, 0, 1)[..., None]
+        self._border = _smooth(near / BORDER)
 
     def __call__(
         self,
@@ -119,7 +128,7 @@ class Transplanter:
         new = np.zeros_like(target)
         for one in seen:
             new += one.share / total * self._shaped(one, goal)
-        region = self._fine(skin_region(self._grid, rest, goal) * self._free[..., 0])
+        region = self._fine(skin_region(self._grid, rest, points, goal) * self._border)
         new += self._correction(target, new, region, goal, gain)
         target += region[..., None] * (new - target)
         target[self._kept] = lower[self._kept]
@@ -162,22 +171,31 @@ class Transplanter:
         return cv2.warpAffine(values.astype(np.float32), step, size, flags=cv2.INTER_LINEAR)
 
 
-def skin_region(grid: np.ndarray, rest: np.ndarray, goal: np.ndarray) -> np.ndarray:
+def skin_region(
+    grid: np.ndarray, rest: np.ndarray, points: np.ndarray, goal: np.ndarray
+) -> np.ndarray:
     """(h, w) in [0, 1], 1 where the new mouth is shown: a rounded box with soft edges.
 
-    grid: (h, w, 2) aligned pixels. From below the nostrils to above the chin, wide enough for both
-    mouths. It follows head and jaw.
+    grid: (h, w, 2) aligned pixels. points, goal: (5, 2), the old mouth and the new one. From below
+    the nostrils to above the chin, wide enough for both mouths. It follows head and jaw.
     """
-    out = region_radius(grid, rest[[LEFT, RIGHT], 0].mean(), goal[CHIN, 1])
-    return _smooth((1 - out) / SEAM) * _smooth((grid[..., 1] - NOSTRILS) / RISE)
+    lips = min(points[:CHIN, 1].min(), goal[:CHIN, 1].min())
+    lifted = float(np.clip(NOSTRILS + RISE + ABOVE_LIPS - lips, 0, MOST_LIFTED))
+    out = region_radius(grid, rest[[LEFT, RIGHT], 0].mean(), goal[CHIN, 1], lifted=2 * lifted)
+    first = NOSTRILS - lifted / 3  # the rest of the way is a shorter rise
+    rise = RISE - lifted * 2 / 3
+    return _smooth((1 - out) / SEAM) * _smooth((grid[..., 1] - first) / rise)
 
 
-def region_radius(grid: np.ndarray, middle: float, chin: float) -> np.ndarray:
+def region_radius(
+    grid: np.ndarray, middle: float, chin: float, *, lifted: float = 0.0
+) -> np.ndarray:
     """(h, w): distance from the middle of the region, 1 where it ends.
 
-    grid: (h, w, 2) aligned pixels. middle: its column. chin: row of the tip of the chin.
+    grid: (h, w, 2) aligned pixels. middle: its column. chin: row of the tip of the chin. lifted:
+    rows by which it begins higher than usual.
     """
-    bottom, top = chin - ABOVE_CHIN, NOSTRILS - RISE
+    bottom, top = chin - ABOVE_CHIN, NOSTRILS - RISE - lifted
     half = np.array([HALF_WIDTH, max((bottom - top) / 2, 1.0)])
     away = np.abs((grid - [middle, (top + bottom) / 2]) / half)
     return np.asarray((away**SQUARENESS).sum(axis=-1) ** (1 / SQUARENESS))
