@@ -104,7 +104,7 @@ def test_portraits_between_two_meetings_are_embedded_once() -> None:
             return super().__call__(portraits)
 
     counting = Counting()
-    made = portraits_of({0: (1, 2), 1: (2, 1)}, CROSSING)
+    made = portraits_of({0: 1, 1: 2}, CROSSING)
     split_at_crossings(CROSSING, made, SECONDS, counting)
     assert counting.embedded == sum(map(len, made.values()))
 
