@@ -218,6 +218,8 @@ class _Observations:
         return [edge_figures(seen.frame.pixels, place_of(face.landmarks)) for face in seen.faces]
 
     def analysis(self, config: FaceConfig) -> VideoAnalysis:
+        if self._watch is not None:
+            self._watch.finish()
         if not any(self.faces):
             raise FaceNotFoundError(
                 "no face found",
