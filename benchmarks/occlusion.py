@@ -139,6 +139,9 @@ def pass_1(path: Path, *, hands: bool, most: int) -> Pass1:
         portraits.add(frame.pixels, found, frame.pts_seconds, cut=cut)
         cuts.append(cut)
         seconds.append(frame.pts_seconds)
+    begin = time.process_time()
+    watch.finish()
+    busy += time.process_time() - begin
     tracks = link_faces(faces, cuts, seconds=seconds, max_gap_seconds=config.max_gap_seconds)
     times = np.array(seconds)
     people = people_of(tracks, portraits.by_track(tracks), times, Appearance())

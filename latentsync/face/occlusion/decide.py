@@ -68,6 +68,12 @@ def track_masks(
     return _steady(areas, seconds) if areas else {}
 
 
+def shows_occluder(observations: Sequence[Observation | None], seconds: np.ndarray) -> bool:
+    """Whether track_masks may return any mask. Frames of which nothing is kept may be left out, but
+    for the last one."""
+    return any(True for _ in _episodes(track_seen(kept_frames(observations), seconds), seconds))
+
+
 def _bridged(
     areas: dict[int, np.ndarray], longest: float, seconds: np.ndarray
 ) -> dict[int, np.ndarray]:

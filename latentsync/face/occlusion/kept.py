@@ -153,8 +153,8 @@ def _is_occluder(frames: Sequence[Kept], shown: Sequence[Kept]) -> bool:
     hands, no_hands = (sum(bool(one.observation.hands) for one in some) for some in (frames, shown))
     if hands >= LEAST_HANDS or no_hands >= LEAST_HANDS:
         return hands * len(shown) > no_hands * len(frames)
-    forth, back = _alien(frames, shown), _alien(shown, frames)
-    return forth >= ALIEN_ALERT and forth > 2 * back
+    forth = _alien(frames, shown)
+    return forth >= ALIEN_ALERT and forth > 2 * _alien(shown, frames)
 
 
 def _alien(frames: Sequence[Kept], shown: Sequence[Kept]) -> float:

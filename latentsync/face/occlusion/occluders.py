@@ -37,12 +37,6 @@ class Occluders:
         codes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(MASK_SIZE)
         return codes.astype(np.float32) / 255
 
-    def joined(self, other: Occluders) -> Occluders:
-        """Both; where a frame has a mask in either, the other's wins."""
-        made = Occluders()
-        made._packed = {**self._packed, **other._packed}
-        return made
-
     def __len__(self) -> int:
         return len(self._packed)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from latentsync.face.detector import DetectedFace
+from latentsync.face.occlusion.decide import shows_occluder
 from latentsync.face.occlusion.observation import Observation
 from latentsync.face.occlusion.watched import Watched
 
@@ -34,11 +35,13 @@ class OcclusionWatch:
         """The next frame, (H, W, 3) uint8 RGB, with its faces -> one observation for each.
 
         An observation belongs to its face and changes until half a second of the video later.
-        cut: whether a new shot begins.
+        cut: whether a new shot begins: then those of the faces before it are finished.
         """
         if cut:
-            self._faces = []
-        self._faces = [one for one in self._faces if seconds - one.seen <= FORGOTTEN]
+            self.finish()
+        for one in [one for one in self._faces if seconds - one.seen > FORGOTTEN]:
+            self._faces.remove(one)
+            _finish(one)
         free = list(self._faces)
         found = []
         for face in faces:
@@ -53,6 +56,20 @@ class OcclusionWatch:
                 made.hands = tuple(self._find_hands(pixels, face))
             found.append(made)
         return found
+
+    def finish(self) -> None:
+        """After the last frame, so that little is kept of the last shot, too. Without it occluders
+        are found all the same."""
+        for one in self._faces:
+            _finish(one)
+        self._faces = []
+
+
+def _finish(watched: Watched) -> None:
+    """Of a face with nothing in front of it nothing is kept: hours of video fit into memory."""
+    watched.settle()
+    if not any(shows_occluder(some, seconds) for some, seconds in watched.runs()):
+        watched.drop()
 
 
 def _nearest(face: DetectedFace, watched: Sequence[Watched]) -> Watched | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import cv2
@@ -34,6 +35,8 @@ ABSORBED = 6.0
 """Seconds after which what has the face's own colours, and is no hand, is how it looks now."""
 LONG, LONG_STEP = 10.0, 4
 """Seconds after which only every LONG_STEP-th frame is kept: memory stays small."""
+BROKEN = 0.2
+"""Seconds without the face after which its track may be another one; see link_faces."""
 SIGNATURE = (12, 14)
 """Columns and rows of the image by which references are compared."""
 
@@ -67,6 +70,8 @@ class Watched:
     _references: list[_Reference] = field(default_factory=list)
     _pinned: set[int] = field(default_factory=set)
     _pending: deque[_Pending] = field(default_factory=deque)
+    _kept: list[tuple[float, Observation]] = field(default_factory=list)
+    _gaps: list[tuple[float, float]] = field(default_factory=list)
     _referred: float = -np.inf
     _alert_since: float = np.inf
     _calm_since: float = np.inf
@@ -101,11 +106,33 @@ class Watched:
         self._rouse(compared, seconds)
         if self._shows_face(compared, seconds) and self._due(compared.novelty, seconds):
             self._refer(made, planes, seconds)
+        if seconds - self.seen > BROKEN:
+            self._gaps.append((self.seen, seconds))
         self.face, self.seen = face, seconds
         self._frames += 1
         self._pending.append(_Pending(seconds, self._frames, made, planes))
         self._settle(seconds)
         return made
+
+    def settle(self) -> None:
+        """After its last frame: decides what is kept of those that still wait."""
+        self._settle(np.inf)
+
+    def runs(self) -> Iterator[tuple[list[Observation | None], np.ndarray]]:
+        """What is kept, and its seconds, of all frames and of each unbroken run of them.
+
+        The last frame of each is there without an observation: it tells when the run ends.
+        """
+        times = np.array([self.begin, *np.ravel(self._gaps), self.seen])
+        broken = times.reshape(-1, 2) if self._gaps else ()
+        for first, last in (times[[0, -1]], *broken):
+            kept = [(at, one) for at, one in self._kept if first <= at <= last]
+            yield [*(one for _, one in kept), None], np.array([*(at for at, _ in kept), last])
+
+    def drop(self) -> None:
+        """Keeps nothing of any frame."""
+        for _, one in self._kept:
+            one.keep(None)
 
     def _rouse(self, compared: Compared, seconds: float) -> None:
         """Begins and ends the alert."""
@@ -141,6 +168,7 @@ class Watched:
             early = one.seconds - self.begin <= BEGINNING
             if made.look or early or (self.alert and not thinned):
                 made.pack()
+                self._kept.append((one.seconds, made))
             else:
                 made.keep(None)
 

@@ -33,11 +33,6 @@ def test_arrays_give_the_same_masks_again():
     assert len(Occluders.from_arrays(Occluders().arrays())) == 0
 
 
-def test_joined_masks_are_those_of_both():
-    both = Occluders({2: mask(3)}).joined(Occluders({9: mask(30)}))
-    assert list(both) == [2, 9] and both.mask_of(9)[30, 0] == 1
-
-
 def test_arrays_that_do_not_fit_together_are_refused():
     arrays = Occluders({2: mask(3)}).arrays()
     with pytest.raises(ValueError, match="equally long"):
