@@ -261,9 +261,9 @@ def _check_combinations(config: Config) -> None:
 
 def _check_upstream(config: Config) -> None:
     """LatentSync takes the largest face of each frame, and its mouth in pauses as well."""
-    for key in ("face.speaker", "generate.silence"):
+    for key, same in (("face.speaker", "largest"), ("generate.silence", "model")):
         value = _lookup(config, key)
-        if value != _lookup(Config(), key):
+        if value not in (same, _lookup(Config(), key)):
             raise ConfigError(key, value, f"leave it out: it has no effect with compat={COMPAT}")
 
 
