@@ -22,10 +22,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
 from latentsync.places import shipped_config
+from latentsync.settings.checks import check
 from latentsync.settings.old_keys import RENAMED, REPLACED, RETIRED, Renamed
 from latentsync.settings.paths import resolve_paths
 from latentsync.settings.presets import preset_settings
-from latentsync.settings.schema import COMPAT, Config, check
+from latentsync.settings.schema import COMPAT, Config
 
 logger = logging.getLogger(__name__)
 

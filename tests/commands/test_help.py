@@ -14,8 +14,9 @@ from latentsync.commands import download, inference
 from latentsync.commands.console import Parser
 from latentsync.generate.base import GENERATORS
 from latentsync.restoration.base import RESTORERS
+from latentsync.settings.checks import RANGES
 from latentsync.settings.presets import PRESETS
-from latentsync.settings.schema import RANGES, Config
+from latentsync.settings.schema import Config
 
 PARSERS = [inference.build_parser(), download.build_parser()]
 DEFAULTS = {"steps": "generate.steps", "guidance": "generate.guidance", "seed": "generate.seed"}

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from latentsync.settings.checks import CHOICES, RANGES
 from latentsync.settings.load import all_keys, load_config
-from latentsync.settings.schema import CHOICES, RANGES, Config, ReplayConfig
+from latentsync.settings.schema import Config, ReplayConfig
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
