@@ -146,7 +146,7 @@ def _remedy(*models: ModelFile) -> str:
     total = readable(sum(model.bytes for model in models))
     licences = ", ".join(dict.fromkeys(str(model.licence) for model in models))
     homes = ", ".join(model.places[0] for model in models)
-    settings = ", ".join(model.setting for model in models)
+    settings = ", ".join(dict.fromkeys(model.setting for model in models))
     return (
         f"{places.command('download')}, with the same --config and --superres, downloads what is "
         f"missing ({total}, licence: {licences}); "

@@ -13,6 +13,7 @@ import pytest
 from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
+from latentsync.weights import find
 from tests.support.media_factory import Tone, cut, make_audio, make_video, moving_pattern, pts_of
 
 FAST = ("restore.when=always", "output.preset=ultrafast")
@@ -272,7 +273,9 @@ def test_a_bad_target_is_refused_before_any_work(kind, tmp_path, demo_frames, ru
 )
 def test_a_bad_setting_gets_one_line(arguments, said, tmp_path, demo_frames, run, monkeypatch):
     source = _video(tmp_path, demo_frames[:1])
-    monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    _link(tmp_path / "checkpoints" / "face", find.PROJECT_ROOT / "checkpoints" / "face")
+    monkeypatch.setattr(find, "PROJECT_ROOT", tmp_path)  # no other weights are there
     monkeypatch.chdir(tmp_path)
     result = run("-i", source, "-o", tmp_path / "out.mp4", *arguments)
     _assert_refused(result, said)

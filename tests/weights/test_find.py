@@ -86,6 +86,7 @@ def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
     message = refusal(lambda: find_all(wanted))
     for part in ("GFPGANv1.4.pth", "none.pth", "tiny.pt", "800.8 MB"):
         assert part in message
+    assert message.count("weights.folders") <= 1
     gfpgan = put(Path.cwd() / GFPGAN.places[1])
     assert "GFPGAN" not in refusal(lambda: find_all(wanted))
     own = put(tmp_path / "none.pth")
