@@ -16,7 +16,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from latentsync.media.avframe import PROGRESSIVE, FrameFilter
+from latentsync.media.carrier import with_side_data
 from latentsync.media.color import Conversion, FromRgb, output_tags
+from latentsync.media.decoder import ToUpright
+from latentsync.media.kept import KeptSamples
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import ENCODERS, EncodeSettings
 from latentsync.types import Box, Frame
@@ -96,18 +99,27 @@ class Encoder:
         conversion = Conversion.of(tags, settings.pix_fmt, width, height)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
+        upright = ToUpright(source)
+        self._kept = KeptSamples(upright, self._from_rgb, conversion, settings.pix_fmt)
         self._roi_qp_offset = RoiQpOffset(settings.roi_offset)
         self._held: VideoFrame | None = None
 
     def convert(self, frame: Frame, roi: Box | None) -> VideoFrame:
-        """frame.pixels: (H, W, 3) uint8 RGB of the given size -> what encode() takes."""
+        """frame.pixels: (H, W, 3) RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
-        converted = self._from_rgb(self._padded(frame.pixels))
+        converted = None if any(self._padding) else self._kept(frame)
+        if converted is None:
+            converted = self._converted(frame)
         if roi is not None:
             converted = self._roi_qp_offset.marked(converted, roi)
         converted.pts, converted.time_base = frame.pts, self._base
         return converted
+
+    def _converted(self, frame: Frame) -> VideoFrame:
+        alpha = None if frame.alpha is None else self._padded(frame.alpha)
+        converted = self._from_rgb(self._padded(frame.pixels), alpha)
+        return with_side_data(converted, frame.carrier)
 
     def encode(self, converted: VideoFrame) -> Iterator[Packet]:
         """converted: from convert(); in presentation order."""
