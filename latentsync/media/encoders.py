@@ -40,7 +40,8 @@ class VideoEncoder:
     formats, those that more players take first. options: for FFmpeg, by quality and HDR metadata.
 
     ignored: which of crf, preset and finer_mouth have no meaning for it. keeps_hdr: whether it
-    writes static HDR metadata. dynamic: what it takes of the frames' side data, in hdr's words.
+    writes static HDR metadata. full_range: whether what it writes may have full range.
+    dynamic: what it takes of the frames' side data, in hdr's words.
     """
 
     codec: str
@@ -49,6 +50,7 @@ class VideoEncoder:
     options: Callable[[Quality, HdrMetadata], Options]
     ignored: frozenset[str] = frozenset({"finer_mouth"})
     keeps_hdr: bool = False
+    full_range: bool = True
     dynamic: frozenset[str] = frozenset()
     hardware: bool = False
 
@@ -89,6 +91,7 @@ ENCODERS: dict[str, VideoEncoder] = {
         ("yuv422p10le", "yuv444p10le", "yuva444p10le"),
         prores_ks,
         _NOTHING,
+        full_range=False,
     ),
     "ffv1": VideoEncoder(
         "ffv1",
@@ -108,7 +111,10 @@ def _hardware(
     ignored: frozenset[str] = frozenset({"finer_mouth"}),
 ) -> VideoEncoder:
     holders = {"av1": _AV1_MUXERS, "prores": _PRORES_MUXERS}.get(codec, _EVERYWHERE)
-    return VideoEncoder(codec, holders, formats, options, ignored, hardware=True)
+    limited = codec == "prores"
+    return VideoEncoder(
+        codec, holders, formats, options, ignored, full_range=not limited, hardware=True
+    )
 
 
 _NO_PRESET = frozenset({"preset", "finer_mouth"})
