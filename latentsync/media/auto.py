@@ -9,15 +9,13 @@ from pathlib import Path
 from av.video.format import VideoFormat
 
 from latentsync.errors import ConfigError
+from latentsync.media.color import HDR_TRANSFERS
 from latentsync.media.container import MUXERS
 from latentsync.media.encoder_options import bits
 from latentsync.media.encoders import ENCODERS, refusal, usable_formats
 from latentsync.media.pixel_formats import Depth, by_loss
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import AUTO, SOURCE, EncodeSettings, one_of
-
-HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
-"""PQ and HLG."""
 
 _EDITING = {"prores": "prores_ks", "ffv1": "ffv1"}
 """Codecs of archives and editors -> their encoders."""

@@ -22,6 +22,8 @@ from latentsync.media.color import ColorTags, Conversion, FromRgb, is_rgb, outpu
 from latentsync.media.decoder import ToUpright
 from latentsync.media.encoder_options import bits
 from latentsync.media.encoders import ENCODERS
+from latentsync.media.hdr import HDR10_PLUS
+from latentsync.media.hdr_dynamic import sei_of, with_sei
 from latentsync.media.kept import KeptSamples
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings
@@ -105,16 +107,20 @@ class Encoder:
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
         upright = ToUpright(source)
         self._kept = KeptSamples(upright, self._from_rgb, conversion, settings.pix_fmt)
+        own = Conversion.of(source.color, source.pix_fmt, width, height)
+        self._keeps_samples = own.range == conversion.range and not any(self._padding)
         finer = "finer_mouth" not in ENCODERS[settings.codec].ignored
         steps = settings.roi_offset if finer else 0
         self._roi_qp_offset = RoiQpOffset(steps, bits(settings.pix_fmt))
         self._held: VideoFrame | None = None
+        self._writes_sei = HDR10_PLUS in ENCODERS[settings.codec].dynamic
+        self._sei: dict[int, bytes] = {}  # by PTS, of the frames in the encoder
 
     def convert(self, frame: Frame, roi: Box | None) -> VideoFrame:
         """frame.pixels: (H, W, 3) RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
-        converted = None if any(self._padding) else self._kept(frame)
+        converted = self._kept(frame) if self._keeps_samples else None
         if converted is None:
             converted = self._converted(frame)
         if roi is not None:
@@ -137,7 +143,7 @@ class Encoder:
         """Yields the packets that are left."""
         if self._held is not None:
             yield from self._release(until=(self._held.pts or 0) + self._last_length)
-        yield from self.stream.encode(None)
+        yield from self._packets(None)
 
     def _release(self, *, until: int) -> Iterator[Packet]:
         if self._held is None:
@@ -147,7 +153,14 @@ class Encoder:
             raise ValueError(f"frame times must rise: {until} after {self._held.pts}")
         self._held.duration = duration
         converted, self._held = self._held, None
-        yield from self.stream.encode(converted)
+        if self._writes_sei and (nal := sei_of(converted)):
+            self._sei[converted.pts or 0] = nal
+        yield from self._packets(converted)
+
+    def _packets(self, converted: VideoFrame | None) -> Iterator[Packet]:
+        for packet in self.stream.encode(converted):
+            nal = self._sei.pop(packet.pts or 0, b"")
+            yield with_sei(packet, nal) if nal else packet
 
     def _padded(self, pixels: np.ndarray) -> np.ndarray:
         columns, rows = self._padding

@@ -31,7 +31,7 @@ from latentsync.media.encoder_options import (
     x264,
     x265,
 )
-from latentsync.media.hdr import HdrMetadata
+from latentsync.media.hdr import AMBIENT, CAPTIONS, HDR10_PLUS, HdrMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,16 @@ _WITH_ALPHA = tuple(
     name.replace("yuv", "yuva") for name in (*_PLANAR, *_PLANAR_10, *_PLANAR_12[1:], *_PLANAR_16)
 )
 _RGB = ("bgr0", "bgra", "gbrp10le", "gbrp12le", "gbrp14le", "gbrp16le", "gbrap10le", "gbrap12le")
-_CAPTIONS = frozenset({"closed captions in the video stream"})
 
 ENCODERS: dict[str, VideoEncoder] = {
     "libx264": VideoEncoder(
-        "h264", _EVERYWHERE, (*_PLANAR, *_PLANAR_10), x264, frozenset(), True, _CAPTIONS
+        "h264",
+        _EVERYWHERE,
+        (*_PLANAR, *_PLANAR_10),
+        x264,
+        frozenset(),
+        keeps_hdr=True,
+        dynamic=frozenset({CAPTIONS}),
     ),
     "libx265": VideoEncoder(
         "hevc",
@@ -79,8 +84,8 @@ ENCODERS: dict[str, VideoEncoder] = {
         (*_PLANAR, *_PLANAR_10, *_PLANAR_12),
         x265,
         frozenset(),
-        True,
-        _CAPTIONS,
+        keeps_hdr=True,
+        dynamic=frozenset({CAPTIONS, HDR10_PLUS, AMBIENT}),
     ),
     "libsvtav1": VideoEncoder(
         "av1", _AV1_MUXERS, ("yuv420p", "yuv420p10le"), svt_av1, keeps_hdr=True
