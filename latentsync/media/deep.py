@@ -25,6 +25,7 @@ from latentsync.media.samples import (
     planar,
     repacked,
     rescaled,
+    rounded_down,
     top_of,
 )
 
@@ -168,7 +169,8 @@ class FromRgb16:
     def _yuv(self, pixels: np.ndarray, top: int) -> Sequence[np.ndarray]:
         """Chroma of full range may reach half a step beyond the top."""
         if self._steps == (1, 1) and not is_gray(self._planar):
-            return [cv2.min(plane, top) for plane in cv2.split(cv2.transform(pixels, self._to_yuv))]
+            yuv = cv2.split(cv2.transform(pixels, self._to_yuv))
+            return [np.minimum(plane, top) for plane in yuv]
         luma = cv2.transform(pixels, self._to_yuv[:1])
         if is_gray(self._planar):
             return [luma]
@@ -177,8 +179,7 @@ class FromRgb16:
 
     def _rounded(self, plane: np.ndarray) -> np.ndarray:
         """From 16 bits to the depth of the format."""
-        shift = 16 - self._bits
-        return cv2.add(plane, (1 << shift) >> 1) >> shift
+        return rounded_down(plane, 16 - self._bits)
 
     def subsampled(self, chroma: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Two planes (H, W) uint16 -> of the size that chroma has in the format, also uint16."""

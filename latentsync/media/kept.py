@@ -6,6 +6,8 @@ values beyond black and white. So the change of the pixels is added to the decod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from av.video.format import VideoFormat
@@ -22,6 +24,7 @@ from latentsync.media.samples import (
     bits_of,
     chroma_steps,
     component_samples,
+    rounded_down,
     top_of,
 )
 from latentsync.types import Box, Frame
@@ -96,15 +99,15 @@ class KeptSamples:
         """Both planes of the change, in the size of chroma and the output's depth."""
         zero = 1 << 15
         halves = cv2.split(cv2.transform(change, self._to_half_chroma))
-        coded = [cv2.add(half, zero, dtype=cv2.CV_16U) for half in halves]
+        coded = [cv2.addWeighted(half, 1, half, 0, zero, dtype=cv2.CV_16U) for half in halves]
         scaled = self._from_rgb.deep.subsampled(coded)
         unit = 2.0 / (1 << 16 - self._bits)
         return [(plane.astype(np.float32) - zero) * unit for plane in scaled]
 
     def _add_to(
         self,
-        planes: list[np.ndarray],
-        changes: list[np.ndarray],
+        planes: Sequence[np.ndarray],
+        changes: Sequence[np.ndarray],
         box: Box,
         steps: tuple[int, int],
     ) -> None:
@@ -145,4 +148,4 @@ def _shifted(plane: np.ndarray, shift: int) -> np.ndarray:
     """Samples moved to another depth, rounded; negative: to a lower one."""
     if shift >= 0:
         return plane.astype(np.uint16) << shift
-    return cv2.add(plane, 1 << -shift >> 1) >> -shift
+    return rounded_down(plane, -shift)

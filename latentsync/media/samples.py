@@ -80,6 +80,12 @@ def rescaled(samples: np.ndarray, top: int, new_top: int) -> np.ndarray:
     return cv2.addWeighted(samples, new_top / top, samples, 0, 0, dtype=depth)
 
 
+def rounded_down(samples: np.ndarray, shift: int) -> np.ndarray:
+    """uint8 or uint16 samples with that many bits less, rounded."""
+    half = (1 << shift) >> 1
+    return (np.minimum(samples, np.iinfo(samples.dtype).max - half) + half) >> shift
+
+
 def top_of(samples: np.ndarray) -> int:
     """White, or opaque: 255 for uint8 pixels, WHITE for uint16."""
     return 255 if samples.dtype == np.uint8 else WHITE
