@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +21,7 @@ from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
 from latentsync.media.remux import Interleaver, PacketCopy, describe, describe_file
 from latentsync.media.settings import EncodeSettings
+from latentsync.media.tags import kept_tags, own_keys
 
 _MAX_CLOCK = 2**31
 
@@ -30,6 +31,7 @@ class Contents:
     """What goes into an output. muxer: FFmpeg's name of its format. size: (width, height).
 
     end: seconds, where the audio is cut off; None: not at all.
+    tags: metadata of the file besides the source's, whose keys they replace.
     """
 
     muxer: str
@@ -38,6 +40,7 @@ class Contents:
     size: tuple[int, int]
     tracks: Sequence[AudioTrackPlan]
     end: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class OpenFiles:
@@ -84,7 +87,7 @@ class Muxing:
         """
         source = self._contents.source
         stream = self._encoded_video() if video is None else self._copied_video(video)
-        describe_file(self._output, source)
+        describe_file(self._output, source, self._contents.tags)
         describe(stream, source)
         for track in self._contents.tracks:
             self._add(track)
@@ -158,7 +161,12 @@ def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
         return {}
     # With the index in front a player can start before the download ends. For that FFmpeg reads
     # the file a second time, by its name.
-    options = {} if in_memory else {"movflags": "+faststart"}
+    flags = "" if in_memory else "+faststart"
+    kept = {**kept_tags(contents.source.file_metadata), **contents.tags}
+    if own_keys(kept, contents.muxer):
+        # It keeps every key, but in a place that fewer players read the title from: only if needed.
+        flags += "+use_metadata_tags"
+    options = {"movflags": flags} if flags else {}
     copied = [track.audio for track in contents.tracks if track.encoder is None]
     source = contents.source
     if any(start > 0 for start in (source.start, *(audio.start for audio in copied))):

@@ -17,17 +17,13 @@ from av.stream import Disposition, Stream
 from latentsync.media.container import has_flag
 from latentsync.media.decoder import PtsNormalizer
 from latentsync.media.probe import VideoInfo
+from latentsync.media.tags import kept_tags
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
 _RESTART_SECONDS = 1  # as in the decoder
 _REORDERED = 32  # packets without DTS that are held back; H.264 reorders at most 16
-
-_STALE = ("major_brand", "minor_version", "compatible_brands", "encoder", "rotate", "duration")
-_STALE_BEGINNINGS = ("bps", "number_of_", "_statistics_", "duration-", "bps-")
-"""Metadata that describes the old file and would be wrong in the new one."""
-
 
 _IN_QUICKTIME = {
     "bod": "tib",
@@ -204,7 +200,7 @@ class Described(Protocol):
 
 def describe(stream: Stream, template: Described) -> None:
     """Sets language, title, and whether it is the default track."""
-    kept = _kept_metadata(template.metadata)
+    kept = kept_tags(template.metadata)
     if "name" in kept:  # the title of an MP4's track, when it is read
         kept.setdefault("title", kept["name"])
     if "language" in kept and stream.container.format.name == "mov":
@@ -213,9 +209,11 @@ def describe(stream: Stream, template: Described) -> None:
     stream.disposition = template.disposition
 
 
-def describe_file(output: OutputContainer, source: VideoInfo) -> None:
-    """Sets title, chapters etc.; call before the header is written."""
-    output.metadata.update(_kept_metadata(source.file_metadata))
+def describe_file(
+    output: OutputContainer, source: VideoInfo, tags: Mapping[str, str] | None = None
+) -> None:
+    """Sets title, chapters etc.; call before the header is written. tags: in addition."""
+    output.metadata.update({**kept_tags(source.file_metadata), **(tags or {})})
     chapters = [dict(chapter) for chapter in source.chapters]
     for chapter in chapters:
         shift = round(source.origin / (chapter["time_base"] or 1))
@@ -223,11 +221,3 @@ def describe_file(output: OutputContainer, source: VideoInfo) -> None:
         chapter["end"] -= shift
     if chapters:
         output.set_chapters(cast("list[Chapter]", chapters))
-
-
-def _kept_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {
-        key: value
-        for key, value in metadata.items()
-        if key.lower() not in _STALE and not key.lower().startswith(_STALE_BEGINNINGS)
-    }
