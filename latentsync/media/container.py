@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from latentsync.errors import MediaError
 from latentsync.media.files import check_video
 
-MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """Suffix of an output -> FFmpeg muxer. FFmpeg's own choice for ".m4v" supports far fewer audio
 codecs than plain mp4."""
 

@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,11 +17,13 @@ from av.stream import Stream
 
 from latentsync.media.audio.source import open_audio
 from latentsync.media.audio.track import AudioTrackPlan, EncodedTrack
+from latentsync.media.carrying import Carrying
 from latentsync.media.container import METADATA_ERRORS, file_url, main_video
 from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
 from latentsync.media.remux import Interleaver, PacketCopy, describe, describe_file
 from latentsync.media.settings import EncodeSettings
+from latentsync.media.streams import OtherPlan
 from latentsync.media.tags import kept_tags, own_keys
 
 _MAX_CLOCK = 2**31
@@ -30,7 +33,8 @@ _MAX_CLOCK = 2**31
 class Contents:
     """What goes into an output. muxer: FFmpeg's name of its format. size: (width, height).
 
-    end: seconds, where the audio is cut off; None: not at all.
+    end: seconds, where all but the video is cut off; None: not at all.
+    others: what becomes of the source's further streams.
     tags: metadata of the file besides the source's, whose keys they replace.
     """
 
@@ -41,6 +45,7 @@ class Contents:
     tracks: Sequence[AudioTrackPlan]
     end: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    others: Sequence[OtherPlan] = ()
 
 
 class OpenFiles:
@@ -87,15 +92,21 @@ class Muxing:
         """
         source = self._contents.source
         stream = self._encoded_video() if video is None else self._copied_video(video)
-        describe_file(self._output, source, self._contents.tags)
+        end = self._contents.end
+        describe_file(self._output, source, self._contents.tags, end=end)
         describe(stream, source)
+        for plan in self._contents.others:
+            if plan.way == "stated" and not _timecode(stream.metadata):
+                stream.metadata["timecode"] = plan.stream.timecode
         for track in self._contents.tracks:
             self._add(track)
-        end = self._contents.end
+        carrying = self._others()
         packets = [copy.packets(end) for copy in self.copies.values()]
         packets += [track.packets() for track in self._encoded]
         self._audio = [Interleaver(stream, self._output) for stream in packets]
         self._output.start_encoding()
+        if carrying is not None:
+            carrying.start()
 
     def write(self, packets: Iterable[Packet]) -> None:
         """Writes video packets, and the audio up to each of them."""
@@ -150,14 +161,30 @@ class Muxing:
         if track.encoder is not None:
             self._encoded.append(EncodedTrack(track, self._output, self._contents.end))
             return
-        if audio.path not in self.copies:
-            container = self._files[audio.path]
-            self.copies[audio.path] = PacketCopy(container, audio.origin, self._output)
-        self.copies[audio.path].add_stream(audio.index)
+        self._copy(audio.path, audio.origin).add_stream(audio.index)
+
+    def _others(self) -> Carrying | None:
+        source, plans = self._contents.source, self._contents.others
+        if all(plan.way in ("lost", "stated") for plan in plans):
+            return None
+        container = self._files[source.path]
+        carrying = Carrying(container, self._copy(source.path, source.origin), self._output)
+        for plan in plans:
+            carrying.add(plan)
+        return carrying
+
+    def _copy(self, path: Path, origin: Fraction) -> PacketCopy:
+        if path not in self.copies:
+            self.copies[path] = PacketCopy(self._files[path], origin, self._output)
+        return self.copies[path]
+
+
+def _timecode(metadata: Mapping[str, str]) -> str:
+    return next((value for key, value in metadata.items() if key.lower() == "timecode"), "")
 
 
 def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
-    if contents.muxer == "matroska":
+    if contents.muxer in ("matroska", "webm"):
         return {}
     # With the index in front a player can start before the download ends. For that FFmpeg reads
     # the file a second time, by its name.

@@ -45,10 +45,12 @@ def copied_video(
     *,
     seconds: np.ndarray,
     step: Callable[[], None],
+    end: float | None = None,
 ) -> Iterator[list[str]]:
     """On entry the copy is complete and checked, under a temporary name; a clean exit renames it.
 
-    seconds: (N,) rising, the times of the frames that are shown. step: called for each packet; an
+    seconds: (N,) rising, the times of the frames that are shown. end: seconds, where all but the
+    video is cut off; None: not at all. step: called for each packet; an
     exception in it ends the copy. Yields what is not kept of the source's audio, a sentence each.
     Raises NotCopiedError if the container cannot hold the stream, or the copy would not show those
     N frames at those times. After any exception nothing is left.
@@ -57,7 +59,7 @@ def copied_video(
     if muxer == "mp4" and not _played_in_mp4(source):
         raise NotCopiedError(f"few players play {source.codec} in a {target.suffix} file")
     size = source.width, source.height
-    contents = Contents(muxer, source, settings, size, plan.tracks)
+    contents = Contents(muxer, source, settings, size, plan.tracks, end, others=plan.others)
     part = new_part_path(target)
     try:
         issues = _muxed(part, contents, step)

@@ -18,8 +18,11 @@ from latentsync.media.color import unknown_matrix
 from latentsync.media.container import MUXERS
 from latentsync.media.encoder import can_mark_fields
 from latentsync.media.mux import Contents
+from latentsync.media.others import planned_others
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
+from latentsync.media.streams import OtherPlan, others_note
+from latentsync.media.subtitles import KINDS
 from latentsync.media.trial_mux import TrialMux
 
 _MAX_NAME = 255  # bytes, in all common file systems
@@ -30,13 +33,17 @@ _HDR = {"smpte2084", "arib-std-b67"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputPlan:
-    """The decisions about an output. tracks: its audio.
+    """The decisions about an output. tracks: its audio. others: the source's further streams.
 
     notes: what the output does not keep of the source, a sentence each; VideoWriter logs them.
+    carried: one line on the further streams that are converted or lost, to be said before the work;
+        "": there are none.
     """
 
     tracks: tuple[AudioTrackPlan, ...]
     notes: tuple[str, ...]
+    others: tuple[OtherPlan, ...] = ()
+    carried: str = ""
 
 
 _WRITERS = itertools.count()
@@ -83,9 +90,12 @@ def check_target(
     with TrialMux() as trial:
         tracks = planned_audio(target, source, settings, audio, trial)
         muxer = MUXERS[target.suffix.lower()]
-        _try_out(target, Contents(muxer, source, settings, size, tracks), trial)
-    encoded = () if audio is not None else tuple(t.note for t in tracks if t.encoder)
-    return OutputPlan(tracks, (*video_notes(source, settings), *encoded))
+        others = planned_others(source, muxer, trial)
+        contents = Contents(muxer, source, settings, size, tracks, others=others)
+        _try_out(target, contents, trial)
+    encoded = tuple(t.note for t in tracks if t.encoder and t.audio.path == source.path)
+    carried = others_note(source.path, target, others, KINDS[muxer])
+    return OutputPlan(tracks, (*video_notes(source, settings), *encoded), others, carried)
 
 
 def _try_out(target: Path, contents: Contents, trial: TrialMux) -> None:

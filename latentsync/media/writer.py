@@ -51,10 +51,13 @@ class VideoWriter:
     ) -> None:
         self.target = Path(target)
         size = size or (source.width, source.height)
+        unsaid = plan is None
         plan = plan or check_target(self.target, source, settings, audio, size=size)
         muxer = MUXERS[self.target.suffix.lower()]
         end = None if audio is None else audio.seconds
-        self._contents = Contents(muxer, source, settings, size, plan.tracks, end)
+        self._contents = Contents(
+            muxer, source, settings, size, plan.tracks, end, others=plan.others
+        )
         self._part = new_part_path(self.target)
         self._files = OpenFiles()
         self._muxing: Muxing | None = None
@@ -62,6 +65,8 @@ class VideoWriter:
         self.padding = padding(size, settings.pix_fmt)
         """(columns at the right, rows at the bottom) that repeat the edge to make the size even."""
         self.notes = [*plan.notes, *_padding_note(size, self.padding)]
+        if unsaid and plan.carried:
+            self.notes.append(plan.carried)
         """What the output does not keep of the source, a sentence each; logged on entry. After the
         exit, also which audio could not be read."""
 

@@ -58,6 +58,8 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
     output.overwrite is off."""
     size = source.width, source.height
     output = _checked(config, source, target, audio, size)
+    if output.plan.carried:
+        logger.warning(output.plan.carried)
     if config.output.compare:
         beside = target.with_name(f"{target.stem}_compare{target.suffix}")
         comparison = _checked(config, source, beside, audio, (2 * source.width, source.height))
@@ -99,6 +101,7 @@ def write_video(
         else target
     )
     plan = session.make_plan(progress)
+    carried = [output.plan.carried] if output.plan.carried else []
     warnings = plan_warnings(session, plan)
     written = _written(session, output, plan, progress)
     report = session_report(
@@ -108,7 +111,7 @@ def write_video(
         copied=written.copied,
         seconds=time.perf_counter() - begin,
         work=session.timer.since(before),
-        warnings=[*warnings, *_poor_fits(session), *written.notes],
+        warnings=[*carried, *warnings, *_poor_fits(session), *written.notes],
         command=command,
     )
     if config.output.report:
