@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,12 +46,14 @@ def copied_video(
     seconds: np.ndarray,
     step: Callable[[], None],
     end: float | None = None,
+    finishers: Sequence[Callable[[Path], None]] = (),
 ) -> Iterator[list[str]]:
     """On entry the copy is complete and checked, under a temporary name; a clean exit renames it.
 
     seconds: (N,) rising, the times of the frames that are shown. end: seconds, where all but the
-    video is cut off; None: not at all. step: called for each packet; an
-    exception in it ends the copy. Yields what is not kept of the source's audio, a sentence each.
+    video is cut off; None: not at all. step: called for each packet; an exception in it ends the
+    copy. finishers: get the file before it is renamed. Yields what is not kept of the source's
+    audio, a sentence each.
     Raises NotCopiedError if the container cannot hold the stream, or the copy would not show those
     N frames at those times. After any exception nothing is left.
     """
@@ -65,6 +67,8 @@ def copied_video(
         issues = _muxed(part, contents, step)
         _check(part, source, seconds)
         yield [*(track.note for track in plan.tracks if track.encoder), *issues]
+        for finish in finishers:
+            finish(part)
         os.replace(part, target)  # noqa: PTH105
     finally:
         part.unlink(missing_ok=True)
