@@ -17,8 +17,9 @@ from av.video.stream import VideoStream
 
 from latentsync.media.avframe import PROGRESSIVE, FrameFilter
 from latentsync.media.color import Conversion, FromRgb, output_tags
+from latentsync.media.encoders import ENCODERS
 from latentsync.media.probe import VideoInfo
-from latentsync.media.settings import ENCODERS, EncodeSettings
+from latentsync.media.settings import EncodeSettings
 from latentsync.types import Box, Frame
 
 _THREADS = 12  # each holds a few frames
@@ -89,14 +90,15 @@ class Encoder:
         context.width, context.height, context.pix_fmt = width, height, settings.pix_fmt
         context.time_base = stream.time_base = source.time_base
         context.sample_aspect_ratio = source.sample_aspect_ratio
-        _tune(context, output, settings)
+        _tune(context, output, source, settings)
         tags = output_tags(source.color, source.pix_fmt, width, height)
         for name, code in tags.codes().items():
             setattr(context, name, code)
         conversion = Conversion.of(tags, settings.pix_fmt, width, height)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
-        self._roi_qp_offset = RoiQpOffset(settings.roi_offset)
+        finer = "finer_mouth" not in ENCODERS[settings.codec].ignored
+        self._roi_qp_offset = RoiQpOffset(settings.roi_offset if finer else 0)
         self._held: VideoFrame | None = None
 
     def convert(self, frame: Frame, roi: Box | None) -> VideoFrame:
@@ -137,15 +139,17 @@ class Encoder:
         return np.ascontiguousarray(pixels)
 
 
-def _tune(context: VideoCodecContext, output: OutputContainer, settings: EncodeSettings) -> None:
-    context.options = {
-        "crf": str(settings.crf),
-        "preset": settings.preset,
-        **ENCODERS[settings.codec],
-    }
+def _tune(
+    context: VideoCodecContext,
+    output: OutputContainer,
+    source: VideoInfo,
+    settings: EncodeSettings,
+) -> None:
+    encoder = ENCODERS[settings.codec]
+    context.options = encoder.options(settings.quality(source.profile), source.hdr)
     context.thread_count = min(_THREADS, os.cpu_count() or 1)
     context.flags |= Flags.frame_duration
-    if settings.codec == "libx265" and output.format.name != "matroska":
+    if encoder.codec == "hevc" and output.format.name != "matroska":
         context.codec_tag = "hvc1"  # Apple's players accept HEVC in MP4 under this tag only
 
 

@@ -31,6 +31,7 @@ from latentsync.media.container import (
     stream_duration,
     stream_start,
 )
+from latentsync.media.hdr import HdrMetadata
 from latentsync.media.streams import OtherStream, other_streams
 
 _MAX_PACKETS = 1000  # read to find a frame; a stream that was cut begins without one
@@ -103,7 +104,8 @@ class VideoInfo:
     frame_count, duration_seconds: as stated, or computed from each other; 0: unknown.
     field_order: "progressive", "tff" or "bff".
     others: its streams beside the video and the audio.
-    alpha: whether it has an alpha channel.
+    alpha: whether it has an alpha channel. hdr: of its first frame.
+    profile: of its codec, by FFmpeg's name; "": unknown.
     file_metadata, chapters: of the file; chapters as PyAV has them, in the container's time.
         metadata, disposition: of its video stream.
     """
@@ -132,6 +134,8 @@ class VideoInfo:
     chapters: tuple[Mapping[str, Any], ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     disposition: Disposition = field(default_factory=lambda: Disposition(0))
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    profile: str = ""
 
     @property
     def rotation(self) -> int:
@@ -202,6 +206,8 @@ def _describe(
         chapters=tuple(container.chapters()),
         metadata=dict(stream.metadata),
         disposition=stream.disposition,
+        hdr=HdrMetadata.of(frame),
+        profile=stream.profile or "",
     )
 
 

@@ -58,13 +58,13 @@ class VideoWriter:
         muxer = MUXERS[self.target.suffix.lower()]
         end = None if audio is None else audio.seconds
         self._contents = Contents(
-            muxer, source, settings, size, plan.tracks, end, others=plan.others
+            muxer, source, plan.settings, size, plan.tracks, end, others=plan.others
         )
         self._part = new_part_path(self.target)
         self._files = OpenFiles()
         self._muxing: Muxing | None = None
         self._frames = 0
-        self.padding = padding(size, settings.pix_fmt)
+        self.padding = padding(size, plan.settings.pix_fmt)
         """(columns at the right, rows at the bottom) that repeat the edge to make the size even."""
         self.notes = [*plan.notes, *_padding_note(size, self.padding)]
         if unsaid and plan.carried:

@@ -98,7 +98,7 @@ def _checked(
     new_audio = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, new_audio, size=size)
     check_free(target, overwrite=given.overwrite)
-    return Output(target, settings, size, new_audio, plan, marks)
+    return Output(target, plan.settings, size, new_audio, plan, marks)
 
 
 def write_video(
