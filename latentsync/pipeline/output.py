@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,6 @@ from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
-from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import EncoderFrame, VideoWriter
 from latentsync.pipeline.concurrency import linked
@@ -26,6 +26,7 @@ from latentsync.pipeline.provenance import Marks, Provenance, provenance_of
 from latentsync.pipeline.report import is_report, session_report, write_report
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, side_by_side
+from latentsync.pipeline.unchanged import copy_video, first_change, from_the_start, may_be_copied
 from latentsync.pipeline.watermark import Watermark, load_watermark
 from latentsync.settings.schema import Config
 
@@ -158,13 +159,17 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
     marks = Marks(output.provenance, session, plan)
     written = _Written([Outcome.of(one) for one in plan.speakers], marks, False, [])
     with ExitStack() as stack:
-        if _may_be_copied(session, plan):
-            _copy(stack, session, output, plan, written, progress)
-        result = None if written.copied else output
-        if result is not None or output.comparison is not None:
-            title = "generating" if session.speaks else "restoring"
-            with progress(title, len(plan)) as step:
-                _encode(session, result, output.comparison, plan, written, step)
+
+        def copy() -> bool:
+            sign = output.provenance.identity is not None
+            finishers = marks.finishers(written.outcomes, sign=sign, copied=True)
+            done, notes = copy_video(
+                stack, session, output, plan, progress, header=marks.header, finishers=finishers
+            )
+            written.copied, written.notes = done, [*written.notes, *notes]
+            return done
+
+        _write(session, output, plan, written, progress, copy)
     selected = any(one.strength.any() for one in plan.speakers)
     if selected and not any(one.largest.any() for one in written.outcomes):
         nothing = "the restoration changed no pixel of the selected frames"
@@ -178,62 +183,51 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
     return written
 
 
-def _may_be_copied(session: Session, plan: RenderPlan) -> bool:
-    """Whether every frame is left unmodified, and the source file was decoded without issues."""
-    changed = session.speaks or bool(plan.changes.any())
-    wanted = session.config.output.copy_unchanged and session.config.output.watermark is None
-    return wanted and not changed and session.reads_file and not session.source.issues
-
-
-def _copy(
-    stack: ExitStack,
+def _write(
     session: Session,
     output: Output,
     plan: RenderPlan,
     written: _Written,
     progress: Progress,
+    copy: Callable[[], bool],
 ) -> None:
-    """Copies the source's video stream; the result is in place when the stack exits cleanly."""
-    with progress("copying", len(plan)) as step, session.timer.stage(Stage.COPY, frames=len(plan)):
+    """Writes the result and its comparison. copy: copies the source's video stream for the result,
+    and returns whether that was possible."""
+    title = "generating" if session.speaks else "restoring"
+    may_copy, changed = may_be_copied(session, plan), bool(plan.changes.any())
+    if may_copy and changed and not any(one.generates for one in plan.speakers):
+        ahead = session.rendered()
+        with progress(title, len(plan)) as step:
+            first = first_change(ahead, step)
+            if first is not None:
+                frames = from_the_start(session, first, ahead)
+                step = _after(first.index, step)
+                _encode(session, frames, (output, output.comparison), plan, written, step)
+                return
+        changed = False
+    result = None if may_copy and not changed and copy() else output
+    if result is not None or output.comparison is not None:
+        frames = session.rendered() if changed else session.as_filmed(len(plan))
+        with progress(title, len(plan)) as step:
+            _encode(session, frames, (result, output.comparison), plan, written, step)
 
-        def packet() -> None:
-            session.check()
-            step()
 
-        sign = output.provenance.identity is not None
-        copy = copied_video(
-            output.target,
-            replace(session.source.info, file_metadata=written.marks.header),
-            output.settings,
-            output.plan,
-            seconds=plan.seconds,
-            step=packet,
-            finishers=written.marks.finishers(written.outcomes, sign=sign, copied=True),
-        )
-        try:
-            notes = stack.enter_context(copy)
-        except NotCopiedError as error:
-            why = f"no frame needs restoration, yet the video stream is encoded again: {error}"
-            logger.warning(why)
-            written.notes.append(why)
-            return
-    for note in notes:
-        logger.warning(note)
-    logger.info("no frame needs restoration: the video stream was copied unchanged")
-    written.copied = True
-    written.notes += notes
+def _after(count: int, step: Callable[[], None]) -> Callable[[], None]:
+    """The step, but for its first calls."""
+    calls = itertools.count()
+    return lambda: step() if next(calls) >= count else None
 
 
 def _encode(
     session: Session,
-    result: Output | None,
-    comparison: Output | None,
+    frames: Iterable[Rendered],
+    outputs: tuple[Output | None, Output | None],
     plan: RenderPlan,
     written: _Written,
     step: Callable[[], None],
 ) -> None:
-    """Renders the plan into the result and the comparison, where they are given."""
-    timer = session.timer
+    """Writes all frames of the plan into the result and the comparison, where they are given."""
+    timer, (result, comparison) = session.timer, outputs
     with ExitStack() as stack:
         files = [
             _File(
@@ -245,7 +239,7 @@ def _encode(
             if one is not None
         ]
         seen = [*written.outcomes, written.marks]
-        pictures = _pictures(session.rendered(), files, seen, timer)
+        pictures = _pictures(frames, files, seen, timer)
         queue = stack.enter_context(
             closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))
         )
