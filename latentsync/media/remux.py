@@ -14,6 +14,7 @@ from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
+from av.video.stream import VideoStream
 
 from latentsync.media.container import has_flag
 from latentsync.media.decoder import PtsNormalizer
@@ -29,6 +30,10 @@ _RESTART_SECONDS = 1  # as in the decoder
 _NEVER = 2**62  # ticks
 _INTERLEAVED = 10  # seconds by which the streams of a file may be ahead of each other
 _REORDERED = 32  # packets without DTS that are held back; H.264 reorders at most 16
+
+_TAGS = {"hevc": ("hvc1", "hev1", "dvh1"), "h264": ("avc1", "avc3")}
+"""Codec -> its names in MP4 and MOV, the usual first. FFmpeg writes "hev1" unless told otherwise,
+which Apple's players refuse."""
 
 _IN_QUICKTIME = {
     "bod": "tib",
@@ -78,6 +83,8 @@ class PacketCopy:
         else:
             # Opaque: else PyAV wants an encoder of the codec, which AV1 and others have not.
             stream = self._output.add_stream_from_template(template, opaque=True)
+            if isinstance(stream, VideoStream):
+                _keep_tag(stream, cast(VideoStream, template))
         describe(stream, template)
         self.streams[index] = stream
         return stream
@@ -173,6 +180,14 @@ class Interleaver:
     def _next(self) -> Packet | None:
         packet, self._pending = self._pending, None
         return next(self._packets, None) if packet is None else packet
+
+
+def _keep_tag(stream: VideoStream, template: VideoStream) -> None:
+    """Names the stream of an MP4 or MOV as its source does, or as players expect."""
+    tags = _TAGS.get(template.codec.canonical_name, ())
+    if tags and stream.container.format.name in ("mp4", "mov"):
+        own = template.codec_context.codec_tag
+        stream.codec_context.codec_tag = own if own in tags else tags[0]
 
 
 def _is_sparse(stream: Stream) -> bool:
