@@ -73,16 +73,17 @@ class Muxing:
     def __init__(self, file: Path | BinaryIO, contents: Contents, files: OpenFiles) -> None:
         """file: a path, or a buffer in memory. Nothing is written before start()."""
         self._contents, self._files = contents, files
-        in_memory = not isinstance(file, Path)
+        self._path = file if isinstance(file, Path) else None
         self._output = av.open(
             file_url(file) if isinstance(file, Path) else file,
             "w",
             format=contents.muxer,
-            container_options=_muxer_options(contents, in_memory=in_memory),
+            container_options=_muxer_options(contents, in_memory=self._path is None),
             metadata_errors=METADATA_ERRORS,
         )
         self.copies: dict[Path, PacketCopy] = {}
         self._encoded: list[EncodedTrack] = []
+        self._carrying: Carrying | None = None
 
     def start(self, video: InputContainer | None = None) -> None:
         """Write the header.
@@ -100,13 +101,13 @@ class Muxing:
                 stream.metadata["timecode"] = plan.stream.timecode
         for track in self._contents.tracks:
             self._add(track)
-        carrying = self._others()
+        self._carrying = self._others()
         packets = [copy.packets(end) for copy in self.copies.values()]
         packets += [track.packets() for track in self._encoded]
         self._audio = [Interleaver(stream, self._output) for stream in packets]
         self._output.start_encoding()
-        if carrying is not None:
-            carrying.start()
+        if self._carrying is not None:
+            self._carrying.start()
 
     def write(self, packets: Iterable[Packet]) -> None:
         """Writes video packets, and the audio up to each of them."""
@@ -130,6 +131,8 @@ class Muxing:
         for audio in self._audio:
             audio.until(None)
         self._output.close()
+        if self._path is not None and self._carrying is not None:
+            self._carrying.finish(self._path)
 
     def close(self) -> None:
         """Writes the trailer only."""
@@ -168,7 +171,8 @@ class Muxing:
         if all(plan.way in ("lost", "stated") for plan in plans):
             return None
         container = self._files[source.path]
-        carrying = Carrying(container, self._copy(source.path, source.origin), self._output)
+        copy, own_keys = self._copy(source.path, source.origin), bool(_own_keys(self._contents))
+        carrying = Carrying(container, copy, self._output, own_keys=own_keys)
         for plan in plans:
             carrying.add(plan)
         return carrying
@@ -183,14 +187,19 @@ def _timecode(metadata: Mapping[str, str]) -> str:
     return next((value for key, value in metadata.items() if key.lower() == "timecode"), "")
 
 
+def _own_keys(contents: Contents) -> list[str]:
+    """The keys of the file's metadata that the muxer would drop."""
+    kept = {**kept_tags(contents.source.file_metadata), **contents.tags}
+    return own_keys(kept, contents.muxer)
+
+
 def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
     if contents.muxer in ("matroska", "webm"):
         return {}
     # With the index in front a player can start before the download ends. For that FFmpeg reads
     # the file a second time, by its name.
     flags = "" if in_memory else "+faststart"
-    kept = {**kept_tags(contents.source.file_metadata), **contents.tags}
-    if own_keys(kept, contents.muxer):
+    if _own_keys(contents):
         # It keeps every key, but in a place that fewer players read the title from: only if needed.
         flags += "+use_metadata_tags"
     options = {"movflags": flags} if flags else {}
