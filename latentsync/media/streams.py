@@ -11,6 +11,8 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from latentsync.media.audio.info import AudioInfo
+
 _TEXT = {
     *("subrip", "ass", "ssa", "webvtt", "mov_text", "text", "microdvd", "sami", "subviewer"),
     *("jacosub", "mpl2", "pjs", "realtext", "stl", "vplayer"),
@@ -64,11 +66,10 @@ class OtherStream:
         return self.metadata.get("timecode", "") if self.kind == "data" and not self.codec else ""
 
     def __str__(self) -> str:
-        kind = "cover" if self.is_cover else "timecode" if self.timecode else self.kind
-        name = self.timecode or self.codec or "of unknown codec"
-        language = self.metadata.get("language", "und")
-        said = "" if language == "und" or self.timecode else f" ({language})"
-        return f"#{self.index} {kind} {name}{said}"
+        if self.timecode:
+            return f"#{self.index} timecode {self.timecode}"
+        kind = "cover" if self.is_cover else self.kind
+        return _named(self.index, kind, self.codec or "of unknown codec", self.metadata)
 
 
 def other_streams(container: InputContainer, video: VideoStream) -> Iterator[OtherStream]:
@@ -95,14 +96,29 @@ class OtherPlan:
     way: Way
 
 
-def others_note(source: Path, target: Path, plans: Sequence[OtherPlan], text: str) -> str:
+def others_note(
+    source: Path,
+    target: Path,
+    plans: Sequence[OtherPlan],
+    text: str,
+    replaced: Sequence[AudioInfo] = (),
+) -> str:
     """One line that names what is converted and what is lost; "" where all is as it was.
 
-    text: FFmpeg's name of the subtitles that others are converted to.
+    text: FFmpeg's name of the subtitles that others are converted to. replaced: the audio tracks in
+    place of which there is new audio; one alone is not named.
     """
     lost = ", ".join(str(plan.stream) for plan in plans if plan.way == "lost")
     converted = ", ".join(str(plan.stream) for plan in plans if plan.way == "converted")
     parts = [f"not kept: {lost}"] if lost else []
     kept = f"converted to {text} (words, bold and italics are kept)"
     parts += [f"{kept}: {converted}"] if converted else []
+    if len(replaced) > 1:
+        tracks = ", ".join(_named(a.index, "audio", a.codec, a.metadata) for a in replaced)
+        parts.append(f"the new audio is in place of all tracks: {tracks}")
     return f"{source}: in a {target.suffix} file, {'; '.join(parts)}" if parts else ""
+
+
+def _named(index: int, kind: str, codec: str, metadata: Mapping[str, str]) -> str:
+    language = metadata.get("language", "und")
+    return f"#{index} {kind} {codec}" + ("" if language == "und" else f" ({language})")

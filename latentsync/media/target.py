@@ -93,7 +93,8 @@ def check_target(
         contents = Contents(muxer, source, made, size, tracks, others=others)
         _try_out(target, contents, trial)
     encoded = tuple(t.note for t in tracks if t.encoder and t.audio.path == source.path)
-    carried = others_note(source.path, target, others, KINDS[muxer])
+    replaced = source.audio if audio is not None else ()
+    carried = others_note(source.path, target, others, KINDS[muxer], replaced)
     return OutputPlan(
         tracks, made, (*video_notes(source, settings, made), *encoded), others, carried
     )

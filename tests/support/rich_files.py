@@ -31,7 +31,7 @@ _SECONDS = Fraction(1, 1000)
 _HEADER = b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n[Events]\n"  # encoders want one
 
 
-def rich_mkv(path: Path) -> Path:
+def rich_mkv(path: Path, words: str = WORDS) -> Path:
     """SubRip subtitles, a font, a cover, chapters, two audio tracks, a title and a key."""
     tags = {"title": TITLE, OWN_KEY: "7"}
     parts = make_video(
@@ -41,7 +41,7 @@ def rich_mkv(path: Path) -> Path:
     def add(output: OutputContainer) -> list[Packet]:
         output.add_attachment("font.ttf", "application/x-truetype-font", bytes(4000))
         output.add_attachment("cover.png", "image/png", _png())
-        return [_words(output, "subrip", WORDS.encode())]
+        return [_words(output, "subrip", words.encode())]
 
     return _with(parts, path, add)
 
