@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +116,25 @@ def test_the_finished_file_says_what_was_done(tmp_path: Path, suffix: str, done:
         assert len(list(container.decode(video=0))) == FRAMES
 
 
+def test_the_checksum_of_matroska_s_tags_is_that_of_what_was_done(tmp_path: Path) -> None:
+    made = Marking(SourceMarks(), {}, tagged=True)
+    video = make_video(tmp_path / "a.mkv", metadata=made.planned(PLANNED))
+    assert checksum_holds(video)
+    made.finish(video, planned=PLANNED, done=Done())
+    assert checksum_holds(video)
+
+
+def checksum_holds(video: Path) -> bool:
+    """Of the element Tags: 4 bytes of name, its size, 2 of CRC-32's name and size, 4 of value."""
+    data = video.read_bytes()
+    name = b"\x12\x54\xc3\x67"
+    start = data.index(name, data.index(name) + 4) + 4  # after the one in the table of contents
+    body = data.index(b"\xbf\x84", start)
+    size = int.from_bytes(data[start:body]) & ((1 << 7 * (body - start)) - 1)
+    stated = int.from_bytes(data[body + 2 : body + 6], "little")
+    return stated == zlib.crc32(data[body + 6 : body + size])
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_marks_go_from_any_container_into_any_other(tmp_path: Path, suffix: str) -> None:
     packet = xmp.amended(None, xmp.COMPOSITE)
@@ -140,3 +160,6 @@ def test_boxes_of_any_file_come_to_an_end(tmp_path: Path) -> None:
     path.write_bytes(b"\0\0\0\0abcd" + b"\0\0\0\1moov" + b"\0" * 7)
     with path.open("rb") as file:
         assert [box.end for box in boxes(file)] == [path.stat().st_size]
+    path.write_bytes(b"\0\0\0\4abcd" * 3)
+    with path.open("rb") as file:
+        assert list(boxes(file)) == []
