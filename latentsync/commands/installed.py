@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from latentsync.commands import download, inference, provenance
 
-OTHERS = {"download": download.main, "provenance": provenance.main}
-"""First word of the command line -> the command; without one it is inference."""
+OTHERS = {"download": download, "provenance": provenance}
+"""First word of the command line -> its module; without one it is inference."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command. arguments: without the program's name; None: those of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     other = OTHERS.get(given[0]) if given else None
-    return inference.main(given) if other is None else other(given[1:])
+    return inference.main(given) if other is None else other.main(given[1:])

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from latentsync import __version__
 from latentsync.commands.console import DONE, Parser, run
 from latentsync.errors import ConfigError
 from latentsync.places import command
@@ -24,6 +25,8 @@ _STATES = {
 
 def build_parser() -> Parser:
     parser = Parser(prog=command("provenance"), description=__doc__.splitlines()[0])
+    version = f"latentsync {__version__}"
+    parser.add_argument("--version", action="version", version=version)
     add = parser.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser
     show = add("show", help="print what videos say about themselves")
     show.add_argument("files", nargs="+", metavar="FILE", help="any video")

@@ -238,7 +238,7 @@ def _encode(
             for one in (result, comparison)
             if one is not None
         ]
-        seen = [*written.outcomes, written.marks]
+        seen: list[Outcome | Marks] = [*written.outcomes, written.marks]
         pictures = _pictures(frames, files, seen, timer)
         queue = stack.enter_context(
             closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))

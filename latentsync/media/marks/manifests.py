@@ -91,7 +91,7 @@ def _summary(store: Mapping[str, Any], state: str) -> Manifest:
     return Manifest(
         state=state,
         failures=tuple(status["code"] for status in store.get("validation_status", [])),
-        signer=", ".join(name for name in names if name) or "unknown",
+        signer=", ".join(dict.fromkeys(filter(None, names))) or "unknown",
         program=" ".join(str(programs[0].get(key, "")) for key in ("name", "version"))
         if programs
         else "unknown",

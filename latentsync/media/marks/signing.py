@@ -84,9 +84,10 @@ def load_identity(certificate: Path, key: Path, program: tuple[str, str]) -> Ide
 
 
 def sign(
-    path: Path, identity: Identity, actions: Sequence[Action], title: str, parent: Path
+    path: Path, identity: Identity, actions: Sequence[Action], title: str, parent: Path | None
 ) -> str:
-    """Signs a file in place. parent: what it was made from. Returns the state, as verified.
+    """Signs a file in place. parent: what it was made from; None: it is
+    its own parent. Returns the state, as verified.
 
     Raises MediaError: it cannot be signed, or the signature does not hold.
     """

@@ -152,9 +152,7 @@ def _properties(document: minidom.Document) -> Iterator[minidom.Attr | minidom.E
         attribute = description.getAttributeNodeNS(_IPTC, _PROPERTY)
         if attribute is not None:
             yield attribute
-        for child in description.childNodes:
-            if (child.namespaceURI, child.localName) == (_IPTC, _PROPERTY):
-                yield child
+        yield from _children(description, _IPTC, _PROPERTY)
 
 
 def _value(node: minidom.Attr | minidom.Element) -> str:
@@ -170,8 +168,10 @@ def _last_part(value: str) -> str:
 
 def _remove(node: minidom.Attr | minidom.Element) -> None:
     if isinstance(node, minidom.Attr):
+        assert node.ownerElement is not None
         node.ownerElement.removeAttributeNode(node)
     else:
+        assert node.parentNode is not None
         node.parentNode.removeChild(node)
 
 
@@ -194,6 +194,11 @@ def _add(document: minidom.Document, value: str) -> None:
 def _descriptions(document: minidom.Document) -> Iterator[minidom.Element]:
     """Those of the file itself, not of what a property describes."""
     for place in document.getElementsByTagNameNS(_RDF, "RDF"):
-        for child in place.childNodes:
-            if (child.namespaceURI, child.localName) == (_RDF, "Description"):
-                yield child
+        yield from _children(place, _RDF, "Description")
+
+
+def _children(element: minidom.Element, namespace: str, name: str) -> Iterator[minidom.Element]:
+    for child in element.childNodes:
+        named = (child.namespaceURI, child.localName) == (namespace, name)
+        if named and isinstance(child, minidom.Element):
+            yield child
