@@ -46,8 +46,8 @@ class UnknownPluginError(LatentSyncError):
 
     def __str__(self) -> str:
         cause = f" ({self.cause})" if self.cause else ""
-        known = ", ".join(self.known)
-        remedy = f"use one of {known}, or package.module:attribute"
+        known = f"one of {', '.join(self.known)}, or " if self.known else ""
+        remedy = f"use {known}package.module:attribute"
         return f"unknown {self.kind}: {self.name}{cause}; {remedy}"
 
 

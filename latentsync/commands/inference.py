@@ -134,6 +134,12 @@ def build_parser() -> Parser:
         default=None,
         help="also write before | after side by side, to a second video",
     )
+    add(
+        "--sign_cert",
+        metavar="PEM",
+        help="certificate chain: sign the result with C2PA; needs the extra [provenance]",
+    )
+    add("--sign_key", metavar="PEM", help="private key of the certificate")
     add("--preview", type=int, metavar="N", help="only N frames, before | after, as PNG; no video")
     add("--dry_run", action="store_true", help="only print plan, downloads and estimated time")
     add("--quiet", action="store_true", help="print warnings, errors and the last line only")
@@ -201,6 +207,8 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
         "output.path": options.output,
         "output.overwrite": options.overwrite or not writes_video or None,
         "output.compare": options.compare,
+        "output.sign.cert": options.sign_cert,
+        "output.sign.key": options.sign_key,
         "face.speaker": options.speaker,
         "speakers": segments,
         "restore.name": options.superres,

@@ -1,16 +1,18 @@
-"""The installed command: ``latentsync ...``, and ``latentsync download ...`` for weights."""
+"""The installed command: ``latentsync ...``, and with a first word ``latentsync download ...``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from latentsync.commands import download, inference
+from latentsync.commands import download, inference, provenance
 
-DOWNLOAD = "download"
+OTHERS = {"download": download, "provenance": provenance}
+"""First word of the command line -> its module; without one it is inference."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command. arguments: without the program's name; None: those of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return download.main(given[1:]) if given[:1] == [DOWNLOAD] else inference.main(given)
+    other = OTHERS.get(given[0]) if given else None
+    return inference.main(given) if other is None else other.main(given[1:])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import struct
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -15,9 +14,10 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from latentsync.errors import MediaError
+from latentsync.media.boxes import boxes
 from latentsync.media.files import check_video
 
-MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """Suffix of an output -> FFmpeg muxer. FFmpeg's own choice for ".m4v" supports far fewer audio
 codecs than plain mp4."""
 
@@ -145,19 +145,5 @@ def _not_openable(path: Path, error: Exception) -> MediaError:
 def _lacks_moov(path: Path) -> bool:
     """Whether the file consists of MP4 boxes, without an index."""
     with path.open("rb") as file:
-        kinds = _top_level_boxes(file)
+        kinds = [box.kind for box in boxes(file)]
     return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free") and b"moov" not in kinds
-
-
-def _top_level_boxes(file: BinaryIO) -> list[bytes]:
-    kinds: list[bytes] = []
-    while len(header := file.read(8)) == 8 and len(kinds) < 1000:
-        size, kind = struct.unpack(">I4s", header)
-        kinds.append(kind)
-        body = size - 8
-        if size == 1:  # a 64-bit size follows
-            body = struct.unpack(">Q", file.read(8).rjust(8, b"\0"))[0] - 16
-        if body < 0:  # 0: up to the end of the file
-            break
-        file.seek(body, os.SEEK_CUR)
-    return kinds

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,11 +17,14 @@ from av.stream import Stream
 
 from latentsync.media.audio.source import open_audio
 from latentsync.media.audio.track import AudioTrackPlan, EncodedTrack
+from latentsync.media.carrying import Carrying
 from latentsync.media.container import METADATA_ERRORS, file_url, main_video
 from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
 from latentsync.media.remux import Interleaver, PacketCopy, describe, describe_file
 from latentsync.media.settings import EncodeSettings
+from latentsync.media.streams import OtherPlan
+from latentsync.media.tags import kept_tags, own_keys
 
 _MAX_CLOCK = 2**31
 
@@ -29,7 +33,9 @@ _MAX_CLOCK = 2**31
 class Contents:
     """What goes into an output. muxer: FFmpeg's name of its format. size: (width, height).
 
-    end: seconds, where the audio is cut off; None: not at all.
+    end: seconds, where all but the video is cut off; None: not at all.
+    others: what becomes of the source's further streams.
+    tags: metadata of the file besides the source's, whose keys they replace.
     """
 
     muxer: str
@@ -38,6 +44,8 @@ class Contents:
     size: tuple[int, int]
     tracks: Sequence[AudioTrackPlan]
     end: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    others: Sequence[OtherPlan] = ()
 
 
 class OpenFiles:
@@ -65,16 +73,17 @@ class Muxing:
     def __init__(self, file: Path | BinaryIO, contents: Contents, files: OpenFiles) -> None:
         """file: a path, or a buffer in memory. Nothing is written before start()."""
         self._contents, self._files = contents, files
-        in_memory = not isinstance(file, Path)
+        self._path = file if isinstance(file, Path) else None
         self._output = av.open(
             file_url(file) if isinstance(file, Path) else file,
             "w",
             format=contents.muxer,
-            container_options=_muxer_options(contents, in_memory=in_memory),
+            container_options=_muxer_options(contents, in_memory=self._path is None),
             metadata_errors=METADATA_ERRORS,
         )
         self.copies: dict[Path, PacketCopy] = {}
         self._encoded: list[EncodedTrack] = []
+        self._carrying: Carrying | None = None
 
     def start(self, video: InputContainer | None = None) -> None:
         """Write the header.
@@ -84,15 +93,21 @@ class Muxing:
         """
         source = self._contents.source
         stream = self._encoded_video() if video is None else self._copied_video(video)
-        describe_file(self._output, source)
+        end = self._contents.end
+        describe_file(self._output, source, self._contents.tags, end=end)
         describe(stream, source)
+        for plan in self._contents.others:
+            if plan.way == "stated" and not _timecode(stream.metadata):
+                stream.metadata["timecode"] = plan.stream.timecode
         for track in self._contents.tracks:
             self._add(track)
-        end = self._contents.end
+        self._carrying = self._others()
         packets = [copy.packets(end) for copy in self.copies.values()]
         packets += [track.packets() for track in self._encoded]
         self._audio = [Interleaver(stream, self._output) for stream in packets]
         self._output.start_encoding()
+        if self._carrying is not None:
+            self._carrying.start()
 
     def write(self, packets: Iterable[Packet]) -> None:
         """Writes video packets, and the audio up to each of them."""
@@ -116,6 +131,8 @@ class Muxing:
         for audio in self._audio:
             audio.until(None)
         self._output.close()
+        if self._path is not None and self._carrying is not None:
+            self._carrying.finish(self._path)
 
     def close(self) -> None:
         """Writes the trailer only."""
@@ -147,18 +164,45 @@ class Muxing:
         if track.encoder is not None:
             self._encoded.append(EncodedTrack(track, self._output, self._contents.end))
             return
-        if audio.path not in self.copies:
-            container = self._files[audio.path]
-            self.copies[audio.path] = PacketCopy(container, audio.origin, self._output)
-        self.copies[audio.path].add_stream(audio.index)
+        self._copy(audio.path, audio.origin).add_stream(audio.index)
+
+    def _others(self) -> Carrying | None:
+        source, plans = self._contents.source, self._contents.others
+        if all(plan.way in ("lost", "stated") for plan in plans):
+            return None
+        container = self._files[source.path]
+        copy, own_keys = self._copy(source.path, source.origin), bool(_own_keys(self._contents))
+        carrying = Carrying(container, copy, self._output, own_keys=own_keys)
+        for plan in plans:
+            carrying.add(plan)
+        return carrying
+
+    def _copy(self, path: Path, origin: Fraction) -> PacketCopy:
+        if path not in self.copies:
+            self.copies[path] = PacketCopy(self._files[path], origin, self._output)
+        return self.copies[path]
+
+
+def _timecode(metadata: Mapping[str, str]) -> str:
+    return next((value for key, value in metadata.items() if key.lower() == "timecode"), "")
+
+
+def _own_keys(contents: Contents) -> list[str]:
+    """The keys of the file's metadata that the muxer would drop."""
+    kept = {**kept_tags(contents.source.file_metadata), **contents.tags}
+    return own_keys(kept, contents.muxer)
 
 
 def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:
-    if contents.muxer == "matroska":
+    if contents.muxer in ("matroska", "webm"):
         return {}
     # With the index in front a player can start before the download ends. For that FFmpeg reads
     # the file a second time, by its name.
-    options = {} if in_memory else {"movflags": "+faststart"}
+    flags = "" if in_memory else "+faststart"
+    if _own_keys(contents):
+        # It keeps every key, but in a place that fewer players read the title from: only if needed.
+        flags += "+use_metadata_tags"
+    options = {"movflags": flags} if flags else {}
     copied = [track.audio for track in contents.tracks if track.encoder is None]
     source = contents.source
     if any(start > 0 for start in (source.start, *(audio.start for audio in copied))):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -32,6 +32,7 @@ from latentsync.media.container import (
     stream_start,
 )
 from latentsync.media.hdr import HdrMetadata
+from latentsync.media.streams import OtherStream, other_streams
 
 _MAX_PACKETS = 1000  # read to find a frame; a stream that was cut begins without one
 _DEFAULT_RATE = Fraction(25)
@@ -102,7 +103,7 @@ class VideoInfo:
         formats such as MPEG-TS, which start at any time.
     frame_count, duration_seconds: as stated, or computed from each other; 0: unknown.
     field_order: "progressive", "tff" or "bff".
-    dropped: the streams that cannot be carried over to an output.
+    others: its streams beside the video and the audio.
     alpha: whether it has an alpha channel. hdr: of its first frame.
     profile: of its codec, by FFmpeg's name; "": unknown.
     file_metadata, chapters: of the file; chapters as PyAV has them, in the container's time.
@@ -127,7 +128,7 @@ class VideoInfo:
     color: ColorTags
     field_order: str
     audio: tuple[AudioInfo, ...]
-    dropped: tuple[str, ...]
+    others: tuple[OtherStream, ...] = ()
     alpha: bool = False
     file_metadata: Mapping[str, str] = field(default_factory=dict)
     chapters: tuple[Mapping[str, Any], ...] = ()
@@ -199,7 +200,7 @@ def _describe(
         audio=tuple(
             AudioInfo.of(s, container, origin) for s in container.streams.audio if s.codec_context
         ),
-        dropped=tuple(_dropped(container, stream)),
+        others=tuple(other_streams(container, stream)),
         alpha=_has_alpha(stream, frame),
         file_metadata=dict(container.metadata),
         chapters=tuple(container.chapters()),
@@ -239,14 +240,3 @@ def _origin(container: InputContainer) -> Fraction:
         return Fraction(0)
     starts = [stream_start(s) for s in (*container.streams.video, *container.streams.audio)]
     return min(starts, default=Fraction(0))
-
-
-def _dropped(container: InputContainer, video: VideoStream) -> Iterator[str]:
-    chapters = bool(container.chapters())
-    for stream in container.streams:
-        if stream is video or (stream.type == "audio" and stream.codec_context):
-            continue
-        codec = stream.codec_context.name if stream.codec_context else getattr(stream, "name", None)
-        if chapters and codec == "bin_data":  # the track with the names of an MP4's chapters
-            continue
-        yield f"#{stream.index} {stream.type} {codec or 'of unknown codec'}"

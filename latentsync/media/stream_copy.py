@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,11 +45,15 @@ def copied_video(
     *,
     seconds: np.ndarray,
     step: Callable[[], None],
+    end: float | None = None,
+    finishers: Sequence[Callable[[Path], None]] = (),
 ) -> Iterator[list[str]]:
     """On entry the copy is complete and checked, under a temporary name; a clean exit renames it.
 
-    seconds: (N,) rising, the times of the frames that are shown. step: called for each packet; an
-    exception in it ends the copy. Yields what is not kept of the source's audio, a sentence each.
+    seconds: (N,) rising, the times of the frames that are shown. end: seconds, where all but the
+    video is cut off; None: not at all. step: called for each packet; an exception in it ends the
+    copy. finishers: get the file before it is renamed. Yields what is not kept of the source's
+    audio, a sentence each.
     Raises NotCopiedError if the container cannot hold the stream, or the copy would not show those
     N frames at those times. After any exception nothing is left.
     """
@@ -57,12 +61,14 @@ def copied_video(
     if muxer == "mp4" and not _played_in_mp4(source):
         raise NotCopiedError(f"few players play {source.codec} in a {target.suffix} file")
     size = source.width, source.height
-    contents = Contents(muxer, source, settings, size, plan.tracks)
+    contents = Contents(muxer, source, settings, size, plan.tracks, end, others=plan.others)
     part = new_part_path(target)
     try:
         issues = _muxed(part, contents, step)
         _check(part, source, seconds)
         yield [*(track.note for track in plan.tracks if track.encoder), *issues]
+        for finish in finishers:
+            finish(part)
         os.replace(part, target)  # noqa: PTH105
     finally:
         part.unlink(missing_ok=True)

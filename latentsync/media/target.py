@@ -16,8 +16,11 @@ from latentsync.media.auto import chosen
 from latentsync.media.container import MUXERS
 from latentsync.media.losses import video_notes
 from latentsync.media.mux import Contents
+from latentsync.media.others import planned_others
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
+from latentsync.media.streams import OtherPlan, others_note
+from latentsync.media.subtitles import KINDS
 from latentsync.media.trial_mux import TrialMux
 
 _MAX_NAME = 255  # bytes, in all common file systems
@@ -26,15 +29,19 @@ _MANY = 9_999_999  # writers of one process; reserves the digits of their number
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputPlan:
-    """The decisions about an output. tracks: its audio. settings: with a named encoder and pixel
-    format.
+    """The decisions about an output. tracks: its audio. others: the source's further streams.
+    settings: with a named encoder and pixel format.
 
     notes: what the output does not keep of the source, a sentence each; VideoWriter logs them.
+    carried: one line on the further streams that are converted or lost, to be said before the work;
+        "": there are none.
     """
 
     tracks: tuple[AudioTrackPlan, ...]
     settings: EncodeSettings
     notes: tuple[str, ...]
+    others: tuple[OtherPlan, ...] = ()
+    carried: str = ""
 
 
 _WRITERS = itertools.count()
@@ -82,9 +89,15 @@ def check_target(
     with TrialMux() as trial:
         tracks = planned_audio(target, source, made, audio, trial)
         muxer = MUXERS[target.suffix.lower()]
-        _try_out(target, Contents(muxer, source, made, size, tracks), trial)
-    encoded = () if audio is not None else tuple(t.note for t in tracks if t.encoder)
-    return OutputPlan(tracks, made, (*video_notes(source, settings, made), *encoded))
+        others = planned_others(source, muxer, trial)
+        contents = Contents(muxer, source, made, size, tracks, others=others)
+        _try_out(target, contents, trial)
+    encoded = tuple(t.note for t in tracks if t.encoder and t.audio.path == source.path)
+    replaced = source.audio if audio is not None else ()
+    carried = others_note(source.path, target, others, KINDS[muxer], replaced)
+    return OutputPlan(
+        tracks, made, (*video_notes(source, settings, made), *encoded), others, carried
+    )
 
 
 def _try_out(target: Path, contents: Contents, trial: TrialMux) -> None:

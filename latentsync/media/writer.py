@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -32,6 +32,7 @@ class VideoWriter:
     size: (width, height) of the frames if not the source's.
     audio: replaces the source's audio.
     plan: the result of check_target for the same output; None: it is called here.
+    finishers: get the complete file, in this order, before it is renamed; a failure discards it.
     The file is written beside the target and renamed on a clean exit only; after any exception
     nothing is left. Times, colour tags and metadata are the source's, and so is the audio unless
     notes say otherwise; Matroska rounds times to milliseconds, and moves the whole video back if
@@ -48,13 +49,17 @@ class VideoWriter:
         size: tuple[int, int] | None = None,
         audio: NewAudio | None = None,
         plan: OutputPlan | None = None,
+        finishers: Sequence[Callable[[Path], None]] = (),
     ) -> None:
-        self.target = Path(target)
+        self.target, self._finishers = Path(target), finishers
         size = size or (source.width, source.height)
+        unsaid = plan is None
         plan = plan or check_target(self.target, source, settings, audio, size=size)
         muxer = MUXERS[self.target.suffix.lower()]
         end = None if audio is None else audio.seconds
-        self._contents = Contents(muxer, source, plan.settings, size, plan.tracks, end)
+        self._contents = Contents(
+            muxer, source, plan.settings, size, plan.tracks, end, others=plan.others
+        )
         self._part = new_part_path(self.target)
         self._files = OpenFiles()
         self._muxing: Muxing | None = None
@@ -62,6 +67,8 @@ class VideoWriter:
         self.padding = padding(size, plan.settings.pix_fmt)
         """(columns at the right, rows at the bottom) that repeat the edge to make the size even."""
         self.notes = [*plan.notes, *_padding_note(size, self.padding)]
+        if unsaid and plan.carried:
+            self.notes.append(plan.carried)
         """What the output does not keep of the source, a sentence each; logged on entry. After the
         exit, also which audio could not be read."""
 
@@ -122,6 +129,8 @@ class VideoWriter:
         muxing = self._open_muxing
         muxing.finish()
         self._files.close()
+        for finish in self._finishers:
+            finish(self._part)
         os.replace(self._part, self.target)  # noqa: PTH105
         for issue in muxing.issues:
             _log.warning(issue)

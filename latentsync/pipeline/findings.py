@@ -36,8 +36,6 @@ def plan_warnings(session: Session, plan: RenderPlan) -> list[str]:
     source, warnings = session.source, []
     if source.issues:
         warnings.append(f"{source.info.path}: {source.issues}")
-    if source.info.dropped:
-        warnings.append(f"not carried over: {', '.join(source.info.dropped)}")
     faceless = int((plan.analysis.people == 0).sum())
     if faceless:
         total = len(plan.analysis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,6 @@ from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
-from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.media.target import OutputPlan, check_target
 from latentsync.media.writer import EncoderFrame, VideoWriter
 from latentsync.pipeline.concurrency import linked
@@ -22,9 +22,12 @@ from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
+from latentsync.pipeline.provenance import Marks, Provenance, provenance_of
 from latentsync.pipeline.report import is_report, session_report, write_report
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, side_by_side
+from latentsync.pipeline.unchanged import copy_video, first_change, from_the_start, may_be_copied
+from latentsync.pipeline.watermark import Watermark, load_watermark
 from latentsync.settings.schema import Config
 
 if TYPE_CHECKING:
@@ -38,14 +41,16 @@ WRITE_BEHIND = 2  # finished frames queued for conversion, and as many for the e
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
     """A file that can be written. size: (width, height) of its frames. audio: replaces the
-    source's. plan: its streams and container, checked. comparison: the file beside it that shows
-    before | after."""
+    source's. plan: its streams and container, checked. provenance: its marks. watermark: of its
+    frames. comparison: the file beside it that shows before | after."""
 
     target: Path
     settings: EncodeSettings
     size: tuple[int, int]
     audio: NewAudio | None
     plan: OutputPlan
+    provenance: Provenance
+    watermark: Watermark | None = None
     comparison: Output | None = None
 
     @property
@@ -57,10 +62,15 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
     """Raises ConfigError and MediaError where one of the files cannot be written, or exists and
     output.overwrite is off."""
     size = source.width, source.height
-    output = _checked(config, source, target, audio, size)
+    marks = provenance_of(config, source, target)
+    output = _checked(config, source, target, audio, size, marks)
+    output = replace(output, watermark=load_watermark(config.output))
+    if output.plan.carried:
+        logger.warning(output.plan.carried)
     if config.output.compare:
         beside = target.with_name(f"{target.stem}_compare{target.suffix}")
-        comparison = _checked(config, source, beside, audio, (2 * source.width, source.height))
+        both, unsigned = (2 * source.width, source.height), replace(marks, identity=None)
+        comparison = _checked(config, source, beside, audio, both, unsigned)
         output = replace(output, comparison=comparison)
     report = output.report_path
     if config.output.report and report.exists() and not is_report(report):
@@ -70,7 +80,12 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
 
 
 def _checked(
-    config: Config, source: VideoInfo, target: Path, audio: Path | None, size: tuple[int, int]
+    config: Config,
+    source: VideoInfo,
+    target: Path,
+    audio: Path | None,
+    size: tuple[int, int],
+    marks: Provenance,
 ) -> Output:
     given = config.output
     settings = EncodeSettings(
@@ -84,7 +99,7 @@ def _checked(
     new_audio = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, new_audio, size=size)
     check_free(target, overwrite=given.overwrite)
-    return Output(target, plan.settings, size, new_audio, plan)
+    return Output(target, plan.settings, size, new_audio, plan, marks)
 
 
 def write_video(
@@ -98,7 +113,10 @@ def write_video(
         if isinstance(target, Path)
         else target
     )
+    for note in output.provenance.notes:
+        logger.warning(note)
     plan = session.make_plan(progress)
+    notes = [*filter(None, [output.plan.carried]), *output.provenance.notes]
     warnings = plan_warnings(session, plan)
     written = _written(session, output, plan, progress)
     report = session_report(
@@ -108,7 +126,8 @@ def write_video(
         copied=written.copied,
         seconds=time.perf_counter() - begin,
         work=session.timer.since(before),
-        warnings=[*warnings, *_poor_fits(session), *written.notes],
+        warnings=[*notes, *warnings, *_poor_fits(session), *written.notes],
+        provenance=written.marks.report(),
         command=command,
     )
     if config.output.report:
@@ -127,24 +146,30 @@ class _Written:
     """The result for a plan's N frames.
 
     outcomes: of each speaker. copied: whether the source's video stream was copied. notes: what
-    the file does not keep of the source.
+    the file does not keep of the source. marks: of the file.
     """
 
     outcomes: list[Outcome]
+    marks: Marks
     copied: bool
     notes: list[str]
 
 
 def _written(session: Session, output: Output, plan: RenderPlan, progress: Progress) -> _Written:
-    written = _Written([Outcome.of(one) for one in plan.speakers], False, [])
+    marks = Marks(output.provenance, session, plan)
+    written = _Written([Outcome.of(one) for one in plan.speakers], marks, False, [])
     with ExitStack() as stack:
-        if _may_be_copied(session, plan):
-            _copy(stack, session, output, plan, written, progress)
-        result = None if written.copied else output
-        if result is not None or output.comparison is not None:
-            title = "generating" if session.speaks else "restoring"
-            with progress(title, len(plan)) as step:
-                _encode(session, result, output.comparison, plan, written, step)
+
+        def copy() -> bool:
+            sign = output.provenance.identity is not None
+            finishers = marks.finishers(written.outcomes, sign=sign, copied=True)
+            done, notes = copy_video(
+                stack, session, output, plan, progress, header=marks.header, finishers=finishers
+            )
+            written.copied, written.notes = done, [*written.notes, *notes]
+            return done
+
+        _write(session, output, plan, written, progress, copy)
     selected = any(one.strength.any() for one in plan.speakers)
     if selected and not any(one.largest.any() for one in written.outcomes):
         nothing = "the restoration changed no pixel of the selected frames"
@@ -158,67 +183,63 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
     return written
 
 
-def _may_be_copied(session: Session, plan: RenderPlan) -> bool:
-    """Whether every frame is left unmodified, and the source file was decoded without issues."""
-    changed = session.speaks or bool(plan.changes.any())
-    wanted = session.config.output.copy_unchanged
-    return wanted and not changed and session.reads_file and not session.source.issues
-
-
-def _copy(
-    stack: ExitStack,
+def _write(
     session: Session,
     output: Output,
     plan: RenderPlan,
     written: _Written,
     progress: Progress,
+    copy: Callable[[], bool],
 ) -> None:
-    """Copies the source's video stream; the result is in place when the stack exits cleanly."""
-    with progress("copying", len(plan)) as step, session.timer.stage(Stage.COPY, frames=len(plan)):
+    """Writes the result and its comparison. copy: copies the source's video stream for the result,
+    and returns whether that was possible."""
+    title = "generating" if session.speaks else "restoring"
+    may_copy, changed = may_be_copied(session, plan), bool(plan.changes.any())
+    if may_copy and changed and not any(one.generates for one in plan.speakers):
+        ahead = session.rendered()
+        with progress(title, len(plan)) as step:
+            first = first_change(ahead, step)
+            if first is not None:
+                frames = from_the_start(session, first, ahead)
+                step = _after(first.index, step)
+                _encode(session, frames, (output, output.comparison), plan, written, step)
+                return
+        changed = False
+    result = None if may_copy and not changed and copy() else output
+    if result is not None or output.comparison is not None:
+        frames = session.rendered() if changed else session.as_filmed(len(plan))
+        with progress(title, len(plan)) as step:
+            _encode(session, frames, (result, output.comparison), plan, written, step)
 
-        def packet() -> None:
-            session.check()
-            step()
 
-        copy = copied_video(
-            output.target,
-            session.source.info,
-            output.settings,
-            output.plan,
-            seconds=plan.seconds,
-            step=packet,
-        )
-        try:
-            notes = stack.enter_context(copy)
-        except NotCopiedError as error:
-            why = f"no frame needs restoration, yet the video stream is encoded again: {error}"
-            logger.warning(why)
-            written.notes.append(why)
-            return
-    for note in notes:
-        logger.warning(note)
-    logger.info("no frame needs restoration: the video stream was copied unchanged")
-    written.copied = True
-    written.notes += notes
+def _after(count: int, step: Callable[[], None]) -> Callable[[], None]:
+    """The step, but for its first calls."""
+    calls = itertools.count()
+    return lambda: step() if next(calls) >= count else None
 
 
 def _encode(
     session: Session,
-    result: Output | None,
-    comparison: Output | None,
+    frames: Iterable[Rendered],
+    outputs: tuple[Output | None, Output | None],
     plan: RenderPlan,
     written: _Written,
     step: Callable[[], None],
 ) -> None:
-    """Renders the plan into the result and the comparison, where they are given."""
-    timer = session.timer
+    """Writes all frames of the plan into the result and the comparison, where they are given."""
+    timer, (result, comparison) = session.timer, outputs
     with ExitStack() as stack:
         files = [
-            _File(stack.enter_context(_writer(session, one, plan)), compares=one is comparison)
+            _File(
+                stack.enter_context(_writer(session, one, plan, written)),
+                one.watermark,
+                compares=one is comparison,
+            )
             for one in (result, comparison)
             if one is not None
         ]
-        pictures = _pictures(session.rendered(), files, written.outcomes, timer)
+        seen: list[Outcome | Marks] = [*written.outcomes, written.marks]
+        pictures = _pictures(frames, files, seen, timer)
         queue = stack.enter_context(
             closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))
         )
@@ -236,32 +257,44 @@ class _File:
     """One of the files that are encoded. compares: it shows before | after."""
 
     writer: VideoWriter
+    watermark: Watermark | None
     compares: bool
 
     def picture(self, item: Rendered) -> EncoderFrame:
         if self.compares:
             return self.writer.convert(side_by_side(item.before, item.after))
-        return self.writer.convert(item.after, roi=item.changed)
+        after = item.after if self.watermark is None else self.watermark(item.after)
+        return self.writer.convert(after, roi=item.changed)
 
 
-def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter:
-    info, audio = session.source.info, output.audio
+def _writer(session: Session, output: Output, plan: RenderPlan, written: _Written) -> VideoWriter:
+    marks, audio = written.marks, output.audio
+    info = replace(session.source.info, file_metadata=marks.header)
     if audio is not None:
         info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
         audio = replace(audio, seconds=plan.duration)
     return VideoWriter(
-        output.target, info, output.settings, size=output.size, audio=audio, plan=output.plan
+        output.target,
+        info,
+        output.settings,
+        size=output.size,
+        audio=audio,
+        plan=output.plan,
+        finishers=marks.finishers(written.outcomes, sign=output.provenance.identity is not None),
     )
 
 
 def _pictures(
-    frames: Iterable[Rendered], files: Sequence[_File], outcomes: list[Outcome], timer: StageTimer
+    frames: Iterable[Rendered],
+    files: Sequence[_File],
+    seen: Sequence[Outcome | Marks],
+    timer: StageTimer,
 ) -> Iterator[list[EncoderFrame]]:
-    """The converted frame for each file. outcomes: get what changed of each speaker."""
+    """The converted frame for each file. seen: get what changed in each frame."""
     # Linked here, where nothing else holds it, so that the stages before end when this does.
     for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
         with timer.stage(Stage.CONVERT):
             pictures = [file.picture(item) for file in files]
-            for outcome in outcomes:
-                outcome.add(item)
+            for one in seen:
+                one.add(item)
         yield pictures

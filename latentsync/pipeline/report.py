@@ -45,12 +45,14 @@ def session_report(
     seconds: float,
     work: Mapping[str, Work],
     warnings: Sequence[str],
+    provenance: Mapping[str, Any],
     command: str | None,
 ) -> dict[str, Any]:
     """The whole report.
 
     outcomes: of each speaker. copied: whether the source's video stream was copied. seconds: from
-    start to end. work: of the stages in that time. command: the command line, if there is one.
+    start to end. work: of the stages in that time. provenance: see Marks.report. command: the
+    command line, if there is one.
     """
     parts = list(zip(session.lanes, outcomes, strict=True))
     first, *others = (_speaker(lane, outcome, copied=copied) for lane, outcome in parts)
@@ -66,6 +68,7 @@ def session_report(
         "thresholds": _thresholds(session),
         **first,
         "other_speakers": others,
+        "provenance": dict(provenance),
         "execution": _execution(session.execution),
         "seconds": {
             **{name: round(one.busy, 3) for name, one in work.items()},

@@ -41,7 +41,7 @@ from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
 from latentsync.pipeline.source import CheckedSource, Source, VideoFile, source_of
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.pipeline.stages.composite import Rendered
+from latentsync.pipeline.stages.composite import Rendered, render
 from latentsync.restoration.base import Fittable, Steadiable
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.execution import Execution
@@ -256,13 +256,17 @@ class Session:
         path = Path(target) if isinstance(target, str) else target
         return write_video(self, path, progress, command=command)
 
-    def rendered(self, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
+    def rendered(self, start: int = 0, stop: int | None = None) -> Generator[Rendered, None, None]:
         """As frames(), each frame with its changes."""
         start, stop = max(start, 0), len(self.plan) if stop is None else min(stop, len(self.plan))
         for item in self._rendered(np.arange(self._from(start), stop)):
             if start <= item.index < stop:
                 yield item
         self._flag.check()  # close() ends the loop early
+
+    def as_filmed(self, stop: int) -> Iterator[Rendered]:
+        """The first output frames, nothing changed."""
+        return map(render, self._shared.reader(self.plan, np.arange(stop)))
 
     @property
     def execution(self) -> Execution:

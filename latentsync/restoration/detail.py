@@ -48,6 +48,7 @@ class Detail:
     """
 
     name = "Detail"
+    network = False
     size: int | None = None
 
     def __init__(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from latentsync.errors import ConfigError
-from latentsync.settings.schema import COMPAT, Config, FaceConfig
+from latentsync.settings.schema import COMPAT, Config, FaceConfig, OutputConfig
 
 _CODECS = (
     *("auto", "libx264", "libx265", "libsvtav1", "prores_ks", "ffv1"),
@@ -27,6 +27,7 @@ CHOICES = {
     "output.audio_codec": ("auto", "aac", "alac"),
     "output.length": ("audio", "video"),
     "output.extend": ("pingpong", "loop", "hold"),
+    "output.provenance": ("auto", "none"),
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
     "face.identity": ("auto", "sface", "edges"),
     "face.occlusion": ("auto", "off"),
@@ -112,6 +113,7 @@ def _check_combinations(config: Config) -> None:
         remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
         raise ConfigError("generate.overlap", config.generate.overlap, remedy)
     _check_speakers(config)
+    _check_provenance(config.output)
     if restore.blur_off > restore.blur_on:
         raise ConfigError(
             "restore.blur_off",
@@ -124,6 +126,19 @@ def _check_combinations(config: Config) -> None:
             restore.fidelity,
             f"{restore.name} has no fidelity weight; leave it out, or set restore.strength",
         )
+
+
+def _check_provenance(output: OutputConfig) -> None:
+    """Whoever asks for one mark must not have switched off the making of marks."""
+    cert, key, producer = output.sign.cert, output.sign.key, output.aigc.producer
+    if (cert is None) != (key is None):
+        given, other = ("cert", "key") if key is None else ("key", "cert")
+        value = cert if key is None else key
+        raise ConfigError(f"output.sign.{given}", value, f"give output.sign.{other} as well")
+    for name, value in (("sign.cert", cert), ("aigc.producer", producer)):
+        if output.provenance == "none" and value is not None:
+            remedy = "leave it out: with output.provenance=none no mark is made"
+            raise ConfigError(f"output.{name}", value, remedy)
 
 
 def _check_upstream(config: Config) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 INPUT_PATHS = (
     *("input.video", "input.audio", "restore.reference", "restore.checkpoint", "weights.folders"),
     *("generate.checkpoint", "generate.vae", "generate.whisper", "generate.replay.source"),
-    *("output.soundtrack", "speakers.audio"),
+    *("output.soundtrack", "output.sign.cert", "output.sign.key", "speakers.audio"),
 )
 PICTURES = ("face.speaker", "speakers.speaker")
 """Settings that may be the path of a picture: resolved where the file is there."""

@@ -16,6 +16,17 @@ class InputConfig:
 
 
 @dataclass
+class AigcConfig:
+    producer: str | None = None
+
+
+@dataclass
+class SignConfig:
+    cert: str | None = None
+    key: str | None = None
+
+
+@dataclass
 class OutputConfig:
     path: str | None = None
     codec: str = "auto"
@@ -32,6 +43,10 @@ class OutputConfig:
     compare: bool = False
     copy_unchanged: bool = True
     report: bool = True
+    provenance: str = "auto"
+    aigc: AigcConfig = field(default_factory=AigcConfig)
+    sign: SignConfig = field(default_factory=SignConfig)
+    watermark: str | None = None
 
 
 @dataclass

@@ -33,6 +33,7 @@ print(json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
     [
         (["--version"], 0, f"latentsync {latentsync.__version__}"),
         (["download", "--version"], 0, f"latentsync {latentsync.__version__}"),
+        (["provenance", "--help"], 0, "make-cert"),
         (["--help"], 0, "--superres"),
         (["--no_such_flag"], 2, "unknown flag --no_such_flag"),
         (["--config", "none.yaml"], 2, "none.yaml"),
@@ -60,21 +61,26 @@ def test_an_answer_without_work_imports_nothing_heavy(
     assert HEAVY.isdisjoint(imported)
 
 
-def test_the_installed_command_hands_download_its_own_flags(
+def test_the_installed_command_hands_other_commands_their_own_flags(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[tuple[str, list[str]]] = []
-    for name in ("download", "inference"):
+    for name in ("download", "inference", "provenance"):
         monkeypatch.setattr(
             f"latentsync.commands.{name}.main",
             lambda arguments, name=name: given.append((name, arguments)) or 0,
         )
     installed.main(["download", "--list"])
+    installed.main(["provenance", "show", "a.mp4"])
     installed.main(["--input", "download"])
-    assert given == [("download", ["--list"]), ("inference", ["--input", "download"])]
+    assert given == [
+        ("download", ["--list"]),
+        ("provenance", ["show", "a.mp4"]),
+        ("inference", ["--input", "download"]),
+    ]
 
 
-@pytest.mark.parametrize("name", ["inference", "download"])
+@pytest.mark.parametrize("name", ["inference", "download", "provenance"])
 def test_a_checkout_s_scripts_are_the_same_commands(name: str) -> None:
     script = importlib.import_module(f"scripts.{name}")
     assert script.main is importlib.import_module(f"latentsync.commands.{name}").main

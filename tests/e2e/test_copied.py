@@ -16,7 +16,7 @@ from latentsync.pipeline.source import Clip
 from tests.support.media_factory import Tone, audio_packets, make_video, pts_of
 
 SHARP = "restore.blur_on=1"  # as if every mouth were sharp enough
-LINE = "no frame needs restoration: the video stream was copied unchanged"
+LINE = "no pixel is changed: the video stream was copied unchanged"
 
 
 @pytest.fixture
@@ -71,6 +71,59 @@ def test_what_is_restored_is_encoded(video, tmp_path, run) -> None:
     target = tmp_path / "out.mp4"
     run("-i", video, "-o", target, "restore.when=always")
     assert report_of(target)["output"]["video"] == "encoded"
+
+
+RESTORER = """
+class Restorer:
+    name, size, frames = 'Late', None, 0
+    def __call__(self, faces):
+        self.frames += len(faces)
+        return faces + (0.5 if self.frames > {since} else 0)
+def load(config, execution):
+    return Restorer()
+"""
+
+
+@pytest.fixture
+def restored(video, tmp_path, run, monkeypatch):
+    """Runs the command with a restorer that changes nothing in a number of frames, then all."""
+
+    def restored(since: int, *more: str) -> Path:
+        (tmp_path / f"late_{since}.py").write_text(RESTORER.format(since=since))
+        monkeypatch.syspath_prepend(tmp_path)
+        target, asked = tmp_path / "out.mp4", ("--superres", f"late_{since}:load")
+        batch = ("restore.when=always", "restore.batch=1", "output.provenance=none")
+        result = run("-i", video, "-o", target, *asked, *batch, *more)
+        assert result.code == 0, result.err
+        return target
+
+    return restored
+
+
+def test_where_restoration_changes_no_pixel_the_streams_are_copied(video, restored) -> None:
+    target = restored(1000)
+    assert payloads(target) == payloads(video)
+    report = report_of(target)
+    assert (report["output"]["video"], report["frames"]["restored"]) == ("copied", 0)
+    assert any("changed no pixel" in warning for warning in report["warnings"])
+    assert "encode" not in report["stages"]
+
+
+def test_where_it_changes_the_last_frames_only_all_are_encoded(video, restored) -> None:
+    target = restored(6, "output.crf=0", "output.pix_fmt=yuv444p")
+    report = report_of(target)
+    change = np.array(report["per_frame"]["change"])
+    assert report["output"]["video"] == "encoded" and 3 < np.count_nonzero(change) < 12
+    assert not change[0] and change[-1]
+    pairs = list(zip(VideoReader(video), VideoReader(target), strict=True))
+    moved = [int(np.abs(a.pixels.astype(int) - b.pixels).max()) for a, b in pairs]
+    assert [m > 10 for m in moved] == [c > 0 for c in change]
+
+
+def test_the_comparison_is_written_where_restoration_changes_no_pixel(video, restored) -> None:
+    target = restored(1000, "--compare")
+    assert payloads(target) == payloads(video)
+    assert len(list(VideoReader(target.with_name("out_compare.mp4")))) == 12
 
 
 def test_what_the_container_does_not_hold_is_encoded_and_that_is_reported(

@@ -59,7 +59,7 @@ def test_probe_reports_size_rate_length_and_audio(tmp_path: Path) -> None:
         ("aac", 44100, 2),
         ("aac", 48000, 2),
     ]
-    assert info.dropped == ()
+    assert info.others == ()
 
 
 def test_probe_keeps_1001_rates_exact(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_video_without_tags_is_reported_as_such(tmp_path: Path) -> None:
     assert probe(make_video(tmp_path / "a.mp4")).color == ColorTags()
 
 
-def test_subtitles_are_named_as_dropped(tmp_path: Path) -> None:
+def test_further_streams_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     make_video(path)
     with av.open(str(path)) as source, av.open(str(tmp_path / "b.mkv"), "w") as output:
@@ -81,8 +81,8 @@ def test_subtitles_are_named_as_dropped(tmp_path: Path) -> None:
             if packet.dts is not None:
                 packet.stream = video
                 output.mux(packet)
-    (dropped,) = probe(tmp_path / "b.mkv").dropped
-    assert "attachment" in dropped and "font.ttf" in dropped
+    (other,) = probe(tmp_path / "b.mkv").others
+    assert str(other) == "#1 attachment font.ttf"
 
 
 # --- not a video ---

@@ -91,6 +91,18 @@ def test_rotation_colours_and_pixel_shape_are_kept(tmp_path: Path, suffix: str) 
     assert_same_frames(source, target)
 
 
+@pytest.mark.parametrize("kind", [".mkv", ".mp4"])
+def test_hevc_has_the_name_that_apple_s_players_take(tmp_path: Path, kind: str) -> None:
+    quick = {"preset": "ultrafast", "x265-params": "log-level=none"}
+    tag = "hev1" if kind == ".mp4" else "hvc1"  # what an MP4 states stays
+    source = make_video(
+        tmp_path / f"a{kind}", moving_pattern(count=2), codec="libx265", options=quick
+    )
+    copy(source, tmp_path / "b.mp4")
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.video[0].codec_context.codec_tag == tag
+
+
 @pytest.mark.parametrize(
     ("source", "codec", "says"),
     [("a.mkv", "ffv1", "few players"), ("a.avi", "mjpeg", "few players")],

@@ -133,7 +133,7 @@ def test_language_title_and_chapters_are_kept(tmp_path: Path) -> None:
             assert container.streams.audio[0].language == "fra"
             titles = [chapter["metadata"]["title"] for chapter in container.chapters()]
             assert titles == ["one", "two"]
-        assert probe(target).dropped == ()
+        assert probe(target).others == ()
         assert len(probe(target).audio) == 2
     with av.open(str(tmp_path / "b.mkv")) as container:
         assert container.streams.audio[0].metadata["title"] == "Doublage"

@@ -8,20 +8,24 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from latentsync.commands import download, inference
+from latentsync.commands import download, inference, provenance
+from latentsync.pipeline.watermark import load_watermark
 from latentsync.restoration.base import Restorer, load_restorer
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.load import load_config
-from latentsync.settings.schema import RestoreConfig
+from latentsync.settings.schema import OutputConfig, RestoreConfig
+from latentsync.types import Frame
 from latentsync.weights.manifest import MODEL_FILES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 CLI = (ROOT / "docs" / "cli.md").read_text("utf-8")
+PROVENANCE = (ROOT / "docs" / "provenance.md").read_text("utf-8")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (
@@ -52,8 +56,12 @@ COMMANDS = [
 
 
 def flags(parser: argparse.ArgumentParser) -> set[str]:
-    """Every spelling of every flag, with underscores."""
-    return {alike(flag) for action in parser._actions for flag in action.option_strings}
+    """Every spelling of every flag, with underscores; those of its actions as well."""
+    found = {alike(flag) for action in parser._actions for flag in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found = found.union(*map(flags, action.choices.values()))
+    return found
 
 
 def alike(flag: str) -> str:
@@ -117,8 +125,9 @@ def test_a_command_has_flags_and_settings_that_exist(is_download: bool, words: l
     [
         ("`latentsync`", inference.build_parser()),
         ("`latentsync download`", download.build_parser()),
+        ("`latentsync provenance`", provenance.build_parser()),
     ],
-    ids=["inference", "download"],
+    ids=["inference", "download", "provenance"],
 )
 def test_every_flag_is_in_the_command_line_reference_and_the_other_way_round(
     heading: str, parser: argparse.ArgumentParser
@@ -162,6 +171,21 @@ def test_the_example_restorer_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert restored.shape == faces.shape and restored.std() > faces.std()
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_the_example_watermark_is_one(
+    kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = re.search(r"```python\n(\"\"\"my_watermark\.py.*?)```", PROVENANCE, re.DOTALL)
+    assert code is not None
+    (tmp_path / "my_watermark.py").write_text(code[1], "utf-8")
+    monkeypatch.chdir(tmp_path)
+    watermark = load_watermark(OutputConfig(watermark="my_watermark:load"))
+    assert watermark is not None
+    before = Frame(0, 0.0, 0, np.full((40, 60, 3), np.iinfo(kind).max, kind))
+    levels = np.unique(watermark(before).pixels.astype(int) - before.pixels)
+    assert levels.tolist() == [-(np.iinfo(kind).max // 255), 0]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_relative_links_lead_to_a_file_and_a_heading(document: str) -> None:
     assert dead_links(document, (ROOT / document).read_text("utf-8")) == []
@@ -174,7 +198,7 @@ def test_a_dead_link_is_noticed() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_module_that_a_document_names_is_there(document: str) -> None:
-    own = {"my_restorer.py", "utils.py"}  # the reader's, and none at all
+    own = {"my_restorer.py", "my_watermark.py", "utils.py"}  # the reader's, and none at all
     assert set(missing_modules((ROOT / document).read_text("utf-8"))) <= own
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from latentsync.media.probe import VideoInfo
 from latentsync.media.reader import VideoReader
 from latentsync.media.settings import EncodeSettings
 from latentsync.media.writer import VideoWriter
@@ -15,7 +16,7 @@ QUICK = EncodeSettings(preset="ultrafast")
 PATCHES = [(200, 40, 40), (40, 180, 60), (30, 60, 200), (128, 128, 128), (235, 235, 235)]
 
 
-def copied(source: Path, target: Path, settings: EncodeSettings = QUICK) -> Path:
+def copied(source: Path | VideoInfo, target: Path, settings: EncodeSettings = QUICK) -> Path:
     """Reads the source and writes every frame unchanged."""
     reader = VideoReader(source)
     with VideoWriter(target, reader.info, settings) as writer:

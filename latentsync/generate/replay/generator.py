@@ -38,6 +38,7 @@ class Replay:
     """
 
     name = "replay"
+    network = False
     audio: str | None = CEPSTRA
 
     def __init__(self, settings: ReplayConfig, mask: np.ndarray, *, chunk_frames: int) -> None:
@@ -78,6 +79,7 @@ class PreparedReplay:
     """
 
     name = "replay"
+    network = False
     audio: str | None = CEPSTRA
 
     def __init__(

@@ -16,7 +16,8 @@ from latentsync.media.trial_mux import TrialMux
 
 _IN_MP4 = {"aac", "mp3", "alac", "ac3", "eac3"}
 """MP4 may hold FLAC, Opus and PCM too, but few players play that."""
-_DEFAULT_CODEC = "aac"
+_ENCODERS = {"webm": "libopus"}
+"""FFmpeg muxer -> the encoder of audio that it cannot hold; AAC for any other."""
 
 
 def audio_plan(
@@ -56,7 +57,8 @@ def _planned(
     if not trial.is_empty(audio) and not trial.can_decode(audio):
         track = f"audio #{audio.index} ({audio.codec}) can be neither copied nor decoded"
         raise MediaError(track, audio.path, "end the output's name in .mkv, or remove the track")
-    return AudioTrackPlan(audio, _DEFAULT_CODEC if asked == "auto" else asked, reason)
+    usual = _ENCODERS.get(MUXERS[target.suffix.lower()], "aac")
+    return AudioTrackPlan(audio, usual if asked == "auto" else asked, reason)
 
 
 def _reason_to_encode(

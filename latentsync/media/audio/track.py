@@ -21,17 +21,17 @@ from latentsync.media.remux import describe
 
 _BIT_RATE = 192_000
 _BIT_RATE_EACH = 64_000  # per channel, where there are more than three
-_FALLBACK_RATE = 48_000  # Hz, where AAC does not support the audio's rate
+_FALLBACK_RATE = 48_000  # Hz, where the encoder does not support the audio's rate
 _LAYOUTS = {"5.0(side)": "5.0", "5.1(side)": "5.1", "6 channels": "5.1"} | {
     name: name for name in ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 }
 """Layouts that AAC has a code for; any other is mixed down to stereo."""
-_NOT_IN_ALAC = {"7.1": "5.1"}
+_NOT_IN = {"alac": {"7.1": "5.1"}, "libopus": {"4.0": "stereo"}}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioTrackPlan:
-    """One audio stream of an output. encoder: "aac" or "alac"; None: its packets are copied.
+    """One audio stream of an output. encoder: "aac", "alac", "libopus"; None: it is copied.
 
     reason: why it is encoded; "" where it is copied.
     """
@@ -51,7 +51,7 @@ class AudioTrackPlan:
     def layout(self) -> str:
         """FFmpeg's name of the encoded stream's channels."""
         layout = _LAYOUTS.get(self.audio.layout, "mono" if self.audio.channels == 1 else "stereo")
-        return _NOT_IN_ALAC.get(layout, layout) if self.encoder == "alac" else layout
+        return _NOT_IN.get(self.encoder or "", {}).get(layout, layout)
 
     @property
     def sample_format(self) -> SampleFormat:
@@ -65,7 +65,8 @@ class AudioTrackPlan:
         """One sentence on how it is encoded and why; "" if it is copied."""
         if self.encoder is None:
             return ""
-        old, new = self.audio, f"{self.encoder.upper()}, {self.rate} Hz, {self.layout}"
+        name = self.encoder.removeprefix("lib").upper()
+        old, new = self.audio, f"{name}, {self.rate} Hz, {self.layout}"
         track = f"audio #{old.index}, {old.codec}, {old.sample_rate} Hz"
         return f"{old.path}: {track}, is encoded to {new}: {self.reason}"
 
@@ -112,7 +113,7 @@ def _added(plan: AudioTrackPlan, output: OutputContainer) -> AudioStream:
     assert plan.encoder is not None
     stream = output.add_stream(plan.encoder, rate=plan.rate, layout=plan.layout)
     assert isinstance(stream, AudioStream)
-    if plan.encoder == "aac":
+    if plan.encoder != "alac":
         channels = stream.codec_context.channels
         stream.codec_context.bit_rate = max(_BIT_RATE, channels * _BIT_RATE_EACH)
     if plan.sample_format == "s32":

@@ -89,6 +89,7 @@ class PersonalizedRestorer:
     """
 
     name = SELF
+    network = False
     size: int | None = None
 
     def __init__(
