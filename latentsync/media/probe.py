@@ -31,6 +31,8 @@ from latentsync.media.container import (
     stream_duration,
     stream_start,
 )
+from latentsync.media.files import check_video
+from latentsync.media.picture.info import PictureInfo, read_info
 
 _MAX_PACKETS = 1000  # read to find a frame; a stream that was cut begins without one
 _DEFAULT_RATE = Fraction(25)
@@ -68,6 +70,27 @@ class Orientation:
             pixels = cv2.flip(pixels, -1 if both else int(self.mirror_x))
         return np.ascontiguousarray(pixels)
 
+    def undo(self, pixels: np.ndarray) -> np.ndarray:
+        """The reverse of apply(), for any number of channels."""
+        if self.mirror_x:
+            pixels = pixels[:, ::-1]
+        if self.mirror_y:
+            pixels = pixels[::-1]
+        return np.ascontiguousarray(pixels.swapaxes(0, 1) if self.transpose else pixels)
+
+
+EXIF_ORIENTATIONS = (
+    Orientation(),
+    Orientation(mirror_x=True),
+    Orientation(mirror_x=True, mirror_y=True),
+    Orientation(mirror_y=True),
+    Orientation(True),
+    Orientation(True, mirror_x=True),
+    Orientation(True, mirror_x=True, mirror_y=True),
+    Orientation(True, mirror_y=True),
+)
+"""By the value of the EXIF tag, from 1."""
+
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Read the display matrix, fixed point [a b u; c d v; x y w]: (x, y) -> (ax + cy, bx + dy).
@@ -102,7 +125,8 @@ class VideoInfo:
     frame_count, duration_seconds: as stated, or computed from each other; 0: unknown.
     field_order: "progressive", "tff" or "bff".
     dropped: the streams that cannot be carried over to an output.
-    alpha: whether it has an alpha channel.
+    alpha: whether it has an alpha channel. picture: what it is stored as, if it is a still picture,
+        which counts as a video of one frame.
     file_metadata, chapters: of the file; chapters as PyAV has them, in the container's time.
         metadata, disposition: of its video stream.
     """
@@ -131,6 +155,7 @@ class VideoInfo:
     chapters: tuple[Mapping[str, Any], ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     disposition: Disposition = field(default_factory=lambda: Disposition(0))
+    picture: PictureInfo | None = None
 
     @property
     def rotation(self) -> int:
@@ -150,10 +175,15 @@ class VideoInfo:
 def probe(path: Path | str) -> VideoInfo:
     """Reads the headers and the first frame.
 
+    A still picture is described as a video of one frame.
     Raises MediaError: no such file, a folder, empty, not a video, audio only, cut off before its
     index, a codec that cannot be decoded, no frame that can.
     """
     path = Path(path)
+    check_video(path)
+    picture = read_info(path)
+    if picture is not None:
+        return _still(path, picture)
     with open_source(path) as container:
         stream = main_video(container, path)
         frame = _first_frame(container, stream, path)
@@ -163,6 +193,35 @@ def probe(path: Path | str) -> VideoInfo:
 def probed(source: Path | str | VideoInfo) -> VideoInfo:
     """The info of the video; not read again if it is given. Raises MediaError as probe does."""
     return source if isinstance(source, VideoInfo) else probe(source)
+
+
+def _still(path: Path, picture: PictureInfo) -> VideoInfo:
+    """One frame of 1/25 s, or as many as there is new speech for."""
+    orientation = EXIF_ORIENTATIONS[picture.orientation - 1]
+    width, height = orientation.upright_size(picture.width, picture.height)
+    return VideoInfo(
+        path=path,
+        format_name=picture.kind,
+        codec=picture.kind,
+        pix_fmt="rgb24" if picture.bits == 8 else "rgb48le",
+        bit_depth=picture.bits,
+        width=width,
+        height=height,
+        orientation=orientation,
+        sample_aspect_ratio=Fraction(1),
+        average_rate=_DEFAULT_RATE,
+        time_base=1 / _DEFAULT_RATE,
+        origin=Fraction(0),
+        frame_count=1,
+        duration_seconds=float(1 / _DEFAULT_RATE),
+        start=0.0,
+        color=ColorTags(),
+        field_order=PROGRESSIVE,
+        audio=(),
+        dropped=(),
+        alpha=picture.alpha,
+        picture=picture,
+    )
 
 
 def _describe(
