@@ -213,7 +213,7 @@ def _still(path: Path, picture: PictureInfo) -> VideoInfo:
         time_base=1 / _DEFAULT_RATE,
         origin=Fraction(0),
         frame_count=1,
-        duration_seconds=float(1 / _DEFAULT_RATE),
+        duration_seconds=0.0,  # it lasts as long as it is wanted
         start=0.0,
         color=ColorTags(),
         field_order=PROGRESSIVE,

@@ -84,8 +84,11 @@ class PictureFile:
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
         """Decoded once; the same pixels each time, which are not to be changed."""
-        frame = read_still(self.info) if len(indices) else None
-        return (frame for _ in indices if frame is not None)
+        frame = None
+        for _ in indices:
+            if frame is None:
+                frame = read_still(self.info)
+            yield frame
 
 
 def source_of(video: str | Path | VideoInfo | Source) -> Source:

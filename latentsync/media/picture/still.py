@@ -10,6 +10,7 @@ from latentsync.media.picture.coding import PictureSettings, stored_form
 from latentsync.media.picture.info import KINDS, PictureInfo
 from latentsync.media.picture.pixels import read_pixels, to_rgb
 from latentsync.media.probe import VideoInfo
+from latentsync.media.settings import one_of
 from latentsync.media.target import check_place
 from latentsync.types import Frame
 
@@ -39,6 +40,9 @@ def check_picture(
     shows more. Raises MediaError where it cannot be written; writes nothing.
     """
     assert source.picture is not None
+    if target.suffix.lower() not in KINDS:
+        remedy = f"end its name in {one_of(KINDS)}; with --audio_path it becomes a video"
+        raise MediaError("a picture is written as a picture", target, remedy)
     check_place(target, KINDS, [source.path])
     kind = KINDS[target.suffix.lower()]
     beside = size != (source.width, source.height)

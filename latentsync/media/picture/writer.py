@@ -53,11 +53,11 @@ class PictureWriter:
             pixels = self._source.orientation.undo(pixels)
         return to_bits(pixels, bits)
 
-    def write_converted(self, pixels: np.ndarray) -> None:
-        """pixels: from convert()."""
+    def write_converted(self, converted: np.ndarray) -> None:
+        """converted: from convert()."""
         assert self._part is not None, "a PictureWriter writes inside its with block only"
         with _as_media_error(self.target), self._part.open("wb") as file:
-            for part in encoded(pixels, self._source.path, self._info, self._settings):
+            for part in encoded(converted, self._source.path, self._info, self._settings):
                 file.write(part)
 
     def __exit__(
