@@ -203,7 +203,7 @@ def _still(path: Path, picture: PictureInfo) -> VideoInfo:
         path=path,
         format_name=picture.kind,
         codec=picture.kind,
-        pix_fmt="rgb24" if picture.bits == 8 else "rgb48le",
+        pix_fmt="yuv420p",  # of a video of it, which all players are to play
         bit_depth=picture.bits,
         width=width,
         height=height,
@@ -215,13 +215,19 @@ def _still(path: Path, picture: PictureInfo) -> VideoInfo:
         frame_count=1,
         duration_seconds=0.0,  # it lasts as long as it is wanted
         start=0.0,
-        color=ColorTags(),
+        color=_picture_colors(picture),
         field_order=PROGRESSIVE,
         audio=(),
         dropped=(),
         alpha=picture.alpha,
         picture=picture,
     )
+
+
+def _picture_colors(picture: PictureInfo) -> ColorTags:
+    """What a video of it is to state: its own primaries, as far as videos have a name for them."""
+    primaries = "smpte432" if "P3" in picture.profile else "bt709"
+    return ColorTags("rgb", "pc", primaries, "iec61966-2-1")
 
 
 def _describe(

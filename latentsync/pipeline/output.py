@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
 from latentsync.media.picture.coding import PictureSettings
-from latentsync.media.picture.still import check_picture
+from latentsync.media.picture.still import check_picture, check_video_name, spoken_notes
 from latentsync.media.picture.writer import PictureWriter, copied_picture
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
@@ -92,8 +92,10 @@ def _checked(
         picture, notes = check_picture(target, source, quality=quality, size=size)
         check_free(target, overwrite=given.overwrite)
         return Output(target, settings, size, None, OutputPlan((), notes), picture=picture)
+    check_video_name(target)
     new_audio = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, new_audio, size=size)
+    plan = replace(plan, notes=(*spoken_notes(source), *plan.notes))
     check_free(target, overwrite=given.overwrite)
     return Output(target, settings, size, new_audio, plan)
 

@@ -5,6 +5,7 @@ The content decides, not the name: a .jpg that is a PNG is read as one.
 
 from __future__ import annotations
 
+import io
 import mmap
 import struct
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageCms
 
 from latentsync.errors import MediaError
 from latentsync.media.picture import jpeg, png, tiff
@@ -28,6 +29,8 @@ KINDS = {
     ".bmp": "bmp",
 }
 """Suffix of a picture -> its kind."""
+FRAME_BITS = 8
+"""Bits per channel of the frames between reading and writing: deeper pictures are rounded."""
 MOST_PIXELS = 178_956_970
 """Pillow refuses more, as a few bytes of a file can ask for any number. 8K has 33 million."""
 
@@ -57,6 +60,7 @@ class PictureInfo:
     kind: a value of KINDS. width, height: before it is turned upright. channels: "L", "LA", "RGB"
     or "RGBA". bits: per channel, 8 or 16. orientation: of its EXIF data, 1 to 8. lossless: whether
     its pixels are stored without loss. notes: what no output keeps of it, a sentence each.
+    profile: the name of its ICC profile; "": it has none.
     """
 
     kind: str
@@ -67,6 +71,7 @@ class PictureInfo:
     orientation: int = UPRIGHT
     lossless: bool = True
     notes: tuple[str, ...] = ()
+    profile: str = ""
 
     @property
     def alpha(self) -> bool:
@@ -130,6 +135,7 @@ def _described(path: Path, image: Image.Image) -> PictureInfo:
     if "transparency" in image.info and not channels.endswith("A"):
         channels += "A"
     info = PictureInfo(kind, *image.size, channels, notes=tuple(_notes(path, image)))
+    info = replace(info, profile=_profile(image.info.get("icc_profile")))
     if kind == "tiff":
         return _tiff(path, image, info)
     info = replace(info, orientation=orientation_of(image.info.get("exif", b"")))
@@ -140,6 +146,15 @@ def _described(path: Path, image: Image.Image) -> PictureInfo:
             notes = (*info.notes, *_unkept(path, data))
             return replace(info, lossless=False, notes=notes)
         return replace(info, lossless=kind != "webp" or _is_lossless(data))
+
+
+def _profile(icc: bytes | None) -> str:
+    if not icc:
+        return ""
+    try:
+        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(icc))).strip()
+    except (OSError, ImageCms.PyCMSError):
+        return "a profile that cannot be read"
 
 
 def _notes(path: Path, image: Image.Image) -> Iterator[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from latentsync.errors import MediaError
 from latentsync.media.picture.coding import PictureSettings, stored_form
-from latentsync.media.picture.info import KINDS, PictureInfo
-from latentsync.media.picture.pixels import read_pixels, to_rgb
+from latentsync.media.picture.info import FRAME_BITS, KINDS, PictureInfo
+from latentsync.media.picture.pixels import read_pixels, to_bits, to_rgb
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import one_of
 from latentsync.media.target import check_place
@@ -22,6 +22,7 @@ def read_still(source: VideoInfo) -> Frame:
     """Upright. Raises MediaError where the picture is damaged, or changed meanwhile."""
     assert source.picture is not None
     stored = read_pixels(source.path, source.picture)
+    stored = to_bits(stored, min(source.picture.bits, FRAME_BITS))
     if source.picture.kind != "tiff":
         stored = source.orientation.apply(stored)
     pixels, alpha = to_rgb(stored if stored.ndim == 3 else stored[..., None])
@@ -53,10 +54,29 @@ def check_picture(
     return settings, (*source.picture.notes, *_notes(source.path, source.picture, kind))
 
 
+def check_video_name(target: Path) -> None:
+    """Raises MediaError where a video would be named as a picture."""
+    if target.suffix.lower() in KINDS:
+        remedy = "end its name in .mp4, .mov or .mkv; --preview N writes N of its frames as PNG"
+        raise MediaError("a video is not written as a picture", target, remedy)
+
+
+def spoken_notes(source: VideoInfo) -> Iterator[str]:
+    """What a video of the picture does not keep, besides what media.target names; of a video
+    nothing."""
+    if source.picture is None:
+        return
+    profile, path = source.picture.profile, source.path
+    yield from source.picture.notes
+    if profile and "sRGB" not in profile and "P3" not in profile:
+        what = f"{path}: a video has no ICC profile: convert the picture from {profile} to sRGB"
+        yield f"{what} first, or its colours will be off"
+
+
 def _notes(path: Path, info: PictureInfo, kind: str) -> Iterator[str]:
     channels, bits = stored_form(info, kind)
     if bits < info.bits:
-        yield f"{path} has {info.bits} bits per channel: {kind} keeps {bits}"
+        yield f"{path} has {info.bits} bits per channel: {bits} are kept"
     if info.alpha and not channels.endswith("A"):
         yield f"{path}: {kind} has no transparency: it is laid over white"
     if info.grey and not channels.startswith("L"):
