@@ -27,12 +27,14 @@ class Frame:
     pts_seconds: presentation time, counted from VideoInfo.origin.
     pts: the same instant in ticks of VideoInfo.time_base.
     pixels: (H, W, 3) uint8 RGB, C-contiguous.
+    alpha: (H, W) of the same dtype, 0 is transparent; None: the video has no alpha channel.
     """
 
     index: int
     pts_seconds: float
     pts: int
     pixels: np.ndarray
+    alpha: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,9 +19,7 @@ def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str
     if job.audio is not None:
         lines.append(f"speech   {job.audio}: {_settings(job)}")
     lines.append(f"restore  {_restoration(job, found)}")
-    own = job.output.settings
-    encoder = f"{own.codec}, crf {own.crf}, preset {own.preset}"
-    lines.append(f"output   {job.output.target}: {encoder}")
+    lines.append(f"output   {job.output.target}: {_encoder(job)}")
     lines += [f"stages   {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
     if found.converts:
         lines.append("note     the first run converts the networks for OpenVINO: 1 to 2 min more")
@@ -50,10 +48,19 @@ def _weights(missing: Sequence[ModelFile]) -> list[str]:
 
 
 def _video(job: Job) -> str:
-    source = job.source
+    source, picture = job.source, job.source.picture
+    if picture is not None:
+        return f"picture  {source.width}x{source.height}, {picture.kind}, {picture.bits} bits"
     size = f"{source.width}x{source.height}, {source.frame_count or 'unknown'} frames"
     rate = f"{float(source.average_rate):.5g} fps, {source.duration_seconds:.1f} s"
     return f"video    {size}, {rate}"
+
+
+def _encoder(job: Job) -> str:
+    own, picture = job.output.settings, job.output.picture
+    if picture is not None:
+        return picture.kind
+    return f"{own.codec}, crf {own.crf}, preset {own.preset}"
 
 
 def _settings(job: Job) -> str:

@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
+from latentsync.media.picture.coding import PictureSettings
+from latentsync.media.picture.still import check_picture, check_video_name, spoken_notes
+from latentsync.media.picture.writer import PictureWriter, copied_picture
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.media.target import OutputPlan, check_target
-from latentsync.media.writer import EncoderFrame, VideoWriter
+from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.outcome import Outcome
@@ -28,6 +31,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, side_by_side
 from latentsync.pipeline.watermark import Watermark, load_watermark
 from latentsync.settings.schema import Config
+from latentsync.types import Box, Frame
 
 if TYPE_CHECKING:
     from latentsync.pipeline.session import Session
@@ -41,7 +45,8 @@ WRITE_BEHIND = 2  # finished frames queued for conversion, and as many for the e
 class Output:
     """A file that can be written. size: (width, height) of its frames. audio: replaces the
     source's. plan: its streams and container, checked. provenance: its marks. watermark: of its
-    frames. comparison: the file beside it that shows before | after."""
+    frames. comparison: the file beside it that shows before | after. picture: how it is encoded if
+    it is a still picture."""
 
     target: Path
     settings: EncodeSettings
@@ -51,6 +56,7 @@ class Output:
     provenance: Provenance
     watermark: Watermark | None = None
     comparison: Output | None = None
+    picture: PictureSettings | None = None
 
     @property
     def report_path(self) -> Path:
@@ -66,8 +72,8 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
     output = replace(output, watermark=load_watermark(config.output))
     if config.output.compare:
         beside = target.with_name(f"{target.stem}_compare{target.suffix}")
-        both, unsigned = (2 * source.width, source.height), replace(marks, identity=None)
-        comparison = _checked(config, source, beside, audio, both, unsigned)
+        wide, unsigned = (2 * source.width, source.height), replace(marks, identity=None)
+        comparison = _checked(config, source, beside, audio, wide, unsigned)
         output = replace(output, comparison=comparison)
     report = output.report_path
     if config.output.report and report.exists() and not is_report(report):
@@ -93,8 +99,16 @@ def _checked(
         roi_offset=given.finer_mouth,
         audio=given.audio_codec,
     )
+    if source.picture is not None and audio is None:
+        quality = None if given.quality == "auto" else int(given.quality)
+        picture, notes = check_picture(target, source, quality=quality, size=size)
+        check_free(target, overwrite=given.overwrite)
+        plan = OutputPlan((), notes)
+        return Output(target, settings, size, None, plan, marks, picture=picture)
+    check_video_name(target)
     new_audio = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, new_audio, size=size)
+    plan = replace(plan, notes=(*spoken_notes(source), *plan.notes))
     check_free(target, overwrite=given.overwrite)
     return Output(target, settings, size, new_audio, plan, marks)
 
@@ -155,7 +169,7 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
     marks = Marks(output.provenance, session, plan)
     written = _Written([Outcome.of(one) for one in plan.speakers], marks, False, [])
     with ExitStack() as stack:
-        if _may_be_copied(session, plan):
+        if _may_be_copied(session, output, plan):
             _copy(stack, session, output, plan, written, progress)
         result = None if written.copied else output
         if result is not None or output.comparison is not None:
@@ -175,10 +189,12 @@ def _written(session: Session, output: Output, plan: RenderPlan, progress: Progr
     return written
 
 
-def _may_be_copied(session: Session, plan: RenderPlan) -> bool:
+def _may_be_copied(session: Session, output: Output, plan: RenderPlan) -> bool:
     """Whether every frame is left unmodified, and the source file was decoded without issues."""
     changed = session.speaks or bool(plan.changes.any())
     wanted = session.config.output.copy_unchanged and session.config.output.watermark is None
+    if output.picture is not None:
+        wanted &= output.picture.kind == session.source.info.format_name
     return wanted and not changed and session.reads_file and not session.source.issues
 
 
@@ -190,7 +206,13 @@ def _copy(
     written: _Written,
     progress: Progress,
 ) -> None:
-    """Copies the source's video stream; the result is in place when the stack exits cleanly."""
+    """Copies the source's video stream, or its picture; the result is in place when the stack exits
+    cleanly."""
+    if output.picture is not None:
+        stack.enter_context(copied_picture(output.target, session.source.info))
+        logger.info("no face needs restoration: the picture was copied unchanged")
+        written.copied = True
+        return
     with progress("copying", len(plan)) as step, session.timer.stage(Stage.COPY, frames=len(plan)):
 
         def packet() -> None:
@@ -255,24 +277,38 @@ def _encode(
         written.notes += files[0].writer.notes
 
 
+class _Writer(Protocol):
+    """What videos and pictures are written by."""
+
+    notes: list[str]
+
+    def convert(self, frame: Frame, *, roi: Box | None = None) -> Any: ...
+
+    def write_converted(self, converted: Any) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _File:
     """One of the files that are encoded. compares: it shows before | after."""
 
-    writer: VideoWriter
+    writer: _Writer
     watermark: Watermark | None
     compares: bool
 
-    def picture(self, item: Rendered) -> EncoderFrame:
+    def picture(self, item: Rendered) -> Any:
         if self.compares:
             return self.writer.convert(side_by_side(item.before, item.after))
         after = item.after if self.watermark is None else self.watermark(item.after)
         return self.writer.convert(after, roi=item.changed)
 
 
-def _writer(session: Session, output: Output, plan: RenderPlan, written: _Written) -> VideoWriter:
+def _writer(
+    session: Session, output: Output, plan: RenderPlan, written: _Written
+) -> VideoWriter | PictureWriter:
     marks, audio = written.marks, output.audio
     info = replace(session.source.info, file_metadata=marks.header)
+    if output.picture is not None:
+        return PictureWriter(output.target, info, output.picture, notes=output.plan.notes)
     if audio is not None:
         info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
         audio = replace(audio, seconds=plan.duration)
@@ -292,7 +328,7 @@ def _pictures(
     files: Sequence[_File],
     seen: Sequence[Outcome | Marks],
     timer: StageTimer,
-) -> Iterator[list[EncoderFrame]]:
+) -> Iterator[list[Any]]:
     """The converted frame for each file. seen: get what changed in each frame."""
     # Linked here, where nothing else holds it, so that the stages before end when this does.
     for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
