@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from latentsync.estimate.estimate import Estimate
-from latentsync.media.settings import EncodeSettings
 from latentsync.pipeline.job import Job
 from latentsync.weights.model_file import ModelFile, readable
 
@@ -20,7 +19,7 @@ def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str
     if job.audio is not None:
         lines.append(f"speech   {job.audio}: {_settings(job)}")
     lines.append(f"restore  {_restoration(job, found)}")
-    lines.append(f"output   {job.output.target}: {_encoder(job.output.settings)}")
+    lines.append(f"output   {job.output.target}: {_encoder(job)}")
     lines += [f"stages   {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
     if found.converts:
         lines.append("note     the first run converts the networks for OpenVINO: 1 to 2 min more")
@@ -49,10 +48,21 @@ def _weights(missing: Sequence[ModelFile]) -> list[str]:
 
 
 def _video(job: Job) -> str:
-    source = job.source
+    source, picture = job.source, job.source.picture
+    if picture is not None:
+        return f"picture  {source.width}x{source.height}, {picture.kind}, {picture.bits} bits"
     size = f"{source.width}x{source.height}, {source.frame_count or 'unknown'} frames"
     rate = f"{float(source.average_rate):.5g} fps, {source.duration_seconds:.1f} s"
     return f"video    {size}, {rate}"
+
+
+def _encoder(job: Job) -> str:
+    own, picture = job.output.settings, job.output.picture
+    if picture is not None:
+        return picture.kind
+    parts = [own.codec, own.pix_fmt]
+    parts += [f"{key} {value}" for key, value in own.effective.items() if value is not None]
+    return ", ".join(parts)
 
 
 def _settings(job: Job) -> str:
@@ -74,12 +84,6 @@ def _restoration(job: Job, found: Estimate) -> str:
     if job.audio is not None and restore.when == "auto":
         return f"{what}: generated mouths that are blurry; every face is counted in the time below"
     return f"{what}: {found.restored} of {found.sampled} sampled frames"
-
-
-def _encoder(own: EncodeSettings) -> str:
-    parts = [own.codec, own.pix_fmt]
-    parts += [f"{key} {value}" for key, value in own.effective.items() if value is not None]
-    return ", ".join(parts)
 
 
 def _milliseconds(stages: Mapping[str, float]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 HARMLESS_WARNINGS = (
+    r"Image size .* exceeds limit",  # Pillow's, below the size that it refuses
     r".*(trace to be incorrect|as constants in the trace)",  # torch.jit: intended
 )
 """Regular expressions for the beginnings of warnings to ignore."""

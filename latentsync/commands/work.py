@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from latentsync.commands.consent import Consent
 from latentsync.commands.console import use_threads
@@ -69,6 +70,9 @@ def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Nam
             print(f"{job.output.comparison.target}: before | after, side by side")
         if job.config.output.report:
             print(f"{job.output.report_path}: what was done to which frame, and why")
+    if job.output.picture is not None:
+        print(f"{job.output.target}: {_faces(report)}")
+        return
     frames = report["frames"]
     each = [frames, *(one["frames"] for one in report["other_speakers"])]
     generated = " and ".join(str(one["generated"]) for one in each)
@@ -79,6 +83,16 @@ def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Nam
         counted += ", the video stream copied unchanged"
     gain = f"; {report['gain']}" if frames["restored"] else ""
     print(f"{job.output.target}: {spoken}{counted}{gain}")
+
+
+def _faces(report: dict[str, Any]) -> str:
+    """What was done to a picture, in words."""
+    faces = [report, *report["other_speakers"]]
+    restored = sum(one["frames"]["restored"] for one in faces)
+    if report["output"]["video"] == "copied":
+        return f"0 of {len(faces)} faces restored, the picture copied unchanged"
+    gain = f"; {report['gain']}" if restored and len(faces) == 1 else ""
+    return f"{restored} of {len(faces)} faces restored{gain}"
 
 
 def _preview(engine: Engine, job: Job, count: int, progress: Progress) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,10 +13,10 @@ import numpy as np
 from latentsync.errors import FaceNotFoundError
 from latentsync.estimate.calibrate import generation_cost, is_converted
 from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
+from latentsync.estimate.encoding import encoding_cost
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
-from latentsync.media.reader import VideoReader, sample_frames
-from latentsync.media.writer import EncoderFrame, VideoWriter
+from latentsync.media.reader import sample_frames
 from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
@@ -29,7 +26,7 @@ from latentsync.pipeline.planning.timeline import VideoTimeline, speech_timeline
 from latentsync.pipeline.planning.upstream_timeline import UPSTREAM_FPS
 from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.session import Session
-from latentsync.pipeline.source import Clip
+from latentsync.pipeline.source import Clip, source_of
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.base import Fittable
 from latentsync.runtime.execution import Execution
@@ -82,7 +79,7 @@ def estimate(job: Job, engine: Engine) -> Estimate:
     analyzing = trial.decoding
     if seen:
         analyzing += of_one_more(trial.analyzed, trial.typical)
-    cost = _again(trial.decoding) + _encoding(job, trial.row)
+    cost = _again(trial.decoding) + encoding_cost(job, trial.row)
     if seen and engine.restorer is not None:
         cost += _restoring(trial) * (restored / len(trial.samples))
     length, generated = output_frames(job)
@@ -122,7 +119,7 @@ class _Trial:
     def __init__(self, job: Job, engine: Engine) -> None:
         self.job, self.engine = job, _without_fitting(engine)
         self._detector = engine.new_detector(engine.config.face)
-        self.samples = list(sample_frames(job.source, SAMPLES))
+        self.samples = list(_sampled(job.source))
         self.plans = [self.planned([frame]) for frame in self.samples]
         self.row, self.decoding = _decoded(job.source)
         self.typical = self._with_faces()
@@ -164,6 +161,10 @@ class _Trial:
         return [replace(frame, pts=i) for i, frame in enumerate(found[:1] * ROW)] or self.row
 
 
+def _sampled(source: VideoInfo) -> Iterable[Frame]:
+    return sample_frames(source, SAMPLES) if source.picture is None else source_of(source)
+
+
 def _without_fitting(engine: Engine) -> Engine:
     """The restorer is not fitted for a trial; Detail takes about as long."""
     if not isinstance(engine.restorer, Fittable):
@@ -174,7 +175,7 @@ def _without_fitting(engine: Engine) -> Engine:
 
 def _decoded(source: VideoInfo) -> tuple[list[Frame], Cost]:
     row: list[Frame] = []
-    first = islice(VideoReader(source), ROW)
+    first = islice(source_of(source), ROW)
     cost = timed(Stage.DECODE.value, lambda: row.extend(first), min(ROW, source.frame_count or ROW))
     return row, cost
 
@@ -225,26 +226,6 @@ def _converts(job: Job, execution: Execution) -> bool:
     return diffusion and not is_converted(execution)
 
 
-def _encoding(job: Job, frames: Sequence[Frame]) -> Cost:
-    """Cost of encoding a frame, measured in a temporary folder."""
-    pictures: list[EncoderFrame] = []
-    count = max(len(frames), 1)
-    with TemporaryDirectory() as folder, ExitStack() as file:
-        target = Path(folder) / f"trial{job.output.target.suffix}"
-        silent = replace(job.source, audio=())
-        writer = file.enter_context(VideoWriter(target, silent, job.output.settings))
-
-        def convert() -> None:
-            pictures.extend(writer.convert(frame) for frame in frames)
-
-        def encode() -> None:
-            for picture in pictures:
-                writer.write_converted(picture)
-            file.close()  # the encoder holds most frames back until then
-
-        return timed(Stage.CONVERT.value, convert, count) + timed(Stage.ENCODE.value, encode, count)
-
-
 def output_frames(job: Job) -> tuple[int, float]:
     """-> number of frames of the output, generated mouths for each of them with a face."""
     frames = _count(job.source)
@@ -253,8 +234,10 @@ def output_frames(job: Job) -> tuple[int, float]:
     output = job.config.output
     video, fps = _video_timeline_of(job.source, frames), output_rate(output.fps)
     if isinstance(job.audio, Dialogue):
-        seconds = frames / float(job.source.average_rate)
-        line = speech_timeline(video, seconds, fps=fps, length="video", extend=output.extend)
+        still = job.source.picture is not None
+        seconds = job.audio.seconds if still else frames / float(job.source.average_rate)
+        length = output.length if still else "video"
+        line = speech_timeline(video, seconds, fps=fps, length=length, extend=output.extend)
         return len(line), _spoken_share(job.audio, seconds)
     samples = sum(len(block) for block in AudioReader(job.audio))
     if job.config.as_upstream:

@@ -22,8 +22,9 @@ from latentsync.frame_times import frame_duration
 
 KEY = "face.speaker"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-Kind = Literal["largest", "left", "right", "auto", "number", "place", "picture"]
-WORDS: tuple[Kind, ...] = ("largest", "left", "right", "auto")
+Kind = Literal["largest", "left", "right", "auto", "all", "number", "place", "picture"]
+WORDS: tuple[Kind, ...] = ("largest", "left", "right", "auto", "all")
+ALL = "all"
 REMEDY = (
     f"use {', '.join(WORDS)}, a number (1: who appears first), x,y or x,y@seconds, "
     "or the path of a picture of the person"

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
-import cv2
-import numpy as np
 from av.container import InputContainer
 from av.format import Flags
-from av.sidedata.sidedata import SideData, Type
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -31,66 +27,14 @@ from latentsync.media.container import (
     stream_duration,
     stream_start,
 )
+from latentsync.media.files import check_video
 from latentsync.media.hdr import HdrMetadata
+from latentsync.media.orientation import EXIF_ORIENTATIONS, Orientation, orientation_of
+from latentsync.media.picture.info import PictureInfo, read_info
 from latentsync.media.streams import OtherStream, other_streams
 
 _MAX_PACKETS = 1000  # read to find a frame; a stream that was cut begins without one
 _DEFAULT_RATE = Fraction(25)
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Orientation:
-    """How a stored frame is turned upright; PyAV reads the matrix but does not apply it.
-
-    Transpose first (rows become columns), then mirror: all eight orientations.
-    """
-
-    transpose: bool = False
-    mirror_x: bool = False
-    mirror_y: bool = False
-
-    @property
-    def rotation(self) -> int:
-        """Degrees clockwise: 0, 90, 180 or 270. Mirroring is not included."""
-        if self.transpose:
-            return 90 if self.mirror_x else 270
-        return 180 if self.mirror_y else 0
-
-    def upright_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the stored frame -> of the upright one. Its own inverse."""
-        return (height, width) if self.transpose else (width, height)
-
-    def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 as stored -> (H', W', 3) uint8 upright, C-contiguous."""
-        if self.transpose:
-            pixels = cv2.transpose(pixels)
-        if self.mirror_x or self.mirror_y:
-            both = self.mirror_x and self.mirror_y
-            pixels = cv2.flip(pixels, -1 if both else int(self.mirror_x))
-        return np.ascontiguousarray(pixels)
-
-
-def orientation_of(frame: VideoFrame) -> Orientation:
-    """Read the display matrix, fixed point [a b u; c d v; x y w]: (x, y) -> (ax + cy, bx + dy).
-
-    Only multiples of 90 degrees: any other angle, which leaves empty corners, is ignored with a
-    warning.
-    """
-    # Iterates over its values, though it is a Mapping.
-    entries = cast("Iterable[SideData]", frame.side_data)
-    matrix = next((entry for entry in entries if entry.type is Type.DISPLAYMATRIX), None)
-    if matrix is None:
-        return Orientation()
-    a, b, _, c, d = (float(x) / 65536 for x in np.frombuffer(bytes(matrix), np.int32)[:5])
-    if max(abs(a), abs(d)) < 0.01 < min(abs(b), abs(c)):
-        return Orientation(True, mirror_x=c < 0, mirror_y=b < 0)
-    if max(abs(b), abs(c)) < 0.01 < min(abs(a), abs(d)):
-        return Orientation(False, mirror_x=a < 0, mirror_y=d < 0)
-    _log.warning(
-        "the video's rotation of %d degrees is ignored: not a multiple of 90", frame.rotation
-    )
-    return Orientation()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +50,8 @@ class VideoInfo:
     others: its streams beside the video and the audio.
     alpha: whether it has an alpha channel. hdr: of its first frame.
     profile: of its codec, by FFmpeg's name; "": unknown.
+    picture: what it is stored as, if it is a still picture, which counts as a video of one
+        frame.
     file_metadata, chapters: of the file; chapters as PyAV has them, in the container's time.
         metadata, disposition: of its video stream.
     """
@@ -136,6 +82,7 @@ class VideoInfo:
     disposition: Disposition = field(default_factory=lambda: Disposition(0))
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
     profile: str = ""
+    picture: PictureInfo | None = None
 
     @property
     def rotation(self) -> int:
@@ -155,10 +102,15 @@ class VideoInfo:
 def probe(path: Path | str) -> VideoInfo:
     """Reads the headers and the first frame.
 
+    A still picture is described as a video of one frame.
     Raises MediaError: no such file, a folder, empty, not a video, audio only, cut off before its
     index, a codec that cannot be decoded, no frame that can.
     """
     path = Path(path)
+    check_video(path)
+    picture = read_info(path)
+    if picture is not None:
+        return _still(path, picture)
     with open_source(path) as container:
         stream = main_video(container, path)
         frame = _first_frame(container, stream, path)
@@ -168,6 +120,41 @@ def probe(path: Path | str) -> VideoInfo:
 def probed(source: Path | str | VideoInfo) -> VideoInfo:
     """The info of the video; not read again if it is given. Raises MediaError as probe does."""
     return source if isinstance(source, VideoInfo) else probe(source)
+
+
+def _still(path: Path, picture: PictureInfo) -> VideoInfo:
+    """One frame of 1/25 s, or as many as there is new speech for."""
+    orientation = EXIF_ORIENTATIONS[picture.orientation - 1]
+    width, height = orientation.upright_size(picture.width, picture.height)
+    return VideoInfo(
+        path=path,
+        format_name=picture.kind,
+        codec=picture.kind,
+        pix_fmt="yuv420p",  # of a video of it, which all players are to play
+        bit_depth=picture.bits,
+        width=width,
+        height=height,
+        orientation=orientation,
+        sample_aspect_ratio=Fraction(1),
+        average_rate=_DEFAULT_RATE,
+        time_base=1 / _DEFAULT_RATE,
+        origin=Fraction(0),
+        frame_count=1,
+        duration_seconds=0.0,  # it lasts as long as it is wanted
+        start=0.0,
+        color=_picture_colors(picture),
+        field_order=PROGRESSIVE,
+        audio=(),
+        dropped=(),
+        alpha=picture.alpha,
+        picture=picture,
+    )
+
+
+def _picture_colors(picture: PictureInfo) -> ColorTags:
+    """What a video of it is to state: its own primaries, as far as videos have a name for them."""
+    primaries = "smpte432" if "P3" in picture.profile else "bt709"
+    return ColorTags("rgb", "pc", primaries, "iec61966-2-1")
 
 
 def _describe(

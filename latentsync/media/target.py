@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,15 +76,7 @@ def check_target(
     MediaError also if audio cannot be read. Writes nothing: missing folders are made later.
     """
     check_settings(settings)
-    _check_name(target)
-    try:
-        _check_place(target)
-        _check_not_the_input(target, source.path)
-        if audio is not None:
-            _check_not_the_input(target, audio.path)
-    except OSError as error:
-        remedy = f"{error.strerror}; choose another place"
-        raise MediaError("cannot write the output", target, remedy) from error
+    check_place(target, MUXERS, [source.path] if audio is None else [source.path, audio.path])
     size = size or (source.width, source.height)
     made = chosen(settings, source, target, size)
     with TrialMux() as trial:
@@ -109,14 +102,27 @@ def _try_out(target: Path, contents: Contents, trial: TrialMux) -> None:
         raise MediaError("cannot write the output", target, remedy) from error
 
 
-def _check_name(target: Path) -> None:
-    if target.suffix.lower() not in MUXERS:
-        raise MediaError("unknown kind of output", target, f"end its name in {one_of(MUXERS)}")
+def check_place(target: Path, kinds: Collection[str], inputs: Iterable[Path]) -> None:
+    """Raises MediaError where a file of that name cannot be written, is one of the inputs, or ends
+    in none of the kinds."""
+    if target.suffix.lower() not in kinds:
+        raise MediaError("unknown kind of output", target, f"end its name in {one_of(kinds)}")
+    _check_length(target)
+    try:
+        _check_folder(target)
+        for path in inputs:
+            _check_not_the_input(target, path)
+    except OSError as error:
+        remedy = f"{error.strerror}; choose another place"
+        raise MediaError("cannot write the output", target, remedy) from error
+
+
+def _check_length(target: Path) -> None:
     if len(os.fsencode(part_path(target, _MANY).name)) > _MAX_NAME:
         raise MediaError("the output's name is too long", target, "shorten it")
 
 
-def _check_place(target: Path) -> None:
+def _check_folder(target: Path) -> None:
     if target.is_dir():
         raise MediaError("the output is a folder", target, "name a file in it")
     if target.exists() and not os.access(target, os.W_OK):

@@ -114,8 +114,8 @@ class Dialogue:
     def spoken_share(self) -> float:
         """0..1: the part of the output during which there is any speech. Nothing is mixed."""
         spans = spoken_spans([one for _, one in self.entries])
-        spoken = sum(min(end, self._seconds) - start for start, end in spans)
-        return min(spoken / self._seconds, 1.0)
+        spoken = sum(min(end, self.seconds) - start for start, end in spans)
+        return min(spoken / self.seconds, 1.0)
 
     def line(self, speakers: Sequence[str], seconds: float) -> Line:
         """The speech of those speakers, who are one person. seconds: length of the output."""
@@ -129,7 +129,7 @@ class Dialogue:
         return self._mix if self._given is None else Path(self._given)
 
     @cached_property
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
         """Length of the output; where the video does not state one, of all that is heard."""
         if self._video.duration_seconds:
             return self._video.duration_seconds
@@ -144,5 +144,5 @@ class Dialogue:
         with soundtrack_errors("a temporary file"):
             self._folder = tempfile.TemporaryDirectory(prefix="latentsync-")  # goes with self
         path = Path(self._folder.name) / "soundtrack.wav"
-        write_soundtrack([one for _, one in self.entries], self._video, self._seconds, path)
+        write_soundtrack([one for _, one in self.entries], self._video, self.seconds, path)
         return path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentsync.face.speaker import ALL
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.speakers import Speaker
 from latentsync.restoration.gate import MouthState
@@ -45,7 +46,7 @@ def plan_warnings(session: Session, plan: RenderPlan) -> list[str]:
     for lane in session.lanes:
         warnings += [*lane.notes, *_doubts(lane)]
     automatic = not session.speaks and session.config.restore.when == "auto"
-    if automatic and not plan.strength.any():
+    if automatic and not any(one.strength.any() for one in plan.speakers):
         warnings.append(_why_nothing_is_restored(session.config, plan))
     for warning in warnings:
         logger.warning(warning)
@@ -69,8 +70,15 @@ def _selected(session: Session, people: np.ndarray) -> list[str]:
     if not speakers:  # the plan was made before
         return []
     total, verb = len(session.people.all), "was" if len(speakers) == 1 else "were"
+    if speakers[0].choices == (ALL,):
+        return _left_out(len(speakers), total)
     chosen = " and ".join(_in_words(one, total) for one in speakers)
     return [f"{seen}; {chosen} {verb} selected: --speaker selects another"]
+
+
+def _left_out(chosen: int, total: int) -> list[str]:
+    what = f"the {chosen} largest of {total} people were selected: face.max_faces takes more"
+    return [what] if chosen < total else []
 
 
 def _in_words(speaker: Speaker, total: int) -> str:
@@ -81,7 +89,7 @@ def _in_words(speaker: Speaker, total: int) -> str:
 
 def _doubts(lane: Lane) -> list[str]:
     """Sentences where it is not clear that this is who speaks, and on shots without this person."""
-    if lane.speaker is None:
+    if lane.speaker is None or lane.speaker.choices == (ALL,):
         return []
     doubt, number = [], lane.speaker.person.number
     if len(lane.speaker.choices) > 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentsync.errors import ConfigError
-from latentsync.face.speaker import parse_speaker
+from latentsync.face.speaker import ALL, parse_speaker
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.lipsync import output_rate
@@ -46,6 +46,8 @@ def checked(config: Config) -> Job:
     _check_purpose(config)
     output_rate(config.output.fps)
     source = probe(config.input.video)
+    if source.picture is not None and config.speech:
+        _check_picture(config)
     audio: Path | Dialogue | None = None
     if config.speakers:
         audio = Dialogue(config, source)
@@ -86,10 +88,29 @@ def fetch_weights(
     )
 
 
+def _check_named(config: Config) -> None:
+    """Whose mouths are processed."""
+    named = [] if config.face.speaker is None else [config.face.speaker]
+    for speaker in (*named, *(one.speaker for one in config.speakers)):
+        if parse_speaker(speaker).kind == ALL and config.speech:
+            remedy = "new speech is for one person: name that person"
+            raise ConfigError("face.speaker", speaker, remedy)
+
+
+def _check_picture(config: Config) -> None:
+    """A picture that speaks is a video: it has neither other mouths nor a length."""
+    replays = config.generate.name.lower() == "replay"
+    if replays and config.generate.replay.source is None:
+        remedy = "a picture has one mouth only: name a video of the same person to take others from"
+        raise ConfigError("generate.replay.source", "not given", remedy)
+    if config.output.length == "video":
+        remedy = "a picture has no length: use audio"
+        raise ConfigError("output.length", config.output.length, remedy)
+
+
 def _check_purpose(config: Config) -> None:
     restore = config.restore
-    for speaker in (config.face.speaker, *(one.speaker for one in config.speakers)):
-        parse_speaker(speaker)
+    _check_named(config)
     if config.compat is not None and not config.speech:
         remedy = "it applies to new speech only; pass --audio_path SPEECH"
         raise ConfigError("compat", config.compat, remedy)

@@ -224,7 +224,7 @@ class _Observations:
         if not any(self.faces):
             raise FaceNotFoundError(
                 "no face found",
-                f"in any of {len(self.faces)} frames",
+                f"in any of {len(self.faces)} frames" if len(self.faces) > 1 else "in the frame",
                 "there is no mouth to restore; a lower face.min_confidence detects fainter faces",
             )
         times = np.array(self.pts, np.int64), np.array(self.pts_seconds)

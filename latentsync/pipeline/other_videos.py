@@ -10,11 +10,10 @@ import numpy as np
 
 from latentsync.face.people import Person
 from latentsync.generate.base import Footage
-from latentsync.media.probe import probe
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.observation import Analyzer, VideoAnalysis
-from latentsync.pipeline.source import CheckedSource, Source, VideoFile, footage_of
+from latentsync.pipeline.source import CheckedSource, Source, footage_of, source_of
 from latentsync.pipeline.speakers import People
 from latentsync.settings.schema import Config
 
@@ -60,6 +59,6 @@ class OtherVideos:
 
     def _analyzed(self, path: str) -> tuple[People, Source]:
         if path not in self._known:
-            source = CheckedSource(VideoFile(probe(path)), self.flag.check)
+            source = CheckedSource(source_of(path), self.flag.check)
             self._known[path] = self.people_of(self.analyze(source), source), source
         return self._known[path]

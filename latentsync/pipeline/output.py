@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
+from latentsync.media.picture.coding import PictureSettings
+from latentsync.media.picture.still import check_picture, check_video_name, spoken_notes
+from latentsync.media.picture.writer import PictureWriter
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.target import OutputPlan, check_target
-from latentsync.media.writer import EncoderFrame, VideoWriter
+from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.outcome import Outcome
@@ -29,6 +32,7 @@ from latentsync.pipeline.stages.composite import Rendered, side_by_side
 from latentsync.pipeline.unchanged import copy_video, first_change, from_the_start, may_be_copied
 from latentsync.pipeline.watermark import Watermark, load_watermark
 from latentsync.settings.schema import Config
+from latentsync.types import Box, Frame
 
 if TYPE_CHECKING:
     from latentsync.pipeline.session import Session
@@ -42,7 +46,8 @@ WRITE_BEHIND = 2  # finished frames queued for conversion, and as many for the e
 class Output:
     """A file that can be written. size: (width, height) of its frames. audio: replaces the
     source's. plan: its streams and container, checked. provenance: its marks. watermark: of its
-    frames. comparison: the file beside it that shows before | after."""
+    frames. comparison: the file beside it that shows before | after. picture: how it is encoded if
+    it is a still picture."""
 
     target: Path
     settings: EncodeSettings
@@ -52,6 +57,7 @@ class Output:
     provenance: Provenance
     watermark: Watermark | None = None
     comparison: Output | None = None
+    picture: PictureSettings | None = None
 
     @property
     def report_path(self) -> Path:
@@ -69,8 +75,8 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
         logger.warning(output.plan.carried)
     if config.output.compare:
         beside = target.with_name(f"{target.stem}_compare{target.suffix}")
-        both, unsigned = (2 * source.width, source.height), replace(marks, identity=None)
-        comparison = _checked(config, source, beside, audio, both, unsigned)
+        wide, unsigned = (2 * source.width, source.height), replace(marks, identity=None)
+        comparison = _checked(config, source, beside, audio, wide, unsigned)
         output = replace(output, comparison=comparison)
     report = output.report_path
     if config.output.report and report.exists() and not is_report(report):
@@ -96,8 +102,16 @@ def _checked(
         roi_offset=given.finer_mouth,
         audio=given.audio_codec,
     )
+    if source.picture is not None and audio is None:
+        quality = None if given.quality == "auto" else int(given.quality)
+        picture, notes = check_picture(target, source, quality=quality, size=size)
+        check_free(target, overwrite=given.overwrite)
+        plan = OutputPlan((), notes)
+        return Output(target, settings, size, None, plan, marks, picture=picture)
+    check_video_name(target)
     new_audio = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, new_audio, size=size)
+    plan = replace(plan, notes=(*spoken_notes(source), *plan.notes))
     check_free(target, overwrite=given.overwrite)
     return Output(target, plan.settings, size, new_audio, plan, marks)
 
@@ -194,7 +208,7 @@ def _write(
     """Writes the result and its comparison. copy: copies the source's video stream for the result,
     and returns whether that was possible."""
     title = "generating" if session.speaks else "restoring"
-    may_copy, changed = may_be_copied(session, plan), bool(plan.changes.any())
+    may_copy, changed = may_be_copied(session, output, plan), bool(plan.changes.any())
     if may_copy and changed and not any(one.generates for one in plan.speakers):
         ahead = session.rendered()
         with progress(title, len(plan)) as step:
@@ -252,24 +266,38 @@ def _encode(
         written.notes += files[0].writer.notes
 
 
+class _Writer(Protocol):
+    """What videos and pictures are written by."""
+
+    notes: list[str]
+
+    def convert(self, frame: Frame, *, roi: Box | None = None) -> Any: ...
+
+    def write_converted(self, converted: Any) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _File:
     """One of the files that are encoded. compares: it shows before | after."""
 
-    writer: VideoWriter
+    writer: _Writer
     watermark: Watermark | None
     compares: bool
 
-    def picture(self, item: Rendered) -> EncoderFrame:
+    def picture(self, item: Rendered) -> Any:
         if self.compares:
             return self.writer.convert(side_by_side(item.before, item.after))
         after = item.after if self.watermark is None else self.watermark(item.after)
         return self.writer.convert(after, roi=item.changed)
 
 
-def _writer(session: Session, output: Output, plan: RenderPlan, written: _Written) -> VideoWriter:
+def _writer(
+    session: Session, output: Output, plan: RenderPlan, written: _Written
+) -> VideoWriter | PictureWriter:
     marks, audio = written.marks, output.audio
     info = replace(session.source.info, file_metadata=marks.header)
+    if output.picture is not None:
+        return PictureWriter(output.target, info, output.picture, notes=output.plan.notes)
     if audio is not None:
         info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
         audio = replace(audio, seconds=plan.duration)
@@ -289,7 +317,7 @@ def _pictures(
     files: Sequence[_File],
     seen: Sequence[Outcome | Marks],
     timer: StageTimer,
-) -> Iterator[list[EncoderFrame]]:
+) -> Iterator[list[Any]]:
     """The converted frame for each file. seen: get what changed in each frame."""
     # Linked here, where nothing else holds it, so that the stages before end when this does.
     for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):

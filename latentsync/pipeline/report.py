@@ -16,6 +16,7 @@ import torch
 
 from latentsync import __version__
 from latentsync.generate.base import LipGenerator
+from latentsync.media.picture.coding import stored_form
 from latentsync.pipeline.compact_json import compact_json
 from latentsync.pipeline.frame_report import flicker_report, plan_report
 from latentsync.pipeline.requirements import restores
@@ -26,6 +27,7 @@ from latentsync.runtime.execution import DTYPES, Execution
 from latentsync.weights import record
 
 if TYPE_CHECKING:
+    from latentsync.media.probe import VideoInfo
     from latentsync.pipeline.lane import Lane
     from latentsync.pipeline.outcome import Outcome
     from latentsync.pipeline.output import Output
@@ -167,8 +169,11 @@ def _strengths(lane: Lane) -> dict[str, float]:
 
 def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str, Any]:
     source, settings = session.source.info, output.settings
+    if output.picture is not None:
+        return _picture_facts(source, output, copied=copied)
     return {
         "input": {
+            "kind": "video" if source.picture is None else "picture",
             "path": str(source.path),
             "codec": source.codec,
             "width": source.width,
@@ -178,11 +183,31 @@ def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str,
             "new_audio": ", ".join(one.line.name for one in session.lanes if one.line) or None,
         },
         "output": {
+            "kind": "video",
             "path": str(output.target),
             "video": "copied" if copied else "encoded",
             "codec": source.codec if copied else settings.codec,
             **(dict.fromkeys(("crf", "preset")) if copied else settings.effective),
             "pix_fmt": source.pix_fmt if copied else settings.pix_fmt,
+        },
+    }
+
+
+def _picture_facts(source: VideoInfo, output: Output, *, copied: bool) -> dict[str, Any]:
+    assert source.picture is not None and output.picture is not None
+    read, written = source.picture, output.picture
+    channels, bits = stored_form(read, written.kind)
+    size = {"codec": read.kind, "width": source.width, "height": source.height}
+    form = {"channels": channels, "bits": bits, "quality": None if copied else written.quality}
+    what = "copied" if copied else "encoded"
+    return {
+        "input": {"kind": "picture", "path": str(source.path), **size, "new_audio": None},
+        "output": {
+            "kind": "picture",
+            "path": str(output.target),
+            "video": what,
+            "codec": written.kind,
+            **form,
         },
     }
 

@@ -23,6 +23,7 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
+from latentsync.face.speaker import ALL
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
@@ -38,7 +39,13 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import rendered
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import CheckedSource, Source, VideoFile, source_of
+from latentsync.pipeline.source import (
+    CheckedSource,
+    PictureFile,
+    Source,
+    VideoFile,
+    source_of,
+)
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
@@ -89,7 +96,7 @@ class Session:
         source = source_of(video)
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = CheckedSource(source, self._flag.check)
-        self.reads_file = isinstance(source, VideoFile)
+        self.reads_file = isinstance(source, VideoFile | PictureFile)
         if audio is None and self.config.speakers:
             audio = Dialogue(self.config, source.info)
         self.dialogue = audio if isinstance(audio, Dialogue) else None
@@ -183,8 +190,7 @@ class Session:
         if self.config.as_upstream:
             largest = self.observe().of_largest()
             return [Lane(self._shared, largest, self._line((), largest))]
-        named = [self.config.face.speaker] if self.dialogue is None else self.dialogue.speakers
-        return chosen_lanes(self._shared, self.people, named, self._line)
+        return chosen_lanes(self._shared, self.people, self._named, self._line)
 
     @cached_property
     def people(self) -> People:
@@ -273,10 +279,20 @@ class Session:
         """Device, backend and dtype of this session's networks."""
         return self.engine.lipsync.execution if self.speaks else self.engine.execution
 
+    @property
+    def _named(self) -> list[str]:
+        """Values of face.speaker: whose mouths are processed."""
+        if self.dialogue is not None:
+            return self.dialogue.speakers
+        whole = self.source.info.picture is not None and not self.speaks
+        return [self.config.face.speaker or (ALL if whole else "largest")]
+
     def _line(self, named: Sequence[str], analysis: SourceAnalysis) -> Line | None:
         """The new speech of the speaker that is named so; None: there is none."""
         if self.dialogue is not None:
             end = float(analysis.pts_seconds[-1] + 1 / self.source.info.average_rate)
+            if self.source.info.picture is not None:
+                end = self.dialogue.seconds
             return self.dialogue.line(named, end)
         return None if self._audio is None else Line.whole(self._audio)
 

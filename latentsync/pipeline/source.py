@@ -17,6 +17,7 @@ from latentsync.generate.base import AudioFeatures, Footage
 from latentsync.geometry import square
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.indexed import IndexedReader
+from latentsync.media.picture.still import read_still
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.analysis import SourceAnalysis
@@ -71,11 +72,33 @@ class VideoFile:
         return iter(IndexedReader(self.info, indices))
 
 
+class PictureFile:
+    """A still picture: a video of one frame. Raises MediaError when it is read."""
+
+    issues: str | None = None
+
+    def __init__(self, info: VideoInfo) -> None:
+        self.info = info
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.shown(np.zeros(1, np.int64))
+
+    def shown(self, indices: np.ndarray) -> Iterator[Frame]:
+        """Decoded once; the same pixels each time, which are not to be changed."""
+        frame = None
+        for _ in indices:
+            if frame is None:
+                frame = read_still(self.info)
+            yield frame
+
+
 def source_of(video: str | Path | VideoInfo | Source) -> Source:
     """A file, probed or not, or a source as it is. Raises MediaError as media.probe does."""
     if isinstance(video, str | Path):
-        return VideoFile(probe(video))
-    return VideoFile(video) if isinstance(video, VideoInfo) else video
+        video = probe(video)
+    if not isinstance(video, VideoInfo):
+        return video
+    return VideoFile(video) if video.picture is None else PictureFile(video)
 
 
 class CheckedSource:

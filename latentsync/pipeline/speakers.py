@@ -11,7 +11,14 @@ import numpy as np
 from latentsync.face.detector import FaceTracker
 from latentsync.face.identity import Embedding, likeness, vectors_of
 from latentsync.face.people import Person, people_of
-from latentsync.face.speaker import Selection, choose, parse_speaker, reference_portraits
+from latentsync.face.speaker import (
+    ALL,
+    Selection,
+    choose,
+    parse_speaker,
+    reference_portraits,
+    shots_without,
+)
 from latentsync.pipeline.observation import VideoAnalysis
 from latentsync.pipeline.who_speaks import SpeakingPeople
 
@@ -85,6 +92,8 @@ class People:
 
     def speakers(self, settings: Sequence[str]) -> list[Speaker]:
         """One for each person that is named, in order. Raises ConfigError."""
+        if any(parse_speaker(one).kind == ALL for one in settings):
+            return self._everybody()
         named: dict[int, list[str]] = {}
         for setting in settings:
             named.setdefault(self.selected(setting).person.number, []).append(setting)
@@ -94,6 +103,15 @@ class People:
             uncertain = automatic and self.speaking.uncertain
             speakers.append(Speaker(tuple(given), self.selected(given[0]), uncertain))
         return speakers
+
+    def _everybody(self) -> list[Speaker]:
+        """The largest first, face.max_faces at most."""
+        video = self.video
+        people = sorted(self.all, key=lambda one: -one.area)[: video.config.max_faces]
+        return [
+            Speaker((ALL,), Selection(one, shots_without(one, video.cuts, video.pts_seconds)))
+            for one in people
+        ]
 
     def most_like(self, looks: np.ndarray) -> tuple[Person, bool]:
         """The one of these people that looks most like a person of another video, and whether they

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentsync.media.picture.writer import copied_picture
 from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def may_be_copied(session: Session, plan: RenderPlan) -> bool:
-    """Whether the source's video stream can stand for the output's, if no pixel is changed.
+def may_be_copied(session: Session, output: Output, plan: RenderPlan) -> bool:
+    """Whether the source's video stream, or picture, can stand for the output's, if no pixel is
+    changed.
 
     The output has to show each frame of a file once, in order, and the file to have been decoded
     without issues.
     """
     wanted = session.config.output.copy_unchanged and session.config.output.watermark is None
+    if output.picture is not None:
+        wanted &= output.picture.kind == session.source.info.format_name
     same = np.array_equal(plan.source, np.arange(len(plan.analysis)))
     return wanted and same and session.reads_file and not session.source.issues
 
@@ -81,6 +85,10 @@ def copy_video(
     header: the metadata of the file. finishers: get the complete file. Returns whether that was
     possible, and what is to be noted, a sentence each, which is logged.
     """
+    if output.picture is not None:
+        stack.enter_context(copied_picture(output.target, session.source.info))
+        logger.info("no pixel is changed: the picture was copied unchanged")
+        return True, []
     with progress("copying", len(plan)) as step, session.timer.stage(Stage.COPY, frames=len(plan)):
 
         def packet() -> None:

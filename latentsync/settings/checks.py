@@ -43,6 +43,7 @@ CHOICES = {
 RANGES: dict[str, tuple[float, float]] = {
     "output.crf": (0, 51),
     "output.finer_mouth": (0, 30),
+    "output.quality": (1, 100),
     "generate.steps": (1, 1000),
     "generate.guidance": (1, 20),
     "generate.seed": (-1, 2**63 - 1),
@@ -71,7 +72,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-WORDS = {"restore.strength": "auto"}
+WORDS = {"restore.strength": "auto", "output.quality": "auto"}
 """Numeric settings that may be this word as well."""
 
 

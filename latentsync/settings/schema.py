@@ -35,6 +35,7 @@ class OutputConfig:
     pix_fmt: str = "source"
     audio_codec: str = "auto"
     finer_mouth: int = 10
+    quality: int | str = "auto"
     fps: str = "source"
     length: str = "audio"
     extend: str = "pingpong"
@@ -54,7 +55,7 @@ class FaceConfig:
     detector: str = "mediapipe"
     min_confidence: float = 0.5
     max_faces: int = 12
-    speaker: str = "largest"
+    speaker: str | None = None
     identity: str = "auto"
     occlusion: str = "auto"
     smoothing_seconds: float = 0.08

@@ -28,9 +28,10 @@ def check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
 
 def check_speakers(plan: RenderPlan, named: Sequence[str] | None) -> None:
     """Raises ConfigError where the plan was made for other speakers. named: values of speakers;
-    None: there is one speaker, with one speech or none."""
+    None: there is one speaker with one speech, or no speech."""
     made = [name for one in plan.speakers for name in one.named]
-    fits = len(plan.speakers) == 1 if named is None else set(made) == set(named)
+    alone = len(plan.speakers) == 1 or not plan.speech
+    fits = alone if named is None else set(made) == set(named)
     if not fits:
         what = "one speaker" if named is None else ", ".join(named)
         remedy = f"the plan was made for {', '.join(made)}: make it again"

@@ -90,7 +90,7 @@ def laid_out(
             line,
             speech_seconds(speech),
             fps=output_rate(output.fps),
-            length="video" if heard is not None else output.length,
+            length="video" if heard is not None and info.picture is None else output.length,
             extend=output.extend,
         )
         chunk = chunks(
