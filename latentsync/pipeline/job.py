@@ -11,6 +11,7 @@ from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.output import Output, check_output
+from latentsync.pipeline.placed_speech import PlacedSpeech
 from latentsync.pipeline.requirements import (
     NEEDS_REFERENCE,
     check_detector,
@@ -31,13 +32,14 @@ class Job:
     config: Config
     source: VideoInfo
     output: Output
-    audio: Path | Dialogue | None
+    audio: PlacedSpeech | Dialogue | None
 
 
 def checked(config: Config) -> Job:
     """Checks files and settings, without decoding the video and without weights.
 
-    Speeches of several speakers are read, and mixed. Raises ConfigError and MediaError.
+    Speech is read where its length matters, and mixed where it has to be. Raises ConfigError and
+    MediaError.
     """
     if config.input.video is None:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")
@@ -46,12 +48,12 @@ def checked(config: Config) -> Job:
     _check_purpose(config)
     output_rate(config.output.fps)
     source = probe(config.input.video)
-    audio: Path | Dialogue | None = None
+    audio: PlacedSpeech | Dialogue | None = None
     if config.speakers:
         audio = Dialogue(config, source)
     elif config.input.audio is not None:
-        audio = Path(config.input.audio)
-    soundtrack = audio.soundtrack if isinstance(audio, Dialogue) else audio
+        audio = PlacedSpeech(config, source, Path(config.input.audio))
+    soundtrack = None if audio is None else audio.soundtrack
     output = check_output(config, source, Path(config.output.path), soundtrack)
     return Job(config, source, output, audio)
 

@@ -62,6 +62,7 @@ def session_report(
         "command": command,
         "host": _host(),
         **_media_facts(session, output, copied=copied),
+        "length": _length(session),
         "people": _people(session),
         "thresholds": _thresholds(session),
         **first,
@@ -182,6 +183,19 @@ def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str,
             "preset": None if copied else settings.preset,
             "pix_fmt": source.pix_fmt if copied else settings.pix_fmt,
         },
+    }
+
+
+def _length(session: Session) -> dict[str, Any] | None:
+    """What the output's length came to; None without new speech."""
+    plan, config = session.plan, session.config
+    if session.new_speech is None:
+        return None
+    return {
+        "rule": config.compat or config.length,
+        "video_seconds": round(plan.analysis.end(session.source.info.average_rate), 3),
+        "output_seconds": round(plan.duration, 3),
+        "stretch": round(plan.stretch, 5),
     }
 
 
