@@ -69,7 +69,7 @@ def _length(job: Job) -> str:
     video, length = job.audio.video_seconds, job.config.length
     seconds = f"{job.audio.seconds:.1f} s ({length}): the speech ends at {job.audio.end:.1f} s"
     if length == REMAP and video:
-        seconds += f", the video lasts {in_percent(job.audio.seconds / video)}"
+        seconds += f", the video becomes {in_percent(job.audio.seconds / video)}"
     return seconds + beside
 
 

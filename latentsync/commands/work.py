@@ -78,7 +78,7 @@ def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Nam
         counted += ", the video stream copied unchanged"
     stretch = (report["length"] or {}).get("stretch", 1)
     if stretch != 1:
-        counted += f", the video lasts {in_percent(stretch)}"
+        counted += f", the video made {in_percent(stretch)}"
     gain = f"; {report['gain']}" if frames["restored"] else ""
     print(f"{job.output.target}: {spoken}{counted}{gain}")
 

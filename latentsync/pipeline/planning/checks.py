@@ -51,7 +51,7 @@ def check_remap(video_seconds: float, speech_seconds: float, most: float) -> Non
         return
     lengths = f"the video has {video_seconds:.2f} s and the speech ends at {speech_seconds:.2f} s"
     remedy = (
-        f"{lengths}: the video would last {in_percent(stretch)}, and output.max_remap allows "
+        f"{lengths}: the video would become {in_percent(stretch)}, and output.max_remap allows "
         f"{100 * most:.3g} %; use another output.length (bounce, silence, cut_off), or raise it"
     )
     raise ConfigError("output.length", REMAP, remedy)
