@@ -124,7 +124,9 @@ def test_mouths_are_generated_for_as_long_as_the_speech_lasts(tmp_path: Path) ->
     assert [one.title for one in found.passes][-1] == "generating"
     assert found.passes[-1].cost.stages["generate"] > 0
     assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the video
-    assert "replay" in summary(job, found) and "every face is counted" in summary(job, found)
+    said = summary(job, found)
+    assert "replay" in said and "every face is counted" in said
+    assert "length   3.5 s (bounce): the speech ends at 3.5 s" in said.splitlines()
 
 
 def test_before_a_later_speech_and_after_it_no_mouth_is_generated(tmp_path: Path) -> None:

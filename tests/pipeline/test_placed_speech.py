@@ -65,6 +65,13 @@ def test_an_offset_moves_the_speech_or_cuts_its_beginning(offset, span, audio, v
     np.testing.assert_array_equal(line.spoken(seconds), wanted)
 
 
+def test_a_negative_offset_cuts_the_beginning_not_the_end(audio, video):
+    line = placed(video, audio, -0.501).line(["largest"], 3.0)
+    found = np.concatenate(list(line.audio))
+    middle = slice(SAMPLE_RATE // 2, SAMPLE_RATE)
+    np.testing.assert_array_equal(found[middle], read_audio(audio)[8016:][middle])
+
+
 def test_a_speech_that_is_too_short_is_padded_with_silence(audio, video):
     speech = placed(video, audio, length="silence")
     samples = read_audio(speech.soundtrack)

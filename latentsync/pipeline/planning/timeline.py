@@ -141,8 +141,7 @@ def jumps(line: VideoTimeline, seconds: np.ndarray) -> np.ndarray:
 
     seconds: (F,), when each frame of the video is shown there.
     """
-    shown = seconds[line.source] * line.stretch
-    step = np.diff(line.seconds, prepend=line.seconds[:1])
+    shown, step = seconds[line.source], np.diff(line.seconds, prepend=line.seconds[:1])
     return np.abs(np.diff(shown, prepend=shown[:1])) > step + LONGEST_SKIP
 
 
