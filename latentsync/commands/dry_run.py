@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from latentsync.estimate.estimate import Estimate
 from latentsync.pipeline.job import Job
+from latentsync.pipeline.placed_speech import PlacedSpeech
+from latentsync.pipeline.planning.checks import in_percent
+from latentsync.settings.lengths import REMAP, decibels
 from latentsync.weights.model_file import ModelFile, readable
 
 
@@ -18,6 +21,7 @@ def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str
     lines += _weights(missing)
     if job.audio is not None:
         lines.append(f"speech   {job.audio}: {_settings(job)}")
+        lines.append(f"length   {_length(job)}")
     lines.append(f"restore  {_restoration(job, found)}")
     lines.append(f"output   {job.output.target}: {_encoder(job)}")
     lines += [f"stages   {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
@@ -63,6 +67,19 @@ def _encoder(job: Job) -> str:
     parts = [own.codec, own.pix_fmt]
     parts += [f"{key} {value}" for key, value in own.effective.items() if value is not None]
     return ", ".join(parts)
+
+
+def _length(job: Job) -> str:
+    """Of the output, and what is heard beside the speech."""
+    mix = job.config.output.mix
+    beside = "" if mix is None else f"; the video's own audio at {decibels(mix):g} dB under it"
+    if not isinstance(job.audio, PlacedSpeech):
+        return f"as long as the video{beside}"
+    video, length = job.audio.video_seconds, job.config.length
+    seconds = f"{job.audio.seconds:.1f} s ({length}): the speech ends at {job.audio.end:.1f} s"
+    if length == REMAP and video:
+        seconds += f", the video becomes {in_percent(job.audio.seconds / video)}"
+    return seconds + beside
 
 
 def _settings(job: Job) -> str:

@@ -62,6 +62,12 @@ def build_parser() -> Parser:
         help="new speech, any audio or video file; without it, only restore",
     )
     add(
+        "--audio_offset",
+        type=float,
+        metavar="SECONDS",
+        help="when the new speech begins in the video, default 0; negative: its beginning is cut",
+    )
+    add(
         "--speaker",
         metavar="WHO",
         help="whose mouth: largest (default), left, right, a number (by order of appearance), x,y "
@@ -204,6 +210,7 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
         "preset": options.preset,
         "input.video": options.input[0] if options.input else None,
         "input.audio": options.audio,
+        "input.audio_offset": options.audio_offset,
         "output.path": options.output,
         "output.overwrite": options.overwrite or not writes_video or None,
         "output.compare": options.compare,

@@ -9,7 +9,6 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from latentsync.commands.consent import Consent
@@ -18,10 +17,10 @@ from latentsync.commands.dry_run import summary, without_analysis
 from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.estimate.estimate import estimate
 from latentsync.media.probe import probe
-from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.job import Job, fetch_weights
+from latentsync.pipeline.planning.checks import in_percent
 from latentsync.pipeline.preview import write_previews
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.report import stage_table
@@ -51,7 +50,7 @@ def prepare_work(options: argparse.Namespace, job: Job) -> Work:
         return _estimating(job)
     consent = Consent(options, job.config)
     fetch_weights(job, no_byte_progress if options.quiet else byte_bar, consent)
-    engine = _engine(job.config, job.audio)
+    engine = _engine(job.config, speech=job.audio is not None)
     if options.preview is not None:
         return lambda job, progress: _preview(engine, job, options.preview, progress)
     return lambda job, progress: _process(engine, job, progress, options)
@@ -81,6 +80,9 @@ def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Nam
     counted = f"{restored} of {frames['total']} frames restored"
     if report["output"]["video"] == "copied":
         counted += ", the video stream copied unchanged"
+    stretch = (report["length"] or {}).get("stretch", 1)
+    if stretch != 1:
+        counted += f", the video made {in_percent(stretch)}"
     gain = f"; {report['gain']}" if frames["restored"] else ""
     print(f"{job.output.target}: {spoken}{counted}{gain}")
 
@@ -128,18 +130,19 @@ def _estimating(job: Job) -> Work:
         return lambda job, _progress: print(without_analysis(job, missing, necessary))
     here = not any(model in missing for model, _ in weights_wanted(config.restore))
     loaded = config if here else replace(config, restore=replace(config.restore, name="none"))
-    engine = _engine(loaded, job.audio, estimate=True)
+    engine = _engine(loaded, speech=job.audio is not None, estimate=True)
     return lambda job, _progress: print(summary(job, estimate(job, engine), missing))
 
 
-def _engine(config: Config, audio: Path | Dialogue | None, *, estimate: bool = False) -> Engine:
+def _engine(config: Config, *, speech: bool, estimate: bool = False) -> Engine:
     """Loads the models, and sets the process's threads for them.
 
-    estimate: generators are not loaded, as their weights may be missing.
+    speech: whether mouths are generated. estimate: generators are not loaded, as their weights
+    may be missing.
     """
     engine = Engine(config)
-    networks = runs_networks(config, speech=audio is not None)
-    if audio is None:
+    networks = runs_networks(config, speech=speech)
+    if not speech:
         execution = engine.execution
     elif estimate:
         execution = execution_of(config.runtime, networks=networks)

@@ -14,7 +14,6 @@ from latentsync.errors import FaceNotFoundError
 from latentsync.estimate.calibrate import generation_cost, is_converted
 from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
 from latentsync.estimate.encoding import encoding_cost
-from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import sample_frames
 from latentsync.pipeline.dialogue import Dialogue
@@ -231,21 +230,18 @@ def output_frames(job: Job) -> tuple[int, float]:
     frames = _count(job.source)
     if job.audio is None or not frames:
         return frames, 1.0
-    output = job.config.output
-    video, fps = _video_timeline_of(job.source, frames), output_rate(output.fps)
+    video, fps = _video_timeline_of(job.source, frames), output_rate(job.config.output.fps)
+    length = job.config.length
     if isinstance(job.audio, Dialogue):
         still = job.source.picture is not None
         seconds = job.audio.seconds if still else frames / float(job.source.average_rate)
-        length = output.length if still else "video"
-        line = speech_timeline(video, seconds, fps=fps, length=length, extend=output.extend)
+        line = speech_timeline(video, seconds, fps=fps, length=length)
         return len(line), _spoken_share(job.audio, seconds)
-    samples = sum(len(block) for block in AudioReader(job.audio))
     if job.config.as_upstream:
-        return frame_count(int(samples / SAMPLE_RATE * FEATURES_PER_SECOND), UPSTREAM_FPS), 1.0
-    line = speech_timeline(
-        video, samples / SAMPLE_RATE, fps=fps, length=output.length, extend=output.extend
-    )
-    return len(line), min(1.0, line.spoken / len(line))
+        return frame_count(int(job.audio.end * FEATURES_PER_SECOND), UPSTREAM_FPS), 1.0
+    line = speech_timeline(video, job.audio.end, fps=fps, length=length)
+    before = int(np.searchsorted(line.seconds, job.audio.placed.start - 1e-9))
+    return len(line), max(0, line.spoken - before) / len(line)
 
 
 def _spoken_share(dialogue: Dialogue, seconds: float) -> float:

@@ -145,7 +145,7 @@ def _still(path: Path, picture: PictureInfo) -> VideoInfo:
         color=_picture_colors(picture),
         field_order=PROGRESSIVE,
         audio=(),
-        dropped=(),
+        others=(),
         alpha=picture.alpha,
         picture=picture,
     )

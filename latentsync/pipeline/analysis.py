@@ -7,6 +7,7 @@ tracks, so that pass 2 can stream. See pipeline.observation for pass 1 itself.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class SourceAnalysis:
         """(F, 2, 3) float32, frame -> aligned crop; nan without a face."""
         nothing = np.full((2, 3), np.nan, np.float32)
         return np.stack([nothing if a is None else a.matrix for a in self.alignments])
+
+    def end(self, rate: Fraction) -> float:
+        """The second at which the last frame ends. rate: frames a second."""
+        return float(self.pts_seconds[-1] + 1 / rate)
 
     def frames_by_track(self) -> dict[int, np.ndarray]:
         """Track number -> indices of its frames, rising."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,17 +16,17 @@ from latentsync.media.audio.mix import (
     MixedSpeech,
     PlacedAudio,
     audio_seconds,
-    soundtrack_errors,
     spoken_spans,
     write_soundtrack,
 )
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.probe import VideoInfo
+from latentsync.pipeline.soundtrack import TemporarySoundtrack, bed_of
 from latentsync.settings.schema import Config, SpeakerConfig
 
 logger = logging.getLogger(__name__)
 
-_NOTICED = 0.05
+NOTICED = 0.05
 """Seconds; less than a video frame or so may be missing from a speech without a word."""
 
 
@@ -65,6 +64,8 @@ class Dialogue:
 
     def __init__(self, config: Config, video: VideoInfo) -> None:
         self._video, self._given = video, config.output.soundtrack
+        self._bed = bed_of(config)
+        self._mix = TemporarySoundtrack()
         self._notes: list[str] = []
         lengths: dict[str, float] = {}
         self.entries: list[tuple[str, PlacedAudio]] = []
@@ -79,7 +80,7 @@ class Dialogue:
 
     def _placed(self, where: str, one: SpeakerConfig, length: float) -> PlacedAudio:
         """length: seconds of its audio. Notes what of the speech will not be heard."""
-        video, stated = self._video, self._video.duration_seconds
+        video, stated = self._video, self._stated
         if one.offset >= length:
             remedy = f"{one.audio} has {length:.2f} seconds"
             raise ConfigError(f"{where}, offset", one.offset, remedy)
@@ -88,11 +89,11 @@ class Dialogue:
             raise ConfigError(f"{where}, start", one.start, remedy)
         last = one.start + length - one.offset
         end = last if one.end is None else min(one.end, last)
-        if one.end is not None and one.end > last + _NOTICED:
+        if one.end is not None and one.end > last + NOTICED:
             self._notes.append(
                 f"{where}, end: {one.end:g}; {one.audio} is over at {last:.2f} s, which is taken"
             )
-        if 0 < stated < end - _NOTICED:
+        if 0 < stated < end - NOTICED:
             missing = f"the last {end - stated:.2f} s of its speech are cut off"
             self._notes.append(f"{where}: {missing}, as the video ends at {stated:.2f} s")
         return PlacedAudio(Path(str(one.audio)), one.start, end, one.offset)
@@ -118,7 +119,9 @@ class Dialogue:
         return min(spoken / self.seconds, 1.0)
 
     def line(self, speakers: Sequence[str], seconds: float) -> Line:
-        """The speech of those speakers, who are one person. seconds: length of the output."""
+        """The speech of those speakers, who are one person. seconds: length of the video."""
+        if self._video.frame_count == 1:
+            seconds = self.seconds
         placed = tuple(one for speaker, one in self.entries if speaker in speakers)
         name = ", ".join(dict.fromkeys(str(one.path) for one in placed))
         return Line(name, MixedSpeech(placed, seconds), placed)
@@ -126,23 +129,24 @@ class Dialogue:
     @property
     def soundtrack(self) -> Path:
         """The given soundtrack, or the mix: a temporary file that is written on first access."""
-        return self._mix if self._given is None else Path(self._given)
+        return self._mix.path(self._write) if self._given is None else Path(self._given)
+
+    @property
+    def _stated(self) -> float:
+        """Length of the video; 0: unknown, or it has none, as it is one frame."""
+        return 0.0 if self._video.frame_count == 1 else self._video.duration_seconds
 
     @cached_property
     def seconds(self) -> float:
         """Length of the output; where the video does not state one, of all that is heard."""
-        if self._video.duration_seconds:
-            return self._video.duration_seconds
+        if self._stated:
+            return self._stated
         lengths = [one.end for _, one in self.entries]
         if self._video.audio:
             with suppress(MediaError):  # no sample can be decoded: there is none to be heard
                 lengths.append(audio_seconds(self._video))
         return max(lengths)
 
-    @cached_property
-    def _mix(self) -> Path:
-        with soundtrack_errors("a temporary file"):
-            self._folder = tempfile.TemporaryDirectory(prefix="latentsync-")  # goes with self
-        path = Path(self._folder.name) / "soundtrack.wav"
-        write_soundtrack([one for _, one in self.entries], self._video, self.seconds, path)
-        return path
+    def _write(self, target: Path) -> None:
+        placed = [one for _, one in self.entries]
+        write_soundtrack(placed, self._video, self.seconds, target, bed=self._bed)

@@ -50,8 +50,8 @@ def plan_warnings(session: Session, plan: RenderPlan) -> list[str]:
         warnings.append(_why_nothing_is_restored(session.config, plan))
     for warning in warnings:
         logger.warning(warning)
-    if session.dialogue is not None:  # which has logged its own
-        warnings += session.dialogue.notes
+    if session.new_speech is not None:  # which has logged its own
+        warnings += session.new_speech.notes
     return warnings
 
 

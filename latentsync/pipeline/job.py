@@ -11,6 +11,7 @@ from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.output import Output, check_output
+from latentsync.pipeline.placed_speech import PlacedSpeech
 from latentsync.pipeline.requirements import (
     NEEDS_REFERENCE,
     check_detector,
@@ -18,6 +19,7 @@ from latentsync.pipeline.requirements import (
     restores,
     weights_wanted,
 )
+from latentsync.settings.lengths import VIDEO
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
 from latentsync.weights.download import Progress as Bytes
@@ -31,13 +33,14 @@ class Job:
     config: Config
     source: VideoInfo
     output: Output
-    audio: Path | Dialogue | None
+    audio: PlacedSpeech | Dialogue | None
 
 
 def checked(config: Config) -> Job:
     """Checks files and settings, without decoding the video and without weights.
 
-    Speeches of several speakers are read, and mixed. Raises ConfigError and MediaError.
+    Speech is read where its length matters, and mixed where it has to be. Raises ConfigError and
+    MediaError.
     """
     if config.input.video is None:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")
@@ -48,12 +51,12 @@ def checked(config: Config) -> Job:
     source = probe(config.input.video)
     if source.picture is not None and config.speech:
         _check_picture(config)
-    audio: Path | Dialogue | None = None
+    audio: PlacedSpeech | Dialogue | None = None
     if config.speakers:
         audio = Dialogue(config, source)
     elif config.input.audio is not None:
-        audio = Path(config.input.audio)
-    soundtrack = audio.soundtrack if isinstance(audio, Dialogue) else audio
+        audio = PlacedSpeech(config, source, Path(config.input.audio))
+    soundtrack = None if audio is None else audio.soundtrack
     output = check_output(config, source, Path(config.output.path), soundtrack)
     return Job(config, source, output, audio)
 
@@ -103,8 +106,8 @@ def _check_picture(config: Config) -> None:
     if replays and config.generate.replay.source is None:
         remedy = "a picture has one mouth only: name a video of the same person to take others from"
         raise ConfigError("generate.replay.source", "not given", remedy)
-    if config.output.length == "video":
-        remedy = "a picture has no length: use audio"
+    if config.output.length == VIDEO:
+        remedy = "a picture has no length: leave it out"
         raise ConfigError("output.length", config.output.length, remedy)
 
 

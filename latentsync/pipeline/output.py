@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -106,7 +106,7 @@ def _checked(
         quality = None if given.quality == "auto" else int(given.quality)
         picture, notes = check_picture(target, source, quality=quality, size=size)
         check_free(target, overwrite=given.overwrite)
-        plan = OutputPlan((), notes)
+        plan = OutputPlan((), settings, notes)
         return Output(target, settings, size, None, plan, marks, picture=picture)
     check_video_name(target)
     new_audio = None if audio is None else NewAudio(audio)
@@ -293,7 +293,7 @@ class _File:
 
 def _writer(
     session: Session, output: Output, plan: RenderPlan, written: _Written
-) -> VideoWriter | PictureWriter:
+) -> AbstractContextManager[_Writer]:
     marks, audio = written.marks, output.audio
     info = replace(session.source.info, file_metadata=marks.header)
     if output.picture is not None:

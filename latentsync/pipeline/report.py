@@ -66,6 +66,7 @@ def session_report(
         "command": command,
         "host": _host(),
         **_media_facts(session, output, copied=copied),
+        "length": _length(session),
         "people": _people(session),
         "thresholds": _thresholds(session),
         **first,
@@ -209,6 +210,19 @@ def _picture_facts(source: VideoInfo, output: Output, *, copied: bool) -> dict[s
             "codec": written.kind,
             **form,
         },
+    }
+
+
+def _length(session: Session) -> dict[str, Any] | None:
+    """What the output's length came to; None without new speech."""
+    plan, config = session.plan, session.config
+    if session.new_speech is None:
+        return None
+    return {
+        "rule": config.compat or config.length,
+        "video_seconds": round(plan.analysis.end(session.source.info.average_rate), 3),
+        "output_seconds": round(plan.duration, 3),
+        "stretch": round(plan.stretch, 5),
     }
 
 

@@ -33,6 +33,7 @@ from latentsync.pipeline.lane import Lane, Workplace
 from latentsync.pipeline.lanes import chosen_lanes, joined, people_of_video, planned_lanes
 from latentsync.pipeline.observation import Analyzer, VideoAnalysis
 from latentsync.pipeline.other_videos import OtherVideos
+from latentsync.pipeline.placed_speech import PlacedSpeech
 from latentsync.pipeline.planning.checks import check_plan, check_speakers
 from latentsync.pipeline.planning.layout import lead_in
 from latentsync.pipeline.planning.plan import RenderPlan
@@ -71,11 +72,11 @@ class Preview:
 class Session:
     """One video, and its new speech, if any; used by one thread at a time.
 
-    video: a file, probed or not, or a Source. audio: an audio or video file, or what several people
-    say; None: the speech of config.speakers or, where there is none, the mouths in the video are
-    restored. plan: made by
-    another session of the same video, speech and configuration; see planning.plan_file. config: of
-    this video; it may differ from the engine's in settings that no loaded model depends on.
+    video: a file, probed or not, or a Source. audio: an audio or video file, placed or not, or what
+    several people say; None: the speech of config.speakers or, where there is none, the mouths in
+    the video are restored. plan: made by another session of the same video, speech and
+    configuration; see planning.plan_file. config: of this video; it may differ from the engine's in
+    settings that no loaded model depends on.
     detector: one that no other session uses at the same time; None: a new one.
     Raises MediaError: not readable; ConfigError: the plan or the settings do not fit, or Self has
     no original video; whatever the face detector raises.
@@ -86,7 +87,7 @@ class Session:
         engine: Engine,
         video: str | Path | VideoInfo | Source,
         *,
-        audio: str | Path | Dialogue | None = None,
+        audio: str | Path | PlacedSpeech | Dialogue | None = None,
         plan: RenderPlan | None = None,
         config: Config | None = None,
         detector: FaceTracker | None = None,
@@ -99,8 +100,10 @@ class Session:
         self.reads_file = isinstance(source, VideoFile | PictureFile)
         if audio is None and self.config.speakers:
             audio = Dialogue(self.config, source.info)
+        if isinstance(audio, str | Path):
+            audio = PlacedSpeech(self.config, source.info, Path(audio))
+        self.new_speech = audio
         self.dialogue = audio if isinstance(audio, Dialogue) else None
-        self._audio = Path(audio) if isinstance(audio, str | Path) else None
         self.timer = StageTimer()
         if plan is not None:
             check_plan(plan, source.info, speech=self.speaks)
@@ -158,12 +161,12 @@ class Session:
     @property
     def speaks(self) -> bool:
         """Whether mouths are generated for new speech."""
-        return self._audio is not None or self.dialogue is not None
+        return self.new_speech is not None
 
     @property
     def audio(self) -> Path | None:
-        """The new soundtrack: the speech, or the mix of all speeches; None: the video's own."""
-        return self._audio if self.dialogue is None else self.dialogue.soundtrack
+        """The new soundtrack: the speech, or a mix; None: the video's own."""
+        return None if self.new_speech is None else self.new_speech.soundtrack
 
     def analyze(self, progress: Progress = no_progress) -> SourceAnalysis:
         """Runs pass 1, once: faces, tracks, cuts, sharpness and widths of edges of the source.
@@ -289,12 +292,9 @@ class Session:
 
     def _line(self, named: Sequence[str], analysis: SourceAnalysis) -> Line | None:
         """The new speech of the speaker that is named so; None: there is none."""
-        if self.dialogue is not None:
-            end = float(analysis.pts_seconds[-1] + 1 / self.source.info.average_rate)
-            if self.source.info.picture is not None:
-                end = self.dialogue.seconds
-            return self.dialogue.line(named, end)
-        return None if self._audio is None else Line.whole(self._audio)
+        if self.new_speech is None:
+            return None
+        return self.new_speech.line(named, analysis.end(self.source.info.average_rate))
 
     def _rendered(self, indices: np.ndarray) -> Generator[Rendered, None, None]:
         """indices: of output frames, rising."""

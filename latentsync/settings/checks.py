@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from latentsync.errors import ConfigError
+from latentsync.settings.lengths import BOUNCE, LENGTHS, VIDEO, decibels
 from latentsync.settings.schema import COMPAT, Config, FaceConfig, OutputConfig
 
 _CODECS = (
@@ -25,8 +26,7 @@ CHOICES = {
     "output.codec": _CODECS,
     "output.preset": _PRESETS,
     "output.audio_codec": ("auto", "aac", "alac"),
-    "output.length": ("audio", "video"),
-    "output.extend": ("pingpong", "loop", "hold"),
+    "output.length": LENGTHS,
     "output.provenance": ("auto", "none"),
     "generate.scheduler": ("ddim", "dpmpp_2m", "euler", "unipc"),
     "face.identity": ("auto", "sface", "edges"),
@@ -44,6 +44,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "output.crf": (0, 51),
     "output.finer_mouth": (0, 30),
     "output.quality": (1, 100),
+    "output.max_remap": (0, 1),
     "generate.steps": (1, 1000),
     "generate.guidance": (1, 20),
     "generate.seed": (-1, 2**63 - 1),
@@ -104,7 +105,7 @@ def _check_combinations(config: Config) -> None:
     restore = config.restore
     if config.compat not in (None, COMPAT):
         raise ConfigError("compat", config.compat, f"use {COMPAT}, or leave it out")
-    if config.as_upstream and (config.output.fps, config.output.length) != ("source", "audio"):
+    if config.as_upstream and (config.output.fps, config.output.length) != ("source", BOUNCE):
         what = f"{config.output.fps}, {config.output.length}"
         remedy = f"leave both out: compat={COMPAT} has 25 fps and the length of the speech"
         raise ConfigError("output.fps, output.length", what, remedy)
@@ -113,6 +114,7 @@ def _check_combinations(config: Config) -> None:
     if config.as_upstream and config.generate.overlap:
         remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
         raise ConfigError("generate.overlap", config.generate.overlap, remedy)
+    _check_audio(config)
     _check_speakers(config)
     _check_provenance(config.output)
     if restore.blur_off > restore.blur_on:
@@ -143,11 +145,26 @@ def _check_provenance(output: OutputConfig) -> None:
 
 
 def _check_upstream(config: Config) -> None:
-    """LatentSync takes the largest face of each frame, and its mouth in pauses as well."""
-    for key, same in (("face.speaker", "largest"), ("generate.silence", "model")):
+    """LatentSync takes the largest face of each frame, and its mouth in pauses as well; its speech
+    begins with the video."""
+    kept = {"face.speaker": "largest", "generate.silence": "model", "input.audio_offset": 0}
+    for key, same in kept.items():
         value = _lookup(config, key)
         if value not in (same, _lookup(Config(), key)):
             raise ConfigError(key, value, f"leave it out: it has no effect with compat={COMPAT}")
+
+
+def _check_audio(config: Config) -> None:
+    """When the new speech begins, and what is heard under it."""
+    offset, mix = config.input.audio_offset, config.output.mix
+    if not math.isfinite(offset):
+        raise ConfigError("input.audio_offset", offset, "use a finite number of seconds")
+    if mix is not None:
+        decibels(mix)
+    for key, value in (("input.audio_offset", offset), ("output.mix", mix)):
+        if value and not config.speech:
+            remedy = "it applies to new speech only; pass --audio_path SPEECH"
+            raise ConfigError(key, value, remedy)
 
 
 def _check_speakers(config: Config) -> None:
@@ -161,6 +178,15 @@ def _check_speakers(config: Config) -> None:
         raise ConfigError("face.speaker", config.face.speaker, remedy)
     if config.input.audio:
         raise ConfigError("input.audio", config.input.audio, remedy)
+    if config.input.audio_offset:
+        remedy = "leave it out: each entry of speakers has its own start"
+        raise ConfigError("input.audio_offset", config.input.audio_offset, remedy)
+    if config.output.length not in (BOUNCE, VIDEO):
+        remedy = "leave it out: with speakers the output is as long as the video"
+        raise ConfigError("output.length", config.output.length, remedy)
+    if config.output.mix is not None and config.output.soundtrack is not None:
+        remedy = "leave it out: output.soundtrack is all that is heard"
+        raise ConfigError("output.mix", config.output.mix, remedy)
     if config.as_upstream:
         raise ConfigError("speakers", len(config.speakers), f"compat={COMPAT} knows one speaker")
     for number, one in enumerate(config.speakers, 1):

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from latentsync.errors import ConfigError
 from latentsync.places import shipped_config
 from latentsync.settings.checks import check
+from latentsync.settings.lengths import use_one_length
 from latentsync.settings.old_keys import RENAMED, REPLACED, RETIRED, Renamed
 from latentsync.settings.paths import resolve_paths
 from latentsync.settings.presets import preset_settings
@@ -54,7 +55,7 @@ def load_config(
     settings = _nested([_split_override(text) for text in overrides])
     given = _nested([(k, v) for k, v in (flags or {}).items() if v is not None])
     layers = _with_presets(file, settings, given)
-    for notice in _use_new_keys(layers):
+    for notice in [*_use_new_keys(layers), *use_one_length(layers)]:
         logger.warning(notice)
     if source is not None:
         resolve_paths(file, source.parent)

@@ -13,6 +13,7 @@ COMPAT = "upstream"
 class InputConfig:
     video: str | None = None
     audio: str | None = None
+    audio_offset: float = 0.0
 
 
 @dataclass
@@ -37,8 +38,9 @@ class OutputConfig:
     finer_mouth: int = 10
     quality: int | str = "auto"
     fps: str = "source"
-    length: str = "audio"
-    extend: str = "pingpong"
+    length: str = "bounce"
+    max_remap: float = 0.1
+    mix: str | None = None
     soundtrack: str | None = None
     overwrite: bool = False
     compare: bool = False
@@ -164,3 +166,8 @@ class Config:
     def speech(self) -> bool:
         """Whether mouths are generated for new speech."""
         return self.input.audio is not None or bool(self.speakers)
+
+    @property
+    def length(self) -> str:
+        """What the length of an output with new speech goes by: output.length, or the video."""
+        return "video" if self.speakers else self.output.length

@@ -124,7 +124,17 @@ def test_mouths_are_generated_for_as_long_as_the_speech_lasts(tmp_path: Path) ->
     assert [one.title for one in found.passes][-1] == "generating"
     assert found.passes[-1].cost.stages["generate"] > 0
     assert found.frames == pytest.approx(87, abs=1)  # as long as the speech, not as the video
-    assert "replay" in summary(job, found) and "every face is counted" in summary(job, found)
+    said = summary(job, found)
+    assert "replay" in said and "every face is counted" in said
+    assert "length   3.5 s (bounce): the speech ends at 3.5 s" in said.splitlines()
+
+
+def test_before_a_later_speech_and_after_it_no_mouth_is_generated(tmp_path: Path) -> None:
+    speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
+    later = settings(tmp_path, speech, "input.audio_offset=1", "output.length=silence")
+    frames, share = output_frames(checked(load_config(None, later)))
+    assert frames == probe(VIDEO).frame_count
+    assert share * frames == pytest.approx(3.48 * 25, abs=1)
 
 
 def test_of_several_speakers_only_the_seconds_of_their_speeches_cost(
@@ -144,7 +154,7 @@ def test_of_several_speakers_only_the_seconds_of_their_speeches_cost(
         raise AssertionError("audio is read")
 
     jobs = [job((0.0, 0.5), (1.0, 1.5)), job((seconds - 0.5, seconds + 9)), job((0, 3), (0, 3))]
-    monkeypatch.setattr("latentsync.estimate.estimate.AudioReader", fail)
+    monkeypatch.setattr("latentsync.media.audio.mix.AudioReader", fail)
     monkeypatch.setattr(Dialogue, "soundtrack", property(fail))
     shares = [output_frames(one)[1] * seconds for one in jobs]
     assert shares == pytest.approx([1.0, 0.5, 6.0], abs=0.02)

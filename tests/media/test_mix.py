@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from latentsync.media.audio.mix import (
     PlacedAudio,
     audio_seconds,
     spoken_spans,
+    union,
     write_soundtrack,
 )
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader, read_audio
@@ -162,9 +164,9 @@ def test_a_part_costs_its_own_length_however_long_the_whole_is(low, monkeypatch)
     computed = []
     share = mix._share
 
-    def counted(span: tuple[float, float], start: int, stop: int, rate: int) -> np.ndarray:
+    def counted(span: tuple[float, float], start: int, stop: int, *rest: Any) -> np.ndarray:
         computed.append(stop - start)
-        return share(span, start, stop, rate)
+        return share(span, start, stop, *rest)
 
     monkeypatch.setattr(mix, "_share", counted)
     placed = [PlacedAudio(low, start, start + 0.25) for start in np.arange(200) * 0.3]
@@ -176,7 +178,7 @@ def test_spans_are_the_union_of_the_parts(low):
     parts = [(3.0, 4.0), (0.5, 1.0), (0.25, 2.0), (2.25, 2.5)]
     placed = [PlacedAudio(low, *one) for one in parts]
     assert spoken_spans(placed) == [(0.25, 2.0), (2.25, 2.5), (3.0, 4.0)]
-    assert spoken_spans(placed, widened=0.125) == [(0.125, 2.625), (2.875, 4.125)]
+    assert union(spoken_spans(placed), 0.125, 0.25) == [(0.125, 2.75), (2.875, 4.25)]
     assert spoken_spans([]) == []
 
 

@@ -64,6 +64,16 @@ def test_the_soundtrack_is_as_long_as_the_video_and_removed_afterwards(audio, vi
     assert not path.exists()
 
 
+def test_the_audio_of_the_video_stays_under_the_speeches_where_it_is_asked_for(audio, video):
+    levels = []
+    for mix in (None, "-6dB"):
+        made = dialogue(video, {"audio": str(audio), "start": 1.0}, **{"output.mix": mix})
+        spoken = read_audio(made.soundtrack)[SAMPLE_RATE * 5 // 4 : SAMPLE_RATE * 5 // 2]
+        tone = np.exp(-2j * np.pi * 440 * np.arange(len(spoken)) / SAMPLE_RATE)
+        levels.append(abs(spoken @ tone) / len(spoken))
+    assert levels[1] > 20 * levels[0], "440 Hz is the video's"
+
+
 def test_a_given_soundtrack_is_taken(audio, video):
     entry = {"audio": str(audio)}
     made = dialogue(video, entry, **{"output.soundtrack": str(audio)})

@@ -98,6 +98,7 @@ def test_the_demo_shows_the_defaults() -> None:
     assert shown.pop("input") == {
         "video": str(ROOT / "assets/demo_speaker.mp4"),
         "audio": str(ROOT / "assets/demo_speech.wav"),
+        "audio_offset": 0.0,
     }
     assert shown["output"].pop("path") == "outputs/demo.mp4"
     assert shown["generate"].pop("name") == "replay"

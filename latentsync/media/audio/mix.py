@@ -16,13 +16,17 @@ import numpy as np
 from latentsync.errors import MediaError
 from latentsync.media.audio.assembler import regrouped
 from latentsync.media.audio.info import AudioSource
+from latentsync.media.audio.limiter import limited
 from latentsync.media.audio.reader import SAMPLE_RATE, AudioReader
 from latentsync.media.audio.source import audio_of
+from latentsync.media.audio.tempo import stretched
 from latentsync.media.probe import VideoInfo
 
 BLOCK_SECONDS = 10
 FADE = 0.01
 """Seconds over which a speech, or the video's own audio, is faded in and out where it is cut."""
+ATTACK, RELEASE = 0.1, 0.5
+"""Seconds in which the video's own audio is turned down before a speech, and up again after it."""
 RATE = 48000
 CHANNELS = {"mono": 1, "stereo": 2}
 FULL_SCALE = 32768
@@ -41,18 +45,44 @@ class PlacedAudio:
     offset: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """What is heard of the video's own audio.
+
+    level: its factor while there is speech, 0 to 1. attack, release: seconds before a speech in
+    which it falls to that, and after it in which it rises again. stretch: seconds of the output for
+    each second of the video.
+    """
+
+    level: float = 0.0
+    attack: float = FADE
+    release: float = FADE
+    stretch: float = 1.0
+
+    @classmethod
+    def at(cls, decibels: float, stretch: float = 1.0) -> Bed:
+        """It stays under the speech, at that level [dB]."""
+        return cls(10 ** (decibels / 20), ATTACK, RELEASE, stretch)
+
+
 def audio_seconds(source: Path | VideoInfo) -> float:
     """Length of the first audio track, decoded. Raises MediaError as AudioReader does."""
     return sum(len(block) for block in AudioReader(source)) / SAMPLE_RATE
 
 
-def spoken_spans(
-    placed: Sequence[PlacedAudio], *, widened: float = 0.0
-) -> list[tuple[float, float]]:
-    """The union of the parts, each ``widened`` on both sides: (start, end) [seconds], in order."""
-    spans: list[tuple[float, float]] = []
-    for one in sorted(placed, key=lambda one: one.start):
-        start, end = one.start - widened, one.end + widened
+Spans = list[tuple[float, float]]
+"""(start, end) [seconds], in order, apart from each other."""
+
+
+def spoken_spans(placed: Sequence[PlacedAudio]) -> Spans:
+    """The union of the parts."""
+    return union((one.start, one.end) for one in placed)
+
+
+def union(given: Iterable[tuple[float, float]], before: float = 0.0, after: float = 0.0) -> Spans:
+    """Of spans in any order, each made longer by so many seconds before and after it."""
+    spans: Spans = []
+    for start, end in sorted((start - before, end + after) for start, end in given):
         if spans and start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], end))
         else:
@@ -91,32 +121,47 @@ def mixed(
 
 
 def write_soundtrack(
-    placed: Sequence[PlacedAudio], video: VideoInfo, seconds: float, target: Path
+    placed: Sequence[PlacedAudio],
+    video: VideoInfo,
+    seconds: float,
+    target: Path,
+    *,
+    bed: Bed | None = Bed(),
 ) -> None:
-    """Writes a stereo WAV file: the speeches, and the video's own audio where there is none.
+    """Writes a stereo WAV file: the speeches, and the video's own audio beside them.
 
-    Peaks that the sum of overlapping speeches takes over full scale are clipped. Raises MediaError:
-    the file cannot be written, or would be longer than a WAV file can be.
+    bed: how much of the latter is heard during each speech, from its start to its end, and none by
+    default; elsewhere it is as loud as in the video. None: it is not heard at all.
+    Peaks that the sum takes over full scale are turned down with what is around them. Raises
+    MediaError: the file cannot be written, or would be longer than a WAV file can be.
     """
     _check_length(seconds)
-    own: _Part | None = None
-    if video.audio:
-        whole = PlacedAudio(video.path, 0.0, seconds)
-        own = _Part(whole, seconds, RATE, "stereo", lambda _: audio_of(video))
-    # The video's own audio is gone before a speech begins and returns after its end: where two
-    # speeches touch, both are faded, and it would be heard between them.
-    spans = spoken_spans(placed, widened=FADE)
+    blocks = mixed(placed, seconds, rate=RATE, layout="stereo")
+    if bed is not None and video.audio:
+        blocks = _on(blocks, bed, spoken_spans(placed), video, seconds)
     with soundtrack_errors(target), target.open("wb") as output, wave.open(output, "wb") as file:
         file.setnchannels(CHANNELS["stereo"])
         file.setsampwidth(2)
         file.setframerate(RATE)
-        speeches = mixed(placed, seconds, rate=RATE, layout="stereo")
-        for (start, stop), block in zip(_blocks(seconds, RATE), speeches, strict=True):
-            if own is not None:
-                beside = np.zeros_like(block)
-                own.add_to(beside, start)
-                block += beside * (1 - _largest_share(spans, start, stop))[:, None]
+        for block in limited(blocks):
             file.writeframes(_as_int16(block).tobytes())
+
+
+def _on(
+    blocks: Iterable[np.ndarray], bed: Bed, spans: Spans, video: VideoInfo, seconds: float
+) -> Iterator[np.ndarray]:
+    """The blocks of the whole, with the video's own audio."""
+    whole = PlacedAudio(video.path, 0.0, seconds)
+    own = _Part(whole, seconds, RATE, "stereo", lambda _: audio_of(video), stretch=bed.stretch)
+    # It is turned down before a speech begins, and up after its end: where two speeches touch, both
+    # are faded, and it would be heard between them.
+    spans = union(spans, bed.attack, bed.release)
+    ramps = bed.attack, bed.release
+    for (start, stop), block in zip(_blocks(seconds, RATE), blocks, strict=True):
+        beside = np.zeros_like(block)
+        own.add_to(beside, start)
+        down = _largest_share(spans, start, stop, ramps)
+        yield block + beside * (1 - (1 - np.float32(bed.level)) * down)[:, None]
 
 
 @contextmanager
@@ -147,8 +192,9 @@ class _Part:
     """A placed audio of which one block after the other is added to the whole.
 
     seconds: length of the whole. info: describes the file, which is open from the part's first
-    block to its last one. Its beginning, up to the offset, is decoded and dropped: a compressed
-    file has no exact place to seek to, and gaps are filled by what was decoded before them.
+    block to its last one. stretch: factor of the file's length. Its beginning, up to the offset,
+    is decoded and dropped: a compressed file has no exact place to seek to, and gaps are filled by
+    what was decoded before them.
     """
 
     def __init__(
@@ -158,7 +204,10 @@ class _Part:
         rate: int,
         layout: str,
         info: Callable[[Path], AudioSource],
+        *,
+        stretch: float = 1.0,
     ) -> None:
+        self._stretch = stretch
         self._one, self._rate, self._layout, self._info = one, rate, layout, info
         self._first, self._stop = round(one.start * rate), round(min(one.end, seconds) * rate)
         self._decoded: Iterator[np.ndarray] | None = None
@@ -184,6 +233,8 @@ class _Part:
         before = np.zeros((self._first % size, CHANNELS[layout]), np.int16)
         skipped = round(self._one.offset * self._rate)
         pieces = reader.pieces(self._rate, layout)
+        if self._stretch != 1:
+            pieces = stretched(pieces, self._stretch, rate=self._rate, layout=layout)
         return regrouped(chain([before], _cut(pieces, skipped, self._stop - self._first)), size)
 
 
@@ -199,14 +250,21 @@ def _cut(pieces: Iterable[np.ndarray], skipped: int, length: int) -> Iterator[np
             return
 
 
-def _share(span: tuple[float, float], start: int, stop: int, rate: int) -> np.ndarray:
-    """(stop - start,) float32: 1 inside the span [seconds], faded at its ends, 0 outside."""
+def _share(
+    span: tuple[float, float],
+    start: int,
+    stop: int,
+    rate: int,
+    ramps: tuple[float, float] = (FADE, FADE),
+) -> np.ndarray:
+    """(stop - start,) float32: 1 inside the span [seconds], 0 outside; it rises and falls in so
+    many seconds at its ends, inside."""
     seconds = np.arange(start, stop) / rate
-    inside = np.minimum(seconds - span[0], span[1] - seconds) / FADE
+    inside = np.minimum((seconds - span[0]) / ramps[0], (span[1] - seconds) / ramps[1])
     return inside.clip(0, 1).astype(np.float32)
 
 
-def _largest_share(spans: Sequence[tuple[float, float]], start: int, stop: int) -> np.ndarray:
+def _largest_share(spans: Spans, start: int, stop: int, ramps: tuple[float, float]) -> np.ndarray:
     """(stop - start,) float32: of the spans, for each of these samples of the soundtrack."""
     largest = np.zeros(stop - start, np.float32)
     for span in spans:
@@ -214,7 +272,7 @@ def _largest_share(spans: Sequence[tuple[float, float]], start: int, stop: int) 
         last = min(math.ceil(span[1] * RATE), stop)
         if first < last:
             inside = largest[first - start : last - start]
-            np.maximum(inside, _share(span, first, last, RATE), out=inside)
+            np.maximum(inside, _share(span, first, last, RATE, ramps), out=inside)
     return largest
 
 

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from latentsync.errors import ConfigError
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.settings.lengths import REMAP
+
+_LENGTH_ROUNDING = 0.002
+"""Share by which a length that a file states may differ from that of its frames."""
 
 
 def check_plan(plan: RenderPlan, info: VideoInfo, *, speech: bool) -> None:
@@ -36,6 +40,27 @@ def check_speakers(plan: RenderPlan, named: Sequence[str] | None) -> None:
         what = "one speaker" if named is None else ", ".join(named)
         remedy = f"the plan was made for {', '.join(made)}: make it again"
         raise ConfigError("speakers", what, remedy)
+
+
+def check_remap(video_seconds: float, speech_seconds: float, most: float) -> None:
+    """Raises ConfigError where a video would become longer or shorter by more than this share.
+
+    speech_seconds: when the speech ends. most: output.max_remap.
+    """
+    stretch = speech_seconds / video_seconds
+    if abs(stretch - 1) <= most + _LENGTH_ROUNDING:
+        return
+    lengths = f"the video has {video_seconds:.2f} s and the speech ends at {speech_seconds:.2f} s"
+    remedy = (
+        f"{lengths}: the video would become {in_percent(stretch)}, and output.max_remap allows "
+        f"{100 * most:.3g} %; use another output.length (bounce, silence, cut_off), or raise it"
+    )
+    raise ConfigError("output.length", REMAP, remedy)
+
+
+def in_percent(stretch: float) -> str:
+    """stretch: seconds of the output for each second of the video -> "4.2 % longer"."""
+    return f"{100 * abs(stretch - 1):.3g} % {'longer' if stretch > 1 else 'shorter'}"
 
 
 def check_overlap(plan: RenderPlan, overlap: int) -> None:

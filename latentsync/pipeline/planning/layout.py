@@ -15,6 +15,7 @@ from latentsync.generate.base import LipGenerator, Overlapping
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.lipsync import Speech, output_rate, speech_seconds
+from latentsync.pipeline.planning.checks import check_remap
 from latentsync.pipeline.planning.plan import RenderPlan, lay_out
 from latentsync.pipeline.planning.timeline import (
     VideoTimeline,
@@ -85,14 +86,11 @@ def laid_out(
     if speech is not None and layout.upstream:
         line, chunk, matrices = _upstream(layout, analysis, info, speech)
     elif speech is not None:
-        output, heard = config.output, spoken(line.seconds)
-        line = speech_timeline(
-            line,
-            speech_seconds(speech),
-            fps=output_rate(output.fps),
-            length="video" if heard is not None and info.picture is None else output.length,
-            extend=output.extend,
-        )
+        seconds, video_seconds = speech_seconds(speech), line.end
+        fps = output_rate(config.output.fps)
+        line = speech_timeline(line, seconds, fps=fps, length=config.length)
+        if line.stretch != 1:
+            check_remap(video_seconds, seconds, config.output.max_remap)
         chunk = chunks(
             line,
             analysis.tracks,
@@ -121,8 +119,7 @@ def _upstream(
 ) -> tuple[VideoTimeline, np.ndarray, np.ndarray]:
     """-> LatentSync's own timeline, and each output frame's chunk (N,) and matrix (N, 2, 3), nan
     without a face."""
-    end = float(analysis.pts_seconds[-1] + 1 / info.average_rate)
-    resampled = at_upstream_rate(analysis.pts_seconds, end)
+    resampled = at_upstream_rate(analysis.pts_seconds, analysis.end(info.average_rate))
     has_face = analysis.tracks >= 0
     line = upstream_timeline(len(speech), resampled, has_face, chunk_frames=layout.chunk_frames)
     faces = [analysis.alignments[i] for i in line.resampled]

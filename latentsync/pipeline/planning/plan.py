@@ -61,6 +61,7 @@ class RenderPlan:
         closed mouth in place of the generated one.
     sampled: (S,) int, chunks whose mouths were generated and measured to decide that.
     tracks: by track number. overlap: frames that neighbouring chunks of a run share.
+    stretch: seconds of the output for each second of the video; 1 unless it is remapped.
     named: the values of face.speaker, or of speakers, that this speaker was chosen by. others:
     plans of further speakers, for the same output frames.
     """
@@ -87,6 +88,7 @@ class RenderPlan:
     sampled: np.ndarray
     tracks: Mapping[int, TrackPlan]
     overlap: int = 0
+    stretch: float = 1.0
     named: tuple[str, ...] = ()
     others: tuple[RenderPlan, ...] = ()
 
@@ -236,6 +238,7 @@ def lay_out(
         sampled=np.empty(0, np.int64),
         tracks=tracks,
         overlap=overlap,
+        stretch=line.stretch,
     )
 
 

@@ -89,6 +89,7 @@ def _plan_parts(plan: RenderPlan) -> tuple[dict[str, np.ndarray], dict[str, Any]
         "frame_size": list(plan.frame_size),
         "speech": plan.speech,
         "overlap": plan.overlap,
+        "stretch": plan.stretch,
         "named": list(plan.named),
         "tracks": [int(number) for number in plan.tracks],
         "blur": [asdict(track.blur) for track in plan.tracks.values()],
@@ -138,6 +139,7 @@ def _plan_of(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> RenderPlan
         rate=Fraction(about["rate"]),
         tracks=tracks,
         overlap=int(about["overlap"]),
+        stretch=float(about.get("stretch", 1)),  # plans of before have none
         named=tuple(str(one) for one in about["named"]),
         others=others,
         **{name: arrays[name] for name in _ARRAYS},

@@ -22,26 +22,25 @@ def _video(frames: int, fps: int = 25) -> VideoTimeline:
     return video_timeline(np.arange(frames) * 512, Fraction(1, 512 * fps), Fraction(fps))
 
 
-def _speech(video, seconds, *, fps=None, length="audio", extend="pingpong") -> VideoTimeline:
-    return speech_timeline(video, seconds, fps=fps, length=length, extend=extend)
+def _speech(video, seconds, *, fps=None, length="bounce") -> VideoTimeline:
+    return speech_timeline(video, seconds, fps=fps, length=length)
 
 
 @pytest.mark.parametrize(
-    ("extend", "shown"),
+    ("length", "shown"),
     [
-        ("pingpong", [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2]),
-        ("upstream", [0, 1, 2, 3, 3, 2, 1, 0, 0, 1, 2]),
+        ("bounce", [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2]),
         ("loop", [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2]),
         ("hold", [0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3]),
     ],
 )
-def test_a_video_that_is_too_short_is_extended(extend, shown):
-    assert _speech(_video(4), 11 / 25, extend=extend).source.tolist() == shown
+def test_a_video_that_is_too_short_is_extended(length, shown):
+    assert _speech(_video(4), 11 / 25, length=length).source.tolist() == shown
 
 
-@given(st.integers(1, 60), st.floats(0.01, 5), st.sampled_from(["pingpong", "loop", "hold"]))
-def test_the_video_is_as_long_as_the_speech_to_within_a_frame(frames, seconds, extend):
-    line = _speech(_video(frames), seconds, extend=extend)
+@given(st.integers(1, 60), st.floats(0.01, 5), st.sampled_from(["bounce", "loop", "hold"]))
+def test_the_video_is_as_long_as_the_speech_to_within_a_frame(frames, seconds, length):
+    line = _speech(_video(frames), seconds, length=length)
     assert 0 <= len(line) / 25 - seconds < 1 / 25 + 1e-6 or len(line) == 1
     assert (np.diff(line.pts) == 512).all()
     assert line.spoken == len(line)
@@ -81,7 +80,7 @@ def test_chunks_are_sixteen_frames_of_one_track():
 
 def test_a_chunk_ends_where_the_video_jumps_but_not_where_it_turns():
     tracks = np.zeros(10, int)
-    looped = _numbers(_speech(_video(10), 20 / 25, extend="loop"), tracks)
+    looped = _numbers(_speech(_video(10), 20 / 25, length="loop"), tracks)
     assert looped == [0] * 10 + [1] * 10
     turned = _numbers(_speech(_video(10), 20 / 25), tracks)
     assert turned == [0] * 16 + [1] * 4
@@ -104,6 +103,6 @@ def test_another_frame_rate_is_no_jump_however_many_frames_it_skips(fps, rate):
 def test_a_jump_depends_on_time_not_on_frames():
     """At 60 frames a second a loop of 0.1 s goes on, one of half a second jumps."""
     for frames, jump in ((6, False), (30, True)):
-        line = _speech(_video(frames, fps=60), 2 * frames / 60, extend="loop")
+        line = _speech(_video(frames, fps=60), 2 * frames / 60, length="loop")
         found = jumps(line, np.arange(frames) / 60)
         assert np.flatnonzero(found).tolist() == ([frames] if jump else [])
