@@ -166,8 +166,9 @@ class _Written:
 
 
 def _written(session: Session, output: Output, plan: RenderPlan, progress: Progress) -> _Written:
-    marks = Marks(output.provenance, session, plan)
-    written = _Written([Outcome.of(one) for one in plan.speakers], marks, False, [])
+    outcomes = [Outcome.of(one) for one in plan.speakers]
+    marks = Marks(output.provenance, session, plan, outcomes)
+    written = _Written(outcomes, marks, False, [])
     with ExitStack() as stack:
         if _may_be_copied(session, output, plan):
             _copy(stack, session, output, plan, written, progress)
@@ -208,8 +209,11 @@ def _copy(
 ) -> None:
     """Copies the source's video stream, or its picture; the result is in place when the stack exits
     cleanly."""
+    sign = output.provenance.identity is not None
+    finishers = written.marks.finishers(sign=sign, copied=True)
     if output.picture is not None:
-        stack.enter_context(copied_picture(output.target, session.source.info))
+        info = session.source.info
+        stack.enter_context(copied_picture(output.target, info, finishers=finishers))
         logger.info("no face needs restoration: the picture was copied unchanged")
         written.copied = True
         return
@@ -219,7 +223,6 @@ def _copy(
             session.check()
             step()
 
-        sign = output.provenance.identity is not None
         copy = copied_video(
             output.target,
             replace(session.source.info, file_metadata=written.marks.header),
@@ -227,7 +230,7 @@ def _copy(
             output.plan,
             seconds=plan.seconds,
             step=packet,
-            finishers=written.marks.finishers(written.outcomes, sign=sign, copied=True),
+            finishers=finishers,
         )
         try:
             notes = stack.enter_context(copy)
@@ -307,8 +310,16 @@ def _writer(
 ) -> VideoWriter | PictureWriter:
     marks, audio = written.marks, output.audio
     info = replace(session.source.info, file_metadata=marks.header)
+    finishers = marks.finishers(sign=output.provenance.identity is not None)
     if output.picture is not None:
-        return PictureWriter(output.target, info, output.picture, notes=output.plan.notes)
+        return PictureWriter(
+            output.target,
+            info,
+            output.picture,
+            notes=output.plan.notes,
+            mark=marks.packet,
+            finishers=finishers,
+        )
     if audio is not None:
         info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
         audio = replace(audio, seconds=plan.duration)
@@ -319,7 +330,7 @@ def _writer(
         size=output.size,
         audio=audio,
         plan=output.plan,
-        finishers=marks.finishers(written.outcomes, sign=output.provenance.identity is not None),
+        finishers=finishers,
     )
 
 
