@@ -1,4 +1,4 @@
-"""What videos say about themselves, and a certificate of one's own to sign them with.
+"""What videos and pictures say about themselves, and a certificate of one's own to sign with.
 
 python -m scripts.provenance show out.mp4
 python -m scripts.provenance make-cert certificates/
@@ -28,8 +28,8 @@ def build_parser() -> Parser:
     version = f"latentsync {__version__}"
     parser.add_argument("--version", action="version", version=version)
     add = parser.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser
-    show = add("show", help="print what videos say about themselves")
-    show.add_argument("files", nargs="+", metavar="FILE", help="any video")
+    show = add("show", help="print what videos and pictures say about themselves")
+    show.add_argument("files", nargs="+", metavar="FILE", help="any video or picture")
     show.add_argument("--trust", metavar="PEM", help="certificates to trust, such as root.cert.pem")
     about = "make a certificate of your own: it proves integrity, not identity"
     make = add("make-cert", help=about, description=f"Writes files to sign with; {about}.")
@@ -75,12 +75,12 @@ def _text_of(path: Path) -> str:
 
 
 def described(file: Path, anchors: str | None = None) -> Iterator[str]:
-    """What a video says about itself, a line for each mark. Raises MediaError: it is no video."""
-    from latentsync.media.container import open_source  # takes a moment
-    from latentsync.media.marks.marking import read_marks
+    """What a file says about itself, a line for each mark. Raises MediaError: it is no video, and
+    no picture."""
+    from latentsync.media.marks.marking import read_marks  # takes a moment
+    from latentsync.media.probe import probe
 
-    with open_source(file) as container:
-        marks = read_marks(file, container.metadata)
+    marks = read_marks(probe(file))
     yield f"comment  {marks.comment or 'none'}"
     yield f"AIGC     {_aigc(marks.aigc)}"
     yield f"XMP      {_xmp(marks.packet)}"

@@ -170,13 +170,14 @@ class _Written:
 
 
 def _written(session: Session, output: Output, plan: RenderPlan, progress: Progress) -> _Written:
-    marks = Marks(output.provenance, session, plan)
-    written = _Written([Outcome.of(one) for one in plan.speakers], marks, False, [])
+    outcomes = [Outcome.of(one) for one in plan.speakers]
+    marks = Marks(output.provenance, session, plan, outcomes)
+    written = _Written(outcomes, marks, False, [])
     with ExitStack() as stack:
 
         def copy() -> bool:
             sign = output.provenance.identity is not None
-            finishers = marks.finishers(written.outcomes, sign=sign, copied=True)
+            finishers = marks.finishers(sign=sign, copied=True)
             done, notes = copy_video(
                 stack, session, output, plan, progress, header=marks.header, finishers=finishers
             )
@@ -296,8 +297,16 @@ def _writer(
 ) -> AbstractContextManager[_Writer]:
     marks, audio = written.marks, output.audio
     info = replace(session.source.info, file_metadata=marks.header)
+    finishers = marks.finishers(sign=output.provenance.identity is not None)
     if output.picture is not None:
-        return PictureWriter(output.target, info, output.picture, notes=output.plan.notes)
+        return PictureWriter(
+            output.target,
+            info,
+            output.picture,
+            notes=output.plan.notes,
+            mark=marks.packet,
+            finishers=finishers,
+        )
     if audio is not None:
         info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
         audio = replace(audio, seconds=plan.duration)
@@ -308,7 +317,7 @@ def _writer(
         size=output.size,
         audio=audio,
         plan=output.plan,
-        finishers=marks.finishers(written.outcomes, sign=output.provenance.identity is not None),
+        finishers=finishers,
     )
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from latentsync import __version__
 from latentsync.errors import ConfigError
 from latentsync.generate.base import LipGenerator
-from latentsync.media.container import MUXERS
 from latentsync.media.marks import signing
-from latentsync.media.marks.marking import Marking, SourceMarks, read_marks
+from latentsync.media.marks.marking import Marking, Place, SourceMarks, place_in, read_marks
 from latentsync.media.marks.signing import Action, Identity, Span
 from latentsync.media.marks.words import Done, Tool
 from latentsync.media.probe import VideoInfo
+from latentsync.media.settings import one_of
 from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stages.composite import Rendered
@@ -50,19 +50,29 @@ class Provenance:
     parent: Path | None
 
     @property
+    def is_picture(self) -> bool:
+        return self.marking.place in (Place.PICTURE, Place.NOWHERE)
+
+    def said(self, sentence: str) -> str:
+        """A sentence about a video, or the same about a picture."""
+        return sentence.replace("this video", "this picture") if self.is_picture else sentence
+
+    @property
     def notes(self) -> list[str]:
-        """What is not kept of the source's marks, a sentence each."""
-        return list(self.marking.notes(signed=self.identity is not None))
+        """What is not kept of the source's marks, or cannot be said, a sentence each."""
+        of = self.parent or self.title
+        signed = self.identity is not None
+        return [f"{of}: {note}" for note in self.marking.notes(signed=signed)]
 
 
 def provenance_of(config: Config, source: VideoInfo, target: Path) -> Provenance:
     """Raises ConfigError where the output cannot be signed as asked."""
     is_file = source.path.is_file()
-    marks = read_marks(source.path, source.file_metadata) if is_file else SourceMarks()
+    marks = read_marks(source) if is_file else SourceMarks()
     marking = Marking(
         marks,
         source.file_metadata,
-        tagged=MUXERS.get(target.suffix.lower()) not in ("mp4", "mov"),
+        place=place_in(target),
         make=config.output.provenance == "auto",
         producer=config.output.aigc.producer,
         number=str(uuid.uuid4()),
@@ -77,7 +87,7 @@ def _identity(config: Config, target: Path) -> Identity | None:
     if own.cert is None or own.key is None:
         return None
     if target.suffix.lower() not in signing.SIGNABLE:
-        remedy = f"C2PA cannot sign this kind of file; use {' or '.join(signing.SIGNABLE)}"
+        remedy = f"C2PA cannot sign this kind of file; use {one_of(signing.SIGNABLE)}"
         raise ConfigError("output.sign.cert", target, remedy)
     return signing.load_identity(Path(own.cert), Path(own.key), PROGRAM)
 
@@ -85,8 +95,15 @@ def _identity(config: Config, target: Path) -> Identity | None:
 class Marks:
     """The marks of one rendering: what is planned, and what the frames turn out to show."""
 
-    def __init__(self, provenance: Provenance, session: Session, plan: RenderPlan) -> None:
-        self._of, self._plan = provenance, plan
+    def __init__(
+        self,
+        provenance: Provenance,
+        session: Session,
+        plan: RenderPlan,
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        """outcomes: of the speakers; they get what changed while frames are finished."""
+        self._of, self._plan, self._outcomes = provenance, plan, outcomes
         generators = [lane.generator for lane in session.lanes]
         generator = next((one for one in generators if one is not None), None)
         self._generator = None if generator is None else _tool(generator)
@@ -95,7 +112,6 @@ class Marks:
         self._dubbed = session.speaks
         self._watermark = session.config.output.watermark
         self._boxes = np.zeros((len(plan), 4), np.int32)
-        self._outcomes: Sequence[Outcome] = ()
         self._signed: dict[str, Any] | None = None
         self.planned = self._done(
             any((one.chunk >= 0).any() for one in plan.speakers),
@@ -113,15 +129,15 @@ class Marks:
         """The metadata of the output, written before any frame."""
         return self._of.marking.planned(self.planned)
 
-    def finishers(
-        self, outcomes: Sequence[Outcome], *, sign: bool, copied: bool = False
-    ) -> list[Callable[[Path], None]]:
+    def packet(self, packet: bytes) -> bytes:
+        """XMP of the picture that is made, from that of its source; empty: none."""
+        return self._of.marking.amended(packet or None, self.done) or b""
+
+    def finishers(self, *, sign: bool, copied: bool = False) -> list[Callable[[Path], None]]:
         """What is done to the complete file, before it gets its name.
 
-        outcomes: of the speakers; read only then. sign: whether it is signed. copied: whether the
-        video stream was copied.
+        sign: whether it is signed. copied: whether the video stream was copied.
         """
-        self._outcomes = outcomes
 
         def correct(path: Path) -> None:
             self._of.marking.finish(path, planned=self.planned, done=self.done)
@@ -147,12 +163,11 @@ class Marks:
             "XMP": source.packet,
             "C2PA": source.manifest,
         }
-        made = marking.make
         return {
             "found": [name for name, value in found.items() if value],
             "not_kept": self._of.notes,
-            "sentences": list(done.sentences) if made else [],
-            "digital_source_type": done.source_type if made else None,
+            "sentences": list(marking.sentences(done)),
+            "digital_source_type": marking.source_type(done),
             "aigc": marking.aigc(done) or None,
             "signed": self._signed,
             "watermark": self._watermark,
@@ -177,22 +192,23 @@ class Marks:
         if done.of_speech is not None:
             kind = Done(generated=done.generated).source_type
             spans = self._spans([one.generated for one in outcomes])
-            yield Action("c2pa.dubbed", done.of_speech, kind, spans)
+            yield Action("c2pa.dubbed", self._of.said(done.of_speech), kind, spans)
         if done.of_restoration is not None:
             kind = Done(restored=done.restored).source_type
             spans = self._spans([one.largest > 0 for one in outcomes])
-            yield Action("c2pa.edited", done.of_restoration, kind, spans)
+            yield Action("c2pa.edited", self._of.said(done.of_restoration), kind, spans)
         if self._watermark is not None:
             about = f"Every frame carries a watermark ({self._watermark})."
             yield Action("c2pa.watermarked.unbound", about)
         elif not done.sentences and copied:
-            yield Action("c2pa.repackaged", "The video was copied into a new file unchanged.")
+            yield Action("c2pa.repackaged", "It was copied into a new file unchanged.")
         elif not done.sentences:
-            yield Action("c2pa.transcoded", "The video was encoded again; no pixel was edited.")
+            yield Action("c2pa.transcoded", "It was encoded again; no pixel was edited.")
 
     def _spans(self, flags: Sequence[np.ndarray]) -> list[Span]:
         changed = np.any([*flags], axis=0) if flags else np.zeros(len(self._plan), bool)
-        return spans_of(changed, self._boxes, self._plan.seconds, self._plan.duration)
+        spans = spans_of(changed, self._boxes, self._plan.seconds, self._plan.duration)
+        return [Span(span.box) for span in spans] if self._of.is_picture else spans
 
 
 def spans_of(
@@ -215,7 +231,7 @@ def spans_of(
         own = boxes[first:last][changed[first:last]]
         low, high = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
         box = Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-        spans.append(Span(float(seconds[first]), float(ends[last - 1]), box))
+        spans.append(Span(box, (float(seconds[first]), float(ends[last - 1]))))
     return spans
 
 

@@ -86,7 +86,8 @@ def copy_video(
     possible, and what is to be noted, a sentence each, which is logged.
     """
     if output.picture is not None:
-        stack.enter_context(copied_picture(output.target, session.source.info))
+        info = session.source.info
+        stack.enter_context(copied_picture(output.target, info, finishers=finishers))
         logger.info("no pixel is changed: the picture was copied unchanged")
         return True, []
     with progress("copying", len(plan)) as step, session.timer.stage(Stage.COPY, frames=len(plan)):

@@ -109,6 +109,6 @@ def test_what_cannot_be_signed_is_refused_before_any_work(
 ) -> None:
     result = run("-i", video, "-o", tmp_path / "out.mkv", *certificate)
     assert result.code == 2
-    assert "use .mp4 or .m4v or .mov" in result.err
+    assert "use .mp4, .m4v, .mov" in result.err
     result = run("-i", video, "-o", tmp_path / "out.mp4", *certificate[:2])
     assert "give output.sign.key as well" in result.err

@@ -1,4 +1,4 @@
-"""Reads and verifies the C2PA manifests of a video.
+"""Reads and verifies the C2PA manifests of a video or a picture.
 
 Needs the package c2pa-python, the extra ``[provenance]``; nothing is fetched from a network.
 """
@@ -18,8 +18,14 @@ from latentsync.media.boxes import is_iso_media, user_boxes
 USER_TYPE = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """Of the uuid box with a file's C2PA manifests."""
 INSTALL = "pip install 'c2pa-python==0.38.1' installs it, and so does the extra [provenance]"
-MP4 = "video/mp4"
 _UNKNOWN = "application/octet-stream"
+_KINDS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+)
+_RIFF = {b"AVI ": "video/avi", b"WEBP": "image/webp"}
 
 SETTINGS: dict[str, Any] = {
     "version": 1,
@@ -113,14 +119,16 @@ def _of_parent(ingredient: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def media_type(file: BinaryIO) -> str:
-    """As far as C2PA knows it as a video; the file is at its beginning afterwards."""
+    """By the file's first bytes, of what C2PA knows; it is at its beginning afterwards."""
     iso = is_iso_media(file)
     file.seek(0)
     head = file.read(12)
     file.seek(0)
     if iso:
-        return MP4
-    return "video/avi" if head[:4] == b"RIFF" and head[8:] == b"AVI " else _UNKNOWN
+        return "video/mp4"
+    if head[:4] == b"RIFF":
+        return _RIFF.get(head[8:], _UNKNOWN)
+    return next((kind for start, kind in _KINDS if head.startswith(start)), _UNKNOWN)
 
 
 def one_line(error: Exception) -> str:

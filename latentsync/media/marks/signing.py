@@ -1,4 +1,4 @@
-"""Signs a finished MP4 or MOV with C2PA content credentials, and verifies them.
+"""Signs a finished MP4, MOV or picture with C2PA content credentials, and verifies them.
 
 Needs the package c2pa-python, the extra ``[provenance]``; nothing is fetched from a network. The
 original becomes the parent of the signed file, and with it the manifests that it carries.
@@ -21,7 +21,6 @@ from typing import Any, BinaryIO, NamedTuple
 from latentsync.errors import ConfigError, MediaError
 from latentsync.media.marks.manifests import (
     INSTALL,
-    MP4,
     SETTINGS,
     is_installed,
     media_type,
@@ -31,18 +30,18 @@ from latentsync.media.marks.manifests import (
 from latentsync.media.marks.xmp import SOURCE_TYPES
 from latentsync.types import Box
 
-SIGNABLE = (".mp4", ".m4v", ".mov")
+SIGNABLE = (".mp4", ".m4v", ".mov", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 _PNG = "image/png"
 _CURVES = {256: b"es256", 384: b"es384", 521: b"es512"}
 
 
 class Span(NamedTuple):
-    """Seconds of the video, and the part of the frame in which something changed."""
+    """The part of the frame in which something changed, and the seconds of the video; None: it is a
+    picture."""
 
-    start: float
-    end: float
     box: Box
+    seconds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +96,7 @@ def sign(
     signed = Path(name)
     try:
         with path.open("rb") as source, os.fdopen(handle, "w+b") as target:
-            _sign(identity, actions, title, (source, target, MP4), parent)
+            _sign(identity, actions, title, (source, target, media_type(source)), parent)
         state = read_manifest(signed).state
         if state not in ("Valid", "Trusted"):
             raise MediaError("the signature does not hold", path, f"C2PA calls it {state}")
@@ -169,8 +168,16 @@ def _region(span: Span) -> dict[str, Any]:
         "width": float(box.x1 - box.x0),
         "height": float(box.y1 - box.y0),
     }
-    time = {"type": "npt", "start": f"{span.start:.3f}", "end": f"{span.end:.3f}"}
-    return {"region": [{"type": "temporal", "time": time}, {"type": "spatial", "shape": rectangle}]}
+    place = {"type": "spatial", "shape": rectangle}
+    if span.seconds is None:
+        return {"region": [place]}
+    start, end = (f"{second:.3f}" for second in span.seconds)
+    return {
+        "region": [
+            {"type": "temporal", "time": {"type": "npt", "start": start, "end": end}},
+            place,
+        ]
+    }
 
 
 def _algorithm(secret: bytes, path: Path) -> bytes:

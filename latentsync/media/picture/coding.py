@@ -56,9 +56,18 @@ def stored_form(info: PictureInfo, kind: str) -> tuple[str, int]:
     return ("L" if grey else "RGB") + ("A" if alpha else ""), 16 if deep else 8
 
 
-def encoded(pixels: np.ndarray, path: Path, info: PictureInfo, settings: PictureSettings) -> Parts:
+def encoded(
+    pixels: np.ndarray,
+    path: Path,
+    info: PictureInfo,
+    settings: PictureSettings,
+    *,
+    mark: Callable[[bytes], bytes] = bytes,
+) -> Parts:
     """The parts of a file. pixels: (H, W, C) uint8 or uint16 as in stored_form, turned as they are
-    stored. path: of the source. Raises MediaError as info.opened does."""
+    stored. path: of the source. mark: of its packet of XMP, empty if it has none, makes the
+    output's; a kind without a place for it stays without. Raises MediaError as info.opened does.
+    """
     with opened(path) as image:
         said = metadata_of(image)
         if settings.beside:
@@ -67,19 +76,28 @@ def encoded(pixels: np.ndarray, path: Path, info: PictureInfo, settings: Picture
             said = said.upright()
         if stored_form(info, settings.kind)[0][0] != info.channels[0]:
             said = said.without_profile()
-        source = _Source(path, image, info, said, settings)
+        packet = mark(said.xmp)
+        marked = packet != said.xmp and _fits(packet, settings.kind)
+        said = said.with_xmp(packet if marked else said.xmp)
+        source = _Source(path, image, info, said, settings, marked)
         return _ENCODERS[settings.kind](pixels, source)
+
+
+def _fits(packet: bytes, kind: str) -> bool:
+    return kind != "jpeg" or len(packet) <= jpeg.LONGEST_XMP
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """What is encoded anew. said: the metadata that the output gets."""
+    """What is encoded anew. said: the metadata that the output gets. marked: whether its XMP is
+    another than the source's."""
 
     path: Path
     image: Image.Image
     info: PictureInfo
     said: Metadata
     settings: PictureSettings
+    marked: bool
 
     @property
     def same_kind(self) -> bool:
@@ -99,6 +117,7 @@ def _png(pixels: np.ndarray, source: _Source) -> Parts:
     if source.same_kind:
         with source.path.open("rb") as file, png.mapped(file) as data:
             added = png.carried(data, profile=pixels.shape[2] == len(source.info.channels))
+        added = png.with_xmp(added, said.xmp) if source.marked else added
     if pixels.dtype == np.uint8:
         return png.with_chunks(_saved(pixels, "PNG"), added)
     order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}.get(pixels.shape[2])
@@ -115,6 +134,7 @@ def _jpeg(pixels: np.ndarray, source: _Source) -> Parts:
         options["progressive"] = bool(image.info.get("progressive"))
     if source.same_kind:
         added = jpeg.carried(source.path.read_bytes())
+        added = jpeg.with_xmp(added, source.said.xmp) if source.marked else added
         return jpeg.with_segments(_saved(pixels, "JPEG", **options), added)
     return [_saved(pixels, "JPEG", **options, **source.named)]
 
@@ -131,6 +151,8 @@ def _tiff(pixels: np.ndarray, source: _Source) -> Parts:
     tags = tiff.new_tags() if source.settings.beside else tiff.kept_tags(image)
     if not source.same_kind:
         tiff.describe(tags, icc=said.icc, xmp=said.xmp, dpi=said.dpi)
+    elif source.marked:
+        tiff.set_bytes(tags, tiff.XMP, said.xmp, 1)
     if source.info.kind != "tiff":
         return tiff.encoded(pixels, tags)
     form = tiff.form_of(image, source.path)

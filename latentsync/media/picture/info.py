@@ -48,8 +48,8 @@ class PictureInfo:
     """A picture as it is stored.
 
     kind: a value of kinds.KINDS. width, height: before it is turned upright. channels: "L", "LA",
-    "RGB" or "RGBA". bits: per channel, 8 or 16. orientation: of its EXIF data, 1 to 8. lossless: whether
-    its pixels are stored without loss. notes: what no output keeps of it, a sentence each.
+    "RGB" or "RGBA". bits: per channel, 8 or 16. orientation: of its EXIF data, 1 to 8. lossless:
+    whether its pixels are stored without loss. notes: what no output keeps of it, a sentence each.
     profile: the name of its ICC profile; "": it has none.
     """
 
@@ -131,7 +131,7 @@ def _described(path: Path, image: Image.Image) -> PictureInfo:
     info = replace(info, orientation=orientation_of(image.info.get("exif", b"")))
     with path.open("rb") as file, png.mapped(file) as data:
         if kind == "png":
-            return _png(path, data, info)
+            return _png(data, info)
         if kind == "jpeg":
             notes = (*info.notes, *_unkept(path, data))
             return replace(info, lossless=False, notes=notes)
@@ -162,25 +162,16 @@ def _tiff(path: Path, image: Image.Image, info: PictureInfo) -> PictureInfo:
     return replace(info, bits=form.bits)
 
 
-def _png(path: Path, data: mmap.mmap, info: PictureInfo) -> PictureInfo:
-    names = [name for name, _ in png.chunks(data)]
-    notes = list(info.notes)
-    if png.CREDENTIALS in names:
-        notes.append(_credentials(path))
-    bits = 16 if png.bits(data) == 16 else 8
-    return replace(info, bits=bits, notes=tuple(notes))
+def _png(data: mmap.mmap, info: PictureInfo) -> PictureInfo:
+    for _ in png.chunks(data):  # raises where the file is incomplete
+        pass
+    return replace(info, bits=16 if png.bits(data) == 16 else 8)
 
 
 def _unkept(path: Path, data: mmap.mmap) -> Iterator[str]:
-    if jpeg.has_credentials(data):
-        yield _credentials(path)
     if more := jpeg.after_end(data):
         what = "as a gain map, a preview or a video of the moment"
         yield f"{path}: {more} bytes after the picture are not kept, {what}"
-
-
-def _credentials(path: Path) -> str:
-    return f"{path}: its content credentials (C2PA) are not kept: they hold for its old pixels only"
 
 
 def _is_lossless(data: mmap.mmap) -> bool:

@@ -7,11 +7,16 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 
-_START, _APP0, _APP2, _APP11, _APP14, _COMMENT = 0xD8, 0xE0, 0xE2, 0xEB, 0xEE, 0xFE
+_START, _APP0, _APP1, _APP2, _APP11 = 0xD8, 0xE0, 0xE1, 0xE2, 0xEB
+_APP14, _COMMENT = 0xEE, 0xFE
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _SCAN, _END = 0xDA, 0xD9
 _FURTHER = b"MPF\0"
 _NEXT = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 """A marker within compressed data, where 0xFF is followed by 0 or is a restart."""
+
+LONGEST_XMP = 0xFFFF - 2 - len(_XMP)
+"""Bytes of a packet, as a segment has at most 65535 bytes, its size included."""
 
 Segment = tuple[int, bytes]
 """The second byte of its marker, and its data."""
@@ -69,6 +74,13 @@ def carried(data: Data) -> list[Segment]:
 def has_credentials(data: Data) -> bool:
     """Whether it holds a C2PA manifest."""
     return any(marker == _APP11 and body[:2] == b"JP" for marker, body in segments(data))
+
+
+def with_xmp(added: Sequence[Segment], xmp: bytes) -> list[Segment]:
+    """Segments of metadata with that packet in place of their own, after APP0 and EXIF data."""
+    others = [one for one in added if not (one[0] == _APP1 and one[1].startswith(_XMP))]
+    first = sum(marker == _APP0 or body.startswith(b"Exif\0") for marker, body in others)
+    return [*others[:first], (_APP1, _XMP + xmp), *others[first:]]
 
 
 def with_segments(encoded: bytes, added: Sequence[Segment]) -> Iterator[bytes | memoryview]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -19,6 +19,9 @@ class Metadata:
     icc: bytes = b""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
+
+    def with_xmp(self, xmp: bytes) -> Metadata:
+        return replace(self, xmp=xmp)
 
     def colors_only(self) -> Metadata:
         return Metadata(icc=self.icc, dpi=self.dpi)

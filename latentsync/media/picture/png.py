@@ -13,6 +13,7 @@ HEADER = len(SIGNATURE) + 25
 """Bytes up to the end of the first chunk, IHDR."""
 ANIMATED = b"acTL"
 CREDENTIALS = b"caBX"  # C2PA
+_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 _OF_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"sBIT", b"bKGD", b"sPLT"}
 """Chunks that the new pixels bring themselves, or that describe the old ones."""
 _PROFILE = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP"}
@@ -66,8 +67,14 @@ def made(*, exif: bytes, icc: bytes, xmp: bytes, dpi: tuple[float, float] | None
     if exif:
         found.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
     if xmp:
-        found.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
+        found.append((b"iTXt", _XMP + xmp))
     return found
+
+
+def with_xmp(added: Sequence[Chunk], xmp: bytes) -> list[Chunk]:
+    """Chunks of metadata with that packet in place of their own."""
+    others = [one for one in added if not (one[0] == b"iTXt" and one[1].startswith(_XMP))]
+    return [*others, (b"iTXt", _XMP + xmp)]
 
 
 def with_chunks(encoded: bytes, added: Sequence[Chunk]) -> Iterator[bytes | memoryview]:

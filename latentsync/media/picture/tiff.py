@@ -20,15 +20,16 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_BYTES = 273, 274, 277, 278, 279
 X_DENSITY, Y_DENSITY, PLANES, DENSITY_UNIT, PREDICTOR = 282, 283, 284, 296, 317
 EXTRA, XMP, EXIF, PROFILE, GPS = 338, 700, 34665, 34675, 34853
+CREDENTIALS = 52545  # C2PA
 _REDUCED, _SUB_DIRECTORIES, _INTEROP, _RAW_PHOTO = 254, 330, 40965, 50706
 DIRECTORIES = (EXIF, GPS, _INTEROP)
 OF_PIXELS = {
     *(_REDUCED, 255, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 263, 264, 265, 266),
     *(STRIPS, SAMPLES, ROWS, STRIP_BYTES, 280, 281, PLANES, 288, 289, 290, 291, 292, 293),
     *(301, PREDICTOR, 318, 319, 320, 322, 323, 324, 325, _SUB_DIRECTORIES, EXTRA, 339, 340, 341),
-    *(347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532),
+    *(CREDENTIALS, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532),
 }
-"""Tags that say how the pixels are stored."""
+"""Tags that say how the pixels are stored, or hold for the old ones only."""
 
 _NOTHING, _DEFLATE, _DIFFERENCES = 1, 8, 2
 _UNCOMPRESSED = "raw"
@@ -102,8 +103,13 @@ def describe(
         tags[X_DENSITY], tags[Y_DENSITY], tags[DENSITY_UNIT] = dpi[0], dpi[1], 2  # inches
     for tag, value, kind in ((PROFILE, icc, 7), (XMP, xmp, 1)):
         if value:
-            tags.tagtype[tag] = kind
-            tags[tag] = value
+            set_bytes(tags, tag, value, kind)
+
+
+def set_bytes(tags: ImageFileDirectory_v2, tag: int, value: bytes, kind: int) -> None:
+    """kind: the number of its type, 1 for BYTE and 7 for UNDEFINED."""
+    tags.tagtype[tag] = kind
+    tags[tag] = value
 
 
 def encoded(

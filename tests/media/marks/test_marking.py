@@ -12,7 +12,7 @@ import pytest
 
 from latentsync.media.boxes import boxes
 from latentsync.media.marks import aigc, xmp
-from latentsync.media.marks.marking import Marking, SourceMarks, read_marks
+from latentsync.media.marks.marking import Marking, Place, SourceMarks, place_in, read_marks
 from latentsync.media.marks.words import Done, Tool
 from latentsync.media.probe import probe
 from tests.support.copying import copied
@@ -25,7 +25,7 @@ LABEL = aigc.label("x", "1")
 
 
 def marking(source: SourceMarks | None = None, **others) -> Marking:
-    return Marking(source or SourceMarks(), {"title": "Été"}, tagged=False, number="7", **others)
+    return Marking(source or SourceMarks(), {"title": "Été"}, Place.BOX, number="7", **others)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,9 @@ def test_a_manifest_is_kept_only_by_signing() -> None:
 @pytest.mark.parametrize("done", [PLANNED, Done(dubbed=True, restored=SHARPENER), Done()])
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_the_finished_file_says_what_was_done(tmp_path: Path, suffix: str, done: Done) -> None:
-    tagged = suffix == ".mkv"
-    made = Marking(SourceMarks("Mine."), {}, tagged=tagged, producer="x", number="7")
+    place = place_in(tmp_path / f"out{suffix}")
+    tagged = place is Place.TAG
+    made = Marking(SourceMarks("Mine."), {}, place, producer="x", number="7")
     start = make_video(
         tmp_path / f"start{suffix}",
         metadata=made.planned(PLANNED),
@@ -105,8 +106,7 @@ def test_the_finished_file_says_what_was_done(tmp_path: Path, suffix: str, done:
     )
     size = start.stat().st_size
     made.finish(start, planned=PLANNED, done=done)
-    tags = probe(start).file_metadata
-    marks = read_marks(start, tags)
+    marks = read_marks(probe(start))
     assert marks.comment == " ".join(["Mine.", *done.sentences])
     assert bool(marks.aigc) == done.synthetic
     assert (marks.packet is not None) == (done.source_type is not None)
@@ -117,7 +117,7 @@ def test_the_finished_file_says_what_was_done(tmp_path: Path, suffix: str, done:
 
 
 def test_the_checksum_of_matroska_s_tags_is_that_of_what_was_done(tmp_path: Path) -> None:
-    made = Marking(SourceMarks(), {}, tagged=True)
+    made = Marking(SourceMarks(), {}, Place.TAG)
     video = make_video(tmp_path / "a.mkv", metadata=made.planned(PLANNED))
     assert checksum_holds(video)
     made.finish(video, planned=PLANNED, done=Done())
@@ -146,12 +146,12 @@ def test_marks_go_from_any_container_into_any_other(tmp_path: Path, suffix: str)
         if first == "a.mp4":
             xmp.append_packet(video, packet)
         source = probe(video)
-        found = read_marks(video, source.file_metadata)
-        kept = Marking(found, source.file_metadata, tagged=suffix == ".mkv", make=False)
+        found = read_marks(source)
+        kept = Marking(found, source.file_metadata, place_in(tmp_path / f"out{suffix}"), make=False)
         described = replace(source, file_metadata=kept.header(Done()))
         target = copied(described, tmp_path / f"{first}{suffix}")
         kept.finish(target, planned=Done(), done=Done())
-        made = read_marks(target, probe(target).file_metadata)
+        made = read_marks(probe(target))
         assert (made.aigc, made.packet) == (LABEL, packet)
 
 

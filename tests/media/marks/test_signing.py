@@ -18,7 +18,7 @@ from latentsync.types import Box
 from tests.support.media_factory import make_video
 
 PROGRAM = ("a program", "1.0")
-SPAN = Span(0.2, 0.36, Box(10, 20, 40, 60))
+SPAN = Span(Box(10, 20, 40, 60), (0.2, 0.36))
 DUBBED = Action("c2pa.dubbed", "New speech.", "composite", [SPAN])
 
 
