@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -89,6 +90,25 @@ def test_rotation_colours_and_pixel_shape_are_kept(tmp_path: Path, suffix: str) 
     assert new.rotation == old.rotation == 90
     assert (new.color, new.sample_aspect_ratio) == (old.color, old.sample_aspect_ratio)
     assert_same_frames(source, target)
+
+
+@pytest.mark.parametrize("begin", [0, 2 * 512 + 256])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_video_that_was_cut_within_a_frame_begins_there(
+    tmp_path: Path, begin: int, suffix: str
+) -> None:
+    """begin: ticks; a frame has 512."""
+    source = make_video(tmp_path / "a.mp4", options=B_FRAMES)
+    data = bytearray(source.read_bytes())
+    at = data.index(b"elst") + 12  # after flags and number of entries: length, then begin
+    length, first = struct.unpack_from(">Ii", data, at)
+    struct.pack_into(">Ii", data, at, length - begin * 1000 // 12800, first + begin)
+    source.write_bytes(data)
+    target = tmp_path / f"b{suffix}"
+    copy(source, target)
+    made = target.read_bytes()
+    assert made[made.index(b"elst") :][:24] == data[data.index(b"elst") :][:24]
+    assert pts_of(target) == pts_of(source)
 
 
 @pytest.mark.parametrize("kind", [".mkv", ".mp4"])
