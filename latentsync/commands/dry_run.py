@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from latentsync.estimate.estimate import Estimate
+from latentsync.media.settings import EncodeSettings
 from latentsync.pipeline.job import Job
 from latentsync.weights.model_file import ModelFile, readable
 
@@ -19,9 +20,7 @@ def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str
     if job.audio is not None:
         lines.append(f"speech   {job.audio}: {_settings(job)}")
     lines.append(f"restore  {_restoration(job, found)}")
-    own = job.output.settings
-    encoder = f"{own.codec}, crf {own.crf}, preset {own.preset}"
-    lines.append(f"output   {job.output.target}: {encoder}")
+    lines.append(f"output   {job.output.target}: {_encoder(job.output.settings)}")
     lines += [f"stages   {one.title}: {_milliseconds(one.cost.stages)}" for one in found.passes]
     if found.converts:
         lines.append("note     the first run converts the networks for OpenVINO: 1 to 2 min more")
@@ -75,6 +74,12 @@ def _restoration(job: Job, found: Estimate) -> str:
     if job.audio is not None and restore.when == "auto":
         return f"{what}: generated mouths that are blurry; every face is counted in the time below"
     return f"{what}: {found.restored} of {found.sampled} sampled frames"
+
+
+def _encoder(own: EncodeSettings) -> str:
+    parts = [own.codec, own.pix_fmt]
+    parts += [f"{key} {value}" for key, value in own.effective.items() if value is not None]
+    return ", ".join(parts)
 
 
 def _milliseconds(stages: Mapping[str, float]) -> str:

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from av.video.format import VideoFormat
+
 from latentsync.errors import ConfigError
+from latentsync.media.color import HDR_TRANSFERS
 from latentsync.media.container import MUXERS
 from latentsync.media.encoder_options import bits
 from latentsync.media.encoders import ENCODERS, refusal, usable_formats
 from latentsync.media.pixel_formats import Depth, by_loss
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import AUTO, SOURCE, EncodeSettings, one_of
-
-HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
-"""PQ and HLG."""
 
 _EDITING = {"prores": "prores_ks", "ffv1": "ffv1"}
 """Codecs of archives and editors -> their encoders."""
@@ -31,7 +31,7 @@ def chosen(
     container, does not write the pixel format, or does not work here.
     """
     muxer = MUXERS[target.suffix.lower()]
-    wanted = source.pix_fmt if settings.pix_fmt == SOURCE else settings.pix_fmt
+    wanted = source.pix_fmt if settings.pix_fmt == SOURCE else _known(settings.pix_fmt)
     name = settings.codec
     if name == AUTO:
         name = _auto(source, muxer, settings.pix_fmt, wanted)
@@ -45,6 +45,17 @@ def chosen(
         remedy = f"use {one_of((SOURCE, *formats))}"
         raise ConfigError(f"{name} cannot write this pixel format", settings.pix_fmt, remedy)
     return _working(replace(settings, codec=name), formats, source, size)
+
+
+def _known(pix_fmt: str) -> str:
+    """The pixel format. Raises ConfigError if FFmpeg has none of that name, or it is no pixels."""
+    try:
+        if VideoFormat(pix_fmt, 16, 16).components:
+            return pix_fmt
+    except ValueError:
+        pass
+    remedy = f"use {SOURCE}, or a name such as yuv420p, yuv422p10le or yuva444p10le"
+    raise ConfigError("unknown pixel format", pix_fmt, remedy)
 
 
 def _auto(source: VideoInfo, muxer: str, pix_fmt: str, wanted: str) -> str:
@@ -98,5 +109,5 @@ def _working(
         if not reason:
             return made
         reasons.append(reason)
-    remedy = f"{reasons[0]}; check the hardware and its driver, or use output.codec={AUTO}"
+    remedy = f"check the hardware and its driver ({reasons[0]}), or use output.codec={AUTO}"
     raise ConfigError("this encoder does not work on this machine", settings.codec, remedy)

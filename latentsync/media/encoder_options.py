@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from av.video.format import VideoFormat
 
 from latentsync.media.hdr import HdrMetadata
+from latentsync.media.samples import bits_of
 
 PRESETS = (
     "ultrafast",
@@ -72,7 +73,7 @@ Options = dict[str, str]
 
 def bits(pix_fmt: str) -> int:
     """Per channel."""
-    return max(component.bits for component in VideoFormat(pix_fmt, 16, 16).components)
+    return bits_of(VideoFormat(pix_fmt, 16, 16))
 
 
 def joined(params: Mapping[str, str]) -> str:

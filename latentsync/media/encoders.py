@@ -31,7 +31,7 @@ from latentsync.media.encoder_options import (
     x264,
     x265,
 )
-from latentsync.media.hdr import HdrMetadata
+from latentsync.media.hdr import AMBIENT, CAPTIONS, HDR10_PLUS, HdrMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class VideoEncoder:
     formats, those that more players take first. options: for FFmpeg, by quality and HDR metadata.
 
     ignored: which of crf, preset and finer_mouth have no meaning for it. keeps_hdr: whether it
-    writes static HDR metadata. dynamic: what it takes of the frames' side data, in hdr's words.
+    writes static HDR metadata. full_range: whether what it writes may have full range.
+    dynamic: what it takes of the frames' side data, in hdr's words.
     """
 
     codec: str
@@ -49,6 +50,7 @@ class VideoEncoder:
     options: Callable[[Quality, HdrMetadata], Options]
     ignored: frozenset[str] = frozenset({"finer_mouth"})
     keeps_hdr: bool = False
+    full_range: bool = True
     dynamic: frozenset[str] = frozenset()
     hardware: bool = False
 
@@ -65,11 +67,16 @@ _WITH_ALPHA = tuple(
     name.replace("yuv", "yuva") for name in (*_PLANAR, *_PLANAR_10, *_PLANAR_12[1:], *_PLANAR_16)
 )
 _RGB = ("bgr0", "bgra", "gbrp10le", "gbrp12le", "gbrp14le", "gbrp16le", "gbrap10le", "gbrap12le")
-_CAPTIONS = frozenset({"closed captions in the video stream"})
 
 ENCODERS: dict[str, VideoEncoder] = {
     "libx264": VideoEncoder(
-        "h264", _EVERYWHERE, (*_PLANAR, *_PLANAR_10), x264, frozenset(), True, _CAPTIONS
+        "h264",
+        _EVERYWHERE,
+        (*_PLANAR, *_PLANAR_10),
+        x264,
+        frozenset(),
+        keeps_hdr=True,
+        dynamic=frozenset({CAPTIONS}),
     ),
     "libx265": VideoEncoder(
         "hevc",
@@ -77,8 +84,8 @@ ENCODERS: dict[str, VideoEncoder] = {
         (*_PLANAR, *_PLANAR_10, *_PLANAR_12),
         x265,
         frozenset(),
-        True,
-        _CAPTIONS,
+        keeps_hdr=True,
+        dynamic=frozenset({CAPTIONS, HDR10_PLUS, AMBIENT}),
     ),
     "libsvtav1": VideoEncoder(
         "av1", _AV1_MUXERS, ("yuv420p", "yuv420p10le"), svt_av1, keeps_hdr=True
@@ -89,6 +96,7 @@ ENCODERS: dict[str, VideoEncoder] = {
         ("yuv422p10le", "yuv444p10le", "yuva444p10le"),
         prores_ks,
         _NOTHING,
+        full_range=False,
     ),
     "ffv1": VideoEncoder(
         "ffv1",
@@ -108,7 +116,10 @@ def _hardware(
     ignored: frozenset[str] = frozenset({"finer_mouth"}),
 ) -> VideoEncoder:
     holders = {"av1": _AV1_MUXERS, "prores": _PRORES_MUXERS}.get(codec, _EVERYWHERE)
-    return VideoEncoder(codec, holders, formats, options, ignored, hardware=True)
+    limited = codec == "prores"
+    return VideoEncoder(
+        codec, holders, formats, options, ignored, full_range=not limited, hardware=True
+    )
 
 
 _NO_PRESET = frozenset({"preset", "finer_mouth"})

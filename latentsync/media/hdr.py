@@ -20,13 +20,16 @@ Point = tuple[Fraction, Fraction]  # x and y in the CIE 1931 diagram
 
 _CHROMATICITY = 50_000  # steps of 1, in HEVC and H.264
 _LUMINANCE = 10_000  # steps of 1 cd/m2
+HDR10_PLUS = "HDR10+ metadata"
+AMBIENT = "the ambient viewing environment"
+CAPTIONS = "closed captions in the video stream"
 _DYNAMIC = {
-    Type.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
+    Type.DYNAMIC_HDR_PLUS: HDR10_PLUS,
     Type.DOVI_RPU_BUFFER: "Dolby Vision metadata",
     Type.DOVI_METADATA: "Dolby Vision metadata",
     Type.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
-    Type.AMBIENT_VIEWING_ENVIRONMENT: "the ambient viewing environment",
-    Type.A53_CC: "closed captions in the video stream",
+    Type.AMBIENT_VIEWING_ENVIRONMENT: AMBIENT,
+    Type.A53_CC: CAPTIONS,
 }
 """Side data that encoders take with the frames, if at all."""
 
@@ -56,24 +59,22 @@ class MasteringDisplay:
 
     def in_steps(self) -> str:
         """As x264 and x265 read it, in the units of the bit stream."""
-        return self._text(*(f"({_steps(x)},{_steps(y)})" for x, y in self._points), *self._nits())
+        points = (f"({_steps(x)},{_steps(y)})" for x, y in self._points)
+        return self._text(points, (str(round(one * _LUMINANCE)) for one in self.luminance))
 
     def in_decimals(self) -> str:
         """As SVT-AV1 reads it."""
         points = (f"({float(x):.5f},{float(y):.5f})" for x, y in self._points)
-        least, greatest = (f"{float(one):.5f}" for one in self.luminance)
-        return self._text(*points, least, greatest)
+        return self._text(points, (f"{float(one):.5f}" for one in self.luminance))
 
     @property
     def _points(self) -> tuple[Point, ...]:
         return self.green, self.blue, self.red, self.white
 
-    def _nits(self) -> tuple[str, str]:
-        least, greatest = (str(round(one * _LUMINANCE)) for one in self.luminance)
-        return least, greatest
-
     @staticmethod
-    def _text(green: str, blue: str, red: str, white: str, least: str, greatest: str) -> str:
+    def _text(points: Iterable[str], luminance: Iterable[str]) -> str:
+        green, blue, red, white = points
+        least, greatest = luminance
         return f"G{green}B{blue}R{red}WP{white}L({greatest},{least})"
 
 

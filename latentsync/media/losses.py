@@ -20,7 +20,8 @@ def video_notes(source: VideoInfo, asked: EncodeSettings, made: EncodeSettings) 
     """One sentence for each. made: what was chosen for what was asked."""
     path, color, encoder = source.path, source.color, ENCODERS[made.codec]
     if source.alpha and not (_decoded_alpha(source) and Depth.of(made.pix_fmt).alpha):
-        yield f"{path}: its alpha channel (transparency) is not kept"
+        kept = ": a .mov file would keep it" if _decoded_alpha(source) else ""
+        yield f"{path}: its alpha channel (transparency) is not kept{kept}"
     for loss in losses(source.pix_fmt, made.pix_fmt, made.codec):
         yield f"{path} {loss}"
     if source.hdr.static and not encoder.keeps_hdr:

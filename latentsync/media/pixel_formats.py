@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from av.video.format import VideoFormat
 
+from latentsync.media.samples import bits_of, chroma_steps, has_alpha, is_gray
+
 _NO_CHROMA = 4  # samples of luma to one of chroma, across and down, that a grey video needs at most
 
 
@@ -23,13 +25,9 @@ class Depth:
     @classmethod
     def of(cls, pix_fmt: str) -> Depth:
         format_ = VideoFormat(pix_fmt, 16, 16)
-        components = format_.components
-        alpha = any(one.is_alpha for one in components)
-        grey = len(components) - alpha < 3 and not format_.is_rgb
-        across, down = 16 // format_.chroma_width(16), 16 // format_.chroma_height(16)
-        if grey:
-            across = down = _NO_CHROMA
-        return cls(format_.is_rgb, alpha, across, down, max(one.bits for one in components))
+        grey = is_gray(format_) and not format_.is_rgb
+        across, down = (_NO_CHROMA, _NO_CHROMA) if grey else chroma_steps(format_)
+        return cls(format_.is_rgb, has_alpha(format_), across, down, bits_of(format_))
 
     def lost(self, kept: Depth) -> tuple[int, int, int]:
         """What the other lacks: alpha, bits, chroma; all 0: nothing."""

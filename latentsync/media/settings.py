@@ -42,6 +42,13 @@ class EncodeSettings:
         """What the encoder is asked for. profile: of the source, as PyAV names it."""
         return Quality(self.crf, self.preset, self.pix_fmt, profile)
 
+    @property
+    def effective(self) -> dict[str, int | str | None]:
+        """crf and preset; None where the encoder, which has to be named, has no such setting."""
+        ignored = ENCODERS[self.codec].ignored
+        given: dict[str, int | str] = {"crf": self.crf, "preset": self.preset}
+        return {key: None if key in ignored else value for key, value in given.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class NewAudio:

@@ -99,11 +99,13 @@ def test_a_pixel_format_that_is_asked_for_takes_part_in_the_choice(
 @pytest.mark.parametrize(
     ("settings", "suffix", "says"),
     [
-        (EncodeSettings("libsvtav1"), ".mov", ".mp4, .m4v or .mkv"),
+        (EncodeSettings("libsvtav1"), ".mov", ".mp4, .m4v"),
         (EncodeSettings("prores_ks"), ".mp4", ".mov or .mkv"),
         (EncodeSettings("ffv1"), ".mov", "end the output's name in .mkv"),
         (EncodeSettings("libx264", pix_fmt="yuv444p12le"), ".mp4", "yuv444p10le"),
         (EncodeSettings(pix_fmt="rgb48"), ".mp4", "yuv420p"),
+        (EncodeSettings(pix_fmt="yuv42p"), ".mp4", "unknown pixel format: yuv42p; use source"),
+        (EncodeSettings(pix_fmt="vaapi"), ".mp4", "unknown pixel format"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_does(
