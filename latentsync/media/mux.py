@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -35,7 +35,6 @@ class Contents:
 
     end: seconds, where all but the video is cut off; None: not at all.
     others: what becomes of the source's further streams.
-    tags: metadata of the file besides the source's, whose keys they replace.
     """
 
     muxer: str
@@ -44,7 +43,6 @@ class Contents:
     size: tuple[int, int]
     tracks: Sequence[AudioTrackPlan]
     end: float | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
     others: Sequence[OtherPlan] = ()
 
 
@@ -94,7 +92,7 @@ class Muxing:
         source = self._contents.source
         stream = self._encoded_video() if video is None else self._copied_video(video)
         end = self._contents.end
-        describe_file(self._output, source, self._contents.tags, end=end)
+        describe_file(self._output, source, end=end)
         describe(stream, source)
         for plan in self._contents.others:
             if plan.way == "stated" and not _timecode(stream.metadata):
@@ -189,8 +187,7 @@ def _timecode(metadata: Mapping[str, str]) -> str:
 
 def _own_keys(contents: Contents) -> list[str]:
     """The keys of the file's metadata that the muxer would drop."""
-    kept = {**kept_tags(contents.source.file_metadata), **contents.tags}
-    return own_keys(kept, contents.muxer)
+    return own_keys(kept_tags(contents.source.file_metadata), contents.muxer)
 
 
 def _muxer_options(contents: Contents, *, in_memory: bool) -> dict[str, str]:

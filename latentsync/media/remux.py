@@ -278,15 +278,14 @@ def describe(stream: Stream, template: Described) -> None:
 def describe_file(
     output: OutputContainer,
     source: VideoInfo,
-    tags: Mapping[str, str] | None = None,
     *,
     end: float | None = None,
 ) -> None:
-    """Sets title, chapters etc.; call before the header is written. tags: in addition.
+    """Sets title, chapters etc.; call before the header is written.
 
     end: seconds, where the chapters are cut off; None: not at all.
     """
-    output.metadata.update({**kept_tags(source.file_metadata), **(tags or {})})
+    output.metadata.update(kept_tags(source.file_metadata))
     chapters = [dict(chapter) for chapter in source.chapters]
     for chapter in chapters:
         base = chapter["time_base"] or Fraction(1)

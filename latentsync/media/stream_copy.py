@@ -16,9 +16,11 @@ from latentsync.media.mux import Contents, Muxing, OpenFiles
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.settings import EncodeSettings
 from latentsync.media.target import OutputPlan, new_part_path
+from latentsync.media.track_boxes import keep_edits
 
 _IN_MP4 = {"h264", "hevc", "av1", "vp9", "mpeg4"}
 """MP4 may hold others too, but few players play that."""
+_WITH_EDITS = ("mp4", "mov")
 _ROUNDING = 0.0011  # seconds; Matroska rounds each time to milliseconds
 _KEPT = {
     "codec": "codec",
@@ -65,6 +67,8 @@ def copied_video(
     part = new_part_path(target)
     try:
         issues = _muxed(part, contents, step)
+        if muxer in _WITH_EDITS and MUXERS.get(source.path.suffix.lower()) in _WITH_EDITS:
+            keep_edits(source.path, part, 1 / source.average_rate)
         _check(part, source, seconds)
         yield [*(track.note for track in plan.tracks if track.encoder), *issues]
         for finish in finishers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import NewAudio
 from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.media.target import check_target
 from tests.support.copying import QUICK, files_in
+from tests.support.dubbing import write_wav
 from tests.support.media_factory import Tone, audio_packets, make_video, moving_pattern, pts_of
 
 UNEVEN = [0, 40, 45, 120, 160, 330, 331, 400, 480, 520]  # ms
@@ -89,6 +92,38 @@ def test_rotation_colours_and_pixel_shape_are_kept(tmp_path: Path, suffix: str) 
     assert new.rotation == old.rotation == 90
     assert (new.color, new.sample_aspect_ratio) == (old.color, old.sample_aspect_ratio)
     assert_same_frames(source, target)
+
+
+def test_new_audio_is_cut_off_where_the_video_ends(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mp4", audio=[Tone(0.4)])
+    info, target = probe(source), tmp_path / "b.mp4"
+    plan = check_target(target, info, QUICK, NewAudio(write_wav(tmp_path / "c.wav", seconds=2)))
+    seconds = np.array([f.pts_seconds for f in VideoReader(info)])
+    with copied_video(
+        target, info, plan.settings, plan, seconds=seconds, step=lambda: None, end=0.4
+    ):
+        pass
+    assert payloads(target) == payloads(source)
+    assert probe(target).audio[0].duration_seconds == pytest.approx(0.4, abs=0.03)
+
+
+@pytest.mark.parametrize("begin", [0, 2 * 512 + 256])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_video_that_was_cut_within_a_frame_begins_there(
+    tmp_path: Path, begin: int, suffix: str
+) -> None:
+    """begin: ticks; a frame has 512."""
+    source = make_video(tmp_path / "a.mp4", options=B_FRAMES)
+    data = bytearray(source.read_bytes())
+    at = data.index(b"elst") + 12  # after flags and number of entries: length, then begin
+    length, first = struct.unpack_from(">Ii", data, at)
+    struct.pack_into(">Ii", data, at, length - begin * 1000 // 12800, first + begin)
+    source.write_bytes(data)
+    target = tmp_path / f"b{suffix}"
+    copy(source, target)
+    made = target.read_bytes()
+    assert made[made.index(b"elst") :][:24] == data[data.index(b"elst") :][:24]
+    assert pts_of(target) == pts_of(source)
 
 
 @pytest.mark.parametrize("kind", [".mkv", ".mp4"])
