@@ -47,9 +47,9 @@ _CHANNELS = {
 class PictureInfo:
     """A picture as it is stored.
 
-    kind: a value of kinds.KINDS. width, height: before it is turned upright. channels: "L", "LA", "RGB"
-    or "RGBA". bits: per channel, 8 or 16. orientation: of its EXIF data, 1 to 8. lossless: whether
-    its pixels are stored without loss. notes: what no output keeps of it, a sentence each.
+    kind: a value of kinds.KINDS. width, height: before it is turned upright. channels: "L", "LA",
+    "RGB" or "RGBA". bits: per channel, 8 or 16. orientation: of its EXIF data, 1 to 8. lossless:
+    whether its pixels are stored without loss. notes: what no output keeps of it, a sentence each.
     profile: the name of its ICC profile; "": it has none.
     """
 
