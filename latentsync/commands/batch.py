@@ -1,4 +1,4 @@
-"""Several videos in one command: imports, weights and models are loaded once.
+"""Several videos and pictures in one command: imports, weights and models are loaded once.
 
 All names are checked before any work; afterwards a video that fails does not stop the others.
 """
@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, print_error
+from latentsync.commands.folder import is_folder, with_contents
 from latentsync.errors import ConfigError, LatentSyncError
 from latentsync.media.files import check_names, check_there
+from latentsync.media.picture.kinds import KINDS, compared, is_picture, name_beside
 from latentsync.settings.schema import Config
 
 if TYPE_CHECKING:
@@ -50,20 +52,24 @@ class Inputs(argparse.Action):
 
 def is_batch(inputs: Sequence[str], output: str | None) -> bool:
     """Whether the output is a folder for results named after their videos."""
-    return len(inputs) > 1 or (bool(inputs) and output is not None and _ends_as_folder(output))
+    if len(inputs) > 1 or any(is_folder(path) for path in inputs):
+        return True
+    return bool(inputs) and output is not None and _ends_as_folder(output)
 
 
 def run_batch(options: argparse.Namespace, config: Config) -> int:
     """Exit code: 2 if any video failed. Raises LatentSyncError before any work."""
-    configs = _configs(config, options.input, skip_existing=options.skip_existing)
+    files = with_contents(options.input)
+    configs = _configs(config, files, skip_existing=options.skip_existing)
     # What follows imports torch, which takes seconds.
     from latentsync.commands.work import prepare_work, progress_of
 
     videos = [Path(str(one.input.video)).name for one in configs]
     names = [f"{n}/{len(configs)} {video}" for n, video in enumerate(videos, 1)]
     jobs = _checked(dict(zip(names, configs, strict=True)))
-    skipped = len(options.input) - len(configs)
-    done, result = 0, f"of {len(configs)} videos done" + (f", {skipped} skipped" if skipped else "")
+    skipped = len(files) - len(configs)
+    result = f"of {len(configs)} {_what(files)} done" + (f", {skipped} skipped" if skipped else "")
+    done = 0
     try:
         work = prepare_work(options, next(iter(jobs.values()))) if jobs else None
         for name, job in jobs.items():
@@ -88,8 +94,9 @@ def _configs(config: Config, videos: Sequence[str], *, skip_existing: bool) -> l
         check_there(path)
     from latentsync.media.container import MUXERS  # takes a moment
 
+    kept = {*MUXERS} if config.speech else {*MUXERS, *KINDS}
     targets = [
-        folder / (path.name if path.suffix.lower() in MUXERS else f"{path.stem}.mp4")
+        folder / (path.name if path.suffix.lower() in kept else f"{path.stem}.mp4")
         for path in paths
     ]
     _check_apart(videos, targets, compare=config.output.compare)
@@ -113,12 +120,12 @@ def _configs(config: Config, videos: Sequence[str], *, skip_existing: bool) -> l
 def _check_apart(videos: Sequence[str], targets: Sequence[Path], *, compare: bool) -> None:
     """Raises ConfigError if two videos would write the same file.
 
-    Suffix and case are ignored: report names drop the suffix, and some disks ignore case.
+    Case is ignored, as some disks do so, and the suffix is where report names drop it.
     """
     taken: dict[str, int] = {}
     for n, target in enumerate(targets):
-        for stem in (target.stem, f"{target.stem}_compare")[: 1 + compare]:
-            first = taken.setdefault(stem.casefold(), n)
+        for path in (target, compared(target))[: 1 + compare]:
+            first = taken.setdefault(name_beside(path).casefold(), n)
             if first != n:
                 what = "two videos would get the same output name"
                 both = f"{videos[first]} and {videos[n]}"
@@ -130,14 +137,27 @@ def _checked(configs: Mapping[str, Config]) -> dict[str, Job]:
 
     Raises LatentSyncError if settings or an output are invalid.
     """
-    from latentsync.media.probe import probe
     from latentsync.pipeline.job import checked
 
     jobs = {}
     for name, config in configs.items():
-        if _succeeds(name, partial(probe, str(config.input.video))):
+        if _succeeds(name, partial(_probed, config)):
             jobs[name] = checked(config)
     return jobs
+
+
+def _probed(config: Config) -> None:
+    from latentsync.media.picture.still import check_video_name
+    from latentsync.media.probe import probe
+
+    if probe(str(config.input.video)).picture is None:
+        check_video_name(Path(str(config.output.path)))
+
+
+def _what(files: Sequence[str]) -> str:
+    """What these files are called."""
+    pictures = sum(is_picture(Path(file)) for file in files)
+    return {0: "videos", len(files): "pictures"}.get(pictures, "videos and pictures")
 
 
 def _succeeds(name: str, work: Callable[[], object]) -> bool:

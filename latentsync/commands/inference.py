@@ -47,13 +47,14 @@ def build_parser() -> Parser:
         action=Inputs,
         default=[],
         metavar="VIDEO",
-        help="video to lip-sync or to restore, or several",
+        help="video or picture to lip-sync or to restore; or several, or a folder of them",
     )
     add(
         *("-o", "--output", "--output_path", "--video_out_path"),
         dest="output",
         metavar="VIDEO",
-        help="result: .mp4, .m4v, .mov or .mkv; a folder (NAME/) for several",
+        help="result: .mp4, .m4v, .mov or .mkv, of a picture .png, .jpg, .webp or .tif; a folder "
+        "(NAME/) for several",
     )
     add(
         *("--audio_path", "--audio"),
@@ -64,8 +65,9 @@ def build_parser() -> Parser:
     add(
         "--speaker",
         metavar="WHO",
-        help="whose mouth: largest (default), left, right, a number (by order of appearance), x,y "
-        "or x,y@seconds, a picture of the person, or auto (who speaks in the video's audio)",
+        help="whose mouth: largest (default; of a picture all), left, right, a number (by order of "
+        "appearance), x,y or x,y@seconds, a picture of the person, or auto (who speaks in the "
+        "video's audio)",
     )
     add(
         "--segments",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
 from latentsync.media.picture.coding import PictureSettings
+from latentsync.media.picture.kinds import compared, name_beside
 from latentsync.media.picture.still import check_picture, check_video_name, spoken_notes
 from latentsync.media.picture.writer import PictureWriter, copied_picture
 from latentsync.media.probe import VideoInfo
@@ -60,7 +61,7 @@ class Output:
 
     @property
     def report_path(self) -> Path:
-        return self.target.with_suffix(".report.json")
+        return self.target.with_name(f"{name_beside(self.target)}.report.json")
 
 
 def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | None) -> Output:
@@ -71,9 +72,8 @@ def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | 
     output = _checked(config, source, target, audio, size, marks)
     output = replace(output, watermark=load_watermark(config.output))
     if config.output.compare:
-        beside = target.with_name(f"{target.stem}_compare{target.suffix}")
         wide, unsigned = (2 * source.width, source.height), replace(marks, identity=None)
-        comparison = _checked(config, source, beside, audio, wide, unsigned)
+        comparison = _checked(config, source, compared(target), audio, wide, unsigned)
         output = replace(output, comparison=comparison)
     report = output.report_path
     if config.output.report and report.exists() and not is_report(report):

@@ -9,6 +9,7 @@ import numpy as np
 
 from latentsync.face.landmarks import MOUTH
 from latentsync.geometry import frame_scale
+from latentsync.media.picture.kinds import name_beside
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.session import Preview, Session
 from latentsync.pipeline.stages.composite import side_by_side
@@ -29,7 +30,7 @@ def write_previews(session: Session, count: int, target: Path) -> list[Path]:
     Raises whatever Session.make_plan does.
     """
     plan = session.plan
-    folder = target.with_name(f"{target.stem}_preview")
+    folder = target.with_name(f"{name_beside(target)}_preview")
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for one in session.preview(shown_frames(plan, count)):

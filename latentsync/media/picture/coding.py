@@ -33,7 +33,7 @@ Parts = Iterable[bytes | memoryview]
 
 @dataclass(frozen=True, slots=True)
 class PictureSettings:
-    """kind: a value of info.KINDS. quality: of JPEG and lossy WebP, 1 to 100; None: as finely as
+    """kind: a value of kinds.KINDS. quality: of JPEG and lossy WebP, 1 to 100; None: as finely as
     the source, else QUALITY. beside: the picture shows more than its source, of which it gets the
     description of the colours only."""
 

@@ -19,16 +19,6 @@ from latentsync.errors import MediaError
 from latentsync.media.picture import jpeg, png, tiff
 from latentsync.media.picture.exif import UPRIGHT, orientation_of
 
-KINDS = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".webp": "webp",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".bmp": "bmp",
-}
-"""Suffix of a picture -> its kind."""
 FRAME_BITS = 8
 """Bits per channel of the frames between reading and writing: deeper pictures are rounded."""
 MOST_PIXELS = 178_956_970
@@ -57,9 +47,9 @@ _CHANNELS = {
 class PictureInfo:
     """A picture as it is stored.
 
-    kind: a value of KINDS. width, height: before it is turned upright. channels: "L", "LA", "RGB"
-    or "RGBA". bits: per channel, 8 or 16. orientation: of its EXIF data, 1 to 8. lossless: whether
-    its pixels are stored without loss. notes: what no output keeps of it, a sentence each.
+    kind: a value of kinds.KINDS. width, height: before it is turned upright. channels: "L", "LA",
+    "RGB" or "RGBA". bits: per channel, 8 or 16. orientation: of its EXIF data, 1 to 8. lossless:
+    whether its pixels are stored without loss. notes: what no output keeps of it, a sentence each.
     profile: the name of its ICC profile; "": it has none.
     """
 

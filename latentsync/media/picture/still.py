@@ -7,7 +7,8 @@ from pathlib import Path
 
 from latentsync.errors import MediaError
 from latentsync.media.picture.coding import PictureSettings, stored_form
-from latentsync.media.picture.info import FRAME_BITS, KINDS, PictureInfo
+from latentsync.media.picture.info import FRAME_BITS, PictureInfo
+from latentsync.media.picture.kinds import KINDS, is_picture
 from latentsync.media.picture.pixels import read_pixels, to_bits, to_rgb
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import one_of
@@ -41,7 +42,7 @@ def check_picture(
     shows more. Raises MediaError where it cannot be written; writes nothing.
     """
     assert source.picture is not None
-    if target.suffix.lower() not in KINDS:
+    if not is_picture(target):
         remedy = f"end its name in {one_of(KINDS)}; with --audio_path it becomes a video"
         raise MediaError("a picture is written as a picture", target, remedy)
     check_place(target, KINDS, [source.path])
@@ -56,7 +57,7 @@ def check_picture(
 
 def check_video_name(target: Path) -> None:
     """Raises MediaError where a video would be named as a picture."""
-    if target.suffix.lower() in KINDS:
+    if is_picture(target):
         remedy = "end its name in .mp4, .mov or .mkv; --preview N writes N of its frames as PNG"
         raise MediaError("a video is not written as a picture", target, remedy)
 
