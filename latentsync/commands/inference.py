@@ -71,8 +71,9 @@ def build_parser() -> Parser:
     add(
         "--speaker",
         metavar="WHO",
-        help="whose mouth: largest (default; of a picture all), left, right, a number (by order of appearance), x,y "
-        "or x,y@seconds, a picture of the person, or auto (who speaks in the video's audio)",
+        help="whose mouth: largest (default; of a picture all), left, right, a number (by order of "
+        "appearance), x,y or x,y@seconds, a picture of the person, or auto (who speaks in the "
+        "video's audio)",
     )
     add(
         "--segments",

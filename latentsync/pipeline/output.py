@@ -244,15 +244,11 @@ def _encode(
     """Writes all frames of the plan into the result and the comparison, where they are given."""
     timer, (result, comparison) = session.timer, outputs
     with ExitStack() as stack:
-        files = [
-            _File(
-                stack.enter_context(_writer(session, one, plan, written)),
-                one.watermark,
-                compares=one is comparison,
-            )
-            for one in (result, comparison)
-            if one is not None
-        ]
+        files: list[_File] = []
+        for one in (result, comparison):
+            if one is not None:
+                writer: _Writer = stack.enter_context(_writer(session, one, plan, written))
+                files.append(_File(writer, one.watermark, compares=one is comparison))
         seen: list[Outcome | Marks] = [*written.outcomes, written.marks]
         pictures = _pictures(frames, files, seen, timer)
         queue = stack.enter_context(

@@ -107,7 +107,7 @@ def test_where_none_can_be_opened_none_is_done(broken, tmp_path, run):
 
 REFUSED = {
     "a video that is not there": (lambda p, v: ([*v, p / "gone.mp4"], f"{p}/o/"), "gone.mp4"),
-    "a folder among the videos": (lambda p, v: ([*v, p], f"{p}/o/"), "is a folder"),
+    "a folder with one of the videos": (lambda p, v: ([*v, p], f"{p}/o/"), "same output name"),
     "no folder": (lambda p, v: (v, p / "out.mp4"), "need a folder"),
     "twice the same": (lambda p, v: ([v[0], v[0]], f"{p}/o/"), "same output name"),
     "the same name elsewhere": (lambda p, v: ([v[0], _copy(p, "A.B.MOV", v)], f"{p}/o/"), "same"),
