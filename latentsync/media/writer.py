@@ -83,7 +83,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: Frame, *, roi: Box | None = None) -> None:
-        """frame.pixels: (H, W, 3) uint8 RGB of the given size; frame.pts: source ticks, rising.
+        """frame.pixels: (H, W, 3) RGB of the given size; frame.pts: source ticks, rising.
 
         roi: the box that is encoded settings.roi_offset steps of crf finer than the rest.
         """

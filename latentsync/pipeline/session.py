@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """One output frame before and after; index, from 0. (H, W, 3) uint8 RGB."""
+    """One output frame before and after; index, from 0. tone.sdr makes 8 bits of deep ones."""
 
     index: int
     before: Frame

@@ -17,7 +17,7 @@ from latentsync.media.decoder import ToUpright
 from latentsync.media.kept import KeptSamples
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from latentsync.media.samples import bits_of, component_samples
+from latentsync.media.samples import bits_of, component_samples, rounded_down
 from latentsync.media.settings import EncodeSettings
 from tests.support.copying import copied
 from tests.support.media_factory import make_video
@@ -143,6 +143,11 @@ def test_smooth_footage_returns_within_a_code_value_without_a_carrier() -> None:
         np.abs(a.astype(int) - b).max() for a, b in zip(samples(again), samples(there), strict=True)
     ]
     assert off[0] <= 1 and max(off) <= 2
+
+
+def test_samples_are_rounded_to_a_lower_depth_and_stay_within_it() -> None:
+    deep = np.array([31, 32, 95, 96, 65535], np.uint16)
+    assert rounded_down(deep, 6).tolist() == [0, 1, 1, 2, 1023]
 
 
 def test_alpha_returns_as_it_was(pieces: Pieces) -> None:
