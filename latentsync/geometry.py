@@ -7,6 +7,7 @@ of another; "frame -> crop" says which.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -103,10 +104,17 @@ def generator_scale(matrices: np.ndarray, generator_size: int) -> np.ndarray:
     return frame_scale(matrices) * math.sqrt(math.prod(ALIGNED_SIZE)) / generator_size
 
 
-def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+def extract(
+    pixels: np.ndarray,
+    matrix: np.ndarray,
+    size: tuple[int, int],
+    *,
+    levels: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> torch.Tensor:
     """(3, h, w) float32 RGB [-1, 1]: the patch of a frame, whose border pixels are repeated.
 
-    pixels: (H, W, 3) uint8 RGB. matrix: (2, 3), frame pixels -> patch pixels. size: (h, w).
+    pixels: (H, W, 3) RGB. matrix: (2, 3), frame pixels -> patch pixels. size: (h, w).
+    levels: what makes 8-bit code values of pixels; see tone.extract_levels.
     Cubic, not rounded; a patch coarser than the frame is averaged down from a multiple of its size.
     """
     height, width = size
@@ -116,10 +124,10 @@ def extract(pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> to
     fine_size = height * multiple, width * multiple
     part, fine = part_of(pixels, fine, fine_size)
     patch = np.empty((3, height, width), np.float32)
-    for source, plane in zip(cv2.split(part), patch, strict=True):
-        levels = _averaged(_warp(source, fine, fine_size), multiple)
+    for source, plane in zip(cv2.split(levels(part)), patch, strict=True):
+        smooth = _averaged(_warp(source, fine, fine_size), multiple)
         # In numpy, a plane at a time: synchronising torch's threads takes longer than this.
-        np.divide(levels, 127.5, out=plane)
+        np.divide(smooth, 127.5, out=plane)
         plane -= 1
         np.clip(plane, -1, 1, out=plane)
     return torch.from_numpy(patch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,13 @@ class Frame:
     index: position in decode order, from 0.
     pts_seconds: presentation time, counted from VideoInfo.origin.
     pts: the same instant in ticks of VideoInfo.time_base.
-    pixels: (H, W, 3) uint8 RGB, C-contiguous.
+    pixels: (H, W, 3) RGB, C-contiguous: uint8, or uint16 over its full range (65535 is white) if
+        the video has more than 8 bits per channel or is HDR.
     alpha: (H, W) of the same dtype, 0 is transparent; None: the video has no alpha channel.
+    transfer: how HDR pixels are coded, by FFmpeg's name ("arib-std-b67" is HLG, "smpte2084" PQ);
+        "": as usual.
+    carrier: what else the decoder gave: samples in the video's own pixel format and side data. It
+        belongs to latentsync.media, which uses it when the frame is encoded; may be None.
     """
 
     index: int
@@ -35,6 +40,8 @@ class Frame:
     pts: int
     pixels: np.ndarray
     alpha: np.ndarray | None = None
+    transfer: str = ""
+    carrier: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,13 +56,6 @@ def _video(job: Job) -> str:
     return f"video    {size}, {rate}"
 
 
-def _encoder(job: Job) -> str:
-    own, picture = job.output.settings, job.output.picture
-    if picture is not None:
-        return picture.kind
-    return f"{own.codec}, crf {own.crf}, preset {own.preset}"
-
-
 def _settings(job: Job) -> str:
     own = job.config.generate
     if own.name.lower() != "latentsync":
@@ -82,6 +75,15 @@ def _restoration(job: Job, found: Estimate) -> str:
     if job.audio is not None and restore.when == "auto":
         return f"{what}: generated mouths that are blurry; every face is counted in the time below"
     return f"{what}: {found.restored} of {found.sampled} sampled frames"
+
+
+def _encoder(job: Job) -> str:
+    own, picture = job.output.settings, job.output.picture
+    if picture is not None:
+        return picture.kind
+    parts = [own.codec, own.pix_fmt]
+    parts += [f"{key} {value}" for key, value in own.effective.items() if value is not None]
+    return ", ".join(parts)
 
 
 def _milliseconds(stages: Mapping[str, float]) -> str:

@@ -23,6 +23,7 @@ def quiet_libraries() -> Iterator[None]:
     """Wraps a whole command; enter it before importing openvino, huggingface_hub."""
     # The hub library's warnings are harmless, or covered by our own errors.
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("SVT_LOG", "1")  # errors only, of the AV1 encoder
     warnings.filterwarnings("ignore", module="huggingface_hub")
     for beginning in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", beginning)

@@ -24,12 +24,13 @@ from latentsync.generate.diffusion.vae import DECODER, make_vae
 from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, face_model
 from latentsync.generate.replay.head_pose import MOUTH, RESTING, placement
 from latentsync.generate.replay.transplant import Mouth, Transplanter
-from latentsync.geometry import extract, points_to_aligned, square
+from latentsync.geometry import points_to_aligned, square
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Eager
 from latentsync.settings.schema import Config
+from latentsync.tone import extract_levels
 from latentsync.types import Alignment, Frame
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def _transplanting(config: Config, frame: Frame, face: Alignment) -> Cost:
     transplant = Transplanter(upstream_mask(side))
 
     def generate() -> None:
-        crop = extract(frame.pixels, matrix, (side, side))
+        crop = extract_levels(frame, matrix, (side, side))
         pixels = ((crop + 1) * 127.5).to(torch.uint8).permute(1, 2, 0).numpy()
         transplant(crop, mouth, rest, [Mouth(pixels, mouth, placement(rest, rest))])
 

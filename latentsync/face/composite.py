@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from latentsync.tone import PER_LEVEL, from_levels, to_levels
 from latentsync.types import Box, Change, Frame, Patch
 
 HALF_RANGE = 127.5
@@ -25,7 +28,8 @@ beyond the layer shows then, and OpenCV's constant border takes half the time.""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Composited:
-    """pixels: (H, W, 3) uint8 RGB. box: the part that may differ from the frame; None: nothing.
+    """pixels: (H, W, 3) RGB, of the frame's dtype. box: the part that may differ from the frame;
+    None: nothing.
 
     changes: for each patch, the difference between the frame with the patches up to it and the
         frame with those below it.
@@ -65,7 +69,7 @@ def composited(frame: Frame, patches: Sequence[Patch]) -> Composited:
         return Composited(frame.pixels, None, (Change(),) * len(patches))
     box = reduce(Box.joined, (layer.box for layer in shown))
     out = frame.pixels.copy()
-    canvas = [plane.astype(np.float32) for plane in cv2.split(_part(out, box))]
+    canvas = _canvas(_part(out, box), frame.transfer)
     changes = tuple(
         Change() if layer is None else _laid(layer, canvas, box, out) for layer in layers
     )
@@ -73,24 +77,84 @@ def composited(frame: Frame, patches: Sequence[Patch]) -> Composited:
 
 
 def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
-    """Returns (H, W, 3) uint8 RGB: the pixels of composited()."""
+    """Returns (H, W, 3) RGB: the pixels of composited()."""
     return composited(frame, patches).pixels
 
 
-def _laid(layer: _Layer, canvas: Sequence[np.ndarray], box: Box, out: np.ndarray) -> Change:
+class _Canvas(Protocol):
+    """The part of a frame that patches are laid on. unit: its code values in one of 8 bits."""
+
+    @property
+    def planes(self) -> Sequence[NDArray[np.float32]]:
+        """R, G, B: 8-bit code values of the SDR view, not rounded; changed in place."""
+        ...
+
+    @property
+    def unit(self) -> float: ...
+
+    def pixels(self, place: Box) -> np.ndarray:
+        """(h, w, 3) of that part of the canvas, rounded: the frame's, where nothing was laid."""
+        ...
+
+
+def _canvas(part: np.ndarray, transfer: str) -> _Canvas:
+    return _PlainCanvas(part) if part.dtype == np.uint8 else _DeepCanvas(part, transfer)
+
+
+class _PlainCanvas:
+    """Of a frame of 8 bits."""
+
+    unit = 1.0
+
+    def __init__(self, part: np.ndarray) -> None:
+        self.planes = [plane.astype(np.float32) for plane in cv2.split(part)]
+
+    def pixels(self, place: Box) -> np.ndarray:
+        positive = np.maximum(cv2.merge([_part(plane, place) for plane in self.planes]), 0)
+        return cv2.convertScaleAbs(positive)  # rounds, and clips at 255
+
+
+class _DeepCanvas:
+    """Of a frame of 16 bits: what was laid on the SDR view is added in the frame's own coding.
+
+    So a pixel on which nothing was laid stays as it is, whatever the curve and its inverse round.
+    """
+
+    unit = float(PER_LEVEL)
+
+    def __init__(self, part: np.ndarray, transfer: str) -> None:
+        self._transfer = transfer
+        below = cv2.split(part)
+        self.planes = [to_levels(plane, transfer) for plane in below]
+        self._rest = [  # of the frame, beside what the inverse gives for its view
+            plane - from_levels(levels, transfer)
+            for plane, levels in zip(below, self.planes, strict=True)
+        ]
+
+    def pixels(self, place: Box) -> np.ndarray:
+        made = [
+            cv2.add(
+                from_levels(_part(plane, place), self._transfer),
+                _part(rest, place),
+                dtype=cv2.CV_16U,  # rounds, and clips
+            )
+            for plane, rest in zip(self.planes, self._rest, strict=True)
+        ]
+        return cv2.merge(made)
+
+
+def _laid(layer: _Layer, canvas: _Canvas, box: Box, out: np.ndarray) -> Change:
     """Blends the layer into canvas and writes the rounded result to out -> the change.
 
-    canvas: planes of the frame's box, not rounded. out: (H, W, 3) uint8, the frame so far.
+    canvas: of the frame's box. out: (H, W, 3), the frame so far.
     """
     x, y, inner = box.x0, box.y0, layer.box
     place = Box(inner.x0 - x, inner.y0 - y, inner.x1 - x, inner.y1 - y)
-    below = [_part(plane, place) for plane in canvas]
-    _lay(layer, below)
-    before = _part(out, inner)
-    positive = np.maximum(cv2.merge(below), 0)
-    after = cv2.convertScaleAbs(positive)  # rounds, and clips at 255
+    _lay(layer, [_part(plane, place) for plane in canvas.planes])
+    before, after = _part(out, inner), canvas.pixels(place)
     difference = cv2.absdiff(before, after)
-    change = Change(int(difference.max()), float(np.mean(cv2.mean(difference)[:3])))
+    largest = math.ceil(difference.max() / canvas.unit)  # 0 only if nothing was changed
+    change = Change(largest, float(np.mean(cv2.mean(difference)[:3])) / canvas.unit)
     before[...] = after
     return change
 

@@ -1,4 +1,4 @@
-"""What PyAV has no call for: filtering a single frame, a plane's pixels, the field order."""
+"""What PyAV has no call for: filtering a single frame, a plane's samples, the field order."""
 
 from __future__ import annotations
 
@@ -45,10 +45,12 @@ class FrameFilter:
         return graph
 
 
-def plane_pixels(plane: VideoPlane) -> np.ndarray:
-    """(rows, columns) uint8, of a plane with 8 bits a pixel: a view, rows padded in memory."""
+def plane_samples(plane: VideoPlane, bits: int = 8) -> np.ndarray:
+    """(rows, columns) uint8, or uint16 for more than 8 bits: a view, rows padded in memory."""
+    dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16)
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : min(plane.line_size, plane.width)]
+    whole = plane.line_size // dtype.itemsize * dtype.itemsize
+    return rows[:, :whole].view(dtype)[:, : plane.width]
 
 
 def field_order(frame: VideoFrame) -> str:
@@ -64,4 +66,4 @@ def field_order(frame: VideoFrame) -> str:
 
 
 def _rows(frame: VideoFrame) -> np.ndarray:
-    return plane_pixels(frame.planes[0])
+    return plane_samples(frame.planes[0])

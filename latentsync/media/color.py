@@ -15,7 +15,9 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from latentsync.media.avframe import PROGRESSIVE, FrameFilter, plane_pixels
+from latentsync.media.avframe import PROGRESSIVE, FrameFilter, plane_samples
+from latentsync.media.deep import FromRgb16, ToRgb16, write_planes
+from latentsync.media.samples import planar, repacked
 
 UNSPECIFIED = "unspecified"
 
@@ -62,6 +64,9 @@ _TRANSFERS = {
     16: "smpte2084",
     18: "arib-std-b67",
 }
+
+HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
+"""PQ and HLG."""
 
 # The scaler's own codes; not every PyAV version names all.
 _CONVERTIBLE = {
@@ -167,18 +172,21 @@ class Conversion:
 class ToRgb:
     """Decoded frames -> pixels. Keeps one scaler for the whole video."""
 
-    def __init__(self, conversion: Conversion, *, codec: str = "") -> None:
-        """codec: canonical name of the video's codec."""
+    def __init__(self, conversion: Conversion, *, codec: str = "", deep: bool = False) -> None:
+        """codec: canonical name of the video's codec. deep: whether pixels have 16 bits."""
         self._conversion = conversion
         self._place_chroma = (
             FrameFilter("setparams", _SITING) if codec in _UNTAGGED_DECODERS else None
         )
         self._scaler = VideoReformatter()
+        self._deep = ToRgb16(conversion.matrix, conversion.range) if deep else None
 
     def __call__(self, frame: VideoFrame, width: int, height: int) -> np.ndarray:
-        """Any pixel format -> (height, width, 3) uint8 RGB; another size is scaled."""
+        """Any pixel format -> (height, width, 3) uint8 or uint16 RGB; another size is scaled."""
         if self._place_chroma:
             frame = self._place_chroma(frame)
+        if self._deep:
+            return self._deep(frame, width, height)
         planes = self._scaler.reformat(
             frame,
             width=width,
@@ -190,12 +198,12 @@ class ToRgb:
             dst_color_range=ColorRange.JPEG,
             interpolation=_TO_RGB,
         )
-        green, blue, red = (plane_pixels(plane) for plane in planes.planes)
+        green, blue, red = (plane_samples(plane) for plane in planes.planes)
         return cv2.merge([red, green, blue])
 
 
 class FromRgb:
-    """Pixels -> frames for the encoder."""
+    """Pixels -> frames for the encoder, of any pixel format. Nothing is dithered."""
 
     def __init__(self, conversion: Conversion, pix_fmt: str, *, fields: str = PROGRESSIVE) -> None:
         """fields: the order to mark; interlaced chroma is subsampled field by field."""
@@ -203,17 +211,34 @@ class FromRgb:
         mode = "prog" if fields == PROGRESSIVE else fields
         self._mark = FrameFilter("setparams", f"{_SITING}:field_mode={mode}")
         self._scaler = VideoReformatter()
+        self.deep = FromRgb16(conversion.matrix, conversion.range, pix_fmt, self._mark)
 
-    def __call__(self, pixels: np.ndarray) -> VideoFrame:
-        """pixels: (H, W, 3) uint8 RGB, C-contiguous."""
+    def __call__(self, pixels: np.ndarray, alpha: np.ndarray | None = None) -> VideoFrame:
+        """pixels: (H, W, 3) uint8 or uint16 RGB, C-contiguous. alpha: (H, W) of the same dtype;
+        None: opaque, where the pixel format has alpha."""
+        if pixels.dtype == np.uint16:
+            return self.finished(self.deep(pixels, alpha))
+        if alpha is None:
+            return self._scaled(pixels, self._pix_fmt)
+        frame = self._scaled(pixels, planar(self._pix_fmt))
+        write_planes(frame, (), alpha)
+        return self.finished(repacked(frame, self._pix_fmt))
+
+    def _scaled(self, pixels: np.ndarray, pix_fmt: str) -> VideoFrame:
         frame = self._mark(VideoFrame.from_ndarray(pixels, format="rgb24"))
         frame.colorspace = self._conversion.matrix  # some PyAV versions read BT.2020 from here only
         return self._scaler.reformat(
             frame,
-            format=self._pix_fmt,
+            format=pix_fmt,
             src_colorspace=self._conversion.matrix,
             dst_colorspace=self._conversion.matrix,
             src_color_range=ColorRange.JPEG,
             dst_color_range=self._conversion.range,
             interpolation=_TO_YUV,
         )
+
+    def finished(self, frame: VideoFrame) -> VideoFrame:
+        """The frame with the tags that the scaler sets, and its fields marked."""
+        frame = self._mark(frame)
+        frame.colorspace, frame.color_range = self._conversion.matrix, self._conversion.range
+        return frame

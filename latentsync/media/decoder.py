@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
@@ -12,9 +13,12 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from latentsync.media.color import Conversion, ToRgb
+from latentsync.media.carrier import CarrierMaker
+from latentsync.media.color import HDR_TRANSFERS, Conversion, ToRgb
 from latentsync.media.container import DecodeIssues, main_video, missing_end, open_source
-from latentsync.media.probe import VideoInfo
+from latentsync.media.probe import Orientation, VideoInfo
+from latentsync.media.samples import WHITE, alpha_of
+from latentsync.types import Frame
 
 _THREADS = 4  # each decoding thread holds its own frames: 3 MB at 1080p, 12 MB at 4K
 _RESTART_SECONDS = 1  # a step back by more than this is a new recording, not an error
@@ -183,17 +187,59 @@ class Decoding:
             self._issues.note(change, second)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFrame:
+    """pts: ticks of VideoInfo.time_base since its origin. Else as in Frame, upright."""
+
+    pts: int
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    carrier: VideoFrame | None
+
+    def copied(self) -> DecodedFrame:
+        """With pixels of its own."""
+        return replace(self, pixels=self.pixels.copy())
+
+
 class ToUpright:
-    """Decoded frames of one video -> (H, W, 3) uint8 RGB, upright, C-contiguous."""
+    """Decoded frames of one video -> upright RGB: uint16 for deep videos, else uint8."""
 
     def __init__(self, info: VideoInfo) -> None:
         self._size = info.stored_size
         self._orientation = info.orientation
         conversion = Conversion.of(info.color, info.pix_fmt, *self._size)
-        self._to_rgb = ToRgb(conversion, codec=info.codec)
+        deep = is_deep(info)
+        self._top = WHITE if deep else 255
+        self._transfer = info.color.transfer if info.color.transfer in HDR_TRANSFERS else ""
+        self._base = info.time_base
+        self._to_rgb = ToRgb(conversion, codec=info.codec, deep=deep)
+        self._carrier = CarrierMaker(upright=info.orientation == Orientation(), deep=deep)
 
-    def __call__(self, frame: VideoFrame) -> np.ndarray:
+    def pixels(self, frame: VideoFrame) -> np.ndarray:
+        """(H, W, 3) uint8 or uint16 RGB, upright, C-contiguous."""
         return self._orientation.apply(self._to_rgb(frame, *self._size))
+
+    def __call__(self, frame: VideoFrame, pts: int) -> DecodedFrame:
+        alpha = alpha_of(frame, *self._size, top=self._top)
+        upright = None if alpha is None else self._orientation.apply(alpha)
+        return DecodedFrame(pts, self.pixels(frame), upright, self._carrier(frame))
+
+    def frame(self, index: int, decoded: DecodedFrame) -> Frame:
+        """index: of the frame to make."""
+        return Frame(
+            index,
+            float(decoded.pts * self._base),
+            decoded.pts,
+            decoded.pixels,
+            decoded.alpha,
+            self._transfer,
+            decoded.carrier,
+        )
+
+
+def is_deep(info: VideoInfo) -> bool:
+    """Whether pixels have 16 bits: more than 8 in the video, or HDR, of which 8 are too few."""
+    return info.bit_depth > 8 or info.color.transfer in HDR_TRANSFERS
 
 
 def _end(packet: Packet) -> Fraction:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -16,14 +17,22 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from latentsync.media.avframe import PROGRESSIVE, FrameFilter
-from latentsync.media.color import Conversion, FromRgb, output_tags
+from latentsync.media.carrier import with_side_data
+from latentsync.media.color import ColorTags, Conversion, FromRgb, is_rgb, output_tags
+from latentsync.media.decoder import ToUpright
+from latentsync.media.encoder_options import bits
+from latentsync.media.encoders import ENCODERS
+from latentsync.media.hdr import HDR10_PLUS
+from latentsync.media.hdr_dynamic import sei_of, with_sei
+from latentsync.media.kept import KeptSamples
 from latentsync.media.probe import VideoInfo
-from latentsync.media.settings import ENCODERS, EncodeSettings
+from latentsync.media.settings import EncodeSettings
 from latentsync.types import Box, Frame
 
 _THREADS = 12  # each holds a few frames
 _INTERLACED = Flags.interlaced_dct | Flags.interlaced_me
-_CRF_RANGE = 51  # steps of crf in FFmpeg's quality offset of 1
+_QP_RANGE = 51  # steps of QP in FFmpeg's quality offset of 1, with 8 bits
+_QP_RANGE_OF_A_BIT = 6  # what each further bit adds to it
 _GRID = 16  # pixels: encoders choose quality by macroblock
 
 
@@ -41,9 +50,9 @@ class RoiQpOffset:
     that the restorer added; 10 steps finer give 48.4 dB.
     """
 
-    def __init__(self, steps: int) -> None:
-        """steps: of crf; 0 marks nothing."""
-        self._offset = -steps / _CRF_RANGE
+    def __init__(self, steps: int, depth: int) -> None:
+        """steps: of crf; 0 marks nothing. depth: bits per channel that are encoded."""
+        self._offset = -steps / (_QP_RANGE + _QP_RANGE_OF_A_BIT * max(0, depth - 8))
         self._box: Box | None = None
         self._filter: FrameFilter | None = None
 
@@ -89,25 +98,41 @@ class Encoder:
         context.width, context.height, context.pix_fmt = width, height, settings.pix_fmt
         context.time_base = stream.time_base = source.time_base
         context.sample_aspect_ratio = source.sample_aspect_ratio
-        _tune(context, output, settings)
-        tags = output_tags(source.color, source.pix_fmt, width, height)
-        for name, code in tags.codes().items():
-            setattr(context, name, code)
+        _tune(context, output, source, settings)
+        tags = _tags(source, settings, width, height)
+        self._tags = tags.codes()
+        _tag(context, self._tags)
         conversion = Conversion.of(tags, settings.pix_fmt, width, height)
         fields = _keep_fields(context, source)
         self._from_rgb = FromRgb(conversion, settings.pix_fmt, fields=fields)
-        self._roi_qp_offset = RoiQpOffset(settings.roi_offset)
+        upright = ToUpright(source)
+        self._kept = KeptSamples(upright, self._from_rgb, conversion, settings.pix_fmt)
+        own = Conversion.of(source.color, source.pix_fmt, width, height)
+        self._keeps_samples = own.range == conversion.range and not any(self._padding)
+        finer = "finer_mouth" not in ENCODERS[settings.codec].ignored
+        steps = settings.roi_offset if finer else 0
+        self._roi_qp_offset = RoiQpOffset(steps, bits(settings.pix_fmt))
         self._held: VideoFrame | None = None
+        self._writes_sei = HDR10_PLUS in ENCODERS[settings.codec].dynamic
+        self._sei: dict[int, bytes] = {}  # by PTS, of the frames in the encoder
 
     def convert(self, frame: Frame, roi: Box | None) -> VideoFrame:
-        """frame.pixels: (H, W, 3) uint8 RGB of the given size -> what encode() takes."""
+        """frame.pixels: (H, W, 3) RGB of the given size -> what encode() takes."""
         if frame.pixels.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a frame of shape {frame.pixels.shape} in a video of {self._size}")
-        converted = self._from_rgb(self._padded(frame.pixels))
+        converted = self._kept(frame) if self._keeps_samples else None
+        if converted is None:
+            converted = self._converted(frame)
         if roi is not None:
             converted = self._roi_qp_offset.marked(converted, roi)
         converted.pts, converted.time_base = frame.pts, self._base
+        _tag(converted, self._tags)  # those of ProRes are in each frame
         return converted
+
+    def _converted(self, frame: Frame) -> VideoFrame:
+        alpha = None if frame.alpha is None else self._padded(frame.alpha)
+        converted = self._from_rgb(self._padded(frame.pixels), alpha)
+        return with_side_data(converted, frame.carrier)
 
     def encode(self, converted: VideoFrame) -> Iterator[Packet]:
         """converted: from convert(); in presentation order."""
@@ -118,7 +143,7 @@ class Encoder:
         """Yields the packets that are left."""
         if self._held is not None:
             yield from self._release(until=(self._held.pts or 0) + self._last_length)
-        yield from self.stream.encode(None)
+        yield from self._packets(None)
 
     def _release(self, *, until: int) -> Iterator[Packet]:
         if self._held is None:
@@ -128,7 +153,14 @@ class Encoder:
             raise ValueError(f"frame times must rise: {until} after {self._held.pts}")
         self._held.duration = duration
         converted, self._held = self._held, None
-        yield from self.stream.encode(converted)
+        if self._writes_sei and (nal := sei_of(converted)):
+            self._sei[converted.pts or 0] = nal
+        yield from self._packets(converted)
+
+    def _packets(self, converted: VideoFrame | None) -> Iterator[Packet]:
+        for packet in self.stream.encode(converted):
+            nal = self._sei.pop(packet.pts or 0, b"")
+            yield with_sei(packet, nal) if nal else packet
 
     def _padded(self, pixels: np.ndarray) -> np.ndarray:
         columns, rows = self._padding
@@ -137,15 +169,32 @@ class Encoder:
         return np.ascontiguousarray(pixels)
 
 
-def _tune(context: VideoCodecContext, output: OutputContainer, settings: EncodeSettings) -> None:
-    context.options = {
-        "crf": str(settings.crf),
-        "preset": settings.preset,
-        **ENCODERS[settings.codec],
-    }
+def _tags(source: VideoInfo, settings: EncodeSettings, width: int, height: int) -> ColorTags:
+    """Those of the source, as far as the encoder and the pixel format can have them."""
+    if is_rgb(settings.pix_fmt):
+        return replace(source.color, matrix="rgb", range="pc")
+    tags = output_tags(source.color, source.pix_fmt, width, height)
+    if tags.range == "pc" and not ENCODERS[settings.codec].full_range:
+        return replace(tags, range="tv")
+    return tags
+
+
+def _tag(target: VideoCodecContext | VideoFrame, codes: Mapping[str, int]) -> None:
+    for name, code in codes.items():
+        setattr(target, name, code)
+
+
+def _tune(
+    context: VideoCodecContext,
+    output: OutputContainer,
+    source: VideoInfo,
+    settings: EncodeSettings,
+) -> None:
+    encoder = ENCODERS[settings.codec]
+    context.options = encoder.options(settings.quality(source.profile), source.hdr)
     context.thread_count = min(_THREADS, os.cpu_count() or 1)
     context.flags |= Flags.frame_duration
-    if settings.codec == "libx265" and output.format.name != "matroska":
+    if encoder.codec == "hevc" and output.format.name != "matroska":
         context.codec_tag = "hvc1"  # Apple's players accept HEVC in MP4 under this tag only
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from latentsync.errors import MediaError
 from latentsync.media.container import DecodeIssues
-from latentsync.media.decoder import Decoding, ToUpright
+from latentsync.media.decoder import DecodedFrame, Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
-from latentsync.media.seeking import DecodedFrame, FrameTable, SeekingDecoder
+from latentsync.media.seeking import FrameTable, SeekingDecoder
 from latentsync.types import Frame
 
 _BLOCK = 24  # frames held when reading backwards: 150 MB at 1080p
@@ -58,12 +58,9 @@ class IndexedReader:
                         held.clear()
                         held = finder.frames(_block(self._order, place))
                     done = last_use[index] == place
-                    yield self._frame(place, held.pop(index) if done else _copy(held[index]))
+                    yield finder.frame(place, held.pop(index) if done else held[index].copied())
             finally:
                 finder.close()
-
-    def _frame(self, index: int, decoded: DecodedFrame) -> Frame:
-        return Frame(index, float(decoded.pts * self.info.time_base), decoded.pts, decoded.pixels)
 
 
 class _FrameFinder:
@@ -79,6 +76,10 @@ class _FrameFinder:
     def close(self) -> None:
         self._seeking.close()
 
+    def frame(self, index: int, decoded: DecodedFrame) -> Frame:
+        """index: of the frame given out."""
+        return self._upright.frame(index, decoded)
+
     def frames(self, wanted: Sequence[int]) -> dict[int, DecodedFrame]:
         """wanted: rising. Returns at least the last one, and the others that were decoded."""
         unseen = [index for index in wanted if index >= len(self._table)]
@@ -93,10 +94,10 @@ class _FrameFinder:
         while len(self._table) <= wanted[-1] and (step := next(self._stamped, None)):
             (pts, frame), index = step, len(self._table)
             again = index in self._again
-            pixels = self._upright(frame) if again or index in wanted else None
-            self._table.add(frame.pts, pts, pixels if again else None)
-            if pixels is not None and index in wanted:
-                found[index] = DecodedFrame(pts, pixels)
+            decoded = self._upright(frame, pts) if again or index in wanted else None
+            self._table.add(frame.pts, pts, decoded.pixels if decoded and again else None)
+            if decoded and index in wanted:
+                found[index] = decoded
         return found
 
 
@@ -119,7 +120,3 @@ def _wanted_again(order: Sequence[int]) -> frozenset[int]:
             again.add(index)
         furthest = max(furthest, index)
     return frozenset(again)
-
-
-def _copy(decoded: DecodedFrame) -> DecodedFrame:
-    return DecodedFrame(decoded.pts, decoded.pixels.copy())

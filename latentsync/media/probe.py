@@ -28,6 +28,7 @@ from latentsync.media.container import (
     stream_start,
 )
 from latentsync.media.files import check_video
+from latentsync.media.hdr import HdrMetadata
 from latentsync.media.orientation import EXIF_ORIENTATIONS, Orientation, orientation_of
 from latentsync.media.picture.info import PictureInfo, read_info
 
@@ -46,8 +47,9 @@ class VideoInfo:
     frame_count, duration_seconds: as stated, or computed from each other; 0: unknown.
     field_order: "progressive", "tff" or "bff".
     dropped: the streams that cannot be carried over to an output.
-    alpha: whether it has an alpha channel. picture: what it is stored as, if it is a still picture,
-        which counts as a video of one frame.
+    alpha: whether it has an alpha channel. hdr: of its first frame.
+    profile: of its codec, by FFmpeg's name; "": unknown.
+    picture: what it is stored as, if it is a still picture, which counts as a video of one frame.
     file_metadata, chapters: of the file; chapters as PyAV has them, in the container's time.
         metadata, disposition: of its video stream.
     """
@@ -76,6 +78,8 @@ class VideoInfo:
     chapters: tuple[Mapping[str, Any], ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     disposition: Disposition = field(default_factory=lambda: Disposition(0))
+    hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    profile: str = ""
     picture: PictureInfo | None = None
 
     @property
@@ -187,6 +191,8 @@ def _describe(
         chapters=tuple(container.chapters()),
         metadata=dict(stream.metadata),
         disposition=stream.disposition,
+        hdr=HdrMetadata.of(frame),
+        profile=stream.profile or "",
     )
 
 

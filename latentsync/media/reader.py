@@ -38,7 +38,8 @@ class VideoReader:
         return str(self._issues) or None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yields frames in presentation order; pixels (H, W, 3) uint8 RGB, upright, C-contiguous.
+        """Yields frames in presentation order; pixels (H, W, 3) RGB, upright, C-contiguous: uint8,
+        or uint16 for more than 8 bits per channel and HDR.
 
         pts is strictly increasing, in ticks of info.time_base counted from info.origin.
         """
@@ -49,7 +50,7 @@ class VideoReader:
                 if self._stop is not None and index >= self._stop:
                     return
                 if index >= self._start:
-                    yield Frame(index, float(pts * self.info.time_base), pts, upright(decoded))
+                    yield upright.frame(index, upright(decoded, pts))
 
 
 def sample_frames(source: Path | str | VideoInfo, count: int) -> Iterator[Frame]:
@@ -114,4 +115,5 @@ def _second(decoded: VideoFrame) -> Fraction:
 
 def _frame(info: VideoInfo, decoded: VideoFrame, index: int) -> Frame:
     pts = round((_second(decoded) - info.origin) / info.time_base)
-    return Frame(index, float(pts * info.time_base), pts, ToUpright(info)(decoded))
+    upright = ToUpright(info)
+    return upright.frame(index, upright(decoded, pts))

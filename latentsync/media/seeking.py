@@ -12,28 +12,19 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import av
 import numpy as np
 from av.video.frame import VideoFrame
 
 from latentsync.media.container import DecodeIssues
-from latentsync.media.decoder import Decoding, ToUpright
+from latentsync.media.decoder import DecodedFrame, Decoding, ToUpright
 from latentsync.media.probe import VideoInfo
 
 _MAX_SKIPPED = 250  # frames; a shorter way is decoded, not sought
 _RUN_UPS = (0, 50, 300)
 """Frames before the wanted one at which seeks are tried, in turn. MPEG-TS lands anywhere, and with
 open GOPs the first key frame found is one too late."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DecodedFrame:
-    """pts: ticks of VideoInfo.time_base since its origin. pixels: (H, W, 3) uint8 RGB, upright."""
-
-    pts: int
-    pixels: np.ndarray
 
 
 class FrameTable:
@@ -104,14 +95,17 @@ class SeekingDecoder:
             expected = wanted[len(found)]
             if index < expected:
                 continue
-            pixels = self._upright(frame)
-            if index > expected or not (self._from_start or self._table.agrees(index, pixels)):
+            decoded = self._upright(frame, self._table.pts(index))
+            if index > expected or not (self._from_start or self._agrees(index, decoded)):
                 break
-            found[index] = DecodedFrame(self._table.pts(index), pixels)
+            found[index] = decoded
             if len(found) == len(wanted):
                 return found
         self._next = -1
         return {}
+
+    def _agrees(self, index: int, decoded: DecodedFrame) -> bool:
+        return self._table.agrees(index, decoded.pixels)
 
     def _go_to(self, index: int) -> bool:
         """Seeks; returns whether the format can."""

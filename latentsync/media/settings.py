@@ -6,50 +6,48 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from av.codec import Codec
-
 from latentsync.errors import ConfigError
 from latentsync.media.audio.info import AudioSource
+from latentsync.media.encoder_options import MAX_CRF, PRESETS, Quality
+from latentsync.media.encoders import ENCODERS, installed
 
-_PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-)
-ENCODERS: dict[str, dict[str, str]] = {
-    # A tenth more bits, for chroma: at crf 18 the RGB PSNR of a 1080p video rises from 44.8 to
-    # 45.6 dB. People notice colour shifts in a face.
-    "libx264": {"x264-params": "chroma-qp-offset=-6"},
-    "libx265": {"x265-params": "log-level=error"},  # it prints without FFmpeg's log
-}
-"""The supported encoders, with the options that each needs besides crf and preset."""
+AUTO = "auto"
+"""The codec that depends on the video; see media.auto."""
+SOURCE = "source"
+"""The pixel format that keeps what the video has."""
 
 AUDIO_CODECS = ("auto", "aac", "alac")
-_MAX_CRF = 51
+USUAL_ROI_OFFSET = 10
+"""The default of output.finer_mouth: where an encoder has no use for it, nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodeSettings:
-    """How the video and its audio are encoded. crf: 0 (lossless) to 51.
+    """How the video and its audio are encoded. crf: 0 (lossless) to 51, as x264 counts.
 
+    codec: a name in ENCODERS, or AUTO. preset: one of PRESETS. pix_fmt: FFmpeg's name, or SOURCE.
     roi_offset: steps of crf by which the roi of a frame is finer; see VideoWriter.write.
     audio: "auto" copies what the container and common players take, and encodes the rest to AAC;
         "aac" and "alac" are for all audio: a track that already has the codec is copied.
     """
 
-    codec: str = "libx264"
+    codec: str = AUTO
     crf: int = 18
     preset: str = "medium"
-    pix_fmt: str = "yuv420p"
+    pix_fmt: str = SOURCE
     roi_offset: int = 0
     audio: str = "auto"
+
+    def quality(self, profile: str = "") -> Quality:
+        """What the encoder is asked for. profile: of the source, as PyAV names it."""
+        return Quality(self.crf, self.preset, self.pix_fmt, profile)
+
+    @property
+    def effective(self) -> dict[str, int | str | None]:
+        """crf and preset; None where the encoder, which has to be named, has no such setting."""
+        ignored = ENCODERS[self.codec].ignored
+        given: dict[str, int | str] = {"crf": self.crf, "preset": self.preset}
+        return {key: None if key in ignored else value for key, value in given.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +64,19 @@ class NewAudio:
 
 
 def check_settings(settings: EncodeSettings) -> None:
-    """Raises ConfigError: unknown encoder, preset, pixel format or audio; crf out of range."""
-    if settings.codec not in ENCODERS:
-        raise ConfigError("unknown video encoder", settings.codec, f"use {one_of(ENCODERS)}")
-    if settings.preset not in _PRESETS:
-        raise ConfigError("unknown encoder preset", settings.preset, f"use {one_of(_PRESETS)}")
+    """Raises ConfigError: unknown or missing encoder, unknown preset or audio, crf out of range."""
+    if settings.codec != AUTO and settings.codec not in ENCODERS:
+        remedy = f"use {one_of((AUTO, *installed()))}"
+        raise ConfigError("unknown video encoder", settings.codec, remedy)
+    if settings.codec != AUTO and settings.codec not in installed():
+        remedy = f"it is not part of the installed PyAV; use {one_of((AUTO, *installed()))}"
+        raise ConfigError("no such video encoder here", settings.codec, remedy)
+    if settings.preset not in PRESETS:
+        raise ConfigError("unknown encoder preset", settings.preset, f"use {one_of(PRESETS)}")
     if settings.audio not in AUDIO_CODECS:
         raise ConfigError("unknown audio codec", settings.audio, f"use {one_of(AUDIO_CODECS)}")
-    if not 0 <= settings.crf <= _MAX_CRF:
-        raise ConfigError("crf out of range", settings.crf, f"use 0 (lossless) to {_MAX_CRF}")
-    formats = [f.name for f in Codec(settings.codec, "w").video_formats or ()]
-    usable = tuple(name for name in formats if name.startswith("yuv4"))
-    if settings.pix_fmt not in usable:
-        raise ConfigError(
-            f"{settings.codec} cannot write this pixel format",
-            settings.pix_fmt,
-            f"use {one_of(usable)}",
-        )
+    if not 0 <= settings.crf <= MAX_CRF:
+        raise ConfigError("crf out of range", settings.crf, f"use 0 (lossless) to {MAX_CRF}")
 
 
 def one_of(names: Iterable[str]) -> str:

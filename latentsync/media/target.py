@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
-from av.video.format import VideoFormat
 
 from latentsync.errors import MediaError
 from latentsync.media.audio.plan import planned_audio
 from latentsync.media.audio.track import AudioTrackPlan
-from latentsync.media.color import unknown_matrix
+from latentsync.media.auto import chosen
 from latentsync.media.container import MUXERS
-from latentsync.media.encoder import can_mark_fields
+from latentsync.media.losses import video_notes
 from latentsync.media.mux import Contents
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio, check_settings, one_of
@@ -24,18 +23,18 @@ from latentsync.media.trial_mux import TrialMux
 
 _MAX_NAME = 255  # bytes, in all common file systems
 _MANY = 9_999_999  # writers of one process; reserves the digits of their number in the name
-_BITS = 8  # per channel, in Frame.pixels
-_HDR = {"smpte2084", "arib-std-b67"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputPlan:
-    """The decisions about an output. tracks: its audio.
+    """The decisions about an output. tracks: its audio. settings: with a named encoder and pixel
+    format.
 
     notes: what the output does not keep of the source, a sentence each; VideoWriter logs them.
     """
 
     tracks: tuple[AudioTrackPlan, ...]
+    settings: EncodeSettings
     notes: tuple[str, ...]
 
 
@@ -72,12 +71,13 @@ def check_target(
     check_settings(settings)
     check_place(target, MUXERS, [source.path] if audio is None else [source.path, audio.path])
     size = size or (source.width, source.height)
+    made = chosen(settings, source, target, size)
     with TrialMux() as trial:
-        tracks = planned_audio(target, source, settings, audio, trial)
+        tracks = planned_audio(target, source, made, audio, trial)
         muxer = MUXERS[target.suffix.lower()]
-        _try_out(target, Contents(muxer, source, settings, size, tracks), trial)
+        _try_out(target, Contents(muxer, source, made, size, tracks), trial)
     encoded = () if audio is not None else tuple(t.note for t in tracks if t.encoder)
-    return OutputPlan(tracks, (*video_notes(source, settings), *encoded))
+    return OutputPlan(tracks, made, (*video_notes(source, settings, made), *encoded))
 
 
 def _try_out(target: Path, contents: Contents, trial: TrialMux) -> None:
@@ -126,27 +126,3 @@ def _check_folder(target: Path) -> None:
 def _check_not_the_input(target: Path, source: Path) -> None:
     if target.exists() and source.exists() and target.samefile(source):
         raise MediaError("the output is the input", target, "choose another name for the output")
-
-
-def video_notes(source: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
-    """What the output does not keep of the video: one sentence for each."""
-    path, color = source.path, source.color
-    if source.alpha:
-        yield f"{path}: its alpha channel (transparency) is not kept"
-    if color.transfer in _HDR:
-        yield f"{path} is HDR: only {_BITS} bits per channel and no mastering data are kept"
-    elif source.bit_depth > _BITS:
-        yield f"{path} has {source.bit_depth} bits per channel: {_BITS} are kept"
-    if _bits(settings.pix_fmt) > _BITS:
-        yield (
-            f"pixel format {settings.pix_fmt}: frames have {_BITS} bits internally, so the output "
-            f"has {_bits(settings.pix_fmt)} bits per channel in name only"
-        )
-    if source.interlaced and not can_mark_fields(source, settings.codec):
-        yield f"{path} is interlaced; the output is not marked as such"
-    if unknown_matrix(color):
-        yield f"{path}: its colour matrix {color.matrix} is not supported: colours may be off"
-
-
-def _bits(pix_fmt: str) -> int:
-    return max(component.bits for component in VideoFormat(pix_fmt, 16, 16).components)

@@ -56,12 +56,12 @@ class VideoWriter:
         plan = plan or check_target(self.target, source, settings, audio, size=size)
         muxer = MUXERS[self.target.suffix.lower()]
         end = None if audio is None else audio.seconds
-        self._contents = Contents(muxer, source, settings, size, plan.tracks, end)
+        self._contents = Contents(muxer, source, plan.settings, size, plan.tracks, end)
         self._part = new_part_path(self.target)
         self._files = OpenFiles()
         self._muxing: Muxing | None = None
         self._frames = 0
-        self.padding = padding(size, settings.pix_fmt)
+        self.padding = padding(size, plan.settings.pix_fmt)
         """(columns at the right, rows at the bottom) that repeat the edge to make the size even."""
         self.notes = [*plan.notes, *_padding_note(size, self.padding)]
         """What the output does not keep of the source, a sentence each; logged on entry. After the

@@ -22,6 +22,7 @@ from latentsync.restoration.base import Fittable, Restorer, Tunable
 from latentsync.restoration.detail import Detail
 from latentsync.restoration.patch import PatchGeometry
 from latentsync.restoration.strength import SAMPLES, MatchedStrengths
+from latentsync.tone import extract_levels
 from latentsync.types import Frame, PatchedFrame
 
 logger = logging.getLogger(__name__)
@@ -199,7 +200,7 @@ class _PersonalFit:
     def _training_mouth(self, track: int, number: int, frame: Frame) -> _TrainingMouth:
         geometry = self._plan.tracks[track].geometry
         aligned = self._original.analysis.matrices[number]
-        pixels = extract(frame.pixels, geometry.matrix(aligned), geometry.size)
+        pixels = extract_levels(frame, geometry.matrix(aligned), geometry.size)
         generator = self._generator
         reconstructed = (
             _reconstructed(frame, aligned, geometry, generator)
@@ -218,7 +219,7 @@ def _reconstructed(
     """
     size = generator.size
     to_square = square(size) @ np.vstack([aligned, [0, 0, 1]])
-    reconstructed = generator.reconstruct(extract(frame.pixels, to_square, (size, size))[None])[0]
+    reconstructed = generator.reconstruct(extract_levels(frame, to_square, (size, size))[None])[0]
     levels = ((reconstructed.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     pixels = np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
     back = np.linalg.inv(np.vstack([to_square, [0, 0, 1]]))

@@ -28,6 +28,7 @@ from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.edge_blur import FIGURES, edge_figures
 from latentsync.restoration.sharpness import BANDS, SharpnessMeter
 from latentsync.settings.schema import FaceConfig
+from latentsync.tone import sdr
 from latentsync.types import Frame
 
 DECODED_AHEAD, DETECTED_AHEAD = 4, 2  # frames queued for detection, and for the sharpness meter
@@ -139,7 +140,7 @@ class Analyzer:
         Raises FaceNotFoundError where no frame holds a usable face.
         """
         frames = linked(
-            self.timer.timed(Stage.DECODE, source),
+            self.timer.timed(Stage.DECODE, map(sdr, source)),
             Stage.DECODE,
             Stage.DETECT,
             DECODED_AHEAD,

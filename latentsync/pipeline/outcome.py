@@ -15,6 +15,7 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restoration.edge_blur import FIGURES, edge_figures
 from latentsync.restoration.mouth_blur import EdgeVariances, softness
+from latentsync.tone import sdr
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +59,7 @@ class Outcome:
             face = self.plan.analysis.alignments[self.plan.source[index]]
             if face is not None:
                 place = place_of(face.landmarks, self.plan.matrices[index])
-                self.edges[index] = edge_figures(item.after.pixels, place)
+                self.edges[index] = edge_figures(sdr(item.after).pixels, place)
 
     def lips(self, track: int) -> float:
         """Sigma of the edges of the lips after restoration [frame pixels], median over the measured

@@ -103,14 +103,14 @@ def _checked(
         quality = None if given.quality == "auto" else int(given.quality)
         picture, notes = check_picture(target, source, quality=quality, size=size)
         check_free(target, overwrite=given.overwrite)
-        plan = OutputPlan((), notes)
+        plan = OutputPlan((), settings, notes)
         return Output(target, settings, size, None, plan, marks, picture=picture)
     check_video_name(target)
     new_audio = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, new_audio, size=size)
     plan = replace(plan, notes=(*spoken_notes(source), *plan.notes))
     check_free(target, overwrite=given.overwrite)
-    return Output(target, settings, size, new_audio, plan, marks)
+    return Output(target, plan.settings, size, new_audio, plan, marks)
 
 
 def write_video(

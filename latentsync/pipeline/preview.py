@@ -13,6 +13,7 @@ from latentsync.media.picture.kinds import name_beside
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.session import Preview, Session
 from latentsync.pipeline.stages.composite import side_by_side
+from latentsync.tone import sdr
 
 AROUND = np.array([240, 144])
 """Width and height of the enlarged area, aligned pixels: open lips are about 180 x 95."""
@@ -82,14 +83,15 @@ def _spread(frames: np.ndarray, count: int) -> list[int]:
 
 def _panels(one: Preview, plan: RenderPlan) -> np.ndarray:
     """(H + h, 2 W, 3) uint8 RGB; h is 0 without a face."""
-    both = side_by_side(one.before, one.after).pixels
+    before, after = sdr(one.before), sdr(one.after)
+    both = side_by_side(before, after).pixels
     speaker = _speaker(plan, one.index)
     alignment = speaker.analysis.alignments[speaker.source[one.index]]
     if alignment is None:
         return both
     center = alignment.landmarks[MOUTH].mean(axis=0)
     around = AROUND * frame_scale(speaker.matrices[one.index])
-    mouths = [_enlarged(frame.pixels, center, around) for frame in (one.before, one.after)]
+    mouths = [_enlarged(frame.pixels, center, around) for frame in (before, after)]
     return np.concatenate([both, np.concatenate(mouths, axis=1)])
 
 

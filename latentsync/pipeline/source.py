@@ -14,7 +14,7 @@ import torch
 from latentsync.face.identity import load_embedding, numbered
 from latentsync.face.portraits import SIDE, portrait
 from latentsync.generate.base import AudioFeatures, Footage
-from latentsync.geometry import extract, square
+from latentsync.geometry import square
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.indexed import IndexedReader
 from latentsync.media.picture.still import read_still
@@ -23,6 +23,7 @@ from latentsync.media.reader import VideoReader
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import Checked, unchecked
 from latentsync.speech.acoustic import compute_acoustics
+from latentsync.tone import extract_levels, sdr
 from latentsync.types import Frame
 
 COMPARED = 5
@@ -159,7 +160,7 @@ def footage_of(
         matrices = analysis.matrices[numbers]
         for aligned, frame in zip(matrices, source.shown(numbers), strict=True):
             matrix = square(size) @ np.vstack([aligned, [0, 0, 1]])
-            yield extract(frame.pixels, matrix, (size, size))
+            yield extract_levels(frame, matrix, (size, size))
 
     @cache
     def people() -> np.ndarray:
@@ -183,7 +184,7 @@ def portraits_of(source: Source, analysis: SourceAnalysis) -> np.ndarray:
     wanted = np.unique(np.concatenate([np.empty(0, np.int64), *chosen]))
     seen = [analysis.alignments[index] for index in wanted]
     frames = zip(seen, source.shown(wanted), strict=True)
-    made = [portrait(frame.pixels, one) for one, frame in frames if one is not None]
+    made = [portrait(sdr(frame).pixels, one) for one, frame in frames if one is not None]
     return np.array(made, np.uint8).reshape(len(made), SIDE, SIDE, 3)
 
 
@@ -206,7 +207,7 @@ def _people(source: Source, analysis: SourceAnalysis) -> np.ndarray:
     for index, frame in zip(wanted, source.shown(wanted), strict=True):
         alignment = analysis.alignments[index]
         if alignment is not None:
-            vectors[index] = embedding(portrait(frame.pixels, alignment)[None])[0]
+            vectors[index] = embedding(portrait(sdr(frame).pixels, alignment)[None])[0]
     people = np.where(analysis.tracks < 0, -1, 0)
     if vectors:
         sets = [np.stack([vectors[index] for index in indices]) for indices in compared.values()]

@@ -21,6 +21,7 @@ from latentsync.pipeline.source import Source
 from latentsync.pipeline.speaking import measure_speech, talking_face, who_speaks_when
 from latentsync.speech.acoustic import compute_acoustics
 from latentsync.speech.mfcc import mfcc_of_blocks
+from latentsync.tone import sdr
 
 CLEAR = 2.0
 """How many times as long as anybody else a person must speak to be the speaker without doubt."""
@@ -93,7 +94,7 @@ def _scored(
     squares = {one.number: _squares(one, frames) for one in people}
     for index, frame in enumerate(source):
         shown = {n: each[index] for n, each in squares.items() if not np.isnan(each[index, 0])}
-        clips.add(frame.pixels, frame.pts_seconds, shown)
+        clips.add(sdr(frame).pixels, frame.pts_seconds, shown)
     return {number: (np.empty(0), np.empty((0, 2))) for number in squares} | clips.finish()
 
 

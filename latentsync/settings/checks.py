@@ -11,7 +11,19 @@ from typing import Any
 from latentsync.errors import ConfigError
 from latentsync.settings.schema import COMPAT, Config, FaceConfig, OutputConfig
 
+_CODECS = (
+    *("auto", "libx264", "libx265", "libsvtav1", "prores_ks", "ffv1"),
+    *("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_qsv", "hevc_qsv", "av1_qsv"),
+    *("h264_videotoolbox", "hevc_videotoolbox", "prores_videotoolbox"),
+)
+"""Whether this machine has it is known when the output is checked."""
+_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
 CHOICES = {
+    "output.codec": _CODECS,
+    "output.preset": _PRESETS,
     "output.audio_codec": ("auto", "aac", "alac"),
     "output.length": ("audio", "video"),
     "output.extend": ("pingpong", "loop", "hold"),

@@ -29,10 +29,10 @@ class SignConfig:
 @dataclass
 class OutputConfig:
     path: str | None = None
-    codec: str = "libx264"
+    codec: str = "auto"
     crf: int = 18
     preset: str = "medium"
-    pix_fmt: str = "yuv420p"
+    pix_fmt: str = "source"
     audio_codec: str = "auto"
     finer_mouth: int = 10
     quality: int | str = "auto"

@@ -231,7 +231,7 @@ def test_a_given_plan_is_not_made_again(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (EncodeSettings(codec="libx266"), "libx264 or libx265"),
+        (EncodeSettings(codec="libx266"), "libx264, libx265"),
         (EncodeSettings(preset="hasty"), "veryfast"),
         (EncodeSettings(crf=52), "0 (lossless) to 51"),
         (EncodeSettings(crf=-1), "0 (lossless) to 51"),

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = ("latentsync", "GFPGAN", "CodeFormer")
 
 BELOW = (
-    "types errors places geometry frame_times plugins settings weights runtime models "
+    "types errors places geometry tone frame_times plugins settings weights runtime models "
     "media speech face restoration generate"
 )
 """The packages below the pipeline."""
@@ -20,6 +20,7 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "places": "",
     "frame_times": "",
     "geometry": "types errors",
+    "tone": "types geometry",
     "settings": "errors places",
     "plugins": "errors",
     "weights": "types errors places",
@@ -27,7 +28,7 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "media": "types errors",
     "speech": "types errors runtime",
     "models": "types errors",
-    "face": "types errors geometry frame_times plugins weights runtime",
+    "face": "types errors geometry tone frame_times plugins weights runtime",
     "restoration": "types errors geometry frame_times plugins weights runtime",
     "generate": "types errors geometry plugins weights runtime models",
     "GFPGAN": "types errors weights runtime restoration.base",
@@ -47,6 +48,7 @@ FORBIDDEN = {"torchvision", "basicsr", "gfpgan", "facexlib", "spandrel", "decord
 FORBIDDEN_IN = {
     "types": "av cv2 omegaconf",
     "geometry": "av omegaconf yaml tqdm argparse",
+    "tone": "av omegaconf yaml tqdm argparse",
     "errors": "av cv2 omegaconf torch",
     "places": "av cv2 omegaconf torch numpy",
     "frame_times": "av cv2 omegaconf torch",

@@ -19,7 +19,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from latentsync.media.picture import jpeg, png, tiff
-from latentsync.media.picture.info import FRAME_BITS, PictureInfo, opened
+from latentsync.media.picture.info import PictureInfo, opened
 from latentsync.media.picture.metadata import Metadata, metadata_of
 
 QUALITY = 95
@@ -50,7 +50,7 @@ def same_kind(info: PictureInfo, settings: PictureSettings) -> bool:
 def stored_form(info: PictureInfo, kind: str) -> tuple[str, int]:
     """The channels and the bits per channel that a picture of that kind is stored with."""
     alpha = info.alpha and kind not in ("jpeg", "bmp")
-    deep = min(info.bits, FRAME_BITS) == 16 and kind in ("png", "tiff")
+    deep = info.bits == 16 and kind in ("png", "tiff")
     no_grey = kind == "webp" or (kind == "png" and deep and alpha)  # OpenCV has none of that
     grey = info.grey and not no_grey
     return ("L" if grey else "RGB") + ("A" if alpha else ""), 16 if deep else 8

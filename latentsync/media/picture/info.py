@@ -19,8 +19,6 @@ from latentsync.errors import MediaError
 from latentsync.media.picture import jpeg, png, tiff
 from latentsync.media.picture.exif import UPRIGHT, orientation_of
 
-FRAME_BITS = 8
-"""Bits per channel of the frames between reading and writing: deeper pictures are rounded."""
 MOST_PIXELS = 178_956_970
 """Pillow refuses more, as a few bytes of a file can ask for any number. 8K has 33 million."""
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from latentsync.errors import MediaError
 from latentsync.media.picture.coding import PictureSettings, stored_form
-from latentsync.media.picture.info import FRAME_BITS, PictureInfo
+from latentsync.media.picture.info import PictureInfo
 from latentsync.media.picture.kinds import KINDS, is_picture
-from latentsync.media.picture.pixels import read_pixels, to_bits, to_rgb
+from latentsync.media.picture.pixels import read_pixels, to_rgb
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import one_of
 from latentsync.media.target import check_place
@@ -23,7 +23,6 @@ def read_still(source: VideoInfo) -> Frame:
     """Upright. Raises MediaError where the picture is damaged, or changed meanwhile."""
     assert source.picture is not None
     stored = read_pixels(source.path, source.picture)
-    stored = to_bits(stored, min(source.picture.bits, FRAME_BITS))
     if source.picture.kind != "tiff":
         stored = source.orientation.apply(stored)
     pixels, alpha = to_rgb(stored if stored.ndim == 3 else stored[..., None])

@@ -24,6 +24,7 @@ from latentsync.pipeline.stage_timer import Stage
 from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restoration.edge_blur import FIGURES, edge_figures
 from latentsync.restoration.sharpness import BANDS, SharpnessMeter, sharpness
+from latentsync.tone import sdr
 from latentsync.types import PatchedFrame
 
 
@@ -117,14 +118,15 @@ def _measured_chunk(
     for item in frames:
         shown, matrix = int(plan.source[item.index]), plan.matrices[item.index]
         filmed, face = plan.analysis.energies[shown], plan.analysis.alignments[shown]
-        pixels = composite(item.frame, item.patches)
+        below = sdr(item.frame)
+        pixels = composite(below, item.patches)
         drawn = meter(pixels, matrix)
         if face is not None and not (np.isnan(drawn).any() or np.isnan(filmed).any()):
             place = place_of(face.landmarks, matrix)
             energies.append(np.stack([drawn[0], filmed[1]]))
             ratios.append(float(sharpness(drawn) / sharpness(filmed)))
             edges.append(edge_figures(pixels, place))
-            own_edges.append(edge_figures(item.frame.pixels, place))
+            own_edges.append(edge_figures(below.pixels, place))
             matrices.append(matrix)
     return MeasuredChunk(
         number,

@@ -48,8 +48,8 @@ def render(patched: PatchedFrame) -> Rendered:
 
 def side_by_side(before: Frame, after: Frame) -> Frame:
     """(H, W, 3) twice -> (H, 2 W, 3): before | after."""
-    alpha = None
-    if before.alpha is not None and after.alpha is not None:
-        alpha = np.concatenate([before.alpha, after.alpha], axis=1)
     pixels = np.concatenate([before.pixels, after.pixels], axis=1)
+    alpha = before.alpha
+    if alpha is not None:
+        alpha = np.concatenate([alpha, alpha], axis=1)
     return replace(after, pixels=pixels, alpha=alpha)

@@ -14,10 +14,11 @@ import torch
 from latentsync.errors import CheckpointError
 from latentsync.face import upstream
 from latentsync.generate.base import ChunkMouths, LipGenerator
-from latentsync.geometry import extract, square
+from latentsync.geometry import square
 from latentsync.pipeline.planning.linked_chunks import LinkedChunk, due_after, to_denoise
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.tone import extract_levels, sdr
 from latentsync.types import Chunk, Frame, Patch, PatchedFrame
 
 ClosedMouth = Callable[[int, torch.Tensor], torch.Tensor | None]
@@ -205,11 +206,11 @@ class GenerateStage:
 
     def _crop(self, item: PatchedFrame) -> torch.Tensor:
         """(3, R, R) float32 RGB [-1, 1]."""
-        pixels, size = item.frame.pixels, self.generator.size
+        size = self.generator.size
         if self.as_upstream:
-            face = upstream.face_at(pixels, self._upstream_matrix(item), size)
+            face = upstream.face_at(sdr(item.frame).pixels, self._upstream_matrix(item), size)
             return upstream.network_input(face)
-        return extract(pixels, self._to_square(self._matrix(item)), (size, size))
+        return extract_levels(item.frame, self._to_square(self._matrix(item)), (size, size))
 
 
 def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray, track: int) -> Patch:
@@ -217,8 +218,9 @@ def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray, track: int) ->
 
     face: (3, R, R) float. matrix: (2, 3), frame -> aligned crop at R.
     """
-    pixels = upstream.paste(frame.pixels, face, matrix)
-    changed = (pixels != frame.pixels).any(axis=2)
+    below = sdr(frame).pixels
+    pixels = upstream.paste(below, face, matrix)
+    changed = (pixels != below).any(axis=2)
     x, y, width, height = cv2.boundingRect(changed.view(np.uint8))
     part = np.ascontiguousarray(pixels[y : y + height, x : x + width].transpose(2, 0, 1))
     here = np.array([[1, 0, -x], [0, 1, -y]], np.float64)

@@ -12,7 +12,7 @@ import torch
 
 from latentsync.errors import CheckpointError
 from latentsync.face.composite import composite
-from latentsync.geometry import extract, frame_scale
+from latentsync.geometry import frame_scale
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.base import Moment, Restorer, Steadiable, SteadyRestorer, Windowed
@@ -21,6 +21,7 @@ from latentsync.restoration.strength import MatchedStrengths
 from latentsync.restoration.temporal import LONGEST, Mouth, ResidualReuse, ResidualSmoother
 from latentsync.restoration.warping_error import FlickerMeter
 from latentsync.settings.schema import RestoreConfig
+from latentsync.tone import extract_levels
 from latentsync.types import Frame, Patch, PatchedFrame
 
 
@@ -201,12 +202,14 @@ def crop_of(item: PatchedFrame, matrix: np.ndarray, size: tuple[int, int]) -> to
 
     matrix: (2, 3), frame -> crop.
     """
-    crop = extract(item.frame.pixels, matrix, size)
+    crop = extract_levels(item.frame, matrix, size)
     if not item.patches:
         return crop
-    levels = ((crop + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0)
-    below = Frame(0, 0.0, 0, np.ascontiguousarray(levels.numpy()))
+    dtype = item.frame.pixels.dtype
+    half = np.iinfo(dtype).max / 2
+    levels = ((crop + 1) * half).round().permute(1, 2, 0).numpy()
+    below = Frame(0, 0.0, 0, np.ascontiguousarray(levels.astype(dtype)))
     back = np.vstack([cv2.invertAffineTransform(matrix), [0, 0, 1]])
     patches = [replace(patch, matrix=patch.matrix @ back) for patch in item.patches]
     pixels = composite(below, patches)
-    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
+    return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1) / half - 1
