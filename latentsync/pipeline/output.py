@@ -80,10 +80,7 @@ def _checked(
 ) -> Output:
     given = config.output
     settings = EncodeSettings(
-        given.codec,
-        given.crf,
-        given.preset,
-        given.pix_fmt,
+        *(given.codec, given.crf, given.preset, given.pix_fmt),
         roi_offset=given.finer_mouth,
         audio=given.audio_codec,
     )
@@ -96,7 +93,7 @@ def _checked(
     check_video_name(target)
     new_audio = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, new_audio, size=size)
-    plan = replace(plan, notes=(*spoken_notes(source), *plan.notes))
+    plan = replace(plan, notes=(*spoken_notes(source, plan.settings.pix_fmt), *plan.notes))
     check_free(target, overwrite=given.overwrite)
     return Output(target, plan.settings, size, new_audio, plan)
 

@@ -139,4 +139,4 @@ def _strip(pixels: np.ndarray, *, compressed: bool) -> bytes | memoryview:
     if not compressed:
         return stored.data.cast("B")
     stored[:, 1:] -= pixels[:, :-1]
-    return zlib.compress(stored, _LEVEL)
+    return zlib.compress(stored.data, _LEVEL)
