@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -250,7 +250,7 @@ def _encode(
         written.notes += files[0].writer.notes
 
 
-class _Writer(Protocol):
+class Writer(Protocol):
     """What videos and pictures are written by."""
 
     notes: list[str]
@@ -264,7 +264,7 @@ class _Writer(Protocol):
 class _File:
     """One of the files that are encoded. compares: it shows before | after."""
 
-    writer: _Writer
+    writer: Writer
     compares: bool
 
     def picture(self, item: Rendered) -> Any:
@@ -273,7 +273,7 @@ class _File:
         return self.writer.convert(item.after, roi=item.changed)
 
 
-def _writer(session: Session, output: Output, plan: RenderPlan) -> VideoWriter | PictureWriter:
+def _writer(session: Session, output: Output, plan: RenderPlan) -> AbstractContextManager[Writer]:
     info, audio = session.source.info, output.audio
     if output.picture is not None:
         return PictureWriter(output.target, info, output.picture, notes=output.plan.notes)
