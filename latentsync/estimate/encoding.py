@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from latentsync.estimate.cost import Cost, timed
 from latentsync.media.picture.writer import PictureWriter
 from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.job import Job
+from latentsync.pipeline.output import Writer
 from latentsync.pipeline.stage_timer import Stage
 from latentsync.types import Frame
 
@@ -37,7 +38,7 @@ def encoding_cost(job: Job, frames: Sequence[Frame]) -> Cost:
         return timed(Stage.CONVERT.value, convert, count) + timed(Stage.ENCODE.value, encode, count)
 
 
-def _writer(job: Job, target: Path) -> VideoWriter | PictureWriter:
+def _writer(job: Job, target: Path) -> AbstractContextManager[Writer]:
     if job.output.picture is not None:
         return PictureWriter(target, job.source, job.output.picture, notes=())
     return VideoWriter(target, replace(job.source, audio=()), job.output.settings)

@@ -95,10 +95,7 @@ def _checked(
 ) -> Output:
     given = config.output
     settings = EncodeSettings(
-        given.codec,
-        given.crf,
-        given.preset,
-        given.pix_fmt,
+        *(given.codec, given.crf, given.preset, given.pix_fmt),
         roi_offset=given.finer_mouth,
         audio=given.audio_codec,
     )
@@ -111,7 +108,7 @@ def _checked(
     check_video_name(target)
     new_audio = None if audio is None else NewAudio(audio)
     plan = check_target(target, source, settings, new_audio, size=size)
-    plan = replace(plan, notes=(*spoken_notes(source), *plan.notes))
+    plan = replace(plan, notes=(*spoken_notes(source, plan.settings.pix_fmt), *plan.notes))
     check_free(target, overwrite=given.overwrite)
     return Output(target, plan.settings, size, new_audio, plan, marks)
 
@@ -264,7 +261,7 @@ def _encode(
         written.notes += files[0].writer.notes
 
 
-class _Writer(Protocol):
+class Writer(Protocol):
     """What videos and pictures are written by."""
 
     notes: list[str]
@@ -278,7 +275,7 @@ class _Writer(Protocol):
 class _File:
     """One of the files that are encoded. compares: it shows before | after."""
 
-    writer: _Writer
+    writer: Writer
     watermark: Watermark | None
     compares: bool
 
@@ -291,7 +288,7 @@ class _File:
 
 def _writer(
     session: Session, output: Output, plan: RenderPlan, written: _Written
-) -> AbstractContextManager[_Writer]:
+) -> AbstractContextManager[Writer]:
     marks, audio = written.marks, output.audio
     info = replace(session.source.info, file_metadata=marks.header)
     finishers = marks.finishers(sign=output.provenance.identity is not None)

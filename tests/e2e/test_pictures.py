@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
+from latentsync.pipeline.output import check_output
+from latentsync.settings.schema import Config
 from tests.support.media_factory import Tone, make_audio, make_video
 from tests.support.pictures import ICC, exif_of
 
@@ -75,6 +78,17 @@ def test_with_speech_it_is_a_video_of_the_speech_s_length(fps, count, picture, t
     still = np.rot90(np.asarray(Image.open(picture)), -1)
     first = next(iter(VideoReader(info))).pixels
     assert np.abs(first[:150].astype(int) - still[:150]).mean() < 2
+
+
+def test_what_a_video_of_a_picture_does_not_keep_is_named(tmp_path):
+    values = np.full((32, 48, 4), 900, np.uint16)
+    cv2.imwrite(str(tmp_path / "face.png"), values)
+    speech = make_audio(tmp_path / "speech.wav", Tone(0.6, codec="pcm_s16le", rate=16000))
+    output = check_output(Config(), probe(tmp_path / "face.png"), tmp_path / "out.mp4", speech)
+    assert [note.partition("face.png")[2] for note in output.plan.notes] == [
+        " has 16 bits per channel: 8 are kept",
+        ": its alpha channel (transparency) is not kept",
+    ]
 
 
 def test_replay_wants_a_video_to_take_mouths_from(picture, tmp_path, run):

@@ -110,7 +110,7 @@ def test_of_a_single_person_the_second_is_refused(people) -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("7x", "use largest, left, right, auto, a number"),
+        ("7x", "use largest, left, right, auto, all, a number"),
         ("", "use largest"),
         ("None", "use largest"),
         ("1.5", "use largest"),

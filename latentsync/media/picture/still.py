@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from latentsync.errors import MediaError
+from latentsync.media.encoder_options import bits
 from latentsync.media.picture.coding import PictureSettings, stored_form
 from latentsync.media.picture.info import PictureInfo
 from latentsync.media.picture.kinds import KINDS, is_picture
@@ -61,13 +62,15 @@ def check_video_name(target: Path) -> None:
         raise MediaError("a video is not written as a picture", target, remedy)
 
 
-def spoken_notes(source: VideoInfo) -> Iterator[str]:
+def spoken_notes(source: VideoInfo, pix_fmt: str) -> Iterator[str]:
     """What a video of the picture does not keep, besides what media.target names; of a video
     nothing."""
     if source.picture is None:
         return
     profile, path = source.picture.profile, source.path
     yield from source.picture.notes
+    if source.picture.bits > bits(pix_fmt):
+        yield f"{path} has {source.picture.bits} bits per channel: {bits(pix_fmt)} are kept"
     if profile and "sRGB" not in profile and "P3" not in profile:
         what = f"{path}: a video has no ICC profile: convert the picture from {profile} to sRGB"
         yield f"{what} first, or its colours will be off"
