@@ -24,8 +24,7 @@ def encoding_cost(job: Job, frames: Sequence[Frame]) -> Cost:
     count = max(len(frames), 1)
     with TemporaryDirectory() as folder, ExitStack() as file:
         target = Path(folder) / f"trial{job.output.target.suffix}"
-        writer = _writer(job, target)
-        file.enter_context(writer)
+        writer = file.enter_context(_writer(job, target))
 
         def convert() -> None:
             pictures.extend(writer.convert(frame) for frame in frames)

@@ -244,8 +244,7 @@ def _encode(
         files: list[_File] = []
         for one in (result, comparison):
             if one is not None:
-                writer = _writer(session, one, plan, written)
-                stack.enter_context(writer)
+                writer = stack.enter_context(_writer(session, one, plan, written))
                 files.append(_File(writer, one.watermark, compares=one is comparison))
         seen: list[Outcome | Marks] = [*written.outcomes, written.marks]
         pictures = _pictures(frames, files, seen, timer)
