@@ -13,8 +13,8 @@ from latentsync.estimate.cost import Cost, timed
 from latentsync.media.picture.writer import PictureWriter
 from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.job import Job
-from latentsync.pipeline.output import Writer
 from latentsync.pipeline.stage_timer import Stage
+from latentsync.pipeline.writing import Writer
 from latentsync.types import Frame
 
 

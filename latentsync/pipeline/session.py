@@ -260,7 +260,7 @@ class Session:
         exists already (output.overwrite). After an error no new file is left, and existing files
         are unchanged.
         """
-        from latentsync.pipeline.output import write_video  # it imports this module
+        from latentsync.pipeline.writing import write_video  # it imports this module
 
         path = Path(target) if isinstance(target, str) else target
         return write_video(self, path, progress, command=command)
