@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import threading
@@ -58,24 +59,33 @@ def rendered(made: Engine, video: Path, speech: Path | None, *parts: int) -> lis
         ]
 
 
+@pytest.fixture(scope="module")
+def whole(video, speech):
+    """Renders all frames of the video, once for the same settings. speaks: with new speech."""
+
+    @functools.cache
+    def render(*settings: str, speaks: bool = True) -> list[np.ndarray]:
+        return rendered(engine(*settings), video, speech if speaks else None)
+
+    return render
+
+
 def equal(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
     return len(one) == len(other) and all(map(np.array_equal, one, other))
 
 
 @pytest.mark.parametrize("generator", [SOFT, LATE], ids=["soft", "soft after six frames"])
 def test_the_batch_decides_nothing_and_the_report_counts_what_changed(
-    generator, video, speech, tmp_path
+    generator, video, speech, whole, tmp_path
 ):
-    plain = rendered(engine(generator, "restore.name=none"), video, speech)
-    made = {
-        b: engine(generator, f"restore.batch={b}", "output.preset=ultrafast") for b in (1, 4, 16)
-    }
-    frames = {batch: rendered(one, video, speech) for batch, one in made.items()}
-    assert equal(frames[1], frames[4])
-    assert equal(frames[1], frames[16])
-    changed = sum(not np.array_equal(a, b) for a, b in zip(plain, frames[4], strict=True))
+    plain = whole(generator, "restore.name=none")
+    made = engine(generator, "restore.batch=4", "output.preset=ultrafast")
+    frames = rendered(made, video, speech)
+    assert equal(frames, whole(generator, "restore.batch=1"))
+    assert equal(frames, whole(generator, "restore.batch=16"))
+    changed = sum(not np.array_equal(a, b) for a, b in zip(plain, frames, strict=True))
     assert changed > 30, "otherwise nothing was restored, and nothing is proven"
-    with Session(made[4], video, audio=speech) as session:
+    with Session(made, video, audio=speech) as session:
         report = session.render(tmp_path / "out.mp4")
     assert report["frames"]["restored"] == changed
     assert sum(change > 0 for change in report["per_frame"]["change"]) == changed
@@ -83,56 +93,50 @@ def test_the_batch_decides_nothing_and_the_report_counts_what_changed(
 
 @pytest.mark.parametrize(
     "settings",
-    [(SOFT,), (LATE, "output.extend=loop"), (SOFT, "restore.name=Self"), ("restore.when=always",)],
+    [(SOFT,), (LATE, "output.length=loop"), (SOFT, "restore.name=Self"), ("restore.when=always",)],
     ids=["Detail", "Detail, looped", "Self", "Detail, no speech"],
 )
-def test_any_parts_joined_are_the_whole(settings, video, speech):
-    made = engine(*settings)
-    audio = speech if settings[0].startswith("generate") else None
-    whole = rendered(made, video, audio)
-    assert equal(whole, rendered(made, video, audio, 16, 32))
-    assert equal(whole, rendered(made, video, audio, 3, 21, 22))
+def test_any_parts_joined_are_the_whole(settings, video, speech, whole):
+    speaks = settings[0].startswith("generate")
+    parts = rendered(engine(*settings), video, speech if speaks else None, 3, 16, 21, 22, 32)
+    assert equal(parts, whole(*settings, speaks=speaks))
 
 
 @pytest.mark.parametrize("others", [(), ("restore.reuse=4",)], ids=["every mouth", "reuse"])
-def test_codes_that_are_kept_over_time_are_kept_alike_in_parts(others, video):
+def test_codes_that_are_kept_over_time_are_kept_alike_in_parts_and_any_batch(others, video, whole):
     settings = ("restore.name=tests.support.coded_mouths:load", "restore.when=always", *others)
-    made = engine(*settings)
-    whole = rendered(made, video, None)
-    assert equal(whole, rendered(made, video, None, 3, 21, 22))
-    assert equal(whole, rendered(engine(*settings, "restore.batch=7"), video, None))
-    by_frame = rendered(engine(*settings, "restore.code_margin=0"), video, None)
-    assert not equal(whole[1:], by_frame[1:]), "otherwise no code was kept, and nothing is proven"
-    assert np.array_equal(whole[0], by_frame[0])
+    kept = whole(*settings, speaks=False)
+    parts = rendered(engine(*settings, "restore.batch=7"), video, None, 3, 21, 22)
+    assert equal(kept, parts)
+    by_frame = whole(*settings, "restore.code_margin=0", speaks=False)
+    assert not equal(kept[1:], by_frame[1:]), "otherwise no code was kept, and nothing is proven"
+    assert np.array_equal(kept[0], by_frame[0])
 
 
-def test_a_preview_shows_what_the_run_does(video, speech):
-    made = engine(SOFT)
-    whole = rendered(made, video, speech)
-    with Session(made, video, audio=speech) as session:
+def test_a_preview_shows_what_the_run_does(video, speech, whole):
+    with Session(engine(SOFT), video, audio=speech) as session:
         shown = session.preview([50, 5])
         assert [one.index for one in shown] == [50, 5]
-        assert all(np.array_equal(one.after.pixels, whole[one.index]) for one in shown)
+        assert all(np.array_equal(one.after.pixels, whole(SOFT)[one.index]) for one in shown)
         assert all((one.after.pixels != one.before.pixels).any() for one in shown)
         with pytest.raises(ConfigError, match="0 to 64"):
             session.preview([65])
 
 
-def test_a_plan_renders_the_same_in_another_session(video, speech, tmp_path):
+def test_a_plan_renders_the_same_in_another_session(video, speech, whole, tmp_path):
     made = engine(SOFT, "restore.name=Self")
     with Session(made, video, audio=speech) as session:
-        whole = [frame.pixels for frame in session.frames()]
         save_plan(session.plan, tmp_path / "plan")
     plan = load_plan(tmp_path / "plan")
     with Session(engine(SOFT, "restore.name=Self"), video, audio=speech, plan=plan) as session:
         again = [frame.pixels for frame in session.frames()]
-    assert equal(whole, again)
+    assert equal(again, whole(SOFT, "restore.name=Self"))
 
 
-def test_two_sessions_in_two_threads_are_as_one_after_the_other(video, speech):
+def test_sessions_in_threads_are_as_one_after_the_other(video, speech, whole):
     made = engine(SOFT)
     jobs = [(video, speech), (video, None)] * 2
-    alone = [rendered(made, *job) for job in jobs]
+    alone = [whole(SOFT), whole(SOFT, speaks=False)] * 2
     together: list[list[np.ndarray]] = [[] for _ in jobs]
     start = threading.Barrier(len(jobs))
 
