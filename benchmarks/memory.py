@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,11 @@ def repeat_video(source: Path, target: Path, times: int) -> None:
 
 def peak_megabytes(video: Path, target: Path, overrides: list[str]) -> float:
     """Runs the command -> peak resident memory of its process [MB]. Raises if it fails."""
+    return usage_of(video, target, overrides).ru_maxrss / 1024
+
+
+def usage_of(video: Path, target: Path, overrides: list[str]) -> resource.struct_rusage:
+    """Runs the command -> what its process used. Raises CalledProcessError if it fails."""
     files = ["-i", str(video), "-o", str(target)]
     command = [
         sys.executable,
@@ -52,7 +58,7 @@ def peak_megabytes(video: Path, target: Path, overrides: list[str]) -> float:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise subprocess.CalledProcessError(status, command)
-    return usage.ru_maxrss / 1024
+    return usage
 
 
 def main() -> None:

@@ -43,6 +43,11 @@ class Frame:
     transfer: str = ""
     carrier: Any = None
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that pixels and alpha hold; a carrier of deep samples is of about the same size."""
+        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alignment:
@@ -111,6 +116,11 @@ class Box:
     def empty(self) -> bool:
         return self.x0 >= self.x1 or self.y0 >= self.y1
 
+    def common(self, other: Box) -> Box:
+        """What lies in both; may be empty."""
+        low = max(self.x0, other.x0), max(self.y0, other.y0)
+        return Box(*low, min(self.x1, other.x1), min(self.y1, other.y1))
+
     def joined(self, other: Box) -> Box:
         """The smallest box around both."""
         low = min(self.x0, other.x0), min(self.y0, other.y0)
@@ -127,3 +137,8 @@ class PatchedFrame:
     index: int
     frame: Frame
     patches: tuple[Patch, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that they hold."""
+        return self.frame.nbytes + sum(one.pixels.nbytes + one.mask.nbytes for one in self.patches)

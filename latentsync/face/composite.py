@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import pairwise
 from typing import Protocol
 
 import cv2
@@ -24,6 +25,10 @@ SOFTNESS = 0.18
 RIM = 3
 """Layer pixels added on each side, repeated colours with mask 0: the reach of a cubic. Nothing
 beyond the layer shows then, and OpenCV's constant border takes half the time."""
+
+LARGE, STRIP = 300_000, 2**17
+"""Pixels of a box above which it is composited in strips, and those of a strip: its planes stay in
+the processor's cache, where those of a large box take fresh memory as long as arithmetic."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,16 +74,46 @@ def composited(frame: Frame, patches: Sequence[Patch]) -> Composited:
         return Composited(frame.pixels, None, (Change(),) * len(patches))
     box = reduce(Box.joined, (layer.box for layer in shown))
     out = frame.pixels.copy()
-    canvas = _canvas(_part(out, box), frame.transfer)
-    changes = tuple(
-        Change() if layer is None else _laid(layer, canvas, box, out) for layer in layers
-    )
-    return Composited(out, box, changes)
+    strips = [_strip_laid(layers, strip, out, frame.transfer) for strip in _strips(box)]
+    return Composited(out, box, tuple(_joined(some) for some in zip(*strips, strict=True)))
 
 
 def composite(frame: Frame, patches: Sequence[Patch]) -> np.ndarray:
     """Returns (H, W, 3) RGB: the pixels of composited()."""
     return composited(frame, patches).pixels
+
+
+def _strips(box: Box) -> list[Box]:
+    """The box in one piece, or a large one from top to bottom."""
+    width, height = box.x1 - box.x0, box.y1 - box.y0
+    rows = height if width * height <= LARGE else max(1, STRIP // width)
+    edges = [*range(box.y0, box.y1, rows), box.y1]
+    return [Box(box.x0, top, box.x1, bottom) for top, bottom in pairwise(edges)]
+
+
+def _strip_laid(
+    layers: Sequence[_Layer | None], strip: Box, out: np.ndarray, transfer: str
+) -> list[tuple[Change, int]]:
+    """Lays them on a strip of the frame -> of each the change, and the number of its pixels."""
+    canvas = _canvas(_part(out, strip), transfer)
+    changes = []
+    for layer in layers:
+        box = strip if layer is None else layer.box.common(strip)
+        if layer is None or box.empty:
+            changes.append((Change(), 0))
+        else:
+            change = _laid(replace(layer, box=box), canvas, strip, out)
+            changes.append((change, (box.x1 - box.x0) * (box.y1 - box.y0)))
+    return changes
+
+
+def _joined(strips: Sequence[tuple[Change, int]]) -> Change:
+    """The change of a layer, of its changes on the strips that it reaches."""
+    changes, pixels = zip(*strips, strict=True)
+    if len(changes) == 1 or not any(pixels):
+        return changes[0]
+    mean = float(np.average([one.mean for one in changes], weights=pixels))
+    return Change(max(one.largest for one in changes), mean)
 
 
 class _Canvas(Protocol):

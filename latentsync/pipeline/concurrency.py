@@ -15,6 +15,10 @@ T = TypeVar("T")
 
 JOIN_SECONDS = 5.0  # seconds
 
+PLACE_BYTES = 2**24
+"""Memory of one place in a queue, which is more than a frame of 1080p with its patches takes. What
+holds more takes several places: a queue of four holds two frames of 4K."""
+
 Waited = Callable[[float], None]
 
 
@@ -60,7 +64,8 @@ class Checked(Generic[T]):
 def prefetch(
     items: Iterable[T], depth: int, *, for_input: Waited = _ignore, handed_on: Waited = _ignore
 ) -> Generator[T, None, None]:
-    """The same items in the same order, made up to ``depth`` ahead in another thread.
+    """The same items in the same order, made up to ``depth`` ahead in another thread; fewer where
+    they are large, see places().
 
     An exception raised by ``items`` is raised here, after the items before it. When the consumer
     stops early (close, exception, Ctrl-C) the thread is stopped and joined, for JOIN_SECONDS at
@@ -69,7 +74,7 @@ def prefetch(
     for_input: called by the consumer with the seconds that it waited for an item. handed_on: called
     by the thread with the seconds that an item waited for room, one call for each.
     """
-    ready: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=depth)
+    ready: queue.Queue[tuple[str, Any]] = _Places(maxsize=depth)
     stop = threading.Event()
     arguments = (items, ready, stop, handed_on)
     worker = threading.Thread(target=_fill, args=arguments, daemon=True)
@@ -107,6 +112,31 @@ def linked(
     return prefetch(
         items, depth, for_input=timer.for_input(taker), handed_on=timer.handed_on(maker)
     )
+
+
+def places(item: object) -> int:
+    """How many places of a queue an item takes; its memory is its ``nbytes``, if it has that."""
+    return max(1, -(-int(getattr(item, "nbytes", 0)) // PLACE_BYTES))
+
+
+class _Places(queue.Queue[tuple[str, Any]]):
+    """A queue that is full when its places are taken; the last item may take more than are left."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._taken = 0
+
+    def _qsize(self) -> int:
+        return self._taken
+
+    def _put(self, item: tuple[str, Any]) -> None:
+        self._taken += places(item[1])
+        super()._put(item)
+
+    def _get(self) -> tuple[str, Any]:
+        item: tuple[str, Any] = super()._get()
+        self._taken -= places(item[1])
+        return item
 
 
 def _fill(items: Iterable[T], ready: queue.Queue, stop: threading.Event, handed_on: Waited) -> None:

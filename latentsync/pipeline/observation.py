@@ -21,12 +21,13 @@ from latentsync.face.portraits import PortraitCollector
 from latentsync.face.speaker import chosen_faces
 from latentsync.face.tracks import ChosenFace, Track, is_cut, link_faces, thumbnail
 from latentsync.frame_times import PTS_ROUNDING
-from latentsync.geometry import TEMPLATE, similarity
+from latentsync.geometry import TEMPLATE, frame_scale, similarity
 from latentsync.pipeline.analysis import SourceAnalysis, place_of
 from latentsync.pipeline.concurrency import linked
+from latentsync.pipeline.planning.decide import fill_gaps
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.edge_blur import FIGURES, edge_figures
-from latentsync.restoration.sharpness import BANDS, SharpnessMeter
+from latentsync.restoration.sharpness import BANDS, LARGE, SharpnessMeter
 from latentsync.settings.schema import FaceConfig
 from latentsync.tone import sdr
 from latentsync.types import Frame
@@ -40,13 +41,13 @@ EDGES_EVERY = 0.12
 class ObservedFace:
     """One face in one frame.
 
-    energies: (2, BANDS) float32 [mouth, rest of the face]. edges: (len(FIGURES),) float32, see
-    restoration.edge_blur; NaN where not measured, which is most frames. near: what may be in front
-    of the face; None: nothing was watched for.
+    energies: (2, BANDS) float32 [mouth, rest of the face]; None: not measured, as in most frames of
+    a large face. edges: (len(FIGURES),) float32, see restoration.edge_blur; NaN where not measured,
+    which is most frames. near: what may be in front of the face; None: nothing was watched for.
     """
 
     face: DetectedFace
-    energies: np.ndarray
+    energies: np.ndarray | None
     edges: np.ndarray
     near: Observation | None
 
@@ -104,10 +105,17 @@ class VideoAnalysis:
         )
         energies = np.full((len(chosen), 2, BANDS), np.nan, np.float32)
         edges = np.full((len(chosen), len(FIGURES)), np.nan, np.float32)
+        seen_in: dict[int, list[int]] = {}
+        measured = np.zeros(len(chosen), bool)
         for index, one in enumerate(chosen):
             for seen in self.faces[index]:
                 if one is not None and one.face is seen.face:  # others are interpolated
-                    energies[index], edges[index] = seen.energies, seen.edges
+                    edges[index] = seen.edges
+                    seen_in.setdefault(one.track, []).append(index)
+                    if seen.energies is not None:
+                        energies[index], measured[index] = seen.energies, True
+        for frames in seen_in.values():
+            energies[frames] = energies[_nearest_measured(np.array(frames), measured)]
         return SourceAnalysis(
             self.pts,
             self.pts_seconds,
@@ -177,6 +185,10 @@ class _DetectedFrame:
     cut: bool
     faces: list[DetectedFace]
 
+    @property
+    def nbytes(self) -> int:
+        return self.frame.nbytes
+
 
 class _Observations:
     """Detections and measurements of all frames, before tracks are linked."""
@@ -202,21 +214,15 @@ class _Observations:
         near: Sequence[Observation | None] = [None] * len(seen.faces)
         if self._watch is not None:
             near = self._watch.watch(frame.pixels, seen.faces, frame.pts_seconds, seen.cut)
+        due = seen.cut or frame.pts_seconds >= self._edges_due - PTS_ROUNDING
+        if due and seen.faces:
+            self._edges_due = frame.pts_seconds + EDGES_EVERY
         self.faces.append(
             [
-                ObservedFace(face, _measure(frame.pixels, face, meter), edges, before)
-                for face, edges, before in zip(seen.faces, self._edges(seen), near, strict=True)
+                _measured(frame.pixels, face, meter, before, edges=due)
+                for face, before in zip(seen.faces, near, strict=True)
             ]
         )
-
-    def _edges(self, seen: _DetectedFrame) -> list[np.ndarray]:
-        """Of each face; unknown where no measurement is due."""
-        now = seen.frame.pts_seconds
-        if not seen.cut and now < self._edges_due - PTS_ROUNDING:
-            return [np.full(len(FIGURES), np.nan, np.float32)] * len(seen.faces)
-        if seen.faces:
-            self._edges_due = now + EDGES_EVERY
-        return [edge_figures(seen.frame.pixels, place_of(face.landmarks)) for face in seen.faces]
 
     def analysis(self, config: FaceConfig) -> VideoAnalysis:
         if self._watch is not None:
@@ -231,5 +237,26 @@ class _Observations:
         return VideoAnalysis(*times, np.array(self.cuts), self.faces, self.portraits, config)
 
 
-def _measure(pixels: np.ndarray, face: DetectedFace, meter: SharpnessMeter) -> np.ndarray:
-    return meter(pixels, similarity(face.landmarks[CONTROL], TEMPLATE))
+def _measured(
+    pixels: np.ndarray,
+    face: DetectedFace,
+    meter: SharpnessMeter,
+    near: Observation | None,
+    *,
+    edges: bool,
+) -> ObservedFace:
+    """edges: whether its edges are measured in this frame; large faces are measured in no other."""
+    matrix = similarity(face.landmarks[CONTROL], TEMPLATE)
+    energies = meter(pixels, matrix) if edges or frame_scale(matrix) <= LARGE else None
+    figures = np.full(len(FIGURES), np.nan, np.float32)
+    if edges:
+        figures = edge_figures(pixels, place_of(face.landmarks))
+    return ObservedFace(face, energies, figures, near)
+
+
+def _nearest_measured(frames: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """(K,) frames of a track, rising -> for each, the nearest that was measured, itself or another;
+    themselves where none was. measured: (F,) bool, of all frames."""
+    if not measured[frames].any():
+        return frames
+    return fill_gaps(np.where(measured[frames], frames, np.nan)).astype(np.int64)

@@ -28,7 +28,7 @@ from latentsync.pipeline.stages.restore import RestoreStage
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import PatchedFrame
 
-AHEAD = 4  # frames queued between two stages: 25 MB at 1080p
+AHEAD = 4  # frames queued between two stages: 25 MB at 1080p; two of 4K, one of 8K
 SHOWN = "lower_face"  # the region of a generated face that is composited; see face.masks
 
 KEPT = 4
@@ -39,7 +39,8 @@ Items = Iterator[PatchedFrame]
 
 
 class StageLink(NamedTuple):
-    """A stage in the chain. ahead: queue depth of its output: all frames that it yields at once."""
+    """A stage in the chain. ahead: queue depth of its output: all frames that it yields at once,
+    but for large ones."""
 
     name: Stage
     ahead: int

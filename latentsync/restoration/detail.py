@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional
@@ -37,6 +38,7 @@ _MAX_AMOUNT = 3.0
 _CORE = 1 / 127.5
 _CORE_WINDOW = 4.0  # pixels, sigma
 _BORDER = 24  # pixels of reflection around the box: the filter reaches some 10
+_LARGE = 300_000  # pixels: a larger box gets a wider border, of a size that transforms fast
 
 _Transfer = Callable[[torch.Tensor], torch.Tensor]
 
@@ -112,13 +114,22 @@ def _gain_minus_one(square: torch.Tensor, lost: float, expected: float) -> torch
 def _filtered(images: torch.Tensor, transfer: _Transfer) -> torch.Tensor:
     """images: (N, h, w) float -> the same, each frequency times transfer(its square)."""
     height, width = images.shape[-2:]
-    top, left = min(_BORDER, height - 1), min(_BORDER, width - 1)
-    padded = functional.pad(images, (left, left, top, top), mode="reflect")
+    top, bottom = _borders(height, large=height * width > _LARGE)
+    left, right = _borders(width, large=height * width > _LARGE)
+    padded = functional.pad(images, (left, right, top, bottom), mode="reflect")
     size = padded.shape[-2:]
     down = torch.fft.fftfreq(size[0], device=images.device) ** 2
     across = torch.fft.rfftfreq(size[1], device=images.device) ** 2
     spectrum = torch.fft.rfft2(padded) * transfer(down[:, None] + across)
     return torch.fft.irfft2(spectrum, s=size)[:, top : top + height, left : left + width]
+
+
+def _borders(length: int, *, large: bool) -> tuple[int, int]:
+    """Pixels before and after. A length with a large prime factor takes up to four times as long;
+    of a small box all is quick, and its results are kept as they are."""
+    border = min(_BORDER, length - 1)
+    fast = cv2.getOptimalDFTSize(length + 2 * border) if large else length + 2 * border
+    return border, min(fast - length - border, length - 1)
 
 
 def _cored(added: torch.Tensor) -> torch.Tensor:

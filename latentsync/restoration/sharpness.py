@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from latentsync.geometry import part_of
+from latentsync.types import Box
 
 BANDS = 5
 """Octave bands of the luma, finest first: between Gaussians of sigma 0, 1, 2, 4, 8, 16 pixels."""
@@ -29,8 +30,13 @@ _LEAST_SIGNAL = 0.25  # of that noise, at least: below it a slope is unreliable
 _SLOPE_WEIGHTS = np.array([0.3, 1.0, 0.5, 0.05])
 _WIDTHS = np.geomspace(0.3, 16.0, 400)  # pixels
 _SIZE_STEP = 8  # pixels of height of the upright face: few sizes, so that masks can be cached
-_CACHED_SIZES = 32
+_LARGE_STEP = 32  # the same for a large face
+_CACHED_PIXELS = 10_000_000  # of all cached masks: 110 MB
+_REACH = 112  # pixels: of the blurs of all bands, in whole steps of the coarsest band
 _BLOCK = 4096  # frames at once, so that memory does not grow with the video's length
+
+LARGE = 2.0
+"""Frame pixels per pixel of the aligned crop above which a face is large: wider than 740 pixels."""
 
 
 class SharpnessMeter:
@@ -41,7 +47,9 @@ class SharpnessMeter:
 
     def __init__(self, mouth_mask: np.ndarray, rest_mask: np.ndarray) -> None:
         self._masks = np.stack([mouth_mask, rest_mask]).astype(np.float32)
-        self._resized: dict[int, list[np.ndarray]] = {}
+        x, y, width, height = cv2.boundingRect((self._masks.max(axis=0) > 0).view(np.uint8))
+        self._counted = Box(x, y, x + width, y + height)
+        self._resized: dict[tuple[int, Box], list[np.ndarray]] = {}
 
     def __call__(self, pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """(2, BANDS) float32: energies of [mouth, rest], code values squared, finest band first.
@@ -52,11 +60,14 @@ class SharpnessMeter:
         """
         height, width = self._masks.shape[1:]
         scale = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-        rows = max(round(height * scale / _SIZE_STEP), 4) * _SIZE_STEP
+        step = _LARGE_STEP if scale > LARGE else _SIZE_STEP
+        rows = max(round(height * scale / step), 4) * step
         columns = max(round(width * rows / height), 4)
+        box = self._box(rows, columns) if scale > LARGE else Box(0, 0, columns, rows)
         upright = np.array([[columns / width], [rows / height]]) * matrix
-        size = (columns, rows)
-        part, upright = part_of(pixels, upright, (rows, columns))
+        upright[:, 2] -= box.x0, box.y0
+        size = (box.x1 - box.x0, box.y1 - box.y0)
+        part, upright = part_of(pixels, upright, size[::-1])
         # OpenCV's cubic is fastest on one plane of float32, and only the luma is needed.
         luma = cv2.warpAffine(
             cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32),
@@ -65,20 +76,35 @@ class SharpnessMeter:
             flags=cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        masks = self._masks_at(rows, columns)
+        masks = self._masks_at(rows, columns, box)
         inside = _inside(part.shape[:2], upright, size)
         return _energies(luma, masks if inside is None else _by_band(masks[0] * inside))
 
-    def _masks_at(self, rows: int, columns: int) -> list[np.ndarray]:
-        """Per band (2, h, w)."""
-        if rows not in self._resized:
-            if len(self._resized) >= _CACHED_SIZES:
+    def _box(self, rows: int, columns: int) -> Box:
+        """The part of the upright face that its energies depend on: half of a large face."""
+        height, width = self._masks.shape[1:]
+        across, down, coarsest = columns / width, rows / height, 2 ** (BANDS - 1)
+        counted = self._counted
+        return Box(
+            max(int(counted.x0 * across - _REACH) // coarsest * coarsest, 0),
+            max(int(counted.y0 * down - _REACH) // coarsest * coarsest, 0),
+            min(int(counted.x1 * across + _REACH) + 1, columns),
+            min(int(counted.y1 * down + _REACH) + 1, rows),
+        )
+
+    def _masks_at(self, rows: int, columns: int, box: Box) -> list[np.ndarray]:
+        """Per band (2, h, w) of the box."""
+        key = rows, box
+        if key not in self._resized:
+            cached = sum(masks[0][0].size for masks in self._resized.values())
+            if cached + (box.y1 - box.y0) * (box.x1 - box.x0) > _CACHED_PIXELS:
                 self._resized.clear()
             shrunk = [
                 cv2.resize(m, (columns, rows), interpolation=cv2.INTER_AREA) for m in self._masks
             ]
-            self._resized[rows] = _by_band(np.stack(shrunk))
-        return self._resized[rows]
+            shown = np.stack(shrunk)[:, box.y0 : box.y1, box.x0 : box.x1]
+            self._resized[key] = _by_band(shown)
+        return self._resized[key]
 
 
 def sharpness(energies: np.ndarray) -> np.ndarray:

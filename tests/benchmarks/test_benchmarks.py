@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import restoration_quality, reuse
+from benchmarks import big_frames, restoration_quality, reuse
 from benchmarks.__main__ import BENCHMARKS, BY_DEFAULT, CONVERTED, benchmark_of, main
 from benchmarks.floor import work_of
 from benchmarks.measure import in_turns, machine, peak_megabytes
 from benchmarks.table import Row, as_json, duration, table
+from latentsync.face.detector import load_detector
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
@@ -125,3 +126,11 @@ def test_reuse_is_reported_for_each_threshold(
     first, _, *lines = capsys.readouterr().out.splitlines()
     assert "4 frames" in first
     assert [int(line.split()[0]) for line in lines] == list(reuse.THRESHOLDS)
+
+
+def test_large_frames_show_a_face_of_the_wanted_width() -> None:
+    first, *others = big_frames.enlarged(Path(CLIP), 3, (400, 300), 180)
+    assert len(others) == 2 and first.shape == (300, 400, 3)
+    x0, _, x1, _ = load_detector("mediapipe")(first)[0].box
+    assert x1 - x0 == pytest.approx(180, rel=0.05)
+    assert (x0 + x1) / 2 == pytest.approx(200, abs=5)

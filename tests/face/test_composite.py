@@ -279,3 +279,19 @@ def test_a_patch_may_be_a_view_and_its_mask_read_only() -> None:
             composite(frame(pixels), [ours]), composite(frame(pixels), [copy])
         )
     assert torch.equal(wide, before)
+
+
+@pytest.mark.parametrize("strip", [900, 4000])
+def test_a_large_patch_in_strips_is_the_same_patch(strip: int, monkeypatch) -> None:
+    pixels = noise(90, 120)
+    lower = Patch(as_patch(noise(60, 70, 1)), at(20, 10, angle=0.1), oval(60, 70))
+    upper = Patch(as_patch(noise(30, 50, 2)) / 4, at(50, 52, angle=-0.2), oval(30, 50), True)
+    whole = composited(frame(pixels), [lower, upper])
+    monkeypatch.setattr("latentsync.face.composite.LARGE", 0)
+    monkeypatch.setattr("latentsync.face.composite.STRIP", strip)
+    in_strips = composited(frame(pixels), [lower, upper])
+    np.testing.assert_array_equal(in_strips.pixels, whole.pixels)
+    assert in_strips.box == whole.box
+    for one, other in zip(in_strips.changes, whole.changes, strict=True):
+        assert one.largest == other.largest > 0
+        assert one.mean == pytest.approx(other.mean, rel=1e-9)

@@ -4,12 +4,13 @@ import gc
 import threading
 import time
 import weakref
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentsync.pipeline.concurrency import prefetch
+from latentsync.pipeline.concurrency import PLACE_BYTES, prefetch
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))
@@ -121,3 +122,26 @@ def test_a_taken_item_is_not_kept():
     gc.collect()
     assert first() is None
     row.close()
+
+
+@dataclass(frozen=True)
+class Large:
+    """An item that holds that much memory."""
+
+    nbytes: int
+
+
+@pytest.mark.parametrize(("share", "queued"), [(0.5, 4), (1.0, 4), (1.5, 2), (7.0, 1)])
+def test_fewer_items_are_made_ahead_where_they_are_large(share, queued):
+    made = []
+
+    def source():
+        for _ in range(20):
+            made.append(Large(round(share * PLACE_BYTES)))
+            yield made[-1]
+
+    ahead = prefetch(source(), 4)
+    next(ahead)
+    time.sleep(0.2)
+    assert len(made) == 1 + queued + 1  # taken, queued, and the one in the producer's hand
+    assert len(list(ahead)) == 19

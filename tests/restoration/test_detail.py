@@ -195,3 +195,14 @@ def test_it_is_loaded_by_its_name_and_keeps_the_contract() -> None:
     loaded = load_restorer(RestoreConfig(name="detail"), torch.device("cpu"))
     assert isinstance(loaded, Restorer) and isinstance(loaded, Tunable)
     assert loaded.name == "Detail" and loaded.size is None
+
+
+def test_a_large_box_is_filtered_like_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = to_tensor(scene(3)[:151, :157])  # with borders 199 x 205: slow to transform
+    detail = Detail(amount=1.0, lost=1.5)
+    small = detail(faces)
+    monkeypatch.setattr("latentsync.restoration.detail._LARGE", 0)
+    large = detail(faces)
+    assert not torch.equal(large, small)
+    assert torch.allclose(large, small, atol=0.5 / 127.5)  # half a code value
+    assert error(large, small) < 1e-3 * error(small, faces)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from latentsync.restoration.sharpness import BANDS, SharpnessMeter, blur_widths, sharpness
+from latentsync.restoration.sharpness import BANDS, LARGE, SharpnessMeter, blur_widths, sharpness
 
 ALIGNED = (560, 420)
 SCALE = 0.6  # frame pixels per aligned pixel
@@ -128,3 +128,28 @@ def test_a_whole_track_is_one_call() -> None:
 def test_a_flat_image_is_a_figure_and_no_accident() -> None:
     flat = np.full_like(face(), 90)
     assert np.isfinite(measured(flat))
+
+
+def large_face(scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy face of that scale, and its matrix: frame -> aligned crop."""
+    size = round(420 * scale) + 2 * MARGIN, round(560 * scale) + 2 * MARGIN
+    texture = np.random.default_rng(0).normal(128, 30, size[::-1]).astype(np.float32)
+    grey = np.rint(cv2.GaussianBlur(texture, (0, 0), 1.5)).astype(np.uint8)
+    return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), in_frame(scale)
+
+
+@pytest.mark.parametrize("scale", [LARGE + 0.05, LARGE + 0.4])
+def test_of_a_large_face_only_the_part_that_counts_is_measured(scale: float, monkeypatch) -> None:
+    mouth, rest = region(310, 330), region(270, 290)
+    pixels, matrix = large_face(scale)
+    in_part = SharpnessMeter(mouth, rest)(pixels, matrix)
+    monkeypatch.setattr("latentsync.restoration.sharpness._REACH", 10**4)
+    whole = SharpnessMeter(mouth, rest)(pixels, matrix)
+    np.testing.assert_allclose(in_part, whole, rtol=2e-4)
+
+
+def test_a_face_that_grows_large_is_measured_with_one_meter() -> None:
+    """Both have an upright face of as many rows, but another part of it is measured."""
+    meter = SharpnessMeter(MOUTH, REST)
+    just_below, just_above = (meter(*large_face(LARGE + by)) for by in (-0.002, 0.002))
+    np.testing.assert_allclose(just_above, just_below, rtol=0.1)

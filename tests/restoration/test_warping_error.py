@@ -9,6 +9,7 @@ import torch
 
 from latentsync.restoration.warping_error import (
     EVERY,
+    MOST,
     SCALE,
     FlickerMeter,
     flicker_of_pair,
@@ -135,3 +136,15 @@ def test_a_mouth_too_small_for_the_flow_is_left_out() -> None:
     for n in range(2):
         meter(n, torch.zeros(3, 8, 40), torch.zeros(3, 8, 40))
     assert not meter.tracks
+
+
+def test_of_a_large_mouth_the_middle_is_measured() -> None:
+    meter = FlickerMeter()
+    meter.enter(0, np.ones((MOST[0] + 40, MOST[1] + 60), np.float32))
+    still = torch.rand(3, MOST[0] + 40, MOST[1] + 60, generator=torch.manual_seed(0))
+    beside = torch.zeros_like(still)
+    beside[:, :20], beside[:, :, -30:] = 0.5, 0.5
+    meter(0, still, torch.zeros_like(still))
+    meter(1, still, beside)
+    assert meter.tracks[0].pairs == 1
+    assert meter.tracks[0].result == meter.tracks[0].source

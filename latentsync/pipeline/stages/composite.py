@@ -26,6 +26,12 @@ class Rendered:
     generated: Mapping[int, Change]
     restored: Mapping[int, Change]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds."""
+        both = self.before.pixels is not self.after.pixels
+        return self.after.nbytes + (self.before.nbytes if both else 0)
+
 
 def render(patched: PatchedFrame) -> Rendered:
     """The frame with its patches laid over it, inside each patch's bounding box only.

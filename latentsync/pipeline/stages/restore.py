@@ -13,6 +13,7 @@ import torch
 from latentsync.errors import CheckpointError
 from latentsync.face.composite import composite
 from latentsync.geometry import frame_scale
+from latentsync.pipeline.concurrency import places
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.base import Moment, Restorer, Steadiable, SteadyRestorer, Windowed
@@ -30,9 +31,9 @@ class RestoreStage:
 
     The input is the frame with the patches that it already has. restorer: track -> its restorer;
     a Windowed one restores only the part that will show. size: side of the restorers' square; None:
-    the mouth box. config: its batch is the number of faces that are restored at once; it does not
-    change the result. matched: the strengths of tracks where restore.strength is auto; None: full
-    strength, as with restorers that are tuned to the same goal.
+    the mouth box. config: its batch is the number of faces that are restored at once, at most; it
+    does not change the result. matched: the strengths of tracks where restore.strength is auto;
+    None: full strength, as with restorers that are tuned to the same goal.
     """
 
     def __init__(
@@ -67,14 +68,14 @@ class RestoreStage:
             yield from restored
 
     def _batches(self, frames: Iterable[PatchedFrame]) -> Iterator[list[PatchedFrame]]:
-        """Batches of one track each."""
+        """Batches of one track each; smaller ones where the frames are large."""
         batch: list[PatchedFrame] = []
         for item in frames:
             if batch and self._track_of(item) != self._track_of(batch[-1]):
                 yield batch
                 batch = []
             batch.append(item)
-            if len(batch) >= self.config.batch:
+            if sum(map(places, batch)) >= self.config.batch:
                 yield batch
                 batch = []
         if batch:
