@@ -45,7 +45,7 @@ class Frame:
 
     @property
     def nbytes(self) -> int:
-        """Memory that pixels and alpha hold; a carrier of deep samples is of about the same size."""
+        """Memory that pixels and alpha hold."""
         return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
 
 
