@@ -122,7 +122,7 @@ def test_the_report_says_what_made_it_when_and_where(video, tmp_path, run):
     }
     assert report["speaker"]["chosen_by"] == ["largest"] and report["speaker"]["person"] == 1
     assert report["thresholds"] == {"blur_on": 0.6, "blur_off": 0.3}
-    assert len(text.splitlines()) < 220
+    assert len(text.splitlines()) < 260, "a list with an entry per frame is one line"
 
 
 def test_a_report_from_python_has_no_command(video, tmp_path):

@@ -219,7 +219,7 @@ BAD_TARGETS = {
     "the input through a link": (lambda p: _link(p / "link.mp4", p / "a.mp4"), "input"),
     "a folder": (lambda p: _folder(p / "videos.mp4"), "folder"),
     "no suffix": (lambda p: p / "out", ".mp4"),
-    "an unknown suffix": (lambda p: p / "out.webm", ".webm"),
+    "an unknown suffix": (lambda p: p / "out.avi", ".avi"),
     "below a file": (lambda p: p / "a.mp4" / "out.mp4", "a.mp4"),
 }
 
