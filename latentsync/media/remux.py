@@ -21,7 +21,7 @@ from latentsync.media.decoder import PtsNormalizer
 from latentsync.media.probe import VideoInfo
 from latentsync.media.streams import OtherStream
 from latentsync.media.subtitles import SubtitleConversion
-from latentsync.media.tags import kept_tags
+from latentsync.media.tags import IN_QUICKTIME, kept_tags
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -34,25 +34,6 @@ _REORDERED = 32  # packets without DTS that are held back; H.264 reorders at mos
 _TAGS = {"hevc": ("hvc1", "hev1", "dvh1"), "h264": ("avc1", "avc3")}
 """Codec -> its names in MP4 and MOV, the usual first. FFmpeg writes "hev1" unless told otherwise,
 which Apple's players refuse."""
-
-_IN_QUICKTIME = {
-    "bod": "tib",
-    "cym": "wel",
-    "deu": "ger",
-    "ell": "gre",
-    "eus": "baq",
-    "fas": "per",
-    "hye": "arm",
-    "isl": "ice",
-    "kat": "geo",
-    "mkd": "mac",
-    "msa": "may",
-    "mya": "bur",
-    "nld": "dut",
-    "sqi": "alb",
-    "zho": "chi",
-}
-"""ISO 639-2 has two codes for these. MP4 takes the first; FFmpeg writes only the second to .mov."""
 
 
 class PacketCopy:
@@ -270,7 +251,7 @@ def describe(stream: Stream, template: Described) -> None:
     if "name" in kept:  # the title of an MP4's track, when it is read
         kept.setdefault("title", kept["name"])
     if "language" in kept and stream.container.format.name == "mov":
-        kept["language"] = _IN_QUICKTIME.get(kept["language"], kept["language"])
+        kept["language"] = IN_QUICKTIME.get(kept["language"], kept["language"])
     stream.metadata.update(kept)
     stream.disposition = template.disposition
 
