@@ -31,9 +31,14 @@ _NEVER = 2**62  # ticks
 _INTERLEAVED = 10  # seconds by which the streams of a file may be ahead of each other
 _REORDERED = 32  # packets without DTS that are held back; H.264 reorders at most 16
 
-_TAGS = {"hevc": ("hvc1", "hev1", "dvh1"), "h264": ("avc1", "avc3")}
+_TAGS = {
+    "hevc": ("hvc1", "hev1", "dvh1"),
+    "h264": ("avc1", "avc3"),
+    "prores": ("apch", "apcn", "apcs", "apco", "ap4h", "ap4x"),
+}
 """Codec -> its names in MP4 and MOV, the usual first. FFmpeg writes "hev1" unless told otherwise,
-which Apple's players refuse."""
+which Apple's players refuse. Of ProRes the name states the profile, without which 4444 is read with
+10 bits."""
 
 
 class PacketCopy:
@@ -164,9 +169,11 @@ class Interleaver:
 
 
 def _keep_tag(stream: VideoStream, template: VideoStream) -> None:
-    """Names the stream of an MP4 or MOV as its source does, or as players expect."""
-    tags = _TAGS.get(template.codec.canonical_name, ())
-    if tags and stream.container.format.name in ("mp4", "mov"):
+    """Names the stream of an MP4 or MOV as its source does, or as players expect. Matroska takes
+    such a name of ProRes only."""
+    codec = template.codec.canonical_name
+    muxer, tags = stream.container.format.name, _TAGS.get(codec, ())
+    if tags and (muxer in ("mp4", "mov") or (muxer, codec) == ("matroska", "prores")):
         own = template.codec_context.codec_tag
         stream.codec_context.codec_tag = own if own in tags else tags[0]
 
