@@ -160,7 +160,7 @@ def _tag(key: str) -> Callable[[Written], str]:
 
 
 def _xmp(one: Written) -> str:
-    made = read_marks(one.made.path, one.made.file_metadata).packet
+    made = read_marks(one.made).packet
     if made is None or re.sub(rb" +(?=<\?xpacket end)", b"", made) != rich_files.XMP:
         return LOST
     return "as a tag" if XMP in one.made.file_metadata else KEPT
