@@ -31,6 +31,8 @@ _NEVER = 2**62  # ticks
 _INTERLEAVED = 10  # seconds by which the streams of a file may be ahead of each other
 _REORDERED = 32  # packets without DTS that are held back; H.264 reorders at most 16
 
+_FINE = Fraction(1, 90_000)  # seconds; of chapters whose times are no whole ticks any more
+
 _TAGS = {
     "hevc": ("hvc1", "hev1", "dvh1"),
     "h264": ("avc1", "avc3"),
@@ -47,9 +49,17 @@ class PacketCopy:
     Memory does not depend on the length of the audio.
     """
 
-    def __init__(self, source: InputContainer, origin: Fraction, output: OutputContainer) -> None:
-        """origin: the source's time stamp [seconds] that is the output's zero."""
+    def __init__(
+        self,
+        source: InputContainer,
+        origin: Fraction,
+        output: OutputContainer,
+        stretch: float = 1.0,
+    ) -> None:
+        """origin: the source's time stamp [seconds] that is the output's zero. stretch: of the
+        times of subtitles and data; audio has its own speed."""
         self._input, self._origin, self._output = source, origin, output
+        self._stretch = Fraction(stretch)
         self.streams: dict[int, Stream] = {}
         """Number of a stream in the source -> the output's."""
         self._conversions: dict[int, SubtitleConversion] = {}
@@ -138,12 +148,13 @@ class PacketCopy:
         new: Fraction = stream.time_base or old
         dts = packet.dts if packet.dts is not None else packet.pts or 0
         pts = packet.pts if packet.pts is not None else dts
-        ticks, shown = (_rounded((time * old - self._origin) / new) for time in (dts, pts))
+        speed = new / self._stretch if _is_sparse(stream) else new
+        ticks, shown = (_rounded((time * old - self._origin) / speed) for time in (dts, pts))
         if _is_sparse(stream):  # one before zero would move the whole video in Matroska
             ticks = shown = max(0, shown)
         packet.dts = normalizer.normalize(ticks)
         packet.pts = packet.dts + shown - ticks
-        packet.duration = _rounded((packet.duration or 0) * old / new)
+        packet.duration = _rounded((packet.duration or 0) * old / speed)
         packet.time_base, packet.stream = new, stream
         return packet
 
@@ -264,23 +275,23 @@ def describe(stream: Stream, template: Described) -> None:
 
 
 def describe_file(
-    output: OutputContainer,
-    source: VideoInfo,
-    *,
-    end: float | None = None,
+    output: OutputContainer, source: VideoInfo, *, end: float | None = None, stretch: float = 1.0
 ) -> None:
     """Sets title, chapters etc.; call before the header is written.
 
-    end: seconds, where the chapters are cut off; None: not at all.
+    end: seconds, where the chapters are cut off; None: not at all. stretch: of their times.
     """
     output.metadata.update(kept_tags(source.file_metadata))
     chapters = [dict(chapter) for chapter in source.chapters]
     for chapter in chapters:
-        base = chapter["time_base"] or Fraction(1)
+        old = chapter["time_base"] or Fraction(1)
+        base = chapter["time_base"] = old if stretch == 1 else _FINE
         last = math.inf if end is None else round(Fraction(end) / base)
-        shift = round(source.origin / base)
-        chapter["start"] -= shift
-        chapter["end"] = min(chapter["end"] - shift, last)
+        begin, stop = (
+            round((chapter[side] * old - source.origin) * Fraction(stretch) / base)
+            for side in ("start", "end")
+        )
+        chapter["start"], chapter["end"] = begin, min(stop, last)
     if end is not None:
         chapters = [one for one in chapters if one["start"] * one["time_base"] < end]
     if chapters:
