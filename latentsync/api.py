@@ -52,9 +52,9 @@ def restore(
 ) -> dict[str, Any]:
     """Writes the video with blurry mouths restored. Returns the report.
 
-    video: or a picture. output: .mp4, .m4v, .mov or .mkv; of a picture .png, .jpg, .webp, .tif or
-    .bmp. config: a YAML file of settings, or the name of a shipped one; any speech that it names is
-    ignored. settings: override the file; their keys with ``__`` for the
+    video: or a picture. output: .mp4, .m4v, .mov, .mkv or .webm; of a picture .png, .jpg, .webp,
+    .tif or .bmp. config: a YAML file of settings, or the name of a shipped one; any speech that it
+    names is ignored. settings: override the file; their keys with ``__`` for the
     dot (``restore__name="GFPGAN"``, ``output__crf=14``), or a name in SHORT (``superres``,
     ``overwrite``, ...); None: not given. download: downloads missing weights of more than 10 MB,
     too; smaller ones, as the models that find faces, are downloaded unless ``weights__offline``.

@@ -53,8 +53,8 @@ def build_parser() -> Parser:
         *("-o", "--output", "--output_path", "--video_out_path"),
         dest="output",
         metavar="VIDEO",
-        help="result: .mp4, .m4v, .mov or .mkv, of a picture .png, .jpg, .webp or .tif; a folder "
-        "(NAME/) for several",
+        help="result: .mp4, .m4v, .mov, .mkv or .webm, of a picture .png, .jpg, .webp, .tif or "
+        ".bmp; a folder (NAME/) for several",
     )
     add(
         *("--audio_path", "--audio"),

@@ -34,7 +34,7 @@ class Contents:
     """What goes into an output. muxer: FFmpeg's name of its format. size: (width, height).
 
     end: seconds, where all but the video is cut off; None: not at all.
-    others: what becomes of the source's further streams.
+    others: what becomes of the source's further streams. stretch: of their times and the chapters'.
     """
 
     muxer: str
@@ -44,6 +44,7 @@ class Contents:
     tracks: Sequence[AudioTrackPlan]
     end: float | None = None
     others: Sequence[OtherPlan] = ()
+    stretch: float = 1.0
 
 
 class OpenFiles:
@@ -92,7 +93,7 @@ class Muxing:
         source = self._contents.source
         stream = self._encoded_video() if video is None else self._copied_video(video)
         end = self._contents.end
-        describe_file(self._output, source, end=end)
+        describe_file(self._output, source, end=end, stretch=self._contents.stretch)
         describe(stream, source)
         for plan in self._contents.others:
             if plan.way == "stated" and not _timecode(stream.metadata):
@@ -177,7 +178,8 @@ class Muxing:
 
     def _copy(self, path: Path, origin: Fraction) -> PacketCopy:
         if path not in self.copies:
-            self.copies[path] = PacketCopy(self._files[path], origin, self._output)
+            stretch = self._contents.stretch
+            self.copies[path] = PacketCopy(self._files[path], origin, self._output, stretch)
         return self.copies[path]
 
 

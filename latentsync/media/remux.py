@@ -21,7 +21,7 @@ from latentsync.media.decoder import PtsNormalizer
 from latentsync.media.probe import VideoInfo
 from latentsync.media.streams import OtherStream
 from latentsync.media.subtitles import SubtitleConversion
-from latentsync.media.tags import kept_tags
+from latentsync.media.tags import IN_QUICKTIME, kept_tags
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -31,28 +31,16 @@ _NEVER = 2**62  # ticks
 _INTERLEAVED = 10  # seconds by which the streams of a file may be ahead of each other
 _REORDERED = 32  # packets without DTS that are held back; H.264 reorders at most 16
 
-_TAGS = {"hevc": ("hvc1", "hev1", "dvh1"), "h264": ("avc1", "avc3")}
-"""Codec -> its names in MP4 and MOV, the usual first. FFmpeg writes "hev1" unless told otherwise,
-which Apple's players refuse."""
+_FINE = Fraction(1, 90_000)  # seconds; of chapters whose times are no whole ticks any more
 
-_IN_QUICKTIME = {
-    "bod": "tib",
-    "cym": "wel",
-    "deu": "ger",
-    "ell": "gre",
-    "eus": "baq",
-    "fas": "per",
-    "hye": "arm",
-    "isl": "ice",
-    "kat": "geo",
-    "mkd": "mac",
-    "msa": "may",
-    "mya": "bur",
-    "nld": "dut",
-    "sqi": "alb",
-    "zho": "chi",
+_TAGS = {
+    "hevc": ("hvc1", "hev1", "dvh1"),
+    "h264": ("avc1", "avc3"),
+    "prores": ("apch", "apcn", "apcs", "apco", "ap4h", "ap4x"),
 }
-"""ISO 639-2 has two codes for these. MP4 takes the first; FFmpeg writes only the second to .mov."""
+"""Codec -> its names in MP4 and MOV, the usual first. FFmpeg writes "hev1" unless told otherwise,
+which Apple's players refuse. Of ProRes the name states the profile, without which 4444 is read with
+10 bits."""
 
 
 class PacketCopy:
@@ -61,9 +49,17 @@ class PacketCopy:
     Memory does not depend on the length of the audio.
     """
 
-    def __init__(self, source: InputContainer, origin: Fraction, output: OutputContainer) -> None:
-        """origin: the source's time stamp [seconds] that is the output's zero."""
+    def __init__(
+        self,
+        source: InputContainer,
+        origin: Fraction,
+        output: OutputContainer,
+        stretch: float = 1.0,
+    ) -> None:
+        """origin: the source's time stamp [seconds] that is the output's zero. stretch: of the
+        times of subtitles and data; audio has its own speed."""
         self._input, self._origin, self._output = source, origin, output
+        self._stretch = Fraction(stretch)
         self.streams: dict[int, Stream] = {}
         """Number of a stream in the source -> the output's."""
         self._conversions: dict[int, SubtitleConversion] = {}
@@ -152,12 +148,13 @@ class PacketCopy:
         new: Fraction = stream.time_base or old
         dts = packet.dts if packet.dts is not None else packet.pts or 0
         pts = packet.pts if packet.pts is not None else dts
-        ticks, shown = (_rounded((time * old - self._origin) / new) for time in (dts, pts))
+        speed = new / self._stretch if _is_sparse(stream) else new
+        ticks, shown = (_rounded((time * old - self._origin) / speed) for time in (dts, pts))
         if _is_sparse(stream):  # one before zero would move the whole video in Matroska
             ticks = shown = max(0, shown)
         packet.dts = normalizer.normalize(ticks)
         packet.pts = packet.dts + shown - ticks
-        packet.duration = _rounded((packet.duration or 0) * old / new)
+        packet.duration = _rounded((packet.duration or 0) * old / speed)
         packet.time_base, packet.stream = new, stream
         return packet
 
@@ -183,9 +180,11 @@ class Interleaver:
 
 
 def _keep_tag(stream: VideoStream, template: VideoStream) -> None:
-    """Names the stream of an MP4 or MOV as its source does, or as players expect."""
-    tags = _TAGS.get(template.codec.canonical_name, ())
-    if tags and stream.container.format.name in ("mp4", "mov"):
+    """Names the stream of an MP4 or MOV as its source does, or as players expect. Matroska takes
+    such a name of ProRes only."""
+    codec = template.codec.canonical_name
+    muxer, tags = stream.container.format.name, _TAGS.get(codec, ())
+    if tags and (muxer in ("mp4", "mov") or (muxer, codec) == ("matroska", "prores")):
         own = template.codec_context.codec_tag
         stream.codec_context.codec_tag = own if own in tags else tags[0]
 
@@ -270,29 +269,29 @@ def describe(stream: Stream, template: Described) -> None:
     if "name" in kept:  # the title of an MP4's track, when it is read
         kept.setdefault("title", kept["name"])
     if "language" in kept and stream.container.format.name == "mov":
-        kept["language"] = _IN_QUICKTIME.get(kept["language"], kept["language"])
+        kept["language"] = IN_QUICKTIME.get(kept["language"], kept["language"])
     stream.metadata.update(kept)
     stream.disposition = template.disposition
 
 
 def describe_file(
-    output: OutputContainer,
-    source: VideoInfo,
-    *,
-    end: float | None = None,
+    output: OutputContainer, source: VideoInfo, *, end: float | None = None, stretch: float = 1.0
 ) -> None:
     """Sets title, chapters etc.; call before the header is written.
 
-    end: seconds, where the chapters are cut off; None: not at all.
+    end: seconds, where the chapters are cut off; None: not at all. stretch: of their times.
     """
     output.metadata.update(kept_tags(source.file_metadata))
     chapters = [dict(chapter) for chapter in source.chapters]
     for chapter in chapters:
-        base = chapter["time_base"] or Fraction(1)
+        old = chapter["time_base"] or Fraction(1)
+        base = chapter["time_base"] = old if stretch == 1 else _FINE
         last = math.inf if end is None else round(Fraction(end) / base)
-        shift = round(source.origin / base)
-        chapter["start"] -= shift
-        chapter["end"] = min(chapter["end"] - shift, last)
+        begin, stop = (
+            round((chapter[side] * old - source.origin) * Fraction(stretch) / base)
+            for side in ("start", "end")
+        )
+        chapter["start"], chapter["end"] = begin, min(stop, last)
     if end is not None:
         chapters = [one for one in chapters if one["start"] * one["time_base"] < end]
     if chapters:

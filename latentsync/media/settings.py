@@ -54,13 +54,15 @@ class EncodeSettings:
 class NewAudio:
     """Audio in place of the video's: the first audio track of path.
 
-    Both files share time zero. seconds: where it is cut off; None: not at all.
+    Both files share time zero. seconds: where it is cut off; None: not at all. stretch: seconds of
+    the output for each second of the video, whose subtitles and chapters move with it.
     info: AudioReader.info of it, if known; None: it is read when needed.
     """
 
     path: Path
     seconds: float | None = None
     info: AudioSource | None = None
+    stretch: float = 1.0
 
 
 def check_settings(settings: EncodeSettings) -> None:

@@ -28,6 +28,25 @@ _MP4 = {
 _STANDARD = {"mp4": _MP4, "mov": _MOV}
 """FFmpeg muxer -> the keys that it has boxes for. Any other key needs `use_metadata_tags`."""
 
+IN_QUICKTIME = {
+    "bod": "tib",
+    "cym": "wel",
+    "deu": "ger",
+    "ell": "gre",
+    "eus": "baq",
+    "fas": "per",
+    "hye": "arm",
+    "isl": "ice",
+    "kat": "geo",
+    "mkd": "mac",
+    "msa": "may",
+    "mya": "bur",
+    "nld": "dut",
+    "sqi": "alb",
+    "zho": "chi",
+}
+"""ISO 639-2 has two codes for these. MP4 takes the first; FFmpeg writes only the second to .mov."""
+
 
 def kept_tags(metadata: Mapping[str, str]) -> dict[str, str]:
     """The metadata that is as true of the new file, or stream, as of the old one."""

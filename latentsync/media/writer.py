@@ -56,9 +56,9 @@ class VideoWriter:
         unsaid = plan is None
         plan = plan or check_target(self.target, source, settings, audio, size=size)
         muxer = MUXERS[self.target.suffix.lower()]
-        end = None if audio is None else audio.seconds
+        end, stretch = (None, 1.0) if audio is None else (audio.seconds, audio.stretch)
         self._contents = Contents(
-            muxer, source, plan.settings, size, plan.tracks, end, others=plan.others
+            muxer, source, plan.settings, size, plan.tracks, end, plan.others, stretch
         )
         self._part = new_part_path(self.target)
         self._files = OpenFiles()

@@ -16,7 +16,6 @@ from latentsync.media.audio.mix import (
     MixedSpeech,
     PlacedAudio,
     audio_seconds,
-    spoken_spans,
     write_soundtrack,
 )
 from latentsync.media.audio.reader import AudioReader
@@ -110,13 +109,6 @@ class Dialogue:
     def notes(self) -> list[str]:
         """What of the entries is not heard as they state it, a sentence each; also logged."""
         return list(self._notes)
-
-    @property
-    def spoken_share(self) -> float:
-        """0..1: the part of the output during which there is any speech. Nothing is mixed."""
-        spans = spoken_spans([one for _, one in self.entries])
-        spoken = sum(min(end, self.seconds) - start for start, end in spans)
-        return min(spoken / self.seconds, 1.0)
 
     def line(self, speakers: Sequence[str], seconds: float) -> Line:
         """The speech of those speakers, who are one person. seconds: length of the video."""

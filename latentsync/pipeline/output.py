@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
@@ -19,9 +18,6 @@ from latentsync.pipeline.provenance import Provenance, provenance_of
 from latentsync.pipeline.report import is_report
 from latentsync.pipeline.watermark import Watermark, load_watermark
 from latentsync.settings.schema import Config
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentsync.media.encoders import ENCODERS
 from latentsync.media.picture.writer import copied_picture
+from latentsync.media.probe import VideoInfo
+from latentsync.media.settings import AUTO, SOURCE
 from latentsync.media.stream_copy import NotCopiedError, copied_video
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.stage_timer import Stage
 from latentsync.pipeline.stages.composite import Rendered
+from latentsync.settings.schema import OutputConfig
 
 if TYPE_CHECKING:
     from latentsync.pipeline.output import Output
@@ -30,13 +34,21 @@ def may_be_copied(session: Session, output: Output, plan: RenderPlan) -> bool:
     changed.
 
     The output has to show each frame of a file once, in order, and the file to have been decoded
-    without issues.
+    without issues. An encoder or a pixel format that is asked for by name is not given up for it.
     """
     wanted = session.config.output.copy_unchanged and session.config.output.watermark is None
     if output.picture is not None:
         wanted &= output.picture.kind == session.source.info.format_name
+    else:
+        wanted &= is_as_asked(session.config.output, session.source.info)
     same = np.array_equal(plan.source, np.arange(len(plan.analysis)))
     return wanted and same and session.reads_file and not session.source.issues
+
+
+def is_as_asked(asked: OutputConfig, source: VideoInfo) -> bool:
+    """Whether the video has the codec and the pixel format that are named, if they are."""
+    codec = asked.codec == AUTO or ENCODERS[asked.codec].codec == source.codec
+    return codec and asked.pix_fmt in (SOURCE, source.pix_fmt.replace("yuvj", "yuv"))
 
 
 def first_change(

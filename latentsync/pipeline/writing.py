@@ -224,7 +224,7 @@ def _writer(
         )
     if audio is not None:
         info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
-        audio = replace(audio, seconds=plan.duration)
+        audio = replace(audio, seconds=plan.duration, stretch=plan.stretch)
     return VideoWriter(
         output.target,
         info,

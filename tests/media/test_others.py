@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from latentsync.media.probe import VideoInfo, probe
@@ -29,6 +30,14 @@ def words_in(path: Path) -> list[tuple[float, float, bytes]]:
         ]
 
 
+def chapters_in(path: Path) -> np.ndarray:
+    """(N, 2): begin and end [seconds]."""
+    found = probe(path).chapters
+    return np.array(
+        [(c["start"] * c["time_base"], c["end"] * c["time_base"]) for c in found], float
+    )
+
+
 def languages(info: VideoInfo) -> list[str]:
     return [audio.metadata["language"] for audio in info.audio]
 
@@ -51,6 +60,16 @@ def test_a_subtitle_ends_with_the_video_under_shorter_speech(tmp_path: Path) -> 
     ((begin, end, _),) = words_in(dubbed(source, tmp_path / "b.mkv", speech, seconds=0.4))
     assert (round(begin, 2), round(end, 2)) == (0.2, 0.4)
     assert [c["metadata"]["title"] for c in probe(tmp_path / "b.mkv").chapters] == ["one"]
+
+
+def test_subtitles_and_chapters_move_with_a_video_that_is_remapped(tmp_path: Path) -> None:
+    source = rich_files.rich_mkv(tmp_path / "a.mkv")
+    before = chapters_in(source)
+    speech = write_wav(tmp_path / "speech.wav", seconds=1.5, click=0.1)
+    made = dubbed(source, tmp_path / "b.mkv", speech, seconds=1.5, stretch=1.25)
+    ((begin, end, _),) = words_in(made)
+    assert (round(begin, 2), round(end, 2)) == (0.25, 0.75)
+    assert chapters_in(made) == pytest.approx(np.minimum(1.25 * before, 1.5), abs=0.001)
 
 
 def test_new_audio_in_place_of_several_tracks_is_named_before_the_work(tmp_path: Path) -> None:

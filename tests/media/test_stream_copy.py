@@ -138,6 +138,24 @@ def test_hevc_has_the_name_that_apple_s_players_take(tmp_path: Path, kind: str) 
         assert container.streams.video[0].codec_context.codec_tag == tag
 
 
+@pytest.mark.parametrize(("pix_fmt", "tag"), [("yuv422p10le", "apcs"), ("yuva444p10le", "ap4h")])
+@pytest.mark.parametrize("kinds", [".mov .mov", ".mov .mkv", ".mkv .mov"])
+def test_prores_keeps_its_profile(tmp_path: Path, pix_fmt: str, tag: str, kinds: str) -> None:
+    first, second = kinds.split()
+    options = {"profile": "lt" if tag == "apcs" else "4444"}
+    source = make_video(
+        tmp_path / f"a{first}",
+        moving_pattern(count=2),
+        codec="prores_ks",
+        pix_fmt=pix_fmt,
+        options=options,
+    )
+    copy(source, tmp_path / f"b{second}")
+    for path in (source, tmp_path / f"b{second}"):
+        with av.open(str(path)) as container:
+            assert container.streams.video[0].codec_context.codec_tag == tag
+
+
 @pytest.mark.parametrize(
     ("source", "codec", "says"),
     [("a.mkv", "ffv1", "few players"), ("a.avi", "mjpeg", "few players")],

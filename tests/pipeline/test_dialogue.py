@@ -158,21 +158,6 @@ def test_without_a_stated_length_and_audio_the_entries_give_it(audio, video):
     assert len(read_audio(made.soundtrack)) / SAMPLE_RATE == pytest.approx(2.5, abs=0.001)
 
 
-def test_the_spoken_share_is_that_of_the_union_and_nothing_is_mixed(audio, video, monkeypatch):
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", None)
-    video = replace(video, duration_seconds=4.0)
-    one = {"audio": str(audio), "start": 0.5, "end": 1.5}
-    other = {"audio": str(audio), "start": 1.0, "end": 2.0}
-    assert dialogue(video, one, other).spoken_share == pytest.approx(1.5 / 4)
-    late = {"audio": str(audio), "start": 3.5}
-    assert dialogue(video, one, late).spoken_share == pytest.approx(1.5 / 4)
-
-
-def test_speech_all_through_is_a_share_of_one(audio, video):
-    entries = [{"audio": str(audio)}, {"audio": str(audio), "start": 2.0}]
-    assert dialogue(video, *entries).spoken_share == 1.0
-
-
 def test_without_a_folder_for_temporary_files_the_remedy_is_said(
     audio, video, tmp_path, monkeypatch
 ):

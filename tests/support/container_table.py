@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 from av.stream import Disposition
 
-from latentsync.media.marks.marking import XMP, Marking, read_marks
+from latentsync.media.marks.marking import XMP, Marking, place_in, read_marks
 from latentsync.media.marks.words import Done
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
@@ -45,9 +45,7 @@ def written(source: Path, target: Path) -> Written:
     """Encodes the frames as they are; no marks are made, the source's are kept."""
     reader = VideoReader(source)
     info = reader.info
-    marks = read_marks(source, info.file_metadata)
-    tagged = target.suffix not in (".mp4", ".mov")
-    marking = Marking(marks, info.file_metadata, tagged=tagged, make=False)
+    marking = Marking(read_marks(info), info.file_metadata, place=place_in(target), make=False)
     info = replace(info, file_metadata=marking.planned(Done()))
 
     def finish(path: Path) -> None:
@@ -162,7 +160,7 @@ def _tag(key: str) -> Callable[[Written], str]:
 
 
 def _xmp(one: Written) -> str:
-    made = read_marks(one.made.path, one.made.file_metadata).packet
+    made = read_marks(one.made).packet
     if made is None or re.sub(rb" +(?=<\?xpacket end)", b"", made) != rich_files.XMP:
         return LOST
     return "as a tag" if XMP in one.made.file_metadata else KEPT

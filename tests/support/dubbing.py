@@ -24,9 +24,11 @@ def two_track_video(folder: Path, *, seconds: float = 1.0, suffix: str = ".mp4")
     return make_video(folder / f"video{suffix}", frames, options={"preset": "fast"}, audio=tones)
 
 
-def dubbed(source: Path, target: Path, audio: Path, seconds: float | None = None) -> Path:
-    reader = VideoReader(source)
-    with VideoWriter(target, reader.info, QUICK, audio=NewAudio(audio, seconds)) as writer:
+def dubbed(
+    source: Path, target: Path, audio: Path, seconds: float | None = None, *, stretch: float = 1.0
+) -> Path:
+    reader, new = VideoReader(source), NewAudio(audio, seconds, stretch=stretch)
+    with VideoWriter(target, reader.info, QUICK, audio=new) as writer:
         for frame in reader:
             writer.write(frame)
     return target

@@ -11,7 +11,6 @@ from typing import BinaryIO
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER = len(SIGNATURE) + 25
 """Bytes up to the end of the first chunk, IHDR."""
-ANIMATED = b"acTL"
 CREDENTIALS = b"caBX"  # C2PA
 _XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 _OF_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"sBIT", b"bKGD", b"sPLT"}

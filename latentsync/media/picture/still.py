@@ -58,7 +58,9 @@ def check_picture(
 def check_video_name(target: Path) -> None:
     """Raises MediaError where a video would be named as a picture."""
     if is_picture(target):
-        remedy = "end its name in .mp4, .mov or .mkv; --preview N writes N of its frames as PNG"
+        remedy = (
+            "end its name in .mp4, .mov, .mkv or .webm; --preview N writes N of its frames as PNG"
+        )
         raise MediaError("a video is not written as a picture", target, remedy)
 
 
