@@ -117,7 +117,9 @@ def test_there_are_commands_to_read() -> None:
 def test_a_command_has_flags_and_settings_that_exist(is_download: bool, words: list[str]) -> None:
     parser = download.build_parser() if is_download else inference.build_parser()
     options = parser.read(words)
-    load_config(options.config, options.overrides, flags={"restore.name": options.superres})
+    speech = None if is_download else options.audio
+    flags = {"restore.name": options.superres, "input.audio": speech}
+    load_config(options.config, options.overrides, flags=flags)
 
 
 @pytest.mark.parametrize(
