@@ -40,4 +40,5 @@ def encoding_cost(job: Job, frames: Sequence[Frame]) -> Cost:
 def _writer(job: Job, target: Path) -> AbstractContextManager[Writer]:
     if job.output.picture is not None:
         return PictureWriter(target, job.source, job.output.picture, notes=())
-    return VideoWriter(target, replace(job.source, audio=()), job.output.settings)
+    source = replace(job.source, audio=(), others=())  # what becomes of them was said before
+    return VideoWriter(target, source, job.output.settings)
