@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from latentsync.api import lipsync, restore
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.planning.plan import RenderPlan
-    from latentsync.pipeline.session import Preview, Session
+    from latentsync.pipeline.preview import Preview
+    from latentsync.pipeline.session import Session
     from latentsync.settings.load import load_config
 
 __version__ = "0.1.0"
@@ -26,7 +27,7 @@ __all__ = ["Engine", "Preview", "RenderPlan", "Session", "lipsync", "load_config
 
 _HOMES = {
     "Engine": "latentsync.pipeline.engine",
-    "Preview": "latentsync.pipeline.session",
+    "Preview": "latentsync.pipeline.preview",
     "RenderPlan": "latentsync.pipeline.planning.plan",
     "Session": "latentsync.pipeline.session",
     "lipsync": "latentsync.api",

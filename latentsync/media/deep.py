@@ -202,7 +202,7 @@ def write_planes(frame: VideoFrame, color: Sequence[np.ndarray], alpha: np.ndarr
     alpha: (H, W) uint8 or uint16; None: opaque, if the format has alpha.
     """
     planes = component_samples(frame)
-    for plane, samples in zip(planes, color, strict=False):
+    for plane, samples in zip(planes[: len(color)], color, strict=True):
         plane[...] = samples
     if has_alpha(frame.format):
         top = 2 ** frame.format.components[-1].bits - 1

@@ -34,7 +34,7 @@ def show_subtitles(path: Path, shown: Sequence[bool]) -> None:
         headers = [_child(file, track, b"tkhd") for track in tracks]
         if len(headers) < len(shown):
             return
-        for header, on in zip(headers, shown, strict=False):
+        for header, on in zip(headers[: len(shown)], shown, strict=True):
             if header is None:
                 continue
             place = header.body + 3  # after its version, and two bytes of its flags
@@ -55,8 +55,10 @@ def keep_edits(source: Path, made: Path, frame: Fraction) -> None:
         old, new = _video_edits(before), _video_edits(after)
         if old is None or new is None or old.media_scale != new.media_scale:
             return
-        early = [a.media - b.media for a, b in zip(new.entries, old.entries, strict=False)]
-        if len(old.entries) != len(new.entries) or any(early[:-1]):
+        if not new.entries or len(old.entries) != len(new.entries):
+            return
+        early = [a.media - b.media for a, b in zip(new.entries, old.entries, strict=True)]
+        if any(early[:-1]):
             return
         if 0 < Fraction(early[-1], new.media_scale) < frame:
             _begin_earlier(after, new, early[-1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 import torch
 from einops import rearrange
@@ -160,7 +161,7 @@ def _audio_encoder() -> nn.Sequential:
 
 def _numbered_blocks() -> Iterator[tuple[int, tuple[int, int]]]:
     """1, 2, 3, each with the channels that go in and come out."""
-    return enumerate(zip((1, *_WIDTHS), _WIDTHS, strict=False), start=1)
+    return enumerate(pairwise((1, *_WIDTHS)), start=1)
 
 
 def _block(

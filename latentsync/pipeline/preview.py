@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,9 +13,12 @@ from latentsync.face.landmarks import MOUTH
 from latentsync.geometry import frame_scale
 from latentsync.media.picture.kinds import name_beside
 from latentsync.pipeline.planning.plan import RenderPlan
-from latentsync.pipeline.session import Preview, Session
 from latentsync.pipeline.stages.composite import side_by_side
 from latentsync.tone import sdr
+from latentsync.types import Frame
+
+if TYPE_CHECKING:
+    from latentsync.pipeline.session import Session
 
 AROUND = np.array([240, 144])
 """Width and height of the enlarged area, aligned pixels: open lips are about 180 x 95."""
@@ -21,6 +26,15 @@ HEIGHT = 0.5
 """Height of the enlarged mouth, as a share of the frame's."""
 WIDTH = 0.6
 """Its greatest height as a share of the frame's width: in a portrait frame HEIGHT is too much."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """One output frame before and after; index, from 0. tone.sdr makes 8 bits of deep ones."""
+
+    index: int
+    before: Frame
+    after: Frame
 
 
 def write_previews(session: Session, count: int, target: Path) -> list[Path]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -37,16 +36,11 @@ from latentsync.pipeline.placed_speech import PlacedSpeech
 from latentsync.pipeline.planning.checks import check_plan, check_speakers
 from latentsync.pipeline.planning.layout import lead_in
 from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.pipeline.preview import Preview
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import rendered
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import (
-    CheckedSource,
-    PictureFile,
-    Source,
-    VideoFile,
-    source_of,
-)
+from latentsync.pipeline.source import CheckedSource, PictureFile, Source, VideoFile, source_of
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
@@ -58,15 +52,6 @@ from latentsync.types import Frame
 
 if TYPE_CHECKING:
     from latentsync.pipeline.output import Output
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Preview:
-    """One output frame before and after; index, from 0. tone.sdr makes 8 bits of deep ones."""
-
-    index: int
-    before: Frame
-    after: Frame
 
 
 class Session:

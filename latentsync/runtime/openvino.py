@@ -59,8 +59,8 @@ def convert(module: nn.Module, examples: Sequence[Tensor]) -> Any:
     ov = library()
     decoder = importlib.import_module("openvino.frontend.pytorch.ts_decoder")
     with _CONVERTING, torch.no_grad():
-        # The check would run the module three more times. The decoder's own tracing would replace
-        # builtins.divmod for all threads.
+        # strict=False: modules may return lists. The check would run the module three more times.
+        # The decoder's own tracing would replace builtins.divmod for all threads.
         traced = torch.jit.trace(module, tuple(examples), check_trace=False, strict=False)
         return ov.convert_model(decoder.TorchScriptPythonDecoder(traced))
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from latentsync.face.landmarks import LANDMARKS, MOUTH
-from latentsync.pipeline.preview import shown_frames, state, write_previews
-from latentsync.pipeline.session import Preview
+from latentsync.pipeline.preview import Preview, shown_frames, state, write_previews
 from latentsync.types import Alignment, Frame
 
 TO_ALIGNED = np.array([[4.0, 0, 0], [0, 4.0, 0]], np.float32)
