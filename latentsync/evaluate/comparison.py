@@ -141,3 +141,12 @@ def _others(found: Mapping[str, Difference]) -> Iterator[str]:
         yield f"No difference beyond noise: {listed(same)}."
     if unsure:
         yield f"Not known, too short or too little seen: {listed(unsure)}."
+
+
+def with_comparison(
+    evaluation: Mapping[str, Any], found: Mapping[str, Difference], one: str, other: str
+) -> dict[str, Any]:
+    """The evaluation of either, with what they differ by. one, other: names of the results."""
+    said = {"one": one, "other": other, "summary": comparison_words(found, one, other)}
+    differences = {name: each.plain() for name, each in found.items()}
+    return {**evaluation, "comparison": differences, "compared": said}
