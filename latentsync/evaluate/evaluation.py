@@ -87,6 +87,7 @@ def evaluation(
 def _figure(figure: Figure, measured: Measured) -> dict[str, Any]:
     found = estimate(measured, figure.statistic)
     seconds, curve = curve_of(figure, measured)
+    known = measured.known().seconds
     return {
         "group": figure.group,
         "title": figure.title,
@@ -100,13 +101,10 @@ def _figure(figure: Figure, measured: Measured) -> dict[str, Any]:
         "low": number(found.low),
         "high": number(found.high),
         "grade": grade(figure, found),
-        "moments": len(measured.known().seconds),
+        "moments": len(known),
         "seconds": [round(float(one), 3) for one in seconds],
         "curve": [number(one) for one in curve],
-        "worst": [
-            [round(float(seconds[i]), 3), number(curve[i])]
-            for i in worst_moments(figure, seconds, curve)
-        ],
+        "worst": _worst(figure, known, seconds, curve),
     }
 
 
@@ -114,21 +112,42 @@ def curve_of(figure: Figure, measured: Measured) -> tuple[np.ndarray, np.ndarray
     """The figure over time: (K,) seconds and values, K at most MOST_POINTS; nan: not known."""
     known = measured.known().seconds
     span = float(known[-1] - known[0]) if len(known) else 0.0
-    step = max(figure.window / _STEPS, span / (MOST_POINTS - 1))
-    window = max(figure.window, step)  # so that no moment falls between two windows
+    window = window_of(figure, known)
+    step = max(window / _STEPS, span / (MOST_POINTS - 1))
+    window = max(window, step)  # so that no moment falls between two windows
     seconds, curve = over_time(measured, figure.statistic, window=window, step=step)
     return seconds[:MOST_POINTS], curve[:MOST_POINTS]
 
 
-def worst_moments(figure: Figure, seconds: np.ndarray, curve: np.ndarray) -> list[int]:
+def window_of(figure: Figure, seconds: np.ndarray) -> float:
+    """Seconds that a point of the curve stands for: more than the figure's own where a long video
+    was measured in few places, so that the curve goes on between them."""
+    steps = np.diff(seconds)
+    jumps = steps[steps > figure.window]
+    if not len(jumps) or jumps.sum() < (seconds[-1] - seconds[0]) / 2:
+        return figure.window
+    return 1.5 * float(np.median(jumps))
+
+
+def worst_moments(
+    figure: Figure, seconds: np.ndarray, curve: np.ndarray, *, window: float
+) -> list[int]:
     """Indices of the worst points of a curve, the worst first, whose windows do not overlap."""
     left = np.array([cost(figure, one) for one in curve], float)
     found: list[int] = []
     while len(found) < WORST and not np.isnan(left).all():
         worst = int(np.nanargmax(left))
         found.append(worst)
-        left[np.abs(seconds - seconds[worst]) < figure.window] = np.nan
+        left[np.abs(seconds - seconds[worst]) < window] = np.nan
     return found
+
+
+def _worst(figure: Figure, known: np.ndarray, seconds: np.ndarray, curve: np.ndarray) -> list[Any]:
+    """[second, value] of the worst moments. known: (K,) seconds of what was measured: a moment is
+    one of these, so that a frame that was looked at can be shown."""
+    indices = worst_moments(figure, seconds, curve, window=window_of(figure, known))
+    nearest = [float(known[np.abs(known - seconds[i]).argmin()]) for i in indices]
+    return [[round(t, 3), number(curve[i])] for t, i in zip(nearest, indices, strict=True)]
 
 
 def number(value: float) -> float | None:

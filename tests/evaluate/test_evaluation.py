@@ -72,10 +72,18 @@ def test_the_worst_moments_do_not_overlap_and_follow_the_figure_s_direction() ->
     values[(SECONDS > 30) & (SECONDS < 32)] = -5
     for figure, where in ((SOFTNESS, 11), (GAIN, 31), (OFFSET, 31)):
         seconds, curve = curve_of(figure, measured(figure.name, values))
-        found = seconds[worst_moments(figure, seconds, curve)]
+        found = seconds[worst_moments(figure, seconds, curve, window=1.0)]
         assert abs(found[0] - where) < 1
         assert len(found) == WORST
         assert np.diff(np.sort(found)).min() >= figure.window
+
+
+def test_a_curve_goes_on_between_the_places_where_a_long_video_was_measured() -> None:
+    seconds = np.concatenate([start + 0.04 * np.arange(8) for start in range(0, 600, 6)])
+    rows = np.sin(seconds / 50)[:, None]
+    found = evaluated(Measured("gain", seconds, rows))["figures"]["gain"]
+    assert None not in found["curve"]
+    assert {second for second, _ in found["worst"]} <= {round(float(s), 3) for s in seconds}
 
 
 def test_the_job_s_report_says_what_happened_to_the_frames() -> None:
