@@ -51,19 +51,17 @@ def compare(
     other: Sequence[Measured],
     figures: Mapping[str, Figure] = FIGURES,
 ) -> dict[str, Difference]:
-    """By figure, of those that were measured in both."""
+    """By figure, of those that are known of both."""
     first, second = ({m.name: m for m in measured} for measured in (one, other))
-    return {
-        name: _difference(figure, first[name], second[name])
-        for name, figure in figures.items()
-        if name in first and name in second
-    }
+    both = [name for name in figures if name in first and name in second]
+    found = {name: _difference(figures[name], first[name], second[name]) for name in both}
+    return {name: each for name, each in found.items() if each is not None}
 
 
-def _difference(figure: Figure, one: Measured, other: Measured) -> Difference:
+def _difference(figure: Figure, one: Measured, other: Measured) -> Difference | None:
     values = [figure.statistic(measured.known().rows) for measured in (one, other)]
     if any(map(isnan, values)):
-        return Difference(figure, *values, Estimate(*[float("nan")] * 3), "unknown", None)
+        return None
     found = difference(one, other, figure.statistic)
     better = _better(figure, one, other)
     return Difference(figure, *values, found, better, _where(figure, one, other, better))
@@ -144,9 +142,15 @@ def _others(found: Mapping[str, Difference]) -> Iterator[str]:
 
 
 def with_comparison(
-    evaluation: Mapping[str, Any], found: Mapping[str, Difference], one: str, other: str
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    found: Mapping[str, Difference],
+    names: tuple[str, str],
 ) -> dict[str, Any]:
-    """The evaluation of either, with what they differ by. one, other: names of the results."""
-    said = {"one": one, "other": other, "summary": comparison_words(found, one, other)}
-    differences = {name: each.plain() for name, each in found.items()}
-    return {**evaluation, "comparison": differences, "compared": said}
+    """The evaluation of one with what the other differs by. names: of the results."""
+    return {
+        **one,
+        "other": other["result"],
+        "comparison": {name: each.plain() for name, each in found.items()},
+        "comparison_summary": comparison_words(found, *names),
+    }

@@ -5,11 +5,9 @@ docs/evaluation.md documents it, evaluation.schema.json is its JSON Schema.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,15 +16,12 @@ from latentsync import __version__
 from latentsync.evaluate.facts import Judged
 from latentsync.evaluate.figure import Figure
 from latentsync.evaluate.figures import FIGURES
+from latentsync.evaluate.files import KIND
 from latentsync.evaluate.grades import cost, grade
 from latentsync.evaluate.job_facts import frame_counts, job_facts
 from latentsync.evaluate.statistics import Measured, estimate, over_time
 from latentsync.evaluate.verdict import summary, verdicts
-from latentsync.pipeline.compact_json import compact_json
-from latentsync.places import part_file
 
-KIND = "latentsync evaluation"
-"""Marks a file as an evaluation: an evaluation never replaces another kind of file."""
 SCHEMA = 1
 MOST_POINTS = 2000
 """Of a curve in time."""
@@ -155,18 +150,3 @@ def number(value: float) -> float | None:
     if not math.isfinite(value):
         return None
     return float(f"{value:.5g}")
-
-
-def is_evaluation(path: Path) -> bool:
-    """Whether the file is an evaluation of this program, which a newer one may replace."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.get("kind") == KIND
-
-
-def write_evaluation(evaluation: Mapping[str, Any], path: Path) -> None:
-    """Writes JSON; the file appears under its name only when complete."""
-    with part_file(path) as part:
-        part.write_text(compact_json(evaluation), "utf-8")

@@ -13,11 +13,10 @@ from latentsync.evaluate.evaluation import (
     MOST_POINTS,
     WORST,
     curve_of,
-    is_evaluation,
     worst_moments,
-    write_evaluation,
 )
 from latentsync.evaluate.figures import figures_of
+from latentsync.evaluate.files import is_evaluation, write_evaluation
 from latentsync.evaluate.statistics import Measured
 from tests.evaluate.made_up import (
     GAIN,

@@ -12,7 +12,7 @@ import pytest
 
 import latentsync.evaluate
 from latentsync.evaluate.comparison import compare, with_comparison
-from tests.evaluate.made_up import TABLE, evaluated, measured, report
+from tests.evaluate.made_up import TABLE, evaluated, measured, report, video
 
 SCHEMA = json.loads(
     (Path(latentsync.evaluate.__file__).parent / "evaluation.schema.json").read_text("utf-8")
@@ -29,7 +29,9 @@ def full() -> dict[str, Any]:
         command="python -m scripts.evaluate result.mp4",
     )
     better = [measured("softness", 0.5), measured("offset", 0.1)]
-    return with_comparison(made, compare(found, better, TABLE), "result.mp4", "other.mp4")
+    differences = compare(found, better, TABLE)
+    other = evaluated(*better, about={"result": video("other.mp4")})
+    return with_comparison(made, other, differences, ("result.mp4", "other.mp4"))
 
 
 def test_the_schema_is_a_valid_one() -> None:
