@@ -31,11 +31,6 @@ def page_path(evaluation: Path) -> Path:
     return evaluation.with_name(f"{evaluation.name.removesuffix('.json')}.html")
 
 
-def report_path(result: Path) -> Path:
-    """Where the report of the job that made the result is, if there is one."""
-    return result.with_name(f"{name_beside(result)}.report.json")
-
-
 def is_evaluation(path: Path) -> bool:
     """Whether the file is an evaluation of this program, which a newer one may replace."""
     try:
