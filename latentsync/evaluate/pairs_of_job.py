@@ -16,9 +16,11 @@ from types import TracebackType
 import numpy as np
 
 from latentsync.evaluate.faces import FaceLooks
+from latentsync.evaluate.measures.outside import Untouched
 from latentsync.evaluate.pair import FramePair, Measure, SeenFace
 from latentsync.evaluate.pairs_of_files import LONGEST_STEP, continues
 from latentsync.evaluate.sampling import Bursts
+from latentsync.evaluate.statistics import Measured
 from latentsync.face.masks import region_mask
 from latentsync.pipeline.concurrency import JOIN_SECONDS, PlacedQueue
 from latentsync.pipeline.planning.plan import RenderPlan
@@ -55,6 +57,7 @@ class PairsOfJob:
         share: float = SHARE,
     ) -> None:
         self._measures, self._region = measures, region
+        self._untouched = Untouched()
         self._looks, self._share = FaceLooks(folders), share
         self._waiting: queue.Queue[tuple[str, Rendered | None]] = PlacedQueue(maxsize=BEHIND)
         self._thread: threading.Thread | None = None
@@ -100,6 +103,10 @@ class PairsOfJob:
         if self._error is not None:
             raise self._error
 
+    def results(self) -> list[Measured]:
+        """What only a job knows, see measures.outside; beside what the measures have."""
+        return self._untouched.results()
+
     def _stop(self, timeout: float | None) -> None:
         if self._thread is not None:
             self._waiting.put(("end", None))
@@ -118,6 +125,9 @@ class PairsOfJob:
 
     def _measure(self, item: Rendered) -> None:
         pair = self._pair(item)
+        if item.changed is not None:
+            pixels = item.before.pixels, item.after.pixels
+            self._untouched.add(pair.seconds, *pixels, item.changed)
         if self._last is not None and self._goes_on(item.index) and continues(self._last, pair):
             pair = replace(pair, follows=True)
         self._last = pair
