@@ -20,6 +20,7 @@ from latentsync.evaluate.measures.outside import Untouched
 from latentsync.evaluate.pair import FramePair, Measure, SeenFace
 from latentsync.evaluate.pairs_of_files import LONGEST_STEP, continues
 from latentsync.evaluate.sampling import Bursts
+from latentsync.evaluate.shots import Moment
 from latentsync.evaluate.statistics import Measured
 from latentsync.face.masks import region_mask
 from latentsync.pipeline.concurrency import JOIN_SECONDS, PlacedQueue
@@ -43,7 +44,7 @@ class PairsOfJob:
     region: what is restored, see face.masks. folders: of weights. share: of the frames, at most.
 
     total: output frames. measured: pairs given out. without_source: None. cuts_seconds: where shots
-    begin. As PairsOfFiles.
+    begin. moments: where mouths are in the pairs. As PairsOfFiles.
     """
 
     without_source: str | None = None
@@ -66,6 +67,7 @@ class PairsOfJob:
         self._last: FramePair | None = None
         self.total = self.measured = 0
         self.cuts_seconds: list[float] = []
+        self.moments: list[Moment] = []
 
     def __enter__(self) -> PairsOfJob:
         return self
@@ -131,6 +133,8 @@ class PairsOfJob:
         if self._last is not None and self._goes_on(item.index) and continues(self._last, pair):
             pair = replace(pair, follows=True)
         self._last = pair
+        if (moment := Moment.of(pair, self._behind(item.index))) is not None:
+            self.moments.append(moment)
         for one in self._measures:
             one.add(pair)
         self.measured += 1
@@ -160,6 +164,12 @@ class PairsOfJob:
             follows=False,
             mask=self._mask,
         )
+
+    def _behind(self, index: int) -> tuple[int, float]:
+        """Number and second of the source's frame that an output frame shows."""
+        assert self._plan is not None
+        source = int(self._plan.source[index])
+        return source, float(self._plan.analysis.pts_seconds[source])
 
     def _alignment(self, index: int) -> Alignment | None:
         """Of the first speaker, as the job has it."""

@@ -54,7 +54,9 @@ FORBIDDEN_IN = {
     "places": "av cv2 omegaconf torch numpy",
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch omegaconf",
-    **dict.fromkeys(("pipeline", "estimate", "evaluate", "api"), "argparse omegaconf yaml ray tqdm"),
+    **dict.fromkeys(
+        ("pipeline", "estimate", "evaluate", "api"), "argparse omegaconf yaml ray tqdm"
+    ),
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
     **dict.fromkeys(("generate", "restoration", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),
 }
