@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ VIDEO, AVERAGE = "video", "average"
 Rows = list[dict[str, str]]
 
 
-def table(evaluations: Sequence[Mapping[str, Any]], names: Sequence[str] = tuple(FIGURES)) -> Rows:
+def table(evaluations: Sequence[Mapping[str, Any]], names: Iterable[str] = FIGURES) -> Rows:
     """names: of figures; those that no video has are left out. An unknown value is empty. The last
     row averages those that are known."""
     kept = [name for name in names if any(name in one["figures"] for one in evaluations)]

@@ -25,7 +25,8 @@ def shots_section(shown: Sequence[Shown], total: int) -> Markup | None:
         element("p", lead, hint and element("span", f" {hint}", class_="scripted"), class_="lead"),
         element("div", class_="strip scripted"),
         element("div", *[_shot(place, one) for place, one in enumerate(shown)], class_="shots"),
-        **{"id": "shots", "aria_labelledby": "shots-title"},
+        id="shots",
+        aria_labelledby="shots-title",
     )
 
 
@@ -40,8 +41,12 @@ def _shot(place: int, one: Shown) -> Markup:
     return element(
         *("article", head, _choice() if one.frame[0] is not None else None),
         element("div", *views, class_="views"),
-        **{"class_": "shot", "id": f"shot-{place}", "data_seconds": shot.seconds},
-        **{"data_why": shot.why, "data_when": when, "aria_label": f"{when}, {shot.why}"},
+        class_="shot",
+        id=f"shot-{place}",
+        data_seconds=shot.seconds,
+        data_why=shot.why,
+        data_when=when,
+        aria_label=f"{when}, {shot.why}",
     )
 
 
@@ -69,6 +74,9 @@ def _side(kind: str, name: str, title: str, one: Picture, when: str) -> Markup:
     alternative = f"{name}, {title.lower()}, at {when}"
     shown = element(
         *("img",),
-        **{"src": one.uri, "width": one.width, "height": one.height, "alt": alternative},
+        src=one.uri,
+        width=one.width,
+        height=one.height,
+        alt=alternative,
     )
     return element("div", joined(shown, element("span", name, class_="tag")), class_=f"side {kind}")

@@ -55,7 +55,8 @@ def figures_section(evaluation: Facts) -> Markup:
         element("p", lead, class_="lead") if figures else element("p", "Nothing was measured."),
         table if figures else None,
         _not_measured(evaluation["not_measured"]),
-        **{"id": "figures", "aria_labelledby": "figures-title"},
+        id="figures",
+        aria_labelledby="figures-title",
     )
 
 
@@ -71,7 +72,8 @@ def comparison_section(evaluation: Facts) -> Markup | None:
         *("section", element("h2", "Which is better", id="compare-title")),
         element("p", _counted(compared, names), class_="lead"),
         element("table", _head(heads), element("tbody", *rows), class_="figures compared"),
-        **{"id": "compare", "aria_labelledby": "compare-title"},
+        id="compare",
+        aria_labelledby="compare-title",
     )
 
 

@@ -30,7 +30,8 @@ def job_section(evaluation: Facts, report: Facts | None) -> Markup:
         *("section", element("h2", "How it was made", id="job-title")),
         None if known else element("p", "The report of the job was not given.", class_="lead"),
         *parts,
-        **{"id": "job", "aria_labelledby": "job-title"},
+        id="job",
+        aria_labelledby="job-title",
     )
 
 
@@ -110,7 +111,9 @@ def _plain(value: Any) -> str | None:
     if value is None or value == [] or value == {}:
         return None
     if isinstance(value, Mapping):
-        return ", ".join(f"{called(str(name))}: {_plain(one) or 'none'}" for name, one in value.items())
+        return ", ".join(
+            f"{called(str(name))}: {_plain(one) or 'none'}" for name, one in value.items()
+        )
     if isinstance(value, Sequence) and not isinstance(value, str):
         more = [f"and {len(value) - MOST} more"] if len(value) > MOST else []
         return ", ".join([*(_plain(one) or "none" for one in value[:MOST]), *more])

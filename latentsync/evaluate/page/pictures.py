@@ -97,7 +97,9 @@ def encoded(shot: Shot, fineness: Fineness) -> Shown:
     frames = [shot.before, shot.after]
     mouths = [None if one is None else one[box.y0 : box.y1, box.x0 : box.x1] for one in frames]
     whole = _pair(frames, fineness.frame, fineness.quality)
-    return Shown(shot, whole, None if box.empty else _pair(mouths, fineness.mouth, fineness.quality + 5))
+    return Shown(
+        shot, whole, None if box.empty else _pair(mouths, fineness.mouth, fineness.quality + 5)
+    )
 
 
 def around(mouth: Box, size: tuple[int, int]) -> Box:
@@ -127,5 +129,3 @@ def picture(pixels: np.ndarray, side: int, quality: int) -> Picture:
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     data = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
     return Picture(f"data:image/webp;base64,{b64encode(data).decode('ascii')}", *size)
-
-

@@ -75,8 +75,12 @@ def _drawing(height: int, *parts: str, label: str | None = None) -> Markup:
     hidden, role = (None, "img") if label else ("true", None)
     return element(
         *("svg", *parts),
-        **{"class_": "plot", "width": "100%", "height": height},
-        **{"role": role, "aria_label": label, "aria_hidden": hidden},
+        class_="plot",
+        width="100%",
+        height=height,
+        role=role,
+        aria_label=label,
+        aria_hidden=hidden,
     )
 
 
@@ -107,8 +111,11 @@ def _curve(figure: Facts, span: float) -> Markup | None:
     label = f"{figure['title']} over time: {ranging}, {way}"
     return _row(
         *(figure["title"], f"{ranging}, {way}", _drawing(HEIGHT, drawn, *worst, label=label)),
-        **{"data_low": bounds[0], "data_high": bounds[1], "data_height": HEIGHT},
-        **{"data_unit": figure["unit"], "class_": f"lane {figure['grade'] or 'unknown'}"},
+        data_low=bounds[0],
+        data_high=bounds[1],
+        data_height=HEIGHT,
+        data_unit=figure["unit"],
+        class_=f"lane {figure['grade'] or 'unknown'}",
     )
 
 
@@ -184,8 +191,11 @@ def _strip(title: str, spans: Spans, span: float, *, said: str, name: str) -> Ma
     bars = [
         element(
             *("rect",),
-            **{"x": percent(start, span), "width": percent(stop - start, span)},
-            **{"y": 0, "height": STRIP, "class_": f"bar {name}"},
+            x=percent(start, span),
+            width=percent(stop - start, span),
+            y=0,
+            height=STRIP,
+            class_=f"bar {name}",
         )
         for start, stop in spans
     ]
@@ -200,7 +210,8 @@ def _pictures(shots: Sequence[Shot], span: float) -> Markup | None:
         element(
             *("a", element("title", f"{clock(shot.seconds, tenths=True)}: {shot.why}")),
             element("circle", cx=percent(shot.seconds, span), cy=STRIP / 2, r=5),
-            **{"href": f"#shot-{place}", "class_": "mark"},
+            href=f"#shot-{place}",
+            class_="mark",
         )
         for place, shot in enumerate(shots)
     ]

@@ -54,9 +54,11 @@ def interval(figure: Mapping[str, Any]) -> str:
 
 def direction(better: str, goal: float | None) -> str:
     """Which way is better."""
-    return f"best near {number(goal or 0.0, 0 if float(goal or 0).is_integer() else None)}" if (
-        better == "near"
-    ) else f"{better} is better"
+    return (
+        f"best near {number(goal or 0.0, 0 if float(goal or 0).is_integer() else None)}"
+        if (better == "near")
+        else f"{better} is better"
+    )
 
 
 def count(amount: int, thing: str) -> str:

@@ -71,7 +71,8 @@ def _summary(evaluation: Facts) -> Markup:
         element("p", first, class_="first"),
         *[element("p", one) for one in others],
         verdicts(evaluation),
-        **{"id": "summary", "aria_labelledby": "summary-title"},
+        id="summary",
+        aria_labelledby="summary-title",
     )
 
 
@@ -83,10 +84,13 @@ def _timeline(evaluation: Facts, report: Facts | None, shown: Sequence[Shown]) -
         *("section", element("h2", "Timeline", id="time-title")),
         element("p", lead, scripted, class_="lead"),
         timeline(evaluation, report, [one.shot for one in shown]),
-        **{"id": "time", "aria_labelledby": "time-title"},
+        id="time",
+        aria_labelledby="time-title",
     )
 
 
 def _footer(evaluation: Facts) -> Markup:
     made = f"Made by latentsync {evaluation['version']}."
-    return element("footer", element("p", f"{made} This page holds all it shows and loads nothing."))
+    return element(
+        "footer", element("p", f"{made} This page holds all it shows and loads nothing.")
+    )
