@@ -47,14 +47,16 @@ class _Work:
         shown: Progress = (lambda title, total: bar(f"{name}: {title}", total)) if name else bar
         return case, judge(self.engine, case, progress=shown, command=self.command)
 
-    def write(self, wanted: Wanted, case: Case, evaluation: dict[str, Any]) -> None:
-        """Writes the evaluation, and the page if one is wanted."""
+    def write(
+        self, wanted: Wanted, case: Case, found: Judgement, evaluation: dict[str, Any]
+    ) -> None:
+        """Writes the evaluation, found or with a comparison, and the page if one is wanted."""
         write_evaluation(evaluation, wanted.target)
         self.done.append(evaluation)
         if wanted.page is None:
             return
         moments = chosen_moments(evaluation)
-        shots = read_shots(case.result, case.source, moments, report=case.report)
+        shots = read_shots(case.result, case.source, moments, found.moments)
         write_page(evaluation, case.report, shots, wanted.page)
         thumbnail = shots[0].after if shots else None
         self.rows.append(IndexRow(wanted.result.name, wanted.page.name, thumbnail, evaluation))
@@ -101,7 +103,7 @@ def _reported_source(report: Mapping[str, Any], result: Path) -> Path | None:
 
 def _one(work: _Work, wanted: Wanted) -> None:
     case, found = work.judge(wanted)
-    work.write(wanted, case, found.evaluation)
+    work.write(wanted, case, found, found.evaluation)
     print("\n".join(summary_lines(found.evaluation)))
     _say_files(wanted)
 
@@ -110,8 +112,8 @@ def _two(work: _Work, first: Wanted, second: Wanted) -> None:
     names = names_apart(first.result, second.result)
     one_case, one = work.judge(first, names[0])
     other_case, other = work.judge(second, names[1])
-    work.write(first, one_case, compared(one, other, names))
-    work.write(second, other_case, compared(other, one, names[::-1]))
+    work.write(first, one_case, one, compared(one, other, names))
+    work.write(second, other_case, other, compared(other, one, names[::-1]))
     print("\n".join(comparison_lines(work.done[0], names)))
     for name, wanted, evaluation in zip(names, (first, second), work.done, strict=True):
         print(f"{name}: {evaluation['summary'][0]}")
@@ -150,7 +152,7 @@ def _all(work: _Work, request: Request) -> int:
 def _each(work: _Work, wanted: Wanted, name: str) -> None:
     try:
         case, found = work.judge(wanted, name)
-        work.write(wanted, case, found.evaluation)
+        work.write(wanted, case, found, found.evaluation)
         print(f"{name}: {found.evaluation['summary'][0]}")
     except LatentSyncError as error:
         print_error(error, of=name)

@@ -14,6 +14,7 @@ from latentsync.evaluate.heard import HeardAudio, heard_with
 from latentsync.evaluate.measuring import Inputs, measures_for
 from latentsync.evaluate.needs import NO_JOB, NO_SOURCE, NO_SPEECH, Lacking, reasons
 from latentsync.evaluate.pairs_of_files import PairsOfFiles
+from latentsync.evaluate.shots import Moment
 from latentsync.evaluate.statistics import Measured
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.engine import Engine
@@ -33,10 +34,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
-    """evaluation: see evaluation.py. measured: what its figures are computed from."""
+    """evaluation: see evaluation.py. measured: what its figures are computed from. moments: of
+    which there may be pictures, see shots.py."""
 
     evaluation: dict[str, Any]
     measured: list[Measured]
+    moments: list[Moment]
 
 
 def judge(
@@ -67,7 +70,7 @@ def judge(
         report=case.report,
         command=command,
     )
-    return Judgement(found, measured)
+    return Judgement(found, measured, pairs.moments)
 
 
 def compared(one: Judgement, other: Judgement, names: tuple[str, str]) -> dict[str, Any]:

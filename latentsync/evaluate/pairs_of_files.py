@@ -27,6 +27,7 @@ from latentsync.evaluate.pairing import (
     scaled_alignment,
 )
 from latentsync.evaluate.sampling import Bursts, SampledVideo, frames_of
+from latentsync.evaluate.shots import Moment
 from latentsync.face.masks import region_mask
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.pipeline.analysis import SourceAnalysis
@@ -73,8 +74,8 @@ class PairsOfFiles:
 
     total: frames of the result. measured: pairs given out. without_source: why pairs have no source
     frame though a source was given; None: they have. misfits: pairs without one for that reason
-    alone. cuts_seconds: where shots begin, as far as sampled frames tell. All hold once the
-    iteration has ended.
+    alone. cuts_seconds: where shots begin, as far as sampled frames tell. moments: where mouths are
+    in the pairs, for shots. All hold once the iteration has ended.
     Raises MediaError, ConfigError and FaceNotFoundError, as Session does.
     """
 
@@ -93,6 +94,7 @@ class PairsOfFiles:
         self.total = self.measured = self.misfits = 0
         self.without_source: str | None = None
         self.cuts_seconds: list[float] = []
+        self.moments: list[Moment] = []
         rate = float(self.result.average_rate)
         seconds = self.result.frame_count / rate
         self._bursts = Bursts.over(seconds, rate)
@@ -118,6 +120,12 @@ class PairsOfFiles:
                     pair = replace(pair, follows=True)
                 last, before = pair, index
                 self.measured += 1
+                shown = index is not None and self.source is not None
+                behind = (
+                    (index, float(seen.seconds[index])) if shown and index is not None else None
+                )
+                if (moment := Moment.of(pair, behind)) is not None:
+                    self.moments.append(moment)
                 yield pair
         if self.misfits and self.misfits == self.measured:
             self.without_source = "no frame of the source fits the result's of the same time"
