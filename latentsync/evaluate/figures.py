@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from latentsync.evaluate.figure import Figure
+from latentsync.evaluate.measures import outside
 
-MODULES: tuple[ModuleType, ...] = ()
+MODULES: tuple[ModuleType, ...] = (outside,)
 """Of measures/, each with a tuple FIGURES. A new one is a line here."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from latentsync.evaluate.heard import HeardAudio
+from latentsync.evaluate.measures.outside import Outside
 from latentsync.evaluate.needs import Lacking
 from latentsync.evaluate.pair import Measure
 from latentsync.settings.schema import Config
@@ -20,4 +21,4 @@ class Inputs:
 
 def measures_for(_inputs: Inputs) -> tuple[list[Measure], Lacking]:
     """New measures, and what some lack (weights, for instance)."""
-    return [], {}
+    return [Outside()], {}
