@@ -59,12 +59,12 @@ def compare(
 
 
 def _difference(figure: Figure, one: Measured, other: Measured) -> Difference | None:
-    values = [figure.statistic(measured.known().rows) for measured in (one, other)]
-    if any(map(isnan, values)):
+    first, second = (figure.statistic(measured.known().rows) for measured in (one, other))
+    if isnan(first) or isnan(second):
         return None
-    found = difference(one, other, figure.statistic)
-    better = _better(figure, one, other)
-    return Difference(figure, *values, found, better, _where(figure, one, other, better))
+    found, better = difference(one, other, figure.statistic), _better(figure, one, other)
+    where = _where(figure, one, other, better)
+    return Difference(figure, first, second, found, better, where)
 
 
 def _better(figure: Figure, one: Measured, other: Measured) -> Better:

@@ -25,7 +25,7 @@ def frame_counts(report: Report | None, fps: float) -> dict[str, int]:
 
 def skipped_spans(spans: Mapping[str, Sequence[Sequence[float]]]) -> list[Sequence[float]]:
     """Of spans_seconds: those that the job could not work on, in order."""
-    return sorted(span for name in _SKIPPED for span in spans.get(name, ()))
+    return sorted((span for name in _SKIPPED for span in spans.get(name, ())), key=tuple)
 
 
 def job_facts(report: Report | None) -> dict[str, Any] | None:
