@@ -3,7 +3,6 @@ what came out. Faces are found by models that are loaded once, for any number of
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from latentsync.commands.to_evaluate import Request, Wanted
 from latentsync.errors import LatentSyncError
 from latentsync.evaluate.csv_table import write_csv
 from latentsync.evaluate.files import write_evaluation
-from latentsync.evaluate.judge import Case, Judgement, compared, judge
+from latentsync.evaluate.judge import Case, Judgement, case_of, compared, judge
 from latentsync.evaluate.page.index import IndexRow, write_index
 from latentsync.evaluate.page.write import write_page
-from latentsync.evaluate.pairs_of_files import evaluation_engine, job_report
+from latentsync.evaluate.pairs_of_files import evaluation_engine
 from latentsync.evaluate.shots import chosen_moments, read_shots
 from latentsync.evaluate.text import average_lines, comparison_lines, summary_lines
 from latentsync.pipeline.engine import Engine
@@ -27,25 +26,13 @@ from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.runtime.execution import torch_threads
 from latentsync.settings.schema import Config
 
-logger = logging.getLogger(__name__)
 
+@dataclass(kw_only=True)
+class Evaluations:
+    """Writes evaluations and their pages, and keeps what they say. rows: of the page of all."""
 
-@dataclass
-class _Work:
-    """Judges results one after the other, and keeps what came out. rows: of the page of all."""
-
-    engine: Engine
-    quiet: bool
-    command: str
     done: list[dict[str, Any]] = field(default_factory=list)
     rows: list[IndexRow] = field(default_factory=list)
-
-    def judge(self, wanted: Wanted, name: str = "") -> tuple[Case, Judgement]:
-        """name: shown with the progress, where there are several."""
-        case = case_of(wanted)
-        bar: Progress = no_progress if self.quiet else progress_bar
-        shown: Progress = (lambda title, total: bar(f"{name}: {title}", total)) if name else bar
-        return case, judge(self.engine, case, progress=shown, command=self.command)
 
     def write(
         self, wanted: Wanted, case: Case, found: Judgement, evaluation: dict[str, Any]
@@ -61,13 +48,38 @@ class _Work:
         thumbnail = shots[0].after if shots else None
         self.rows.append(IndexRow(wanted.result.name, wanted.page.name, thumbnail, evaluation))
 
+    def failed(self, name: str, error: LatentSyncError) -> None:
+        """name: of the video that there is no evaluation of."""
+        self.rows.append(IndexRow(name, error=str(error)))
+
+    def write_index(self, path: Path) -> None:
+        """The page of all."""
+        write_index(self.rows, path)
+        print(f"{path}: a page of all, for a browser")
+
+
+@dataclass(kw_only=True)
+class _Work(Evaluations):
+    """Judges results one after the other."""
+
+    engine: Engine
+    quiet: bool
+    command: str
+
+    def judge(self, wanted: Wanted, name: str = "") -> tuple[Case, Judgement]:
+        """name: shown with the progress, where there are several."""
+        case = case_of(wanted.result, wanted.source, wanted.audio)
+        bar: Progress = no_progress if self.quiet else progress_bar
+        shown: Progress = (lambda title, total: bar(f"{name}: {title}", total)) if name else bar
+        return case, judge(self.engine, case, progress=shown, command=self.command)
+
 
 def evaluate(request: Request, config: Config, *, quiet: bool, command: str) -> int:
     """Exit code: 2 if any of several videos failed. Raises LatentSyncError where there are but one
     or two."""
     engine = evaluation_engine(config)
     use_threads(torch_threads(engine.execution, networks=False))
-    work = _Work(engine, quiet, command)
+    work = _Work(engine=engine, quiet=quiet, command=command)
     code = DONE
     if request.several:
         code = _all(work, request)
@@ -81,31 +93,10 @@ def evaluate(request: Request, config: Config, *, quiet: bool, command: str) -> 
     return code
 
 
-def case_of(wanted: Wanted) -> Case:
-    """With the job's report that lies beside the result, and the source that it names."""
-    report = job_report(wanted.result)
-    source = wanted.source
-    if source is None and report is not None:
-        source = _reported_source(report, wanted.result)
-    return Case(wanted.result, source, wanted.audio, report)
-
-
-def _reported_source(report: Mapping[str, Any], result: Path) -> Path | None:
-    """The job's input, where it is still there, as the report names it or beside the result."""
-    named = Path(report["input"]["path"])
-    for path in (named, result.with_name(named.name)):
-        if path.is_file() and not path.samefile(result):
-            logger.info("the source is %s, as the report of the job says", path)
-            return path
-    logger.info("the source that the report of the job names is not there: %s", named)
-    return None
-
-
 def _one(work: _Work, wanted: Wanted) -> None:
     case, found = work.judge(wanted)
     work.write(wanted, case, found, found.evaluation)
-    print("\n".join(summary_lines(found.evaluation)))
-    _say_files(wanted)
+    say_judged(wanted, found.evaluation)
 
 
 def _two(work: _Work, first: Wanted, second: Wanted) -> None:
@@ -117,7 +108,7 @@ def _two(work: _Work, first: Wanted, second: Wanted) -> None:
     print("\n".join(comparison_lines(work.done[0], names)))
     for name, wanted, evaluation in zip(names, (first, second), work.done, strict=True):
         print(f"{name}: {evaluation['summary'][0]}")
-        _say_files(wanted)
+        say_files(wanted)
 
 
 def names_apart(one: Path, other: Path) -> tuple[str, str]:
@@ -125,7 +116,13 @@ def names_apart(one: Path, other: Path) -> tuple[str, str]:
     return (one.name, other.name) if one.name != other.name else (str(one), str(other))
 
 
-def _say_files(wanted: Wanted) -> None:
+def say_judged(wanted: Wanted, evaluation: Mapping[str, Any]) -> None:
+    """What came out, on stdout."""
+    print("\n".join(summary_lines(evaluation)))
+    say_files(wanted)
+
+
+def say_files(wanted: Wanted) -> None:
     if wanted.page is not None:
         print(f"{wanted.page}: the same with pictures, for a browser")
     print(f"{wanted.target}: every figure over time")
@@ -141,8 +138,7 @@ def _all(work: _Work, request: Request) -> int:
         print(f"interrupted; {len(work.done)} of {count} videos evaluated", file=sys.stderr)
         return INTERRUPTED
     if request.index is not None:
-        write_index(work.rows, request.index)
-        print(f"{request.index}: a page of all, for a browser")
+        work.write_index(request.index)
     if work.done:
         print("\n".join(["Averages:", *average_lines(work.done)]))
     print(f"{len(work.done)} of {count} videos evaluated")
@@ -156,4 +152,4 @@ def _each(work: _Work, wanted: Wanted, name: str) -> None:
         print(f"{name}: {found.evaluation['summary'][0]}")
     except LatentSyncError as error:
         print_error(error, of=name)
-        work.rows.append(IndexRow(wanted.result.name, error=str(error)))
+        work.failed(wanted.result.name, error)

@@ -23,6 +23,7 @@ from latentsync.evaluate.files import (
 )
 from latentsync.media.files import check_there
 from latentsync.media.picture.kinds import compared, is_picture
+from latentsync.settings.schema import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,26 @@ def _source(named: str | None, result: Path, several: bool) -> Path | None:
         remedy = f"put {result.name} there, or name the video itself"
         raise ConfigError(f"no source of {result.name} in the folder", named, remedy)
     return found[0] if found else None
+
+
+def wanted_of(result: Path, *, html: bool) -> Wanted:
+    """The evaluation of what a job makes."""
+    target = evaluation_path(result)
+    return Wanted(result, None, None, target, page_path(target) if html else None)
+
+
+def index_of(results: Sequence[Path]) -> Path:
+    """The page of all evaluations, in the folder of the results."""
+    return results[0].with_name(INDEX)
+
+
+def check_evaluations(results: Sequence[Path], config: Config, *, html: bool) -> None:
+    """Before the work on these outputs: raises ConfigError where a file of their evaluations may
+    not be replaced. Pictures have none."""
+    videos = [one for one in results if not is_picture(one)]
+    if config.output.evaluate and videos:
+        index = index_of(videos) if html and len(results) > 1 else None
+        _check_files([wanted_of(one, html=html) for one in videos], None, index)
 
 
 def _check_files(wanted: Sequence[Wanted], csv: Path | None, index: Path | None) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from latentsync.evaluate.facts import Judged, VideoFacts
 from latentsync.evaluate.heard import HeardAudio, heard_with
 from latentsync.evaluate.measuring import Inputs, measures_for
 from latentsync.evaluate.needs import NO_JOB, NO_SOURCE, NO_SPEECH, Lacking, reasons
+from latentsync.evaluate.pairing import job_report
 from latentsync.evaluate.pairs_of_files import PairsOfFiles
 from latentsync.evaluate.shots import Moment
 from latentsync.evaluate.statistics import Measured
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.progress import Progress, no_progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Judgement:
 
     evaluation: dict[str, Any]
     measured: list[Measured]
-    moments: list[Moment]
+    moments: list[Moment] = field(default_factory=list)
 
 
 def judge(
@@ -67,7 +71,7 @@ def judge(
     found = evaluation(
         measured,
         facts,
-        not_measured=reasons(_lacking(without, heard) | lacking),
+        not_measured=reasons({"job": NO_JOB} | lacking_of(without, heard) | lacking),
         report=case.report,
         command=command,
     )
@@ -81,14 +85,34 @@ def _heard_as_filmed(source: VideoInfo, report: Mapping[str, Any] | None) -> Hea
     return heard_with(source) if as_filmed else None
 
 
+def case_of(result: Path, source: Path | None = None, audio: Path | None = None) -> Case:
+    """With the job's report that lies beside the result, and the source that it names."""
+    report = job_report(result)
+    if source is None and report is not None:
+        source = _reported_source(report, result)
+    return Case(result, source, audio, report)
+
+
+def _reported_source(report: Mapping[str, Any], result: Path) -> Path | None:
+    """The job's input, where it is still there, as the report names it or beside the result."""
+    named = Path(report["input"]["path"])
+    for path in (named, result.with_name(named.name)):
+        if path.is_file() and not path.samefile(result):
+            logger.info("the source is %s, as the report of the job says", path)
+            return path
+    logger.info("the source that the report of the job names is not there: %s", named)
+    return None
+
+
 def compared(one: Judgement, other: Judgement, names: tuple[str, str]) -> dict[str, Any]:
     """The evaluation of one with what the other result of the same source differs by."""
     found = compare(one.measured, other.measured)
     return with_comparison(one.evaluation, other.evaluation, found, names)
 
 
-def _lacking(without_source: str | None, heard: HeardAudio | None) -> Lacking:
-    lacking: dict[Any, str] = {"job": NO_JOB}
+def lacking_of(without_source: str | None, heard: HeardAudio | None) -> Lacking:
+    """without_source: why there is no source; None: there is one."""
+    lacking: dict[Any, str] = {}
     if without_source is not None:
         lacking["source"] = without_source
     if heard is None:
