@@ -28,7 +28,7 @@ SECRET = '"><script>alert(1)</script>'
 
 def made_evaluation(*, seconds: float = 42.0, name: str = "result.mp4") -> dict[str, Any]:
     """All groups and kinds of figures, with a curve each."""
-    points = int(min(seconds * 4, 2000))
+    points = int(min(max(seconds * 4, 12), 2000))
     times = np.linspace(0, seconds, points).round(3).tolist()
     return {
         "kind": "latentsync evaluation",
@@ -110,8 +110,13 @@ def made_comparison() -> dict[str, Any]:
     made = {"low": -0.1, "high": 0.1, "where": None}
     return {
         "mouth_sharpness": {
-            **{"one": 0.71, "other": 0.96, "difference": 0.25, "low": 0.21, "high": 0.29},
-            **{"better": "other", "where": 12.4},
+            "one": 0.71,
+            "other": 0.96,
+            "difference": 0.25,
+            "low": 0.21,
+            "high": 0.29,
+            "better": "other",
+            "where": 12.4,
         },
         "flicker": {**made, "one": 1.1, "other": 1.4, "difference": 0.3, "better": "one"},
         "outside": {**made, "one": 46.8, "other": 46.8, "difference": 0.0, "better": "same"},
@@ -131,19 +136,32 @@ def made_report(*, frames: int = 1050) -> dict[str, Any]:
         "generator": None,
         "restorer": {"name": "GFPGAN", **model},
         "speaker": {
-            **{"person": 1, "on_screen_seconds": [[0.0, 30.0]]},
-            **{"speech": "speech.wav", "speech_seconds": [[1.0, 14.0], [20.0, 30.0]]},
+            "person": 1,
+            "on_screen_seconds": [[0.0, 30.0]],
+            "speech": "speech.wav",
+            "speech_seconds": [[1.0, 14.0], [20.0, 30.0]],
         },
         "other_speakers": [],
         "per_frame": {"strength": ramp},
         "provenance": {
-            **{"found": [], "not_kept": [], "digital_source_type": "composite", "aigc": None},
-            **{"sentences": ["The mouth was restored."], "signed": None, "watermark": None},
+            "found": [],
+            "not_kept": [],
+            "digital_source_type": "composite",
+            "aigc": None,
+            "sentences": ["The mouth was restored."],
+            "signed": None,
+            "watermark": None,
         },
         "execution": {"backend": "torch", "precision": "fp32", "device": "cpu", "threads": 2},
         "seconds": {"decode": 2.7, "restore": 14.2, "encode": 5.9, "total": 29.5},
         "stages": {
-            name: {"busy": busy, "idle": 0.1, "blocked": 1.2, "frames": frames, "fps": frames / busy}
+            name: {
+                "busy": busy,
+                "idle": 0.1,
+                "blocked": 1.2,
+                "frames": frames,
+                "fps": frames / busy,
+            }
             for name, busy in (("decode", 2.7), ("restore", 14.2), ("encode", 5.9))
         },
         "warnings": ["few players play 10 bits"],
@@ -155,7 +173,9 @@ def made_report(*, frames: int = 1050) -> dict[str, Any]:
     }
 
 
-def made_shots(count: int, *, seconds: float = 42.0, size: tuple[int, int] = (160, 90)) -> list[Shot]:
+def made_shots(
+    count: int, *, seconds: float = 42.0, size: tuple[int, int] = (160, 90)
+) -> list[Shot]:
     """Colour ramps with a mouth of other colour; size: (width, height)."""
     return [_shot(place, (place + 0.5) * seconds / count, size) for place in range(count)]
 

@@ -1,4 +1,4 @@
-"""The figures of the page: verdicts, the table with how each is computed, and two results compared."""
+"""The figures of the page: verdicts, the table of all, and two results compared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latentsync.evaluate.figures import FIGURES
-from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.words import (
     GRADES,
     GROUPS,
@@ -50,12 +50,12 @@ def figures_section(evaluation: Facts) -> Markup:
     groups = [_group(group, figures) for group in GROUPS]
     table = element("table", _head(heads), *groups, class_="figures")
     lead = "Open a figure to read how it is computed. The interval is what its noise leaves."
-    return element(
-        *("section", element("h2", "Figures", id="figures-title")),
+    return section(
+        "figures",
+        "Figures",
         element("p", lead, class_="lead") if figures else element("p", "Nothing was measured."),
         table if figures else None,
         _not_measured(evaluation["not_measured"]),
-        **{"id": "figures", "aria_labelledby": "figures-title"},
     )
 
 
@@ -67,11 +67,11 @@ def comparison_section(evaluation: Facts) -> Markup | None:
     names = _names(evaluation)
     heads = ("Figure", names["one"], names["other"], "Difference", "95 % interval", "Better")
     rows = [_compared(name, one, evaluation["figures"], names) for name, one in compared.items()]
-    return element(
-        *("section", element("h2", "Which is better", id="compare-title")),
+    return section(
+        "compare",
+        "Which is better",
         element("p", _counted(compared, names), class_="lead"),
         element("table", _head(heads), element("tbody", *rows), class_="figures compared"),
-        **{"id": "compare", "aria_labelledby": "compare-title"},
     )
 
 
@@ -97,7 +97,8 @@ def _figure(figure: Facts) -> Markup:
         "details", element("summary", figure["title"]), element("p", figure["how"], class_="how")
     )
     return element(
-        *("tr", element("th", how, scope="row")),
+        "tr",
+        element("th", how, scope="row"),
         _cell("Value", _value(figure), class_="value"),
         _cell("95 % interval", interval(figure)),
         _cell("Better", direction(figure["better"], figure.get("goal"))),
@@ -139,7 +140,9 @@ def _compared(name: str, one: Facts, figures: Facts, names: Mapping[str, str]) -
     values = [_cell(names[side], with_unit(number(one[side]), unit)) for side in names]
     signed = "+" * ((one["difference"] or 0) > 0) + number(one["difference"])
     return element(
-        *("tr", element("th", title, scope="row"), *values),
+        "tr",
+        element("th", title, scope="row"),
+        *values,
         _cell("Difference", with_unit(signed, unit) if one["difference"] is not None else signed),
         _cell("95 % interval", interval(one)),
         _cell("Better", *_winner(one, names)),

@@ -110,7 +110,7 @@
   const lanes = document.querySelector(".lanes");
   const span = Number(lanes.dataset.span);
   const rows = all(".lane", lanes).map((row) => {
-    const output = row.querySelector("output");
+    const output = row.querySelector(".detail");
     const curve = row.querySelector(".curve");
     return { output, said: output && output.textContent, points: curve ? read(row, curve) : null };
   });

@@ -10,7 +10,7 @@ from latentsync.evaluate.page.compare import shots_section
 from latentsync.evaluate.page.document import document, write
 from latentsync.evaluate.page.figures import comparison_section, figures_section, verdicts
 from latentsync.evaluate.page.job import job_section
-from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Shown, fitted
 from latentsync.evaluate.page.timeline import timeline
 from latentsync.evaluate.page.words import clock, file_name, number
@@ -40,9 +40,12 @@ def _page(evaluation: Facts, report: Facts | None, shown: Sequence[Shown], total
     body = joined(
         _header(evaluation, name),
         element(
-            *("main", comparison_section(evaluation), _summary(evaluation)),
+            "main",
+            comparison_section(evaluation),
+            _summary(evaluation),
             _timeline(evaluation, report, shown),
-            *(shots_section(shown, total), figures_section(evaluation)),
+            shots_section(shown, total),
+            figures_section(evaluation),
             job_section(evaluation, report),
         ),
         _footer(evaluation),
@@ -66,12 +69,12 @@ def _header(evaluation: Facts, name: str) -> Markup:
 
 def _summary(evaluation: Facts) -> Markup:
     first, *others = evaluation["summary"] or ["Nothing could be said of this video."]
-    return element(
-        *("section", element("h2", "Summary", id="summary-title")),
+    return section(
+        "summary",
+        "Summary",
         element("p", first, class_="first"),
         *[element("p", one) for one in others],
         verdicts(evaluation),
-        **{"id": "summary", "aria_labelledby": "summary-title"},
     )
 
 
@@ -79,14 +82,16 @@ def _timeline(evaluation: Facts, report: Facts | None, shown: Sequence[Shown]) -
     lead = "Circles are the worst moments of a figure, dashes its limit of good."
     hint = " Point at a moment to read its values; click, or press Enter, to see its pictures."
     scripted = element("span", hint, class_="scripted") if shown else None
-    return element(
-        *("section", element("h2", "Timeline", id="time-title")),
+    return section(
+        "time",
+        "Timeline",
         element("p", lead, scripted, class_="lead"),
         timeline(evaluation, report, [one.shot for one in shown]),
-        **{"id": "time", "aria_labelledby": "time-title"},
     )
 
 
 def _footer(evaluation: Facts) -> Markup:
     made = f"Made by latentsync {evaluation['version']}."
-    return element("footer", element("p", f"{made} This page holds all it shows and loads nothing."))
+    return element(
+        "footer", element("p", f"{made} This page holds all it shows and loads nothing.")
+    )
