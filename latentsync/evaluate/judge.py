@@ -54,7 +54,8 @@ def judge(
     result = probe(case.result)
     heard = heard_with(result, case.audio)
     pairs = PairsOfFiles(engine, result, case.source, report=case.report, progress=progress)
-    measures, lacking = measures_for(Inputs(engine.config, heard))
+    own = None if pairs.source is None else _heard_as_filmed(pairs.source, case.report)
+    measures, lacking = measures_for(Inputs(engine.config, heard, own))
     for pair in pairs:
         for measure in measures:
             measure.add(pair)
@@ -75,6 +76,13 @@ def judge(
         command=command,
     )
     return Judgement(found, measured, pairs.moments)
+
+
+def _heard_as_filmed(source: VideoInfo, report: Mapping[str, Any] | None) -> HeardAudio | None:
+    """The source's own audio, where its frames are shown when they were filmed."""
+    order = None if report is None else report["per_frame"].get("source")
+    as_filmed = order is None or all(place == index for index, place in enumerate(order))
+    return heard_with(source) if as_filmed else None
 
 
 def case_of(result: Path, source: Path | None = None, audio: Path | None = None) -> Case:

@@ -7,7 +7,7 @@ from typing import Any
 
 from latentsync.evaluate.csv_table import average
 from latentsync.evaluate.figures import FIGURES
-from latentsync.evaluate.words import clock, counted, shown
+from latentsync.evaluate.words import capital, clock, counted, shown
 
 Evaluation = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ def _cells(figure: Mapping[str, Any]) -> list[str]:
     sure = "" if low is None else f"{shown(low)} to {shown(high)}"
     worst = figure["worst"][0][0] if len(figure["worst"]) > 1 else None
     return [
-        figure["title"],
+        capital(figure["title"]),
         shown(figure["value"], figure["unit"]),
         sure,
         figure["grade"] or "",
@@ -39,7 +39,7 @@ def comparison_lines(evaluation: Evaluation, names: tuple[str, str]) -> list[str
     for name, one in evaluation["comparison"].items():
         unit = figures[name]["unit"]
         values = [shown(one[side], unit) for side in ("one", "other")]
-        rows.append([figures[name]["title"], *values, words[one["better"]]])
+        rows.append([capital(figures[name]["title"]), *values, words[one["better"]]])
     return [*evaluation["comparison_summary"], *_aligned(rows)]
 
 
@@ -50,7 +50,7 @@ def average_lines(evaluations: Sequence[Evaluation]) -> list[str]:
         known = [one for one in evaluations if name in one["figures"]]
         if known:
             mean = shown(average(known, name), figure.unit)
-            found.append([figure.title, mean, f"of {counted(len(known), 'video')}"])
+            found.append([capital(figure.title), mean, f"of {counted(len(known), 'video')}"])
     return _aligned(found)
 
 

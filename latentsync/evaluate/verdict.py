@@ -11,8 +11,9 @@ from typing import Any
 from latentsync.evaluate.figure import Figure
 from latentsync.evaluate.grades import Verdict, verdict
 from latentsync.evaluate.job_facts import skipped_spans
+from latentsync.evaluate.needs import NO_JOB
 from latentsync.evaluate.phrases import phrase, small
-from latentsync.evaluate.words import clock, counted, listed, places
+from latentsync.evaluate.words import capital, clock, counted, listed, places
 
 GROUPS = ("sync", "mouth", "seam", "rest")
 NAMES = {"sync": "sync", "mouth": "mouth", "seam": "seam", "rest": "rest of the frame"}
@@ -47,13 +48,13 @@ def summary(evaluation: Mapping[str, Any], table: Mapping[str, Figure]) -> list[
 
 
 def _headline(evaluation: Mapping[str, Any]) -> str:
-    """ "Sync good, mouth 4 % softer than the face, 12 frames skipped at 0:31." """
+    """ "Sync good; mouth fair: 4 % softer than the face; 12 frames skipped at 0:31." """
     parts = [_in_short(group, evaluation) for group in GROUPS]
     skipped = evaluation["frames"].get("skipped", 0)
     if skipped:
         where = places(skipped_spans(evaluation["spans_seconds"]))
         parts.append(f"{counted(skipped, 'frame')} skipped {where}")
-    return _sentence(", ".join(parts))
+    return _sentence("; ".join(parts))
 
 
 def _in_short(group: str, evaluation: Mapping[str, Any]) -> str:
@@ -61,7 +62,7 @@ def _in_short(group: str, evaluation: Mapping[str, Any]) -> str:
     if known in ("good", "unknown"):
         return f"{name} {known}"
     worst = _ordered(_in_group(group, evaluation["figures"]))[0]
-    return f"{name} {known} ({phrase(*worst)})"
+    return f"{name} {known}: {phrase(*worst)}"
 
 
 def _of_group(group: str, evaluation: Mapping[str, Any], table: Mapping[str, Figure]) -> str:
@@ -75,14 +76,14 @@ def _of_group(group: str, evaluation: Mapping[str, Any], table: Mapping[str, Fig
     if any(one["good"] is not None for _, one in figures):
         return _sentence(f"{text}. The figures vary too much to call it good or poor")
     reasons = [r for n, r in evaluation["not_measured"].items() if table[n].group == group]
-    return _sentence(". ".join([text, *(_capital(one) for one in dict.fromkeys(reasons))]))
+    return _sentence(". ".join([text, *(capital(one) for one in dict.fromkeys(reasons))]))
 
 
 def _not_measured(evaluation: Mapping[str, Any], table: Mapping[str, Figure]) -> Iterator[str]:
     """What is missing from groups that have a verdict all the same, a sentence a reason."""
     missing: dict[str, list[str]] = {}
     for name, reason in evaluation["not_measured"].items():
-        if evaluation["verdict"][table[name].group] != "unknown":
+        if evaluation["verdict"][table[name].group] != "unknown" and reason != NO_JOB:
             missing.setdefault(reason, []).append(small(table[name].title))
     for reason, titles in missing.items():
         yield _sentence(f"not measured: {listed(titles)}; {reason}")
@@ -123,8 +124,4 @@ def _ordered(
 
 
 def _sentence(text: str) -> str:
-    return f"{_capital(text).removesuffix('.')}."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return f"{capital(text).removesuffix('.')}."

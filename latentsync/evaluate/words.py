@@ -31,15 +31,20 @@ def counted(count: int, what: str) -> str:
 
 
 def shown(value: float, unit: str = "") -> str:
-    """Three digits, and the unit."""
+    """Three digits, and the unit; a correlation as "r 0.48"."""
     text = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     if "e" in text:
         text = f"{value:.4f}".rstrip("0").rstrip(".")
     if text in ("-0", ""):
         text = "0"
-    return f"{text} {unit}".rstrip()
+    return f"r {text}" if unit == "r" else f"{text} {unit}".rstrip()
 
 
 def listed(words: Sequence[str]) -> str:
     """ "a, b and c"."""
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def capital(text: str) -> str:
+    """As a sentence begins."""
+    return text[:1].upper() + text[1:]

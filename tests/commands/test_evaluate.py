@@ -78,7 +78,7 @@ def test_one_result_gets_an_evaluation_beside_it_and_a_verdict_in_words(
     assert judged == [Case(Path(one), Path(one), Path(one), None)]
     assert read(tmp_path / "one.evaluation.json")["figures"]["softness"]["grade"] == "good"
     said = capsys.readouterr().out
-    assert said.startswith("Sync unknown, mouth good")
+    assert said.startswith("Sync unknown; mouth good")
     assert "Softness of the mouth  0.5 px" in said
 
 

@@ -18,8 +18,8 @@ def test_the_headline_says_it_all_in_one_line() -> None:
         report=report(without_face=[[31.0, 31.44]]),
     )
     assert found["summary"][0] == (
-        "Sync good, mouth fair (softness of the mouth 1.5 px), seam unknown, "
-        "rest of the frame unknown, 12 frames skipped at 0:31."
+        "Sync good; mouth fair: softness of the mouth (1.5 px); seam unknown; "
+        "rest of the frame unknown; 12 frames skipped at 0:31."
     )
 
 
@@ -29,7 +29,7 @@ def test_each_group_has_a_sentence_and_a_bad_figure_its_worst_moment() -> None:
     assert [text.split(":")[0] for text in summary[1:5]] == [
         *("Sync", "Mouth", "Seam", "Rest of the frame"),
     ]
-    assert "Mouth: poor; softness of the mouth 2.67 px, worst at 0:3" in summary[2]
+    assert "Mouth: poor; softness of the mouth (2.67 px), worst at 0:3" in summary[2]
 
 
 def test_a_group_that_is_not_known_says_what_would_be_needed() -> None:

@@ -28,7 +28,7 @@ SECRET = '"><script>alert(1)</script>'
 
 def made_evaluation(*, seconds: float = 42.0, name: str = "result.mp4") -> dict[str, Any]:
     """All groups and kinds of figures, with a curve each."""
-    points = int(min(seconds * 4, 2000))
+    points = int(min(max(seconds * 4, 12), 2000))
     times = np.linspace(0, seconds, points).round(3).tolist()
     return {
         "kind": "latentsync evaluation",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Picture, Shown
 from latentsync.evaluate.page.words import clock
+from latentsync.evaluate.shots import Shot
 
 SIDES = ("Source", "Result")
 
 
 def shots_section(shown: Sequence[Shown], total: int) -> Markup | None:
-    """All shots, one under the other; the script shows one at a time. total: of those there were."""
+    """All shots, one under the other; the script shows one at a time.
+
+    total: number of those there were room for or not.
+    """
     if not shown:
         return None
     fewer = f" {len(shown)} of {total} are shown, to keep this page small." * (len(shown) < total)
@@ -20,26 +24,38 @@ def shots_section(shown: Sequence[Shown], total: int) -> Markup | None:
     title = "Before and after" if compared else "Frames of the result"
     lead = f"The worst moments of each figure, and evenly spread ones.{fewer}"
     hint = "Drag the line, or move it with the arrow keys, Home and End." if compared else None
-    return element(
-        *("section", element("h2", title, id="shots-title")),
+    return section(
+        "shots",
+        title,
         element("p", lead, hint and element("span", f" {hint}", class_="scripted"), class_="lead"),
         element("div", class_="strip scripted"),
         element("div", *[_shot(place, one) for place, one in enumerate(shown)], class_="shots"),
-        id="shots",
-        aria_labelledby="shots-title",
     )
+
+
+def moment(seconds: float, shots: Sequence[Shot]) -> Markup:
+    """A time, as a link to the pictures nearest to it if there are any."""
+    if not shots:
+        return joined(clock(seconds))
+    nearest = min(range(len(shots)), key=lambda place: abs(shots[place].seconds - seconds))
+    return element("a", clock(seconds), href=f"#shot-{nearest}", data_at=seconds)
 
 
 def _shot(place: int, one: Shown) -> Markup:
     shot, when = one.shot, clock(one.shot.seconds, tenths=True)
     head = element(
-        *("h3", element("span", when, class_="when"), " ", shot.why),
+        "h3",
+        element("span", when, class_="when"),
+        " ",
+        shot.why,
         element("span", f" frame {shot.index}", class_="frame-number"),
     )
     views = [_view("Mouth, enlarged", "mouth", one.mouth, when)] if one.mouth else []
     views.append(_view("Whole frame", "whole", one.frame, when))
     return element(
-        *("article", head, _choice() if one.frame[0] is not None else None),
+        "article",
+        head,
+        _choice() if one.frame[0] is not None else None,
         element("div", *views, class_="views"),
         class_="shot",
         id=f"shot-{place}",
@@ -73,10 +89,10 @@ def _view(title: str, kind: str, pair: tuple[Picture | None, Picture], when: str
 def _side(kind: str, name: str, title: str, one: Picture, when: str) -> Markup:
     alternative = f"{name}, {title.lower()}, at {when}"
     shown = element(
-        *("img",),
+        "img",
         src=one.uri,
         width=one.width,
         height=one.height,
         alt=alternative,
     )
-    return element("div", joined(shown, element("span", name, class_="tag")), class_=f"side {kind}")
+    return element("div", shown, element("span", name, class_="tag"), class_=f"side {kind}")

@@ -77,22 +77,23 @@ def _run(x: Iterable[float], y: Iterable[float]) -> str:
     return "M" + "L".join(points if len(points) > 1 else points * 2)
 
 
-def merged(
-    spans: Iterable[Sequence[float]], *, span: float, last: float, parts: int = MOST
-) -> list[tuple[float, float]]:
-    """Spans in seconds as few as can be told apart in a drawing, cut at both ends of the video.
+def shares(
+    spans: Sequence[Sequence[float]], *, span: float, most: int = MOST
+) -> list[tuple[float, float, float]]:
+    """(start, stop, share) of bars for spans in seconds, in order and apart from each other.
 
-    spans: (first, last) times of frames, in order. last: seconds that the last frame is shown for.
-    span: of the whole video.
+    Each span is a bar with a share of 1. More than `most` cannot be told apart: then each bar is
+    one of so many parts of the video, with the share of it that they cover. span: of the video.
     """
-    found: list[tuple[float, float]] = []
-    for start, stop in spans:
-        start, stop = min(max(start, 0), span), min(stop + last, span)
-        if found and start - found[-1][1] < span / parts:
-            found[-1] = found[-1][0], max(stop, found[-1][1])
-        elif start < stop:
-            found.append((start, stop))
-    return found
+    cut = [(max(start, 0), min(stop, span)) for start, stop in spans if start < min(stop, span)]
+    if len(cut) <= most:
+        return [(start, stop, 1.0) for start, stop in cut]
+    ends = np.array(cut).ravel()
+    covered = np.concatenate([[0], np.cumsum(np.diff(ends) * (np.arange(len(ends) - 1) % 2 == 0))])
+    parts = np.linspace(0, span, most + 1)
+    found = np.clip(np.diff(np.interp(parts, ends, covered)) / np.diff(parts), 0, 1)
+    bars = zip(parts[:-1].tolist(), parts[1:].tolist(), found.tolist(), strict=True)
+    return [bar for bar in bars if bar[2] > 0]
 
 
 def ticks(span: float, most: int = 10) -> list[float]:

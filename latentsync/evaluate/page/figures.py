@@ -1,17 +1,18 @@
-"""The figures of the page: verdicts, the table with how each is computed, and two results compared."""
+"""The figures of the page: verdicts, the table of all, and two results compared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from latentsync.evaluate.figures import FIGURES
-from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.page.compare import moment
+from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.words import (
     GRADES,
     GROUPS,
+    NOTHING,
     called,
-    clock,
     count,
     direction,
     file_name,
@@ -19,6 +20,7 @@ from latentsync.evaluate.page.words import (
     number,
     with_unit,
 )
+from latentsync.evaluate.shots import Shot
 
 Facts = Mapping[str, Any]
 
@@ -43,37 +45,36 @@ def verdicts(evaluation: Facts) -> Markup:
     return element("dl", *cards, class_="verdicts")
 
 
-def figures_section(evaluation: Facts) -> Markup:
-    """The table of figures, and what is not in it."""
+def figures_section(evaluation: Facts, shots: Sequence[Shot]) -> Markup:
+    """The table of figures, and what is not in it. shots: on this page."""
     figures = evaluation["figures"]
-    heads = ("Figure", "Value", "95 % interval", "Better", "Grade", "Moments")
-    groups = [_group(group, figures) for group in GROUPS]
+    heads = ("Figure", "Value", "95 % interval", "Better", "Grade", "Worst at")
+    groups = [_group(group, figures, shots) for group in GROUPS]
     table = element("table", _head(heads), *groups, class_="figures")
     lead = "Open a figure to read how it is computed. The interval is what its noise leaves."
-    return element(
-        *("section", element("h2", "Figures", id="figures-title")),
+    return section(
+        "figures",
+        "Figures",
         element("p", lead, class_="lead") if figures else element("p", "Nothing was measured."),
         table if figures else None,
         _not_measured(evaluation["not_measured"]),
-        id="figures",
-        aria_labelledby="figures-title",
     )
 
 
-def comparison_section(evaluation: Facts) -> Markup | None:
-    """Two results, figure by figure; None: there is only one."""
+def comparison_section(evaluation: Facts, shots: Sequence[Shot]) -> Markup | None:
+    """Two results, figure by figure; None: there is only one. shots: on this page."""
     compared = evaluation.get("comparison")
     if not compared:
         return None
     names = _names(evaluation)
     heads = ("Figure", names["one"], names["other"], "Difference", "95 % interval", "Better")
-    rows = [_compared(name, one, evaluation["figures"], names) for name, one in compared.items()]
-    return element(
-        *("section", element("h2", "Which is better", id="compare-title")),
+    figures = evaluation["figures"]
+    rows = [_compared(name, one, figures, names, shots) for name, one in compared.items()]
+    return section(
+        "compare",
+        "Which is better",
         element("p", _counted(compared, names), class_="lead"),
         element("table", _head(heads), element("tbody", *rows), class_="figures compared"),
-        id="compare",
-        aria_labelledby="compare-title",
     )
 
 
@@ -86,25 +87,27 @@ def _cell(name: str, *content: str | None, **attributes: str) -> Markup:
     return element("td", *content, data_label=name, **attributes)
 
 
-def _group(group: str, figures: Facts) -> Markup | None:
-    rows = [_figure(one) for one in figures.values() if one["group"] == group]
+def _group(group: str, figures: Facts, shots: Sequence[Shot]) -> Markup | None:
+    rows = [_figure(one, shots) for one in figures.values() if one["group"] == group]
     if not rows:
         return None
     title = element("th", GROUPS[group], scope="rowgroup", colspan=6)
     return element("tbody", element("tr", title, class_="group"), *rows)
 
 
-def _figure(figure: Facts) -> Markup:
-    how = element(
-        "details", element("summary", figure["title"]), element("p", figure["how"], class_="how")
-    )
+def _figure(figure: Facts, shots: Sequence[Shot]) -> Markup:
+    said = f"{figure['how']} Measured at {count(figure['moments'], 'moment')}."
+    title = element("summary", figure["title"])
+    how = element("details", title, element("p", said, class_="how"))
+    worst = moment(figure["worst"][0][0], shots) if figure["worst"] else NOTHING
     return element(
-        *("tr", element("th", how, scope="row")),
+        "tr",
+        element("th", how, scope="row"),
         _cell("Value", _value(figure), class_="value"),
         _cell("95 % interval", interval(figure)),
         _cell("Better", direction(figure["better"], figure.get("goal"))),
         _cell("Grade", badge(figure["grade"]) if figure["grade"] else "not graded"),
-        _cell("Moments", number(figure["moments"], 0)),
+        _cell("Worst at", worst),
     )
 
 
@@ -135,24 +138,28 @@ def _names(evaluation: Facts) -> dict[str, str]:
     return {"one": one, "other": two}
 
 
-def _compared(name: str, one: Facts, figures: Facts, names: Mapping[str, str]) -> Markup:
+def _compared(
+    name: str, one: Facts, figures: Facts, names: Mapping[str, str], shots: Sequence[Shot]
+) -> Markup:
     figure = figures.get(name) or {}
     unit, title = figure.get("unit", ""), figure.get("title") or _title(name)
     values = [_cell(names[side], with_unit(number(one[side]), unit)) for side in names]
     signed = "+" * ((one["difference"] or 0) > 0) + number(one["difference"])
     return element(
-        *("tr", element("th", title, scope="row"), *values),
+        "tr",
+        element("th", title, scope="row"),
+        *values,
         _cell("Difference", with_unit(signed, unit) if one["difference"] is not None else signed),
         _cell("95 % interval", interval(one)),
-        _cell("Better", *_winner(one, names)),
+        _cell("Better", *_winner(one, names, shots)),
     )
 
 
-def _winner(one: Facts, names: Mapping[str, str]) -> Iterator[str]:
+def _winner(one: Facts, names: Mapping[str, str], shots: Sequence[Shot]) -> Iterator[str]:
     if one["better"] in names:
         yield element("strong", names[one["better"]])
         if one.get("where") is not None:
-            yield f", most at {clock(one['where'])}"
+            yield joined(", most at ", moment(one["where"], shots))
     else:
         yield "no difference beyond noise" if one["better"] == "same" else "not known"
 

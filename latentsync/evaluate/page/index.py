@@ -50,7 +50,9 @@ def write_index(rows: Sequence[IndexRow], path: Path, *, title: str = "Evaluatio
     failed = sum(one.evaluation is None for one in rows)
     lead = count(len(rows), "video") + (f", {failed} of them failed" if failed else "")
     table = element("table", _head(), element("tbody", *_rows(rows)), class_="batch")
-    header = element("header", element("p", "Evaluation", class_="kind"), element("h1", title))
+    header = element(
+        "header", element("p", "A batch of videos", class_="kind"), element("h1", title)
+    )
     status = element("p", role="status", class_="unseen")
     main = element("main", element("p", f"{lead}.", class_="lead"), table, status)
     write(document(title, joined(header, main), script="index.js"), path)
@@ -124,7 +126,7 @@ def _row(row: IndexRow, thumbnail: Picture | None, keys: Mapping[str, int]) -> M
     if row.evaluation is None:
         return element("tr", name, *_failed(row, keys), class_="failure")
     seconds = row.evaluation["result"]["seconds"]
-    length = element("td", clock(seconds), data_label="Length", data_key=keys["Length"])
+    length = element("td", clock(seconds), class_="length", data_key=keys["Length"])
     cells = [_judged(row.evaluation, group, keys[title]) for group, title in GROUPS.items()]
     return element("tr", name, length, *cells)
 
@@ -133,9 +135,8 @@ def _failed(row: IndexRow, keys: Mapping[str, int]) -> list[Markup]:
     """The reason takes the place of all columns."""
     sign = element("span", "✗", class_="sign", aria_hidden="true")
     said = element("span", sign, "failed", class_="badge poor")
-    columns = len(COLUMNS) - 1
-    attributes = {"colspan": columns, "data_key": keys["Length"]}
-    return [element("td", said, f" {row.error or 'no reason is known'}", **attributes)]
+    why, columns = row.error or "no reason is known", len(COLUMNS) - 1
+    return [element("td", said, f" {why}", colspan=columns, data_key=keys["Length"])]
 
 
 def _named(row: IndexRow, thumbnail: Picture | None) -> Markup:
@@ -143,8 +144,8 @@ def _named(row: IndexRow, thumbnail: Picture | None) -> Markup:
     if thumbnail is not None:
         size = {"width": thumbnail.width, "height": thumbnail.height}
         shown = element("img", src=thumbnail.uri, alt="", **size)
-    content = joined(shown, element("span", row.name))
-    return content if row.page is None else element("a", content, href=quote(row.page))
+    tag, link = ("span", None) if row.page is None else ("a", quote(row.page))
+    return element(tag, shown, element("span", row.name), class_="named", href=link)
 
 
 def _judged(evaluation: Facts, group: str, key: int) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.words import NOTHING, called, file_name, number
 
 Facts = Mapping[str, Any]
@@ -26,12 +26,11 @@ def job_section(evaluation: Facts, report: Facts | None) -> Markup:
         _folded("Settings", _settings(known.get("settings"))),
         _folded("Versions and files", _versions(evaluation, known)),
     ]
-    return element(
-        *("section", element("h2", "How it was made", id="job-title")),
+    return section(
+        "job",
+        "How it was made",
         None if known else element("p", "The report of the job was not given.", class_="lead"),
         *parts,
-        id="job",
-        aria_labelledby="job-title",
     )
 
 
@@ -127,7 +126,7 @@ def _stages(stages: Facts | None, seconds: Any) -> Markup | None:
     if not stages:
         return None
     longest = max((one["busy"] for one in stages.values()), default=0) or 1
-    heads = ("Stage", "Busy", "Waits", "Frames", "Frames per second")
+    heads = ("Stage", "Busy", "Waits", "Frames", "Per second")
     head = element("tr", *[element("th", one, scope="col") for one in heads])
     rows = [_stage(name, one, longest) for name, one in stages.items()]
     total = seconds.get("total") if isinstance(seconds, Mapping) else seconds
@@ -145,7 +144,7 @@ def _stage(name: str, stage: Facts, longest: float) -> Markup:
         "Busy": (f"{number(stage['busy'], 1)}\u00a0s", bar),
         "Waits": (f"{number(waits, 1)}\u00a0s",),
         "Frames": (str(stage.get("frames") or NOTHING),),
-        "Frames per second": (number(stage.get("fps"), 1),),
+        "Per second": (number(stage.get("fps"), 1),),
     }
     row = [element("td", *content, data_label=label) for label, content in cells.items()]
     return element("tr", element("th", name, scope="row"), *row)

@@ -38,3 +38,9 @@ def _attribute(name: str, value: str | float | bool | None) -> str:
         return ""
     name = name.rstrip("_").replace("_", "-")
     return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+
+
+def section(name: str, title: str, *children: str | None) -> Markup:
+    """A part of a page with its heading; name: by which a link finds it."""
+    heading = element("h2", title, id=f"{name}-title")
+    return element("section", heading, *children, id=name, aria_labelledby=f"{name}-title")

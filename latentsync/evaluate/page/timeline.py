@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from latentsync.evaluate.page.curves import (
-    MOST,
     WIDTH,
-    merged,
     path,
     percent,
     scale,
+    shares,
     thinned,
     ticks,
 )
@@ -44,15 +43,15 @@ Facts = Mapping[str, Any]
 def timeline(evaluation: Facts, report: Facts | None, shots: Sequence[Shot]) -> Markup:
     """All rows with one axis; the shots are numbered in their order."""
     span = _span(evaluation)
-    cuts = merged([(at, at) for at in evaluation["cuts_seconds"]], span=span, last=span / MOST)
+    cuts = evaluation["cuts_seconds"]
     rows = [
         _pictures(shots, span),
         *_curves(evaluation["figures"], span),
         *([] if report is None else _strength(report, span)),
         *_strips(evaluation, report, span),
-        *([_strip("Cuts", cuts, span, said=count(len(cuts), "cut"), name="cut")] if cuts else []),
+        *([_cuts(cuts, span)] if cuts else []),
     ]
-    through = _through([start for start, _ in cuts][: LINES + 1], span)
+    through = _through(cuts, span)
     label = f"Timeline, {clock(span)} long"
     content = joined(*rows, _axis(span), through)
     return element("div", content, class_="lanes", data_span=span, role="group", aria_label=label)
@@ -65,7 +64,7 @@ def _span(evaluation: Facts) -> float:
 
 def _row(name: str, detail: str | None, drawing: Markup, **attributes: str | float) -> Markup:
     """detail: what the row says of itself until a moment is pointed at."""
-    known = None if detail is None else element("output", detail, class_="detail")
+    known = None if detail is None else element("span", detail, class_="detail")
     text = element("div", element("span", name, class_="name"), known, class_="lane-name")
     return element("div", text, drawing, **{"class_": "lane", **attributes})
 
@@ -74,7 +73,8 @@ def _drawing(height: int, *parts: str, label: str | None = None) -> Markup:
     """An SVG as wide as the page; its x are per cent of the video's length."""
     hidden, role = (None, "img") if label else ("true", None)
     return element(
-        *("svg", *parts),
+        "svg",
+        *parts,
         class_="plot",
         width="100%",
         height=height,
@@ -110,7 +110,9 @@ def _curve(figure: Facts, span: float) -> Markup | None:
     way = direction(figure["better"], figure.get("goal"))
     label = f"{figure['title']} over time: {ranging}, {way}"
     return _row(
-        *(figure["title"], f"{ranging}, {way}", _drawing(HEIGHT, drawn, *worst, label=label)),
+        figure["title"],
+        f"{ranging}, {way}",
+        _drawing(HEIGHT, drawn, *worst, label=label),
         data_low=bounds[0],
         data_high=bounds[1],
         data_height=HEIGHT,
@@ -139,7 +141,7 @@ def _strength(report: Facts, span: float) -> Iterator[Markup]:
     of = [one["per_frame"]["strength"] for one in (report, *report.get("other_speakers", ()))]
     for strength in of:
         if any(strength):
-            times = (np.arange(len(strength)) * span / len(strength)).tolist()
+            times = np.linspace(0, span, len(strength)).tolist()
             x, y = thinned(times, strength)
             line = path(x, np.nan_to_num(y), span=span, bounds=(0, 1), height=2 * STRIP)
             area = f"{line}L{WIDTH},{2 * STRIP}L0,{2 * STRIP}Z"
@@ -153,13 +155,12 @@ def _strips(evaluation: Facts, report: Facts | None, span: float) -> Iterator[Ma
     """What happened to the frames, and who speaks."""
     last = 1 / max(float(evaluation["result"]["fps"]), 1)
     for name, title in STRIPS.items():
-        spans = merged(evaluation["spans_seconds"].get(name, ()), span=span, last=last)
+        frames = evaluation["spans_seconds"].get(name, ())
+        spans = [(start, stop + last) for start, stop in frames]
         if spans:
-            yield _strip(title, spans, span, said=_long(spans), name=name)
-    for title, when in _speakers(report):
-        spans = merged(when, span=span, last=0)
-        if spans:
-            yield _strip(title, spans, span, said=_long(spans), name="speaker")
+            yield _strip(title, spans, span, said=_long(spans, span), name=name)
+    for title, spoken in _speakers(report):
+        yield _strip(title, spoken, span, said=_long(spoken, span), name="speaker")
 
 
 def _speakers(report: Facts | None) -> Iterator[tuple[str, Spans]]:
@@ -183,21 +184,28 @@ def _as_filmed(report: Facts) -> bool:
     )
 
 
-def _long(spans: Spans) -> str:
-    return f"{number(sum(stop - start for start, stop in spans), 1)}\u00a0s in all"
+def _cuts(cuts: Sequence[float], span: float) -> Markup:
+    ticks = [(at, at + 1e-3 * span) for at in cuts]
+    return _strip("Cuts", ticks, span, said=count(len(cuts), "cut"), name="cut")
+
+
+def _long(spans: Spans, span: float) -> str:
+    total = sum(max(min(stop, span) - start, 0) for start, stop in spans)
+    return f"{with_unit(number(total, 1), 's') if total < 60 else clock(total)} in all"
 
 
 def _strip(title: str, spans: Spans, span: float, *, said: str, name: str) -> Markup:
     bars = [
         element(
-            *("rect",),
+            "rect",
             x=percent(start, span),
             width=percent(stop - start, span),
             y=0,
             height=STRIP,
             class_=f"bar {name}",
+            opacity=None if share == 1 else number(max(share, 0.2), 2),
         )
-        for start, stop in spans
+        for start, stop, share in shares(spans, span=span)
     ]
     ground = element("rect", x=0, y=0, width="100%", height=STRIP, class_="ground")
     label = f"{title}: {said}, first at {clock(spans[0][0])}"
@@ -208,7 +216,8 @@ def _pictures(shots: Sequence[Shot], span: float) -> Markup | None:
     """Where a pair of pictures can be jumped to; the links work without a script as well."""
     marks = [
         element(
-            *("a", element("title", f"{clock(shot.seconds, tenths=True)}: {shot.why}")),
+            "a",
+            element("title", f"{clock(shot.seconds, tenths=True)}: {shot.why}"),
             element("circle", cx=percent(shot.seconds, span), cy=STRIP / 2, r=5),
             href=f"#shot-{place}",
             class_="mark",
@@ -236,11 +245,12 @@ def _axis(span: float) -> Markup:
     return _row("", None, _drawing(26, *parts), class_="lane axis")
 
 
-def _through(cuts: Iterable[float], span: float) -> Markup | None:
+def _through(cuts: Sequence[float], span: float) -> Markup | None:
     """Lines through all rows; more than LINES would hide them."""
-    at = [percent(one, span) for one in cuts]
-    if not at or len(at) > LINES:
+    if not cuts or len(cuts) > LINES:
         return None
-    lines = [element("line", x1=x, x2=x, y1=0, y2="100%") for x in at]
+    lines = [
+        element("line", x1=x, x2=x, y1=0, y2="100%") for x in (percent(at, span) for at in cuts)
+    ]
     attributes: dict[str, Any] = {"width": "100%", "height": "100%", "aria_hidden": "true"}
     return element("svg", *lines, class_="through", **attributes)

@@ -53,12 +53,11 @@ def interval(figure: Mapping[str, Any]) -> str:
 
 
 def direction(better: str, goal: float | None) -> str:
-    """Which way is better."""
-    return (
-        f"best near {number(goal or 0.0, 0 if float(goal or 0).is_integer() else None)}"
-        if (better == "near")
-        else f"{better} is better"
-    )
+    """Which way is better; goal: what is best, where better is "near"."""
+    if better != "near":
+        return f"{better} is better"
+    best = goal or 0.0
+    return f"best near {number(best, 0 if best == round(best) else None)}"
 
 
 def count(amount: int, thing: str) -> str:

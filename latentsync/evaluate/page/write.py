@@ -10,10 +10,10 @@ from latentsync.evaluate.page.compare import shots_section
 from latentsync.evaluate.page.document import document, write
 from latentsync.evaluate.page.figures import comparison_section, figures_section, verdicts
 from latentsync.evaluate.page.job import job_section
-from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Shown, fitted
 from latentsync.evaluate.page.timeline import timeline
-from latentsync.evaluate.page.words import clock, file_name, number
+from latentsync.evaluate.page.words import clock, file_name
 from latentsync.evaluate.shots import Shot
 
 MOST = 5_000_000
@@ -36,13 +36,16 @@ def write_page(evaluation: Facts, report: Facts | None, shots: Sequence[Shot], p
 
 
 def _page(evaluation: Facts, report: Facts | None, shown: Sequence[Shown], total: int) -> str:
-    name = file_name(evaluation["result"]["path"])
+    name, shots = file_name(evaluation["result"]["path"]), [one.shot for one in shown]
     body = joined(
         _header(evaluation, name),
         element(
-            *("main", comparison_section(evaluation), _summary(evaluation)),
-            _timeline(evaluation, report, shown),
-            *(shots_section(shown, total), figures_section(evaluation)),
+            "main",
+            comparison_section(evaluation, shots),
+            _summary(evaluation),
+            _timeline(evaluation, report, shots),
+            shots_section(shown, total),
+            figures_section(evaluation, shots),
             job_section(evaluation, report),
         ),
         _footer(evaluation),
@@ -54,7 +57,7 @@ def _header(evaluation: Facts, name: str) -> Markup:
     result, frames = evaluation["result"], evaluation["frames"]
     facts = (
         f"{result['width']} × {result['height']}",
-        f"{number(result['fps'])} frames per second",
+        f"{round(result['fps'], 3):g} frames per second",
         f"{clock(result['seconds'])} long",
         f"{frames['measured']:,} of {frames['total']:,} frames measured",
         f"evaluated {evaluation['created'][:10]}",
@@ -66,26 +69,24 @@ def _header(evaluation: Facts, name: str) -> Markup:
 
 def _summary(evaluation: Facts) -> Markup:
     first, *others = evaluation["summary"] or ["Nothing could be said of this video."]
-    return element(
-        *("section", element("h2", "Summary", id="summary-title")),
+    return section(
+        "summary",
+        "Summary",
         element("p", first, class_="first"),
         *[element("p", one) for one in others],
         verdicts(evaluation),
-        id="summary",
-        aria_labelledby="summary-title",
     )
 
 
-def _timeline(evaluation: Facts, report: Facts | None, shown: Sequence[Shown]) -> Markup:
+def _timeline(evaluation: Facts, report: Facts | None, shots: Sequence[Shot]) -> Markup:
     lead = "Circles are the worst moments of a figure, dashes its limit of good."
     hint = " Point at a moment to read its values; click, or press Enter, to see its pictures."
-    scripted = element("span", hint, class_="scripted") if shown else None
-    return element(
-        *("section", element("h2", "Timeline", id="time-title")),
+    scripted = element("span", hint, class_="scripted") if shots else None
+    return section(
+        "time",
+        "Timeline",
         element("p", lead, scripted, class_="lead"),
-        timeline(evaluation, report, [one.shot for one in shown]),
-        id="time",
-        aria_labelledby="time-title",
+        timeline(evaluation, report, shots),
     )
 
 
