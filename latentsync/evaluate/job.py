@@ -13,10 +13,12 @@ from latentsync.evaluate.judge import Case, Judgement, facts_of, judge, lacking_
 from latentsync.evaluate.measures.outside import ENCODED, Outside
 from latentsync.evaluate.measuring import Inputs, measures_for
 from latentsync.evaluate.needs import reasons
+from latentsync.evaluate.pair import Measure
 from latentsync.evaluate.pairs_of_files import evaluation_engine
 from latentsync.evaluate.pairs_of_job import PairsOfJob
 from latentsync.media.probe import probe
 from latentsync.pipeline.output import Output
+from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.report import write_report
 from latentsync.pipeline.session import Session
@@ -39,16 +41,19 @@ def render_and_judge(
     """
     config = session.config
     heard = heard_with(session.source.info, session.audio)
-    measures, lacking = measures_for(Inputs(config, heard))
-    measures = [one for one in measures if not isinstance(one, Outside)]
-    with PairsOfJob(
-        measures, region=config.restore.region, folders=config.weights.folders
-    ) as pairs:
+    lacking: dict[Any, str] = {}
+
+    def new_measures(_plan: RenderPlan) -> list[Measure]:
+        made, missing = measures_for(Inputs(config, heard))
+        lacking.update(missing)
+        return [one for one in made if not isinstance(one, Outside)]
+
+    region, folders = config.restore.region, config.weights.folders
+    with PairsOfJob(new_measures, region=region, folders=folders) as pairs:
         report = session.render(output, progress, command=command, observers=[pairs])
-        pairs.finish()
     case = Case(output.target, session.source.info.path, _speech(session), report)
+    measured = pairs.results()
     if pairs.measured:
-        measured = [one for each in (*measures, pairs) for one in each.results()]
         facts = Judged(
             result=facts_of(probe(output.target), frames=pairs.total),
             source=facts_of(session.source.info),

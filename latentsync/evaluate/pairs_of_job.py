@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +41,8 @@ class PairsOfJob:
     """An observer of a job, see Session.render: hands pairs to the measures.
 
     A context manager: leaving it stops the thread. Of several speakers the first is looked at.
-    region: what is restored, see face.masks. folders: of weights. share: of the frames, at most.
+    new_measures: makes them, once the plan is known. region: what is restored, see face.masks.
+    folders: of weights. share: of the frames, at most.
 
     total: output frames. measured: pairs given out. without_source: None. cuts_seconds: where shots
     begin. moments: where mouths are in the pairs. As PairsOfFiles.
@@ -51,13 +52,14 @@ class PairsOfJob:
 
     def __init__(
         self,
-        measures: Sequence[Measure],
+        new_measures: Callable[[RenderPlan], Sequence[Measure]],
         *,
         region: str = "mouth",
         folders: Sequence[str | Path] = (),
         share: float = SHARE,
     ) -> None:
-        self._measures, self._region = measures, region
+        self._new_measures, self._region = new_measures, region
+        self.measures: Sequence[Measure] = ()
         self._untouched = Untouched()
         self._looks, self._share = FaceLooks(folders), share
         self._waiting: queue.Queue[tuple[str, Rendered | None]] = PlacedQueue(maxsize=BEHIND)
@@ -78,6 +80,7 @@ class PairsOfJob:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._error = self._error or error  # what waits to be measured is dropped
         self._stop(JOIN_SECONDS if error else None)
 
     def begin(self, plan: RenderPlan, timer: StageTimer) -> None:
@@ -88,6 +91,8 @@ class PairsOfJob:
         cuts = np.flatnonzero(plan.analysis.cuts[plan.source] & (plan.source > 0))
         self.cuts_seconds = [round(float(one), 3) for one in plan.seconds[cuts]]
         self.total = len(plan)
+        with timer.stage(Stage.EVALUATE):
+            self.measures = self._new_measures(plan)
 
     def add(self, item: Rendered) -> None:
         """item: a finished frame, before the encode; in order."""
@@ -100,14 +105,15 @@ class PairsOfJob:
         self._waiting.put(("item", item))
 
     def finish(self) -> None:
-        """Waits until all frames are measured. Raises what a measure raised."""
+        """Waits until all frames are measured."""
         self._stop(None)
-        if self._error is not None:
-            raise self._error
 
     def results(self) -> list[Measured]:
-        """What only a job knows, see measures.outside; beside what the measures have."""
-        return self._untouched.results()
+        """Of all measures, and what only a job knows: see measures.outside. Raises what a measure
+        raised."""
+        if self._error is not None:
+            raise self._error
+        return [one for each in (*self.measures, self._untouched) for one in each.results()]
 
     def _stop(self, timeout: float | None) -> None:
         if self._thread is not None:
@@ -135,7 +141,7 @@ class PairsOfJob:
         self._last = pair
         if (moment := Moment.of(pair, self._behind(item.index))) is not None:
             self.moments.append(moment)
-        for one in self._measures:
+        for one in self.measures:
             one.add(pair)
         self.measured += 1
 

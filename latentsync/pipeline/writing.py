@@ -46,6 +46,10 @@ class Observer(Protocol):
         """item: a finished frame; in order, each once."""
         ...
 
+    def finish(self) -> None:
+        """Called once, after the last frame was encoded; not after an error."""
+        ...
+
 
 def write_video(
     session: Session,
@@ -71,6 +75,8 @@ def write_video(
     for one in observers:
         one.begin(plan, session.timer)
     written = _written(session, output, plan, progress, observers)
+    for one in observers:
+        one.finish()
     report = session_report(
         session,
         output,
