@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latentsync.evaluate.page.markup import Markup, element, section
+from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Picture, Shown
 from latentsync.evaluate.page.words import clock
+from latentsync.evaluate.shots import Shot
 
 SIDES = ("Source", "Result")
 
@@ -30,6 +31,14 @@ def shots_section(shown: Sequence[Shown], total: int) -> Markup | None:
         element("div", class_="strip scripted"),
         element("div", *[_shot(place, one) for place, one in enumerate(shown)], class_="shots"),
     )
+
+
+def moment(seconds: float, shots: Sequence[Shot]) -> Markup:
+    """A time, as a link to the pictures nearest to it if there are any."""
+    if not shots:
+        return joined(clock(seconds))
+    nearest = min(range(len(shots)), key=lambda place: abs(shots[place].seconds - seconds))
+    return element("a", clock(seconds), href=f"#shot-{nearest}", data_at=seconds)
 
 
 def _shot(place: int, one: Shown) -> Markup:

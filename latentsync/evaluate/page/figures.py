@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from latentsync.evaluate.figures import FIGURES
+from latentsync.evaluate.page.compare import moment
 from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.words import (
     GRADES,
     GROUPS,
+    NOTHING,
     called,
-    clock,
     count,
     direction,
     file_name,
@@ -19,6 +20,7 @@ from latentsync.evaluate.page.words import (
     number,
     with_unit,
 )
+from latentsync.evaluate.shots import Shot
 
 Facts = Mapping[str, Any]
 
@@ -43,11 +45,11 @@ def verdicts(evaluation: Facts) -> Markup:
     return element("dl", *cards, class_="verdicts")
 
 
-def figures_section(evaluation: Facts) -> Markup:
-    """The table of figures, and what is not in it."""
+def figures_section(evaluation: Facts, shots: Sequence[Shot]) -> Markup:
+    """The table of figures, and what is not in it. shots: on this page."""
     figures = evaluation["figures"]
-    heads = ("Figure", "Value", "95 % interval", "Better", "Grade", "Moments")
-    groups = [_group(group, figures) for group in GROUPS]
+    heads = ("Figure", "Value", "95 % interval", "Better", "Grade", "Worst at")
+    groups = [_group(group, figures, shots) for group in GROUPS]
     table = element("table", _head(heads), *groups, class_="figures")
     lead = "Open a figure to read how it is computed. The interval is what its noise leaves."
     return section(
@@ -59,14 +61,15 @@ def figures_section(evaluation: Facts) -> Markup:
     )
 
 
-def comparison_section(evaluation: Facts) -> Markup | None:
-    """Two results, figure by figure; None: there is only one."""
+def comparison_section(evaluation: Facts, shots: Sequence[Shot]) -> Markup | None:
+    """Two results, figure by figure; None: there is only one. shots: on this page."""
     compared = evaluation.get("comparison")
     if not compared:
         return None
     names = _names(evaluation)
     heads = ("Figure", names["one"], names["other"], "Difference", "95 % interval", "Better")
-    rows = [_compared(name, one, evaluation["figures"], names) for name, one in compared.items()]
+    figures = evaluation["figures"]
+    rows = [_compared(name, one, figures, names, shots) for name, one in compared.items()]
     return section(
         "compare",
         "Which is better",
@@ -84,18 +87,19 @@ def _cell(name: str, *content: str | None, **attributes: str) -> Markup:
     return element("td", *content, data_label=name, **attributes)
 
 
-def _group(group: str, figures: Facts) -> Markup | None:
-    rows = [_figure(one) for one in figures.values() if one["group"] == group]
+def _group(group: str, figures: Facts, shots: Sequence[Shot]) -> Markup | None:
+    rows = [_figure(one, shots) for one in figures.values() if one["group"] == group]
     if not rows:
         return None
     title = element("th", GROUPS[group], scope="rowgroup", colspan=6)
     return element("tbody", element("tr", title, class_="group"), *rows)
 
 
-def _figure(figure: Facts) -> Markup:
-    how = element(
-        "details", element("summary", figure["title"]), element("p", figure["how"], class_="how")
-    )
+def _figure(figure: Facts, shots: Sequence[Shot]) -> Markup:
+    said = f"{figure['how']} Measured at {count(figure['moments'], 'moment')}."
+    title = element("summary", figure["title"])
+    how = element("details", title, element("p", said, class_="how"))
+    worst = moment(figure["worst"][0][0], shots) if figure["worst"] else NOTHING
     return element(
         "tr",
         element("th", how, scope="row"),
@@ -103,7 +107,7 @@ def _figure(figure: Facts) -> Markup:
         _cell("95 % interval", interval(figure)),
         _cell("Better", direction(figure["better"], figure.get("goal"))),
         _cell("Grade", badge(figure["grade"]) if figure["grade"] else "not graded"),
-        _cell("Moments", number(figure["moments"], 0)),
+        _cell("Worst at", worst),
     )
 
 
@@ -134,7 +138,9 @@ def _names(evaluation: Facts) -> dict[str, str]:
     return {"one": one, "other": two}
 
 
-def _compared(name: str, one: Facts, figures: Facts, names: Mapping[str, str]) -> Markup:
+def _compared(
+    name: str, one: Facts, figures: Facts, names: Mapping[str, str], shots: Sequence[Shot]
+) -> Markup:
     figure = figures.get(name) or {}
     unit, title = figure.get("unit", ""), figure.get("title") or _title(name)
     values = [_cell(names[side], with_unit(number(one[side]), unit)) for side in names]
@@ -145,15 +151,15 @@ def _compared(name: str, one: Facts, figures: Facts, names: Mapping[str, str]) -
         *values,
         _cell("Difference", with_unit(signed, unit) if one["difference"] is not None else signed),
         _cell("95 % interval", interval(one)),
-        _cell("Better", *_winner(one, names)),
+        _cell("Better", *_winner(one, names, shots)),
     )
 
 
-def _winner(one: Facts, names: Mapping[str, str]) -> Iterator[str]:
+def _winner(one: Facts, names: Mapping[str, str], shots: Sequence[Shot]) -> Iterator[str]:
     if one["better"] in names:
         yield element("strong", names[one["better"]])
         if one.get("where") is not None:
-            yield f", most at {clock(one['where'])}"
+            yield joined(", most at ", moment(one["where"], shots))
     else:
         yield "no difference beyond noise" if one["better"] == "same" else "not known"
 

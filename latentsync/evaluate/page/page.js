@@ -13,9 +13,12 @@
     const whole = Math.floor(seconds);
     const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
     const two = (value) => String(value).padStart(2, "0");
+    if (span < 60) return `${minutes}:${(rest + (seconds % 1)).toFixed(1).padStart(4, "0")}`;
     return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
   };
   document.documentElement.classList.add("js");
+  const lanes = document.querySelector(".lanes");
+  const span = Number(lanes.dataset.span); // seconds
 
   // --- before and after ---
 
@@ -107,8 +110,6 @@
 
   // --- the timeline ---
 
-  const lanes = document.querySelector(".lanes");
-  const span = Number(lanes.dataset.span);
   const rows = all(".lane", lanes).map((row) => {
     const output = row.querySelector(".detail");
     const curve = row.querySelector(".curve");
@@ -157,7 +158,7 @@
     cursor.style.left = `${(100 * moment) / span}%`;
     cursor.classList.toggle("late", moment > 0.9 * span);
     cursor.firstChild.textContent = clock(moment);
-    const said = [clock(moment)];
+    const said = [cursor.firstChild.textContent];
     lanes.querySelectorAll(".lane").forEach((lane, place) => {
       const { output, points } = rows[place];
       if (!points) return;
@@ -180,6 +181,14 @@
     const focused = shot.querySelector(".divider") || tabs[current];
     focused.focus({ preventScroll: true });
     document.getElementById("shots").scrollIntoView({ block: "start" });
+  }
+
+  for (const link of all("a[data-at]")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      moment = Number(link.dataset.at);
+      jump();
+    });
   }
 
   const under = (event) => {

@@ -191,7 +191,7 @@ def _cuts(cuts: Sequence[float], span: float) -> Markup:
 
 def _long(spans: Spans, span: float) -> str:
     total = sum(max(min(stop, span) - start, 0) for start, stop in spans)
-    return f"{clock(total, tenths=True)} in all"
+    return f"{with_unit(number(total, 1), 's') if total < 60 else clock(total)} in all"
 
 
 def _strip(title: str, spans: Spans, span: float, *, said: str, name: str) -> Markup:

@@ -13,7 +13,7 @@ from latentsync.evaluate.page.job import job_section
 from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Shown, fitted
 from latentsync.evaluate.page.timeline import timeline
-from latentsync.evaluate.page.words import clock, file_name, number
+from latentsync.evaluate.page.words import clock, file_name
 from latentsync.evaluate.shots import Shot
 
 MOST = 5_000_000
@@ -36,16 +36,16 @@ def write_page(evaluation: Facts, report: Facts | None, shots: Sequence[Shot], p
 
 
 def _page(evaluation: Facts, report: Facts | None, shown: Sequence[Shown], total: int) -> str:
-    name = file_name(evaluation["result"]["path"])
+    name, shots = file_name(evaluation["result"]["path"]), [one.shot for one in shown]
     body = joined(
         _header(evaluation, name),
         element(
             "main",
-            comparison_section(evaluation),
+            comparison_section(evaluation, shots),
             _summary(evaluation),
-            _timeline(evaluation, report, shown),
+            _timeline(evaluation, report, shots),
             shots_section(shown, total),
-            figures_section(evaluation),
+            figures_section(evaluation, shots),
             job_section(evaluation, report),
         ),
         _footer(evaluation),
@@ -57,7 +57,7 @@ def _header(evaluation: Facts, name: str) -> Markup:
     result, frames = evaluation["result"], evaluation["frames"]
     facts = (
         f"{result['width']} × {result['height']}",
-        f"{number(result['fps'])} frames per second",
+        f"{round(result['fps'], 3):g} frames per second",
         f"{clock(result['seconds'])} long",
         f"{frames['measured']:,} of {frames['total']:,} frames measured",
         f"evaluated {evaluation['created'][:10]}",
@@ -78,15 +78,15 @@ def _summary(evaluation: Facts) -> Markup:
     )
 
 
-def _timeline(evaluation: Facts, report: Facts | None, shown: Sequence[Shown]) -> Markup:
+def _timeline(evaluation: Facts, report: Facts | None, shots: Sequence[Shot]) -> Markup:
     lead = "Circles are the worst moments of a figure, dashes its limit of good."
     hint = " Point at a moment to read its values; click, or press Enter, to see its pictures."
-    scripted = element("span", hint, class_="scripted") if shown else None
+    scripted = element("span", hint, class_="scripted") if shots else None
     return section(
         "time",
         "Timeline",
         element("p", lead, scripted, class_="lead"),
-        timeline(evaluation, report, [one.shot for one in shown]),
+        timeline(evaluation, report, shots),
     )
 
 
