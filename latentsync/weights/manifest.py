@@ -134,7 +134,7 @@ SYNCNET = ModelFile(
     sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
     sources=(HubFile("ByteDance/LatentSync-1.5", "auxiliary/syncnet_v2.model"),),
     licence=MIT,
-    needed_by="nothing yet: it measures the agreement of lips and audio",
+    needed_by="nothing: with it scripts.evaluate measures sync (LSE-C, LSE-D)",
     setting="",
 )
 
