@@ -1,4 +1,4 @@
-"""SyncNet computes the embeddings that the original does."""
+"""SyncNet computes the embeddings, and from them the figures, that the original does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from latentsync.evaluate.sync.distances import (
+    confidence,
+    confidence_over_time,
+    distances,
+    least_distance,
+    mean_curve,
+    offset,
+    padded,
+)
 from latentsync.models.syncnet import CEPSTRA_PER_FRAME, FRAMES, SyncNet
 from latentsync.speech.mfcc import mfcc
 from tests.parity.filled import filled
@@ -17,6 +26,7 @@ from tests.parity.rule import published_shapes
 
 KIND = "syncnet_eval"
 RELATIVE = 1e-4  # of the largest value; 1e-6 is seen
+CONFIDENCE = 1e-2  # it is a small difference of large float32 distances upstream
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +84,23 @@ def test_embeddings_of_audio_are_the_original_s(
     batch = torch.stack([cepstra[None, :, t : t + CEPSTRA_PER_FRAME * FRAMES] for t in starts])
     with torch.no_grad():
         equals(network.audio(batch), golden["audio_embed"])
+
+
+@pytest.mark.parametrize(
+    ("part", "lips", "audio"),
+    [("", "lip_embed", "audio_embed"), ("pair_", "pair_video", "pair_audio")],
+)
+def test_offset_distance_and_confidence_are_the_original_s(
+    golden: np.lib.npyio.NpzFile, part: str, lips: str, audio: str
+) -> None:
+    rows = distances(golden[lips], padded(golden[audio]))
+    curve = mean_curve(rows)
+    if part:
+        np.testing.assert_allclose(rows, golden["pair_dists"], rtol=RELATIVE)
+    np.testing.assert_allclose(curve, golden[f"{part}mean_dists"], rtol=RELATIVE)
+    assert offset(curve) == golden[f"{part}offset"]
+    assert least_distance(curve) == pytest.approx(float(golden[f"{part}min_dist"]), rel=RELATIVE)
+    wanted = float(golden[f"{part}confidence"])
+    assert confidence(curve) == pytest.approx(wanted, abs=CONFIDENCE)
+    over_time = golden[f"{part}framewise_confidence"]
+    np.testing.assert_allclose(confidence_over_time(rows), over_time, rtol=0, atol=CONFIDENCE)
