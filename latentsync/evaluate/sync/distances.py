@@ -59,8 +59,8 @@ def confidence(curve: np.ndarray) -> float:
 
 
 def confidence_over_time(rows: np.ndarray) -> np.ndarray:
-    """rows: (L, 31) -> (L,): how far each window, at the offset of all, lies below the median of the
-    mean curve; then the median over nine windows.
+    """rows: (L, 31) -> (L,): how far each window, at the offset of all, lies below the median of
+    the mean curve; then the median over nine windows.
 
     Upstream pads with zeros for it, which lowers the first and last four.
     """

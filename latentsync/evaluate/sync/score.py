@@ -1,0 +1,148 @@
+"""Sync of a whole video with its audio: SyncNet's distances of every window, over time.
+
+Memory does not grow with the length of the video but for the distances, 250 bytes a frame, and the
+audio's cepstra, 19 MB an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from latentsync.evaluate.sync.distances import REACH, SHIFTS, distances
+from latentsync.evaluate.sync.networks import WINDOWS, Embedder
+from latentsync.evaluate.sync.tracks import FaceTrack
+from latentsync.face.active_speaker import face_crop, smooth_squares
+from latentsync.models.syncnet import CEPSTRA_PER_FRAME, EMBEDDING, FRAME_RATE, FRAMES
+from latentsync.tone import sdr
+from latentsync.types import Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SyncRows:
+    """seconds: (K,) rising: the middle of each window. rows: (K, 32) float64: distances at the 31
+    shifts, see distances.distances, and the number of the track that the window belongs to."""
+
+    seconds: np.ndarray
+    rows: np.ndarray
+
+
+def sync_rows(
+    frames: Iterable[Frame],
+    shown: np.ndarray,
+    tracks: Sequence[FaceTrack],
+    cepstra: np.ndarray,
+    embedder: Embedder,
+) -> SyncRows:
+    """frames: all of the video, in order. shown: (T,), see crops.instants. tracks: on the same grid
+    of instants. cepstra: (M, 13) MFCC of the audio, 100 a second from the video's zero.
+    """
+    scores = [
+        TrackScore(track, cepstra[CEPSTRA_PER_FRAME * track.start :], embedder) for track in tracks
+    ]
+    first = np.searchsorted(shown, np.arange(shown[-1] + 2)) if len(shown) else np.zeros(1, int)
+    for index, frame in enumerate(frames):
+        if index + 1 >= len(first):
+            break
+        wanted = [
+            (score, instant)
+            for instant in range(first[index], first[index + 1])
+            for score in scores
+            if score.wants(instant)
+        ]
+        pixels = sdr(frame).pixels if wanted else None
+        for score, instant in wanted:
+            assert pixels is not None
+            score.add(pixels, instant)
+    return _joined(scores)
+
+
+@dataclass(slots=True, eq=False)
+class _Audio:
+    """Embeddings of one track's audio, computed in order as they are asked for.
+
+    cepstra: from the track's start. count: windows; beyond them are zero vectors, as upstream.
+    """
+
+    cepstra: np.ndarray
+    count: int
+    embedder: Embedder
+    first: int = -REACH
+    held: np.ndarray = field(default_factory=lambda: np.zeros((REACH, EMBEDDING), np.float32))
+
+    def around(self, start: int, stop: int) -> np.ndarray:
+        """(stop - start + 30, D): of windows start - 15 to stop + 15; start never falls."""
+        self.held = self.held[start - REACH - self.first :]
+        self.first = start - REACH
+        while (known := self.first + len(self.held)) < stop + REACH:
+            self.held = np.concatenate([self.held, self._next(known, stop + REACH)])
+        return self.held[: stop - start + 2 * REACH]
+
+    def _next(self, known: int, wanted: int) -> np.ndarray:
+        if known >= self.count:
+            return np.zeros((wanted - known, self.held.shape[1]), np.float32)
+        stop = min(known + WINDOWS, self.count)
+        rows = slice(known * CEPSTRA_PER_FRAME, (stop + FRAMES - 1) * CEPSTRA_PER_FRAME)
+        return self.embedder.audio(self.cepstra[rows])
+
+
+class TrackScore:
+    """Takes the frames of one track and keeps the distances of its windows.
+
+    It holds 20 crops at the most, 3 MB.
+    """
+
+    def __init__(self, track: FaceTrack, cepstra: np.ndarray, embedder: Embedder) -> None:
+        """cepstra: (M, 13) from the track's start; M may be less than the track is long."""
+        self.track = track
+        usable = min(len(track.boxes), (len(cepstra) + 1) // CEPSTRA_PER_FRAME)
+        self.windows = max(0, usable - FRAMES)  # one fewer than there are, as upstream
+        self._squares = smooth_squares(track.boxes, beyond="constant")  # as upstream
+        self._embedder = embedder
+        self._audio = _Audio(cepstra, self.windows, embedder)
+        self._crops: list[np.ndarray] = []
+        self._done = 0
+        self._rows: list[np.ndarray] = []
+
+    def wants(self, instant: int) -> bool:
+        """Whether windows need the frame at this instant."""
+        last = self.track.start + self.windows + FRAMES - 1
+        return self.windows > 0 and self.track.start <= instant < last
+
+    def add(self, pixels: np.ndarray, instant: int) -> None:
+        """pixels: (H, W, 3) uint8 RGB, of the next instant that is wanted."""
+        self._crops.append(face_crop(pixels, self._squares[instant - self.track.start]))
+        if len(self._crops) == WINDOWS + FRAMES - 1:
+            self._embed()
+
+    def rows(self) -> np.ndarray:
+        """(L, 31), of the frames so far."""
+        if len(self._crops) >= FRAMES:
+            self._embed()
+        return np.concatenate([np.empty((0, SHIFTS)), *self._rows])
+
+    def seconds(self) -> np.ndarray:
+        """(L,): the middles of the windows of `rows`."""
+        return (self.track.start + np.arange(self._done) + FRAMES // 2) / FRAME_RATE
+
+    def _embed(self) -> None:
+        lips = self._embedder.lips(np.stack(self._crops))
+        del self._crops[: len(lips)]
+        around = self._audio.around(self._done, self._done + len(lips))
+        self._rows.append(distances(lips, around))
+        self._done += len(lips)
+
+
+def _joined(scores: Sequence[TrackScore]) -> SyncRows:
+    rows = [np.empty((0, SHIFTS + 1)), *_numbered(scores)]
+    seconds = np.concatenate([np.empty(0), *(score.seconds() for score in scores)])
+    order = np.argsort(seconds, kind="stable")
+    return SyncRows(seconds[order], np.concatenate(rows)[order])
+
+
+def _numbered(scores: Sequence[TrackScore]) -> Iterator[np.ndarray]:
+    for number, score in enumerate(scores):
+        rows = score.rows()
+        yield np.column_stack([rows, np.full(len(rows), float(number))])
