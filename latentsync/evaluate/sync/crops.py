@@ -24,7 +24,6 @@ import numpy as np
 
 from latentsync.evaluate.sync.tracks import SHORTEST, FaceTrack
 from latentsync.face.landmarks import FIVE
-from latentsync.models.syncnet import FRAME_RATE
 from latentsync.types import Alignment
 
 RAISED = 0.10
@@ -43,22 +42,8 @@ def tight_box(alignment: Alignment) -> np.ndarray:
     return box
 
 
-def instants(seconds: np.ndarray, end: float) -> np.ndarray:
-    """The frame that is nearest in time to each instant of a grid of 25 a second: (T,) indices.
-
-    seconds: (F,) rising, when the frames are shown. end: when the last one ends. Computed from each
-    time alone, so that nothing drifts at any frame rate.
-    """
-    grid = np.arange(max(1, round(end * FRAME_RATE))) / FRAME_RATE
-    after = np.searchsorted(seconds, grid).clip(1, max(1, len(seconds) - 1))
-    if len(seconds) < 2:
-        return np.zeros(len(grid), np.int64)
-    nearer = grid - seconds[after - 1] <= seconds[after] - grid
-    return np.where(nearer, after - 1, after)
-
-
 def stretches(alignments: list[Alignment | None], frames: np.ndarray) -> list[FaceTrack]:
-    """The runs of one track in the frames (T,) of `instants`, longer than upstream's least."""
+    """The runs of one track in the frames (T,) of instants.instants, longer than upstream's least."""
     seen = [alignments[index] for index in frames]
     numbers = np.array([-1 if one is None else one.track for one in seen])
     borders = np.flatnonzero(np.diff(numbers)) + 1

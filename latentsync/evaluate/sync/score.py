@@ -6,7 +6,7 @@ audio's cepstra, 19 MB an hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,8 +16,6 @@ from latentsync.evaluate.sync.networks import WINDOWS, Embedder
 from latentsync.evaluate.sync.tracks import FaceTrack
 from latentsync.face.active_speaker import face_crop, smooth_squares
 from latentsync.models.syncnet import CEPSTRA_PER_FRAME, EMBEDDING, FRAME_RATE, FRAMES
-from latentsync.tone import sdr
-from latentsync.types import Frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,34 +27,36 @@ class SyncRows:
     rows: np.ndarray
 
 
-def sync_rows(
-    frames: Iterable[Frame],
-    shown: np.ndarray,
-    tracks: Sequence[FaceTrack],
-    cepstra: np.ndarray,
-    embedder: Embedder,
-) -> SyncRows:
-    """frames: all of the video, in order. shown: (T,), see crops.instants. tracks: on the same grid
-    of instants. cepstra: (M, 13) MFCC of the audio, 100 a second from the video's zero.
-    """
-    scores = [
-        TrackScore(track, cepstra[CEPSTRA_PER_FRAME * track.start :], embedder) for track in tracks
-    ]
-    first = np.searchsorted(shown, np.arange(shown[-1] + 2)) if len(shown) else np.zeros(1, int)
-    for index, frame in enumerate(frames):
-        if index + 1 >= len(first):
-            break
-        wanted = [
-            (score, instant)
-            for instant in range(first[index], first[index + 1])
-            for score in scores
-            if score.wants(instant)
+class SyncScore:
+    """Takes frames at instants, in order, and keeps the distances of each track's windows."""
+
+    def __init__(
+        self, tracks: Sequence[FaceTrack], cepstra: np.ndarray, embedder: Embedder
+    ) -> None:
+        """cepstra: (M, 13) MFCC of the whole audio, 100 a second from the video's zero."""
+        self._tracks = [
+            TrackScore(track, cepstra[CEPSTRA_PER_FRAME * track.start :], embedder)
+            for track in tracks
         ]
-        pixels = sdr(frame).pixels if wanted else None
-        for score, instant in wanted:
-            assert pixels is not None
-            score.add(pixels, instant)
-    return _joined(scores)
+
+    def wants(self, instant: int) -> bool:
+        return any(track.wants(instant) for track in self._tracks)
+
+    def add(self, pixels: np.ndarray, instant: int) -> None:
+        """pixels: (H, W, 3) uint8 RGB."""
+        for track in self._tracks:
+            if track.wants(instant):
+                track.add(pixels, instant)
+
+    def result(self) -> SyncRows:
+        """Of the frames so far."""
+        rows, seconds = [np.empty((0, SHIFTS + 1))], [np.empty(0)]
+        for number, track in enumerate(self._tracks):
+            found = track.rows()
+            rows.append(np.column_stack([found, np.full(len(found), float(number))]))
+            seconds.append(track.seconds())
+        order = np.argsort(np.concatenate(seconds), kind="stable")
+        return SyncRows(np.concatenate(seconds)[order], np.concatenate(rows)[order])
 
 
 @dataclass(slots=True, eq=False)
@@ -133,16 +133,3 @@ class TrackScore:
         around = self._audio.around(self._done, self._done + len(lips))
         self._rows.append(distances(lips, around))
         self._done += len(lips)
-
-
-def _joined(scores: Sequence[TrackScore]) -> SyncRows:
-    rows = [np.empty((0, SHIFTS + 1)), *_numbered(scores)]
-    seconds = np.concatenate([np.empty(0), *(score.seconds() for score in scores)])
-    order = np.argsort(seconds, kind="stable")
-    return SyncRows(seconds[order], np.concatenate(rows)[order])
-
-
-def _numbered(scores: Sequence[TrackScore]) -> Iterator[np.ndarray]:
-    for number, score in enumerate(scores):
-        rows = score.rows()
-        yield np.column_stack([rows, np.full(len(rows), float(number))])
