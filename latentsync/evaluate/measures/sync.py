@@ -26,9 +26,14 @@ FEWEST = 25
 """Windows of a track, hence a second. Upstream's shortest track has 46."""
 
 
-def measured(seconds: np.ndarray, rows: np.ndarray) -> list[Measured]:
-    """seconds: (K,), rows: (K, 32), see evaluate.sync.score -> one for each figure of SyncNet."""
-    return [Measured(name, seconds, rows) for name in ("sync_offset", *_DISTANCES)]
+SYNCNET = ("sync_offset", "sync_distance", "sync_confidence")
+"""Figures of the classic SyncNet: three statistics of the same rows."""
+STABLE = "stable_sync"
+
+
+def measured_sync(seconds: np.ndarray, rows: np.ndarray) -> list[Measured]:
+    """seconds: (K,), rows: (K, 32), see evaluate.sync.score -> one for each of SYNCNET."""
+    return [Measured(name, seconds, rows) for name in SYNCNET]
 
 
 def offset_of_tracks(rows: np.ndarray) -> float:
@@ -56,8 +61,8 @@ def _mean_of_tracks(rows: np.ndarray, of: Callable[[np.ndarray], float]) -> floa
 
 
 _HOW = (
-    "SyncNet (Chung and Zisserman 2016) compares every 0.2 s of lips with the audio at 31 shifts of "
-    "40 ms; distances are averaged over each track, and tracks are averaged"
+    "SyncNet (Chung and Zisserman 2016) compares every 0.2 s of lips with the audio at 31 shifts "
+    "of 40 ms; distances are averaged over each track, and tracks are averaged"
 )
 
 FIGURES = (
@@ -109,7 +114,7 @@ FIGURES = (
         needs=("speech", "syncnet"),
     ),
     Figure(
-        name="stable_sync",
+        name=STABLE,
         group="sync",
         title="Agreement by StableSyncNet",
         unit="",
@@ -123,4 +128,3 @@ FIGURES = (
         needs=("speech", "stable_syncnet"),
     ),
 )
-_DISTANCES = ("sync_distance", "sync_confidence")

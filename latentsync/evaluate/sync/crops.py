@@ -20,6 +20,9 @@ by 7 of its 224 pixels at the most.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import numpy as np
 
 from latentsync.evaluate.sync.tracks import SHORTEST, FaceTrack
@@ -42,16 +45,28 @@ def tight_box(alignment: Alignment) -> np.ndarray:
     return box
 
 
-def stretches(alignments: list[Alignment | None], frames: np.ndarray) -> list[FaceTrack]:
-    """The runs of one track in the frames (T,) of instants.instants, longer than upstream's least."""
-    seen = [alignments[index] for index in frames]
-    numbers = np.array([-1 if one is None else one.track for one in seen])
-    borders = np.flatnonzero(np.diff(numbers)) + 1
-    runs = np.split(np.arange(len(seen)), borders)
+def runs_of_tracks(
+    alignments: Sequence[Alignment | None], frames: np.ndarray
+) -> list[tuple[int, list[Alignment]]]:
+    """Runs of instants that show one track without a break: number of the first, a face at each.
+
+    alignments: of each frame of the video. frames: (T,) of instants.instants.
+    """
+    seen = ((instant, alignments[index]) for instant, index in enumerate(frames))
+    runs = []
+    for track, run in groupby(seen, key=lambda one: None if one[1] is None else one[1].track):
+        if track is not None:
+            held = list(run)
+            runs.append((held[0][0], [face for _, face in held if face is not None]))
+    return runs
+
+
+def tight_tracks(alignments: Sequence[Alignment | None], frames: np.ndarray) -> list[FaceTrack]:
+    """The runs that are longer than upstream's least; arguments as for runs_of_tracks."""
     return [
-        FaceTrack(int(run[0]), np.stack([tight_box(one) for i in run if (one := seen[i])]))
-        for run in runs
-        if numbers[run[0]] >= 0 and len(run) > SHORTEST
+        FaceTrack(start, np.stack([tight_box(face) for face in faces]))
+        for start, faces in runs_of_tracks(alignments, frames)
+        if len(faces) > SHORTEST
     ]
 
 

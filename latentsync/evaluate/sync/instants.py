@@ -35,8 +35,15 @@ def at_instants(
     if not len(shown):
         return
     first = np.searchsorted(shown, np.arange(shown[-1] + 2))
-    for frame, begin, stop in zip(frames, first, first[1:], strict=False):
+    for begin, stop, frame in zip(first, first[1:], frames, strict=False):
         chosen = [instant for instant in range(begin, stop) if wanted(instant)]
         if chosen:
             pixels = sdr(frame).pixels
             yield from ((pixels, instant) for instant in chosen)
+
+
+def counted(frames: Iterable[Frame], step: Callable[[], None]) -> Iterator[Frame]:
+    """The same frames; step: called after each, see pipeline.progress."""
+    for frame in frames:
+        yield frame
+        step()

@@ -39,6 +39,11 @@ class SyncScore:
             for track in tracks
         ]
 
+    @property
+    def windows(self) -> int:
+        """How many there will be, of all tracks."""
+        return sum(track.windows for track in self._tracks)
+
     def wants(self, instant: int) -> bool:
         return any(track.wants(instant) for track in self._tracks)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -64,6 +65,17 @@ def face_tracks(frames: Sequence[Sequence[np.ndarray]], *, start: int = 0) -> li
             if track.size > SMALLEST:
                 tracks.append(track)
     return tracks
+
+
+def shot_tracks(frames: Sequence[Sequence[np.ndarray]], shots: np.ndarray) -> list[FaceTrack]:
+    """The tracks of a video, shot by shot. frames: as for face_tracks. shots: (T,) number of each
+    frame's shot, rising."""
+    borders = [0, *(np.flatnonzero(np.diff(shots)) + 1).tolist(), len(frames)]
+    return [
+        track
+        for begin, stop in pairwise(borders)
+        for track in face_tracks(frames[begin:stop], start=begin)
+    ]
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
