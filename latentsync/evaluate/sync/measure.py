@@ -14,6 +14,7 @@ import numpy as np
 
 from latentsync.evaluate.measures.sync import STABLE, SYNCNET, measured_sync
 from latentsync.evaluate.statistics import Measured
+from latentsync.evaluate.sync.accuracy import PAIRS, Accuracy, drawn_pairs, told
 from latentsync.evaluate.sync.crops import runs_of_tracks, tight_tracks
 from latentsync.evaluate.sync.instants import at_instants, counted, instants
 from latentsync.evaluate.sync.networks import Embedder
@@ -148,6 +149,23 @@ def measure_sync(
     if stable is not None:
         found.measured.append(_of_pairs(stable))
     return found
+
+
+def measure_accuracy(
+    faces: FacesSeen,
+    heard: Iterable[np.ndarray],
+    agrees: Agreement,
+    *,
+    pairs: int = PAIRS,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Accuracy:
+    """Of StableSyncNet on one video; those of a list add up, see accuracy.py. seed: for each video
+    another one. heard: as for measure_sync."""
+    mel = sync_mel_of_blocks(heard)
+    score = StableScore(drawn_pairs(faces.runs, mel, count=pairs, seed=seed), mel, agrees)
+    collect(faces, [score], progress)
+    return told(score.pairs, score.cosines)
 
 
 def collect(faces: FacesSeen, collectors: Sequence[Collector], progress: Progress) -> None:
