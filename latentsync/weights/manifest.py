@@ -5,16 +5,8 @@ Sizes and hashes of the published files are confirmed by several independent rec
 
 from __future__ import annotations
 
-from latentsync.weights.model_file import HubFile, Licence, ModelFile, ReleaseFile, WheelFile
-
-APACHE = Licence("Apache-2.0", "any use, with the notice kept")
-MIT = Licence("MIT", "any use, with the notice kept")
-OPENRAIL = Licence("OpenRAIL++-M", "any use but the harmful ones that it lists")
-SLAB = Licence("S-Lab License 1.0", "non-commercial use only", ask_as="CodeFormer")
-INSIGHTFACE = Licence(
-    "insightface model licence", "non-commercial research only", ask_as="insightface"
-)
-LICENCES_TO_ACCEPT = {licence.ask_as: licence for licence in (SLAB, INSIGHTFACE)}
+from latentsync.weights.known_licences import APACHE, MIT, OPENRAIL, SLAB
+from latentsync.weights.model_file import HubFile, ModelFile, ReleaseFile, WheelFile
 
 GFPGAN = ModelFile(
     key="GFPGANv1.4",
