@@ -1,10 +1,12 @@
 """The weights files that the project can use: names, sources, hashes and licences.
 
-Sizes and hashes of the published files are confirmed by several independent records.
+Sizes and hashes of the published files are confirmed by several independent records, where nothing
+else is said.
 """
 
 from __future__ import annotations
 
+from latentsync.weights.evaluation_files import HYPERIQA, S3FD, STABLE_SYNCNET, SYNCNET
 from latentsync.weights.known_licences import APACHE, MIT, OPENRAIL, SLAB
 from latentsync.weights.model_file import HubFile, ModelFile, ReleaseFile, WheelFile
 
@@ -118,18 +120,6 @@ VAE = ModelFile(
     beside=("config.json",),
 )
 
-SYNCNET = ModelFile(
-    key="SyncNet",
-    filename="syncnet_v2.model",
-    places=("checkpoints/auxiliary/syncnet_v2.model",),
-    bytes=54_573_114,
-    sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
-    sources=(HubFile("ByteDance/LatentSync-1.5", "auxiliary/syncnet_v2.model"),),
-    licence=MIT,
-    needed_by="nothing: with it scripts.evaluate measures sync (LSE-C, LSE-D)",
-    setting="",
-)
-
 _MEDIAPIPE = "https://storage.googleapis.com/mediapipe-assets/{file}"
 _MEDIAPIPE_WHEEL = 35_664_771  # bytes of the wheel for Linux
 
@@ -234,7 +224,6 @@ MODEL_FILES: dict[str, ModelFile] = {
         WHISPER_SMALL,
         GFPGAN,
         CODEFORMER,
-        SYNCNET,
         FACE_FINDER,
         SMALL_FACE_FINDER,
         FACE_MESH,
@@ -242,5 +231,9 @@ MODEL_FILES: dict[str, ModelFile] = {
         HAND_LANDMARKS,
         LR_ASD,
         SFACE,
+        SYNCNET,
+        STABLE_SYNCNET,
+        S3FD,
+        HYPERIQA,
     )
 }

@@ -173,7 +173,10 @@ def meta(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
         (lambda: shapes_of(UNet3DConditionModel(**MODEL)), "a U-Net of LatentSync"),
         (lambda: shapes_of(tiny()), "Whisper tiny"),
         (lambda: shapes_of(tiny(), "model."), "Whisper tiny in the layout of transformers"),
-        (lambda: {"netcnnaud.0.weight": 0, "netcnnlip.0.weight": 0}, "SyncNet"),
+        (lambda: meta(published_shapes("syncnet_eval")), "SyncNet"),
+        (lambda: meta(published_shapes("stable_syncnet")), "LatentSync's StableSyncNet"),
+        (lambda: meta(published_shapes("s3fd")), "S3FD"),
+        (lambda: meta(published_shapes("hyperiqa")), "HyperIQA"),
     ],
 )
 def test_a_model_is_identified_by_its_keys(state: Callable, name: str) -> None:
