@@ -53,18 +53,6 @@ class SyncNet(nn.Module):
         return embedding
 
 
-class LipEmbedder(nn.Module):
-    """`SyncNet.lips` as a module, which a backend can run."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        assert isinstance(network, SyncNet)
-        self.network = network
-
-    def forward(self, frames: Tensor) -> Tensor:
-        return self.network.lips(frames)
-
-
 class AudioEmbedder(nn.Module):
     """`SyncNet.audio` as a module, which a backend can run."""
 

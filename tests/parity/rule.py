@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 
 def published_shapes(network: str) -> dict[str, tuple[int, ...]]:
     """Key -> shape of the published weights file, in the file's order."""
-    keys = json.loads((HERE / "keys" / f"{network}_keys.json").read_text())["keys"]
-    return {key: tuple(shape) for key, shape in keys.items()}
+    listed = json.loads((HERE / "keys" / f"{network}_keys.json").read_text())
+    return {key: tuple(shape) for key, shape in listed.get("keys", listed).items()}
 
 
 def _generator(name: str) -> np.random.Generator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from latentsync.models.s3fd import S3fd, detect, detections, prepared
+from latentsync.runtime import openvino
+from latentsync.runtime.execution import REFERENCE
 from tests.parity.filled import filled
 from tests.parity.rule import published_shapes
 
@@ -52,6 +55,20 @@ def test_the_network_s_detections_are_the_original_s(
     inputs = torch.from_numpy(golden["network_input"])[None]
     with torch.no_grad():
         found = detections(network(inputs), *inputs.shape[2:])
+    compare_detections(found, golden)
+
+
+def test_openvino_s_detections_are_the_original_s(
+    network: S3fd, golden: np.lib.npyio.NpzFile
+) -> None:
+    inputs = torch.from_numpy(golden["network_input"])[None]
+    execution = replace(REFERENCE, backend="openvino", threads=1)
+    model = openvino.convert(network, [inputs])
+    graph = openvino.Graph(model, [inputs], execution, torch.float32)
+    compare_detections(detections(graph(inputs), *inputs.shape[2:]), golden)
+
+
+def compare_detections(found: np.ndarray, golden: np.lib.npyio.NpzFile) -> None:
     wanted = golden["detections"]
     assert len(found) == golden["num_detections"]
     assert (np.diff(found[:, 0]) <= 0).all()

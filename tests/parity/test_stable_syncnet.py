@@ -17,7 +17,7 @@ from latentsync.models.stable_syncnet import StableSyncNet, agreement, sync_loss
 from latentsync.models.sync_options import LATENT, PIXEL, RELEASED
 from tests.parity.conftest import golden_files
 from tests.parity.filled import filled, filled_while_it_runs
-from tests.parity.rule import HERE, named_normal
+from tests.parity.rule import named_normal, published_shapes
 
 KIND = "stable_syncnet"
 RELATIVE = 1e-3  # of the largest value; 1e-5 is seen
@@ -40,10 +40,6 @@ class Example:
 def on_meta(config: Mapping[str, Any]) -> StableSyncNet:
     with torch.device("meta"):
         return StableSyncNet(config)
-
-
-def shapes_of(network: StableSyncNet) -> list[tuple[str, tuple[int, ...]]]:
-    return [(key, tuple(value.shape)) for key, value in network.state_dict().items()]
 
 
 def examples() -> list[tuple[Path, str]]:
@@ -83,20 +79,11 @@ def test_each_configuration_has_the_original_s_number_of_parameters(
     assert sum(one.numel() for one in network.parameters()) == parameters
 
 
-def published_keys() -> dict[str, list[int]]:
-    keys: dict[str, list[int]] = json.loads((HERE / "keys" / f"{KIND}_keys.json").read_text())
-    return keys
-
-
-def test_the_released_network_has_the_published_keys_in_their_order() -> None:
-    published = published_keys()
-    assert shapes_of(on_meta(RELEASED)) == [(key, tuple(s)) for key, s in published.items()]
-
-
 def test_the_network_has_the_original_s_keys_in_their_order(example: Example) -> None:
     """Of the full network those of the published file."""
-    keys = example.about.get("keys") or published_keys()
-    assert shapes_of(example.network) == [(key, tuple(shape)) for key, shape in keys.items()]
+    keys = example.about.get("keys") or published_shapes(KIND)
+    shapes = example.network.state_dict().items()
+    assert [(k, tuple(v.shape)) for k, v in shapes] == [(k, tuple(s)) for k, s in keys.items()]
 
 
 def test_embeddings_are_the_original_s(example: Example) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentsync.evaluate.sync.distances import (
     confidence,
@@ -20,6 +21,8 @@ from latentsync.evaluate.sync.distances import (
     padded,
 )
 from latentsync.models.syncnet import CEPSTRA_PER_FRAME, FRAMES, SyncNet
+from latentsync.runtime import openvino
+from latentsync.runtime.execution import REFERENCE
 from latentsync.speech.mfcc import mfcc
 from tests.parity.filled import filled
 from tests.parity.rule import published_shapes
@@ -74,6 +77,19 @@ def test_embeddings_of_lips_are_the_original_s(
         alone = network.lips(torch.stack([frames[:, v : v + FRAMES] for v in few]))
         equals(alone, golden["lip_embed"][few])
         equals(network.lips_of_run(frames[:, : FRAMES + 7]), golden["lip_embed"][:8])
+
+
+def test_openvino_s_embeddings_of_lips_are_the_original_s(
+    network: SyncNet, golden: np.lib.npyio.NpzFile
+) -> None:
+    class Run(nn.Module):
+        def forward(self, frames: Tensor) -> Tensor:
+            return network.lips_of_run(frames)
+
+    frames = video(golden)[:, : FRAMES + 1]
+    execution = replace(REFERENCE, backend="openvino", threads=1)
+    graph = openvino.Graph(openvino.convert(Run(), [frames]), [frames], execution, torch.float32)
+    equals(graph(frames)[0], golden["lip_embed"][:2])
 
 
 def test_embeddings_of_audio_are_the_original_s(
