@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from latentsync.api import lipsync, restore
+    from latentsync.api import judge, lipsync, restore
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.planning.plan import RenderPlan
     from latentsync.pipeline.preview import Preview
@@ -23,13 +23,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Engine", "Preview", "RenderPlan", "Session", "lipsync", "load_config", "restore"]
+__all__ = [
+    "Engine",
+    "Preview",
+    "RenderPlan",
+    "Session",
+    "judge",
+    "lipsync",
+    "load_config",
+    "restore",
+]
 
 _HOMES = {
     "Engine": "latentsync.pipeline.engine",
     "Preview": "latentsync.pipeline.preview",
     "RenderPlan": "latentsync.pipeline.planning.plan",
     "Session": "latentsync.pipeline.session",
+    "judge": "latentsync.api",
     "lipsync": "latentsync.api",
     "load_config": "latentsync.settings.load",
     "restore": "latentsync.api",

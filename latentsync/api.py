@@ -1,9 +1,10 @@
-"""The two uses of the project as functions: one video in, one video out.
+"""The uses of the project as functions: one video in, one video out, and how good it is.
 
     import latentsync
 
     latentsync.restore("lipsynced.mp4", "out.mp4", superres="GFPGAN")
     report = latentsync.lipsync("me.mp4", "new.wav", "out.mp4", generator="replay")
+    evaluation = latentsync.judge("out.mp4", "me.mp4")
 
 Each call loads its models again; for many videos make one Engine and a Session for each of them.
 """
@@ -18,6 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from latentsync.errors import ConfigError
+from latentsync.evaluate.files import evaluation_path, write_evaluation
+from latentsync.evaluate.job import render_and_judge
+from latentsync.evaluate.judge import case_of
+from latentsync.evaluate.judge import judge as judge_case
+from latentsync.evaluate.pairs_of_files import evaluation_engine
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import prepare
 from latentsync.pipeline.progress import Progress, no_progress
@@ -93,6 +99,26 @@ def lipsync(
     return _made(files, config, settings, speakers=speakers, download=download, progress=progress)
 
 
+def judge(
+    result: str | Path,
+    source: str | Path | None = None,
+    *,
+    audio: str | Path | None = None,
+    progress: Progress = no_progress,
+    **settings: Any,
+) -> dict[str, Any]:
+    """How good a finished video is: the evaluation, see docs/evaluation.md. Writes nothing.
+
+    source: what it was made from; None: what the job's report beside it names, if there is one.
+    audio: what the lips are to follow; None: the result's own. settings: as of restore(), such as
+    ``face__speaker``. Raises MediaError, FaceNotFoundError, ConfigError and CheckpointError.
+    """
+    config = load_config(None, flags=_by_key(settings))
+    given = [None if one is None else Path(one) for one in (source, audio)]
+    case = case_of(Path(result), *given)
+    return judge_case(evaluation_engine(config), case, progress=progress).evaluation
+
+
 def _made(
     files: Mapping[str, str | Path | None],
     path: str | Path | None,
@@ -117,7 +143,11 @@ def _made(
 
     job = prepare(config, consent=consent_to_all if download else refuse)
     with Session(Engine(config), job.source, audio=job.audio) as session:
-        return session.render(job.output, progress)
+        if not config.output.evaluate or job.output.picture is not None:
+            return session.render(job.output, progress)
+        report, _, found = render_and_judge(session, job.output, progress)
+    write_evaluation(found.evaluation, evaluation_path(job.output.target))
+    return report
 
 
 def _by_key(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentsync.commands.console import DONE, INTERRUPTED, SETTINGS, USER_ERROR, print_error
 from latentsync.commands.folder import is_folder, with_contents
+from latentsync.commands.to_evaluate import check_evaluations, index_of
 from latentsync.errors import ConfigError, LatentSyncError
 from latentsync.media.files import check_names, check_there
 from latentsync.media.picture.kinds import KINDS, compared, is_picture, name_beside
@@ -61,7 +62,10 @@ def run_batch(options: argparse.Namespace, config: Config) -> int:
     """Exit code: 2 if any video failed. Raises LatentSyncError before any work."""
     files = with_contents(options.input)
     configs = _configs(config, files, skip_existing=options.skip_existing)
+    outputs = [Path(str(one.output.path)) for one in configs]
+    check_evaluations(outputs, config, html=options.html)
     # What follows imports torch, which takes seconds.
+    from latentsync.commands.judging import Evaluations
     from latentsync.commands.work import prepare_work, progress_of
 
     videos = [Path(str(one.input.video)).name for one in configs]
@@ -69,17 +73,22 @@ def run_batch(options: argparse.Namespace, config: Config) -> int:
     jobs = _checked(dict(zip(names, configs, strict=True)))
     skipped = len(files) - len(configs)
     result = f"of {len(configs)} {_what(files)} done" + (f", {skipped} skipped" if skipped else "")
-    done = 0
+    done, evaluations = 0, Evaluations()
     try:
-        work = prepare_work(options, next(iter(jobs.values()))) if jobs else None
+        first = next(iter(jobs.values()), None)
+        work = None if first is None else prepare_work(options, first, evaluations)
         for name, job in jobs.items():
             if options.dry_run:
                 print(name)
             progress = _titled(progress_of(options), name)
-            done += work is not None and _succeeds(name, partial(work, job, progress))
+            video = job.output.target.name
+            failed = partial(evaluations.failed, video)
+            done += work is not None and _succeeds(name, partial(work, job, progress), failed)
     except KeyboardInterrupt:
         print(f"interrupted; {done} {result}", file=sys.stderr)
         return INTERRUPTED
+    if evaluations.done and options.html:
+        evaluations.write_index(index_of(outputs))
     print(f"{done} {result}")
     return DONE if done == len(configs) else USER_ERROR
 
@@ -160,11 +169,17 @@ def _what(files: Sequence[str]) -> str:
     return {0: "videos", len(files): "pictures"}.get(pictures, "videos and pictures")
 
 
-def _succeeds(name: str, work: Callable[[], object]) -> bool:
+def _succeeds(
+    name: str,
+    work: Callable[[], object],
+    failed: Callable[[LatentSyncError], None] = lambda _error: None,
+) -> bool:
+    """failed: called with the error, which is printed."""
     try:
         work()
     except LatentSyncError as error:
         print_error(error, of=name)
+        failed(error)
         return False
     return True
 

@@ -21,25 +21,27 @@ def is_folder(path: str) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  Path's own raises for a name that is too long
 
 
-def with_contents(inputs: Sequence[str]) -> list[str]:
+def with_contents(inputs: Sequence[str], *, pictures: bool = True) -> list[str]:
     """Each folder is replaced by the videos and pictures in it, in order of their names; those in
     folders within are left out. Raises MediaError for a folder without any, or that cannot be
     read."""
     found: list[str] = []
     for path in inputs:
-        found += _contents(Path(path)) if is_folder(path) else [path]
+        found += _contents(Path(path), pictures) if is_folder(path) else [path]
     return found
 
 
-def _contents(folder: Path) -> list[str]:
+def _contents(folder: Path, pictures: bool) -> list[str]:
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
     except OSError as error:
         remedy = f"{error.strerror}; check the path"
         raise MediaError("cannot open the folder", folder, remedy) from error
-    wanted = [path for path in files if path.suffix.lower() in VIDEOS | PICTURES]
+    kinds = VIDEOS | PICTURES if pictures else VIDEOS
+    wanted = [path for path in files if path.suffix.lower() in kinds]
     shown = [str(path) for path in wanted if not path.name.startswith(".")]
     if not shown:
         remedy = "name a folder that holds some; folders within it are not searched"
-        raise MediaError("no videos and no pictures in the folder", folder, remedy)
+        what = "no videos and no pictures" if pictures else "no videos"
+        raise MediaError(f"{what} in the folder", folder, remedy)
     return shown

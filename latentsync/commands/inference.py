@@ -18,6 +18,7 @@ from typing import Any
 from latentsync import __version__
 from latentsync.commands.batch import Inputs, is_batch, run_batch
 from latentsync.commands.console import DONE, Parser, add_weights_flags, run
+from latentsync.commands.to_evaluate import check_evaluations
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_names
 from latentsync.places import command
@@ -143,6 +144,13 @@ def build_parser() -> Parser:
         help="also write before | after side by side, to a second video",
     )
     add(
+        "--evaluate",
+        action="store_true",
+        default=None,
+        help="also say how good the result is, in figures (RESULT.evaluation.json)",
+    )
+    add("--html", action="store_true", help="with --evaluate: also a page with pictures")
+    add(
         "--sign_cert",
         metavar="PEM",
         help="certificate chain: sign the result with C2PA; needs the extra [provenance]",
@@ -167,7 +175,7 @@ def _run(options: argparse.Namespace) -> int:
 
     accept(options.accept_licence)
     config = load_config(options.config, options.overrides, flags=_flags(options))
-    _check_together(options)
+    _check_together(options, evaluated=config.output.evaluate)
     if options.list_speakers:
         from latentsync.commands.list_speakers import list_speakers
 
@@ -175,6 +183,7 @@ def _run(options: argparse.Namespace) -> int:
     if is_batch(options.input, config.output.path):
         return run_batch(options, config)
     _check_named(config)
+    check_evaluations([Path(str(config.output.path))], config, html=options.html)
     # What follows imports torch, which takes seconds.
     from latentsync.commands.work import prepare_work, progress_of
     from latentsync.pipeline.job import checked
@@ -184,12 +193,14 @@ def _run(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _check_together(options: argparse.Namespace) -> None:
+def _check_together(options: argparse.Namespace, *, evaluated: bool) -> None:
     count = options.preview
     if count is not None and count < 1:
         raise ConfigError("--preview", count, "ask for 1 frame or more")
     if count is not None and options.dry_run:
         raise ConfigError("--preview", count, "leave out --dry-run")
+    if options.html and not evaluated:
+        raise ConfigError("--html", "without --evaluate", "the page shows an evaluation: add it")
 
 
 def _check_named(config: Config) -> None:
@@ -216,6 +227,7 @@ def _flags(options: argparse.Namespace) -> dict[str, Any]:
         "output.path": options.output,
         "output.overwrite": options.overwrite or not writes_video or None,
         "output.compare": options.compare,
+        "output.evaluate": options.evaluate,
         "output.sign.cert": options.sign_cert,
         "output.sign.key": options.sign_key,
         "face.speaker": options.speaker,

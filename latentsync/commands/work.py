@@ -14,8 +14,11 @@ from typing import Any
 from latentsync.commands.consent import Consent
 from latentsync.commands.console import use_threads
 from latentsync.commands.dry_run import summary, without_analysis
+from latentsync.commands.judging import Evaluations, say_judged
 from latentsync.commands.progress import byte_bar, progress_bar
+from latentsync.commands.to_evaluate import wanted_of
 from latentsync.estimate.estimate import estimate
+from latentsync.evaluate.job import render_and_judge
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.findings import plan_warnings
@@ -41,10 +44,13 @@ Work = Callable[[Job, Progress], None]
 """Processes one video, and prints the results on stdout."""
 
 
-def prepare_work(options: argparse.Namespace, job: Job) -> Work:
+def prepare_work(
+    options: argparse.Namespace, job: Job, evaluations: Evaluations | None = None
+) -> Work:
     """Returns the work selected by the flags, with weights downloaded and models loaded.
 
-    job: the first of the jobs; all differ in their files only.
+    job: the first of the jobs; all differ in their files only. evaluations: keeps those that are
+    made (output.evaluate).
     """
     if options.dry_run:
         return _estimating(job)
@@ -53,22 +59,40 @@ def prepare_work(options: argparse.Namespace, job: Job) -> Work:
     engine = _engine(job.config, speech=job.audio is not None)
     if options.preview is not None:
         return lambda job, progress: _preview(engine, job, options.preview, progress)
-    return lambda job, progress: _process(engine, job, progress, options)
+    kept = evaluations or Evaluations()
+    return lambda job, progress: _process(engine, job, progress, options, kept)
 
 
 def progress_of(options: argparse.Namespace) -> Progress:
     return no_progress if options.quiet else progress_bar
 
 
-def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Namespace) -> None:
+def _process(
+    engine: Engine,
+    job: Job,
+    progress: Progress,
+    options: argparse.Namespace,
+    evaluations: Evaluations,
+) -> None:
+    wanted = None
+    if job.config.output.evaluate and job.output.picture is None:
+        wanted = wanted_of(job.output.target, html=options.html)
     with Session(engine, job.source, audio=job.audio, config=job.config) as session:
-        report = session.render(job.output, progress, command=options.line)
+        if wanted is None:
+            report = session.render(job.output, progress, command=options.line)
+        else:
+            report, case, found = render_and_judge(
+                session, job.output, progress, command=options.line
+            )
+            evaluations.write(wanted, case, found, found.evaluation)
     if not options.quiet:
         print(stage_table(report), file=sys.stderr)
         if job.output.comparison is not None:
             print(f"{job.output.comparison.target}: before | after, side by side")
         if job.config.output.report:
             print(f"{job.output.report_path}: what was done to which frame, and why")
+        if wanted is not None:
+            say_judged(wanted, evaluations.done[-1])
     if job.output.picture is not None:
         print(f"{job.output.target}: {_faces(report)}")
         return

@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
-from latentsync.evaluate.figure import Figure
+from collections.abc import Iterator
+from types import ModuleType
 
-FIGURES: dict[str, Figure] = {one.name: one for one in ()}
+from latentsync.evaluate.figure import Figure
+from latentsync.evaluate.measures import lips, outside
+
+MODULES: tuple[ModuleType, ...] = (lips, outside)
+"""Of measures/, each with a tuple FIGURES. A new one is a line here."""
+
+
+def figures_of(modules: tuple[ModuleType, ...]) -> dict[str, Figure]:
+    """By name. Raises ValueError: two figures have the same name."""
+    found: dict[str, Figure] = {}
+    for one in _all(modules):
+        if one.name in found:
+            raise ValueError(f"two figures are called {one.name}")
+        found[one.name] = one
+    return found
+
+
+def _all(modules: tuple[ModuleType, ...]) -> Iterator[Figure]:
+    for module in modules:
+        yield from module.FIGURES
+
+
+FIGURES: dict[str, Figure] = figures_of(MODULES)

@@ -12,6 +12,7 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -20,8 +21,12 @@ from av.video.frame import VideoFrame
 from latentsync.media.container import DecodeIssues
 from latentsync.media.decoder import DecodedFrame, Decoding, ToUpright
 from latentsync.media.probe import VideoInfo
+from latentsync.types import Frame
 
 _MAX_SKIPPED = 250  # frames; a shorter way is decoded, not sought
+_SECONDS_BEFORE = (0.0, 2.0, 12.0)
+"""Run-ups of frames_at, which knows no frames."""
+_ROUNDING = 0.0021  # seconds by which containers round a time stamp: two of Matroska's
 _RUN_UPS = (0, 50, 300)
 """Frames before the wanted one at which seeks are tried, in turn. MPEG-TS lands anywhere, and with
 open GOPs the first key frame found is one too late."""
@@ -128,3 +133,38 @@ class SeekingDecoder:
         for frame in decoding.frames():
             if (index := self._table.find(frame.pts)) is not None:
                 yield index, frame
+
+
+def frames_at(info: VideoInfo, seconds: Sequence[float]) -> Iterator[Frame | None]:
+    """Yields the frame that begins at each of these instants, as another pass has seen them; None
+    where seeking does not find it. index counts the instants, from 0.
+
+    seconds: Frame.pts_seconds. Each takes as long as decoding from the key frame before it does.
+    Raises MediaError as probe does.
+    """
+    upright = ToUpright(info)
+    for number, second in enumerate(seconds):
+        runs = (_sought(info, second, before) for before in _SECONDS_BEFORE)
+        found = next((one for one in runs if one is not None), None)
+        pts = round(second / info.time_base)
+        yield None if found is None else upright.frame(number, upright(found, pts))
+
+
+def _sought(info: VideoInfo, second: float, before: float) -> VideoFrame | None:
+    """The frame that begins at that second; None: seeking landed behind it, or there is none.
+
+    before: seconds of run-up; up to the start, nothing is sought.
+    """
+    with Decoding(info, DecodeIssues()) as decoding:
+        if second > before:
+            try:
+                decoding.seek(int((info.origin + Fraction(second - before)) / info.time_base))
+            except av.FFmpegError:
+                return None
+        for frame in decoding.frames():
+            at = None if frame.pts is None else float(frame.pts * info.time_base - info.origin)
+            if at is None or at > second + _ROUNDING:
+                return None
+            if at > second - _ROUNDING:
+                return frame
+    return None

@@ -74,7 +74,7 @@ def prefetch(
     for_input: called by the consumer with the seconds that it waited for an item. handed_on: called
     by the thread with the seconds that an item waited for room, one call for each.
     """
-    ready: queue.Queue[tuple[str, Any]] = _Places(maxsize=depth)
+    ready: queue.Queue[tuple[str, Any]] = PlacedQueue(maxsize=depth)
     stop = threading.Event()
     arguments = (items, ready, stop, handed_on)
     worker = threading.Thread(target=_fill, args=arguments, daemon=True)
@@ -119,7 +119,7 @@ def places(item: object) -> int:
     return max(1, -(-int(getattr(item, "nbytes", 0)) // PLACE_BYTES))
 
 
-class _Places(queue.Queue[tuple[str, Any]]):
+class PlacedQueue(queue.Queue[tuple[str, Any]]):
     """A queue that is full when its places are taken; the last item may take more than are left."""
 
     def _init(self, maxsize: int) -> None:

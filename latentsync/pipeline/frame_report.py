@@ -53,6 +53,7 @@ def plan_report(plan: RenderPlan, outcome: Outcome, reused: int) -> dict[str, An
         },
         "cuts_seconds": [round(float(t), 3) for t in analysis.pts_seconds[analysis.cuts]],
         "per_frame": {
+            "source": _sources(plan),
             "scale": _numbers(plan.scale, 3),
             "sharpness": _numbers(plan.sharpness, 3),
             "blur": _numbers(plan.blur, 3),
@@ -65,6 +66,12 @@ def plan_report(plan: RenderPlan, outcome: Outcome, reused: int) -> dict[str, An
         },
         "worst_frames": _worst_frames(plan, outcome.largest),
     }
+
+
+def _sources(plan: RenderPlan) -> list[int] | None:
+    """By output frame, the number of the source's frame behind it; None: the same number."""
+    same = np.array_equal(plan.source, np.arange(len(plan)))
+    return None if same else [int(index) for index in plan.source]
 
 
 def flicker_report(flicker: Mapping[int, Flicker]) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def session_report(
             "total": round(seconds, 3),
         },
         "stages": stages(work),
+        "evaluation": None,  # of output.evaluate, which comes later
         "warnings": list(warnings),
         "settings": dataclasses.asdict(session.config),
     }

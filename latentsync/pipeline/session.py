@@ -52,6 +52,7 @@ from latentsync.types import Frame
 
 if TYPE_CHECKING:
     from latentsync.pipeline.output import Output
+    from latentsync.pipeline.writing import Observer
 
 
 class Session:
@@ -202,12 +203,10 @@ class Session:
 
     @property
     def plan(self) -> RenderPlan:
-        """See make_plan."""
         return self.make_plan()
 
     def preview(self, indices: Sequence[int]) -> list[Preview]:
         """Those output frames as the whole run would render them; only their chunks are generated.
-
         Raises ConfigError: there is no such frame.
         """
         for index in indices:
@@ -236,19 +235,19 @@ class Session:
         progress: Progress = no_progress,
         *,
         command: str | None = None,
+        observers: Sequence[Observer] = (),
     ) -> dict[str, Any]:
         """Writes the finished file, and its report beside it. Returns the report.
 
         target: the file, or the result of check_output. command: the command line, for the report.
-
+        observers: look at each finished frame; not called where no frame was changed.
         Raises as make_plan does, ConfigError and MediaError where the file cannot be written, or
-        exists already (output.overwrite). After an error no new file is left, and existing files
-        are unchanged.
+        exists already (output.overwrite). After an error all files are as before.
         """
         from latentsync.pipeline.writing import write_video  # it imports this module
 
         path = Path(target) if isinstance(target, str) else target
-        return write_video(self, path, progress, command=command)
+        return write_video(self, path, progress, command=command, observers=observers)
 
     def rendered(self, start: int = 0, stop: int | None = None) -> Generator[Rendered, None, None]:
         """As frames(), each frame with its changes."""

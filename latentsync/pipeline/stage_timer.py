@@ -34,6 +34,7 @@ class Stage(StrEnum):
     CONVERT = "convert"
     ENCODE = "encode"
     COPY = "copy"
+    EVALUATE = "evaluate"
 
 
 @dataclass(slots=True)

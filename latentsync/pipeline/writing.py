@@ -35,8 +35,29 @@ logger = logging.getLogger(__name__)
 WRITE_BEHIND = 2  # finished frames queued for conversion, and as many for the encoder
 
 
+class Observer(Protocol):
+    """Looks at the frames of a job, before they are encoded."""
+
+    def begin(self, plan: RenderPlan, timer: StageTimer) -> None:
+        """Called once, before the first frame."""
+        ...
+
+    def add(self, item: Rendered) -> None:
+        """item: a finished frame; in order, each once."""
+        ...
+
+    def finish(self) -> None:
+        """Called once, after the last frame was encoded; not after an error."""
+        ...
+
+
 def write_video(
-    session: Session, target: Path | Output, progress: Progress, *, command: str | None = None
+    session: Session,
+    target: Path | Output,
+    progress: Progress,
+    *,
+    command: str | None = None,
+    observers: Sequence[Observer] = (),
 ) -> dict[str, Any]:
     """See Session.render."""
     begin, before = time.perf_counter(), session.timer.work
@@ -51,7 +72,11 @@ def write_video(
     plan = session.make_plan(progress)
     notes = [*filter(None, [output.plan.carried]), *output.provenance.notes]
     warnings = plan_warnings(session, plan)
-    written = _written(session, output, plan, progress)
+    for one in observers:
+        one.begin(plan, session.timer)
+    written = _written(session, output, plan, progress, observers)
+    for one in observers:
+        one.finish()
     report = session_report(
         session,
         output,
@@ -79,19 +104,26 @@ class _Written:
     """The result for a plan's N frames.
 
     outcomes: of each speaker. copied: whether the source's video stream was copied. notes: what
-    the file does not keep of the source. marks: of the file.
+    the file does not keep of the source. marks: of the file. observers: get each frame.
     """
 
     outcomes: list[Outcome]
     marks: Marks
     copied: bool
     notes: list[str]
+    observers: Sequence[Observer]
 
 
-def _written(session: Session, output: Output, plan: RenderPlan, progress: Progress) -> _Written:
+def _written(
+    session: Session,
+    output: Output,
+    plan: RenderPlan,
+    progress: Progress,
+    observers: Sequence[Observer],
+) -> _Written:
     outcomes = [Outcome.of(one) for one in plan.speakers]
     marks = Marks(output.provenance, session, plan, outcomes)
-    written = _Written(outcomes, marks, False, [])
+    written = _Written(outcomes, marks, False, [], observers)
     with ExitStack() as stack:
 
         def copy() -> bool:
@@ -169,7 +201,7 @@ def _encode(
                 writer = stack.enter_context(_writer(session, one, plan, written))
                 files.append(_File(writer, one.watermark, compares=one is comparison))
         seen: list[Outcome | Marks] = [*written.outcomes, written.marks]
-        pictures = _pictures(frames, files, seen, timer)
+        pictures = _pictures(frames, files, seen, written.observers, timer)
         queue = stack.enter_context(
             closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))
         )
@@ -240,6 +272,7 @@ def _pictures(
     frames: Iterable[Rendered],
     files: Sequence[_File],
     seen: Sequence[Outcome | Marks],
+    observers: Sequence[Observer],
     timer: StageTimer,
 ) -> Iterator[list[Any]]:
     """The converted frame for each file. seen: get what changed in each frame."""
@@ -249,4 +282,6 @@ def _pictures(
             pictures = [file.picture(item) for file in files]
             for one in seen:
                 one.add(item)
+        for observer in observers:
+            observer.add(item)
         yield pictures

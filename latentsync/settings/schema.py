@@ -46,6 +46,7 @@ class OutputConfig:
     compare: bool = False
     copy_unchanged: bool = True
     report: bool = True
+    evaluate: bool = False
     provenance: str = "auto"
     aigc: AigcConfig = field(default_factory=AigcConfig)
     sign: SignConfig = field(default_factory=SignConfig)

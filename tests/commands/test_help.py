@@ -10,7 +10,7 @@ import pytest
 
 from CodeFormer import restorer as codeformer
 from GFPGAN import restorer as gfpgan
-from latentsync.commands import download, inference
+from latentsync.commands import download, evaluate, inference
 from latentsync.commands.console import Parser
 from latentsync.generate.base import GENERATORS
 from latentsync.restoration.base import RESTORERS
@@ -28,7 +28,9 @@ def help_of(parser: Parser, dest: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.prog)
+@pytest.mark.parametrize(
+    "parser", [*PARSERS, evaluate.build_parser()], ids=lambda parser: parser.prog
+)
 def test_every_flag_has_a_help_text(parser: Parser) -> None:
     assert all(action.help and action.help is not SUPPRESS for action in parser._actions)
 

@@ -34,6 +34,11 @@ print(json.dumps([code, sorted({name.split(".")[0] for name in sys.modules})]))
         (["--version"], 0, f"latentsync {latentsync.__version__}"),
         (["download", "--version"], 0, f"latentsync {latentsync.__version__}"),
         (["provenance", "--help"], 0, "make-cert"),
+        (["evaluate", "--help"], 0, "--source"),
+        (["evaluate"], 2, "name a video, or a folder of videos"),
+        (["evaluate", "none.mp4"], 2, "cannot open the video: none.mp4"),
+        (["evaluate", DEMO, "--source", "none.mp4"], 2, "cannot open the video: none.mp4"),
+        (["evaluate", DEMO, "--json", "README.md"], 2, "not an evaluation, so not replaced"),
         (["--help"], 0, "--superres"),
         (["--no_such_flag"], 2, "unknown flag --no_such_flag"),
         (["--config", "none.yaml"], 2, "none.yaml"),
@@ -65,22 +70,24 @@ def test_the_installed_command_hands_other_commands_their_own_flags(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[tuple[str, list[str]]] = []
-    for name in ("download", "inference", "provenance"):
+    for name in ("download", "evaluate", "inference", "provenance"):
         monkeypatch.setattr(
             f"latentsync.commands.{name}.main",
             lambda arguments, name=name: given.append((name, arguments)) or 0,
         )
     installed.main(["download", "--list"])
     installed.main(["provenance", "show", "a.mp4"])
+    installed.main(["evaluate", "a.mp4"])
     installed.main(["--input", "download"])
     assert given == [
         ("download", ["--list"]),
         ("provenance", ["show", "a.mp4"]),
+        ("evaluate", ["a.mp4"]),
         ("inference", ["--input", "download"]),
     ]
 
 
-@pytest.mark.parametrize("name", ["inference", "download", "provenance"])
+@pytest.mark.parametrize("name", ["inference", "download", "evaluate", "provenance"])
 def test_a_checkout_s_scripts_are_the_same_commands(name: str) -> None:
     script = importlib.import_module(f"scripts.{name}")
     assert script.main is importlib.import_module(f"latentsync.commands.{name}").main

@@ -35,8 +35,9 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "CodeFormer": "types errors weights runtime restoration.base",
     "pipeline": f"{BELOW} __version__",
     "estimate": f"{BELOW} pipeline",
-    "api": f"{BELOW} pipeline",
-    "commands": f"{BELOW} pipeline estimate __version__",
+    "evaluate": f"{BELOW} pipeline __version__",
+    "api": f"{BELOW} pipeline evaluate",
+    "commands": f"{BELOW} pipeline estimate evaluate __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
     ("restoration", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
@@ -53,7 +54,9 @@ FORBIDDEN_IN = {
     "places": "av cv2 omegaconf torch numpy",
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch omegaconf",
-    **dict.fromkeys(("pipeline", "estimate", "api"), "argparse omegaconf yaml ray tqdm"),
+    **dict.fromkeys(
+        ("pipeline", "estimate", "evaluate", "api"), "argparse omegaconf yaml ray tqdm"
+    ),
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
     **dict.fromkeys(("generate", "restoration", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),
 }

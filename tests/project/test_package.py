@@ -76,7 +76,7 @@ def test_nothing_but_the_project_s_own_names_is_installed_at_top_level(installed
 
 
 def test_all_that_the_library_reads_is_installed(installed: Path) -> None:
-    for pattern in ("*.py", "*.json"):
+    for pattern in ("*.py", "*.json", "*.html", "*.css", "*.js"):
         for name in ("latentsync", "GFPGAN", "CodeFormer"):
             wanted = {path.relative_to(ROOT) for path in (ROOT / name).rglob(pattern)}
             assert {path for path in wanted if not (installed / path).is_file()} == set()

@@ -42,10 +42,14 @@ class FaceMesh:
     def landmarks(self, frame: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
         """(len(LANDMARKS), 2) and (36, 2) float32 frame pixels: the landmarks, and the outline of
         the face, of a look that has converged."""
+        points = self.steady(frame, look)
+        return from_mesh(points), points[list(FACE_OVAL)].astype(np.float32)
+
+    def steady(self, frame: np.ndarray, look: Look) -> np.ndarray:
+        """(468, 2) float64 frame pixels: all points of a look that has converged; see WIDE."""
         region = look.region
         wide = Region(region.x, region.y, WIDE * region.width, WIDE * region.height, region.angle)
-        points = (look.points + self(frame, wide).points) / 2
-        return from_mesh(points), points[list(FACE_OVAL)].astype(np.float32)
+        return (look.points + self(frame, wide).points) / 2
 
 
 def region_of_face(box: np.ndarray, points: np.ndarray | None = None) -> Region:

@@ -1,0 +1,64 @@
+"""The files of an evaluation: their names beside a result, and what may be replaced by them.
+
+Imports nothing slow: names are checked before any work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from latentsync.media.picture.kinds import name_beside
+from latentsync.pipeline.compact_json import compact_json
+from latentsync.places import part_file
+
+KIND = "latentsync evaluation"
+"""Marks a file as an evaluation: an evaluation never replaces another kind of file."""
+GENERATOR = '<meta name="generator" content="latentsync evaluation">'
+"""Marks a page in the same way; it stands near its beginning."""
+INDEX = "evaluations.html"
+_BEGINNING = 2000  # characters
+
+
+def evaluation_path(result: Path) -> Path:
+    return result.with_name(f"{name_beside(result)}.evaluation.json")
+
+
+def page_path(evaluation: Path) -> Path:
+    """The page beside an evaluation."""
+    return evaluation.with_name(f"{evaluation.name.removesuffix('.json')}.html")
+
+
+def is_evaluation(path: Path) -> bool:
+    """Whether the file is an evaluation of this program, which a newer one may replace."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def is_page(path: Path) -> bool:
+    """Whether the file is a page of this program, which a newer one may replace."""
+    return GENERATOR in _beginning(path)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the file is a table of csv_table.py."""
+    return _beginning(path).startswith("video,sync,mouth,")
+
+
+def _beginning(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(_BEGINNING)
+    except (OSError, ValueError):
+        return ""
+
+
+def write_evaluation(evaluation: Mapping[str, Any], path: Path) -> None:
+    """Writes JSON; the file appears under its name only when complete."""
+    with part_file(path) as part:
+        part.write_text(compact_json(evaluation), "utf-8")

@@ -1,0 +1,128 @@
+"""Judges a finished video: looks at its frames beside those of its source, and measures them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from latentsync.evaluate.comparison import compare, with_comparison
+from latentsync.evaluate.evaluation import evaluation
+from latentsync.evaluate.facts import Judged, VideoFacts
+from latentsync.evaluate.heard import HeardAudio, heard_with
+from latentsync.evaluate.measuring import Inputs, measures_for
+from latentsync.evaluate.needs import NO_JOB, NO_SOURCE, NO_SPEECH, Lacking, reasons
+from latentsync.evaluate.pairing import job_report
+from latentsync.evaluate.pairs_of_files import PairsOfFiles
+from latentsync.evaluate.shots import Moment
+from latentsync.evaluate.statistics import Measured
+from latentsync.media.probe import VideoInfo, probe
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.progress import Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is to be judged. source: None: not known. audio: what the lips are to follow; None: the
+    result's own. report: of the job that made it; None: not known."""
+
+    result: Path
+    source: Path | None = None
+    audio: Path | None = None
+    report: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """evaluation: see evaluation.py. measured: what its figures are computed from. moments: of
+    which there may be pictures, see shots.py."""
+
+    evaluation: dict[str, Any]
+    measured: list[Measured]
+    moments: list[Moment] = field(default_factory=list)
+
+
+def judge(
+    engine: Engine, case: Case, *, progress: Progress = no_progress, command: str | None = None
+) -> Judgement:
+    """engine: see pairs_of_files.evaluation_engine. Raises MediaError, FaceNotFoundError,
+    ConfigError and CheckpointError."""
+    result = probe(case.result)
+    heard = heard_with(result, case.audio)
+    pairs = PairsOfFiles(engine, result, case.source, report=case.report, progress=progress)
+    own = None if pairs.source is None else _heard_as_filmed(pairs.source, case.report)
+    measures, lacking = measures_for(Inputs(engine.config, heard, own))
+    for pair in pairs:
+        for measure in measures:
+            measure.add(pair)
+    measured = [one for measure in measures for one in measure.results()]
+    facts = Judged(
+        result=facts_of(result, frames=pairs.total),
+        source=None if pairs.source is None else facts_of(pairs.source),
+        audio=None if heard is None else heard.path,
+        measured=pairs.measured,
+        cuts_seconds=pairs.cuts_seconds,
+    )
+    without = pairs.without_source or (None if case.source else NO_SOURCE)
+    found = evaluation(
+        measured,
+        facts,
+        not_measured=reasons({"job": NO_JOB} | lacking_of(without, heard) | lacking),
+        report=case.report,
+        command=command,
+    )
+    return Judgement(found, measured, pairs.moments)
+
+
+def _heard_as_filmed(source: VideoInfo, report: Mapping[str, Any] | None) -> HeardAudio | None:
+    """The source's own audio, where its frames are shown when they were filmed."""
+    order = None if report is None else report["per_frame"].get("source")
+    as_filmed = order is None or all(place == index for index, place in enumerate(order))
+    return heard_with(source) if as_filmed else None
+
+
+def case_of(result: Path, source: Path | None = None, audio: Path | None = None) -> Case:
+    """With the job's report that lies beside the result, and the source that it names."""
+    report = job_report(result)
+    if source is None and report is not None:
+        source = _reported_source(report, result)
+    return Case(result, source, audio, report)
+
+
+def _reported_source(report: Mapping[str, Any], result: Path) -> Path | None:
+    """The job's input, where it is still there, as the report names it or beside the result."""
+    named = Path(report["input"]["path"])
+    for path in (named, result.with_name(named.name)):
+        if path.is_file() and not path.samefile(result):
+            logger.info("the source is %s, as the report of the job says", path)
+            return path
+    logger.info("the source that the report of the job names is not there: %s", named)
+    return None
+
+
+def compared(one: Judgement, other: Judgement, names: tuple[str, str]) -> dict[str, Any]:
+    """The evaluation of one with what the other result of the same source differs by."""
+    found = compare(one.measured, other.measured)
+    return with_comparison(one.evaluation, other.evaluation, found, names)
+
+
+def lacking_of(without_source: str | None, heard: HeardAudio | None) -> Lacking:
+    """without_source: why there is no source; None: there is one."""
+    lacking: dict[Any, str] = {}
+    if without_source is not None:
+        lacking["source"] = without_source
+    if heard is None:
+        lacking["speech"] = NO_SPEECH
+    return lacking
+
+
+def facts_of(info: VideoInfo, *, frames: int | None = None) -> VideoFacts:
+    """frames: as counted; None: as the file states."""
+    rate = float(info.average_rate)
+    count = info.frame_count if frames is None else frames
+    seconds = info.duration_seconds or count / rate
+    return VideoFacts(info.path, info.width, info.height, rate, seconds, count)

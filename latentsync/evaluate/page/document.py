@@ -1,0 +1,57 @@
+"""The whole HTML file around a page's content: style, script, and what it is forbidden to do."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from string import Template
+
+from latentsync.errors import MediaError
+from latentsync.evaluate.page.markup import Markup
+from latentsync.places import part_file
+
+FOLDER = Path(__file__).parent
+
+
+def document(title: str, body: Markup, *, script: str) -> str:
+    """One self-contained page. script: name of a file in this folder.
+
+    The page may show pictures it brings along, and run this style and this script, known by their
+    hashes; everything else is forbidden, requests included.
+    """
+    style, code = (_read(name) for name in ("page.css", script))
+    policy = {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": _hash(style),
+        "script-src": _hash(code),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return Template(_read("page.html")).substitute(
+        policy="; ".join(f"{name} {what}" for name, what in policy.items()),
+        title=escape(title),
+        style=style,
+        script=code,
+        body=body,
+    )
+
+
+def write(text: str, path: Path) -> None:
+    """The file appears when it is complete. Raises MediaError: it cannot be written."""
+    try:
+        with part_file(path) as part:
+            part.write_bytes(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise MediaError("cannot write the page", path, str(error)) from error
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a policy names what stands between two tags."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode('ascii')}'"
