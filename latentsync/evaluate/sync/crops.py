@@ -50,9 +50,11 @@ def runs_of_tracks(
 ) -> list[tuple[int, list[Alignment]]]:
     """Runs of instants that show one track without a break: number of the first, a face at each.
 
-    alignments: of each frame of the video. frames: (T,) of instants.instants.
+    alignments: of each frame. frames: (T,) of instants.instants.
     """
-    seen = ((instant, alignments[index]) for instant, index in enumerate(frames))
+    seen = (
+        (instant, alignments[index] if index >= 0 else None) for instant, index in enumerate(frames)
+    )
     runs = []
     for track, run in groupby(seen, key=lambda one: None if one[1] is None else one[1].track):
         if track is not None:

@@ -11,18 +11,20 @@ from latentsync.tone import sdr
 from latentsync.types import Frame
 
 
-def instants(seconds: np.ndarray, end: float) -> np.ndarray:
+def instants(
+    seconds: np.ndarray, end: float, takes: Callable[[float], bool] = lambda _: True
+) -> np.ndarray:
     """The frame that is nearest in time to each instant of a grid of 25 a second: (T,) indices.
 
-    seconds: (F,) rising, when the frames are shown. end: when the last one ends. Computed from each
-    time alone, so that nothing drifts at any frame rate.
+    seconds: (F,) rising, when the frames are shown. end: when the last one ends. takes: second ->
+    whether frames of then are among them; the others' instants get -1. Computed from each time
+    alone, so that nothing drifts at any frame rate.
     """
     grid = np.arange(max(1, round(end * FRAME_RATE))) / FRAME_RATE
-    after = np.searchsorted(seconds, grid).clip(1, max(1, len(seconds) - 1))
-    if len(seconds) < 2:
-        return np.zeros(len(grid), np.int64)
-    nearer = grid - seconds[after - 1] <= seconds[after] - grid
-    return np.where(nearer, after - 1, after)
+    after = np.searchsorted(seconds, grid).clip(0, len(seconds) - 1)
+    before = (after - 1).clip(0)
+    nearest = np.where(grid - seconds[before] <= np.abs(seconds[after] - grid), before, after)
+    return np.where([takes(float(second)) for second in grid], nearest, -1)
 
 
 def at_instants(
@@ -30,13 +32,12 @@ def at_instants(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Yields the pixels (H, W, 3) uint8 RGB at each instant that is wanted, and its number.
 
-    frames: all of the video, in order; read no further than needed. shown: (T,) of `instants`.
+    frames: those that `shown` (T,) of `instants` counts, in order; read no further than needed.
     """
-    if not len(shown):
-        return
-    first = np.searchsorted(shown, np.arange(shown[-1] + 2))
+    order = np.argsort(shown, kind="stable")
+    first = np.searchsorted(shown[order], np.arange(shown.max(initial=-1) + 2))
     for begin, stop, frame in zip(first, first[1:], frames, strict=False):
-        chosen = [instant for instant in range(begin, stop) if wanted(instant)]
+        chosen = [int(instant) for instant in order[begin:stop] if wanted(int(instant))]
         if chosen:
             pixels = sdr(frame).pixels
             yield from ((pixels, instant) for instant in chosen)

@@ -44,3 +44,19 @@ def test_only_wanted_instants_are_given_and_reading_stops_after_the_last() -> No
     given = [(int(p[0, 0, 0]), i) for p, i in at_instants(steps, shown, lambda i: i != 1)]
     assert given == [(0, 0), (1, 2), (3, 3), (4, 4)]
     assert len(read) == 4  # the fifth frame is the last one that is read
+
+
+def test_nothing_is_shown_between_the_spans_that_were_sampled() -> None:
+    """Of a video at 50 frames a second the first 0.2 s of each second."""
+
+    def takes(second: float) -> bool:
+        return second % 1 < 0.199
+
+    seconds = np.array([second for second in times(50, 3) if takes(second)])
+    shown = instants(seconds, end=3.0, takes=takes)
+    wanted = np.full((3, 25), -1)
+    wanted[:, :5] = 2 * np.arange(5) + 10 * np.arange(3)[:, None]
+    np.testing.assert_array_equal(shown, wanted.ravel())
+    frames = [Frame(n, s, n, np.full((2, 2, 3), n, np.uint8)) for n, s in enumerate(seconds)]
+    given = [(int(p[0, 0, 0]), i) for p, i in at_instants(frames, shown, lambda _: True)]
+    assert given == [(n, i) for i, n in enumerate(shown) if n >= 0]
