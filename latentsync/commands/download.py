@@ -24,7 +24,7 @@ from latentsync.weights.licences import accept
 from latentsync.weights.manifest import MODEL_FILES
 from latentsync.weights.model_file import ModelFile
 
-PICKLED = (".pt", ".pth", ".model")
+PICKLED = (".pt", ".pth", ".pkl", ".model")
 """Suffixes of PyTorch's files, which can be converted."""
 
 
