@@ -10,6 +10,7 @@ from latentsync.evaluate.heard import HeardAudio
 from latentsync.evaluate.measures.face_quality import FaceQuality
 from latentsync.evaluate.measures.lips import Lips
 from latentsync.evaluate.measures.outside import Outside
+from latentsync.evaluate.measures.pixels import PixelMeasure
 from latentsync.evaluate.needs import AFTERWARDS, Lacking
 from latentsync.evaluate.networks import Judges
 from latentsync.evaluate.pair import Measure
@@ -35,7 +36,7 @@ class Inputs:
 
 def measures_for(inputs: Inputs) -> tuple[list[Measure], Lacking]:
     """New measures, and what some lack (weights, for instance)."""
-    measures: list[Measure] = [Outside()]
+    measures: list[Measure] = [PixelMeasure(), Outside()]
     networks = dict.fromkeys(("syncnet", "stable_syncnet", "hyperiqa"), AFTERWARDS)
     lacking: dict[Any, str] = {**networks} if inputs.judges is None else {**inputs.judges.lacking}
     if inputs.judges is not None and inputs.judges.face is not None:

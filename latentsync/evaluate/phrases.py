@@ -28,6 +28,31 @@ BY_GRADE: dict[str, tuple[str, str, str]] = {
         "SyncNet is not very confident ({})",
         "SyncNet finds no sync ({})",
     ),
+    "flicker": ("steady from frame to frame", "flickers a little ({})", "flickers ({})"),
+    "colour_shift": (
+        "the skin has the source's colour",
+        "the skin's colour is a little off ({})",
+        "the skin's colour is off ({})",
+    ),
+    "seam_colour": (
+        "no edge in colour is seen",
+        "a faint edge in colour ({})",
+        "an edge in colour ({})",
+    ),
+    "seam_texture": (
+        "no edge in texture is seen",
+        "a faint edge in texture ({})",
+        "an edge in texture ({})",
+    ),
+    "outside_equal": (
+        "bit for bit the source's before the encode",
+        *("not the source's ({})",) * 2,
+    ),
+    "outside_psnr": (
+        "as in the source ({})",
+        "coded more coarsely than the source ({})",
+        "not as in the source ({})",
+    ),
 }
 """Figure -> what is said where it is good, fair and poor, {} for its value."""
 
@@ -43,8 +68,18 @@ RATIO: dict[str, tuple[str, str, str]] = {
         "lips move {} less than the source's own",
         "lips move as much as the source's own",
     ),
+    "mouth_sharpness": (
+        "{} sharper than the face",
+        "{} softer than the face",
+        "as sharp as the face",
+    ),
+    "mouth_sharpness_to_source": (
+        "{} sharper than the source's",
+        "{} softer than the source's",
+        "as sharp as the source's",
+    ),
 }
-"""Ratio that is best near 1 -> the same, {} for the difference in per cent."""
+"""Ratio -> the same of above 1 and below it, {} for the difference in per cent."""
 
 _GRADES = ("good", "fair", "poor")
 
