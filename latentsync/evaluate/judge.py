@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ def judge(
     result = probe(case.result)
     heard = heard_with(result, case.audio)
     pairs = PairsOfFiles(engine, result, case.source, report=case.report, progress=progress)
-    own = None if pairs.source is None else _heard_as_filmed(pairs.source, case.report)
+    order = None if case.report is None else case.report["per_frame"].get("source")
+    own = None if pairs.source is None else heard_as_filmed(pairs.source, order)
     measures, lacking = measures_for(Inputs(engine.config, heard, own))
     for pair in pairs:
         for measure in measures:
@@ -71,16 +72,18 @@ def judge(
     found = evaluation(
         measured,
         facts,
-        not_measured=reasons({"job": NO_JOB} | lacking_of(without, heard) | lacking),
+        not_measured=reasons({"job": NO_JOB, **lacking_of(without, heard), **lacking}),
         report=case.report,
         command=command,
     )
     return Judgement(found, measured, pairs.moments)
 
 
-def _heard_as_filmed(source: VideoInfo, report: Mapping[str, Any] | None) -> HeardAudio | None:
-    """The source's own audio, where its frames are shown when they were filmed."""
-    order = None if report is None else report["per_frame"].get("source")
+def heard_as_filmed(source: VideoInfo, order: Iterable[int] | None) -> HeardAudio | None:
+    """The source's own audio, where its frames are shown when they were filmed.
+
+    order: the source's frame by frame of the result; None: the one of the same number.
+    """
     as_filmed = order is None or all(place == index for index, place in enumerate(order))
     return heard_with(source) if as_filmed else None
 
