@@ -39,12 +39,9 @@ class FaceLooks:
         """
         region = place_of(alignment)
         part, corner, factor = _part(pixels, region)
-        near = Region(
-            *((np.array([region.x, region.y]) - corner - (factor - 1) / 2) / factor),
-            region.width / factor,
-            region.height / factor,
-            region.angle,
-        )
+        x, y = (np.array([region.x, region.y]) - corner - (factor - 1) / 2) / factor
+        size = region.width / factor, region.height / factor
+        near = Region(float(x), float(y), size[0], size[1], region.angle)
         look = self._mesh(part, near)
         if look.presence < PRESENCE:
             return None

@@ -9,7 +9,7 @@ from latentsync.evaluate.evaluation import evaluation
 from latentsync.evaluate.facts import Judged
 from latentsync.evaluate.files import evaluation_path
 from latentsync.evaluate.heard import HeardAudio, heard_with
-from latentsync.evaluate.judge import Case, Judgement, facts_of, judge, lacking_of
+from latentsync.evaluate.judge import Case, Judgement, facts_of, heard_as_filmed, judge, lacking_of
 from latentsync.evaluate.measures.outside import ENCODED, Outside
 from latentsync.evaluate.measuring import Inputs, measures_for
 from latentsync.evaluate.needs import reasons
@@ -43,8 +43,9 @@ def render_and_judge(
     heard = heard_with(session.source.info, session.audio)
     lacking: dict[Any, str] = {}
 
-    def new_measures(_plan: RenderPlan) -> list[Measure]:
-        made, missing = measures_for(Inputs(config, heard))
+    def new_measures(plan: RenderPlan) -> list[Measure]:
+        own = heard_as_filmed(session.source.info, plan.source)
+        made, missing = measures_for(Inputs(config, heard, own))
         lacking.update(missing)
         return [one for one in made if not isinstance(one, Outside)]
 
@@ -61,7 +62,8 @@ def render_and_judge(
             measured=pairs.measured,
             cuts_seconds=pairs.cuts_seconds,
         )
-        not_measured = reasons(lacking_of(None, heard) | lacking) | {ENCODED: BEFORE_ENCODE}
+        not_measured = reasons({**lacking_of(None, heard), **lacking})
+        not_measured[ENCODED] = BEFORE_ENCODE
         found = evaluation(
             measured, facts, not_measured=not_measured, report=report, command=command
         )

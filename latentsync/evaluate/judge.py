@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ def judge(
     result = probe(case.result)
     heard = heard_with(result, case.audio)
     pairs = PairsOfFiles(engine, result, case.source, report=case.report, progress=progress)
-    own = None if pairs.source is None else _heard_as_filmed(pairs.source, case.report)
+    order = None if case.report is None else case.report["per_frame"].get("source")
+    own = None if pairs.source is None else heard_as_filmed(pairs.source, order)
     measures, lacking = measures_for(Inputs(engine.config, heard, own, judges))
     for pair in pairs:
         for measure in measures:
@@ -83,7 +84,7 @@ def judge(
         cuts_seconds=pairs.cuts_seconds,
     )
     without = pairs.without_source or (None if case.source else NO_SOURCE)
-    not_there = {"job": NO_JOB} | lacking_of(without, heard) | lacking
+    not_there: Lacking = {"job": NO_JOB, **lacking_of(without, heard), **lacking}
     measured += sync.measured
     found = evaluation(
         measured,
@@ -111,9 +112,11 @@ def _sync(
     return measure_sync(faces, heard, judges.sync, progress=progress)
 
 
-def _heard_as_filmed(source: VideoInfo, report: Mapping[str, Any] | None) -> HeardAudio | None:
-    """The source's own audio, where its frames are shown when they were filmed."""
-    order = None if report is None else report["per_frame"].get("source")
+def heard_as_filmed(source: VideoInfo, order: Iterable[int] | None) -> HeardAudio | None:
+    """The source's own audio, where its frames are shown when they were filmed.
+
+    order: the source's frame by frame of the result; None: the one of the same number.
+    """
     as_filmed = order is None or all(place == index for index, place in enumerate(order))
     return heard_with(source) if as_filmed else None
 

@@ -135,9 +135,12 @@ def misfit(result: VideoInfo, source: VideoInfo, threshold: float) -> str | None
     if abs(shapes[0] / shapes[1] - 1) > SAME_SHAPE:
         sizes = " and ".join(f"{one.width}x{one.height}" for one in (result, source))
         return f"result and source have different shapes: {sizes}"
-    pairs = zip(*(frames_of(one, _probed) for one in (result, source)), strict=False)
-    begin = [pair for pair in islice(pairs, PROBED) if None not in pair]
-    apart = [is_cut(*(thumbnail(one.pixels) for one in pair if one), threshold) for pair in begin]
+    pairs = zip(frames_of(result, _probed), frames_of(source, _probed), strict=False)
+    apart = [
+        is_cut(thumbnail(one.pixels), thumbnail(other.pixels), threshold)
+        for one, other in islice(pairs, PROBED)
+        if one is not None and other is not None
+    ]
     if apart and sum(apart) > len(apart) / 2:
         return "the frames of the source do not fit those of the result: is it the right video?"
     return None

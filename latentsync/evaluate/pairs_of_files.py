@@ -112,31 +112,29 @@ class PairsOfFiles:
         pairing = self._pairing()
         seen, analysis = self._analyzed(pairing)
         looks = FaceLooks(self._engine.config.weights.folders)
-        last: FramePair | None = None
-        before: int | None = None
+        last: tuple[FramePair, int] | None = None
         with self._progress("measuring", self.result.frame_count) as step:
             for frame, index, source in self._frames(pairing, seen, step):
-                place = None if index is None else _position(seen.indices, index)
+                place = _position(seen.indices, index)
                 alignment = None if place is None else analysis.alignments[place]
                 pair = self._pair(looks, frame, source, alignment)
                 cut = place is not None and bool(analysis.cuts[place])
+                if last is not None and not cut and _goes_on(*last, pair, index):
+                    pair = replace(pair, follows=True)
                 if cut and self.measured:
                     self.cuts_seconds.append(round(pair.seconds, 3))
-                near = not cut and before is not None and index is not None
-                near = near and abs(index - before) <= LONGEST_STEP
-                if near and last is not None and continues(last, pair):
-                    pair = replace(pair, follows=True)
-                last, before = pair, index
-                self.measured += 1
-                shown = index is not None and self.source is not None
-                behind = (
-                    (index, float(seen.seconds[index])) if shown and index is not None else None
-                )
-                if (moment := Moment.of(pair, behind)) is not None:
-                    self.moments.append(moment)
+                last = pair, index
+                self._note(pair, index, seen.seconds)
                 yield pair
         if self.misfits and self.misfits == self.measured:
             self.without_source = "no frame of the source fits the result's of the same time"
+
+    def _note(self, pair: FramePair, index: int, seconds: np.ndarray) -> None:
+        """index: of the analyzed frame behind it. seconds: of all analyzed frames."""
+        self.measured += 1
+        behind = None if pair.source is None else (index, float(seconds[index]))
+        if (moment := Moment.of(pair, behind)) is not None:
+            self.moments.append(moment)
 
     def _pairing(self) -> Pairing:
         """Decides whether the source is one; without it the result stands behind itself."""
@@ -156,9 +154,9 @@ class PairsOfFiles:
 
     def _frames(
         self, pairing: Pairing, seen: SampledVideo, step: Callable[[], None]
-    ) -> Iterator[tuple[Frame, int | None, Frame | None]]:
-        """The frames that are measured, the number of the analyzed frame behind each, and that
-        frame where it is the source's."""
+    ) -> Iterator[tuple[Frame, int, Frame | None]]:
+        """The frames that are measured, the number of the analyzed frame behind each (-1: there is
+        none), and that frame where it is the source's."""
         source = None if self.source is None else _Behind(self.source, pairing)
         for frame in frames_of(self.result, pairing.of_result):
             self.total += 1
@@ -167,7 +165,10 @@ class PairsOfFiles:
                 yield frame, frame.index, None
             elif frame is not None and source is not None:
                 index = pairing.behind(frame.index, frame.pts_seconds, seen.seconds)
-                yield frame, index, None if index is None else source(index)
+                if index is None:
+                    yield frame, -1, None
+                else:
+                    yield frame, index, source(index)
 
     def _pair(
         self, looks: FaceLooks, frame: Frame, source: Frame | None, alignment: Alignment | None
@@ -198,14 +199,14 @@ class _Behind:
         if pairing.order is None:
             self._frames: Iterator[Frame | None] = frames_of(info, pairing.of_source)
         else:
-            self._frames = source_of(info).shown(np.array(pairing.order))
+            self._frames = map(sdr, source_of(info).shown(np.array(pairing.order)))
         self._forward = pairing.order is None
         self._latest: Frame | None = None
 
     def __call__(self, index: int) -> Frame | None:
         """index: the next of the order, or that of any frame from the latest on."""
         if not self._forward:
-            return sdr(next(self._frames))
+            return next(self._frames)
         while self._latest is None or self._latest.index < index:
             self._latest = next(frame for frame in self._frames if frame is not None)
         return self._latest if self._latest.index == index else None
@@ -224,6 +225,12 @@ def continues(last: FramePair, pair: FramePair) -> bool:
     if pair.index != last.index + 1 or last.face is None or pair.face is None:
         return False
     return last.face.track == pair.face.track
+
+
+def _goes_on(last: FramePair, last_index: int, pair: FramePair, index: int) -> bool:
+    """Whether a pair continues the last one. Of each the number of the analyzed frame behind it."""
+    near = last_index >= 0 and index >= 0 and abs(index - last_index) <= LONGEST_STEP
+    return near and continues(last, pair)
 
 
 def _position(indices: np.ndarray, index: int) -> int | None:

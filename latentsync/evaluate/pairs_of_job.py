@@ -113,7 +113,8 @@ class PairsOfJob:
         raised."""
         if self._error is not None:
             raise self._error
-        return [one for each in (*self.measures, self._untouched) for one in each.results()]
+        found = [one for each in self.measures for one in each.results()]
+        return [*found, *self._untouched.results()]
 
     def _stop(self, timeout: float | None) -> None:
         if self._thread is not None:
