@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from latentsync.evaluate.figure import Figure
-from latentsync.evaluate.measures import lips, outside
+from latentsync.evaluate.measures import lips, outside, sync
 
-MODULES: tuple[ModuleType, ...] = (lips, outside)
+MODULES: tuple[ModuleType, ...] = (sync, lips, outside)
 """Of measures/, each with a tuple FIGURES. A new one is a line here."""
 
 
