@@ -9,7 +9,7 @@ from latentsync.evaluate.statistics import Statistic
 
 Direction = Literal["higher", "lower", "near"]
 Group = Literal["sync", "mouth", "seam", "rest"]
-Need = Literal["source", "speech", "syncnet", "stable_syncnet", "job"]
+Need = Literal["source", "speech", "syncnet", "stable_syncnet", "hyperiqa", "job"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from latentsync.evaluate.figure import Figure
-from latentsync.evaluate.measures import lips, outside, sync
+from latentsync.evaluate.measures import face_quality, lips, outside, sync
 
-MODULES: tuple[ModuleType, ...] = (sync, lips, outside)
+MODULES: tuple[ModuleType, ...] = (sync, lips, outside, face_quality)
 """Of measures/, each with a tuple FIGURES. A new one is a line here."""
 
 
@@ -23,8 +23,10 @@ def figures_of(modules: tuple[ModuleType, ...]) -> dict[str, Figure]:
 
 
 def _all(modules: tuple[ModuleType, ...]) -> Iterator[Figure]:
-    for module in modules:
-        yield from module.FIGURES
+    """Those that have limits of good and poor come first: they stand for their group."""
+    for graded in (True, False):
+        for module in modules:
+            yield from (one for one in module.FIGURES if (one.good is not None) == graded)
 
 
 FIGURES: dict[str, Figure] = figures_of(MODULES)

@@ -71,3 +71,7 @@ HYPERIQA = ModelFile(
     setting="weights.folders",
     aliases=("assessment_hyperIQA.pth",),
 )
+
+FETCHED = (SYNCNET, HYPERIQA)
+"""Those that `download --evaluation` fetches. StableSyncNet has 1.6 GB and no known limits of good
+and poor; the licence of S3FD is not stated."""

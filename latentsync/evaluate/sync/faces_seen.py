@@ -51,7 +51,7 @@ class FacesSeen:
 
     @property
     def tracks(self) -> list[FaceTrack]:
-        """With the boxes that crops.py derives; some may be too small."""
+        """With the boxes that crops.py derives; some may be too short or too small."""
         return [
             track for one in self.analyses for track in tight_tracks(one.alignments, self.shown)
         ]

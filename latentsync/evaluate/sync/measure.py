@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from latentsync.errors import CheckpointError
 from latentsync.evaluate.measures.sync import STABLE, SYNCNET, measured_sync
 from latentsync.evaluate.statistics import Measured
 from latentsync.evaluate.sync.accuracy import PAIRS, Accuracy, drawn_pairs, told
 from latentsync.evaluate.sync.faces_seen import FacesSeen, collect
 from latentsync.evaluate.sync.instants import at_instants, counted
-from latentsync.evaluate.sync.loading import SyncNetworks
 from latentsync.evaluate.sync.networks import Embedder
 from latentsync.evaluate.sync.sanity import check_distances
 from latentsync.evaluate.sync.score import SyncScore
 from latentsync.evaluate.sync.stable_score import Agreement, StableScore, pairs_in_order
-from latentsync.evaluate.sync.tracks import SHORTEST, SMALLEST, FaceTrack, shot_tracks
+from latentsync.evaluate.sync.tracks import (
+    SHORTEST,
+    SMALLEST,
+    FaceTrack,
+    follows,
+    long_enough,
+    shot_tracks,
+)
 from latentsync.models.stable_syncnet import FRAMES
 from latentsync.models.syncnet import FRAME_RATE
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.speech.mfcc import mfcc_of_blocks
 from latentsync.speech.sync_mel import sync_mel_of_blocks
+
+logger = logging.getLogger(__name__)
 
 TOO_SHORT = f"no face is seen, with audio, for more than {SHORTEST / FRAME_RATE:g} s in one go"
 TOO_SHORT_FOR_STABLE = f"no face is seen, with audio, for {FRAMES / FRAME_RATE:g} s in one go"
@@ -32,11 +42,27 @@ _LEAST_SOUND = 0.5  # standard deviation of the natural logarithm of the audio's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SyncNetworks:
+    """What sync is measured with; None: not with it.
+
+    boxes: S3FD, (H, W, 3) uint8 RGB -> (N, 5) boxes and scores, see models.s3fd.detect; None: boxes
+    of the faces that the engine finds, see crops.py.
+    """
+
+    syncnet: Embedder | None = None
+    stable: Agreement | None = None
+    boxes: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SyncMeasured:
     """measured: see measures.sync. not_measured: by name of a figure, why."""
 
     measured: list[Measured] = field(default_factory=list)
     not_measured: dict[str, str] = field(default_factory=dict)
+
+    def lack(self, names: Iterable[str], reason: str) -> None:
+        self.not_measured.update(dict.fromkeys(names, reason))
 
 
 def measure_sync(
@@ -49,7 +75,8 @@ def measure_sync(
     """heard: blocks of the audio, (n,) float32 mono at 16 kHz, that begin with the video's zero;
     iterated once for each network.
 
-    Raises CheckpointError: the weights of SyncNet measure nothing, see sanity.py; and MediaError.
+    Weights of SyncNet that measure nothing, see sanity.py, give no figure but a reason, and a
+    warning. Raises MediaError.
     """
     found = SyncMeasured()
     score = stable = None
@@ -60,9 +87,7 @@ def measure_sync(
         stable = _stable_score(faces, sync_mel_of_blocks(heard), networks.stable, found)
     collect(faces, [one for one in (score, stable) if one is not None], progress)
     if score is not None and networks.syncnet is not None:
-        done = score.result()
-        check_distances(done.rows, networks.syncnet.path)
-        found.measured.extend(measured_sync(done.seconds, done.rows))
+        _of_windows(score, networks.syncnet, found)
     if stable is not None:
         found.measured.append(_of_pairs(stable))
     return found
@@ -88,15 +113,16 @@ def measure_accuracy(
 def _tracks(
     faces: FacesSeen, boxes: Callable[[np.ndarray], np.ndarray] | None, progress: Progress
 ) -> list[FaceTrack]:
-    """boxes: of S3FD: then upstream's tracks, of all faces that it finds, whoever they are."""
+    """boxes: of S3FD: then upstream's tracks of the speakers; upstream takes those of all faces."""
+    own = faces.tracks
     if boxes is None:
-        return faces.tracks
+        return [track for track in own if long_enough(track)]
     found: list[list[np.ndarray]] = [[] for _ in faces.shown]
     with progress("finding faces with S3FD", faces.source.info.frame_count) as step:
         frames = counted(faces.source, step)
         for pixels, instant in at_instants(frames, faces.shown, lambda _: True):
             found[instant] = [box[:4] for box in boxes(pixels)]
-    return shot_tracks(found, faces.shots)
+    return [track for track in shot_tracks(found, faces.shots) if follows(track, own)]
 
 
 def _syncnet_score(
@@ -114,8 +140,20 @@ def _syncnet_score(
         reason = TOO_SHORT
     if reason is None:
         return score
-    found.not_measured.update(dict.fromkeys(SYNCNET, reason))
+    found.lack(SYNCNET, reason)
     return None
+
+
+def _of_windows(score: SyncScore, embedder: Embedder, found: SyncMeasured) -> None:
+    """Adds the figures of SyncNet, or why its weights give none."""
+    done = score.result()
+    try:
+        check_distances(done.rows, embedder.path)
+    except CheckpointError as error:
+        logger.warning("%s", error)
+        found.lack(SYNCNET, str(error))
+    else:
+        found.measured.extend(measured_sync(done.seconds, done.rows))
 
 
 def _stable_score(
@@ -124,7 +162,7 @@ def _stable_score(
     score = StableScore(pairs_in_order(faces.runs), mel, agrees)
     if score.count:
         return score
-    found.not_measured[STABLE] = TOO_SHORT_FOR_STABLE
+    found.lack([STABLE], TOO_SHORT_FOR_STABLE)
     return None
 
 

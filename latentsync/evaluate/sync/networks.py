@@ -1,5 +1,7 @@
-"""SyncNet and S3FD as the execution runs networks; always in float32, so that figures can be
-compared between machines."""
+"""SyncNet as the execution runs networks: embeddings of runs of crops and of cepstra.
+
+Always in float32, so that figures can be compared between machines.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latentsync.models import face_boxes, s3fd, syncnet
+from latentsync.models import syncnet
 from latentsync.models.syncnet import (
     CEPSTRA,
     CEPSTRA_PER_FRAME,
@@ -21,7 +23,7 @@ from latentsync.models.syncnet import (
 )
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
-from latentsync.weights.evaluation_files import S3FD, SYNCNET
+from latentsync.weights.evaluation_files import SYNCNET
 from latentsync.weights.load import build
 
 WINDOWS = 16
@@ -75,27 +77,6 @@ class SyncNetEmbedder:
         filled = _filled(windows[:, None].astype(np.float32), WINDOWS)
         (embeddings,) = self._audio(torch.from_numpy(filled))
         return embeddings[:count].cpu().numpy()
-
-
-class S3fdBoxes:
-    """(H, W, 3) uint8 RGB -> (N, 5) float64, boxes [pixels] and scores; see models.s3fd.detect."""
-
-    def __init__(self, path: Path, execution: Execution) -> None:
-        """path: of weights.find. Raises CheckpointError."""
-        self._networks = Networks(
-            lambda dtype: build(s3fd.S3fd, S3FD, path, execution.device, dtype=dtype),
-            name=S3FD.key,
-            checkpoint=path,
-            execution=execution,
-            sources=[s3fd, face_boxes],
-        )
-
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        return s3fd.detect(self._run, pixels)
-
-    def _run(self, images: Tensor) -> tuple[Tensor, ...]:
-        part = Part("whole", lambda network: network, precise=True)
-        return self._networks.part(part, images)(images)
 
 
 class _LipsOfRun(nn.Module):

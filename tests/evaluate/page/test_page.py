@@ -11,6 +11,7 @@ import pytest
 
 from latentsync.errors import MediaError
 from latentsync.evaluate.page.pictures import around
+from latentsync.evaluate.page.words import clock
 from latentsync.evaluate.page.write import MOST, write_page
 from latentsync.evaluate.shots import Shot
 from latentsync.types import Box
@@ -61,7 +62,9 @@ def test_the_comparison_of_two_results_comes_before_everything(tmp_path: Path) -
 def test_a_figure_comes_with_everything_that_explains_it(tmp_path: Path) -> None:
     said = words(page(tmp_path))
     row = "Step of colour at the seam The step of colour at the seam of every measured frame, "
-    row += "and the mean of them. 2.31 ΔE 2.26 to 2.36 lower is better ! poor"
+    row += "and the mean of them. Measured at 168 moments. "
+    row += "2.31 ΔE 2.26 to 2.36 lower is better ! poor "
+    row += clock(made_evaluation()["figures"]["seam_colour"]["worst"][0][0])
     assert row in said
     assert "best near 1" in said and "−12.0 ms" in said
     assert "syncnet accuracy its weights are not here" in said
