@@ -51,6 +51,7 @@ class SyncNetEmbedder:
     def __init__(self, path: Path, execution: Execution) -> None:
         """path: of weights.find. Raises CheckpointError."""
         self.path = path
+        self._one_shape = execution.backend != "torch"  # which takes any
         networks = Networks(
             lambda dtype: build(SyncNet, SYNCNET, path, execution.device, dtype=dtype),
             name=SYNCNET.key,
@@ -65,7 +66,7 @@ class SyncNetEmbedder:
 
     def lips(self, crops: np.ndarray) -> np.ndarray:
         count = len(crops) - FRAMES + 1
-        filled = _filled(crops[..., ::-1], WINDOWS + FRAMES - 1)  # BGR
+        filled = self._filled(crops[..., ::-1], WINDOWS + FRAMES - 1)  # BGR
         frames = torch.from_numpy(filled.transpose(3, 0, 1, 2).astype(np.float32))
         (embeddings,) = self._lips(frames)
         return embeddings[:count].cpu().numpy()
@@ -74,9 +75,14 @@ class SyncNetEmbedder:
         count = (len(cepstra) - _ROWS) // CEPSTRA_PER_FRAME + 1
         starts = np.arange(count) * CEPSTRA_PER_FRAME
         windows = cepstra[starts[:, None] + np.arange(_ROWS)].transpose(0, 2, 1)
-        filled = _filled(windows[:, None].astype(np.float32), WINDOWS)
+        filled = self._filled(windows[:, None].astype(np.float32), WINDOWS)
         (embeddings,) = self._audio(torch.from_numpy(filled))
         return embeddings[:count].cpu().numpy()
+
+    def _filled(self, values: np.ndarray, count: int) -> np.ndarray:
+        """A compiled graph takes exactly one shape: the last value is repeated."""
+        missing = count - len(values) if self._one_shape else 0
+        return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
 
 
 class _LipsOfRun(nn.Module):
@@ -89,9 +95,3 @@ class _LipsOfRun(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         return self.network.lips_of_run(frames)
-
-
-def _filled(values: np.ndarray, count: int) -> np.ndarray:
-    """The last one is repeated: a graph takes exactly one shape."""
-    missing = count - len(values)
-    return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
