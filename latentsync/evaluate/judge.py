@@ -19,7 +19,8 @@ from latentsync.evaluate.pairing import job_report
 from latentsync.evaluate.pairs_of_files import PairsOfFiles, chosen_speaker
 from latentsync.evaluate.shots import Moment
 from latentsync.evaluate.statistics import Measured
-from latentsync.evaluate.sync.measure import SyncMeasured, faces_seen, measure_sync
+from latentsync.evaluate.sync.faces_seen import faces_seen
+from latentsync.evaluate.sync.measure import SyncMeasured, measure_sync
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.progress import Progress, no_progress

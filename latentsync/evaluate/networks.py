@@ -47,7 +47,7 @@ def load_judges(config: Config) -> Judges:
     syncnet, stable, face, boxes = (found[model.key] for model in _ALL)
     sync = SyncNetworks(
         syncnet=None if syncnet is None else SyncNetEmbedder(syncnet, execution),
-        stable=None if stable is None else _stable(stable, execution),
+        stable=None if stable is None else StableSyncNetAgreement(stable, execution),
         boxes=None if boxes is None else _boxes(boxes, execution),
     )
     scorer = None if face is None else HyperIqaScorer(face, execution)
@@ -72,10 +72,6 @@ def _cure(model: ModelFile) -> str:
     if model in FETCHED:
         return f"get them with {command('download')} --evaluation"
     return f"put {model.filename} at {model.places[0]}"
-
-
-def _stable(path: Path, execution: Execution) -> StableSyncNetAgreement:
-    return StableSyncNetAgreement(STABLE_SYNCNET, path, execution)
 
 
 def _boxes(path: Path, execution: Execution) -> Callable[[np.ndarray], np.ndarray]:

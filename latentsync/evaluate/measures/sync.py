@@ -60,11 +60,6 @@ def _mean_of_tracks(rows: np.ndarray, of: Callable[[np.ndarray], float]) -> floa
     return float(np.mean([of(mean_curve(track)) for track in long or [distances]]))
 
 
-_HOW = (
-    "SyncNet (Chung and Zisserman 2016) compares every 0.2 s of lips with the audio at 31 shifts "
-    "of 40 ms; distances are averaged over each track, and tracks are averaged"
-)
-
 FIGURES = (
     Figure(
         name="sync_offset",
@@ -72,7 +67,9 @@ FIGURES = (
         title="Offset of the audio",
         unit="frames of 40 ms",
         better="near",
-        how=f"{_HOW}. The shift with the least distance; positive: the audio is early.",
+        how="SyncNet (Chung and Zisserman 2016) compares 0.2 s of lips with the audio at 31 shifts "
+        "of 40 ms: the shift with the least distance, averaged over each track of the face. "
+        "Positive: the audio is early.",
         statistic=offset_of_tracks,
         window=3.0,
         grain=0.5,
@@ -88,7 +85,7 @@ FIGURES = (
         title="Distance of lips and audio (LSE-D)",
         unit="",
         better="lower",
-        how=f"{_HOW}. The least distance of the curve.",
+        how="The distance of SyncNet's embeddings of lips and audio at that shift.",
         statistic=distance_of_tracks,
         window=3.0,
         grain=0.2,
@@ -103,7 +100,7 @@ FIGURES = (
         title="Sync confidence (LSE-C)",
         unit="",
         better="higher",
-        how=f"{_HOW}. How far the least distance lies below the median of the curve.",
+        how="How far that distance lies below the median of the distances at all 31 shifts.",
         statistic=confidence_of_tracks,
         window=3.0,
         grain=0.2,

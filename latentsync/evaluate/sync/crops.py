@@ -25,7 +25,7 @@ from itertools import groupby
 
 import numpy as np
 
-from latentsync.evaluate.sync.tracks import SHORTEST, FaceTrack
+from latentsync.evaluate.sync.tracks import FaceTrack
 from latentsync.face.landmarks import FIVE
 from latentsync.types import Alignment
 
@@ -64,11 +64,10 @@ def runs_of_tracks(
 
 
 def tight_tracks(alignments: Sequence[Alignment | None], frames: np.ndarray) -> list[FaceTrack]:
-    """The runs that are longer than upstream's least; arguments as for runs_of_tracks."""
+    """Of each run, however short; arguments as for runs_of_tracks."""
     return [
         FaceTrack(start, np.stack([tight_box(face) for face in faces]))
         for start, faces in runs_of_tracks(alignments, frames)
-        if len(faces) > SHORTEST
     ]
 
 

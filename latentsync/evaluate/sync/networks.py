@@ -1,4 +1,7 @@
-"""SyncNet as the execution runs networks: embeddings of runs of crops and of cepstra."""
+"""SyncNet as the execution runs networks: embeddings of runs of crops and of cepstra.
+
+Always in float32, so that figures can be compared between machines.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from latentsync.models.syncnet import (
 )
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
+from latentsync.weights.evaluation_files import SYNCNET
 from latentsync.weights.load import build
-from latentsync.weights.manifest import SYNCNET
 
 WINDOWS = 16
 """Windows that are embedded at once."""
@@ -43,11 +46,12 @@ class Embedder(Protocol):
 
 
 class SyncNetEmbedder:
-    """An Embedder. Always in float32, so that figures can be compared between machines."""
+    """An Embedder."""
 
     def __init__(self, path: Path, execution: Execution) -> None:
         """path: of weights.find. Raises CheckpointError."""
         self.path = path
+        self._one_shape = execution.backend != "torch"  # which takes any
         networks = Networks(
             lambda dtype: build(SyncNet, SYNCNET, path, execution.device, dtype=dtype),
             name=SYNCNET.key,
@@ -62,7 +66,7 @@ class SyncNetEmbedder:
 
     def lips(self, crops: np.ndarray) -> np.ndarray:
         count = len(crops) - FRAMES + 1
-        filled = _filled(crops[..., ::-1], WINDOWS + FRAMES - 1)  # BGR
+        filled = self._filled(crops[..., ::-1], WINDOWS + FRAMES - 1)  # BGR
         frames = torch.from_numpy(filled.transpose(3, 0, 1, 2).astype(np.float32))
         (embeddings,) = self._lips(frames)
         return embeddings[:count].cpu().numpy()
@@ -71,9 +75,14 @@ class SyncNetEmbedder:
         count = (len(cepstra) - _ROWS) // CEPSTRA_PER_FRAME + 1
         starts = np.arange(count) * CEPSTRA_PER_FRAME
         windows = cepstra[starts[:, None] + np.arange(_ROWS)].transpose(0, 2, 1)
-        filled = _filled(windows[:, None].astype(np.float32), WINDOWS)
+        filled = self._filled(windows[:, None].astype(np.float32), WINDOWS)
         (embeddings,) = self._audio(torch.from_numpy(filled))
         return embeddings[:count].cpu().numpy()
+
+    def _filled(self, values: np.ndarray, count: int) -> np.ndarray:
+        """A compiled graph takes exactly one shape: the last value is repeated."""
+        missing = count - len(values) if self._one_shape else 0
+        return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
 
 
 class _LipsOfRun(nn.Module):
@@ -86,9 +95,3 @@ class _LipsOfRun(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         return self.network.lips_of_run(frames)
-
-
-def _filled(values: np.ndarray, count: int) -> np.ndarray:
-    """The last one is repeated: a graph takes exactly one shape."""
-    missing = count - len(values)
-    return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])

@@ -29,9 +29,11 @@ from latentsync.models.syncnet import FRAME_RATE
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.speech.sync_mel import PER_SECOND
+from latentsync.weights.evaluation_files import STABLE_SYNCNET
 from latentsync.weights.load import build
-from latentsync.weights.model_file import ModelFile
 
+MOST_PAIRS = 200
+"""Of a video that are compared, 0.64 s each: one takes a second or two of a core."""
 _HALF = SIDE // 2
 
 
@@ -47,11 +49,11 @@ class Agreement(Protocol):
 class StableSyncNetAgreement:
     """An Agreement. Always in float32, so that figures can be compared between machines."""
 
-    def __init__(self, model: ModelFile, path: Path, execution: Execution) -> None:
+    def __init__(self, path: Path, execution: Execution) -> None:
         """path: of weights.find. Raises CheckpointError."""
         networks = Networks(
-            lambda dtype: build(StableSyncNet, model, path, execution.device, dtype=dtype),
-            name=model.key,
+            lambda dtype: build(StableSyncNet, STABLE_SYNCNET, path, execution.device, dtype=dtype),
+            name=STABLE_SYNCNET.key,
             checkpoint=path,
             execution=execution,
             sources=[stable_syncnet, sync_options],
@@ -99,9 +101,12 @@ class Pair:
         return (self.start + (FRAMES - 1) / 2) / FRAME_RATE
 
 
-def pairs_in_order(runs: Sequence[AlignedRun]) -> list[Pair]:
-    """Pairs that follow each other without overlap, frames and audio of the same time."""
-    return [run.pair(at, at) for run in runs for at in range(run.start, run.last_start + 1, FRAMES)]
+def pairs_in_order(runs: Sequence[AlignedRun], most: int = MOST_PAIRS) -> list[Pair]:
+    """Pairs that follow each other without overlap, frames and audio of the same time; of more than
+    `most`, evenly spread ones."""
+    every = [(run, at) for run in runs for at in range(run.start, run.last_start + 1, FRAMES)]
+    step = max(1, -(-len(every) // most))
+    return [run.pair(at, at) for run, at in every[::step]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +141,11 @@ class StableScore:
         self._open: dict[int, list[Tensor]] = {}
         self.cosines = np.full(len(pairs), np.nan)
         """(K,), of the pairs, as far as the frames have come."""
+
+    @property
+    def count(self) -> int:
+        """Pairs that have audio."""
+        return sum(map(len, self._starts.values()))
 
     def wants(self, instant: int) -> bool:
         return instant in self._wanted

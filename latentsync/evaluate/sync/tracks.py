@@ -22,6 +22,8 @@ SMALLEST = 100
 """Pixels; the longer mean side of a track's boxes has to be larger."""
 _OVERLAP = 0.5  # intersection over union with the last box, above which a face is the same
 
+_SAME_FACE = 0.3  # the same, between boxes of two detectors
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceTrack:
@@ -76,6 +78,20 @@ def shot_tracks(frames: Sequence[Sequence[np.ndarray]], shots: np.ndarray) -> li
         for begin, stop in pairwise(borders)
         for track in face_tracks(frames[begin:stop], start=begin)
     ]
+
+
+def long_enough(track: FaceTrack) -> bool:
+    return len(track.boxes) > SHORTEST
+
+
+def follows(track: FaceTrack, others: Sequence[FaceTrack]) -> bool:
+    """Whether most of the track is on a face of the others."""
+    on = np.zeros(len(track.boxes), bool)
+    for other in others:
+        for number in range(max(track.start, other.start), min(track.stop, other.stop)):
+            box, seen = track.boxes[number - track.start], other.boxes[number - other.start]
+            on[number - track.start] |= overlap(box, seen) > _SAME_FACE
+    return bool(on.mean() > 0.5)
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:

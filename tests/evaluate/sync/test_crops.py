@@ -47,8 +47,7 @@ def test_runs_count_instants_not_frames() -> None:
     assert [(start, len(faces)) for start, faces in runs] == [(0, 5)]
 
 
-def test_only_runs_of_more_than_50_instants_are_tracks() -> None:
-    frames = [face()] * 50 + [None] + [face()] * 51
-    (track,) = tight_tracks(frames, np.arange(len(frames)))
-    assert (track.start, track.stop) == (51, 102)
-    assert track.size == pytest.approx(165)
+def test_each_run_is_a_track() -> None:
+    one, other = tight_tracks([face(), face(), None, face()], np.arange(4))
+    assert (one.start, one.stop, other.start) == (0, 2, 3)
+    assert one.size == pytest.approx(165)
