@@ -31,6 +31,10 @@ from latentsync.generate.replay.lips import lip_shape
 
 WINDOW = 5.0
 """Seconds whose mean is taken from lips and audio."""
+FEWEST = 40
+"""Frames for that mean: where only bursts of frames are measured, a wider window holds them."""
+SPOKEN = 20
+"""Frames with speech without which lips are not judged."""
 APART = 0.15
 """Seconds that a frame in a pause is away from speech: lips open before it is heard, and close
 after it."""
@@ -158,12 +162,12 @@ class Lips:
         seconds, tracks = np.array(self._seconds), np.array(self._tracks)
         follows = np.array(self._follows, bool)
         lips = LipTrace.of(seconds, tracks, follows, self._lips, self._speech)
-        if not lips.spoken.any():
+        if lips.spoken.sum() < SPOKEN:
             return []
         found = [*_following(lips, self._speech), *_moving(lips)]
         if self._source_speech is not None:
             own = LipTrace.of(seconds, tracks, follows, self._source_lips, self._source_speech)
-            if own.spoken.any():
+            if own.spoken.sum() >= SPOKEN:
                 found.append(_as_source(lips, own))
         return found
 
@@ -207,13 +211,12 @@ class LipTrace:
         )
 
     def local(self, values: np.ndarray) -> np.ndarray:
-        """(F, C) -> the same, less the mean over WINDOW around each frame in its track."""
+        """(F, C) -> the same, less the mean over WINDOW, or over FEWEST frames where that is longer,
+        around each frame in its track."""
         out = np.empty(values.shape)
         for track in np.unique(self.tracks):
             places = np.flatnonzero(self.tracks == track)
-            seconds = self.seconds[places]
-            first = np.searchsorted(seconds, seconds - WINDOW / 2)
-            after = np.searchsorted(seconds, seconds + WINDOW / 2, side="right")
+            first, after = _around(self.seconds[places])
             sums = np.cumsum(values[places], axis=0)
             sums = np.concatenate([np.zeros((1, values.shape[1])), sums])
             out[places] = values[places] - (sums[after] - sums[first]) / (after - first)[:, None]
@@ -232,6 +235,15 @@ class LipTrace:
         kept = np.flatnonzero(np.diff(np.floor(self.seconds * 30 + 0.01), prepend=-1.0) > 0)
         kept = kept[:: 1 + len(kept) // MOST]
         return LipTrace(*(getattr(self, one.name)[kept] for one in fields(self)))
+
+
+def _around(seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(F,) -> (F,), (F,): first frame of the window around each, and the one after its last."""
+    count = len(seconds)
+    nearest = (np.arange(count) - FEWEST // 2).clip(0, max(0, count - FEWEST))
+    first = np.searchsorted(seconds, seconds - WINDOW / 2)
+    after = np.searchsorted(seconds, seconds + WINDOW / 2, side="right")
+    return np.minimum(first, nearest), np.maximum(after, (nearest + FEWEST).clip(None, count))
 
 
 def _shape(face: SeenFace | None) -> np.ndarray:
