@@ -6,9 +6,11 @@ from types import ModuleType
 
 from latentsync.evaluate.figure import Figure
 from latentsync.evaluate.measures import (
+    akd,
     colour,
     face_quality,
     flicker,
+    jitter,
     lips,
     outside,
     seam,
@@ -18,7 +20,7 @@ from latentsync.evaluate.measures import (
 
 GROUPS = ("sync", "mouth", "seam", "rest")
 MODULES: tuple[ModuleType, ...] = (
-    *(sync, lips, sharpness, flicker, colour),
+    *(sync, lips, sharpness, flicker, jitter, colour, akd),
     *(seam, outside, face_quality),
 )
 """Of measures/, each with a tuple FIGURES. A new one is a word here."""

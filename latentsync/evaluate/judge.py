@@ -68,7 +68,8 @@ def judge(
     pairs = PairsOfFiles(engine, result, case.source, report=case.report, progress=progress)
     order = None if case.report is None else case.report["per_frame"].get("source")
     own = None if pairs.source is None else heard_as_filmed(pairs.source, order)
-    measures, lacking = measures_for(Inputs(engine.config, heard, own, judges))
+    generated = None if case.report is None else case.report.get("generator") is not None
+    measures, lacking = measures_for(Inputs(engine.config, heard, own, judges, generated))
     for pair in pairs:
         for measure in measures:
             measure.add(pair)

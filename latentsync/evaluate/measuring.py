@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from latentsync.errors import MediaError
 from latentsync.evaluate.heard import HeardAudio
+from latentsync.evaluate.measures.akd import KeypointDistance
 from latentsync.evaluate.measures.face_quality import FaceQuality
+from latentsync.evaluate.measures.jitter import Jitter
 from latentsync.evaluate.measures.lips import Lips
 from latentsync.evaluate.measures.outside import Outside
 from latentsync.evaluate.measures.pixels import PixelMeasure
-from latentsync.evaluate.needs import AFTERWARDS, Lacking
+from latentsync.evaluate.needs import AFTERWARDS, OTHER_SPEECH, UNREADABLE, Lacking
 from latentsync.evaluate.networks import Judges
 from latentsync.evaluate.pair import Measure
 from latentsync.face.speaking_evidence import Speech
 from latentsync.pipeline.speaking import measure_speech
 from latentsync.settings.schema import Config
+
+_SAME = 0.95
+"""Correlation of the levels of two audios from which they are the same speech."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,13 +32,14 @@ class Inputs:
 
     heard: with the result; None: there is no audio. heard_with_source: None: there is none, or the
     frames of the source are shown at other times than they were filmed at. judges: None: networks
-    are left out.
+    are left out. generated: whether the mouth was made for new speech; None: not known.
     """
 
     config: Config
     heard: HeardAudio | None
     heard_with_source: HeardAudio | None = None
     judges: Judges | None = None
+    generated: bool | None = None
 
 
 def measures_for(inputs: Inputs) -> tuple[list[Measure], Lacking]:
@@ -41,18 +49,33 @@ def measures_for(inputs: Inputs) -> tuple[list[Measure], Lacking]:
     lacking: dict[Any, str] = {**networks} if inputs.judges is None else {**inputs.judges.lacking}
     if inputs.judges is not None and inputs.judges.face is not None:
         measures.append(FaceQuality(inputs.judges.face))
-    if inputs.heard is not None:
-        try:
-            speech = measure_speech(inputs.heard)
-        except (MediaError, ValueError) as error:
-            lacking["speech"] = f"the audio cannot be read: {error}"
-        else:
-            measures.append(Lips(speech, _speech(inputs.heard_with_source)))
+    speech, own = _speech(inputs.heard), _speech(inputs.heard_with_source)
+    if speech is not None:
+        measures.append(Lips(speech, own))
+    elif inputs.heard is not None:
+        lacking["speech"] = UNREADABLE
+    same = not inputs.generated if inputs.generated is not None else _alike(speech, own)
+    measures.append(Jitter(same_speech=same))
+    if same:
+        measures.append(KeypointDistance())
+    else:
+        lacking["same_speech"] = OTHER_SPEECH
     return measures, lacking
 
 
 def _speech(heard: HeardAudio | None) -> Speech | None:
+    """None: there is none, or it cannot be read."""
     try:
         return None if heard is None else measure_speech(heard)
     except (MediaError, ValueError):
         return None
+
+
+def _alike(one: Speech | None, other: Speech | None) -> bool:
+    """Whether the levels of two audios rise and fall together."""
+    if one is None or other is None:
+        return False
+    both = [each.signals[:, 0] for each in (one, other)]
+    count = min(map(len, both))
+    levels = np.stack([each[:count] for each in both])
+    return bool(levels.std(axis=1).all() and np.corrcoef(levels)[0, 1] > _SAME)

@@ -29,6 +29,21 @@ BY_GRADE: dict[str, tuple[str, str, str]] = {
         "SyncNet finds no sync ({})",
     ),
     "flicker": ("steady from frame to frame", "flickers a little ({})", "flickers ({})"),
+    "jitter_over_source": (
+        "no more jitter than the source's",
+        "some jitter ({} times the source's)",
+        "jitter ({} times the source's)",
+    ),
+    "jitter_added": (
+        "the restoration adds no jitter",
+        "the restoration adds some jitter ({})",
+        "the restoration adds jitter ({})",
+    ),
+    "akd_face": (
+        "lips are where the source's are",
+        "lips are a little beside the source's ({})",
+        "lips are not where the source's are ({})",
+    ),
     "colour_shift": (
         "the skin has the source's colour",
         "the skin's colour is a little off ({})",

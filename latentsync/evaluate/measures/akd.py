@@ -26,7 +26,7 @@ FIGURES = (
         "the result and the source in the same frame, x and y in widths and heights of the frame.",
         statistic=mean,
         grain=0.0002,
-        needs=("source",),
+        needs=("source", "same_speech"),
     ),
     Figure(
         name="akd_px",
@@ -37,7 +37,7 @@ FIGURES = (
         how="As AKD, in pixels of the frame.",
         statistic=mean,
         grain=0.1,
-        needs=("source",),
+        needs=("source", "same_speech"),
     ),
     Figure(
         name="akd_face",
@@ -50,7 +50,7 @@ FIGURES = (
         grain=0.05,
         good=0.8,
         poor=1.6,
-        needs=("source",),
+        needs=("source", "same_speech"),
     ),
 )
 

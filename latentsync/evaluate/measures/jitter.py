@@ -75,7 +75,7 @@ FIGURES = (
         grain=0.05,
         good=0.2,
         poor=0.3,
-        needs=("source",),
+        needs=("source", "same_speech"),
     ),
 )
 

@@ -211,8 +211,8 @@ class LipTrace:
         )
 
     def local(self, values: np.ndarray) -> np.ndarray:
-        """(F, C) -> the same, less the mean over WINDOW, or over FEWEST frames where that is longer,
-        around each frame in its track."""
+        """(F, C) -> the same, less the mean over WINDOW around each frame in its track; over FEWEST
+        frames where that is longer."""
         out = np.empty(values.shape)
         for track in np.unique(self.tracks):
             places = np.flatnonzero(self.tracks == track)
