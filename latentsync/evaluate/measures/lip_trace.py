@@ -18,7 +18,7 @@ APART = 0.15
 after it."""
 SHUT = 5
 """Percentile of a track's aperture that counts as shut."""
-MOST = 9000
+MOST = 4500
 """Frames that are compared with the audio at many shifts, of any video."""
 
 

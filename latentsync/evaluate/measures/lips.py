@@ -24,10 +24,12 @@ from latentsync.evaluate.measures.lip_statistics import (
     stillness,
 )
 from latentsync.evaluate.measures.lip_trace import LipTrace
+from latentsync.evaluate.measures.own_prediction import own_prediction
 from latentsync.evaluate.pair import FramePair, SeenFace
 from latentsync.evaluate.statistics import Measured, correlation
 from latentsync.face.speaking_evidence import AUDIO_RATE, Speech
 from latentsync.generate.replay.lips import lip_shape
+from latentsync.speech.acoustic import Acoustics
 
 SPOKEN = 20
 """Frames with speech without which lips are not judged."""
@@ -65,6 +67,22 @@ FIGURES = (
         needs=("speech",),
     ),
     Figure(
+        name="lips_follow_own_prediction",
+        group="sync",
+        title="lips follow what the speaker's own lips would do",
+        unit="r",
+        better="higher",
+        how="As before, with what a linear map predicts that is fitted to the source's own lips "
+        "and audio, the one of the generator replay. Only where the source's lips follow their "
+        "own audio; frames that are predicted do not take part in the fit.",
+        statistic=follow,
+        window=3.0,
+        grain=0.05,
+        good=0.25,
+        poor=0.1,
+        needs=("source", "speech"),
+    ),
+    Figure(
         name="lip_delay",
         group="sync",
         title="lips are late by",
@@ -91,8 +109,8 @@ FIGURES = (
         statistic=spread,
         window=2.0,
         grain=0.2,
-        good=2.2,
-        poor=1.2,
+        good=1.8,
+        poor=1.0,
         needs=("speech",),
     ),
     Figure(
@@ -107,7 +125,7 @@ FIGURES = (
         statistic=relative_spread,
         window=5.0,
         grain=0.05,
-        good=0.5,
+        good=0.6,
         poor=0.8,
         needs=("source", "speech"),
     ),
@@ -118,12 +136,11 @@ FIGURES = (
         unit="",
         better="lower",
         how="The lips' opening, and its change from frame to frame, in pauses of the speech over "
-        "the same in speech; the mean of both ratios. 1: as in speech.",
+        "the same in speech; the mean of both ratios. 1: as in speech. Some people's lips never "
+        "rest: it has no limits.",
         statistic=stillness,
         window=5.0,
         grain=0.05,
-        good=0.9,
-        poor=1.2,
         needs=("speech",),
     ),
 )
@@ -132,11 +149,21 @@ FIGURES = (
 class Lips:
     """A Measure of FIGURES. It keeps 50 bytes a frame."""
 
-    def __init__(self, speech: Speech, source_speech: Speech | None = None) -> None:
+    def __init__(
+        self,
+        speech: Speech,
+        source_speech: Speech | None = None,
+        *,
+        acoustics: Acoustics | None = None,
+        source_acoustics: Acoustics | None = None,
+    ) -> None:
         """speech: what is heard with the result, see pipeline.speaking.measure_speech, on the time
         axis of the pairs. source_speech: the source's own, where source frames are shown at the
-        times at which they were filmed; None: it has none, or they are shown at others."""
+        times at which they were filmed; None: it has none, or they are shown at others. acoustics,
+        source_acoustics: of the same audio; one object for both where the speech is the source's.
+        """
         self._speech, self._source_speech = speech, source_speech
+        self._acoustics, self._source_acoustics = acoustics, source_acoustics
         self._seconds, self._tracks, self._follows = array("d"), array("q"), array("b")
         self._lips, self._source_lips = array("d"), array("d")
 
@@ -158,7 +185,17 @@ class Lips:
             own = LipTrace.of(seconds, tracks, follows, self._source_lips, self._source_speech)
             if own.spoken.sum() >= SPOKEN:
                 found.append(_as_source(lips, own))
+                found.extend(self._following_own(lips, own))
         return found
+
+    def _following_own(self, lips: LipTrace, own: LipTrace) -> Iterator[Measured]:
+        if self._acoustics is None or self._source_acoustics is None:
+            return
+        thin = lips.thinned()
+        predicted = own_prediction(own, self._source_acoustics, self._acoustics, thin.seconds)
+        if predicted is not None:
+            rows = thin.local(np.concatenate([thin.shapes, predicted], axis=1))[:, [0, 2, 1, 3]]
+            yield Measured("lips_follow_own_prediction", thin.seconds, rows)
 
 
 def _shape(face: SeenFace | None) -> np.ndarray:
