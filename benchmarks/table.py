@@ -33,8 +33,12 @@ class Row:
 
 def table(rows: Sequence[Row]) -> str:
     """A Markdown table with aligned columns."""
-    cells = [HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(HEAD))]
+    return markdown([HEAD, *(_cells(row) for row in rows)])
+
+
+def markdown(cells: Sequence[Sequence[str]]) -> str:
+    """The same of any rows of equal length; the first is the head."""
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
         for line in cells

@@ -19,12 +19,13 @@ from latentsync.places import command
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.weights import record
+from latentsync.weights.evaluation_files import FETCHED
 from latentsync.weights.find import find
 from latentsync.weights.licences import accept
 from latentsync.weights.manifest import MODEL_FILES
 from latentsync.weights.model_file import ModelFile
 
-PICKLED = (".pt", ".pth", ".model")
+PICKLED = (".pt", ".pth", ".pkl", ".model")
 """Suffixes of PyTorch's files, which can be converted."""
 
 
@@ -58,6 +59,11 @@ def build_parser() -> Parser:
     add_weights_flags(parser)
     add("--quiet", action="store_true", help="no progress; only the files, warnings and errors")
     what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--evaluation",
+        action="store_true",
+        help="only what the evaluate command uses: SyncNet and HyperIQA (164 MB)",
+    )
     what.add_argument("--list", action="store_true", help="list every file: size, licence, path")
     what.add_argument("--verify", action="store_true", help="compute the hashes of all files found")
     what.add_argument(
@@ -88,10 +94,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _fetch(config: Config, options: argparse.Namespace) -> int:
-    from latentsync.pipeline.requirements import weights_wanted
+    from latentsync.pipeline.requirements import face_models, weights_wanted
     from latentsync.weights.ensure import ensure_weights, no_byte_progress
 
     wanted = weights_wanted(config, speech=True, speakers=options.speakers)
+    if options.evaluation:
+        wanted = [(model, None) for model in (*face_models(config), *FETCHED)]
     paths = ensure_weights(
         wanted,
         folders=config.weights.folders,

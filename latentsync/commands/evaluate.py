@@ -11,13 +11,19 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from latentsync import __version__
 from latentsync.commands.batch import SETTING, exists
 from latentsync.commands.console import Parser, add_weights_flags, run
 from latentsync.commands.to_evaluate import request_of
+from latentsync.errors import ConfigError
 from latentsync.places import command
 from latentsync.weights.licences import accept
+
+if TYPE_CHECKING:
+    from latentsync.settings.schema import Config
 
 
 def build_parser() -> Parser:
@@ -44,6 +50,11 @@ def build_parser() -> Parser:
     add("--html", action="store_true", help="also write a page with pictures")
     add("--json", metavar="FILE", help="where the figures of one result go")
     add("--csv", metavar="FILE", help="also a table, a row for each video")
+    add(
+        "--syncnet_accuracy",
+        metavar="LIST",
+        help="only how often StableSyncNet is right, on the videos that a text file lists",
+    )
     add_weights_flags(parser)
     add("--device", metavar="NAME", help="auto (default: the fastest), cpu, cuda or mps")
     add("--quiet", action="store_true", help="no progress; only the summary, warnings and errors")
@@ -70,11 +81,23 @@ def _run(options: argparse.Namespace) -> int:
         "weights.offline": options.offline,
     }
     config = load_config(None, settings, flags=flags)
+    if options.syncnet_accuracy is not None:
+        return _accuracy(options, names, config)
     request = request_of(options, names)
     # What follows imports torch, which takes seconds.
     from latentsync.commands.judging import evaluate
 
     return evaluate(request, config, quiet=options.quiet, command=options.line)
+
+
+def _accuracy(options: argparse.Namespace, names: Sequence[str], config: Config) -> int:
+    if names:
+        raise ConfigError(
+            "--syncnet_accuracy takes its videos from a list", names[0], "leave it out"
+        )
+    from latentsync.commands.sync_accuracy import print_accuracy
+
+    return print_accuracy(Path(options.syncnet_accuracy), config, quiet=options.quiet)
 
 
 def _apart(words: Sequence[str]) -> tuple[list[str], list[str]]:

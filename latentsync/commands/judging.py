@@ -16,6 +16,7 @@ from latentsync.errors import LatentSyncError
 from latentsync.evaluate.csv_table import write_csv
 from latentsync.evaluate.files import write_evaluation
 from latentsync.evaluate.judge import Case, Judgement, case_of, compared, judge
+from latentsync.evaluate.networks import Judges, load_judges
 from latentsync.evaluate.page.index import IndexRow, write_index
 from latentsync.evaluate.page.write import write_page
 from latentsync.evaluate.pairs_of_files import evaluation_engine
@@ -63,6 +64,7 @@ class _Work(Evaluations):
     """Judges results one after the other."""
 
     engine: Engine
+    judges: Judges
     quiet: bool
     command: str
 
@@ -71,15 +73,17 @@ class _Work(Evaluations):
         case = case_of(wanted.result, wanted.source, wanted.audio)
         bar: Progress = no_progress if self.quiet else progress_bar
         shown: Progress = (lambda title, total: bar(f"{name}: {title}", total)) if name else bar
-        return case, judge(self.engine, case, progress=shown, command=self.command)
+        found = judge(self.engine, case, judges=self.judges, progress=shown, command=self.command)
+        return case, found
 
 
 def evaluate(request: Request, config: Config, *, quiet: bool, command: str) -> int:
     """Exit code: 2 if any of several videos failed. Raises LatentSyncError where there are but one
     or two."""
-    engine = evaluation_engine(config)
-    use_threads(torch_threads(engine.execution, networks=False))
-    work = _Work(engine=engine, quiet=quiet, command=command)
+    engine, judges = evaluation_engine(config), load_judges(config)
+    execution = judges.execution or engine.execution
+    use_threads(torch_threads(execution, networks=judges.execution is not None))
+    work = _Work(engine=engine, judges=judges, quiet=quiet, command=command)
     code = DONE
     if request.several:
         code = _all(work, request)

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from latentsync.evaluate.figures import FIGURES
-from latentsync.evaluate.verdict import GROUPS
+from latentsync.evaluate.figures import FIGURES, GROUPS
 from latentsync.places import part_file
 
 VIDEO, AVERAGE = "video", "average"

@@ -9,7 +9,7 @@ from latentsync.evaluate.statistics import Statistic
 
 Direction = Literal["higher", "lower", "near"]
 Group = Literal["sync", "mouth", "seam", "rest"]
-Need = Literal["source", "speech", "syncnet", "stable_syncnet", "job"]
+Need = Literal["source", "speech", "syncnet", "stable_syncnet", "hyperiqa", "job", "same_speech"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Figure:
     window: seconds over which its curve in time is taken. grain: a difference below this many units
     means nothing, however sure it is. good, poor: from where a value is good no more, and from
     where it is poor; where better is "near", distances from the goal; None: no judgement. needs:
-    what has to be there; "job": only known at the end of a job.
+    what has to be there; "job": only known at the end of a job; "same_speech":
+    the result's speech is the source's, so that its lips are to be where the source's are.
     """
 
     name: str

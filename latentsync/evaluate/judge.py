@@ -14,13 +14,17 @@ from latentsync.evaluate.facts import Judged, VideoFacts
 from latentsync.evaluate.heard import HeardAudio, heard_with
 from latentsync.evaluate.measuring import Inputs, measures_for
 from latentsync.evaluate.needs import NO_JOB, NO_SOURCE, NO_SPEECH, Lacking, reasons
+from latentsync.evaluate.networks import Judges, load_judges
 from latentsync.evaluate.pairing import job_report
-from latentsync.evaluate.pairs_of_files import PairsOfFiles
+from latentsync.evaluate.pairs_of_files import PairsOfFiles, chosen_speaker
 from latentsync.evaluate.shots import Moment
 from latentsync.evaluate.statistics import Measured
+from latentsync.evaluate.sync.faces_seen import faces_seen
+from latentsync.evaluate.sync.measure import SyncMeasured, measure_sync
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.progress import Progress, no_progress
+from latentsync.settings.schema import Config
 
 logger = logging.getLogger(__name__)
 
@@ -47,20 +51,33 @@ class Judgement:
 
 
 def judge(
-    engine: Engine, case: Case, *, progress: Progress = no_progress, command: str | None = None
+    engine: Engine,
+    case: Case,
+    *,
+    judges: Judges | None = None,
+    progress: Progress = no_progress,
+    command: str | None = None,
 ) -> Judgement:
-    """engine: see pairs_of_files.evaluation_engine. Raises MediaError, FaceNotFoundError,
-    ConfigError and CheckpointError."""
+    """engine: see pairs_of_files.evaluation_engine. judges: None: loaded here.
+
+    Raises MediaError, FaceNotFoundError, ConfigError and CheckpointError.
+    """
+    judges = judges or load_judges(engine.config)
     result = probe(case.result)
     heard = heard_with(result, case.audio)
     pairs = PairsOfFiles(engine, result, case.source, report=case.report, progress=progress)
     order = None if case.report is None else case.report["per_frame"].get("source")
     own = None if pairs.source is None else heard_as_filmed(pairs.source, order)
-    measures, lacking = measures_for(Inputs(engine.config, heard, own))
+    generated = None if case.report is None else case.report.get("generator") is not None
+    measures, lacking = measures_for(Inputs(engine.config, heard, own, judges, generated))
     for pair in pairs:
         for measure in measures:
             measure.add(pair)
     measured = [one for measure in measures for one in measure.results()]
+    sync = SyncMeasured()
+    if heard is not None and "speech" not in lacking:
+        config = chosen_speaker(engine.config, case.report)
+        sync = _sync(engine, result, heard, judges, config=config, progress=progress)
     facts = Judged(
         result=facts_of(result, frames=pairs.total),
         source=None if pairs.source is None else facts_of(pairs.source),
@@ -69,14 +86,32 @@ def judge(
         cuts_seconds=pairs.cuts_seconds,
     )
     without = pairs.without_source or (None if case.source else NO_SOURCE)
+    not_there: Lacking = {"job": NO_JOB, **lacking_of(without, heard), **lacking}
+    measured += sync.measured
     found = evaluation(
         measured,
         facts,
-        not_measured=reasons({"job": NO_JOB, **lacking_of(without, heard), **lacking}),
+        not_measured=reasons(not_there) | sync.not_measured,
         report=case.report,
         command=command,
     )
     return Judgement(found, measured, pairs.moments)
+
+
+def _sync(
+    engine: Engine,
+    result: VideoInfo,
+    heard: HeardAudio,
+    judges: Judges,
+    *,
+    config: Config,
+    progress: Progress,
+) -> SyncMeasured:
+    """Looks at every frame once more; nothing where there is no network."""
+    if judges.sync.syncnet is None and judges.sync.stable is None:
+        return SyncMeasured()
+    faces = faces_seen(engine, result, config=config, progress=progress)
+    return measure_sync(faces, heard, judges.sync, progress=progress)
 
 
 def heard_as_filmed(source: VideoInfo, order: Iterable[int] | None) -> HeardAudio | None:

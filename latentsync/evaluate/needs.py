@@ -12,6 +12,9 @@ Lacking = Mapping[Need, str]
 
 NO_SOURCE = "the source is not known; name it with --source"
 NO_SPEECH = "the result has no audio; name the speech with --audio"
+AFTERWARDS = "it is measured of finished files: run the evaluate command"
+OTHER_SPEECH = "the speech is not the source's, so the lips are to move otherwise"
+UNREADABLE = "the audio cannot be read"
 NO_JOB = "only the job that makes a result can measure it; run it with --evaluate"
 
 

@@ -65,6 +65,14 @@ def as_evaluated(config: Config) -> Config:
     )
 
 
+def chosen_speaker(config: Config, report: Mapping[str, Any] | None) -> Config:
+    """The settings with the speaker of the job, where they name none."""
+    chosen = (report or {}).get("speaker", {}).get("chosen_by") or [None]
+    if config.face.speaker is not None or chosen[0] is None:
+        return config
+    return replace(config, face=replace(config.face, speaker=chosen[0]))
+
+
 class PairsOfFiles:
     """Iterate, once, for the pairs in the order of the result. Memory does not grow with length.
 
@@ -140,10 +148,7 @@ class PairsOfFiles:
 
     def _analyzed(self, pairing: Pairing) -> tuple[SampledVideo, SourceAnalysis]:
         video = SampledVideo(self.source or self.result, pairing.of_source)
-        config = self._engine.config
-        chosen = (self._report or {}).get("speaker", {}).get("chosen_by") or [None]
-        if config.face.speaker is None and chosen[0] is not None:
-            config = replace(config, face=replace(config.face, speaker=chosen[0]))
+        config = chosen_speaker(self._engine.config, self._report)
         with Session(self._engine, video, config=config) as session:
             return video, session.analyze(self._progress)
 

@@ -13,6 +13,11 @@ BY_GRADE: dict[str, tuple[str, str, str]] = {
         "lips follow the speech only loosely ({})",
         "lips do not follow the speech ({})",
     ),
+    "lips_follow_own_prediction": (
+        "they move as the speaker's own would ({})",
+        "they move only roughly as the speaker's own would ({})",
+        "they do not move as the speaker's own would ({})",
+    ),
     "lips_move_in_speech": (
         "lips move while speech is heard",
         "lips move little while speech is heard ({})",
@@ -27,6 +32,46 @@ BY_GRADE: dict[str, tuple[str, str, str]] = {
         "SyncNet is confident ({})",
         "SyncNet is not very confident ({})",
         "SyncNet finds no sync ({})",
+    ),
+    "flicker": ("steady from frame to frame", "flickers a little ({})", "flickers ({})"),
+    "jitter_over_source": (
+        "no more jitter than the source's",
+        "some jitter ({} times the source's)",
+        "jitter ({} times the source's)",
+    ),
+    "jitter_added": (
+        "the restoration adds no jitter",
+        "the restoration adds some jitter ({})",
+        "the restoration adds jitter ({})",
+    ),
+    "akd_face": (
+        "lips are where the source's are",
+        "lips are a little beside the source's ({})",
+        "lips are not where the source's are ({})",
+    ),
+    "colour_shift": (
+        "the skin has the source's colour",
+        "the skin's colour is a little off ({})",
+        "the skin's colour is off ({})",
+    ),
+    "seam_colour": (
+        "no edge in colour is seen",
+        "a faint edge in colour ({})",
+        "an edge in colour ({})",
+    ),
+    "seam_texture": (
+        "no edge in texture is seen",
+        "a faint edge in texture ({})",
+        "an edge in texture ({})",
+    ),
+    "outside_equal": (
+        "bit for bit the source's before the encode",
+        *("not the source's ({})",) * 2,
+    ),
+    "outside_psnr": (
+        "as in the source ({})",
+        "coded more coarsely than the source ({})",
+        "not as in the source ({})",
     ),
 }
 """Figure -> what is said where it is good, fair and poor, {} for its value."""
@@ -43,8 +88,18 @@ RATIO: dict[str, tuple[str, str, str]] = {
         "lips move {} less than the source's own",
         "lips move as much as the source's own",
     ),
+    "mouth_sharpness": (
+        "{} sharper than the face",
+        "{} softer than the face",
+        "as sharp as the face",
+    ),
+    "mouth_sharpness_to_source": (
+        "{} sharper than the source's",
+        "{} softer than the source's",
+        "as sharp as the source's",
+    ),
 }
-"""Ratio that is best near 1 -> the same, {} for the difference in per cent."""
+"""Ratio -> the same of above 1 and below it, {} for the difference in per cent."""
 
 _GRADES = ("good", "fair", "poor")
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from latentsync.evaluate.figure import Figure
+from latentsync.evaluate.figures import GROUPS
 from latentsync.evaluate.grades import Verdict, verdict
 from latentsync.evaluate.job_facts import skipped_spans
-from latentsync.evaluate.needs import NO_JOB
+from latentsync.evaluate.needs import NO_JOB, OTHER_SPEECH
 from latentsync.evaluate.phrases import phrase, small
 from latentsync.evaluate.words import capital, clock, counted, listed, places
 
-GROUPS = ("sync", "mouth", "seam", "rest")
 NAMES = {"sync": "sync", "mouth": "mouth", "seam": "seam", "rest": "rest of the frame"}
 _SAID = 3  # figures in a sentence
 _RANK = {"poor": 0, "fair": 1, "good": 2, None: 3}
@@ -70,7 +70,7 @@ def _of_group(group: str, evaluation: Mapping[str, Any], table: Mapping[str, Fig
     figures = _in_group(group, evaluation["figures"])
     text = f"{NAMES[group]}: {known}"
     if figures:
-        text += "; " + ", ".join(_with_place(*one) for one in _ordered(figures)[:_SAID])
+        text += "; " + "; ".join(_with_place(*one) for one in _ordered(figures)[:_SAID])
     if known != "unknown":
         return _sentence(text)
     if any(one["good"] is not None for _, one in figures):
@@ -83,8 +83,11 @@ def _not_measured(evaluation: Mapping[str, Any], table: Mapping[str, Figure]) ->
     """What is missing from groups that have a verdict all the same, a sentence a reason."""
     missing: dict[str, list[str]] = {}
     for name, reason in evaluation["not_measured"].items():
-        if evaluation["verdict"][table[name].group] != "unknown" and reason != NO_JOB:
-            missing.setdefault(reason, []).append(small(table[name].title))
+        figure = table[name]
+        if figure.good is None or reason in (NO_JOB, OTHER_SPEECH):
+            continue  # it has no say, or nothing is wrong
+        if evaluation["verdict"][figure.group] != "unknown":
+            missing.setdefault(reason, []).append(small(figure.title))
     for reason, titles in missing.items():
         yield _sentence(f"not measured: {listed(titles)}; {reason}")
 
@@ -92,7 +95,7 @@ def _not_measured(evaluation: Mapping[str, Any], table: Mapping[str, Figure]) ->
 def _with_place(name: str, figure: Mapping[str, Any]) -> str:
     said = phrase(name, figure)
     if figure["grade"] in ("poor", "fair") and figure["worst"] and len(figure["curve"]) > 1:
-        return f"{said}, worst at {clock(figure['worst'][0][0])}"
+        return f"{said}, most of all at {clock(figure['worst'][0][0])}"
     return said
 
 

@@ -56,22 +56,39 @@ def smooth_squares(boxes: np.ndarray, *, beyond: str = "edge") -> np.ndarray:
     sides = exact[:, 2:] - exact[:, :2]
     centres = (exact[:, :2] + exact[:, 2:]) / 2
     squares = np.column_stack([centres, sides.max(axis=1) / 2])
-    reach = BOX_MEDIAN // 2
-    padded = np.pad(squares, ((reach, reach), (0, 0)), mode=beyond)  # type: ignore[call-overload]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, BOX_MEDIAN, axis=0)
+    return running_median(squares, BOX_MEDIAN, beyond=beyond)
+
+
+def running_median(values: np.ndarray, width: int, *, beyond: str) -> np.ndarray:
+    """values: (N, C) -> (N, C): of each column the median over `width` rows, an odd number.
+
+    beyond: mode of np.pad, for the rows before the first and after the last.
+    """
+    reach = width // 2
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode=beyond)  # type: ignore[call-overload]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
     medians: np.ndarray = np.median(windows, axis=-1)
     return medians
+
+
+def face_crop(pixels: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """pixels: (H, W, 3) uint8, square: (3,) of smooth_squares -> (224, 224, 3) uint8.
+
+    2.8 half sides of the box long, from its top to 0.8 below it. Grey beyond the frame. Channels
+    stay in their order.
+    """
+    x, y, half = (float(value) for value in square)
+    rows = np.floor([y - _ABOVE * half, y + _BELOW * half]).astype(int)
+    columns = np.floor([x - _BESIDE * half, x + _BESIDE * half]).astype(int)
+    return cv2.resize(_part(pixels, rows, columns), (_WHOLE, _WHOLE))
 
 
 def mouth_crop(pixels: np.ndarray, square: np.ndarray) -> np.ndarray:
     """pixels: (H, W, 3) uint8 RGB, square: (3,) of smooth_squares -> (112, 112) uint8 grey.
 
-    Mouth and chin: 0.7 of the box wide, its centre below the box's. Grey beyond the frame.
+    The middle of face_crop: mouth and chin, 0.7 of the box wide, its centre below the box's.
     """
-    x, y, half = (float(value) for value in square)
-    rows = np.floor([y - _ABOVE * half, y + _BELOW * half]).astype(int)
-    columns = np.floor([x - _BESIDE * half, x + _BESIDE * half]).astype(int)
-    whole = cv2.resize(_part(pixels, rows, columns), (_WHOLE, _WHOLE))
+    whole = face_crop(pixels, square)
     middle = slice((_WHOLE - CROP) // 2, (_WHOLE + CROP) // 2)
     # A crop that were a view of the whole would hold four times its memory.
     return cv2.cvtColor(whole[middle, middle], cv2.COLOR_RGB2GRAY)

@@ -10,14 +10,19 @@ PROJECTION_EPS = 1e-6  # of the group norm before a transformer; the other norms
 
 
 class Attention(nn.Module):
-    """x: (n, t, c), context: (n, s, context) -> (n, t, c). Without context: self-attention."""
+    """x: (n, t, c), context: (n, s, context) -> (n, t, c). Without context: self-attention.
 
-    def __init__(self, channels: int, heads: int, *, context: int | None = None) -> None:
+    bias: of queries, keys and values.
+    """
+
+    def __init__(
+        self, channels: int, heads: int, *, context: int | None = None, bias: bool = False
+    ) -> None:
         super().__init__()
         self.heads = heads
-        self.to_q = nn.Linear(channels, channels, bias=False)
-        self.to_k = nn.Linear(context or channels, channels, bias=False)
-        self.to_v = nn.Linear(context or channels, channels, bias=False)
+        self.to_q = nn.Linear(channels, channels, bias=bias)
+        self.to_k = nn.Linear(context or channels, channels, bias=bias)
+        self.to_v = nn.Linear(context or channels, channels, bias=bias)
         self.to_out = nn.Sequential(nn.Linear(channels, channels))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:

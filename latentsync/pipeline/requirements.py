@@ -12,11 +12,11 @@ from latentsync.restoration import base
 from latentsync.settings.schema import Config
 from latentsync.weights.ensure import Wanted, ensure_weights
 from latentsync.weights.find import find
+from latentsync.weights.known_licences import INSIGHTFACE
 from latentsync.weights.manifest import (
     FACE_FINDER,
     FACE_MESH,
     HAND_LANDMARKS,
-    INSIGHTFACE,
     LR_ASD,
     PALM_FINDER,
     SFACE,

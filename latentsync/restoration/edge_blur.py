@@ -67,7 +67,7 @@ def edge_figures(pixels: np.ndarray, place: FacePlace) -> np.ndarray:
     # What is upright and one pixel long in the aligned crop, as it lies in the luma plane.
     axes = to_luma[:, :2] @ np.linalg.inv(place.matrix[:, :2].astype(np.float64))
     regions = (
-        _Region.of(luma, _lips(mouth, axes)),
+        _Region.of(luma, lips_outline(mouth, axes)),
         _Region.of(luma, *(_oval(eye, axes * _EYE_HALF_AXES) for eye in eyes)),
     )
     return np.array([region.sharpest() for region in regions], np.float32)
@@ -90,11 +90,17 @@ def _face(pixels: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return luma.astype(np.float32), np.column_stack([np.diag(scale), shift])
 
 
-def _lips(mouth: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """(K, 2): an outline around the lips. mouth: (4, 2), axes: (2, 2), its columns."""
+def lips_outline(
+    mouth: np.ndarray, axes: np.ndarray, margin: tuple[float, float] = _LIPS_MARGIN
+) -> np.ndarray:
+    """(K, 2): an outline around the lips.
+
+    mouth: (4, 2), see FacePlace. axes: (2, 2), its columns: the axes of the aligned crop, one of
+    its pixels long. margin: aligned pixels beyond the mouth's corners and the lips' inner edges.
+    """
     left, right, upper, lower = np.linalg.solve(axes, mouth.T).T
     half_axes = np.array([np.linalg.norm(right - left), np.linalg.norm(lower - upper)]) / 2
-    return _oval(mouth.mean(axis=0), axes * (half_axes + _LIPS_MARGIN))
+    return _oval(mouth.mean(axis=0), axes * (half_axes + margin))
 
 
 def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -118,7 +118,7 @@ def flicker_of_pair(
     errors = [warping_error(first, then, moved, mask) for first, then in (source, result)]
     if np.isnan(errors[0]):
         return Flicker()
-    contrasts = [_contrast(images[1], mask) for images in (source, result)]
+    contrasts = [contrast(images[1], mask) for images in (source, result)]
     return Flicker(1, *errors, *contrasts)
 
 
@@ -167,6 +167,8 @@ def _image(mouth: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray((mouth.clamp(-1, 1).permute(1, 2, 0).float() + 1) / 2)
 
 
-def _contrast(image: np.ndarray, mask: np.ndarray) -> float:
+def contrast(image: np.ndarray, mask: np.ndarray) -> float:
+    """Mean squared gradient of the luma. image: (h, w, 3) float32 RGB [0, 1]. mask: (h, w), the
+    weight of each pixel."""
     down, across = np.gradient(_luma(image))
     return float(np.average(down**2 + across**2, weights=mask))

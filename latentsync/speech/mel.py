@@ -85,18 +85,30 @@ def padded(segment: Tensor) -> Tensor:
 
 
 def mel_filters(n_mels: int = N_MELS) -> Tensor:
-    """(n_mels, 201) float32: triangles of equal area, evenly spaced in mel from 0 to 8 kHz.
+    """(n_mels, 201) float32: see slaney_filters, from 0 to 8 kHz."""
+    filters = slaney_filters(n_mels, N_FFT, 0.0, SAMPLE_RATE / 2)
+    return torch.from_numpy(filters.astype(np.float32))
+
+
+def slaney_filters(n_mels: int, n_fft: int, lowest: float, highest: float) -> np.ndarray:
+    """(n_mels, n_fft // 2 + 1) float64: triangles of equal area, evenly spaced in mel. Limits: Hz.
 
     The scale and the norm of M. Slaney's Auditory Toolbox (1998).
     """
-    top = _BREAK_MEL + np.log(SAMPLE_RATE / 2 / _BREAK_HZ) / _LOG_STEP
-    mels = np.linspace(0.0, top, n_mels + 2)
+    mels = np.linspace(_mel(lowest), _mel(highest), n_mels + 2)
     above = _BREAK_HZ * np.exp(_LOG_STEP * (mels - _BREAK_MEL))
     corners = np.where(mels < _BREAK_MEL, mels * _HZ_PER_MEL, above)
     left, centre, right = (corners[i : i + n_mels, None] for i in range(3))
-    hertz = np.linspace(0.0, SAMPLE_RATE / 2, N_FFT // 2 + 1)
+    hertz = np.linspace(0.0, SAMPLE_RATE / 2, n_fft // 2 + 1)
     slopes = np.minimum((hertz - left) / (centre - left), (right - hertz) / (right - centre))
-    return torch.from_numpy((slopes.clip(min=0) * 2 / (right - left)).astype(np.float32))
+    filters: np.ndarray = slopes.clip(min=0) * 2 / (right - left)
+    return filters
+
+
+def _mel(hertz: float) -> float:
+    if hertz < _BREAK_HZ:
+        return hertz / _HZ_PER_MEL
+    return float(_BREAK_MEL + np.log(hertz / _BREAK_HZ) / _LOG_STEP)
 
 
 def _log_energies(blocks: Iterable[np.ndarray]) -> Iterator[Tensor]:

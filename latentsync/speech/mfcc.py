@@ -52,7 +52,7 @@ def _joined(rows: Iterable[np.ndarray]) -> np.ndarray:
 def _rows(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """Yields (m, 13) for consecutive stretches of the pre-emphasised samples."""
     held, first = np.empty(0), True
-    for block in _emphasised(blocks):
+    for block in emphasised(blocks):
         held = np.concatenate([held, block])
         while len(held) >= WINDOW + _ROWS_AT_ONCE * HOP:
             yield _cepstra(held[: WINDOW + (_ROWS_AT_ONCE - 1) * HOP])
@@ -63,8 +63,8 @@ def _rows(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         yield _cepstra(np.pad(held, (0, WINDOW + (count - 1) * HOP - len(held))))
 
 
-def _emphasised(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Each sample less 0.97 times the one before; the first sample stays as it is."""
+def emphasised(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Each sample less 0.97 times the one before; the first sample stays as it is. float64."""
     last = 0.0
     for block in blocks:
         if len(block):

@@ -55,6 +55,8 @@ _KNOWN: tuple[tuple[str, str | Callable[[State], str]], ...] = (
     ("model.encoder.conv1.weight", _whisper("model.", " in the layout of transformers")),
     ("audio_encoder.down_blocks. visual_encoder.", "LatentSync's StableSyncNet"),
     ("netcnnaud. netcnnlip.", "SyncNet"),
+    ("vgg. L2Norm3_3. extras.", "S3FD, a face detector"),
+    ("res.conv1. fc5w_fc.", "HyperIQA"),
     ("model.visualEncoder. model.audioEncoder.", "LR-ASD or Light-ASD"),
     ("body. fpn. ClassHead.", "RetinaFace, a face detector"),
     ("encoder.0. body.0. out_mask_conv.", "ParseNet, a face parsing network"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from latentsync.errors import ConfigError
 from latentsync.weights import record
-from latentsync.weights.manifest import LICENCES_TO_ACCEPT
+from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 from latentsync.weights.model_file import Licence
 
 VARIABLE = "LATENTSYNC_ACCEPT_LICENCES"

@@ -29,6 +29,8 @@ WRAPPERS = (
     "state_dict",
 )  # averaged weights (EMA) first: they are the published ones
 PARALLEL_PREFIX = "module."  # left by training on several GPUs
+UNUSED = "num_batches_tracked"
+"""End of the keys that only training reads; files of old PyTorch versions have none of them."""
 NAMED_AT_MOST = 3  # keys in an error message
 
 
@@ -54,17 +56,25 @@ def build(
     with torch.device("meta"), _NoInitialisation():
         network = make()
     network = nn.Module.to(network, dtype)  # diffusers' own emits needless warnings
-    # Buffers that are not on meta are computed by a formula: files may leave them out.
-    computed = {key: value for key, value in network.state_dict().items() if not value.is_meta}
+    optional = _optional(network.state_dict())
     whole = read_state_dict(path)
     read = {rename(key): value for key, value in whole.items() if key.startswith(part)}
     try:
-        load_strictly(network, computed | read, path)
+        load_strictly(network, optional | read, path)
     except CheckpointError as error:
         raise _wrong_model(error, whole, model, path) from None
     if not logged:
         log_weights_used(model, path)
     return network.eval().requires_grad_(False).to(device)
+
+
+def _optional(wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a file may leave out: what is computed by a formula, hence not on meta, or not used."""
+    return {
+        key: torch.zeros(value.shape) if value.is_meta else value
+        for key, value in wanted.items()
+        if not value.is_meta or key.endswith(UNUSED)
+    }
 
 
 def log_weights_used(model: ModelFile, path: Path) -> None:

@@ -1,20 +1,14 @@
 """The weights files that the project can use: names, sources, hashes and licences.
 
-Sizes and hashes of the published files are confirmed by several independent records.
+Sizes and hashes of the published files are confirmed by several independent records, where nothing
+else is said.
 """
 
 from __future__ import annotations
 
-from latentsync.weights.model_file import HubFile, Licence, ModelFile, ReleaseFile, WheelFile
-
-APACHE = Licence("Apache-2.0", "any use, with the notice kept")
-MIT = Licence("MIT", "any use, with the notice kept")
-OPENRAIL = Licence("OpenRAIL++-M", "any use but the harmful ones that it lists")
-SLAB = Licence("S-Lab License 1.0", "non-commercial use only", ask_as="CodeFormer")
-INSIGHTFACE = Licence(
-    "insightface model licence", "non-commercial research only", ask_as="insightface"
-)
-LICENCES_TO_ACCEPT = {licence.ask_as: licence for licence in (SLAB, INSIGHTFACE)}
+from latentsync.weights.evaluation_files import HYPERIQA, S3FD, STABLE_SYNCNET, SYNCNET
+from latentsync.weights.known_licences import APACHE, MIT, OPENRAIL, SLAB
+from latentsync.weights.model_file import HubFile, ModelFile, ReleaseFile, WheelFile
 
 GFPGAN = ModelFile(
     key="GFPGANv1.4",
@@ -126,18 +120,6 @@ VAE = ModelFile(
     beside=("config.json",),
 )
 
-SYNCNET = ModelFile(
-    key="SyncNet",
-    filename="syncnet_v2.model",
-    places=("checkpoints/auxiliary/syncnet_v2.model",),
-    bytes=54_573_114,
-    sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
-    sources=(HubFile("ByteDance/LatentSync-1.5", "auxiliary/syncnet_v2.model"),),
-    licence=MIT,
-    needed_by="nothing yet: it measures the agreement of lips and audio",
-    setting="",
-)
-
 _MEDIAPIPE = "https://storage.googleapis.com/mediapipe-assets/{file}"
 _MEDIAPIPE_WHEEL = 35_664_771  # bytes of the wheel for Linux
 
@@ -242,7 +224,6 @@ MODEL_FILES: dict[str, ModelFile] = {
         WHISPER_SMALL,
         GFPGAN,
         CODEFORMER,
-        SYNCNET,
         FACE_FINDER,
         SMALL_FACE_FINDER,
         FACE_MESH,
@@ -250,5 +231,9 @@ MODEL_FILES: dict[str, ModelFile] = {
         HAND_LANDMARKS,
         LR_ASD,
         SFACE,
+        SYNCNET,
+        STABLE_SYNCNET,
+        S3FD,
+        HYPERIQA,
     )
 }

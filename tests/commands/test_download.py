@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from latentsync.commands.download import main
+from latentsync.weights.evaluation_files import FETCHED
 from latentsync.weights.manifest import FACE_MESH, LR_ASD
 
 
@@ -30,6 +31,12 @@ def test_the_model_of_speakers_is_fetched_on_request(flags, wanted, capsys) -> N
     assert FACE_MESH.key in wanted
     assert (LR_ASD.key in wanted) == bool(flags)
     assert f"{FACE_MESH.key}: {FACE_MESH.filename} (licence: Apache-2.0" in capsys.readouterr().out
+
+
+def test_the_networks_that_judge_are_fetched_without_those_that_generate(wanted) -> None:
+    assert main(["--evaluation"]) == 0
+    assert {*(model.key for model in FETCHED), FACE_MESH.key} <= {*wanted}
+    assert "unet" not in " ".join(wanted).lower()
 
 
 def test_only_pytorch_s_files_are_converted(tmp_path, monkeypatch, capsys) -> None:

@@ -14,6 +14,7 @@ from latentsync.commands import evaluate, judging
 from latentsync.errors import FaceNotFoundError
 from latentsync.evaluate.figures import FIGURES
 from latentsync.evaluate.judge import Case, Judgement
+from latentsync.evaluate.networks import Judges
 from tests.evaluate.made_up import SOFTNESS, evaluated, measured, report, video
 
 SOFT = {"one.mp4": 0.5, "two.mp4": 1.5}
@@ -34,6 +35,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
     engine = SimpleNamespace(execution=None)
     monkeypatch.setattr(judging, "judge", judge)
     monkeypatch.setattr(judging, "evaluation_engine", lambda config: engine)
+    monkeypatch.setattr(judging, "load_judges", lambda config: Judges())
     monkeypatch.setattr(judging, "use_threads", lambda count: None)
     monkeypatch.setattr(judging, "torch_threads", lambda execution, networks: 1)
     for name in list(FIGURES):

@@ -38,7 +38,12 @@ OFFSET = Figure(
     needs=("speech",),
 )
 GAIN = Figure("gain", "mouth", "Gain", "", "higher", "Mean of made-up numbers.", mean)
-TABLE = {one.name: one for one in (SOFTNESS, OFFSET, GAIN)}
+EDGE = Figure(
+    *("edge", "mouth", "Edge of the mouth", "", "lower", "Mean of made-up numbers.", mean),
+    good=1.0,
+    poor=2.0,
+)
+TABLE = {one.name: one for one in (SOFTNESS, OFFSET, GAIN, EDGE)}
 
 SECONDS = np.arange(0, 40, 0.04)
 

@@ -52,5 +52,5 @@ def test_a_ratio_is_said_in_per_cent() -> None:
 
 
 def test_a_figure_without_words_is_called_by_its_title() -> None:
-    found = phrase("outside_psnr", figure("outside_psnr", 43.91))
-    assert found == "fidelity outside the mouth (43.9 dB)"
+    found = phrase("warping_error", figure("warping_error", 1.31))
+    assert found == "warping error of the mouth against the source's (1.31)"

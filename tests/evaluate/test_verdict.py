@@ -29,7 +29,7 @@ def test_each_group_has_a_sentence_and_a_bad_figure_its_worst_moment() -> None:
     assert [text.split(":")[0] for text in summary[1:5]] == [
         *("Sync", "Mouth", "Seam", "Rest of the frame"),
     ]
-    assert "Mouth: poor; softness of the mouth (2.67 px), worst at 0:3" in summary[2]
+    assert "Mouth: poor; softness of the mouth (2.67 px), most of all at 0:3" in summary[2]
 
 
 def test_a_group_that_is_not_known_says_what_would_be_needed() -> None:
@@ -45,10 +45,11 @@ def test_a_figure_that_varies_too_much_is_not_called_good_or_poor() -> None:
 
 
 def test_what_is_missing_from_a_group_with_a_verdict_is_said_too() -> None:
-    summary = evaluated(measured("softness", 0.5), reasons={"gain": "no source is known"})[
-        "summary"
-    ]
-    assert "Not measured: gain; no source is known." in summary
+    found = evaluated(measured("offset", 0.5), reasons={"gain": "no source", "softness": "none"})
+    assert not [one for one in found["summary"] if one.startswith("Not measured")]  # mouth unknown
+    found = evaluated(measured("softness", 0.5), reasons={"gain": "no source", "edge": "no job"})
+    assert "Not measured: edge of the mouth; no job." in found["summary"]
+    assert "no source" not in " ".join(found["summary"])  # it has no limits
 
 
 def test_figures_without_intervals_are_said_to_be_unsure() -> None:

@@ -19,26 +19,29 @@ HERE = Path(__file__).parent
 
 def published_shapes(network: str) -> dict[str, tuple[int, ...]]:
     """Key -> shape of the published weights file, in the file's order."""
-    keys = json.loads((HERE / "keys" / f"{network}_keys.json").read_text())["keys"]
-    return {key: tuple(shape) for key, shape in keys.items()}
+    listed = json.loads((HERE / "keys" / f"{network}_keys.json").read_text())
+    return {key: tuple(shape) for key, shape in listed.get("keys", listed).items()}
 
 
 def _generator(name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
 
 
-def named_normal(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """float32 standard normal numbers."""
-    return _generator(name).standard_normal(shape, dtype=np.float32)
+def named_normal(name: str, shape: tuple[int, ...], out: np.ndarray | None = None) -> np.ndarray:
+    """float32 standard normal numbers. out: an array of that shape to write them to."""
+    return _generator(name).standard_normal(shape, dtype=np.float32, out=out)
 
 
-def weight(key: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """float32; scaled so that activations keep their size through a deep network."""
+def weight(key: str, shape: tuple[int, ...], out: np.ndarray | None = None) -> torch.Tensor:
+    """float32; scaled so that activations keep their size through a deep network.
+
+    out: a matrix or more of that shape is written there.
+    """
     if key.endswith("num_batches_tracked"):
         return torch.zeros(shape, dtype=torch.int64)
-    n = named_normal(key, shape)
+    n = named_normal(key, shape, out)
     if len(shape) > 1:
-        n = n / np.float32(math.sqrt(math.prod(shape[1:])))
+        n /= np.float32(math.sqrt(math.prod(shape[1:])))  # in place: there may be a gigabyte
     elif key.endswith(("weight", "running_var")):
         n = 1 + np.float32(0.1) * n
     else:

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from latentsync.weights.manifest import APACHE
+from latentsync.weights.known_licences import APACHE
 from latentsync.weights.model_file import ModelFile, ReleaseFile, WheelFile
 
 PACKAGE, VERSION = "madeupmodels", "1.2"

@@ -19,7 +19,7 @@ from torch import nn
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.speech.encoder import tiny
-from latentsync.weights import licences, manifest, record
+from latentsync.weights import known_licences, licences, manifest, record
 from latentsync.weights.convert import convert, made_from
 from latentsync.weights.identify import identify_checkpoint
 from latentsync.weights.load import build, is_safetensors, read_state_dict
@@ -173,7 +173,10 @@ def meta(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
         (lambda: shapes_of(UNet3DConditionModel(**MODEL)), "a U-Net of LatentSync"),
         (lambda: shapes_of(tiny()), "Whisper tiny"),
         (lambda: shapes_of(tiny(), "model."), "Whisper tiny in the layout of transformers"),
-        (lambda: {"netcnnaud.0.weight": 0, "netcnnlip.0.weight": 0}, "SyncNet"),
+        (lambda: meta(published_shapes("syncnet_eval")), "SyncNet"),
+        (lambda: meta(published_shapes("stable_syncnet")), "LatentSync's StableSyncNet"),
+        (lambda: meta(published_shapes("s3fd")), "S3FD"),
+        (lambda: meta(published_shapes("hyperiqa")), "HyperIQA"),
     ],
 )
 def test_a_model_is_identified_by_its_keys(state: Callable, name: str) -> None:
@@ -215,12 +218,12 @@ def test_weights_for_non_commercial_use_need_an_accepted_licence(saved: Path) ->
 
 def test_a_licence_can_be_accepted_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATENTSYNC_ACCEPT_LICENCES", "insightface, CodeFormer")
-    licences.require([manifest.SLAB, manifest.INSIGHTFACE])
+    licences.require([known_licences.SLAB, known_licences.INSIGHTFACE])
 
 
 def test_every_licence_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"CodeFormer: .*insightface: .*=CodeFormer,insightface"):
-        licences.require([manifest.SLAB, manifest.INSIGHTFACE, manifest.MIT])
+        licences.require([known_licences.SLAB, known_licences.INSIGHTFACE, known_licences.MIT])
 
 
 def test_free_weights_need_no_accepted_licence() -> None:
@@ -231,4 +234,4 @@ def test_a_licence_that_is_none_is_not_accepted() -> None:
     with pytest.raises(ConfigError, match="CodeFormer, insightface"):
         licences.accept(["CodeFormer", "everything"])
     with pytest.raises(ConfigError):
-        licences.require([manifest.SLAB])
+        licences.require([known_licences.SLAB])

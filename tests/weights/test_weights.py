@@ -234,6 +234,19 @@ def test_a_file_may_leave_out_what_the_network_computes(tmp_path: Path) -> None:
     assert "missing: weight" in refusal(lambda: build(Computed, GFPGAN, path, CPU))
 
 
+def test_a_file_of_an_old_pytorch_may_leave_out_the_batches_counted_in_training(
+    state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    del state["1.num_batches_tracked"]
+    torch.save(state, tmp_path / "old.pth")
+    network = build(small_network, GFPGAN, tmp_path / "old.pth", CPU)
+    assert torch.equal(network.state_dict()["1.running_var"], state["1.running_var"])
+    del state["1.running_var"]
+    torch.save(state, tmp_path / "old.pth")
+    message = refusal(lambda: build(small_network, GFPGAN, tmp_path / "old.pth", CPU))
+    assert "missing: 1.running_var" in message
+
+
 @pytest.mark.parametrize(("ask_as", "level"), [("", logging.INFO), ("CodeFormer", logging.WARNING)])
 def test_the_licence_is_said_and_warned_of_where_it_has_to_be_accepted(
     saved: Path, caplog: pytest.LogCaptureFixture, ask_as: str, level: int

@@ -1,0 +1,1 @@
+"""Agreement of lips and audio as LatentSync's own evaluation measures it."""
