@@ -66,7 +66,10 @@ def _difference(figure: Figure, one: Measured, other: Measured) -> Difference | 
         return None
     found, better = difference(one, other, figure.statistic), _better(figure, one, other)
     where = _where(figure, one, other, better)
-    grades = {grade(figure, estimate(each, figure.statistic)) for each in (one, other)}
+    grades = {
+        grade(figure, estimate(each, figure.statistic), span=each.known().span)
+        for each in (one, other)
+    }
     matters = figure.good is not None and grades != {"good"}
     return Difference(figure, first, second, found, better, where, matters)
 

@@ -90,7 +90,7 @@ def _figure(figure: Figure, measured: Measured) -> dict[str, Any]:
         "value": number(found.value),
         "low": number(found.low),
         "high": number(found.high),
-        "grade": grade(figure, found),
+        "grade": grade(figure, found, span=measured.known().span),
         "moments": len(known),
         "seconds": [round(float(one), 3) for one in seconds],
         "curve": [number(one) for one in curve],

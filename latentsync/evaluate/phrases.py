@@ -111,10 +111,11 @@ def phrase(name: str, figure: Figure) -> str:
     value = shown(figure["value"], figure["unit"])
     if name in BY_GRADE and figure["grade"] is not None:
         return BY_GRADE[name][_GRADES.index(figure["grade"])].format(value)
-    if name in EITHER_SIDE:
+    known = figure["low"] is not None or figure["grade"] is not None
+    if name in EITHER_SIDE and known:
         value = shown(abs(figure["value"]), figure["unit"])
         return EITHER_SIDE[name][_side(figure, 0)].format(value)
-    if name in RATIO:
+    if name in RATIO and known:
         percent = round(100 * abs(figure["value"] - 1))
         return RATIO[name][_side(figure, 1) if percent else 2].format(f"{percent} %")
     return f"{small(figure['title'])} ({value})"

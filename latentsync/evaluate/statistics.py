@@ -39,6 +39,11 @@ class Measured:
         kept = ~np.isnan(self.rows).any(axis=1)
         return Measured(self.name, self.seconds[kept], self.rows[kept])
 
+    @property
+    def span(self) -> float:
+        """Seconds from the first moment to the last."""
+        return float(self.seconds[-1] - self.seconds[0]) if len(self.seconds) else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

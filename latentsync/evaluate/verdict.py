@@ -17,6 +17,8 @@ from latentsync.evaluate.phrases import phrase, small
 from latentsync.evaluate.words import capital, clock, counted, listed, places
 
 NAMES = {"sync": "sync", "mouth": "mouth", "seam": "seam", "rest": "rest of the frame"}
+NO_PROOF = {"lips_move_in_speech", "lips_move_as_source", "lips_still_in_pauses"}
+"""Figures that can be bad, but do not make a group good: lips that move may move at any time."""
 _SAID = 3  # figures in a sentence
 _RANK = {"poor": 0, "fair": 1, "good": 2, None: 3}
 _SHORT = 3.0  # seconds: a shorter video has no intervals
@@ -25,11 +27,14 @@ Figures = Mapping[str, Mapping[str, Any]]
 
 
 def verdicts(figures: Figures) -> dict[str, Verdict]:
-    """By group: that of its worst figure."""
-    return {
-        group: verdict(one["grade"] for one in figures.values() if one["group"] == group)
-        for group in GROUPS
-    }
+    """By group: that of its worst figure; "good" and "fair" need one that is a proof."""
+    found: dict[str, Verdict] = {}
+    for group in GROUPS:
+        grades = {name: one["grade"] for name, one in _in_group(group, figures)}
+        proven = any(grade for name, grade in grades.items() if name not in NO_PROOF)
+        worst = verdict(grades.values())
+        found[group] = worst if proven or worst == "poor" else "unknown"
+    return found
 
 
 def summary(evaluation: Mapping[str, Any], table: Mapping[str, Figure]) -> list[str]:
@@ -73,9 +78,16 @@ def _of_group(group: str, evaluation: Mapping[str, Any], table: Mapping[str, Fig
         text += "; " + "; ".join(_with_place(*one) for one in _ordered(figures)[:_SAID])
     if known != "unknown":
         return _sentence(text)
-    if any(one["good"] is not None for _, one in figures):
-        return _sentence(f"{text}. The figures vary too much to call it good or poor")
-    reasons = [r for n, r in evaluation["not_measured"].items() if table[n].group == group]
+    unsure = [one for name, one in figures if one["good"] is not None and name not in NO_PROOF]
+    if unsure:
+        short = all(one["low"] is None for one in unsure)
+        why = "too little was seen" if short else "the figures vary too much"
+        return _sentence(f"{text}. {capital(why)} to call it good or poor")
+    reasons = [
+        reason
+        for name, reason in evaluation["not_measured"].items()
+        if table[name].group == group and _is_missed(table[name], reason)
+    ]
     return _sentence(". ".join([text, *(capital(one) for one in dict.fromkeys(reasons))]))
 
 
@@ -84,12 +96,15 @@ def _not_measured(evaluation: Mapping[str, Any], table: Mapping[str, Figure]) ->
     missing: dict[str, list[str]] = {}
     for name, reason in evaluation["not_measured"].items():
         figure = table[name]
-        if figure.good is None or reason in (NO_JOB, OTHER_SPEECH):
-            continue  # it has no say, or nothing is wrong
-        if evaluation["verdict"][figure.group] != "unknown":
+        if _is_missed(figure, reason) and evaluation["verdict"][figure.group] != "unknown":
             missing.setdefault(reason, []).append(small(figure.title))
     for reason, titles in missing.items():
         yield _sentence(f"not measured: {listed(titles)}; {reason}")
+
+
+def _is_missed(figure: Figure, reason: str) -> bool:
+    """Whether it would have a say in the verdict, and somebody can do something about it."""
+    return figure.good is not None and reason not in (NO_JOB, OTHER_SPEECH)
 
 
 def _with_place(name: str, figure: Mapping[str, Any]) -> str:

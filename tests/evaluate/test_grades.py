@@ -21,29 +21,35 @@ LOUDNESS = Figure("l", "rest", "L", "", "higher", "", mean, good=10, poor=5)
 def test_the_limits_count_in_the_figure_s_direction(
     figure: Figure, good: float, fair: float, poor: float
 ) -> None:
-    found = [grade(figure, Estimate(value, nan, nan)) for value in (good, fair, poor)]
+    found = [grade(figure, Estimate(value, nan, nan), span=40.0) for value in (good, fair, poor)]
     assert found == ["good", "fair", "poor"]
 
 
 def test_good_and_poor_are_said_only_of_whole_intervals() -> None:
-    assert grade(SOFTNESS, Estimate(0.9, 0.8, 0.95)) == "good"
-    assert grade(SOFTNESS, Estimate(0.9, 0.8, 1.1)) == "fair"
-    assert grade(SOFTNESS, Estimate(2.1, 1.9, 2.2)) == "fair"
-    assert grade(SOFTNESS, Estimate(1.5, 0.8, 2.2)) is None
+    assert grade(SOFTNESS, Estimate(0.9, 0.8, 0.95), span=40.0) == "good"
+    assert grade(SOFTNESS, Estimate(0.9, 0.8, 1.1), span=40.0) == "fair"
+    assert grade(SOFTNESS, Estimate(2.1, 1.9, 2.2), span=40.0) == "fair"
+    assert grade(SOFTNESS, Estimate(1.5, 0.8, 2.2), span=40.0) is None
 
 
 def test_an_interval_around_the_goal_is_as_bad_as_its_worse_end() -> None:
-    assert grade(OFFSET, Estimate(0.1, -0.5, 0.7)) == "good"
-    assert grade(OFFSET, Estimate(0.1, -3.5, 3.5)) is None
-    assert grade(OFFSET, Estimate(2.0, -0.1, 2.9)) == "fair"
+    assert grade(OFFSET, Estimate(0.1, -0.5, 0.7), span=40.0) == "good"
+    assert grade(OFFSET, Estimate(0.1, -3.5, 3.5), span=40.0) is None
+    assert grade(OFFSET, Estimate(2.0, -0.1, 2.9), span=40.0) == "fair"
 
 
 def test_without_limits_or_without_a_value_there_is_no_grade() -> None:
-    assert grade(GAIN, Estimate(1.0, 0.9, 1.1)) is None
-    assert grade(SOFTNESS, NOTHING) is None
+    assert grade(GAIN, Estimate(1.0, 0.9, 1.1), span=40.0) is None
+    assert grade(SOFTNESS, NOTHING, span=40.0) is None
 
 
 def test_a_verdict_is_that_of_the_worst_figure_that_has_one() -> None:
     assert verdict(["good", None, "fair"]) == "fair"
     assert verdict(["good", "poor", "fair"]) == "poor"
     assert verdict([None, None]) == verdict([]) == "unknown"
+
+
+def test_less_than_one_window_without_an_interval_has_no_grade() -> None:
+    assert grade(SOFTNESS, Estimate(0.5, nan, nan), span=0.9) is None
+    assert grade(SOFTNESS, Estimate(0.5, nan, nan), span=1.0) == "good"
+    assert grade(SOFTNESS, Estimate(0.5, 0.4, 0.6), span=0.9) == "good"

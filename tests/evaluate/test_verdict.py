@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from latentsync.evaluate.verdict import verdicts
 from latentsync.evaluate.words import clock, listed, places, shown
 from tests.evaluate.made_up import SECONDS, evaluated, measured, report
 
@@ -50,6 +51,15 @@ def test_what_is_missing_from_a_group_with_a_verdict_is_said_too() -> None:
     found = evaluated(measured("softness", 0.5), reasons={"gain": "no source", "edge": "no job"})
     assert "Not measured: edge of the mouth; no job." in found["summary"]
     assert "no source" not in " ".join(found["summary"])  # it has no limits
+
+
+def test_lips_that_move_are_no_proof_of_sync_but_lips_that_do_not_are_one_against_it() -> None:
+    grades = {"good": "unknown", "fair": "unknown", "poor": "poor"}
+    for given, said in grades.items():
+        moving = {"lips_move_in_speech": {"group": "sync", "grade": given}}
+        assert verdicts(moving)["sync"] == said
+        following = {"lips_follow_prediction": {"group": "sync", "grade": "good"}}
+        assert verdicts(moving | following)["sync"] == given
 
 
 def test_figures_without_intervals_are_said_to_be_unsure() -> None:
