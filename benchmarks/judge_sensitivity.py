@@ -230,7 +230,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="of the faults")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="of the faults in frames; without shifted sound"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     parser.add_argument("flags", nargs="*", help="after --: passed on to the evaluate command")
     args = parser.parse_args(arguments)
@@ -250,14 +252,15 @@ def _all(
     sounds = {late: folder / f"late{late}.wav" for late in (0, *SHIFTS)}
     for late, path in sounds.items():
         write_sound(samples, late / filmed.rate, path)
+    wanted = None if not args.only else {AS_FILMED, *args.only}
     for number, (name, (fault, hard)) in enumerate(faults(filmed).items()):
-        if args.only and name not in (AS_FILMED, *args.only):
+        if wanted is not None and name not in wanted:
             continue
         path = folder / f"{number}.mp4"
-        rate = filmed.info.average_rate
-        write_video(with_fault(filmed, fault, hard=hard), path, Fraction(rate))
+        rate = Fraction(filmed.info.average_rate)
+        write_video(with_fault(filmed, fault, hard=hard), path, rate)
         yield name, judge(path, sound=sounds[0])
-        if name == AS_FILMED:
+        if name == AS_FILMED and wanted is None:
             for late in SHIFTS:
                 yield f"sound {late} late", judge(path, sound=sounds[late])
 

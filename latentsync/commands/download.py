@@ -97,10 +97,9 @@ def _fetch(config: Config, options: argparse.Namespace) -> int:
     from latentsync.pipeline.requirements import face_models, weights_wanted
     from latentsync.weights.ensure import ensure_weights, no_byte_progress
 
+    wanted = weights_wanted(config, speech=True, speakers=options.speakers)
     if options.evaluation:
         wanted = [(model, None) for model in (*face_models(config), *FETCHED)]
-    else:
-        wanted = weights_wanted(config, speech=True, speakers=options.speakers)
     paths = ensure_weights(
         wanted,
         folders=config.weights.folders,

@@ -12,9 +12,9 @@ import numpy as np
 from latentsync.evaluate.evaluation import curve_of, number
 from latentsync.evaluate.figure import Figure
 from latentsync.evaluate.figures import FIGURES
-from latentsync.evaluate.grades import cost
+from latentsync.evaluate.grades import cost, grade
 from latentsync.evaluate.phrases import small
-from latentsync.evaluate.statistics import Estimate, Measured, difference
+from latentsync.evaluate.statistics import Estimate, Measured, difference, estimate
 from latentsync.evaluate.words import clock, counted, listed, shown
 
 Better = Literal["one", "other", "same", "unknown"]
@@ -24,7 +24,8 @@ _SAID = 3  # figures in a sentence
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What two results differ by in one figure. found: other minus one. where: seconds at which
-    they differ most in the direction that makes one the better; None: not known."""
+    they differ most in the direction that makes one the better; None: not known. matters: not both
+    are good, and the figure has limits of good and poor."""
 
     figure: Figure
     one: float
@@ -32,6 +33,7 @@ class Difference:
     found: Estimate
     better: Better
     where: float | None
+    matters: bool
 
     def plain(self) -> dict[str, Any]:
         found = self.found
@@ -64,7 +66,9 @@ def _difference(figure: Figure, one: Measured, other: Measured) -> Difference | 
         return None
     found, better = difference(one, other, figure.statistic), _better(figure, one, other)
     where = _where(figure, one, other, better)
-    return Difference(figure, first, second, found, better, where)
+    grades = {grade(figure, estimate(each, figure.statistic)) for each in (one, other)}
+    matters = figure.good is not None and grades != {"good"}
+    return Difference(figure, first, second, found, better, where, matters)
 
 
 def _better(figure: Figure, one: Measured, other: Measured) -> Better:
@@ -105,16 +109,20 @@ def comparison_words(found: Mapping[str, Difference], one: str, other: str) -> l
 def _which(
     wins: Mapping[str, Sequence[Difference]], names: Mapping[str, str], all_: Iterable[Difference]
 ) -> str:
-    counts = {side: len(of) for side, of in wins.items()}
+    """By the figures that matter; where none of these differs, by nothing."""
     if not any(d.better != "unknown" for d in all_):
         return "Which is better is not known: no figure could be compared beyond its noise."
-    if not any(counts.values()):
+    if not any(wins.values()):
         return "The two are the same: no figure differs by more than its noise."
+    counts = {side: sum(d.matters for d in of) for side, of in wins.items()}
     better, worse = sorted(counts, key=lambda side: -counts[side])
+    if not counts[better]:
+        return "Neither is better where it counts: both are good in what they differ in."
     if counts[worse]:
         ones = f"{names['one']} in {counted(counts['one'], 'figure')}"
         return f"Neither is better in all: {ones}, {names['other']} in {counts['other']}."
-    return f"{names[better]} is better: in {counted(counts[better], 'figure')}, and in none worse."
+    else_ = "worse only where both are good" if wins[worse] else "in none worse"
+    return f"{names[better]} is better: in {counted(counts[better], 'figure')}, and {else_}."
 
 
 def _by_figures(
@@ -122,7 +130,8 @@ def _by_figures(
 ) -> Iterator[str]:
     for side, of in wins.items():
         if of:
-            yield f"{names[side]} is better in {listed([_said(one) for one in of[:_SAID]])}."
+            first = sorted(of, key=lambda one: not one.matters)[:_SAID]
+            yield f"{names[side]} is better in {listed([_said(one) for one in first])}."
 
 
 def _said(one: Difference) -> str:
@@ -136,9 +145,13 @@ def _others(found: Mapping[str, Difference]) -> Iterator[str]:
     same = [small(d.figure.title) for d in found.values() if d.better == "same"]
     unsure = [small(d.figure.title) for d in found.values() if d.better == "unknown"]
     if same:
-        yield f"No difference beyond noise: {listed(same)}."
+        yield f"No difference beyond noise: {_few(same)}."
     if unsure:
-        yield f"Not known, too short or too little seen: {listed(unsure)}."
+        yield f"Not known, too short or too little seen: {_few(unsure)}."
+
+
+def _few(titles: Sequence[str]) -> str:
+    return listed(titles) if len(titles) <= _SAID else f"{len(titles)} figures"
 
 
 def with_comparison(

@@ -28,8 +28,7 @@ MOST_POINTS = 2000
 WORST = 5
 """Number of moments listed of each figure."""
 _STEPS = 4  # of a curve, in each of its windows
-_NOT_TRIED = "nothing measured it"
-_TOO_FEW = "too few frames of this video tell"
+TOO_FEW = "too few frames of this video tell"
 
 
 def evaluation(
@@ -49,11 +48,7 @@ def evaluation(
     known = {one.name: one for one in measured}
     found = {name: _figure(figures[name], known[name]) for name in figures if name in known}
     found = {name: one for name, one in found.items() if one["value"] is not None}
-    reasons = {
-        name: not_measured.get(name, _TOO_FEW if name in known else _NOT_TRIED)
-        for name in figures
-        if name not in found
-    }
+    reasons = {name: not_measured.get(name, TOO_FEW) for name in figures if name not in found}
     made: dict[str, Any] = {
         "kind": KIND,
         "schema": SCHEMA,

@@ -21,6 +21,7 @@ from latentsync.evaluate.pair import Measure
 from latentsync.face.speaking_evidence import Speech
 from latentsync.pipeline.speaking import measure_speech
 from latentsync.settings.schema import Config
+from latentsync.speech.acoustic import Acoustics, compute_acoustics
 
 _SAME = 0.95
 """Correlation of the levels of two audios from which they are the same speech."""
@@ -49,12 +50,12 @@ def measures_for(inputs: Inputs) -> tuple[list[Measure], Lacking]:
     lacking: dict[Any, str] = {**networks} if inputs.judges is None else {**inputs.judges.lacking}
     if inputs.judges is not None and inputs.judges.face is not None:
         measures.append(FaceQuality(inputs.judges.face))
-    speech, own = _speech(inputs.heard), _speech(inputs.heard_with_source)
-    if speech is not None:
-        measures.append(Lips(speech, own))
+    audio, own = _audio(inputs.heard), _audio(inputs.heard_with_source)
+    same = not inputs.generated if inputs.generated is not None else _alike(audio, own)
+    if audio is not None:
+        measures.append(_lips(audio, audio if same and own is not None else own))
     elif inputs.heard is not None:
         lacking["speech"] = UNREADABLE
-    same = not inputs.generated if inputs.generated is not None else _alike(speech, own)
     measures.append(Jitter(same_speech=same))
     if same:
         measures.append(KeypointDistance())
@@ -63,19 +64,36 @@ def measures_for(inputs: Inputs) -> tuple[list[Measure], Lacking]:
     return measures, lacking
 
 
-def _speech(heard: HeardAudio | None) -> Speech | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Audio:
+    """What lips are compared with."""
+
+    speech: Speech
+    acoustics: Acoustics
+
+
+def _lips(audio: _Audio, own: _Audio | None) -> Lips:
+    if own is None:
+        return Lips(audio.speech, acoustics=audio.acoustics)
+    return Lips(audio.speech, own.speech, acoustics=audio.acoustics, source_acoustics=own.acoustics)
+
+
+def _audio(heard: HeardAudio | None) -> _Audio | None:
     """None: there is none, or it cannot be read."""
     try:
-        return None if heard is None else measure_speech(heard)
+        if heard is None:
+            return None
+        acoustics = compute_acoustics(heard)
+        return _Audio(measure_speech(heard, acoustics), acoustics)
     except (MediaError, ValueError):
         return None
 
 
-def _alike(one: Speech | None, other: Speech | None) -> bool:
+def _alike(one: _Audio | None, other: _Audio | None) -> bool:
     """Whether the levels of two audios rise and fall together."""
     if one is None or other is None:
         return False
-    both = [each.signals[:, 0] for each in (one, other)]
+    both = [each.speech.signals[:, 0] for each in (one, other)]
     count = min(map(len, both))
     levels = np.stack([each[:count] for each in both])
     return bool(levels.std(axis=1).all() and np.corrcoef(levels)[0, 1] > _SAME)

@@ -13,6 +13,11 @@ BY_GRADE: dict[str, tuple[str, str, str]] = {
         "lips follow the speech only loosely ({})",
         "lips do not follow the speech ({})",
     ),
+    "lips_follow_own_prediction": (
+        "they move as the speaker's own would ({})",
+        "they move only roughly as the speaker's own would ({})",
+        "they do not move as the speaker's own would ({})",
+    ),
     "lips_move_in_speech": (
         "lips move while speech is heard",
         "lips move little while speech is heard ({})",

@@ -35,11 +35,11 @@ class Bursts:
     period: float
 
     @classmethod
-    def over(cls, seconds: float, rate: float, *, share: float = 1.0) -> Bursts:
-        """seconds: of the whole; 0: unknown. rate: frames a second. share: in (0, 1], of the frames
-        that may be measured at most."""
-        count = BURSTS + seconds / SECONDS_PER_FURTHER
-        length = BURST / rate
+    def over(cls, seconds: float, rate: float, *, burst: int = BURST, share: float = 1.0) -> Bursts:
+        """seconds: of the whole; 0: unknown. rate: frames a second. burst: frames of each. share:
+        in (0, 1], of the frames that may be measured at most."""
+        count = (BURSTS + seconds / SECONDS_PER_FURTHER) * BURST / burst
+        length = burst / rate
         period = seconds / count if seconds > ALL_UP_TO else 0.0
         period = max(period, length / share if share < 1 else 0.0)
         return cls(length, period if period > length else 0.0)

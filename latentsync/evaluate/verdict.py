@@ -12,7 +12,7 @@ from latentsync.evaluate.figure import Figure
 from latentsync.evaluate.figures import GROUPS
 from latentsync.evaluate.grades import Verdict, verdict
 from latentsync.evaluate.job_facts import skipped_spans
-from latentsync.evaluate.needs import NO_JOB
+from latentsync.evaluate.needs import NO_JOB, OTHER_SPEECH
 from latentsync.evaluate.phrases import phrase, small
 from latentsync.evaluate.words import capital, clock, counted, listed, places
 
@@ -84,8 +84,8 @@ def _not_measured(evaluation: Mapping[str, Any], table: Mapping[str, Figure]) ->
     missing: dict[str, list[str]] = {}
     for name, reason in evaluation["not_measured"].items():
         figure = table[name]
-        if figure.good is None or reason == NO_JOB:
-            continue  # would not change the verdict, or is no fault of this command
+        if figure.good is None or reason in (NO_JOB, OTHER_SPEECH):
+            continue  # it has no say, or nothing is wrong
         if evaluation["verdict"][figure.group] != "unknown":
             missing.setdefault(reason, []).append(small(figure.title))
     for reason, titles in missing.items():

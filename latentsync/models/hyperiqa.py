@@ -116,7 +116,7 @@ class _Backbone(nn.Module):
             x = getattr(self, f"layer{number}")(x)
             local = getattr(self, f"lda{number}_pool")(x).flatten(1)
             described.append(getattr(self, f"lda{number}_fc")(local))
-        x = self.layer4(x)
+        x = getattr(self, f"layer{len(_STAGES)}")(x)
         described.append(self.lda4_fc(x.mean(dim=(2, 3))))
         return torch.cat(described, dim=1), x
 

@@ -95,7 +95,9 @@ def prepared(image: np.ndarray, scale: float) -> Tensor:
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     if min(small.shape[:2]) < _SMALLEST:
         raise ValueError(f"an image of {image.shape[:2]} at scale {scale} is too small for S3FD")
-    return torch.from_numpy(small.astype(np.float32) - np.float32(MEAN)).permute(2, 0, 1)[None]
+    return torch.from_numpy(small.astype(np.float32) - np.array(MEAN, np.float32)).permute(2, 0, 1)[
+        None
+    ]
 
 
 def detections(maps: Sequence[Tensor], height: int, width: int) -> np.ndarray:

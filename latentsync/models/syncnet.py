@@ -82,15 +82,15 @@ def _audio_convolutions() -> nn.Sequential:
 
 def _lip_convolutions() -> nn.Sequential:
     """(B, 3, T, 224, 224) -> (B, 512, T - 4, 1, 1). Only the first one looks along time."""
-    around = {"padding": (0, 1, 1)}
+    around = (0, 1, 1)
     return nn.Sequential(
         *_convolved_3d(3, 96, (FRAMES, 7, 7), stride=(1, 2, 2)),
         nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2)),
-        *_convolved_3d(96, 256, (1, 5, 5), stride=(1, 2, 2), **around),
-        nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), **around),
-        *_convolved_3d(256, 256, (1, 3, 3), **around),
-        *_convolved_3d(256, 256, (1, 3, 3), **around),
-        *_convolved_3d(256, 256, (1, 3, 3), **around),
+        *_convolved_3d(96, 256, (1, 5, 5), stride=(1, 2, 2), padding=around),
+        nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=around),
+        *_convolved_3d(256, 256, (1, 3, 3), padding=around),
+        *_convolved_3d(256, 256, (1, 3, 3), padding=around),
+        *_convolved_3d(256, 256, (1, 3, 3), padding=around),
         nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2)),
         *_convolved_3d(256, _FEATURES, (1, 6, 6)),
     )

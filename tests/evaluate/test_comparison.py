@@ -62,15 +62,24 @@ def test_sentences_say_which_is_better_in_what_and_where() -> None:
     assert words[2] == "No difference beyond noise: gain."
 
 
+def test_a_figure_in_which_both_are_good_does_not_decide() -> None:
+    one = [measured("softness", 1.5), measured("edge", 0.1), measured("gain", 2.0)]
+    other = [measured("softness", 1.2), measured("edge", 0.5), measured("gain", 1.0)]
+    words = comparison_words(compare(one, other, TABLE), "a.mp4", "b.mp4")
+    assert words[0] == "b.mp4 is better: in 1 figure, and worse only where both are good."
+
+
 def test_sentences_say_when_neither_is_better() -> None:
     mixed = compare(
-        [measured("softness", 1.0), measured("gain", 1.0)],
-        [measured("softness", 2.0), measured("gain", 2.0)],
+        [measured("softness", 1.0), measured("edge", 2.0)],
+        [measured("softness", 2.0), measured("edge", 1.0)],
         TABLE,
     )
     assert comparison_words(mixed, "a", "b")[0] == (
         "Neither is better in all: a in 1 figure, b in 1."
     )
+    good = compare([measured("softness", 0.5)], [measured("softness", 0.2)], TABLE)
+    assert comparison_words(good, "a", "b")[0].startswith("Neither is better where it counts")
     same = compare([measured("gain", 1.0)], [measured("gain", 1.0)], TABLE)
     assert comparison_words(same, "a", "b")[0].startswith("The two are the same")
     assert comparison_words({}, "a", "b")[0].startswith("Which is better is not known")

@@ -45,7 +45,7 @@ def test_a_figure_that_was_not_measured_has_a_reason_and_no_value() -> None:
     assert found["not_measured"] == {
         "offset": "the video has no audio",
         "gain": "too few frames of this video tell",
-        "edge": "nothing measured it",
+        "edge": "too few frames of this video tell",
     }
 
 

@@ -50,8 +50,9 @@ def test_a_result_that_bounces_is_paired_as_its_report_says(tmp_path: Path) -> N
     source = video_of(tmp_path / "s.mp4", frames)
     result = video_of(tmp_path / "r.mp4", [frames[n] for n in order])
     report = report_of(result, order, len(order))
-    found = list(PairsOfFiles(judging_engine(), result, source, report=report))
-    assert len(found) == len(order)
+    pairs = PairsOfFiles(judging_engine(), result, source, report=report)
+    found = list(pairs)
+    assert [one.source and one.source[0] for one in pairs.moments] == order
     assert all(
         pair.source is not None and difference(pair.source, frames[n]) < 1.5
         for pair, n in zip(found, order, strict=True)

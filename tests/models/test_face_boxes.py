@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from latentsync.models.face_boxes import best_boxes, decoded_boxes, overlaps_removed, priors
-from latentsync.models.s3fd import prepared
+from latentsync.models.s3fd import S3fd, prepared
 
 GRIDS = [(16, 32), (8, 16), (4, 8), (2, 4), (1, 2), (1, 1)]
 HEIGHT, WIDTH = 64, 128
@@ -51,6 +52,12 @@ def test_of_no_boxes_none_stay() -> None:
 def test_the_best_box_comes_first_and_unlikely_ones_are_left_out() -> None:
     boxes = np.array([[0, 0, 1, 1], [2, 0, 3, 1], [4, 0, 5, 1]], float)
     assert best_boxes(np.array([0.5, 0.9, 0.04]), boxes)[:, 0].tolist() == [0.9, 0.5]
+
+
+def test_the_second_map_covers_the_border_of_an_odd_first_one() -> None:
+    with torch.device("meta"):
+        maps = S3fd()(torch.zeros(1, 3, 92, 100))
+    assert [tuple(one.shape[1:]) for one in maps[:3]] == [(5, 23, 25), (5, 12, 13), (5, 6, 6)]
 
 
 def test_an_image_that_is_too_small_is_refused() -> None:

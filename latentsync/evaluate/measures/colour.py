@@ -39,7 +39,7 @@ FIGURES = (
         statistic=_shift,
         window=2.0,
         grain=0.3,
-        good=1.2,
+        good=1.35,
         poor=2.4,
         needs=("source",),
     ),

@@ -7,13 +7,12 @@ an interval and a curve; the crop is the same: the aligned face at 256 pixels, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from latentsync.errors import CheckpointError
 from latentsync.evaluate.figure import Figure
 from latentsync.evaluate.pair import FramePair
 from latentsync.evaluate.statistics import Measured, mean
@@ -22,14 +21,12 @@ from latentsync.models import hyperiqa
 from latentsync.models.hyperiqa import SIDE, HyperIqa, normalised
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
-from latentsync.weights.find import find
 from latentsync.weights.load import build
 from latentsync.weights.manifest import HYPERIQA
 
 NAME = "face_quality"
 KEPT = 16
 """Crops that are scored, at most; 0.2 s of a core each."""
-NO_WEIGHTS = f"the weights of {HYPERIQA.key} are not here; put them at {HYPERIQA.places[0]}"
 _ALIGNED = 256  # pixels of the face that the middle is taken from
 
 FIGURES = (
@@ -97,17 +94,6 @@ class HyperIqaScorer:
         image = torch.from_numpy(crop.transpose(2, 0, 1)[None].astype(np.float32)) / 255
         (scores,) = self._run(normalised(image))
         return float(scores[0])
-
-
-def load_face_scorer(
-    execution: Execution, *, folders: Sequence[str | Path] = ()
-) -> HyperIqaScorer | None:
-    """None: the weights are not here. Raises CheckpointError for a damaged file."""
-    try:
-        path = find(HYPERIQA, folders=folders)
-    except CheckpointError:
-        return None
-    return HyperIqaScorer(path, execution)
 
 
 def middle_of_face(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:

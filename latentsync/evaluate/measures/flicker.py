@@ -55,8 +55,8 @@ FIGURES = (
         "is stronger or weaker in a frame than in those before and after it; median",
         statistic=_jump,
         grain=1.5,
-        good=8.0,
-        poor=12.0,
+        good=10.0,
+        poor=15.0,
     ),
     Figure(
         name="warping_error",

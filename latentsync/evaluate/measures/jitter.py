@@ -58,7 +58,7 @@ FIGURES = (
         statistic=ratio_of_medians,
         window=2.0,
         grain=0.1,
-        good=1.3,
+        good=1.5,
         poor=2.0,
         needs=("source",),
     ),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -24,24 +23,16 @@ from latentsync.evaluate.measures.lip_statistics import (
     spread,
     stillness,
 )
+from latentsync.evaluate.measures.lip_trace import LipTrace
+from latentsync.evaluate.measures.own_prediction import own_prediction
 from latentsync.evaluate.pair import FramePair, SeenFace
 from latentsync.evaluate.statistics import Measured, correlation
 from latentsync.face.speaking_evidence import AUDIO_RATE, Speech
 from latentsync.generate.replay.lips import lip_shape
+from latentsync.speech.acoustic import Acoustics
 
-WINDOW = 5.0
-"""Seconds whose mean is taken from lips and audio."""
-FEWEST = 40
-"""Frames for that mean: where only bursts of frames are measured, a wider window holds them."""
 SPOKEN = 20
 """Frames with speech without which lips are not judged."""
-APART = 0.15
-"""Seconds that a frame in a pause is away from speech: lips open before it is heard, and close
-after it."""
-SHUT = 5
-"""Percentile of a track's aperture that counts as shut."""
-MOST = 9000
-"""Rows for a delay, 95 numbers each, of any video."""
 NO_LAG = np.zeros(1)
 _SMOOTH = 5  # instants of the audio that are averaged
 
@@ -76,6 +67,22 @@ FIGURES = (
         needs=("speech",),
     ),
     Figure(
+        name="lips_follow_own_prediction",
+        group="sync",
+        title="lips follow what the speaker's own lips would do",
+        unit="r",
+        better="higher",
+        how="As before, with what a linear map predicts that is fitted to the source's own lips "
+        "and audio, the one of the generator replay. Only where the source's lips follow their "
+        "own audio; frames that are predicted do not take part in the fit.",
+        statistic=follow,
+        window=3.0,
+        grain=0.05,
+        good=0.25,
+        poor=0.1,
+        needs=("source", "speech"),
+    ),
+    Figure(
         name="lip_delay",
         group="sync",
         title="lips are late by",
@@ -102,8 +109,8 @@ FIGURES = (
         statistic=spread,
         window=2.0,
         grain=0.2,
-        good=2.2,
-        poor=1.2,
+        good=1.8,
+        poor=1.0,
         needs=("speech",),
     ),
     Figure(
@@ -118,7 +125,7 @@ FIGURES = (
         statistic=relative_spread,
         window=5.0,
         grain=0.05,
-        good=0.5,
+        good=0.6,
         poor=0.8,
         needs=("source", "speech"),
     ),
@@ -129,12 +136,11 @@ FIGURES = (
         unit="",
         better="lower",
         how="The lips' opening, and its change from frame to frame, in pauses of the speech over "
-        "the same in speech; the mean of both ratios. 1: as in speech.",
+        "the same in speech; the mean of both ratios. 1: as in speech. Some people's lips never "
+        "rest: it has no limits.",
         statistic=stillness,
         window=5.0,
         grain=0.05,
-        good=0.9,
-        poor=1.2,
         needs=("speech",),
     ),
 )
@@ -143,11 +149,21 @@ FIGURES = (
 class Lips:
     """A Measure of FIGURES. It keeps 50 bytes a frame."""
 
-    def __init__(self, speech: Speech, source_speech: Speech | None = None) -> None:
+    def __init__(
+        self,
+        speech: Speech,
+        source_speech: Speech | None = None,
+        *,
+        acoustics: Acoustics | None = None,
+        source_acoustics: Acoustics | None = None,
+    ) -> None:
         """speech: what is heard with the result, see pipeline.speaking.measure_speech, on the time
         axis of the pairs. source_speech: the source's own, where source frames are shown at the
-        times at which they were filmed; None: it has none, or they are shown at others."""
+        times at which they were filmed; None: it has none, or they are shown at others. acoustics,
+        source_acoustics: of the same audio; one object for both where the speech is the source's.
+        """
         self._speech, self._source_speech = speech, source_speech
+        self._acoustics, self._source_acoustics = acoustics, source_acoustics
         self._seconds, self._tracks, self._follows = array("d"), array("q"), array("b")
         self._lips, self._source_lips = array("d"), array("d")
 
@@ -169,81 +185,17 @@ class Lips:
             own = LipTrace.of(seconds, tracks, follows, self._source_lips, self._source_speech)
             if own.spoken.sum() >= SPOKEN:
                 found.append(_as_source(lips, own))
+                found.extend(self._following_own(lips, own))
         return found
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LipTrace:
-    """Lips in those frames in which a face is seen and there is audio.
-
-    seconds, tracks: (F,). shapes: (F, 2) aperture and width [brow distances]. moved: (F,) change of
-    the aperture from the frame before; nan: that is not known. spoken: (F,) bool, speech is heard.
-    paused: (F,) bool, it is not, nor was or will be for APART.
-    """
-
-    seconds: np.ndarray
-    tracks: np.ndarray
-    shapes: np.ndarray
-    moved: np.ndarray
-    spoken: np.ndarray
-    paused: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        seconds: np.ndarray,
-        tracks: np.ndarray,
-        follows: np.ndarray,
-        lips: array[float],
-        speech: Speech,
-    ) -> LipTrace:
-        """(F,) each; lips: 2 F numbers, nan where no face is seen."""
-        shapes = np.array(lips).reshape(-1, 2)
-        moved = np.where(follows, np.abs(np.diff(shapes[:, 0], prepend=np.nan)), np.nan)
-        near = _widened(speech.speech, round(APART * AUDIO_RATE))
-        instants = np.floor(seconds * AUDIO_RATE + 1e-6).astype(np.int64)
-        known = np.isfinite(shapes).all(axis=1) & (instants >= 0)
-        known &= instants < len(speech.speech)
-        at = instants[known]
-        return cls(
-            *(seconds[known], tracks[known], shapes[known], moved[known]),
-            *(speech.speech[at], ~near[at]),
-        )
-
-    def local(self, values: np.ndarray) -> np.ndarray:
-        """(F, C) -> the same, less the mean over WINDOW around each frame in its track; over FEWEST
-        frames where that is longer."""
-        out = np.empty(values.shape)
-        for track in np.unique(self.tracks):
-            places = np.flatnonzero(self.tracks == track)
-            first, after = _around(self.seconds[places])
-            sums = np.cumsum(values[places], axis=0)
-            sums = np.concatenate([np.zeros((1, values.shape[1])), sums])
-            out[places] = values[places] - (sums[after] - sums[first]) / (after - first)[:, None]
-        return out
-
-    def opening(self) -> np.ndarray:
-        """(F,) aperture above that of the shut mouth of the track, 0 and more."""
-        out = np.empty(len(self.seconds))
-        for track in np.unique(self.tracks):
-            own = self.tracks == track
-            out[own] = self.shapes[own, 0] - np.percentile(self.shapes[own, 0], SHUT)
-        return out.clip(0)
-
-    def thinned(self) -> LipTrace:
-        """At most 30 frames a second, and about MOST in all."""
-        kept = np.flatnonzero(np.diff(np.floor(self.seconds * 30 + 0.01), prepend=-1.0) > 0)
-        kept = kept[:: 1 + len(kept) // MOST]
-        return LipTrace(*(getattr(self, one.name)[kept] for one in fields(self)))
-
-
-def _around(seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(F,) -> (F,), (F,): first frame of the window around each, and the one after its last."""
-    count = len(seconds)
-    nearest = (np.arange(count) - FEWEST // 2).clip(0, max(0, count - FEWEST))
-    first = np.searchsorted(seconds, seconds - WINDOW / 2)
-    after = np.searchsorted(seconds, seconds + WINDOW / 2, side="right")
-    return np.minimum(first, nearest), np.maximum(after, (nearest + FEWEST).clip(None, count))
+    def _following_own(self, lips: LipTrace, own: LipTrace) -> Iterator[Measured]:
+        if self._acoustics is None or self._source_acoustics is None:
+            return
+        thin = lips.thinned()
+        predicted = own_prediction(own, self._source_acoustics, self._acoustics, thin.seconds)
+        if predicted is not None:
+            rows = thin.local(np.concatenate([thin.shapes, predicted], axis=1))[:, [0, 2, 1, 3]]
+            yield Measured("lips_follow_own_prediction", thin.seconds, rows)
 
 
 def _shape(face: SeenFace | None) -> np.ndarray:
@@ -294,11 +246,3 @@ def _signals(speech: Speech, seconds: np.ndarray, lags: np.ndarray = NO_LAG) -> 
         for column in speech.signals.T[: len(LIPS)].astype(np.float64)
     )
     return np.stack([np.interp(at, instants, column) for column in smooth], axis=1)
-
-
-def _widened(flags: np.ndarray, reach: int) -> np.ndarray:
-    """(T,) bool -> (T,): whether any within reach is set."""
-    total = np.concatenate([[0], np.cumsum(flags)])
-    places = np.arange(len(flags))
-    after, first = (places + reach + 1).clip(None, len(flags)), (places - reach).clip(0)
-    return np.asarray(total[after] > total[first])

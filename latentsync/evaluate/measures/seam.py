@@ -52,8 +52,8 @@ FIGURES = (
         statistic=_seam,
         window=2.0,
         grain=0.2,
-        good=0.5,
-        poor=0.75,
+        good=0.3,
+        poor=0.5,
         needs=("source",),
     ),
     Figure(
@@ -67,8 +67,8 @@ FIGURES = (
         statistic=_seam,
         window=2.0,
         grain=0.4,
-        good=1.05,
-        poor=1.5,
+        good=0.9,
+        poor=1.4,
         needs=("source",),
     ),
 )

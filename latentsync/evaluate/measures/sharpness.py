@@ -76,7 +76,7 @@ FIGURES = (
         statistic=_against_source,
         window=3.0,
         grain=0.04,
-        good=0.87,
+        good=0.84,
         poor=0.78,
         needs=("source",),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Picture, Shown
-from latentsync.evaluate.page.words import clock
+from latentsync.evaluate.page.words import clock, headline
 from latentsync.evaluate.shots import Shot
 
 SIDES = ("Source", "Result")
@@ -43,11 +43,10 @@ def moment(seconds: float, shots: Sequence[Shot]) -> Markup:
 
 def _shot(place: int, one: Shown) -> Markup:
     shot, when = one.shot, clock(one.shot.seconds, tenths=True)
+    why = headline(shot.why)
     head = element(
         "h3",
         element("span", when, class_="when"),
-        " ",
-        shot.why,
         element("span", f" frame {shot.index}", class_="frame-number"),
     )
     views = [_view("Mouth, enlarged", "mouth", one.mouth, when)] if one.mouth else []
@@ -55,14 +54,15 @@ def _shot(place: int, one: Shown) -> Markup:
     return element(
         "article",
         head,
+        element("p", why, class_="why"),
         _choice() if one.frame[0] is not None else None,
         element("div", *views, class_="views"),
         class_="shot",
         id=f"shot-{place}",
         data_seconds=shot.seconds,
-        data_why=shot.why,
+        data_why=why,
         data_when=when,
-        aria_label=f"{when}, {shot.why}",
+        aria_label=f"{when}, {why}",
     )
 
 

@@ -16,6 +16,7 @@ from latentsync.evaluate.page.words import (
     count,
     direction,
     file_name,
+    headline,
     interval,
     number,
     with_unit,
@@ -38,7 +39,7 @@ def verdicts(evaluation: Facts) -> Markup:
     for group, title in GROUPS.items():
         of = [one for one in evaluation["figures"].values() if one["group"] == group]
         first = of[0] if of else None
-        said = f"{first['title']}: {_value(first)}" if first else "not measured"
+        said = f"{headline(first['title'])}: {_value(first)}" if first else "not measured"
         name = element("dt", title)
         shown = element("dd", badge(evaluation["verdict"].get(group)))
         cards.append(element("div", name, shown, element("dd", said, class_="said"), class_="card"))
@@ -68,12 +69,12 @@ def comparison_section(evaluation: Facts, shots: Sequence[Shot]) -> Markup | Non
         return None
     names = _names(evaluation)
     heads = ("Figure", names["one"], names["other"], "Difference", "95 % interval", "Better")
-    figures = evaluation["figures"]
+    figures, said = evaluation["figures"], [_counted(compared, names)]
     rows = [_compared(name, one, figures, names, shots) for name, one in compared.items()]
     return section(
         "compare",
         "Which is better",
-        element("p", _counted(compared, names), class_="lead"),
+        *[element("p", one) for one in evaluation.get("comparison_summary") or said],
         element("table", _head(heads), element("tbody", *rows), class_="figures compared"),
     )
 
@@ -97,7 +98,7 @@ def _group(group: str, figures: Facts, shots: Sequence[Shot]) -> Markup | None:
 
 def _figure(figure: Facts, shots: Sequence[Shot]) -> Markup:
     said = f"{figure['how']} Measured at {count(figure['moments'], 'moment')}."
-    title = element("summary", figure["title"])
+    title = element("summary", headline(figure["title"]))
     how = element("details", title, element("p", said, class_="how"))
     worst = moment(figure["worst"][0][0], shots) if figure["worst"] else NOTHING
     return element(
@@ -126,7 +127,7 @@ def _not_measured(reasons: Mapping[str, str]) -> Markup | None:
 
 
 def _title(name: str) -> str:
-    return FIGURES[name].title if name in FIGURES else called(name)
+    return headline(FIGURES[name].title if name in FIGURES else called(name))
 
 
 def _names(evaluation: Facts) -> dict[str, str]:
@@ -142,7 +143,7 @@ def _compared(
     name: str, one: Facts, figures: Facts, names: Mapping[str, str], shots: Sequence[Shot]
 ) -> Markup:
     figure = figures.get(name) or {}
-    unit, title = figure.get("unit", ""), figure.get("title") or _title(name)
+    unit, title = figure.get("unit", ""), headline(figure.get("title") or _title(name))
     values = [_cell(names[side], with_unit(number(one[side]), unit)) for side in names]
     signed = "+" * ((one["difference"] or 0) > 0) + number(one["difference"])
     return element(

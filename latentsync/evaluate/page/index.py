@@ -15,7 +15,7 @@ from latentsync.evaluate.page.document import document, write
 from latentsync.evaluate.page.figures import badge
 from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.evaluate.page.pictures import Fineness, Picture, picture
-from latentsync.evaluate.page.words import GRADES, GROUPS, clock, count, number, with_unit
+from latentsync.evaluate.page.words import GRADES, GROUPS, clock, count, headline, number, with_unit
 
 Facts = Mapping[str, Any]
 
@@ -151,6 +151,6 @@ def _named(row: IndexRow, thumbnail: Picture | None) -> Markup:
 def _judged(evaluation: Facts, group: str, key: int) -> Markup:
     first = _first(evaluation, group)
     value = first and with_unit(number(first["value"]), first["unit"])
-    said = element("span", f"{first['title']} {value}", class_="said") if first else None
+    said = element("span", f"{headline(first['title'])} {value}", class_="said") if first else None
     grade = badge(evaluation["verdict"].get(group))
     return element("td", grade, said, data_label=GROUPS[group], data_key=key)

@@ -125,7 +125,11 @@
       return { begins: text[0] === "M", at: (x / 1000) * span, value: Number(low) + (1 - y / height) * range };
     });
     const digits = Math.min(Math.max(2 - Math.floor(Math.log10(Math.max(Math.abs(low), Math.abs(high)))), 0), 4);
-    const shown = (value) => value.toFixed(digits).replace("-", "−") + (unit ? `\u00a0${unit}` : "");
+    const text = (value) => value.toFixed(digits).replace("-", "−");
+    const shown = (value) => {
+      if (unit === "r") return `r\u00a0${text(value)}`;
+      return text(value) + (unit ? `\u00a0${unit}` : "");
+    };
     return { points, shown };
   }
 

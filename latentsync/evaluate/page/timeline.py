@@ -17,7 +17,15 @@ from latentsync.evaluate.page.curves import (
     ticks,
 )
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.page.words import GROUPS, clock, count, direction, number, with_unit
+from latentsync.evaluate.page.words import (
+    GROUPS,
+    clock,
+    count,
+    direction,
+    headline,
+    number,
+    with_unit,
+)
 from latentsync.evaluate.shots import Shot
 
 HEIGHT = 44
@@ -108,11 +116,11 @@ def _curve(figure: Facts, span: float) -> Markup | None:
     lowest, highest = number(float(np.nanmin(values))), number(float(np.nanmax(values)))
     ranging = with_unit(f"{lowest} to {highest}", figure["unit"])
     way = direction(figure["better"], figure.get("goal"))
-    label = f"{figure['title']} over time: {ranging}, {way}"
+    title = headline(figure["title"])
     return _row(
-        figure["title"],
+        title,
         f"{ranging}, {way}",
-        _drawing(HEIGHT, drawn, *worst, label=label),
+        _drawing(HEIGHT, drawn, *worst, label=f"{title} over time: {ranging}, {way}"),
         data_low=bounds[0],
         data_high=bounds[1],
         data_height=HEIGHT,
@@ -122,12 +130,14 @@ def _curve(figure: Facts, span: float) -> Markup | None:
 
 
 def _good(figure: Facts, bounds: tuple[float, float]) -> Iterator[Markup]:
-    """A line where a value is good no more."""
-    edge = figure.get("good")
-    if edge is None or figure["better"] == "near" or not bounds[0] < edge < bounds[1]:
+    """Lines where a value is good no more: on both sides of a goal that it has to be near."""
+    good, goal = figure.get("good"), figure.get("goal") or 0.0
+    if good is None:
         return
-    y = number(HEIGHT * (1 - (edge - bounds[0]) / (bounds[1] - bounds[0])), 1)
-    yield element("line", x1=0, x2=WIDTH, y1=y, y2=y, class_="edge")
+    for edge in (goal - good, goal + good) if figure["better"] == "near" else (good,):
+        if bounds[0] < edge < bounds[1]:
+            y = number(HEIGHT * (1 - (edge - bounds[0]) / (bounds[1] - bounds[0])), 1)
+            yield element("line", x1=0, x2=WIDTH, y1=y, y2=y, class_="edge")
 
 
 def _worst(at: float, value: float, span: float, bounds: tuple[float, float]) -> Markup:
@@ -217,7 +227,7 @@ def _pictures(shots: Sequence[Shot], span: float) -> Markup | None:
     marks = [
         element(
             "a",
-            element("title", f"{clock(shot.seconds, tenths=True)}: {shot.why}"),
+            element("title", f"{clock(shot.seconds, tenths=True)}: {headline(shot.why)}"),
             element("circle", cx=percent(shot.seconds, span), cy=STRIP / 2, r=5),
             href=f"#shot-{place}",
             class_="mark",

@@ -38,8 +38,10 @@ def number(value: float | None, digits: int | None = None) -> str:
 
 
 def with_unit(text: str, unit: str) -> str:
-    """A no-break space keeps the unit beside its number."""
-    return f"{text}\u00a0{unit}" if unit and text != NOTHING else text
+    """A no-break space keeps the unit beside its number; a correlation reads "r 0.48"."""
+    if not unit or text == NOTHING:
+        return text
+    return f"r\u00a0{text}" if unit == "r" else f"{text}\u00a0{unit}"
 
 
 def interval(figure: Mapping[str, Any]) -> str:
@@ -68,6 +70,11 @@ def count(amount: int, thing: str) -> str:
 def called(name: str) -> str:
     """A key of the JSON as words: face_left_alone -> "face left alone"."""
     return name.replace("_", " ")
+
+
+def headline(text: str) -> str:
+    """With a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def file_name(path: str | None) -> str:

@@ -18,6 +18,8 @@ from latentsync.evaluate.shots import Shot
 
 MOST = 5_000_000
 """Bytes of a page, whatever the length of the video."""
+_ELSEWHERE = "Not measured:"
+"""Begins sentences of a summary that are left out of the page's: it has a part with all reasons."""
 _FOR_WORDS = 2_500  # bytes around the pictures of a shot
 
 Facts = Mapping[str, Any]
@@ -68,7 +70,8 @@ def _header(evaluation: Facts, name: str) -> Markup:
 
 
 def _summary(evaluation: Facts) -> Markup:
-    first, *others = evaluation["summary"] or ["Nothing could be said of this video."]
+    said = [one for one in evaluation["summary"] if not one.startswith(_ELSEWHERE)]
+    first, *others = said or ["Nothing could be said of this video."]
     return section(
         "summary",
         "Summary",

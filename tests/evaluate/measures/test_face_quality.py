@@ -13,7 +13,7 @@ from latentsync.evaluate.measures.face_quality import (
     FIGURES,
     KEPT,
     FaceQuality,
-    load_face_scorer,
+    HyperIqaScorer,
     middle_of_face,
 )
 from latentsync.evaluate.pair import FramePair, SeenFace
@@ -21,7 +21,6 @@ from latentsync.evaluate.statistics import estimate
 from latentsync.face.landmarks import LANDMARKS
 from latentsync.face.masks import region_mask
 from latentsync.runtime.execution import REFERENCE
-from latentsync.weights import find
 from tests.parity.rule import published_shapes, weights
 
 (FIGURE,) = FIGURES
@@ -77,22 +76,11 @@ def test_the_crop_is_the_middle_224_of_the_aligned_face_at_256() -> None:
     assert np.abs(crop.astype(int) - face[16:240, 16:240]).max() <= 1
 
 
-def test_without_the_weights_there_is_no_scorer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(find, "PROJECT_ROOT", tmp_path)
-    assert load_face_scorer(REFERENCE) is None
-
-
-def test_the_network_scores_a_crop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_network_scores_a_crop(tmp_path: Path) -> None:
     """With made-up weights: another crop, another number, and the same one twice."""
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "checkpoints" / "auxiliary" / "koniq_pretrained.pkl"
-    file.parent.mkdir(parents=True)
+    file = tmp_path / "koniq_pretrained.pkl"
     torch.save(weights(published_shapes("hyperiqa")), file)
-    score = load_face_scorer(REFERENCE)
-    assert score is not None
+    score = HyperIqaScorer(file, REFERENCE)
     grey = np.full((224, 224, 3), 128, np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, grey.shape, np.uint8)
     assert score(grey) == score(grey) != score(noise)

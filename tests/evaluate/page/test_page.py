@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from latentsync.errors import MediaError
-from latentsync.evaluate.page.pictures import around
+from latentsync.evaluate.page.pictures import around, fitted
 from latentsync.evaluate.page.words import clock
 from latentsync.evaluate.page.write import MOST, write_page
 from latentsync.evaluate.shots import Shot
@@ -59,6 +60,20 @@ def test_the_comparison_of_two_results_comes_before_everything(tmp_path: Path) -
     assert "no difference beyond noise" in said
 
 
+def test_what_the_comparison_says_in_words_stands_above_its_table(tmp_path: Path) -> None:
+    evaluation = made_evaluation() | {"comparison": made_comparison()}
+    evaluation |= {"other": {"path": "better.mp4"}, "comparison_summary": ["Neither is better."]}
+    assert "Which is better Neither is better. Figure result.mp4" in words(
+        page(tmp_path, evaluation)
+    )
+
+
+def test_why_something_was_not_measured_is_said_once(tmp_path: Path) -> None:
+    evaluation = made_evaluation()
+    evaluation["summary"].append("Not measured: syncnet accuracy; its weights are not here.")
+    assert words(page(tmp_path, evaluation)).count("its weights are not here") == 1
+
+
 def test_a_figure_comes_with_everything_that_explains_it(tmp_path: Path) -> None:
     said = words(page(tmp_path))
     row = "Step of colour at the seam The step of colour at the seam of every measured frame, "
@@ -67,7 +82,7 @@ def test_a_figure_comes_with_everything_that_explains_it(tmp_path: Path) -> None
     row += clock(made_evaluation()["figures"]["seam_colour"]["worst"][0][0])
     assert row in said
     assert "best near 1" in said and "−12.0 ms" in said
-    assert "syncnet accuracy its weights are not here" in said
+    assert "Syncnet accuracy its weights are not here" in said
 
 
 def test_a_judgement_is_a_word_and_a_sign_not_only_a_colour(tmp_path: Path) -> None:
@@ -140,6 +155,13 @@ def test_24_large_noisy_shots_fit_into_five_megabytes(tmp_path: Path) -> None:
     html = page(tmp_path, shots=shots)
     assert 1_000_000 < len(html.encode()) <= MOST
     assert html.count('class="shot"') == 24
+
+
+def test_shots_that_no_sample_stands_for_fit_as_well() -> None:
+    shots = noisy(9, (320, 240))
+    flat = [replace(one, before=None, after=np.zeros_like(one.after)) for one in shots]
+    mixed = [flat[at] if at % 3 == 0 else shots[at] for at in range(9)]  # every third is a sample
+    assert sum(one.size for one in fitted(mixed, 200_000)) <= 200_000
 
 
 def test_even_very_many_shots_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
