@@ -120,8 +120,7 @@ def test_another_frame_rate(speak):
     "options",
     [
         ("--enable_deepcache", "--inference_steps", "4", "--guidance_scale", "1.0"),
-        ("generate.scheduler=dpmpp_2m", "--seed", "7"),
-        ("--temp_dir", "anything"),
+        ("generate.scheduler=dpmpp_2m", "--seed", "7", "--temp_dir", "anything"),
     ],
     ids=lambda options: options[0],
 )
