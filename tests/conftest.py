@@ -19,10 +19,11 @@ for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
 
 
 LONG = (
-    *("parity/test_unet_openvino.py", "parity/test_codeformer.py", "e2e/test_weights_flow.py"),
-    *("e2e/test_lipsync.py", "pipeline/test_side_by_side.py", "parity/test_gfpgan.py"),
-    *("e2e/test_session.py", "e2e/test_networks.py", "e2e/test_interrupted.py"),
-    *("e2e/test_self.py", "e2e/test_replay.py", "generate/test_latentsync_backends.py"),
+    *("e2e/test_lipsync.py", "e2e/test_weights_flow.py", "parity/test_codeformer.py"),
+    *("e2e/test_replay.py", "e2e/test_session.py", "parity/test_unet_openvino.py"),
+    *("e2e/test_hostile.py", "e2e/test_self.py", "restoration/test_personalized.py"),
+    *("pipeline/test_side_by_side.py", "parity/test_gfpgan.py", "parity/test_gfpgan_window.py"),
+    *("e2e/test_networks.py", "pipeline/test_overlap.py", "e2e/test_interrupted.py"),
 )
 """Files that take longest, begun first, so that no process is left with one at the end."""
 

@@ -30,7 +30,7 @@ def _grey(frames):
 
 
 def _with_black_middle(frames):
-    return [*frames[:5], np.zeros_like(frames[0]), *frames[6:]]
+    return [*frames[:2], np.zeros_like(frames[0]), *frames[3:]]
 
 
 def _resized(frames, width, height):
@@ -48,7 +48,7 @@ RIGHT = {
     "grey": lambda p, f: make_video(p / "a.mp4", _grey(f)),
     "a black frame in the middle": lambda p, f: make_video(p / "a.mp4", _with_black_middle(f)),
     "half the video without a face": lambda p, f: make_video(
-        p / "a.mp4", [*f, *moving_pattern(360, 340, 12)]
+        p / "a.mp4", [*f, *moving_pattern(360, 340, len(f))]
     ),
     "the face leaves and comes back": lambda p, f: make_video(
         p / "a.mp4", [*f, *[np.full_like(f[0], 90)] * 10, *f]
@@ -57,7 +57,7 @@ RIGHT = {
         p / "a.mp4", [np.ascontiguousarray(x[:, 160:]) for x in f]
     ),
     "twelve people": lambda p, f: make_video(
-        p / "a.mp4", [np.tile(x, (3, 4, 1)) for x in _resized(f[:4], 240, 226)]
+        p / "a.mp4", [np.tile(x, (3, 4, 1)) for x in _resized(f[:2], 240, 226)]
     ),
     "odd size": lambda p, f: make_video(p / "a.mkv", _resized(f, 361, 341), pix_fmt="yuv444p"),
     "tiny face": lambda p, f: make_video(p / "a.mp4", _resized(f, 108, 102)),
@@ -68,7 +68,7 @@ RIGHT = {
         p / "a.mp4",
         f,
         time_base=Fraction(1, 1000),
-        pts=[0, 40, 70, 150, 200, 210, 290, 330, 380, 400, 480, 500],
+        pts=[0, 40, 70, 150, 200, 210],
     ),
     "23.976 frames a second": lambda p, f: make_video(p / "a.mp4", f, rate=Fraction(24000, 1001)),
     "10 bit": lambda p, f: make_video(p / "a.mkv", f, pix_fmt="yuv420p10le"),
@@ -95,7 +95,7 @@ RIGHT = {
 
 @pytest.mark.parametrize("kind", RIGHT)
 def test_an_unusual_video_gives_a_correct_output(kind, tmp_path, demo_frames, run):
-    source = RIGHT[kind](tmp_path, demo_frames)
+    source = RIGHT[kind](tmp_path, demo_frames[:6])
     target = tmp_path / "out dir" / f"out'{source.suffix if source.suffix != '.ts' else '.mkv'}"
     result = run("--input", source, "--output", target, *FAST)
     assert result.code == 0, result.err
@@ -163,18 +163,18 @@ def test_a_video_that_begins_late_ends_with_the_speech(tmp_path, demo_frames, ru
     ("rate", "output"), [(12, 25), (25, 25), (60, 25), (120, 25), (60, 10)], ids=str
 )
 def test_any_frame_rate_gives_chunks_of_sixteen(rate, output, tmp_path):
-    """The same 1.6 s of a talking face, shown back and forth for 2.4 s of speech."""
-    shown = [frame.pixels for frame in VideoReader(DEMO, start=20, stop=60)]
+    """The same 0.8 s of a talking face, shown back and forth for 1.6 s of speech."""
+    shown = [frame.pixels for frame in VideoReader(DEMO, start=20, stop=40)]
     frames = [
         np.ascontiguousarray(shown[index * 25 // rate][90:430, 140:500])
-        for index in range(round(1.6 * rate))
+        for index in range(round(0.8 * rate))
     ]
     source = make_video(tmp_path / "in.mp4", frames, rate=rate)
-    speech = make_audio(tmp_path / "speech.wav", Tone(2.4, codec="pcm_s16le", rate=16000))
+    speech = make_audio(tmp_path / "speech.wav", Tone(1.6, codec="pcm_s16le", rate=16000))
     config = load_config(None, [*SOFT, f"output.fps={output}", "restore.name=none"])
     with Session(Engine(config), source, audio=speech) as session:
         chunk = session.plan.chunk
-    count = round(2.4 * output)
+    count = round(1.6 * output)
     assert abs(len(chunk) - count) <= 1
     assert chunk.tolist() == [index // 16 for index in range(len(chunk))]
 

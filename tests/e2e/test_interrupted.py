@@ -41,7 +41,7 @@ def _start(video: Path, target: Path, **options) -> subprocess.Popen:
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminated"]
 )
 def test_a_stopped_job_leaves_no_file(sent, code, tmp_path, demo_frames):
-    video = make_video(tmp_path / "in.mp4", demo_frames * 15)
+    video = make_video(tmp_path / "in.mp4", demo_frames * 8)
     job = _start(video, tmp_path / "out.mp4", preexec_fn=accept_ctrl_c)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".*")) and job.poll() is None and time.monotonic() < deadline:

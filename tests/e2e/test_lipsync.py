@@ -18,8 +18,8 @@ import yaml
 from latentsync import Engine, Session, load_config
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
-from tests.parity.rule import published_shapes, weights
 from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern, pts_of
+from tests.support.small_codeformer import shrink, small_weights
 from tests.support.tiny_latentsync import write_tiny_model
 
 
@@ -55,7 +55,7 @@ def speak(settings, video, tmp_path, run) -> Callable:
     return speak_for
 
 
-@pytest.mark.parametrize(("seconds", "backend"), [(0.1, "torch"), (0.48, "torch"), (1.3, "auto")])
+@pytest.mark.parametrize(("seconds", "backend"), [(0.1, "auto"), (0.48, "torch"), (1.3, "torch")])
 def test_the_video_is_as_long_as_the_speech_to_within_a_frame(seconds, backend, speak):
     target, result = speak(seconds, f"runtime.backend={backend}")
     assert result.code == 0, result.err
@@ -85,19 +85,19 @@ def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, video
 
 @pytest.mark.parametrize("overlap", [0, 4])
 def test_a_video_made_in_three_segments_is_the_video_made_whole(overlap, settings, video, tmp_path):
-    audio = make_audio(tmp_path / "speech.wav", Tone(2.2, codec="pcm_s16le", rate=16000))
-    engine = Engine(load_config(settings, [f"generate.overlap={overlap}"]))
+    audio = make_audio(tmp_path / "speech.wav", Tone(1.2, codec="pcm_s16le", rate=16000))
+    engine = Engine(load_config(settings, ["data.num_frames=8", f"generate.overlap={overlap}"]))
     with Session(engine, video, audio=audio) as session:
         plan = session.plan
         whole = [frame.pixels for frame in session.frames()]
-        (preview,) = session.preview([30])
-    assert (preview.after.pixels == whole[30]).all()
+        (preview,) = session.preview([20])
+    assert (preview.after.pixels == whole[20]).all()
     joined = []
     for start, stop in plan.segments(3):
         with Session(engine, video, audio=audio, plan=plan) as session:
             joined += [frame.pixels for frame in session.frames(start, stop)]
-    assert len(plan.segments(3)) == 3
-    assert len(joined) == len(whole) == 55
+    assert len(plan.segments(3)) == 3 < plan.chunk.max() + 1, "one of several chunks"
+    assert len(joined) == len(whole) == 30
     assert all((a == b).all() for a, b in zip(whole, joined, strict=True))
 
 
@@ -120,8 +120,7 @@ def test_another_frame_rate(speak):
     "options",
     [
         ("--enable_deepcache", "--inference_steps", "4", "--guidance_scale", "1.0"),
-        ("generate.scheduler=dpmpp_2m", "--seed", "7"),
-        ("--temp_dir", "anything"),
+        ("generate.scheduler=dpmpp_2m", "--seed", "7", "--temp_dir", "anything"),
     ],
     ids=lambda options: options[0],
 )
@@ -158,7 +157,8 @@ def test_generated_mouths_are_restored_in_the_same_run(name, speak, tmp_path, mo
     if name == "CodeFormer":
         monkeypatch.setenv("LATENTSYNC_ACCEPT_LICENCES", "CodeFormer")
         checkpoint = tmp_path / "codeformer.pth"
-        torch.save({"params_ema": weights(published_shapes("codeformer"))}, checkpoint)
+        torch.save({"params_ema": small_weights()}, checkpoint)
+        shrink(monkeypatch)
         options += [f"restore.checkpoint={checkpoint}", "restore.strength=1"]
     count = 1 if name == "CodeFormer" else 2
     target, result = speak(count / 25, *options)

@@ -61,10 +61,9 @@ def test_the_batch_decides_nothing_and_the_report_counts_what_changed(
     generator, video, speech, whole, tmp_path
 ):
     plain = whole(generator, "restore.name=none")
-    made = engine(generator, "restore.batch=4", "output.preset=ultrafast")
+    made = engine(generator, "restore.batch=7", "output.preset=ultrafast")
     frames = rendered(made, video, speech)
     assert equal(frames, whole(generator, "restore.batch=1"))
-    assert equal(frames, whole(generator, "restore.batch=16"))
     changed = sum(not np.array_equal(a, b) for a, b in zip(plain, frames, strict=True))
     assert changed > 20, "otherwise nothing was restored, and nothing is proven"
     with Session(made, video, audio=speech) as session:

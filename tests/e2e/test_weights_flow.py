@@ -11,9 +11,7 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +23,14 @@ from latentsync.weights import manifest
 from latentsync.weights.find import find
 from latentsync.weights.manifest import GFPGAN, LATENTSYNC_UNET, VAE, WHISPER_TINY
 from latentsync.weights.model_file import HubFile
+from tests.support.command_process import CommandProcess
 from tests.support.loopback import Loopback, Served
 from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 from tests.support.terminal import THERE_ARE_NONE, terminal
-from tests.support.tiny_latentsync import write_tiny_model
+from tests.support.tiny_latentsync import MODEL, write_tiny_model
 
 ROOT = Path(__file__).parents[2]
-RUNNER = """
+PUBLISHED_ARE_THESE = """
 import dataclasses, json, pathlib, sys
 from latentsync.weights import manifest
 for name, facts in json.loads(sys.argv.pop(1)).items():
@@ -43,9 +42,6 @@ for name, facts in json.loads(sys.argv.pop(1)).items():
     setattr(manifest, name, model)
 from latentsync.weights import find
 find.PROJECT_ROOT = pathlib.Path.cwd()
-import importlib
-command = importlib.import_module(sys.argv.pop(1))
-sys.exit(command.main(sys.argv[1:]))
 """
 FACES = ("FACE_FINDER", "SMALL_FACE_FINDER", "FACE_MESH", "PALM_FINDER", "HAND_LANDMARKS")
 MODELS = {"WHISPER_TINY": WHISPER_TINY, "LATENTSYNC_UNET": LATENTSYNC_UNET, "VAE": VAE}
@@ -55,14 +51,15 @@ MODELS = {"WHISPER_TINY": WHISPER_TINY, "LATENTSYNC_UNET": LATENTSYNC_UNET, "VAE
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict[str, Path]]:
     """The sections of a configuration, and the files by their names in the manifest."""
     folder = tmp_path_factory.mktemp("models")
-    sections = write_tiny_model(folder)
+    large_enough_to_be_asked_for = MODEL | {"block_out_channels": [64, 96]}
+    sections = write_tiny_model(folder, model=large_enough_to_be_asked_for)
     own = sections.pop("generate")
     files = {
         "LATENTSYNC_UNET": Path(own["checkpoint"]),
         "VAE": Path(own["vae"]) / VAE.filename,
         "WHISPER_TINY": Path(own["whisper"]),
     }
-    own = {"generate": {"steps": 2}, "runtime": {"backend": "torch"}}  # converting takes a minute
+    own = {"generate": {"steps": 2}, "runtime": {"backend": "torch"}}  # converting takes long
     return sections | own, files
 
 
@@ -84,10 +81,8 @@ def mirror(models: tuple[dict, dict[str, Path]]) -> Iterator[Loopback]:
 
 
 @pytest.fixture
-def command(
-    tmp_path: Path, models, mirror, demo_frames
-) -> Callable[..., subprocess.CompletedProcess]:
-    """Runs a command of scripts/ in an empty folder, with the mirror for a hub."""
+def command(tmp_path: Path, models, mirror, demo_frames) -> Iterator[CommandProcess]:
+    """Runs scripts.inference and .download in an empty folder, with the mirror for a hub."""
     sections, files = models
     facts: dict[str, dict] = {
         name: {
@@ -115,20 +110,11 @@ def command(
         "OMP_NUM_THREADS": "1",
     }
 
-    def run(name: str, *arguments: object, **changed: object) -> subprocess.CompletedProcess:
-        line = [sys.executable, "-c", RUNNER, json.dumps(facts), f"scripts.{name}"]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **changed}
-        return subprocess.run(
-            [*line, *map(str, arguments)],
-            cwd=tmp_path / "empty",
-            env=environment,
-            text=True,
-            timeout=300,
-            check=False,
-            **streams,
-        )
-
-    return run
+    empty = tmp_path / "empty"
+    with CommandProcess(
+        PUBLISHED_ARE_THESE, json.dumps(facts), folder=empty, environment=environment
+    ) as process:
+        yield process
 
 
 def speaking(folder: Path) -> tuple[object, ...]:
@@ -149,16 +135,16 @@ def test_to_restore_by_default_only_small_files_are_fetched_and_nobody_is_asked(
     command, mirror, tmp_path
 ) -> None:
     files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4", "restore.when=always")
-    planned = command("inference", *files, "--dry-run")
+    planned = command("scripts.inference", *files, "--dry-run")
     assert planned.returncode == 0, planned.stderr
     assert "Face mesh: 1.2 MB" in planned.stdout and "6.2 MB to download" in planned.stdout
     assert "unknown" in planned.stdout.splitlines()[-1]
     assert not mirror.asked and not files_in(tmp_path / "empty")
-    refused = command("inference", *files, "--offline")
+    refused = command("scripts.inference", *files, "--offline")
     assert refused.returncode == 2
     (line,) = refused.stderr.strip().splitlines()
     assert "face_landmark.tflite" in line and "6.2 MB" in line and "scripts.download" in line
-    result = command("inference", *files)
+    result = command("scripts.inference", *files)
     assert result.returncode == 0, result.stderr
     (said,) = (line for line in result.stderr.splitlines() if "downloading" in line)
     assert "Face mesh (1.2 MB)" in said and "6.2 MB in total" in said and "Apache-2.0" in said
@@ -170,7 +156,7 @@ def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_vide
     command, mirror, tmp_path
 ) -> None:
     files = (*speaking(tmp_path), "generate.silence=model")  # the speech is a tone
-    result = command("inference", *files, "--superres", "none", "--yes")
+    result = command("scripts.inference", *files, "--superres", "none", "--yes")
     assert result.returncode == 0, result.stderr
     assert "downloading Whisper tiny" in result.stderr
     assert "in total, less than a minute at 10 MB/s" in result.stderr
@@ -181,7 +167,7 @@ def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_vide
     assert faces_in(tmp_path / "empty") == files_in(tmp_path / "empty")
     sent = mirror.sent()
     options = ("--superres", "none", "--offline", "--overwrite")
-    again = command("inference", *speaking(tmp_path), *options)
+    again = command("scripts.inference", *speaking(tmp_path), *options)
     assert again.returncode == 0, again.stderr
     assert mirror.sent() == sent, "what is here is not fetched again"
     assert "downloading" not in again.stderr
@@ -193,7 +179,7 @@ def test_the_first_command_in_a_fresh_clone_says_what_it_needs_and_how_to_get_it
     for folder in ("configs", "assets"):
         shutil.copytree(ROOT / folder, tmp_path / "empty" / folder)
     typed = ("--config", "configs/unet.yaml", "--superres", "CodeFormer")
-    result = command("inference", *typed)
+    result = command.alone("scripts.inference", *typed)
     assert result.returncode == 2
     (line,) = result.stderr.strip().splitlines()
     for said in ("LatentSync 1.6 (", "CodeFormer (376.6 MB)", "at 10 MB/s", "non-commercial"):
@@ -207,24 +193,26 @@ def test_the_first_command_in_a_fresh_clone_says_what_it_needs_and_how_to_get_it
 def test_nothing_is_fetched_without_a_yes_where_nobody_can_be_asked(
     command, mirror, tmp_path
 ) -> None:
-    result = command("inference", *speaking(tmp_path), "--superres", "none")
+    result = command("scripts.inference", *speaking(tmp_path), "--superres", "none")
     assert result.returncode == 2
     (line,) = result.stderr.strip().splitlines()
     assert "--yes" in line and "--generator replay" in line
     assert not mirror.asked and not (tmp_path / "out.mp4").exists()
     fetch = line.split("download them with: python -m scripts.download ")[1].split(";")[0]
-    fetched = command("download", *shlex.split(fetch))
+    fetched = command("scripts.download", *shlex.split(fetch))
     assert fetched.returncode == 0, fetched.stderr
-    again = command("download", *shlex.split(fetch), "--offline")
+    again = command("scripts.download", *shlex.split(fetch), "--offline")
     assert again.returncode == 0, "all is there that the first command needs"
 
 
 def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, tmp_path) -> None:
     files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4")
-    result = command("inference", *files, "--superres", "GFPGAN")
+    result = command("scripts.inference", *files, "--superres", "GFPGAN")
     assert "python -m scripts.download --generator replay --superres GFPGAN;" in result.stderr
     assert "lip-syncs" not in result.stderr
-    assert command("download", "--generator", "replay", "--superres", "GFPGAN").returncode == 0
+    assert (
+        command("scripts.download", "--generator", "replay", "--superres", "GFPGAN").returncode == 0
+    )
     asked = {request.path for request in mirror.asked}
     assert asked == {"/GFPGANv1.4.pth", *(f"/{name}" for name in FACES)}
 
@@ -237,7 +225,7 @@ def test_on_a_terminal_the_question_is_asked_first(
     mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # downloaded and refused, which is fast
     files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4", "--superres", "GFPGAN")
     with terminal(f"{answer}\n") as made:
-        result = command("inference", *files, stdin=made.number, stderr=made.number)
+        result = command.alone("scripts.inference", *files, stdin=made.number, stderr=made.number)
     assert result.returncode == 2
     assert "GFPGANv1.4 (12.0 MB)" in made.shown and "Download them now? [y/N]" in made.shown
     assert len(mirror.asked) == requests
@@ -246,7 +234,9 @@ def test_on_a_terminal_the_question_is_asked_first(
 def test_offline_names_everything_that_is_missing_at_once_and_asks_nobody(
     command, mirror, tmp_path
 ) -> None:
-    result = command("inference", *speaking(tmp_path), "--superres", "GFPGAN", "--offline")
+    result = command.alone(
+        "scripts.inference", *speaking(tmp_path), "--superres", "GFPGAN", "--offline"
+    )
     assert result.returncode == 2
     (line,) = result.stderr.strip().splitlines()
     for name in ("Whisper tiny", "LatentSync 1.6", "sd-vae-ft-mse", "GFPGANv1.4"):
@@ -257,27 +247,27 @@ def test_offline_names_everything_that_is_missing_at_once_and_asks_nobody(
 
 def test_files_are_fetched_listed_checked_and_converted(command, mirror, tmp_path) -> None:
     options = ("--config", tmp_path / "small.yaml", "--superres", "GFPGAN")
-    fetched = command("download", *options)
+    fetched = command("scripts.download", *options)
     assert fetched.returncode == 0, fetched.stderr
     gfpgan = tmp_path / "empty" / GFPGAN.places[0]
     assert str(gfpgan) in fetched.stdout
     assert [a.range for a in mirror.requests("/GFPGANv1.4.pth")] == [None, "bytes=30000-"]
-    listed = command("download", "--list")
+    listed = command("scripts.download", "--list")
     rows = {line[:14].strip(): line for line in listed.stdout.splitlines()}
     assert " yes " in rows["GFPGANv1.4"] and str(gfpgan) in rows["GFPGANv1.4"]
     assert "hub ByteDance/LatentSync-1.5" in rows["LatentSync 1.5"]
     gfpgan.write_bytes(gfpgan.read_bytes()[:-1] + b"?")
-    changed = command("download", "--verify")
+    changed = command("scripts.download", "--verify")
     assert changed.returncode == 2
     assert f"NOT THE PUBLISHED FILE: GFPGANv1.4: {gfpgan}" in changed.stdout
     gfpgan.unlink()
-    converted = command("download", "--convert")
+    converted = command("scripts.download", "--convert")
     assert converted.returncode == 0, converted.stderr
     assert converted.stdout.count(".safetensors") == 2
-    verified = command("download", "--verify")
+    verified = command("scripts.download", "--verify")
     assert verified.returncode == 0, verified.stdout
     assert "tiny.safetensors" in verified.stdout
-    result = command("inference", *speaking(tmp_path), "--superres", "none", "--offline")
+    result = command("scripts.inference", *speaking(tmp_path), "--superres", "none", "--offline")
     assert result.returncode == 0, result.stderr
     assert "latentsync_unet.safetensors" in result.stderr
 
@@ -286,7 +276,7 @@ def test_a_mirror_with_other_bytes_is_refused(command, mirror, tmp_path) -> None
     path = "/ByteDance/LatentSync-1.6/resolve/main/whisper/tiny.pt"
     served = mirror.files[path]
     served.body = served.read()[:-1] + b"?"
-    result = command("inference", *speaking(tmp_path), "--superres", "none", "--yes")
+    result = command.alone("scripts.inference", *speaking(tmp_path), "--superres", "none", "--yes")
     assert result.returncode == 2
     assert "tiny.pt" in result.stderr.strip().splitlines()[-1]
     assert not list((tmp_path / "hub").rglob("tiny.pt"))

@@ -17,9 +17,10 @@ import yaml
 from latentsync.commands.dry_run import summary, without_analysis
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.estimate import calibrate
+from latentsync.estimate import estimate as estimation
 from latentsync.estimate.calibrate import generation_cost
 from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
-from latentsync.estimate.estimate import SAMPLES, estimate, output_frames
+from latentsync.estimate.estimate import estimate, output_frames
 from latentsync.generate.diffusion import unet_runner as denoiser
 from latentsync.media.probe import probe
 from latentsync.media.reader import sample_frames
@@ -30,7 +31,7 @@ from latentsync.pipeline.preview import state
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import Clip
 from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.runtime.execution import REFERENCE
+from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.settings.load import load_config
 from latentsync.types import Alignment, Frame
 from latentsync.weights.manifest import CODEFORMER, PALM_FINDER
@@ -39,6 +40,15 @@ from tests.support.tiny_latentsync import write_tiny_model
 
 ASSETS = Path(__file__).parents[2] / "assets"
 VIDEO = ASSETS / "demo_lipsynced.mp4"
+
+
+SAMPLES = 3
+
+
+@pytest.fixture(autouse=True)
+def few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimation, "SAMPLES", SAMPLES)
+    monkeypatch.setattr(estimation, "ROW", FEW + 2)
 
 
 def costing(cpu: float, **stages: float) -> Cost:
@@ -188,19 +198,25 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     monkeypatch.setattr(calibrate, "timed", lambda name, *_, **__: Cost({name: 1e-9}, 1e-9))
     monkeypatch.setattr(calibrate, "SMALLER_SIDE", 4)
     path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(write_tiny_model(tmp_path / "weights")))
+    sections = write_tiny_model(tmp_path / "weights")
+    sections["model"]["block_out_channels"] = [96, 128]
+    path.write_text(yaml.safe_dump(sections))
     frame, face = a_face(Engine(load_config(path, ["restore.name=none"])))
     torch.set_num_threads(1)
 
-    def seconds(*more: str) -> float:
-        cost = generation_cost(load_config(path, more), REFERENCE, frame, face)
+    def seconds(*more: str, execution: Execution = REFERENCE) -> float:
+        cost = generation_cost(load_config(path, more), execution, frame, face)
         return cost.stages["generate"]
 
-    # The VAE is full-size, the U-Net tiny: it takes many steps to outweigh that.
-    few, many = seconds("generate.steps=8", "generate.guidance=1"), seconds("generate.steps=1000")
+    # The VAE is full-size, the U-Net small: it takes many steps to outweigh that.
+    few = seconds("generate.steps=8", "generate.guidance=1")
+    # From here on the networks are counted, but not run.
+    monkeypatch.setattr(calibrate, "_speed", lambda *_: Cost({calibrate.STAGE: 1e-9}, 1e-9))
+    counted = replace(REFERENCE, device=torch.device("meta"))
+    many = seconds("generate.steps=1000", execution=counted)
     assert many > 4 * few
     # Of 1000 steps more of the time is the U-Net's: shared frames are denoised twice.
-    overlapping = seconds("generate.steps=1000", "generate.overlap=8")
+    overlapping = seconds("generate.steps=1000", "generate.overlap=8", execution=counted)
     assert 1.6 * many < overlapping < 2 * many
 
 

@@ -18,12 +18,10 @@ from latentsync.generate.base import LipGenerator, load_generator
 from latentsync.generate.diffusion import vae as vae_module
 from latentsync.generate.diffusion.vae import load_vae
 from latentsync.generate.model_spec import output_dtype
-from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.openvino import plugins
 from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.types import Chunk
-from tests.parity.filled import filled
 from tests.support.tiny_latentsync import RESOLUTION, write_tiny_model
 
 FP32 = replace(REFERENCE, backend="openvino", threads=1)
@@ -31,12 +29,6 @@ BF16 = replace(FP32, dtype=torch.bfloat16)
 LACKS_BF16 = "BF16" not in plugins().get("CPU", ())
 needs_bf16 = pytest.mark.skipif(LACKS_BF16, reason="this CPU does not compute in bf16")
 
-SHALLOW: dict[str, Any] = {  # converting takes time by the number of layers
-    "block_out_channels": [32, 64],
-    "layers_per_block": 1,
-    "down_block_types": ["CrossAttnDownBlock3D", "DownBlock3D"],
-    "up_block_types": ["UpBlock3D", "CrossAttnUpBlock3D"],
-}
 FRAMES = 3
 ORDER_OF_SUMS = 2e-3  # a quarter of a code value; 1e-4 is seen, over a range of about 2
 ROUNDING = 0.05  # on average; 8 bits of precision, amplified by networks with random weights
@@ -54,11 +46,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("tiny")
-    sections = write_tiny_model(folder)
-    state = filled(UNet3DConditionModel(**SHALLOW)).state_dict()
-    torch.save({"state_dict": state}, folder / "latentsync_unet.pt")
-    return sections | {"model": SHALLOW}
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
 def chunk(frames: int = FRAMES) -> Chunk:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.types import Chunk, Frame, PatchedFrame
 from tests.support.plans import alignment_of, analysis_of, plan_of
-from tests.support.tiny_latentsync import RESOLUTION, write_tiny_model
+from tests.support.tiny_latentsync import MODEL, RESOLUTION, write_tiny_model
 
 SIZE = 16
 OVERLAPS = [1, 4, 8]
@@ -168,7 +169,7 @@ def test_a_segment_with_its_lead_in_is_the_whole_bit_for_bit(
 ) -> None:
     generator = loaded(sections, overlap=overlap, steps=2)
     generator._unet = Mixing()
-    plan = planned([0] * 45 + [1] * 9, overlap)
+    plan = planned([0] * 34 + [1] * 8, overlap)
     whole = mouths(generator, plan)
     segments = [one.own for one in plan.linked_chunks().values()] + plan.segments(3)
     for start, stop in segments:
@@ -214,8 +215,16 @@ def largest_step(sections: dict[str, dict[str, Any]], overlap: int) -> float:
 
 
 def test_an_overlap_makes_the_jump_between_chunks_small(
-    sections: dict[str, dict[str, Any]],
+    tmp_path: Path,
 ) -> None:
+    """With three levels: frames depend on each other more, and there is more of a jump."""
+    kinds = ["CrossAttnDownBlock3D"] * 2 + ["DownBlock3D"]
+    levels = {
+        "block_out_channels": [32, 64, 96],
+        "down_block_types": kinds,
+        "up_block_types": [kind.replace("Down", "Up") for kind in reversed(kinds)],
+    }
+    sections = write_tiny_model(tmp_path, model=MODEL | levels)
     without = largest_step(sections, 0)
     assert without > 1.25, "else there is nothing to show"
     for overlap in (4, 8):

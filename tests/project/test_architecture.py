@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -62,16 +63,21 @@ FORBIDDEN_IN = {
 }
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
 def files(*folders: str) -> Iterator[tuple[str, ast.Module]]:
     """Dotted module name and syntax tree of every Python file in the folders."""
     for path in (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        yield name, ast.parse(path.read_text("utf-8"), str(path))
+        yield name, parsed(path)
 
 
 def everything() -> Iterator[tuple[str, ast.Module]]:
     yield from files(*LIBRARY, "scripts", "benchmarks", "tests")
-    yield from ((path.stem, ast.parse(path.read_text("utf-8"))) for path in ROOT.glob("*.py"))
+    yield from ((path.stem, parsed(path)) for path in ROOT.glob("*.py"))
 
 
 def package_of(module: str) -> str:

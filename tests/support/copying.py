@@ -1,9 +1,10 @@
-"""Copies a video frame by frame, and measures the differences."""
+"""Copies a video, whole or its beginning, and measures the differences."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 
 from latentsync.media.probe import VideoInfo
@@ -22,6 +23,17 @@ def copied(source: Path | VideoInfo, target: Path, settings: EncodeSettings = QU
     with VideoWriter(target, reader.info, settings) as writer:
         for frame in reader:
             writer.write(frame)
+    return target
+
+
+def beginning(source: Path, target: Path, seconds: float) -> Path:
+    """Copies the streams up to then, as they are. For videos: up to a key frame."""
+    with av.open(f"file:{source}") as given, av.open(f"file:{target}", "w") as made:
+        streams = {s.index: made.add_stream_from_template(s) for s in given.streams}
+        for packet in given.demux():
+            if packet.pts is not None and packet.pts * packet.time_base < seconds:
+                packet.stream = streams[packet.stream.index]
+                made.mux(packet)
     return target
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,8 @@ SIZE = 200, 260  # height, width
 SCALE = 0.4  # frame pixels per aligned pixel
 SKIN, DARK, BACKGROUND = (200, 150, 120), (60, 25, 25), (70, 90, 80)
 RATE = 25
+NOISES = 83
+"""Frames whose seeds differ by as many have the same noise."""
 
 
 def corner(number: int, left: float = 40.0) -> np.ndarray:
@@ -52,8 +56,13 @@ def frame_of(*faces: DetectedFace, light: float = 1.0, seed: int = 0) -> np.ndar
         center = _whole((left + right) / 2)
         cv2.ellipse(pixels, center, (axes[0], axes[1] + 3), 0, 0, 360, (170, 90, 90), -1)
         cv2.ellipse(pixels, center, axes, 0, 0, 360, DARK, -1, cv2.LINE_AA)
-    noise = np.random.default_rng(seed).normal(0, 1, pixels.shape)
-    return np.clip(pixels * light + noise, 0, 255).astype(np.uint8)
+    return np.clip(pixels * light + _noise(seed % NOISES), 0, 255).astype(np.uint8)
+
+
+@cache
+def _noise(seed: int) -> np.ndarray:
+    """(200, 260, 3) float32, of one code value. Sampling it takes as long as all that is drawn."""
+    return np.random.default_rng(seed).normal(0, 1, (*SIZE, 3)).astype(np.float32)
 
 
 def bar_over(pixels: np.ndarray, top: float, color=(30, 120, 200)) -> np.ndarray:
