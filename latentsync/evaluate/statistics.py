@@ -86,7 +86,7 @@ def estimate(measured: Measured, statistic: Statistic) -> Estimate:
     value = statistic(known.rows)
     if np.isnan(value):
         return NOTHING
-    return Estimate(value, *_interval(_drawn(known, statistic)))
+    return Estimate(value, *_interval(_drawn(known, statistic), value))
 
 
 def difference(one: Measured, other: Measured, statistic: Statistic) -> Estimate:
@@ -106,7 +106,7 @@ def difference(one: Measured, other: Measured, statistic: Statistic) -> Estimate
             _draws(one.seconds, start, stop), _draws(other.seconds, start, stop), strict=True
         )
     ]
-    return Estimate(value, *_interval(np.array(draws)))
+    return Estimate(value, *_interval(np.array(draws), value))
 
 
 def over_time(
@@ -146,9 +146,10 @@ def _draws(seconds: np.ndarray, start: float, stop: float) -> list[np.ndarray]:
     ]
 
 
-def _interval(draws: np.ndarray) -> tuple[float, float]:
+def _interval(draws: np.ndarray, value: float) -> tuple[float, float]:
+    """Around the value: of a magnitude near 0 all draws may be larger."""
     known = draws[~np.isnan(draws)] if len(draws) else draws
     if len(known) < DRAWS / 2:
         return float("nan"), float("nan")
     low, high = np.percentile(known, _COVERAGE)
-    return float(low), float(high)
+    return min(float(low), value), max(float(high), value)

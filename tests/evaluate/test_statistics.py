@@ -80,3 +80,13 @@ def test_the_curve_shows_when_it_happens() -> None:
 def test_statistics(statistic, columns, value) -> None:
     found = statistic(np.array(columns, float).T)
     assert found == pytest.approx(value, nan_ok=True)
+
+
+def test_the_interval_holds_the_value_also_of_a_magnitude_that_noise_only_makes_larger() -> None:
+    noise = np.random.default_rng(5).standard_normal(len(SECONDS))
+
+    def magnitude(rows: np.ndarray) -> float:
+        return abs(mean(rows))
+
+    found = estimate(measured(noise - noise.mean()), magnitude)
+    assert found.low <= found.value <= found.high
