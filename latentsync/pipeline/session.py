@@ -24,6 +24,7 @@ from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.speaker import ALL
 from latentsync.media.probe import VideoInfo
+from latentsync.media.seeking import KnownFrames
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Dialogue, Line
@@ -83,6 +84,7 @@ class Session:
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = CheckedSource(source, self._flag.check)
         self.reads_file = isinstance(source, VideoFile | PictureFile)
+        self._file = source if isinstance(source, VideoFile) else None
         if audio is None and self.config.speakers:
             audio = Dialogue(self.config, source.info)
         if isinstance(audio, str | Path):
@@ -98,6 +100,8 @@ class Session:
         if fits and not self.speaks and self.config.restore.reference is None:
             raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
         self._given_plan, self._plan = plan, plan
+        if plan is not None:
+            self._remember(plan.analysis)
         self._video: VideoAnalysis | None = None
         self._open: WeakSet[Generator[Rendered, None, None]] = WeakSet()
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())
@@ -198,6 +202,7 @@ class Session:
             for lane in self.lanes:
                 lane.decide(progress)
             self._plan = joined(self.lanes)
+            self._remember(self._plan.analysis)
         return self._plan
 
     @property
@@ -288,6 +293,11 @@ class Session:
         running = rendered(stages, self._shared.reader, indices)
         self._open.add(running)
         return running
+
+    def _remember(self, analysis: SourceAnalysis) -> None:
+        """A frame in the middle of the video is sought from now on, and has to be the same."""
+        if self._file is not None and analysis.sums is not None:
+            self._file.remember(KnownFrames(analysis.pts, analysis.sums))
 
     def _from(self, start: int) -> int:
         """The output frame that the stages have to begin with for those from start on."""

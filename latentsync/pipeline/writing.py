@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from latentsync.media.picture.writer import PictureWriter
 from latentsync.media.writer import VideoWriter
-from latentsync.pipeline.concurrency import linked
+from latentsync.pipeline.encoding import FrameFile, Writer, encode
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.output import Output, check_output
@@ -21,18 +21,13 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.provenance import Marks
 from latentsync.pipeline.report import session_report, write_report
-from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.pipeline.stages.composite import Rendered, side_by_side
+from latentsync.pipeline.stages.composite import Rendered
 from latentsync.pipeline.unchanged import copy_video, first_change, from_the_start, may_be_copied
-from latentsync.pipeline.watermark import Watermark
-from latentsync.types import Box, Frame
 
 if TYPE_CHECKING:
     from latentsync.pipeline.session import Session
 
 logger = logging.getLogger(__name__)
-
-WRITE_BEHIND = 2  # finished frames queued for conversion, and as many for the encoder
 
 
 def write_video(
@@ -161,50 +156,16 @@ def _encode(
     step: Callable[[], None],
 ) -> None:
     """Writes all frames of the plan into the result and the comparison, where they are given."""
-    timer, (result, comparison) = session.timer, outputs
+    result, comparison = outputs
     with ExitStack() as stack:
-        files: list[_File] = []
+        files: list[FrameFile] = []
         for one in (result, comparison):
             if one is not None:
                 writer = stack.enter_context(_writer(session, one, plan, written))
-                files.append(_File(writer, one.watermark, compares=one is comparison))
-        seen: list[Outcome | Marks] = [*written.outcomes, written.marks]
-        pictures = _pictures(frames, files, seen, timer)
-        queue = stack.enter_context(
-            closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))
-        )
-        for shown in queue:
-            with timer.stage(Stage.ENCODE, frames=1):
-                for file, picture in zip(files, shown, strict=True):
-                    file.writer.write_converted(picture)
-            step()
+                files.append(FrameFile(writer, one.watermark, compares=one is comparison))
+        encode(frames, files, [*written.outcomes, written.marks], session.timer, step)
     if result is not None:
         written.notes += files[0].writer.notes
-
-
-class Writer(Protocol):
-    """What videos and pictures are written by."""
-
-    notes: list[str]
-
-    def convert(self, frame: Frame, *, roi: Box | None = None) -> Any: ...
-
-    def write_converted(self, converted: Any) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _File:
-    """One of the files that are encoded. compares: it shows before | after."""
-
-    writer: Writer
-    watermark: Watermark | None
-    compares: bool
-
-    def picture(self, item: Rendered) -> Any:
-        if self.compares:
-            return self.writer.convert(side_by_side(item.before, item.after))
-        after = item.after if self.watermark is None else self.watermark(item.after)
-        return self.writer.convert(after, roi=item.changed)
 
 
 def _writer(
@@ -234,19 +195,3 @@ def _writer(
         plan=output.plan,
         finishers=finishers,
     )
-
-
-def _pictures(
-    frames: Iterable[Rendered],
-    files: Sequence[_File],
-    seen: Sequence[Outcome | Marks],
-    timer: StageTimer,
-) -> Iterator[list[Any]]:
-    """The converted frame for each file. seen: get what changed in each frame."""
-    # Linked here, where nothing else holds it, so that the stages before end when this does.
-    for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
-        with timer.stage(Stage.CONVERT):
-            pictures = [file.picture(item) for file in files]
-            for one in seen:
-                one.add(item)
-        yield pictures
