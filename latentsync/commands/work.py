@@ -30,6 +30,7 @@ from latentsync.pipeline.requirements import (
     missing_weights,
     runs_networks,
 )
+from latentsync.pipeline.segments.render import render_resumable
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.speakers import People
 from latentsync.restoration.base import weights_wanted
@@ -61,8 +62,7 @@ def progress_of(options: argparse.Namespace) -> Progress:
 
 
 def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Namespace) -> None:
-    with Session(engine, job.source, audio=job.audio, config=job.config) as session:
-        report = session.render(job.output, progress, command=options.line)
+    report = _rendered(engine, job, progress, options)
     if not options.quiet:
         print(stage_table(report), file=sys.stderr)
         if job.output.comparison is not None:
@@ -85,6 +85,15 @@ def _process(engine: Engine, job: Job, progress: Progress, options: argparse.Nam
         counted += f", the video made {in_percent(stretch)}"
     gain = f"; {report['gain']}" if frames["restored"] else ""
     print(f"{job.output.target}: {spoken}{counted}{gain}")
+
+
+def _rendered(
+    engine: Engine, job: Job, progress: Progress, options: argparse.Namespace
+) -> dict[str, Any]:
+    if options.resume:
+        return render_resumable(engine, job, progress, command=options.line)
+    with Session(engine, job.source, audio=job.audio, config=job.config) as session:
+        return session.render(job.output, progress, command=options.line)
 
 
 def _faces(report: dict[str, Any]) -> str:

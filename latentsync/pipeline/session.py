@@ -53,6 +53,7 @@ from latentsync.types import Frame
 
 if TYPE_CHECKING:
     from latentsync.pipeline.output import Output
+    from latentsync.pipeline.writing import WriteFrames
 
 
 class Session:
@@ -241,10 +242,12 @@ class Session:
         progress: Progress = no_progress,
         *,
         command: str | None = None,
+        write: WriteFrames | None = None,
     ) -> dict[str, Any]:
         """Writes the finished file, and its report beside it. Returns the report.
 
         target: the file, or the result of check_output. command: the command line, for the report.
+        write: see pipeline.segments.render; None: all frames are written in one go.
 
         Raises as make_plan does, ConfigError and MediaError where the file cannot be written, or
         exists already (output.overwrite). After an error no new file is left, and existing files
@@ -253,7 +256,7 @@ class Session:
         from latentsync.pipeline.writing import write_video  # it imports this module
 
         path = Path(target) if isinstance(target, str) else target
-        return write_video(self, path, progress, command=command)
+        return write_video(self, path, progress, command=command, write=write)
 
     def rendered(self, start: int = 0, stop: int | None = None) -> Generator[Rendered, None, None]:
         """As frames(), each frame with its changes."""

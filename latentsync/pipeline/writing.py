@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentsync.media.picture.writer import PictureWriter
+from latentsync.media.probe import VideoInfo
+from latentsync.media.settings import NewAudio
 from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.encoding import FrameFile, Writer, encode
 from latentsync.pipeline.findings import plan_warnings
@@ -21,19 +23,28 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.provenance import Marks
 from latentsync.pipeline.report import session_report, write_report
+from latentsync.pipeline.stage_timer import Work, added
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.pipeline.unchanged import copy_video, first_change, from_the_start, may_be_copied
 
 if TYPE_CHECKING:
     from latentsync.pipeline.session import Session
 
+WriteFrames = Callable[["Session", Output, RenderPlan, "Written", Progress], None]
+
 logger = logging.getLogger(__name__)
 
 
 def write_video(
-    session: Session, target: Path | Output, progress: Progress, *, command: str | None = None
+    session: Session,
+    target: Path | Output,
+    progress: Progress,
+    *,
+    command: str | None = None,
+    write: WriteFrames | None = None,
 ) -> dict[str, Any]:
-    """See Session.render."""
+    """See Session.render. write: writes the frames of the plan to the files, and nothing else;
+    None: in one go."""
     begin, before = time.perf_counter(), session.timer.work
     config, source = session.config, session.source
     output = (
@@ -45,78 +56,103 @@ def write_video(
         logger.warning(note)
     plan = session.make_plan(progress)
     notes = [*filter(None, [output.plan.carried]), *output.provenance.notes]
-    warnings = plan_warnings(session, plan)
-    written = _written(session, output, plan, progress)
+    outcomes = [Outcome.of(one) for one in plan.speakers]
+    marks = Marks(output.provenance, session, plan, outcomes)
+    written = Written(outcomes, marks, plan_warnings(session, plan))
+    (write or written_in_one)(session, output, plan, written, progress)
+    _say_nothing_changed(session, plan, written)
     report = session_report(
         session,
         output,
         outcomes=written.outcomes,
         copied=written.copied,
-        seconds=time.perf_counter() - begin,
-        work=session.timer.since(before),
-        warnings=[*notes, *warnings, *_poor_fits(session), *written.notes],
+        seconds=time.perf_counter() - begin + written.earlier_seconds,
+        work=added(session.timer.since(before), written.earlier_work),
+        warnings=[*notes, *written.warnings, *poor_fits(written.outcomes), *written.notes],
         provenance=written.marks.report(),
         command=command,
+        decided=written.decided,
     )
     if config.output.report:
         write_report(report, output.report_path)
     return report
 
 
-def _poor_fits(session: Session) -> list[str]:
-    ready = [lane.restorers for lane in session.lanes if lane.restorers is not None]
-    results = {n: fit for one in ready for n, fit in one.fit_results.items()}
+def poor_fits(outcomes: Sequence[Outcome]) -> list[str]:
+    results = {n: fit for one in outcomes for n, fit in one.fit.items()}
     return [f"track {n}: {fit['reason']}" for n, fit in results.items() if fit.get("poor_fit")]
 
 
 @dataclass(slots=True, eq=False)
-class _Written:
+class Written:
     """The result for a plan's N frames.
 
-    outcomes: of each speaker. copied: whether the source's video stream was copied. notes: what
-    the file does not keep of the source. marks: of the file.
+    outcomes: of each speaker. marks: of the file. warnings: of the plan, a sentence each. copied:
+    whether the source's video stream was copied. notes: what the file does not keep of the source.
+    earlier_work, earlier_seconds: of runs before this one. decided: by the session that made the
+    plan, see report.decisions; None: this one.
     """
 
     outcomes: list[Outcome]
     marks: Marks
-    copied: bool
-    notes: list[str]
+    warnings: list[str]
+    copied: bool = False
+    notes: list[str] = field(default_factory=list)
+    earlier_work: dict[str, Work] = field(default_factory=dict)
+    earlier_seconds: float = 0.0
+    decided: dict[str, Any] | None = None
 
 
-def _written(session: Session, output: Output, plan: RenderPlan, progress: Progress) -> _Written:
-    outcomes = [Outcome.of(one) for one in plan.speakers]
-    marks = Marks(output.provenance, session, plan, outcomes)
-    written = _Written(outcomes, marks, False, [])
+def copied(
+    stack: ExitStack,
+    session: Session,
+    output: Output,
+    plan: RenderPlan,
+    written: Written,
+    progress: Progress,
+) -> bool:
+    """Copies the source's video stream; returns whether that was possible."""
+    marks, sign = written.marks, output.provenance.identity is not None
+    finishers = marks.finishers(sign=sign, copied=True)
+    done, notes = copy_video(
+        stack, session, output, plan, progress, header=marks.header, finishers=finishers
+    )
+    written.copied, written.notes = done, [*written.notes, *notes]
+    return done
+
+
+def _say_nothing_changed(session: Session, plan: RenderPlan, written: Written) -> None:
+    selected = any(one.strength.any() for one in plan.speakers)
+    if not selected or any(one.largest.any() for one in written.outcomes):
+        return
+    nothing = "the restoration changed no pixel of the selected frames"
+    if session.config.restore.name.lower() == "detail":
+        nothing += (
+            "; Detail found no blur to undo in these mouths. A video that is blurry as a "
+            "whole needs --superres GFPGAN with restore.region=face"
+        )
+    logger.warning(nothing)
+    written.notes.append(nothing)
+
+
+def written_in_one(
+    session: Session, output: Output, plan: RenderPlan, written: Written, progress: Progress
+) -> None:
     with ExitStack() as stack:
 
         def copy() -> bool:
-            sign = output.provenance.identity is not None
-            finishers = marks.finishers(sign=sign, copied=True)
-            done, notes = copy_video(
-                stack, session, output, plan, progress, header=marks.header, finishers=finishers
-            )
-            written.copied, written.notes = done, [*written.notes, *notes]
-            return done
+            return copied(stack, session, output, plan, written, progress)
 
         _write(session, output, plan, written, progress, copy)
-    selected = any(one.strength.any() for one in plan.speakers)
-    if selected and not any(one.largest.any() for one in written.outcomes):
-        nothing = "the restoration changed no pixel of the selected frames"
-        if session.config.restore.name.lower() == "detail":
-            nothing += (
-                "; Detail found no blur to undo in these mouths. A video that is blurry as a "
-                "whole needs --superres GFPGAN with restore.region=face"
-            )
-        logger.warning(nothing)
-        written.notes.append(nothing)
-    return written
+    for outcome, lane in zip(written.outcomes, session.lanes, strict=True):
+        outcome.note_restorers(lane, copied=written.copied)
 
 
 def _write(
     session: Session,
     output: Output,
     plan: RenderPlan,
-    written: _Written,
+    written: Written,
     progress: Progress,
     copy: Callable[[], bool],
 ) -> None:
@@ -152,7 +188,7 @@ def _encode(
     frames: Iterable[Rendered],
     outputs: tuple[Output | None, Output | None],
     plan: RenderPlan,
-    written: _Written,
+    written: Written,
     step: Callable[[], None],
 ) -> None:
     """Writes all frames of the plan into the result and the comparison, where they are given."""
@@ -169,10 +205,10 @@ def _encode(
 
 
 def _writer(
-    session: Session, output: Output, plan: RenderPlan, written: _Written
+    session: Session, output: Output, plan: RenderPlan, written: Written
 ) -> AbstractContextManager[Writer]:
-    marks, audio = written.marks, output.audio
-    info = replace(session.source.info, file_metadata=marks.header)
+    marks = written.marks
+    info = replace(shown_info(session, output, plan), file_metadata=marks.header)
     finishers = marks.finishers(sign=output.provenance.identity is not None)
     if output.picture is not None:
         return PictureWriter(
@@ -183,15 +219,27 @@ def _writer(
             mark=marks.packet,
             finishers=finishers,
         )
-    if audio is not None:
-        info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
-        audio = replace(audio, seconds=plan.duration, stretch=plan.stretch)
     return VideoWriter(
         output.target,
         info,
         output.settings,
         size=output.size,
-        audio=audio,
+        audio=audio_of(output, plan),
         plan=output.plan,
         finishers=finishers,
     )
+
+
+def shown_info(session: Session, output: Output, plan: RenderPlan) -> VideoInfo:
+    """What is known of the source, with the output's frame rate and time base."""
+    info = session.source.info
+    if output.audio is None:
+        return info
+    return replace(info, average_rate=plan.rate, time_base=plan.time_base)
+
+
+def audio_of(output: Output, plan: RenderPlan) -> NewAudio | None:
+    """The new audio, as long as the output."""
+    if output.audio is None:
+        return None
+    return replace(output.audio, seconds=plan.duration, stretch=plan.stretch)

@@ -185,5 +185,7 @@ def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
     occluders = Occluders.from_arrays(_below("occluders.", parts))
     known = {name: parts[name] for name in _ANALYSIS_ARRAYS}
     one = bool(parts["one_person"])
-    known["sums"] = parts.get("sums")  # plans of before have none
-    return SourceAnalysis(alignments=alignments, occluders=occluders, one_person=one, **known)
+    sums = parts.get("sums")  # plans of before have none
+    return SourceAnalysis(
+        alignments=alignments, occluders=occluders, one_person=one, sums=sums, **known
+    )
