@@ -231,6 +231,16 @@ class Store:
                 )
         return retried
 
+    def end(self, job_id: str, state: str, error: str | None) -> None:
+        """A job that ended before this store was made."""
+        with self._transaction() as run:
+            run("update jobs set state = ?, error = ? where id = ?", state, error, job_id)
+
+    def is_sound(self) -> bool:
+        """Raises sqlite3.DatabaseError where it cannot even be read."""
+        (row,) = self._all("pragma quick_check(1)")
+        return bool(row[0] == "ok")
+
     def start_over(self, job_id: str) -> None:
         """The plan has to be made again."""
         with self._transaction() as run:

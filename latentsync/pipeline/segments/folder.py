@@ -140,6 +140,10 @@ class SegmentFolder:
     def decided(self) -> dict[str, Any]:
         return dict(self._about["decided"])
 
+    def has(self, number: int) -> bool:
+        """Whether a segment is complete; its files may still turn out to be damaged."""
+        return (self.path / f"{number:05d}.json").exists()
+
     def file(self, number: int, output: int) -> Path:
         """Of the frames of a segment. output: 0: the result; 1: the comparison."""
         return self.path / f"{number:05d}.{output}.seg"

@@ -21,6 +21,7 @@ SAMPLES, SAMPLE = 16, 1 << 20
 """Places of a file that are compared, and bytes at each; every frame is checked again when it is
 decoded."""
 _OF_THE_FILES = ("path", "overwrite", "report")  # of the output: they change no frame
+_OF_THE_MACHINE = (("runtime", "threads"), ("restore", "batch"), ("generate", "vae_batch"))
 _PARTS = {
     "source": "the video",
     "audio": "the speech",
@@ -38,6 +39,8 @@ def identity_of(job: Job, engine: Engine) -> dict[str, str]:
     config = dataclasses.asdict(job.config)
     for name in _OF_THE_FILES:
         config["output"].pop(name)
+    for section, name in _OF_THE_MACHINE:
+        config[section].pop(name)
     config["input"].pop("video")
     config["input"].pop("audio")
     speeches = [one["audio"] for one in config["speakers"]] or [job.config.input.audio]

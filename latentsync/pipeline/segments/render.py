@@ -53,8 +53,13 @@ def render_resumable(
             engine, job.source, audio=job.audio, plan=folder.open(), config=job.config
         ) as session,
     ):
-        write = None if job.output.picture else InSegments(folder, seconds)
+        write = InSegments(folder, seconds)
         return session.render(job.output, progress, command=command, write=write)
+
+
+def divides(output: Output, plan: RenderPlan) -> bool:
+    """Whether there is anything to divide: a video, and frames that may change."""
+    return output.picture is None and bool(plan.changes.any())
 
 
 class InSegments:
@@ -75,13 +80,10 @@ class InSegments:
         progress: Progress,
     ) -> None:
         folder = self._folder
-        if not plan.changes.any():
+        if not divides(output, plan):
             written_in_one(session, output, plan, written, progress)
             return
-        if not folder.begun:
-            more = {"warnings": written.warnings, "issues": session.source.issues}
-            decided = {**decisions(session), **more}
-            folder.begin(plan, segment_borders(plan, self._seconds), decided)
+        self.begin(session, plan, written.warnings)
         written.decided = folder.decided
         written.warnings = written.decided["warnings"]
         files = self._rendered(session, output, plan, written, progress)
@@ -103,6 +105,19 @@ class InSegments:
                 self._join(session, output.comparison, plan, comparisons, written, progress)
         folder.remove()
 
+    def begin(
+        self, session: Session, plan: RenderPlan, warnings: Sequence[str]
+    ) -> list[tuple[int, int]]:
+        """Keeps the plan, unless it was kept before. Returns the borders of the segments.
+
+        warnings: of the plan, a sentence each.
+        """
+        if not self._folder.begun:
+            more = {"warnings": list(warnings), "issues": session.source.issues}
+            decided = {**decisions(session), **more}
+            self._folder.begin(plan, segment_borders(plan, self._seconds), decided)
+        return self._folder.borders
+
     def _rendered(
         self,
         session: Session,
@@ -119,8 +134,11 @@ class InSegments:
             for number, (first, after) in enumerate(borders):
                 kept = self._folder.kept(number, written.outcomes, written.marks)
                 if kept is None:
-                    files.append(self._make(session, output, plan, number, written, step))
+                    self.make(session, output, plan, number, step)
                     made += 1
+                    made_now = self._folder.kept(number, written.outcomes, written.marks)
+                    assert made_now is not None
+                    files.append(made_now.segments)
                     continue
                 files.append(kept.segments)
                 written.earlier_work = added(written.earlier_work, kept.work)
@@ -132,15 +150,15 @@ class InSegments:
             logger.info("%d of %d segments were there from before", there, len(borders))
         return files
 
-    def _make(
+    def make(
         self,
         session: Session,
         output: Output,
         plan: RenderPlan,
         number: int,
-        written: Written,
-        step: Callable[[], None],
-    ) -> list[Segment]:
+        step: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Renders and keeps one segment. step: called for each frame."""
         begin, before = time.perf_counter(), session.timer.work
         outcomes = [Outcome.of(one) for one in plan.speakers]
         marks = Marks(output.provenance, session, plan, outcomes)
@@ -162,8 +180,6 @@ class InSegments:
         segments = [one.segment for one in writers if one.segment is not None]
         seconds, work = time.perf_counter() - begin, session.timer.since(before)
         self._folder.keep(number, segments, outcomes, marks, work, seconds)
-        self._folder.kept(number, written.outcomes, written.marks)
-        return segments
 
     def _writer(
         self, session: Session, output: Output, plan: RenderPlan, number: int, n: int
