@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from latentsync.commands import download, inference, provenance
+from latentsync.commands import download, inference, jobs, provenance, run_jobs
 
-OTHERS = {"download": download, "provenance": provenance}
+OTHERS = {"download": download, "provenance": provenance, "batch": run_jobs, "jobs": jobs}
 """First word of the command line -> its module; without one it is inference."""
 
 
