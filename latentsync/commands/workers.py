@@ -18,7 +18,7 @@ from latentsync.jobs import rows
 from latentsync.jobs.places import JobFiles
 from latentsync.jobs.rows import JobRow
 from latentsync.jobs.store import Store
-from latentsync.jobs.worker import Worker
+from latentsync.jobs.worker import Worker, owner_here
 from latentsync.runtime.device import thread_count
 
 LOOK = 0.5
@@ -43,7 +43,7 @@ def work_on(files: JobFiles, ids: Sequence[str], workers: int, *, quiet: bool) -
 
 def _work_here(files: JobFiles, ids: Sequence[str]) -> None:
     use_threads(thread_count(0))
-    Worker(files, _name(0), jobs=ids).run()
+    Worker(files, owner_here(), jobs=ids).run()
 
 
 def _work_in_processes(files: JobFiles, ids: Sequence[str], count: int) -> None:
@@ -79,7 +79,7 @@ def _work_in_processes(files: JobFiles, ids: Sequence[str], count: int) -> None:
 def _worker_process(root: Path, ids: Sequence[str], number: int, threads: int, parent: int) -> None:
     def work() -> int:
         use_threads(threads)
-        worker = Worker(JobFiles(root), _name(number), jobs=ids, threads=threads)
+        worker = Worker(JobFiles(root), owner_here(number), jobs=ids, threads=threads)
         threading.Thread(target=_end_with, args=(parent, worker), daemon=True).start()
         worker.run()
         return 0
@@ -92,10 +92,6 @@ def _end_with(parent: int, worker: Worker) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK)
     worker.stop()
-
-
-def _name(number: int) -> str:
-    return f"{os.uname().nodename if hasattr(os, 'uname') else 'host'}-{os.getpid()}-{number}"
 
 
 class _Monitor:

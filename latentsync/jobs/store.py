@@ -134,6 +134,16 @@ class Store:
             )
         return Task(self.job(row["job"]), row["kind"], row["number"], row["attempts"] + 1)
 
+    def owners(self) -> list[str]:
+        """Of the leases."""
+        rows = self._all("select distinct owner from tasks where state = 'leased'")
+        return [row["owner"] for row in rows if row["owner"]]
+
+    def bury(self, owner: str) -> None:
+        """The worker is known to be gone: its leases end."""
+        with self._transaction() as run:
+            run("update tasks set lease = 0 where owner = ? and state = 'leased'", owner)
+
     def renew(self, task: Task, owner: str, done: int | None = None) -> bool:
         """A sign of life. done: frames of the task so far. Returns whether the task is still the
         worker's: it is not where it was cancelled, or another one has taken over."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -66,6 +69,7 @@ class Worker:
 
         wait: whether it waits for tasks that others work on, or that are to be tried again later.
         """
+        self._bury_the_dead()
         try:
             while not self._stop.is_set():
                 task = self._store.lease(self._owner, self._jobs)
@@ -77,7 +81,14 @@ class Worker:
             self._close()
             self._store.close()
 
+    def _bury_the_dead(self) -> None:
+        """Workers of this machine whose process is gone: nobody has to wait for their leases."""
+        for owner in self._store.owners():
+            if _is_gone(owner):
+                self._store.bury(owner)
+
     def _may_come(self) -> bool:
+        self._bury_the_dead()
         ids = [job.id for job in self._store.jobs(("waiting", "running"))]
         wanted = ids if self._jobs is None else [one for one in ids if one in self._jobs]
         soonest = self._store.next_time(wanted)
@@ -225,6 +236,27 @@ class _SignsOfLife:
                     return
         finally:
             store.close()
+
+
+def owner_here(number: int = 0) -> str:
+    """A name for a worker of this process. number: of several in one process."""
+    return f"{platform.node()}:{os.getpid()}:{number}"
+
+
+def _is_gone(owner: str) -> bool:
+    """False where it cannot be known: a worker of another machine."""
+    node, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if node != platform.node() or not rest.isdigit() or int(rest) == os.getpid():
+        return False
+    if sys.platform == "win32":
+        return False  # os.kill would end it
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _with_smaller_batch(config: Config) -> Config:

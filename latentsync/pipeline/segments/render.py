@@ -70,6 +70,7 @@ class InSegments:
 
     def __init__(self, folder: SegmentFolder, seconds: float = SECONDS) -> None:
         self._folder, self._seconds = folder, seconds
+        self._made: set[int] = set()
 
     def __call__(
         self,
@@ -128,14 +129,13 @@ class InSegments:
     ) -> list[list[Segment]]:
         """Of each segment its file of each output; those that are not there are made."""
         files: list[list[Segment]] = []
-        borders, made = self._folder.borders, 0
+        borders = self._folder.borders
         title = "generating" if session.speaks else "restoring"
         with progress(title, len(plan)) as step:
             for number, (first, after) in enumerate(borders):
                 kept = self._folder.kept(number, written.outcomes, written.marks)
                 if kept is None:
                     self.make(session, output, plan, number, step)
-                    made += 1
                     made_now = self._folder.kept(number, written.outcomes, written.marks)
                     assert made_now is not None
                     files.append(made_now.segments)
@@ -145,8 +145,8 @@ class InSegments:
                 written.earlier_seconds += kept.seconds
                 for _ in range(first, after):
                     step()
-        if made < len(borders):
-            there = len(borders) - made
+        if len(self._made) < len(borders):
+            there = len(borders) - len(self._made)
             logger.info("%d of %d segments were there from before", there, len(borders))
         return files
 
@@ -180,6 +180,7 @@ class InSegments:
         segments = [one.segment for one in writers if one.segment is not None]
         seconds, work = time.perf_counter() - begin, session.timer.since(before)
         self._folder.keep(number, segments, outcomes, marks, work, seconds)
+        self._made.add(number)
 
     def _writer(
         self, session: Session, output: Output, plan: RenderPlan, number: int, n: int
