@@ -35,8 +35,9 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "CodeFormer": "types errors weights runtime restoration.base",
     "pipeline": f"{BELOW} __version__",
     "estimate": f"{BELOW} pipeline",
+    "jobs": f"{BELOW} pipeline",
     "api": f"{BELOW} pipeline",
-    "commands": f"{BELOW} pipeline estimate __version__",
+    "commands": f"{BELOW} pipeline estimate jobs __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
     ("restoration", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
@@ -54,6 +55,7 @@ FORBIDDEN_IN = {
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch omegaconf",
     **dict.fromkeys(("pipeline", "estimate", "api"), "argparse omegaconf yaml ray tqdm"),
+    "jobs": "argparse omegaconf tqdm",
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
     **dict.fromkeys(("generate", "restoration", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),
 }
