@@ -41,7 +41,7 @@ def may_pass(error: BaseException) -> bool:
     return any(
         isinstance(one, MemoryError)
         or type(one).__name__ == "OutOfMemoryError"
-        or (isinstance(one, OSError) and one.errno in _MAY_PASS)
+        or getattr(one, "errno", None) in _MAY_PASS  # FFmpeg's errors, too
         for one in _causes(error)
     )
 
