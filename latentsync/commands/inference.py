@@ -156,6 +156,12 @@ def build_parser() -> Parser:
         help="certificate chain: sign the result with C2PA; needs the extra [provenance]",
     )
     add("--sign_key", metavar="PEM", help="private key of the certificate")
+    add(
+        "--resume",
+        action="store_true",
+        help="render in segments of 20 s, which are kept beside the output until it is complete: "
+        "the same command goes on where it was stopped",
+    )
     add("--preview", type=int, metavar="N", help="only N frames, before | after, as PNG; no video")
     add("--dry_run", action="store_true", help="only print plan, downloads and estimated time")
     add("--quiet", action="store_true", help="print warnings, errors and the last line only")

@@ -5,9 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from latentsync.commands import download, evaluate, inference, provenance
+from latentsync.commands import download, evaluate, inference, jobs, provenance, run_jobs
 
-OTHERS = {"download": download, "evaluate": evaluate, "provenance": provenance}
+OTHERS = {
+    "download": download,
+    "evaluate": evaluate,
+    "provenance": provenance,
+    "batch": run_jobs,
+    "jobs": jobs,
+}
 """First word of the command line -> its module; without one it is inference."""
 
 

@@ -18,7 +18,8 @@ from latentsync.commands.judging import Evaluations, say_judged
 from latentsync.commands.progress import byte_bar, progress_bar
 from latentsync.commands.to_evaluate import wanted_of
 from latentsync.estimate.estimate import estimate
-from latentsync.evaluate.job import render_and_judge
+from latentsync.evaluate.job import judge_finished, render_and_judge
+from latentsync.evaluate.judge import Case, Judgement
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.findings import plan_warnings
@@ -33,6 +34,7 @@ from latentsync.pipeline.requirements import (
     missing_weights,
     runs_networks,
 )
+from latentsync.pipeline.segments.render import render_resumable
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.speakers import People
 from latentsync.restoration.base import weights_wanted
@@ -77,14 +79,11 @@ def _process(
     wanted = None
     if job.config.output.evaluate and job.output.picture is None:
         wanted = wanted_of(job.output.target, html=options.html)
-    with Session(engine, job.source, audio=job.audio, config=job.config) as session:
-        if wanted is None:
-            report = session.render(job.output, progress, command=options.line)
-        else:
-            report, case, found = render_and_judge(
-                session, job.output, progress, command=options.line
-            )
-            evaluations.write(wanted, case, found, found.evaluation)
+    if wanted is None:
+        report = _rendered(engine, job, progress, options)
+    else:
+        report, case, found = _rendered_and_judged(engine, job, progress, options)
+        evaluations.write(wanted, case, found, found.evaluation)
     if not options.quiet:
         print(stage_table(report), file=sys.stderr)
         if job.output.comparison is not None:
@@ -109,6 +108,26 @@ def _process(
         counted += f", the video made {in_percent(stretch)}"
     gain = f"; {report['gain']}" if frames["restored"] else ""
     print(f"{job.output.target}: {spoken}{counted}{gain}")
+
+
+def _rendered(
+    engine: Engine, job: Job, progress: Progress, options: argparse.Namespace
+) -> dict[str, Any]:
+    if options.resume:
+        return render_resumable(engine, job, progress, command=options.line)
+    with Session(engine, job.source, audio=job.audio, config=job.config) as session:
+        return session.render(job.output, progress, command=options.line)
+
+
+def _rendered_and_judged(
+    engine: Engine, job: Job, progress: Progress, options: argparse.Namespace
+) -> tuple[dict[str, Any], Case, Judgement]:
+    """What is rendered in segments is judged when it is complete: some were made before."""
+    if options.resume:
+        report = _rendered(engine, job, progress, options)
+        return judge_finished(job.config, job.output, report, progress, command=options.line)
+    with Session(engine, job.source, audio=job.audio, config=job.config) as session:
+        return render_and_judge(session, job.output, progress, command=options.line)
 
 
 def _faces(report: dict[str, Any]) -> str:

@@ -9,7 +9,15 @@ from latentsync.evaluate.evaluation import evaluation
 from latentsync.evaluate.facts import Judged
 from latentsync.evaluate.files import evaluation_path
 from latentsync.evaluate.heard import HeardAudio, heard_with
-from latentsync.evaluate.judge import Case, Judgement, facts_of, heard_as_filmed, judge, lacking_of
+from latentsync.evaluate.judge import (
+    Case,
+    Judgement,
+    case_of,
+    facts_of,
+    heard_as_filmed,
+    judge,
+    lacking_of,
+)
 from latentsync.evaluate.measures.outside import ENCODED, Outside
 from latentsync.evaluate.measuring import Inputs, measures_for
 from latentsync.evaluate.needs import reasons
@@ -22,6 +30,7 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.report import write_report
 from latentsync.pipeline.session import Session
+from latentsync.settings.schema import Config
 
 BEFORE_ENCODE = "a job is judged before the encode; the evaluate command measures the file"
 
@@ -70,10 +79,30 @@ def render_and_judge(
         judgement = Judgement(found, measured, pairs.moments)
     else:
         judgement = judge(evaluation_engine(config), case, progress=progress, command=command)
+    _tell(report, judgement, config, output)
+    return report, case, judgement
+
+
+def judge_finished(
+    config: Config,
+    output: Output,
+    report: dict[str, Any],
+    progress: Progress = no_progress,
+    *,
+    command: str | None = None,
+) -> tuple[dict[str, Any], Case, Judgement]:
+    """As render_and_judge, of a file that is complete. report: of its job."""
+    case = case_of(output.target, None, None)
+    judgement = judge(evaluation_engine(config), case, progress=progress, command=command)
+    _tell(report, judgement, config, output)
+    return report, case, judgement
+
+
+def _tell(report: dict[str, Any], judgement: Judgement, config: Config, output: Output) -> None:
+    """The report says what came out."""
     report["evaluation"] = brief(judgement.evaluation, output.target)
     if config.output.report:
         write_report(report, output.report_path)
-    return report, case, judgement
 
 
 def brief(evaluation: dict[str, Any], target: Path) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from latentsync.media.settings import EncodeSettings
 from latentsync.types import Box, Frame
 
 _THREADS = 12  # each holds a few frames
+_TAGLESS = ("matroska", "nut")
 _INTERLACED = Flags.interlaced_dct | Flags.interlaced_me
 _QP_RANGE = 51  # steps of QP in FFmpeg's quality offset of 1, with 8 bits
 _QP_RANGE_OF_A_BIT = 6  # what each further bit adds to it
@@ -194,7 +195,7 @@ def _tune(
     context.options = encoder.options(settings.quality(source.profile), source.hdr)
     context.thread_count = min(_THREADS, os.cpu_count() or 1)
     context.flags |= Flags.frame_duration
-    if encoder.codec == "hevc" and output.format.name != "matroska":
+    if encoder.codec == "hevc" and output.format.name not in _TAGLESS:
         context.codec_tag = "hvc1"  # Apple's players accept HEVC in MP4 under this tag only
 
 

@@ -12,10 +12,11 @@ from latentsync.errors import MediaError
 from latentsync.media.container import DecodeIssues
 from latentsync.media.decoder import DecodedFrame, Decoding, ToUpright
 from latentsync.media.probe import VideoInfo, probed
-from latentsync.media.seeking import FrameTable, SeekingDecoder
+from latentsync.media.seeking import FrameTable, KnownFrames, SeekingDecoder
 from latentsync.types import Frame
 
 _BLOCK = 24  # frames held when reading backwards: 150 MB at 1080p
+_NEAR = 250  # frames from the start; a shorter way is decoded, not sought
 _SPAN = 4 * _BLOCK  # frames that a block may cover; a longer step back is a jump
 
 
@@ -24,12 +25,20 @@ class IndexedReader:
 
     indices: (n,) integers, as VideoReader counts frames. Rising runs are streamed; falling ones
         are read forward in blocks of _BLOCK frames; repeated frames are decoded once.
+    known: all frames of the video: the first index is sought; each frame has to be the known one.
     Raises MediaError as probe does; when iterated, also: an index beyond the last frame.
     """
 
-    def __init__(self, source: Path | str | VideoInfo, indices: Sequence[int] | np.ndarray) -> None:
+    def __init__(
+        self,
+        source: Path | str | VideoInfo,
+        indices: Sequence[int] | np.ndarray,
+        known: KnownFrames | None = None,
+    ) -> None:
         self.info: VideoInfo = probed(source)
         self._order = [int(index) for index in indices]
+        far = min(self._order, default=0) > _NEAR
+        self._known = known if far else None
         if min(self._order, default=0) < 0:
             raise ValueError(f"negative frame index: {min(self._order)}")
         self._issues = DecodeIssues()
@@ -51,7 +60,7 @@ class IndexedReader:
         last_use = {index: place for place, index in enumerate(self._order)}
         held: dict[int, DecodedFrame] = {}
         with Decoding(self.info, self._issues) as decoding:
-            finder = _FrameFinder(self.info, decoding, _wanted_again(self._order))
+            finder = _FrameFinder(self.info, decoding, _wanted_again(self._order), self._known)
             try:
                 for place, index in enumerate(self._order):
                     if index not in held:
@@ -66,10 +75,16 @@ class IndexedReader:
 class _FrameFinder:
     """Decodes a video forward, and seeks frames that were already passed."""
 
-    def __init__(self, info: VideoInfo, decoding: Decoding, again: Collection[int]) -> None:
+    def __init__(
+        self,
+        info: VideoInfo,
+        decoding: Decoding,
+        again: Collection[int],
+        known: KnownFrames | None,
+    ) -> None:
         self._info, self._again = info, again
         self._upright = ToUpright(info)
-        self._table = FrameTable()
+        self._table = FrameTable() if known is None else FrameTable.of(known, info)
         self._stamped = decoding.stamped()
         self._seeking = SeekingDecoder(info, self._table, self._upright)
 

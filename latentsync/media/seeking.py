@@ -12,6 +12,7 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -27,9 +28,25 @@ _MAX_SKIPPED = 250  # frames; a shorter way is decoded, not sought
 _SECONDS_BEFORE = (0.0, 2.0, 12.0)
 """Run-ups of frames_at, which knows no frames."""
 _ROUNDING = 0.0021  # seconds by which containers round a time stamp: two of Matroska's
+_CHECKED_ROWS = 8  # one of so many
 _RUN_UPS = (0, 50, 300)
 """Frames before the wanted one at which seeks are tried, in turn. MPEG-TS lands anywhere, and with
 open GOPs the first key frame found is one too late."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownFrames:
+    """All frames of a video, from a reading before: pts: (F,) int64, ticks since the origin, as
+    VideoReader gives them. sums: (F,) uint32, see checksum()."""
+
+    pts: np.ndarray
+    sums: np.ndarray
+
+
+def checksum(pixels: np.ndarray) -> int:
+    """Of a frame (H, W, 3): every eighth row, 0.5 ms at 1080p. A frame that was decoded from the
+    wrong references differs in whole blocks of 16 rows."""
+    return zlib.crc32(np.ascontiguousarray(pixels[::_CHECKED_ROWS]).data)
 
 
 class FrameTable:
@@ -40,6 +57,15 @@ class FrameTable:
         self.monotonic = True
         """Whether the time stamps of all frames so far are present and rise."""
 
+    @classmethod
+    def of(cls, known: KnownFrames, info: VideoInfo) -> FrameTable:
+        """Where time stamps had to be moved, the file's are others: seeks do not find them then."""
+        table, origin = cls(), round(info.origin / info.time_base)
+        table._pts.extend(known.pts.tolist())
+        table._stamps.extend((known.pts + origin).tolist())
+        table._sums.extend(known.sums.tolist())
+        return table
+
     def __len__(self) -> int:
         return len(self._pts)
 
@@ -48,7 +74,7 @@ class FrameTable:
         self.monotonic &= stamp is not None and (not self._stamps or stamp > self._stamps[-1])
         self._stamps.append(stamp or 0)
         self._pts.append(pts)
-        self._sums.append(0 if pixels is None else zlib.crc32(pixels.data))
+        self._sums.append(0 if pixels is None else checksum(pixels))
 
     def stamp(self, index: int) -> int:
         return self._stamps[index]
@@ -64,7 +90,7 @@ class FrameTable:
         return index if index < len(self) and self._stamps[index] == stamp else None
 
     def agrees(self, index: int, pixels: np.ndarray) -> bool:
-        return self._sums[index] == zlib.crc32(pixels.data)
+        return self._sums[index] == checksum(pixels)
 
 
 class SeekingDecoder:

@@ -30,6 +30,8 @@ class SourceAnalysis:
         most frames: a few a second are enough.
     occluders: what is in front of the face. one_person: False: of the largest face of each frame,
         whoever that is.
+    sums: (F,) uint32, media.seeking.checksum of each frame, by which a frame that is read again is
+        known; None: not computed.
     """
 
     pts: np.ndarray
@@ -41,6 +43,7 @@ class SourceAnalysis:
     edges: np.ndarray
     occluders: Occluders = field(default_factory=Occluders)
     one_person: bool = True
+    sums: np.ndarray | None = None
 
     @property
     def tracks(self) -> np.ndarray:

@@ -79,11 +79,21 @@ def fetch_weights(
     job: Job, fetching: Bytes = no_byte_progress, consent: Consent = consent_to_all
 ) -> None:
     """The second half of prepare(): jobs of one configuration need the same weights."""
-    config = job.config
+    fetch_for(job.config, speech=job.audio is not None, fetching=fetching, consent=consent)
+
+
+def fetch_for(
+    config: Config,
+    *,
+    speech: bool,
+    fetching: Bytes = no_byte_progress,
+    consent: Consent = consent_to_all,
+) -> None:
+    """See fetch_weights. speech: whether mouths are generated."""
     check_detector(config)
     licences.require(licences_wanted(config))
     ensure_weights(
-        weights_wanted(config, speech=job.audio is not None),
+        weights_wanted(config, speech=speech),
         folders=config.weights.folders,
         offline=config.weights.offline,
         progress=fetching,

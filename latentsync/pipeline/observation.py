@@ -22,6 +22,7 @@ from latentsync.face.speaker import chosen_faces
 from latentsync.face.tracks import ChosenFace, Track, is_cut, link_faces, thumbnail
 from latentsync.frame_times import PTS_ROUNDING
 from latentsync.geometry import TEMPLATE, frame_scale, similarity
+from latentsync.media.seeking import checksum
 from latentsync.pipeline.analysis import SourceAnalysis, place_of
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.planning.decide import fill_gaps
@@ -56,7 +57,7 @@ class ObservedFace:
 class VideoAnalysis:
     """The result of pass 1 for a video of F frames, all faces.
 
-    pts, pts_seconds, cuts: see SourceAnalysis. faces: of each frame, largest first.
+    pts, pts_seconds, cuts, sums: see SourceAnalysis. faces: of each frame, largest first.
     """
 
     pts: np.ndarray
@@ -65,6 +66,7 @@ class VideoAnalysis:
     faces: Sequence[Sequence[ObservedFace]]
     portraits: PortraitCollector
     config: FaceConfig
+    sums: np.ndarray | None = None
 
     @cached_property
     def tracks(self) -> list[Track]:
@@ -124,6 +126,7 @@ class VideoAnalysis:
             energies,
             np.array([len(faces) for faces in self.faces], np.int64),
             edges,
+            sums=self.sums,
         )
 
 
@@ -147,8 +150,9 @@ class Analyzer:
 
         Raises FaceNotFoundError where no frame holds a usable face.
         """
+        sums: list[int] = []
         frames = linked(
-            self.timer.timed(Stage.DECODE, map(sdr, source)),
+            self.timer.timed(Stage.DECODE, map(sdr, _summed(source, sums))),
             Stage.DECODE,
             Stage.DETECT,
             DECODED_AHEAD,
@@ -161,7 +165,7 @@ class Analyzer:
                 kept.add(seen, self.meter)
             on_frame()
         with self.timer.stage(Stage.ALIGN, frames=len(kept)):
-            return kept.analysis(self.config)
+            return replace(kept.analysis(self.config), sums=np.array(sums, np.uint32))
 
     def _detected(self, frames: Iterable[Frame]) -> Iterator[_DetectedFrame]:
         self.detector.reset()
@@ -175,6 +179,13 @@ class Analyzer:
                     self.detector.reset()
                 seen = _DetectedFrame(frame, cut, self.detector(frame.pixels))
             yield seen
+
+
+def _summed(source: Iterable[Frame], sums: list[int]) -> Iterator[Frame]:
+    """The same frames; their checksums are added to the list."""
+    for frame in source:
+        sums.append(checksum(frame.pixels))
+        yield frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)

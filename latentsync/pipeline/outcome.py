@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,12 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.stages.composite import Rendered
 from latentsync.restoration.edge_blur import FIGURES, edge_figures
 from latentsync.restoration.mouth_blur import EdgeVariances, softness
+from latentsync.restoration.warping_error import Flicker
 from latentsync.tone import sdr
+
+if TYPE_CHECKING:
+    from latentsync.pipeline.fitting import Restorers
+    from latentsync.pipeline.lane import Lane
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +32,9 @@ class Outcome:
     mean: (N,) int, float32, change of a frame [8-bit code values], the mean over the part that a
     patch can change; 0: no pixel changed. edges: (N, len(FIGURES)) float32 of the restored frames,
     a few a second; NaN: not measured.
+    fit, strengths, flicker: by track, the result of fitting the restorer, the strength that
+    restore.strength came to, and the flicker. reused: frames that reuse the restoration of an
+    earlier one.
     """
 
     plan: RenderPlan
@@ -33,6 +42,10 @@ class Outcome:
     largest: np.ndarray
     mean: np.ndarray
     edges: np.ndarray
+    fit: dict[str, Any] = field(default_factory=dict)
+    strengths: dict[str, float] = field(default_factory=dict)
+    flicker: dict[int, Flicker] = field(default_factory=dict)
+    reused: int = 0
     _due: float = -np.inf
 
     @classmethod
@@ -60,6 +73,18 @@ class Outcome:
             if face is not None:
                 place = place_of(face.landmarks, self.plan.matrices[index])
                 self.edges[index] = edge_figures(sdr(item.after).pixels, place)
+
+    def note_restorers(self, lane: Lane, *, copied: bool = False) -> None:
+        """After the last frame: what the restorers of that speaker did. copied: the frames were
+        given up, as none of their pixels had changed."""
+        restorers, stage = lane.restorers, lane.last_restoration
+        if restorers is not None:
+            self.fit |= {str(number): fit for number, fit in restorers.fit_results.items()}
+            self.strengths |= _strengths(lane, restorers)
+        if stage is not None and not copied:
+            self.reused += stage.reused
+            for track, flicker in stage.flicker.tracks.items():
+                self.flicker[track] = self.flicker.get(track, Flicker()) + flicker
 
     def lips(self, track: int) -> float:
         """Sigma of the edges of the lips after restoration [frame pixels], median over the measured
@@ -96,6 +121,15 @@ class Outcome:
                     softness(after, blur.expected),
                     blur.own,
                 )
+
+
+def _strengths(lane: Lane, restorers: Restorers) -> dict[str, float]:
+    """By track that was restored, the strength; see restore.strength."""
+    configured = lane.shared.config.restore.strength
+    found = {} if restorers.matched is None else restorers.matched.found
+    full = 1.0 if configured == "auto" else float(configured)
+    tracks = np.unique(lane.plan.track[lane.plan.strength > 0])
+    return {str(track): round(found.get(track, full), 3) for track in tracks.tolist()}
 
 
 def _words(percent: int) -> str:

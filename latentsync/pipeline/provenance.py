@@ -111,7 +111,7 @@ class Marks:
         self._restorer = None if restorer is None else _tool(restorer)
         self._dubbed = session.speaks
         self._watermark = session.config.output.watermark
-        self._boxes = np.zeros((len(plan), 4), np.int32)
+        self.boxes = np.zeros((len(plan), 4), np.int32)
         self._signed: dict[str, Any] | None = None
         self.planned = self._done(
             any((one.chunk >= 0).any() for one in plan.speakers),
@@ -122,7 +122,7 @@ class Marks:
         """item: a finished frame."""
         if item.changed is not None:
             box = item.changed
-            self._boxes[item.index] = box.x0, box.y0, box.x1, box.y1
+            self.boxes[item.index] = box.x0, box.y0, box.x1, box.y1
 
     @property
     def header(self) -> dict[str, str]:
@@ -207,7 +207,7 @@ class Marks:
 
     def _spans(self, flags: Sequence[np.ndarray]) -> list[Span]:
         changed = np.any([*flags], axis=0) if flags else np.zeros(len(self._plan), bool)
-        spans = spans_of(changed, self._boxes, self._plan.seconds, self._plan.duration)
+        spans = spans_of(changed, self.boxes, self._plan.seconds, self._plan.duration)
         return [Span(span.box) for span in spans] if self._of.is_picture else spans
 
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from latentsync import __version__
@@ -49,15 +48,18 @@ def session_report(
     warnings: Sequence[str],
     provenance: Mapping[str, Any],
     command: str | None,
+    decided: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The whole report.
 
     outcomes: of each speaker. copied: whether the source's video stream was copied. seconds: from
     start to end. work: of the stages in that time. provenance: see Marks.report. command: the
-    command line, if there is one.
+    command line, if there is one. decided: of the session that made the plan, see decisions();
+    None: it is this one.
     """
-    parts = list(zip(session.lanes, outcomes, strict=True))
-    first, *others = (_speaker(lane, outcome, copied=copied) for lane, outcome in parts)
+    decided = decisions(session) if decided is None else decided
+    parts = zip(session.lanes, outcomes, decided["speakers"], strict=True)
+    first, *others = ({"speaker": who, **_speaker(lane, one)} for lane, one, who in parts)
     return {
         "kind": KIND,
         "schema": SCHEMA,
@@ -67,7 +69,7 @@ def session_report(
         "host": _host(),
         **_media_facts(session, output, copied=copied),
         "length": _length(session),
-        "people": _people(session),
+        "people": decided["people"],
         "thresholds": _thresholds(session),
         **first,
         "other_speakers": others,
@@ -82,6 +84,11 @@ def session_report(
         "warnings": list(warnings),
         "settings": dataclasses.asdict(session.config),
     }
+
+
+def decisions(session: Session) -> dict[str, Any]:
+    """What is known of the people where the plan is made, and not where it is loaded."""
+    return {"people": _people(session), "speakers": [_who(lane) for lane in session.lanes]}
 
 
 def is_report(path: Path) -> bool:
@@ -103,19 +110,17 @@ def _host() -> dict[str, Any]:
     }
 
 
-def _speaker(lane: Lane, outcome: Outcome, *, copied: bool) -> dict[str, Any]:
+def _speaker(lane: Lane, outcome: Outcome) -> dict[str, Any]:
     """What was done to one speaker's mouth, and with what."""
     restorers, generator = lane.restorers, lane.generator
-    stage = None if copied else lane.last_restoration
     return {
-        "speaker": _who(lane),
         "restorer": None if restorers is None else describe(restorers.loaded),
-        "fit": {} if restorers is None else restorers.fit_results,
+        "fit": outcome.fit,
         "generator": None if generator is None else describe(generator),
-        "strength": _strengths(lane),
+        "strength": outcome.strengths,
         "gain": outcome.gain(),
-        **plan_report(lane.plan, outcome, 0 if stage is None else stage.reused),
-        **flicker_report({} if stage is None else stage.flicker.tracks),
+        **plan_report(lane.plan, outcome, outcome.reused),
+        **flicker_report(outcome.flicker),
     }
 
 
@@ -156,17 +161,6 @@ def _thresholds(session: Session) -> dict[str, float | None]:
     if not restores(session.config) or restore.when != "auto":
         return {"blur_on": None, "blur_off": None}
     return {"blur_on": restore.blur_on, "blur_off": restore.blur_off}
-
-
-def _strengths(lane: Lane) -> dict[str, float]:
-    """By track that was restored, the strength; see restore.strength."""
-    configured, restorers = lane.shared.config.restore.strength, lane.restorers
-    if restorers is None:
-        return {}
-    found = {} if restorers.matched is None else restorers.matched.found
-    full = 1.0 if configured == "auto" else float(configured)
-    tracks = np.unique(lane.plan.track[lane.plan.strength > 0])
-    return {str(track): round(found.get(track, full), 3) for track in tracks.tolist()}
 
 
 def _media_facts(session: Session, output: Output, *, copied: bool) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.speaker import ALL
 from latentsync.media.probe import VideoInfo
+from latentsync.media.seeking import KnownFrames
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Dialogue, Line
@@ -52,7 +53,7 @@ from latentsync.types import Frame
 
 if TYPE_CHECKING:
     from latentsync.pipeline.output import Output
-    from latentsync.pipeline.writing import Observer
+    from latentsync.pipeline.writing import Observer, WriteFrames
 
 
 class Session:
@@ -84,6 +85,7 @@ class Session:
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = CheckedSource(source, self._flag.check)
         self.reads_file = isinstance(source, VideoFile | PictureFile)
+        self._file = source if isinstance(source, VideoFile) else None
         if audio is None and self.config.speakers:
             audio = Dialogue(self.config, source.info)
         if isinstance(audio, str | Path):
@@ -99,6 +101,8 @@ class Session:
         if fits and not self.speaks and self.config.restore.reference is None:
             raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
         self._given_plan, self._plan = plan, plan
+        if plan is not None:
+            self._remember(plan.analysis)
         self._video: VideoAnalysis | None = None
         self._open: WeakSet[Generator[Rendered, None, None]] = WeakSet()
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())
@@ -199,6 +203,7 @@ class Session:
             for lane in self.lanes:
                 lane.decide(progress)
             self._plan = joined(self.lanes)
+            self._remember(self._plan.analysis)
         return self._plan
 
     @property
@@ -236,18 +241,21 @@ class Session:
         *,
         command: str | None = None,
         observers: Sequence[Observer] = (),
+        write: WriteFrames | None = None,
     ) -> dict[str, Any]:
         """Writes the finished file, and its report beside it. Returns the report.
 
         target: the file, or the result of check_output. command: the command line, for the report.
         observers: look at each finished frame; not called where no frame was changed.
+        write: see pipeline.segments.render; None: all frames are written in one go.
+
         Raises as make_plan does, ConfigError and MediaError where the file cannot be written, or
         exists already (output.overwrite). After an error all files are as before.
         """
         from latentsync.pipeline.writing import write_video  # it imports this module
 
         path = Path(target) if isinstance(target, str) else target
-        return write_video(self, path, progress, command=command, observers=observers)
+        return write_video(self, path, progress, command=command, observers=observers, write=write)
 
     def rendered(self, start: int = 0, stop: int | None = None) -> Generator[Rendered, None, None]:
         """As frames(), each frame with its changes."""
@@ -287,6 +295,11 @@ class Session:
         running = rendered(stages, self._shared.reader, indices)
         self._open.add(running)
         return running
+
+    def _remember(self, analysis: SourceAnalysis) -> None:
+        """A frame in the middle of the video is sought from now on, and has to be the same."""
+        if self._file is not None and analysis.sums is not None:
+            self._file.remember(KnownFrames(analysis.pts, analysis.sums))
 
     def _from(self, start: int) -> int:
         """The output frame that the stages have to begin with for those from start on."""

@@ -20,6 +20,7 @@ from latentsync.media.indexed import IndexedReader
 from latentsync.media.picture.still import read_still
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.seeking import KnownFrames
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import Checked, unchecked
 from latentsync.speech.acoustic import compute_acoustics
@@ -60,6 +61,11 @@ class VideoFile:
     def __init__(self, info: VideoInfo) -> None:
         self.info = info
         self._reader = VideoReader(info)
+        self._known: KnownFrames | None = None
+
+    def remember(self, known: KnownFrames) -> None:
+        """All frames, of an analysis before: frames far from the start are sought from now on."""
+        self._known = known
 
     @property
     def issues(self) -> str | None:
@@ -69,7 +75,7 @@ class VideoFile:
         return iter(self._reader)
 
     def shown(self, indices: np.ndarray) -> Iterator[Frame]:
-        return iter(IndexedReader(self.info, indices))
+        return iter(IndexedReader(self.info, indices, self._known))
 
 
 class PictureFile:

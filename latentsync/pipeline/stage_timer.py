@@ -34,6 +34,7 @@ class Stage(StrEnum):
     CONVERT = "convert"
     ENCODE = "encode"
     COPY = "copy"
+    JOIN = "join"
     EVALUATE = "evaluate"
 
 
@@ -50,6 +51,14 @@ class Work:
     for_room: float = 0.0
     frames: int = 0
 
+    def plus(self, other: Work) -> Work:
+        return Work(
+            self.busy + other.busy,
+            self.for_input + other.for_input,
+            self.for_room + other.for_room,
+            self.frames + other.frames,
+        )
+
     def minus(self, other: Work) -> Work:
         return Work(
             self.busy - other.busy,
@@ -57,6 +66,12 @@ class Work:
             self.for_room - other.for_room,
             self.frames - other.frames,
         )
+
+
+def added(one: Mapping[str, Work], other: Mapping[str, Work]) -> dict[str, Work]:
+    """By stage, of both."""
+    names = {**one, **other}
+    return {name: one.get(name, Work()).plus(other.get(name, Work())) for name in names}
 
 
 class StageTimer:

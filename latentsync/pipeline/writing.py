@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from latentsync.media.picture.writer import PictureWriter
+from latentsync.media.probe import VideoInfo
+from latentsync.media.settings import NewAudio
 from latentsync.media.writer import VideoWriter
-from latentsync.pipeline.concurrency import linked
+from latentsync.pipeline.encoding import FrameFile, Writer, encode
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.output import Output, check_output
@@ -21,18 +23,16 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.provenance import Marks
 from latentsync.pipeline.report import session_report, write_report
-from latentsync.pipeline.stage_timer import Stage, StageTimer
-from latentsync.pipeline.stages.composite import Rendered, side_by_side
+from latentsync.pipeline.stage_timer import StageTimer, Work, added
+from latentsync.pipeline.stages.composite import Rendered
 from latentsync.pipeline.unchanged import copy_video, first_change, from_the_start, may_be_copied
-from latentsync.pipeline.watermark import Watermark
-from latentsync.types import Box, Frame
 
 if TYPE_CHECKING:
     from latentsync.pipeline.session import Session
 
-logger = logging.getLogger(__name__)
+WriteFrames = Callable[["Session", Output, RenderPlan, "Written", Progress], None]
 
-WRITE_BEHIND = 2  # finished frames queued for conversion, and as many for the encoder
+logger = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
@@ -40,15 +40,12 @@ class Observer(Protocol):
 
     def begin(self, plan: RenderPlan, timer: StageTimer) -> None:
         """Called once, before the first frame."""
-        ...
 
     def add(self, item: Rendered) -> None:
         """item: a finished frame; in order, each once."""
-        ...
 
     def finish(self) -> None:
         """Called once, after the last frame was encoded; not after an error."""
-        ...
 
 
 def write_video(
@@ -58,8 +55,10 @@ def write_video(
     *,
     command: str | None = None,
     observers: Sequence[Observer] = (),
+    write: WriteFrames | None = None,
 ) -> dict[str, Any]:
-    """See Session.render."""
+    """See Session.render. write: writes the frames of the plan to the files, and nothing else;
+    None: in one go."""
     begin, before = time.perf_counter(), session.timer.work
     config, source = session.config, session.source
     output = (
@@ -71,89 +70,108 @@ def write_video(
         logger.warning(note)
     plan = session.make_plan(progress)
     notes = [*filter(None, [output.plan.carried]), *output.provenance.notes]
-    warnings = plan_warnings(session, plan)
+    outcomes = [Outcome.of(one) for one in plan.speakers]
+    marks = Marks(output.provenance, session, plan, outcomes)
+    written = Written(outcomes, marks, plan_warnings(session, plan), observers)
     for one in observers:
         one.begin(plan, session.timer)
-    written = _written(session, output, plan, progress, observers)
+    (write or written_in_one)(session, output, plan, written, progress)
     for one in observers:
         one.finish()
+    _say_nothing_changed(session, plan, written)
     report = session_report(
         session,
         output,
         outcomes=written.outcomes,
         copied=written.copied,
-        seconds=time.perf_counter() - begin,
-        work=session.timer.since(before),
-        warnings=[*notes, *warnings, *_poor_fits(session), *written.notes],
+        seconds=time.perf_counter() - begin + written.earlier_seconds,
+        work=added(session.timer.since(before), written.earlier_work),
+        warnings=[*notes, *written.warnings, *poor_fits(written.outcomes), *written.notes],
         provenance=written.marks.report(),
         command=command,
+        decided=written.decided,
     )
     if config.output.report:
         write_report(report, output.report_path)
     return report
 
 
-def _poor_fits(session: Session) -> list[str]:
-    ready = [lane.restorers for lane in session.lanes if lane.restorers is not None]
-    results = {n: fit for one in ready for n, fit in one.fit_results.items()}
+def poor_fits(outcomes: Sequence[Outcome]) -> list[str]:
+    results = {n: fit for one in outcomes for n, fit in one.fit.items()}
     return [f"track {n}: {fit['reason']}" for n, fit in results.items() if fit.get("poor_fit")]
 
 
 @dataclass(slots=True, eq=False)
-class _Written:
+class Written:
     """The result for a plan's N frames.
 
-    outcomes: of each speaker. copied: whether the source's video stream was copied. notes: what
-    the file does not keep of the source. marks: of the file. observers: get each frame.
+    outcomes: of each speaker. marks: of the file. warnings: of the plan, a sentence each.
+    observers: get each frame. copied: whether the source's video stream was copied. notes: what the
+    file does not keep of the source. earlier_work, earlier_seconds: of runs before this one.
+    decided: by the session that made the plan, see report.decisions; None: this one.
     """
 
     outcomes: list[Outcome]
     marks: Marks
-    copied: bool
-    notes: list[str]
-    observers: Sequence[Observer]
+    warnings: list[str]
+    observers: Sequence[Observer] = ()
+    copied: bool = False
+    notes: list[str] = field(default_factory=list)
+    earlier_work: dict[str, Work] = field(default_factory=dict)
+    earlier_seconds: float = 0.0
+    decided: dict[str, Any] | None = None
 
 
-def _written(
+def copied(
+    stack: ExitStack,
     session: Session,
     output: Output,
     plan: RenderPlan,
+    written: Written,
     progress: Progress,
-    observers: Sequence[Observer],
-) -> _Written:
-    outcomes = [Outcome.of(one) for one in plan.speakers]
-    marks = Marks(output.provenance, session, plan, outcomes)
-    written = _Written(outcomes, marks, False, [], observers)
+) -> bool:
+    """Copies the source's video stream; returns whether that was possible."""
+    marks, sign = written.marks, output.provenance.identity is not None
+    finishers = marks.finishers(sign=sign, copied=True)
+    done, notes = copy_video(
+        stack, session, output, plan, progress, header=marks.header, finishers=finishers
+    )
+    written.copied, written.notes = done, [*written.notes, *notes]
+    return done
+
+
+def _say_nothing_changed(session: Session, plan: RenderPlan, written: Written) -> None:
+    selected = any(one.strength.any() for one in plan.speakers)
+    if not selected or any(one.largest.any() for one in written.outcomes):
+        return
+    nothing = "the restoration changed no pixel of the selected frames"
+    if session.config.restore.name.lower() == "detail":
+        nothing += (
+            "; Detail found no blur to undo in these mouths. A video that is blurry as a "
+            "whole needs --superres GFPGAN with restore.region=face"
+        )
+    logger.warning(nothing)
+    written.notes.append(nothing)
+
+
+def written_in_one(
+    session: Session, output: Output, plan: RenderPlan, written: Written, progress: Progress
+) -> None:
     with ExitStack() as stack:
 
         def copy() -> bool:
-            sign = output.provenance.identity is not None
-            finishers = marks.finishers(sign=sign, copied=True)
-            done, notes = copy_video(
-                stack, session, output, plan, progress, header=marks.header, finishers=finishers
-            )
-            written.copied, written.notes = done, [*written.notes, *notes]
-            return done
+            return copied(stack, session, output, plan, written, progress)
 
         _write(session, output, plan, written, progress, copy)
-    selected = any(one.strength.any() for one in plan.speakers)
-    if selected and not any(one.largest.any() for one in written.outcomes):
-        nothing = "the restoration changed no pixel of the selected frames"
-        if session.config.restore.name.lower() == "detail":
-            nothing += (
-                "; Detail found no blur to undo in these mouths. A video that is blurry as a "
-                "whole needs --superres GFPGAN with restore.region=face"
-            )
-        logger.warning(nothing)
-        written.notes.append(nothing)
-    return written
+    for outcome, lane in zip(written.outcomes, session.lanes, strict=True):
+        outcome.note_restorers(lane, copied=written.copied)
 
 
 def _write(
     session: Session,
     output: Output,
     plan: RenderPlan,
-    written: _Written,
+    written: Written,
     progress: Progress,
     copy: Callable[[], bool],
 ) -> None:
@@ -189,61 +207,28 @@ def _encode(
     frames: Iterable[Rendered],
     outputs: tuple[Output | None, Output | None],
     plan: RenderPlan,
-    written: _Written,
+    written: Written,
     step: Callable[[], None],
 ) -> None:
     """Writes all frames of the plan into the result and the comparison, where they are given."""
-    timer, (result, comparison) = session.timer, outputs
+    result, comparison = outputs
     with ExitStack() as stack:
-        files: list[_File] = []
+        files: list[FrameFile] = []
         for one in (result, comparison):
             if one is not None:
                 writer = stack.enter_context(_writer(session, one, plan, written))
-                files.append(_File(writer, one.watermark, compares=one is comparison))
-        seen: list[Outcome | Marks] = [*written.outcomes, written.marks]
-        pictures = _pictures(frames, files, seen, written.observers, timer)
-        queue = stack.enter_context(
-            closing(linked(pictures, Stage.CONVERT, Stage.ENCODE, WRITE_BEHIND, timer=timer))
-        )
-        for shown in queue:
-            with timer.stage(Stage.ENCODE, frames=1):
-                for file, picture in zip(files, shown, strict=True):
-                    file.writer.write_converted(picture)
-            step()
+                files.append(FrameFile(writer, one.watermark, compares=one is comparison))
+        watching: list[Outcome | Marks] = [*written.outcomes, written.marks]
+        encode(frames, files, watching, session.timer, step, observers=written.observers)
     if result is not None:
         written.notes += files[0].writer.notes
 
 
-class Writer(Protocol):
-    """What videos and pictures are written by."""
-
-    notes: list[str]
-
-    def convert(self, frame: Frame, *, roi: Box | None = None) -> Any: ...
-
-    def write_converted(self, converted: Any) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _File:
-    """One of the files that are encoded. compares: it shows before | after."""
-
-    writer: Writer
-    watermark: Watermark | None
-    compares: bool
-
-    def picture(self, item: Rendered) -> Any:
-        if self.compares:
-            return self.writer.convert(side_by_side(item.before, item.after))
-        after = item.after if self.watermark is None else self.watermark(item.after)
-        return self.writer.convert(after, roi=item.changed)
-
-
 def _writer(
-    session: Session, output: Output, plan: RenderPlan, written: _Written
+    session: Session, output: Output, plan: RenderPlan, written: Written
 ) -> AbstractContextManager[Writer]:
-    marks, audio = written.marks, output.audio
-    info = replace(session.source.info, file_metadata=marks.header)
+    marks = written.marks
+    info = replace(shown_info(session, output, plan), file_metadata=marks.header)
     finishers = marks.finishers(sign=output.provenance.identity is not None)
     if output.picture is not None:
         return PictureWriter(
@@ -254,34 +239,27 @@ def _writer(
             mark=marks.packet,
             finishers=finishers,
         )
-    if audio is not None:
-        info = replace(info, average_rate=plan.rate, time_base=plan.time_base)
-        audio = replace(audio, seconds=plan.duration, stretch=plan.stretch)
     return VideoWriter(
         output.target,
         info,
         output.settings,
         size=output.size,
-        audio=audio,
+        audio=audio_of(output, plan),
         plan=output.plan,
         finishers=finishers,
     )
 
 
-def _pictures(
-    frames: Iterable[Rendered],
-    files: Sequence[_File],
-    seen: Sequence[Outcome | Marks],
-    observers: Sequence[Observer],
-    timer: StageTimer,
-) -> Iterator[list[Any]]:
-    """The converted frame for each file. seen: get what changed in each frame."""
-    # Linked here, where nothing else holds it, so that the stages before end when this does.
-    for item in linked(frames, Stage.COMPOSITE, Stage.CONVERT, WRITE_BEHIND, timer=timer):
-        with timer.stage(Stage.CONVERT):
-            pictures = [file.picture(item) for file in files]
-            for one in seen:
-                one.add(item)
-        for observer in observers:
-            observer.add(item)
-        yield pictures
+def shown_info(session: Session, output: Output, plan: RenderPlan) -> VideoInfo:
+    """What is known of the source, with the output's frame rate and time base."""
+    info = session.source.info
+    if output.audio is None:
+        return info
+    return replace(info, average_rate=plan.rate, time_base=plan.time_base)
+
+
+def audio_of(output: Output, plan: RenderPlan) -> NewAudio | None:
+    """The new audio, as long as the output."""
+    if output.audio is None:
+        return None
+    return replace(output.audio, seconds=plan.duration, stretch=plan.stretch)

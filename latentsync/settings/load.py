@@ -72,6 +72,21 @@ def load_config(
     return config
 
 
+def config_of(settings: Mapping[str, Any]) -> Config:
+    """The settings from plain data, as dataclasses.asdict makes it of checked ones.
+
+    Raises ConfigError: they are of another version of this program.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Config), dict(settings))
+    except (OmegaConfBaseException, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError("settings of another version", reason, "add the job again") from None
+    config = cast(Config, OmegaConf.to_object(merged))
+    check(config)
+    return config
+
+
 def _with_presets(
     file: dict[str, Any], settings: dict[str, Any], flags: dict[str, Any]
 ) -> list[dict[str, Any]]:

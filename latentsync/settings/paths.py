@@ -32,14 +32,15 @@ def resolve_paths(file: dict[str, Any], folder: Path) -> None:
             section = section.get(parent) if isinstance(section, dict) else None
         for one in section if isinstance(section, list) else [section]:
             if isinstance(one, dict) and name in one:
-                path, is_file = _resolved(one[name], folder), os.path.isfile
+                path, is_file = resolved(one[name], folder), os.path.isfile
                 if key not in PICTURES or is_file(str(path)):
                     one[name] = path
 
 
-def _resolved(value: Any, folder: Path) -> Any:
+def resolved(value: Any, folder: Path) -> Any:
+    """A path, or a list of them, of a file in that folder; other values as they are."""
     if isinstance(value, list):
-        return [_resolved(one, folder) for one in value]
+        return [resolved(one, folder) for one in value]
     if not isinstance(value, str) or not value or value.startswith("~"):
         return value
     path = os.path.normpath(folder / value)

@@ -37,8 +37,9 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "pipeline": f"{BELOW} __version__",
     "estimate": f"{BELOW} pipeline",
     "evaluate": f"{BELOW} pipeline __version__",
+    "jobs": f"{BELOW} pipeline",
     "api": f"{BELOW} pipeline evaluate",
-    "commands": f"{BELOW} pipeline estimate evaluate __version__",
+    "commands": f"{BELOW} pipeline estimate evaluate jobs __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
     ("restoration", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
@@ -58,6 +59,7 @@ FORBIDDEN_IN = {
     **dict.fromkeys(
         ("pipeline", "estimate", "evaluate", "api"), "argparse omegaconf yaml ray tqdm"
     ),
+    "jobs": "argparse omegaconf tqdm",
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
     **dict.fromkeys(("generate", "restoration", "GFPGAN", "CodeFormer"), "av omegaconf yaml tqdm"),
 }

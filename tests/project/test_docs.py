@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.commands import download, evaluate, inference, provenance
+from latentsync.commands import (
+    download,
+    evaluate,
+    inference,
+    jobs,
+    provenance,
+    run_jobs,
+)
 from latentsync.pipeline.watermark import load_watermark
 from latentsync.restoration.base import Restorer, load_restorer
 from latentsync.runtime.execution import REFERENCE
@@ -128,8 +135,10 @@ def test_a_command_has_flags_and_settings_that_exist(is_download: bool, words: l
         ("`latentsync download`", download.build_parser()),
         ("`latentsync evaluate`", evaluate.build_parser()),
         ("`latentsync provenance`", provenance.build_parser()),
+        ("`latentsync batch`", run_jobs.build_parser()),
+        ("`latentsync jobs`", jobs.build_parser()),
     ],
-    ids=["inference", "download", "evaluate", "provenance"],
+    ids=["inference", "download", "evaluate", "provenance", "batch", "jobs"],
 )
 def test_every_flag_is_in_the_command_line_reference_and_the_other_way_round(
     heading: str, parser: argparse.ArgumentParser

@@ -148,16 +148,25 @@ class RenderPlan:
         Where chunks overlap, none begins with an anchor that shares its first frames: it would need
         three chunks beforehand. With a bridge it is one.
         """
-        frames = len(self)
-        inside = np.zeros(frames + 1, bool)  # borders between two frames of one chunk
+        allowed = self.borders()
+        wanted = np.linspace(0, len(self), count + 1)
+        cuts = np.unique(allowed[np.abs(allowed[:, None] - wanted).argmin(axis=0)])
+        return [(int(a), int(b)) for a, b in itertools.pairwise(cuts)]
+
+    def borders(self) -> np.ndarray:
+        """(K,) int, rising from 0 to N: the output frames that a segment may begin with, and N."""
+        inside = np.zeros(len(self) + 1, bool)  # borders between two frames of one chunk
         for chunk in (one for plan in self.speakers for one in plan.linked_chunks().values()):
             first, last = chunk.own
             inside[first + 1 : last] = True
             inside[first] |= chunk.anchor and chunk.before is not None
-        allowed = np.flatnonzero(~inside)
-        wanted = np.linspace(0, frames, count + 1)
-        cuts = np.unique(allowed[np.abs(allowed[:, None] - wanted).argmin(axis=0)])
-        return [(int(a), int(b)) for a, b in itertools.pairwise(cuts)]
+        return np.flatnonzero(~inside)
+
+    @property
+    def shots(self) -> np.ndarray:
+        """(K,) int, rising: the output frames that begin another shot than the frame before."""
+        shot = np.cumsum(self.analysis.cuts)[self.source]
+        return np.flatnonzero(np.diff(shot, prepend=shot[:1]))
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """Half-open ranges of output frames that show one track without a gap.

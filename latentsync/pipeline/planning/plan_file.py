@@ -102,6 +102,8 @@ def _analysis_arrays(analysis: SourceAnalysis) -> dict[str, np.ndarray]:
     seen = [one for one in analysis.alignments if one is not None]
     arrays = {name: getattr(analysis, name) for name in _ANALYSIS_ARRAYS}
     arrays |= {f"occluders.{k}": v for k, v in analysis.occluders.arrays().items()}
+    if analysis.sums is not None:
+        arrays["sums"] = analysis.sums
     return arrays | {
         "one_person": np.array(analysis.one_person),
         "track": analysis.tracks,
@@ -156,6 +158,7 @@ def _check_lengths(plan: RenderPlan) -> None:
     source = {
         *(len(getattr(analysis, name)) for name in ("alignments", *_ANALYSIS_ARRAYS)),
         max(len(analysis), int(plan.source.max(initial=0)) + 1),
+        len(analysis if analysis.sums is None else analysis.sums),
     }
     if len(output) > 1 or len(source) > 1:
         raise ValueError("its arrays are not equally long")
@@ -182,4 +185,7 @@ def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
     occluders = Occluders.from_arrays(_below("occluders.", parts))
     known = {name: parts[name] for name in _ANALYSIS_ARRAYS}
     one = bool(parts["one_person"])
-    return SourceAnalysis(alignments=alignments, occluders=occluders, one_person=one, **known)
+    sums = parts.get("sums")  # plans of before have none
+    return SourceAnalysis(
+        alignments=alignments, occluders=occluders, one_person=one, sums=sums, **known
+    )

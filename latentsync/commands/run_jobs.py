@@ -1,0 +1,250 @@
+"""Run a list of jobs: many videos, in segments, by one or several workers; it can be stopped.
+
+python -m scripts.batch jobs.yaml
+python -m scripts.batch jobs.csv --workers 2 --superres GFPGAN
+python -m scripts.batch --input_dir videos/ --output_dir dubbed/
+
+The same command goes on where it was stopped, whatever stopped it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from latentsync import __version__
+from latentsync.commands.console import (
+    DONE,
+    INTERRUPTED,
+    USER_ERROR,
+    Parser,
+    add_weights_flags,
+    print_error,
+    run,
+)
+from latentsync.commands.folder import with_contents
+from latentsync.errors import ConfigError
+from latentsync.jobs import rows
+from latentsync.jobs.entries import folder_entries, read_entries
+from latentsync.jobs.manifest import ManifestError, Planned, planned_jobs
+from latentsync.jobs.rows import JobRow
+from latentsync.places import command
+from latentsync.settings.presets import PRESETS
+from latentsync.weights.licences import accept
+
+MOST_WORKERS = 64
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog=command("batch"),
+        description="Lip-sync or restore many videos. Each is rendered in segments of 20 s, which "
+        "are kept until it is complete: the same command goes on where it was stopped.",
+        epilog="Settings can follow as key=value; they are above those of the list. "
+        f"To see, cancel or retry jobs: {command('jobs')}",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"latentsync {__version__}")
+    add(
+        "manifest",
+        nargs="?",
+        metavar="LIST",
+        help="YAML (jobs: a list of {video, audio, output, priority, speaker, settings}; or "
+        "MuseTalk's tasks) or CSV (a column for each of these, and for any setting)",
+    )
+    add(
+        "--input_dir",
+        metavar="DIR",
+        help="in place of a list: the videos of a folder, each with "
+        "the speech of the same name beside it, if there is one",
+    )
+    add("--output_dir", metavar="DIR", help="folder for outputs that the list does not name")
+    add("--config", metavar="YAML", help="file with settings; see configs/")
+    add("--preset", metavar="NAME", help=f"quality against time: {', '.join(PRESETS)}")
+    add(
+        "--superres",
+        metavar="NAME",
+        help="restorer: Detail (default), Self, GFPGAN, CodeFormer, none, package.module:load",
+    )
+    add(
+        "--generator",
+        metavar="NAME",
+        help="generator: latentsync (default), replay, package.module:load",
+    )
+    add(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes, default 1; on one GPU, or few cores, more are rarely faster",
+    )
+    add("--resume", action="store_true", default=True, help="go on with earlier work (default)")
+    add("--overwrite", action="store_true", default=None, help="replace existing outputs")
+    add("--device", metavar="NAME", help="auto (default: the fastest), cpu, cuda or mps")
+    add(
+        "--state_dir",
+        metavar="DIR",
+        help="folder of the job store; default: the user's state folder, jobs/",
+    )
+    add_weights_flags(parser)
+    add("--yes", action="store_true", help="download missing weights without asking")
+    add("--quiet", action="store_true", help="print errors and the summary only")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command. arguments: without the program's name; None: those of the process."""
+    options = build_parser().read(sys.argv[1:] if arguments is None else arguments)
+    if "=" in (options.manifest or "") and not Path(options.manifest).exists():
+        # A setting has taken the place of the list.
+        options.overrides, options.manifest = [options.manifest, *options.overrides], None
+    return run(lambda: _run(options), quiet=options.quiet)
+
+
+def _run(options: argparse.Namespace) -> int:
+    accept(options.accept_licence)
+    _check(options)
+    from latentsync.jobs.places import JobFiles, default_root, open_store  # imports torch
+
+    files = JobFiles(Path(options.state_dir) if options.state_dir else default_root())
+    store = open_store(files)
+    earlier = {job.output: job for job in store.jobs()}  # the latest of each output
+    try:
+        planned = _planned(options, earlier)
+    except ManifestError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        count = len(error.problems)
+        print(f"error: {error.name}: {count} problems; nothing was done", file=sys.stderr)
+        return USER_ERROR
+    _fetch_weights(options, planned)
+    ids, before = [], 0
+    for one in planned:
+        job = earlier.get(str(one.output))
+        if job is not None and _is_same(job, one):
+            if job.state == rows.DONE and one.output.exists():
+                before += 1
+                continue
+            if job.state == rows.DONE:
+                job = None
+            elif job.state not in rows.OPEN:
+                store.retry(job.id)
+        elif job is not None and job.state in rows.OPEN:
+            remedy = f"wait for it, or cancel it: {command('jobs')} cancel {job.number}"
+            what = "an unfinished job with other settings has this output"
+            raise ConfigError(what, one.output, remedy)
+        else:
+            job = None
+        if job is None:
+            config = dataclasses.asdict(one.config)
+            new = uuid.uuid4().hex[:12]
+            job = store.add(new, one.name, str(one.output), config, one.priority)
+        files.write(store.job(job.id))
+        ids.append(job.id)
+    if before:
+        print(f"{before} of {len(planned)} jobs were done before")
+    return _worked(options, files, ids) if ids else DONE
+
+
+def _check(options: argparse.Namespace) -> None:
+    if (options.manifest is None) == (options.input_dir is None):
+        value = "neither" if options.manifest is None else "both"
+        raise ConfigError("a list of jobs or --input_dir", value, "give one of them")
+    if options.input_dir is not None and options.output_dir is None:
+        raise ConfigError("--output_dir", "not given", "name a folder for the outputs")
+    if not 1 <= options.workers <= MOST_WORKERS:
+        raise ConfigError("--workers", options.workers, f"use 1 to {MOST_WORKERS}")
+
+
+def _planned(options: argparse.Namespace, earlier: dict[str, JobRow]) -> list[Planned]:
+    folder = None if options.output_dir is None else Path(options.output_dir)
+    if options.input_dir is not None:
+        assert folder is not None
+        source = Path(options.input_dir)
+        videos = [Path(one) for one in with_contents([str(source)])]
+        name, entries = str(source), folder_entries(source, videos, folder)
+    else:
+        name, entries = options.manifest, read_entries(Path(options.manifest), folder)
+
+    def known(one: Planned) -> bool:
+        job = earlier.get(str(one.output))
+        return job is not None and _is_same(job, one)
+
+    return planned_jobs(
+        name,
+        entries,
+        config=options.config,
+        overrides=options.overrides,
+        flags={
+            "preset": options.preset,
+            "restore.name": options.superres,
+            "generate.name": options.generator,
+            "output.overwrite": options.overwrite,
+            "weights.offline": options.offline,
+            "runtime.device": options.device,
+        },
+        known=known,
+    )
+
+
+def _is_same(job: JobRow, one: Planned) -> bool:
+    """Whether a job of the store is that of an entry: all settings are equal."""
+    return _but_overwrite(dict(job.config)) == _but_overwrite(dataclasses.asdict(one.config))
+
+
+def _but_overwrite(config: dict[str, Any]) -> dict[str, Any]:
+    return {**config, "output": {**config["output"], "overwrite": None}}
+
+
+def _fetch_weights(options: argparse.Namespace, planned: Sequence[Planned]) -> None:
+    """Of all jobs, before any work. Raises CheckpointError and ConfigError."""
+    from latentsync.commands.consent import Consent
+    from latentsync.commands.progress import byte_bar
+    from latentsync.pipeline.job import fetch_for
+    from latentsync.weights.ensure import no_byte_progress
+
+    options.checkpoint = None
+    for config in [one.config for one in planned]:
+        progress = no_byte_progress if options.quiet else byte_bar
+        fetch_for(config, speech=config.speech, fetching=progress, consent=Consent(options, config))
+
+
+def _worked(options: argparse.Namespace, files: Any, ids: Sequence[str]) -> int:
+    from latentsync.commands.workers import work_on
+    from latentsync.jobs.store import Store
+
+    interrupted = not work_on(files, ids, options.workers, quiet=options.quiet)
+    store = Store(files.store)
+    jobs = [store.job(one) for one in ids]
+    print(summary(jobs))
+    if interrupted:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    for job in jobs:
+        if job.state != rows.DONE:
+            print_error(ConfigError(job.name, job.state, job.error or "see its log"))
+    return DONE if all(job.state == rows.DONE for job in jobs) else USER_ERROR
+
+
+def summary(jobs: Sequence[JobRow]) -> str:
+    """A table, one line a job."""
+    width = max(len(job.name) for job in jobs)
+    lines = [f"{'job':>4} {'state':9} {'frames':>7} {'seconds':>8}  {'name':{width}}  output"]
+    for job in jobs:
+        seconds = (
+            ""
+            if job.started is None or job.finished is None
+            else (f"{job.finished - job.started:.1f}")
+        )
+        frames = str(job.done or "")
+        end = job.output if job.state == rows.DONE else (job.error or "")
+        lines.append(
+            f"{job.number:>4} {job.state:9} {frames:>7} {seconds:>8}  {job.name:{width}}  {end}"
+        )
+    return "\n".join(lines)

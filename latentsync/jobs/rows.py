@@ -1,0 +1,78 @@
+"""What the store holds: the tables, and a job and a task as values."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PLAN, SEGMENT, JOIN = "plan", "segment", "join"
+"""Kinds of tasks, in the order in which a job needs them."""
+WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+"""States of a job."""
+OPEN = (WAITING, RUNNING)
+
+LEASE = 30.0
+"""Seconds after its last sign of life at which a worker counts as gone."""
+SCHEMA = """
+create table if not exists jobs (
+    id text primary key, number integer, name text not null, output text not null,
+    config text not null, priority integer not null, created real not null,
+    state text not null, error text, frames integer not null default 0,
+    started real, finished real);
+create unique index if not exists one_job_an_output on jobs (output)
+    where state in ('waiting', 'running');
+create table if not exists tasks (
+    job text not null references jobs (id) on delete cascade, kind text not null,
+    number integer not null, frames integer not null default 0, done integer not null default 0,
+    state text not null default 'ready', attempts integer not null default 0,
+    not_before real not null default 0, owner text, lease real,
+    primary key (job, kind, number));
+create table if not exists attempts (
+    job text not null references jobs (id) on delete cascade, kind text not null,
+    number integer not null, owner text not null, begun real not null, ended real,
+    outcome text, error text);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job. number: 1 for the first that was added. output: the file. config: the settings, as
+    plain data. priority: higher comes first. frames, done: of the output; 0: not known yet. error:
+    one line. started, finished: None: not yet."""
+
+    id: str
+    number: int
+    name: str
+    output: str
+    config: Mapping[str, Any]
+    priority: int
+    created: float
+    state: str
+    error: str | None
+    frames: int
+    done: int
+    started: float | None
+    finished: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A leased task. number: of the segment, else 0. attempt: 1 for the first."""
+
+    job: JobRow
+    kind: str
+    number: int
+    attempt: int
+
+
+def key_of(task: Task) -> tuple[str, str, int]:
+    """Of its row."""
+    return task.job.id, task.kind, task.number
+
+
+def job_of(row: sqlite3.Row) -> JobRow:
+    values = {name: row[name] for name in JobRow.__dataclass_fields__}
+    return JobRow(**{**values, "config": json.loads(row["config"])})

@@ -1,0 +1,265 @@
+"""Works on the tasks of a store: models are loaded once and serve all jobs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from latentsync.errors import Cancelled, ConfigError
+from latentsync.jobs.failures import again_in, is_out_of_gpu_memory, line_of
+from latentsync.jobs.places import JobFiles
+from latentsync.jobs.rows import JOIN, PLAN, SEGMENT, Task
+from latentsync.jobs.store import Store
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.findings import plan_warnings
+from latentsync.pipeline.job import Job, checked
+from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
+from latentsync.pipeline.segments.identity import identity_of
+from latentsync.pipeline.segments.render import SECONDS, InSegments, divides
+from latentsync.pipeline.session import Session
+from latentsync.settings.load import config_of
+from latentsync.settings.schema import Config
+
+logger = logging.getLogger(__name__)
+
+SIGN_OF_LIFE = 2.0
+"""Seconds between two signs of life."""
+_MOST_WAIT = 2.0  # seconds until a worker without work looks again
+
+
+class Worker:
+    """One of any number of workers, each in its own process or thread.
+
+    files: of the jobs. owner: a name that no other worker has. jobs: the ids of those that it works
+    on; None: all. threads: of the networks; 0: as each job's settings say. seconds: of a segment.
+    """
+
+    def __init__(
+        self,
+        files: JobFiles,
+        owner: str,
+        *,
+        jobs: Sequence[str] | None = None,
+        threads: int = 0,
+        seconds: float = SECONDS,
+    ) -> None:
+        self._files, self._owner, self._jobs = files, owner, jobs
+        self._threads, self._seconds = threads, seconds
+        self._store = Store(files.store)
+        self._engine: Engine | None = None
+        self._open: _OpenJob | None = None
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """From any thread: the task at hand is given back, and run() returns."""
+        self._stop.set()
+        if (opened := self._open) is not None:
+            opened.session.cancel()
+
+    def run(self, *, wait: bool = True) -> None:
+        """Works until no job is left that could be worked on, by this worker or another.
+
+        wait: whether it waits for tasks that others work on, or that are to be tried again later.
+        """
+        self._bury_the_dead()
+        try:
+            while not self._stop.is_set():
+                task = self._store.lease(self._owner, self._jobs)
+                if task is not None:
+                    self._work(task)
+                elif not wait or not self._may_come():
+                    return
+        finally:
+            self._close()
+            self._store.close()
+
+    def _bury_the_dead(self) -> None:
+        """Workers of this machine whose process is gone: nobody has to wait for their leases."""
+        for owner in self._store.owners():
+            if _is_gone(owner):
+                self._store.bury(owner)
+
+    def _may_come(self) -> bool:
+        self._bury_the_dead()
+        ids = [job.id for job in self._store.jobs(("waiting", "running"))]
+        wanted = ids if self._jobs is None else [one for one in ids if one in self._jobs]
+        soonest = self._store.next_time(wanted)
+        if not wanted:
+            return False
+        self._stop.wait(min(_MOST_WAIT, 0.1 if soonest is None else max(soonest, 0.1)))
+        return True
+
+    def _work(self, task: Task) -> None:
+        log = self._files.log(task.job.id)
+        with log, _SignsOfLife(self._files.store, task, self._owner, self._lost) as life:
+            try:
+                self._do(task, life)
+            except (KeyboardInterrupt, SystemExit):
+                self._store.released(task)
+                raise
+            except Cancelled:
+                self._close()
+                if life.lost:
+                    logger.info("%s: cancelled, or taken over by another worker", task.job.name)
+                else:
+                    self._store.released(task)
+            except Exception as error:
+                self._fail(task, error)
+
+    def _do(self, task: Task, life: _SignsOfLife) -> None:
+        opened = self._opened(task)
+        if task.kind == PLAN:
+            self._store.planned(task, opened.plan())
+            return
+        if task.kind == SEGMENT:
+            if not opened.folder.begun:  # its files are gone, or of another program or input
+                self._store.start_over(task.job.id)
+                return
+            opened.make(task.number, life)
+        else:
+            opened.render()
+            self._close()
+        self._store.finished(task)
+        if task.kind == JOIN:
+            self._files.set_state(task.job.id, "done")
+
+    def _fail(self, task: Task, error: Exception) -> None:
+        self._close()
+        line, again = line_of(error), again_in(error, task.attempt)
+        if is_out_of_gpu_memory(error):
+            self._engine = None
+        self._files.note(task.job.id, "".join(traceback.format_exception(error)))
+        if again is not None:
+            logger.warning("%s: %s; it is tried again in %d s", task.job.name, line, again)
+        self._store.failed(task, line, again_in=again)
+        if again is None:
+            self._files.set_state(task.job.id, "failed", line)
+
+    def _lost(self) -> None:
+        if (opened := self._open) is not None:
+            opened.session.cancel()
+
+    def _opened(self, task: Task) -> _OpenJob:
+        if self._open is not None and self._open.id == task.job.id:
+            return self._open
+        self._close()
+        config = config_of(task.job.config)
+        if self._threads and not config.runtime.threads:
+            config = replace(config, runtime=replace(config.runtime, threads=self._threads))
+        job = checked(_with_smaller_batch(config) if task.attempt > 1 else config)
+        self._open = _OpenJob(task.job.id, job, self._engine_for(job), self._seconds)
+        return self._open
+
+    def _engine_for(self, job: Job) -> Engine:
+        if self._engine is not None:
+            with suppress(ConfigError):
+                self._engine.check_fits(job.config)
+                return self._engine
+            self._engine = None  # before the next one is loaded: both may not fit into memory
+        self._engine = Engine(job.config)
+        return self._engine
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+class _OpenJob:
+    """A job that a worker works on, with its session."""
+
+    def __init__(self, job_id: str, job: Job, engine: Engine, seconds: float) -> None:
+        self.id, self._job = job_id, job
+        self.folder = SegmentFolder(folder_of(job.output.target), identity_of(job, engine))
+        self._in_segments = InSegments(self.folder, seconds)
+        plan = self.folder.open()
+        self.session = Session(engine, job.source, audio=job.audio, plan=plan, config=job.config)
+
+    def plan(self) -> list[int]:
+        """Frames of each segment; none where there is nothing to divide."""
+        plan = self.session.make_plan()
+        if not divides(self._job.output, plan):
+            return []
+        warnings = plan_warnings(self.session, plan)
+        borders = self._in_segments.begin(self.session, plan, warnings)
+        return [after - first for first, after in borders]
+
+    def make(self, number: int, life: _SignsOfLife) -> None:
+        if not self.folder.has(number):
+            plan = self.session.make_plan()
+            self._in_segments.make(self.session, self._job.output, plan, number, life.step)
+
+    def render(self) -> None:
+        self.session.render(self._job.output, write=self._in_segments)
+
+    def close(self) -> None:
+        self.session.close()
+
+
+class _SignsOfLife:
+    """Renews the lease of a task from a thread of its own. lost: whether the task was taken away.
+
+    on_loss: called once, when that is noticed.
+    """
+
+    def __init__(self, store: Path, task: Task, owner: str, on_loss: Callable[[], None]) -> None:
+        self._path, self._task, self._owner, self._on_loss = store, task, owner, on_loss
+        self._done, self.lost, self._end = 0, False, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def step(self) -> None:
+        self._done += 1
+
+    def __enter__(self) -> _SignsOfLife:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        store = Store(self._path)
+        try:
+            while not self._end.wait(SIGN_OF_LIFE):
+                if not store.renew(self._task, self._owner, self._done):
+                    self.lost = True
+                    self._on_loss()
+                    return
+        finally:
+            store.close()
+
+
+def owner_here(number: int = 0) -> str:
+    """A name for a worker of this process. number: of several in one process."""
+    return f"{platform.node()}:{os.getpid()}:{number}"
+
+
+def _is_gone(owner: str) -> bool:
+    """False where it cannot be known: a worker of another machine."""
+    node, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if node != platform.node() or not rest.isdigit() or int(rest) == os.getpid():
+        return False
+    if sys.platform == "win32":
+        return False  # os.kill would end it
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _with_smaller_batch(config: Config) -> Config:
+    """After a failure that may have been for want of memory. The frames are the same."""
+    smaller = replace(config.restore, batch=1)
+    return replace(config, restore=smaller, generate=replace(config.generate, vae_batch=1))

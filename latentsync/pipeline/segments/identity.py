@@ -1,0 +1,97 @@
+"""What a result depends on, so that work of an earlier run is only used where it is the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentsync.places import PACKAGE
+from latentsync.weights import record
+
+if TYPE_CHECKING:
+    from latentsync.pipeline.engine import Engine
+    from latentsync.pipeline.job import Job
+
+SAMPLES, SAMPLE = 16, 1 << 20
+"""Places of a file that are compared, and bytes at each; every frame is checked again when it is
+decoded."""
+_OF_THE_FILES = ("path", "overwrite", "report")  # of the output: they change no frame
+_OF_THE_MACHINE = (("runtime", "threads"), ("restore", "batch"), ("generate", "vae_batch"))
+_PARTS = {
+    "source": "the video",
+    "audio": "the speech",
+    "reference": "another video that is used",
+    "settings": "the settings",
+    "models": "the weights",
+    "encoder": "the encoder",
+    "code": "this program",
+}
+"""Part of an identity -> what to call it."""
+
+
+def identity_of(job: Job, engine: Engine) -> dict[str, str]:
+    """For each part a hash. Reads some megabytes of each file."""
+    config = dataclasses.asdict(job.config)
+    for name in _OF_THE_FILES:
+        config["output"].pop(name)
+    for section, name in _OF_THE_MACHINE:
+        config[section].pop(name)
+    config["input"].pop("video")
+    config["input"].pop("audio")
+    speeches = [one["audio"] for one in config["speakers"]] or [job.config.input.audio]
+    others = (job.config.restore.reference, job.config.generate.replay.source)
+    return {
+        "source": file_hash(job.source.path),
+        "audio": _hash([file_hash(Path(one)) for one in speeches if one]),
+        "reference": _hash([file_hash(Path(one)) for one in others if one]),
+        "settings": _hash(config),
+        "models": _hash(_models(engine, speaks=job.audio is not None)),
+        "encoder": _hash([dataclasses.asdict(job.output.settings), list(job.output.size)]),
+        "code": code_hash(),
+    }
+
+
+def differences(now: Mapping[str, str], then: Mapping[str, Any]) -> list[str]:
+    """What is not the same, in words."""
+    return [words for part, words in _PARTS.items() if now.get(part) != then.get(part)]
+
+
+def file_hash(path: Path) -> str:
+    """Of its length and of SAMPLES places, spread evenly."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for number in range(SAMPLES):
+            file.seek(max(0, size - SAMPLE) * number // (SAMPLES - 1))
+            digest.update(file.read(SAMPLE))
+    return digest.hexdigest()
+
+
+@cache
+def code_hash() -> str:
+    """Of this program's files."""
+    root = PACKAGE.parent
+    folders = [PACKAGE, *(root / name for name in ("GFPGAN", "CodeFormer"))]
+    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _models(engine: Engine, *, speaks: bool) -> list[Any]:
+    loaded: list[Any] = [engine.restorer]
+    if speaks:
+        loaded.append(engine.lipsync.generator)
+    checkpoints = [getattr(one, "checkpoint", None) for one in loaded]
+    names = [getattr(one, "name", None) for one in loaded]
+    return [*names, *(record.sha256(Path(one)) for one in checkpoints if one is not None)]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

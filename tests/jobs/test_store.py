@@ -1,0 +1,166 @@
+"""Workers share the jobs of a store: each task is done once, and none is lost with a worker."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from latentsync.jobs.rows import CANCELLED, DONE, FAILED, JOIN, LEASE, PLAN, SEGMENT, WAITING
+from latentsync.jobs.store import Store, TakenError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Store:
+    return Store(tmp_path / "jobs.sqlite", now=clock)
+
+
+def add(store: Store, name: str = "a", **more) -> str:
+    return store.add(f"id-{name}", name, f"{name}.mp4", {"input": name}, **more).id
+
+
+def lease(store: Store, owner: str = "one"):
+    task = store.lease(owner)
+    assert task is not None
+    return task
+
+
+def planned(store: Store, *frames: int) -> None:
+    store.planned(lease(store), frames)
+
+
+def test_a_job_is_planned_then_its_segments_then_joined(store: Store) -> None:
+    job = add(store)
+    plan = lease(store)
+    assert (plan.kind, plan.number, plan.attempt) == (PLAN, 0, 1)
+    assert store.lease("two") is None
+    store.planned(plan, [10, 20])
+    one, two = lease(store), lease(store, "two")
+    assert [(t.kind, t.number) for t in (one, two)] == [(SEGMENT, 0), (SEGMENT, 1)]
+    store.finished(two)
+    assert store.job(job).done == 20 and store.lease("two") is None
+    store.finished(one)
+    join = lease(store)
+    assert join.kind == JOIN
+    store.finished(join)
+    row = store.job(job)
+    assert (row.state, row.frames, row.done) == (DONE, 30, 30)
+    assert store.lease("one") is None
+
+
+def test_a_worker_that_vanished_loses_its_task(store: Store, clock: Clock) -> None:
+    add(store)
+    task = lease(store)
+    clock.seconds += LEASE - 1
+    assert store.lease("two") is None
+    assert store.renew(task, "one")
+    clock.seconds += LEASE + 1
+    again = lease(store, "two")
+    assert (again.kind, again.attempt) == (PLAN, 2)
+    assert not store.renew(task, "one")
+    assert [a["outcome"] for a in store.attempts(task.job.id)] == ["lost", None]
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(store: Store, clock: Clock) -> None:
+    add(store)
+    lease(store)
+    clock.seconds -= 86_400
+    assert store.lease("two") is not None
+
+
+def test_what_may_pass_is_tried_again_later(store: Store, clock: Clock) -> None:
+    job = add(store)
+    store.failed(lease(store), "disk full", again_in=60)
+    assert store.lease("one") is None
+    assert store.next_time([job]) == 60
+    clock.seconds += 61
+    assert lease(store).attempt == 2
+
+
+def test_one_job_s_failure_stops_no_other_and_a_retry_keeps_what_is_done(store: Store) -> None:
+    bad, good = add(store, "bad"), add(store, "good")
+    planned(store, 10, 10)
+    store.finished(lease(store))
+    store.failed(lease(store), "no face", again_in=None)
+    assert store.job(bad).state == FAILED and store.job(bad).error == "no face"
+    assert lease(store).job.id == good
+    assert store.retry(bad)
+    assert (lease(store).number, store.job(bad).done) == (1, 10)
+
+
+def test_higher_priority_comes_first_then_what_has_begun_then_the_older(store: Store) -> None:
+    add(store, "first")
+    second = add(store, "second")
+    planned(store, 10, 10)
+    urgent = add(store, "urgent", priority=5)
+    assert lease(store).job.id == urgent
+    assert [lease(store).job.id for _ in range(3)] == ["id-first", "id-first", second]
+
+
+def test_a_cancelled_job_stops_its_worker(store: Store) -> None:
+    job = add(store)
+    task = lease(store)
+    assert store.cancel(job)
+    assert not store.renew(task, "one")
+    assert store.lease("two") is None and store.job(job).state == CANCELLED
+    assert not store.cancel(job)
+
+
+def test_two_unfinished_jobs_cannot_have_one_output(store: Store) -> None:
+    job = add(store)
+    with pytest.raises(TakenError):
+        store.add("other", "b", "a.mp4", {})
+    store.cancel(job)
+    store.add("other", "b", "a.mp4", {})
+    with pytest.raises(TakenError):
+        store.retry(job)
+
+
+def test_a_job_is_found_by_number_id_or_its_beginning(store: Store) -> None:
+    job = add(store)
+    assert {store.job(key).id for key in ("1", job, job[:4])} == {job}
+    add(store, "b")
+    with pytest.raises(KeyError):
+        store.job("id-")
+
+
+def test_a_worker_that_stops_gives_its_task_back(store: Store) -> None:
+    add(store)
+    store.released(lease(store))
+    assert lease(store, "two").attempt == 1
+
+
+def test_workers_at_once_never_get_the_same_task(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    first = Store(path)
+    add(first)
+    first.planned(lease(first), [1] * 40)
+    taken: list[int] = []
+
+    def work() -> None:
+        own = Store(path)
+        while (task := own.lease(threading.current_thread().name)) is not None:
+            taken.append(task.number)
+            own.finished(task)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+    assert sorted(taken) == [0, *range(40)]  # the join is number 0
+    assert first.job("1").state == DONE and WAITING not in {t["state"] for t in first.tasks("id-a")}
