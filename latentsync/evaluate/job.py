@@ -44,7 +44,7 @@ def render_and_judge(
     lacking: dict[Any, str] = {}
 
     def new_measures(plan: RenderPlan) -> list[Measure]:
-        own = heard_as_filmed(session.source.info, plan.source)
+        own = heard if not session.speaks else heard_as_filmed(session.source.info, plan.source)
         made, missing = measures_for(Inputs(config, heard, own, generated=session.speaks))
         lacking.update(missing)
         return [one for one in made if not isinstance(one, Outside)]

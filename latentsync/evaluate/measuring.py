@@ -50,7 +50,9 @@ def measures_for(inputs: Inputs) -> tuple[list[Measure], Lacking]:
     lacking: dict[Any, str] = {**networks} if inputs.judges is None else {**inputs.judges.lacking}
     if inputs.judges is not None and inputs.judges.face is not None:
         measures.append(FaceQuality(inputs.judges.face))
-    audio, own = _audio(inputs.heard), _audio(inputs.heard_with_source)
+    audio = own = _audio(inputs.heard)
+    if inputs.heard_with_source is not inputs.heard:
+        own = _audio(inputs.heard_with_source)
     same = not inputs.generated if inputs.generated is not None else _alike(audio, own)
     if audio is not None:
         measures.append(_lips(audio, audio if same and own is not None else own))
