@@ -90,10 +90,11 @@ def test_tracks_at_the_same_time_are_each_compared_with_their_own_part_of_the_au
         np.testing.assert_allclose(rows, expected(start, count, cepstra), atol=1e-4)
 
 
-def test_windows_end_with_the_audio(cepstra: np.ndarray) -> None:
-    """47 frames of audio: 187 rows, of which the last is of less than a whole frame."""
-    found = scored([track(0, 90)], cepstra[:187], 100).result()
-    assert len(found.rows) == 47 - 5
+@pytest.mark.parametrize(("rows", "frames"), [(186, 46), (187, 47), (190, 47), (191, 48)])
+def test_windows_end_with_the_audio(cepstra: np.ndarray, rows: int, frames: int) -> None:
+    """Cepstra of n samples are 1 + ceil((n - 400) / 160), whole frames of audio n // 640."""
+    found = scored([track(0, 90)], cepstra[:rows], 100).result()
+    assert len(found.rows) == frames - 5
 
 
 def test_a_track_after_the_audio_has_no_windows(cepstra: np.ndarray) -> None:

@@ -75,9 +75,10 @@ def collected(score: StableScore, count: int) -> StableScore:
 
 def test_each_pair_is_of_its_own_frames_and_audio() -> None:
     run = run_of(2, 60)
-    pairs = [run.pair(2, 2), run.pair(9, 9), run.pair(12, 30)]  # the second overlaps the first
+    starts = [(2, 2), (9, 9), (12, 30), (20, 120)]  # of frames, which overlap, and audio
+    pairs = [run.pair(*both) for both in starts]
     score = collected(StableScore(pairs, MEL, Brightness()), 70)
-    np.testing.assert_array_equal(score.cosines, [1, 1, 0])
+    np.testing.assert_array_equal(score.cosines, [1, 1, 0, np.nan])
 
 
 def test_a_pair_without_audio_is_not_known_and_its_frames_are_not_wanted() -> None:
