@@ -20,7 +20,7 @@ LIPS = (0, 0, 1)
 
 CLEAR = 0.7
 """Height of a curve's peak over its median, times the square root of the seconds measured, from
-which it is a peak. Speech that is not a person's own reaches it in 5 of 100 clips of 5 to 20 s."""
+which it is a peak. Speech that is not a person's own reaches it in 7 of 100 clips of 5 to 20 s."""
 ALONE = 0.05
 """How much higher the peak is than the curve further than BESIDE lags from it, at least."""
 BESIDE = 5

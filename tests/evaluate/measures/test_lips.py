@@ -78,7 +78,7 @@ def test_the_delay_is_that_of_the_lips(late: int) -> None:
 
 
 def test_no_delay_is_made_up_for_the_speech_of_somebody_else() -> None:
-    shown = faces(speech(0))
+    shown = faces(speech(0))[:150]  # a short video, whose curves are rough
     delays = [figures(Lips(speech(seed)), shown)["lip_delay"] for seed in range(1, 11)]
     assert np.isfinite(delays).sum() <= 1
 
@@ -133,10 +133,19 @@ def test_lips_are_compared_with_what_the_speakers_own_would_do() -> None:
     assert figures(lips, dubbed, source)["lips_follow_own_prediction"] > 0.8
     lips = Lips(said, own, acoustics=heard, source_acoustics=recorded)
     assert abs(figures(lips, source, source)["lips_follow_own_prediction"]) < 0.25
-    lips = Lips(own, own, acoustics=recorded, source_acoustics=recorded)
-    assert figures(lips, source, source)["lips_follow_own_prediction"] > 0.6
     lips = Lips(own, own, acoustics=heard, source_acoustics=heard)
     assert "lips_follow_own_prediction" not in figures(lips, source, source)
+
+
+def test_what_a_prediction_is_fitted_to_is_not_held_against_the_lips() -> None:
+    """Noise that a fit would follow: half of what these lips do is not in the audio."""
+    recorded = acoustics(1)
+    noise = np.random.default_rng(3).standard_normal((FRAMES, 2))
+    shapes = 0.03 * (recorded.cepstra[::4, :2] + noise)
+    source = [seen_face(0.15 + a, 0.5 + w) for a, w in shapes]
+    lips = Lips(speech(), speech(), acoustics=recorded, source_acoustics=recorded)
+    found = figures(lips, source, source)["lips_follow_own_prediction"]
+    assert 0.3 < found < 0.65
 
 
 def acoustics(seed: int) -> Acoustics:
@@ -147,6 +156,16 @@ def acoustics(seed: int) -> Acoustics:
 def driven(by: Acoustics) -> list[SeenFace]:
     """Lips that two of the cepstra open and draw wide."""
     return [seen_face(0.15 + 0.03 * a, 0.5 + 0.03 * w) for a, w in by.cepstra[::4, :2]]
+
+
+def test_lips_that_open_just_before_they_are_heard_still_rest() -> None:
+    spoken = np.arange(4 * FRAMES) % 400 < 250
+    said = speech(spoken=spoken)
+    resting = faces(said)
+    for index in np.flatnonzero(~spoken[::4]):
+        opens = spoken[(4 * index + 12) % len(spoken)]
+        resting[index] = seen_face(0.2 if opens else 0.05)
+    assert figures(Lips(said), resting)["lips_still_in_pauses"] < 0.05
 
 
 def test_bursts_of_frames_give_about_the_same() -> None:
@@ -168,6 +187,9 @@ def test_bursts_that_are_far_apart_are_compared_with_each_other() -> None:
     said = speech()
     burst = [index % 100 < 8 for index in range(FRAMES)]
     assert figures(Lips(said), faces(said), seen=burst)["lips_follow_prediction"] > 0.75
+    slow_lips = [seen_face(0.15 + 0.05 * np.sin(index / 7)) for index in range(FRAMES)]
+    whole, part = figures(Lips(said), slow_lips), figures(Lips(said), slow_lips, seen=burst)
+    assert part["lips_move_in_speech"] > 0.7 * whole["lips_move_in_speech"]
 
 
 def test_without_speech_nothing_is_measured() -> None:
