@@ -64,7 +64,7 @@ FIGURES = (
         window=3.0,
         grain=0.05,
         good=0.74,
-        poor=0.66,
+        poor=0.7,
     ),
     Figure(
         name="mouth_sharpness_to_source",
