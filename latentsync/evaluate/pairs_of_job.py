@@ -32,9 +32,9 @@ from latentsync.tone import sdr
 from latentsync.types import Alignment
 
 SHARE = 0.15
-"""Of the frames, at most. One takes 45 ms of a core to measure, where Detail and the rest of the job
-take 80 ms a frame of 640x480, and more of larger ones: 8 %. Reading the speech adds half a second,
-and 1 to 2 %."""
+"""Of the frames, at most. One takes 45 ms of a core to measure, where the rest of a job with Detail
+takes 80 ms a frame of 640x480, and more for larger ones: 8 %. Reading the speech adds half a
+second, and 1 to 2 %."""
 BURST = 4
 """Neighbouring frames that are measured together: shorter bursts than of files, as few frames have
 to tell of the whole video."""

@@ -31,6 +31,8 @@ LIPS = np.array([190, 120])
 DECODED = 3000
 """Frames of a video up to which it is decoded once, rather than sought in."""
 EVENLY = "evenly spread"
+NAMED = 3
+"""Figures that are named as the reason for one picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,20 +77,25 @@ class Moment:
 def chosen_moments(evaluation: Mapping[str, Any], *, most: int = MOST) -> list[tuple[float, str]]:
     """(second, why) of the moments worth a picture: the worst of each figure, then evenly spread
     ones; rising, at most so many."""
-    chosen: dict[float, str] = {}
+    chosen: dict[float, list[str]] = {}
     spread = min(SPREAD, most)
     for second, why in _worst(evaluation):
         near = next((one for one in chosen if abs(one - second) < APART), None)
         if near is not None:
-            chosen[near] += f"; {why}"
+            chosen[near].append(why)
         elif len(chosen) < most - spread:
-            chosen[second] = why
+            chosen[second] = [why]
     seconds = evaluation["result"]["seconds"]
     for number in range(spread):
         second = round(seconds * (number + 0.5) / spread, 3)
         if all(abs(one - second) >= APART for one in chosen):
-            chosen[second] = EVENLY
-    return sorted(chosen.items())
+            chosen[second] = [EVENLY]
+    return [(second, _named(whys)) for second, whys in sorted(chosen.items())]
+
+
+def _named(whys: Sequence[str]) -> str:
+    more = len(whys) - NAMED
+    return "; ".join([*whys[:NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _worst(evaluation: Mapping[str, Any]) -> Iterator[tuple[float, str]]:

@@ -43,6 +43,11 @@ def test_two_figures_with_one_worst_moment_share_a_picture() -> None:
     assert len(chosen) == 9
 
 
+def test_a_moment_that_is_the_worst_of_many_names_a_few() -> None:
+    chosen = chosen_moments(evaluation(60, *(figure(name, (5.0, 1)) for name in "abcde")))
+    assert (5.0, "a: 1 px; b: 1 px; c: 1 px; and 2 more") in chosen
+
+
 def test_a_very_short_video_has_few() -> None:
     assert len(chosen_moments(evaluation(0.4))) == 1
 

@@ -55,7 +55,7 @@ FIGURES = (
         "is stronger or weaker in a frame than in those before and after it; median",
         statistic=_jump,
         grain=1.5,
-        good=10.0,
+        good=13.0,
         poor=15.0,
     ),
     Figure(

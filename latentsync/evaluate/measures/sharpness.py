@@ -17,7 +17,6 @@ from latentsync.evaluate.pair import SeenFace
 from latentsync.evaluate.statistics import Measured
 from latentsync.geometry import frame_scale
 from latentsync.pipeline.analysis import place_of
-from latentsync.pipeline.observation import EDGES_EVERY
 from latentsync.restoration.edge_blur import FIGURES as EDGE_FIGURES
 from latentsync.restoration.edge_blur import edge_figures
 from latentsync.restoration.mouth_blur import softness
@@ -64,7 +63,7 @@ FIGURES = (
         window=3.0,
         grain=0.05,
         good=0.74,
-        poor=0.66,
+        poor=0.7,
     ),
     Figure(
         name="mouth_sharpness_to_source",
@@ -84,19 +83,15 @@ FIGURES = (
 
 
 class SharpnessMeasure:
-    """Measures the edges of some frames a second: they swing with the mouth, not with the frame."""
-
     def __init__(self) -> None:
-        self._due = -np.inf
         self._seconds: list[float] = []
         self._rows: list[np.ndarray] = []
 
     def add(self, crops: FaceCrops) -> None:
         pair = crops.pair
         face = pair.face or pair.source_face
-        if face is None or pair.seconds < self._due:
+        if face is None:
             return
-        self._due = pair.seconds + EDGES_EVERY - 1e-3
         row = np.full(5, np.nan)
         row[:3] = *_edges(pair.result, face), frame_scale(face.matrix)
         if crops.source is not None and pair.source is not None:
