@@ -19,13 +19,11 @@ import sys
 import tempfile
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 
@@ -37,6 +35,8 @@ from latentsync.face.masks import region_mask
 from latentsync.media.audio.reader import read_audio
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import VideoReader
+from latentsync.media.settings import EncodeSettings
+from latentsync.media.writer import VideoWriter
 from latentsync.pipeline.rendering import SHOWN
 from latentsync.pipeline.session import Session
 from latentsync.settings.load import load_config
@@ -152,18 +152,14 @@ def with_fault(filmed: Filmed, fault: Fault, *, hard: bool) -> Iterator[np.ndarr
         yield np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
-def write_video(frames: Iterator[np.ndarray], path: Path, rate: Fraction) -> None:
-    options = {"crf": str(CRF), "preset": "veryfast"}
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options=options)
-        stream.pix_fmt = "yuv420p"
-        for pixels in frames:
-            height, width = (side // 2 * 2 for side in pixels.shape[:2])
-            if not stream.codec_context.is_open:
-                stream.height, stream.width = height, width
-            even = np.ascontiguousarray(pixels[:height, :width])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
-        container.mux(stream.encode())
+def write_video(frames: Iterator[np.ndarray], filmed: Filmed, path: Path) -> None:
+    """With the clip's own colours and times, and without its sound."""
+    settings = EncodeSettings("libx264", CRF, "veryfast", "yuv420p", roi_offset=0)
+    info = replace(filmed.info, audio=())
+    originals = VideoReader(filmed.info, stop=len(filmed.alignments))
+    with VideoWriter(path, info, settings) as writer:
+        for frame, pixels in zip(originals, frames, strict=True):
+            writer.write(replace(frame, pixels=pixels, carrier=None))
 
 
 def write_sound(samples: np.ndarray, late: float, path: Path) -> None:
@@ -257,8 +253,7 @@ def _all(
         if wanted is not None and name not in wanted:
             continue
         path = folder / f"{number}.mp4"
-        rate = Fraction(filmed.info.average_rate)
-        write_video(with_fault(filmed, fault, hard=hard), path, rate)
+        write_video(with_fault(filmed, fault, hard=hard), filmed, path)
         yield name, judge(path, sound=sounds[0])
         if name == AS_FILMED and wanted is None:
             for late in SHIFTS:

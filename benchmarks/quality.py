@@ -24,7 +24,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ def results(
         soft = Path(folder, "soft.mp4")
         filmed = filmed_seconds(clip, SECONDS)
         frames = with_fault(filmed, blurred(SOFT), hard=False)
-        write_video(frames, soft, Fraction(filmed.info.average_rate))
+        write_video(frames, filmed, soft)
         for name in names:
             speaks = "--generator" in COMMANDS[name]
             source = clip if speaks else soft
