@@ -13,7 +13,6 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -24,7 +23,6 @@ from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.speaker import ALL
 from latentsync.media.probe import VideoInfo
-from latentsync.media.seeking import KnownFrames
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Dialogue, Line
@@ -41,7 +39,14 @@ from latentsync.pipeline.preview import Preview
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import rendered
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import CheckedSource, PictureFile, Source, VideoFile, source_of
+from latentsync.pipeline.source import (
+    CheckedSource,
+    PictureFile,
+    Source,
+    VideoFile,
+    remember,
+    source_of,
+)
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
@@ -85,7 +90,6 @@ class Session:
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = CheckedSource(source, self._flag.check)
         self.reads_file = isinstance(source, VideoFile | PictureFile)
-        self._file = source if isinstance(source, VideoFile) else None
         if audio is None and self.config.speakers:
             audio = Dialogue(self.config, source.info)
         if isinstance(audio, str | Path):
@@ -102,7 +106,8 @@ class Session:
             raise ConfigError("restore.name", self.config.restore.name, NEEDS_REFERENCE)
         self._given_plan, self._plan = plan, plan
         if plan is not None:
-            self._remember(plan.analysis)
+            remember(source, plan.analysis)
+        self._read = source
         self._video: VideoAnalysis | None = None
         self._open: WeakSet[Generator[Rendered, None, None]] = WeakSet()
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())
@@ -125,12 +130,7 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -203,7 +203,7 @@ class Session:
             for lane in self.lanes:
                 lane.decide(progress)
             self._plan = joined(self.lanes)
-            self._remember(self._plan.analysis)
+            remember(self._read, self._plan.analysis)
         return self._plan
 
     @property
@@ -295,11 +295,6 @@ class Session:
         running = rendered(stages, self._shared.reader, indices)
         self._open.add(running)
         return running
-
-    def _remember(self, analysis: SourceAnalysis) -> None:
-        """A frame in the middle of the video is sought from now on, and has to be the same."""
-        if self._file is not None and analysis.sums is not None:
-            self._file.remember(KnownFrames(analysis.pts, analysis.sums))
 
     def _from(self, start: int) -> int:
         """The output frame that the stages have to begin with for those from start on."""

@@ -107,6 +107,12 @@ def source_of(video: str | Path | VideoInfo | Source) -> Source:
     return VideoFile(video) if video.picture is None else PictureFile(video)
 
 
+def remember(source: Source, analysis: SourceAnalysis) -> None:
+    """A frame in the middle of a file is sought from now on, and has to be the analyzed one."""
+    if isinstance(source, VideoFile) and analysis.sums is not None:
+        source.remember(KnownFrames(analysis.pts, analysis.sums))
+
+
 class CheckedSource:
     """A source that calls check at every frame; check may raise."""
 
