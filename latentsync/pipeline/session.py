@@ -39,14 +39,7 @@ from latentsync.pipeline.preview import Preview
 from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.rendering import rendered
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
-from latentsync.pipeline.source import (
-    CheckedSource,
-    PictureFile,
-    Source,
-    VideoFile,
-    remember,
-    source_of,
-)
+from latentsync.pipeline.source import CheckedSource, Source, is_file, remember, source_of
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
@@ -89,7 +82,7 @@ class Session:
         source = source_of(video)
         self._flag = CancelFlag(f"the session of {source.info.path}")
         self.source: Source = CheckedSource(source, self._flag.check)
-        self.reads_file = isinstance(source, VideoFile | PictureFile)
+        self._read, self.reads_file = source, is_file(source)
         if audio is None and self.config.speakers:
             audio = Dialogue(self.config, source.info)
         if isinstance(audio, str | Path):
@@ -107,7 +100,6 @@ class Session:
         self._given_plan, self._plan = plan, plan
         if plan is not None:
             remember(source, plan.analysis)
-        self._read = source
         self._video: VideoAnalysis | None = None
         self._open: WeakSet[Generator[Rendered, None, None]] = WeakSet()
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())

@@ -107,6 +107,10 @@ def source_of(video: str | Path | VideoInfo | Source) -> Source:
     return VideoFile(video) if video.picture is None else PictureFile(video)
 
 
+def is_file(source: Source) -> bool:
+    return isinstance(source, VideoFile | PictureFile)
+
+
 def remember(source: Source, analysis: SourceAnalysis) -> None:
     """A frame in the middle of a file is sought from now on, and has to be the analyzed one."""
     if isinstance(source, VideoFile) and analysis.sums is not None:
