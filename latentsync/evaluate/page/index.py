@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from latentsync.evaluate.page.document import document, write
+from latentsync.evaluate.files import write_whole
+from latentsync.evaluate.page.document import document
 from latentsync.evaluate.page.figures import badge
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.page.pictures import Fineness, Picture, picture
+from latentsync.evaluate.page.pictures import Fineness, Picture, picture, shrunk
 from latentsync.evaluate.page.words import GRADES, GROUPS, clock, count, headline, number, with_unit
 
 Facts = Mapping[str, Any]
@@ -45,6 +46,11 @@ class IndexRow:
     error: str | None = None
 
 
+def thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB -> as small as a row shows it: rows of a whole batch are kept."""
+    return shrunk(pixels, LADDER[0].frame)
+
+
 def write_index(rows: Sequence[IndexRow], path: Path, *, title: str = "Evaluations") -> None:
     """Writes one self-contained HTML file. Raises MediaError: it cannot be written."""
     failed = sum(one.evaluation is None for one in rows)
@@ -55,7 +61,7 @@ def write_index(rows: Sequence[IndexRow], path: Path, *, title: str = "Evaluatio
     )
     status = element("p", role="status", class_="unseen")
     main = element("main", element("p", f"{lead}.", class_="lead"), table, status)
-    write(document(title, joined(header, main), script="index.js"), path)
+    write_whole(document(title, joined(header, main), script="index.js"), path, "the page")
 
 
 def _head() -> Markup:

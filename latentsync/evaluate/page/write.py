@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from latentsync.evaluate.files import write_whole
 from latentsync.evaluate.page.compare import shots_section
-from latentsync.evaluate.page.document import document, write
+from latentsync.evaluate.page.document import document
 from latentsync.evaluate.page.figures import comparison_section, figures_section, verdicts
 from latentsync.evaluate.page.job import job_section
 from latentsync.evaluate.page.markup import Markup, element, joined, section
@@ -34,7 +35,8 @@ def write_page(evaluation: Facts, report: Facts | None, shots: Sequence[Shot], p
     shots = sorted(shots, key=lambda one: one.seconds)
     bare = len(_page(evaluation, report, [], len(shots)).encode("utf-8", "replace"))
     room = MOST - bare - _FOR_WORDS * len(shots)
-    write(_page(evaluation, report, fitted(shots, room), len(shots)), path)
+    page = _page(evaluation, report, fitted(shots, room), len(shots))
+    write_whole(page, path, "the page")
 
 
 def _page(evaluation: Facts, report: Facts | None, shown: Sequence[Shown], total: int) -> str:
