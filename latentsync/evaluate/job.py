@@ -92,7 +92,7 @@ def judge_finished(
     command: str | None = None,
 ) -> tuple[dict[str, Any], Case, Judgement]:
     """As render_and_judge, of a file that is complete. report: of its job."""
-    case = case_of(output.target, None, None)
+    case = case_of(output.target, report=report)
     judgement = judge(evaluation_engine(config), case, progress=progress, command=command)
     _tell(report, judgement, config, output)
     return report, case, judgement

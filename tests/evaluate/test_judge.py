@@ -1,0 +1,55 @@
+"""What a job's report says of a result, and what is measured by it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latentsync.evaluate.judge import case_of, without_other_mouths
+from latentsync.evaluate.measures.jitter import Jitter
+from latentsync.evaluate.measures.outside import Outside
+from latentsync.evaluate.pair import Measure
+from tests.evaluate.made_up import report
+
+
+def made(folder: Path) -> dict[str, Any]:
+    return {
+        **report(),
+        "input": {"path": str(folder / "me.mp4")},
+        "output": {"path": "elsewhere/out.mp4"},
+    }
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Path:
+    for name in ("me.mp4", "out.mp4"):
+        (tmp_path / name).write_bytes(b"video")
+    return tmp_path / "out.mp4"
+
+
+@pytest.mark.parametrize("missing", [None, "cuts_seconds", "settings"])
+def test_a_report_that_lacks_something_is_not_used(
+    missing: str | None, result: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = made(result.parent)
+    content.pop(missing or "", None)
+    result.with_name("out.report.json").write_text(json.dumps(content), "utf-8")
+    case = case_of(result)
+    assert (case.report is None) == (missing is not None)
+    assert case.source == (None if missing else result.parent / "me.mp4")
+    assert (f"it has no {missing}" in caplog.text) == (missing is not None)
+
+
+def test_a_report_in_memory_needs_no_file(result: Path) -> None:
+    case = case_of(result, report=made(result.parent))
+    assert case.source == result.parent / "me.mp4" and case.report is not None
+
+
+def test_another_speaker_s_new_mouth_is_not_taken_for_a_fault_outside_of_the_first() -> None:
+    measures: list[Measure] = [Outside(), Jitter()]
+    assert without_other_mouths(measures, {"other_speakers": []}) == (measures, {})
+    kept, unknown = without_other_mouths(measures, {"other_speakers": [{}]})
+    assert kept == measures[1:] and set(unknown) == {"outside_psnr"}
