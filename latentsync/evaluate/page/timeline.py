@@ -17,16 +17,9 @@ from latentsync.evaluate.page.curves import (
     ticks,
 )
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.page.words import (
-    GROUPS,
-    clock,
-    count,
-    direction,
-    headline,
-    number,
-    with_unit,
-)
+from latentsync.evaluate.page.words import GROUPS, direction, number, with_unit
 from latentsync.evaluate.shots import Shot
+from latentsync.evaluate.words import capital, clock, counted
 
 HEIGHT = 44
 """Of a curve, pixels."""
@@ -116,7 +109,7 @@ def _curve(figure: Facts, span: float) -> Markup | None:
     lowest, highest = number(float(np.nanmin(values))), number(float(np.nanmax(values)))
     ranging = with_unit(f"{lowest} to {highest}", figure["unit"])
     way = direction(figure["better"], figure.get("goal"))
-    title = headline(figure["title"])
+    title = capital(figure["title"])
     return _row(
         title,
         f"{ranging}, {way}",
@@ -196,7 +189,7 @@ def _as_filmed(report: Facts) -> bool:
 
 def _cuts(cuts: Sequence[float], span: float) -> Markup:
     ticks = [(at, at + 1e-3 * span) for at in cuts]
-    return _strip("Cuts", ticks, span, said=count(len(cuts), "cut"), name="cut")
+    return _strip("Cuts", ticks, span, said=counted(len(cuts), "cut"), name="cut")
 
 
 def _long(spans: Spans, span: float) -> str:
@@ -227,7 +220,7 @@ def _pictures(shots: Sequence[Shot], span: float) -> Markup | None:
     marks = [
         element(
             "a",
-            element("title", f"{clock(shot.seconds, tenths=True)}: {headline(shot.why)}"),
+            element("title", f"{clock(shot.seconds, tenths=True)}: {capital(shot.why)}"),
             element("circle", cx=percent(shot.seconds, span), cy=STRIP / 2, r=5),
             href=f"#shot-{place}",
             class_="mark",

@@ -14,8 +14,9 @@ from latentsync.evaluate.page.job import job_section
 from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Shown, fitted
 from latentsync.evaluate.page.timeline import timeline
-from latentsync.evaluate.page.words import clock, file_name
+from latentsync.evaluate.page.words import file_name
 from latentsync.evaluate.shots import Shot
+from latentsync.evaluate.words import clock
 
 MOST = 5_000_000
 """Bytes of a page, whatever the length of the video."""
