@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from latentsync.errors import MediaError
+from latentsync.evaluate.job import results_of
 from latentsync.evaluate.judge import case_of, without_other_mouths
 from latentsync.evaluate.measures.jitter import Jitter
 from latentsync.evaluate.measures.outside import Outside
 from latentsync.evaluate.pair import Measure
+from latentsync.evaluate.pairs_of_job import PairsOfJob
 from tests.evaluate.made_up import report
 
 
@@ -53,3 +56,12 @@ def test_another_speaker_s_new_mouth_is_not_taken_for_a_fault_outside_of_the_fir
     assert without_other_mouths(measures, {"other_speakers": []}) == (measures, {})
     kept, unknown = without_other_mouths(measures, {"other_speakers": [{}]})
     assert kept == measures[1:] and set(unknown) == {"outside_psnr"}
+
+
+def test_a_failing_measure_is_an_error_in_a_line_and_says_that_the_result_is_there() -> None:
+    class Failed:
+        def results(self) -> None:
+            raise ZeroDivisionError("of a measure")
+
+    with pytest.raises(MediaError, match="written, but .*out.mp4; ZeroDivisionError: of a measure"):
+        results_of(cast(PairsOfJob, Failed()), Path("out.mp4"))

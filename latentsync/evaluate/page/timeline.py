@@ -141,15 +141,15 @@ def _worst(at: float, value: float, span: float, bounds: tuple[float, float]) ->
 
 def _strength(report: Facts, span: float) -> Iterator[Markup]:
     """How much every frame was restored, if any was."""
-    of = [one["per_frame"]["strength"] for one in (report, *report.get("other_speakers", ()))]
-    for strength in of:
+    for one in (report, *report.get("other_speakers", ())):
+        strength = one["per_frame"].get("strength") or ()
         if any(strength):
             times = np.linspace(0, span, len(strength)).tolist()
             x, y = thinned(times, strength)
             line = path(x, np.nan_to_num(y), span=span, bounds=(0, 1), height=2 * STRIP)
             area = f"{line}L{WIDTH},{2 * STRIP}L0,{2 * STRIP}Z"
             drawn = _stretched(2 * STRIP, element("path", d=area, class_="area"))
-            highest = f"0 to 1, highest {number(max(one or 0 for one in strength), 2)}"
+            highest = f"0 to 1, highest {number(max(value or 0 for value in strength), 2)}"
             label = f"Strength of the restoration over time: {highest}"
             yield _row("Strength", highest, _drawing(2 * STRIP, drawn, label=label))
 
