@@ -63,5 +63,5 @@ def test_a_failing_measure_is_an_error_in_a_line_and_says_that_the_result_is_the
         def results(self) -> None:
             raise ZeroDivisionError("of a measure")
 
-    with pytest.raises(MediaError, match="written, but .*out.mp4; ZeroDivisionError: of a measure"):
+    with pytest.raises(MediaError, match=r"written, but .*out\.mp4; ZeroDivisionError: of a"):
         results_of(cast(PairsOfJob, Failed()), Path("out.mp4"))
