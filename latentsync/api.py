@@ -114,8 +114,8 @@ def judge(
     ``face__speaker``. Raises MediaError, FaceNotFoundError, ConfigError and CheckpointError.
     """
     config = load_config(None, flags=_by_key(settings))
-    given = [None if one is None else Path(one) for one in (source, audio)]
-    case = case_of(Path(result), *given)
+    beside, speech = (None if one is None else Path(one) for one in (source, audio))
+    case = case_of(Path(result), beside, speech)
     return judge_case(evaluation_engine(config), case, progress=progress).evaluation
 
 

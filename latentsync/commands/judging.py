@@ -17,7 +17,7 @@ from latentsync.evaluate.csv_table import write_csv
 from latentsync.evaluate.files import write_evaluation
 from latentsync.evaluate.judge import Case, Judgement, case_of, compared, judge
 from latentsync.evaluate.networks import Judges, load_judges
-from latentsync.evaluate.page.index import IndexRow, write_index
+from latentsync.evaluate.page.index import IndexRow, thumbnail, write_index
 from latentsync.evaluate.page.write import write_page
 from latentsync.evaluate.pairs_of_files import evaluation_engine
 from latentsync.evaluate.shots import chosen_moments, read_shots
@@ -30,7 +30,8 @@ from latentsync.settings.schema import Config
 
 @dataclass(kw_only=True)
 class Evaluations:
-    """Writes evaluations and their pages, and keeps what they say. rows: of the page of all."""
+    """Writes evaluations and their pages, and keeps what they say. done: without their curves,
+    which take megabytes. rows: of the page of all."""
 
     done: list[dict[str, Any]] = field(default_factory=list)
     rows: list[IndexRow] = field(default_factory=list)
@@ -40,14 +41,14 @@ class Evaluations:
     ) -> None:
         """Writes the evaluation, found or with a comparison, and the page if one is wanted."""
         write_evaluation(evaluation, wanted.target)
-        self.done.append(evaluation)
+        self.done.append(without_curves(evaluation))
         if wanted.page is None:
             return
         moments = chosen_moments(evaluation)
         shots = read_shots(case.result, case.source, moments, found.moments)
         write_page(evaluation, case.report, shots, wanted.page)
-        thumbnail = shots[0].after if shots else None
-        self.rows.append(IndexRow(wanted.result.name, wanted.page.name, thumbnail, evaluation))
+        shown = thumbnail(shots[0].after) if shots else None
+        self.rows.append(IndexRow(wanted.result.name, wanted.page.name, shown, self.done[-1]))
 
     def failed(self, name: str, error: LatentSyncError) -> None:
         """name: of the video that there is no evaluation of."""
@@ -57,6 +58,15 @@ class Evaluations:
         """The page of all."""
         write_index(self.rows, path)
         print(f"{path}: a page of all, for a browser")
+
+
+def without_curves(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What tables and lists of evaluations show."""
+    figures = {
+        name: {key: value for key, value in one.items() if key not in ("seconds", "curve")}
+        for name, one in evaluation["figures"].items()
+    }
+    return {**evaluation, "figures": figures}
 
 
 @dataclass(kw_only=True)

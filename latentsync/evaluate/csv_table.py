@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latentsync.evaluate.figures import FIGURES, GROUPS
-from latentsync.places import part_file
+from latentsync.evaluate.files import write_whole
 
 VIDEO, AVERAGE = "video", "average"
 """The first column, and its word in the last row."""
@@ -51,6 +51,5 @@ def csv_text(rows: Rows) -> str:
 
 
 def write_csv(evaluations: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """The file appears under its name only when complete."""
-    with part_file(path) as part:
-        part.write_bytes(csv_text(table(evaluations)).encode("utf-8"))
+    """Raises as files.write_whole does."""
+    write_whole(csv_text(table(evaluations)), path, "the table")

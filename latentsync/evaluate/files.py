@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from latentsync.errors import MediaError
 from latentsync.media.picture.kinds import name_beside
 from latentsync.pipeline.compact_json import compact_json
 from latentsync.places import part_file
@@ -59,6 +60,17 @@ def _beginning(path: Path) -> str:
 
 
 def write_evaluation(evaluation: Mapping[str, Any], path: Path) -> None:
-    """Writes JSON; the file appears under its name only when complete."""
-    with part_file(path) as part:
-        part.write_text(compact_json(evaluation), "utf-8")
+    """Writes JSON. Raises as write_whole does."""
+    write_whole(compact_json(evaluation), path, "the evaluation")
+
+
+def write_whole(text: str, path: Path, what: str) -> None:
+    """UTF-8, lone surrogates as "?". The file appears under its name only when complete.
+
+    what: for the message. Raises MediaError: it cannot be written.
+    """
+    try:
+        with part_file(path) as part:
+            part.write_bytes(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise MediaError(f"cannot write {what}", path, str(error)) from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
+from latentsync.errors import LatentSyncError, MediaError
 from latentsync.evaluate.evaluation import evaluation
 from latentsync.evaluate.facts import Judged
 from latentsync.evaluate.files import evaluation_path
@@ -24,6 +26,7 @@ from latentsync.evaluate.needs import reasons
 from latentsync.evaluate.pair import Measure
 from latentsync.evaluate.pairs_of_files import evaluation_engine
 from latentsync.evaluate.pairs_of_job import PairsOfJob
+from latentsync.evaluate.statistics import Measured
 from latentsync.media.probe import probe
 from latentsync.pipeline.output import Output
 from latentsync.pipeline.planning.plan import RenderPlan
@@ -31,6 +34,8 @@ from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.pipeline.report import write_report
 from latentsync.pipeline.session import Session
 from latentsync.settings.schema import Config
+
+logger = logging.getLogger(__name__)
 
 BEFORE_ENCODE = "a job is judged before the encode; the evaluate command measures the file"
 
@@ -46,7 +51,8 @@ def render_and_judge(
     (key `evaluation`), what was judged, and the judgement.
 
     Where no frame was changed, and the video was copied, the file is looked at afterwards.
-    Raises as Session.render does, and CheckpointError where the face mesh is missing.
+    Raises as Session.render does, as results_of does, and CheckpointError where the face mesh is
+    missing.
     """
     config = session.config
     heard = heard_with(session.source.info, session.audio)
@@ -62,7 +68,7 @@ def render_and_judge(
     with PairsOfJob(new_measures, region=region, folders=folders) as pairs:
         report = session.render(output, progress, command=command, observers=[pairs])
     case = Case(output.target, session.source.info.path, _speech(session), report)
-    measured = pairs.results()
+    measured = results_of(pairs, output.target)
     if pairs.measured:
         facts = Judged(
             result=facts_of(probe(output.target), frames=pairs.total),
@@ -83,6 +89,21 @@ def render_and_judge(
     return report, case, judgement
 
 
+def results_of(pairs: PairsOfJob, target: Path) -> list[Measured]:
+    """What the measures of a job found. target: the job's output, which is complete.
+
+    Raises MediaError where a measure failed: other videos of a batch go on.
+    """
+    try:
+        return pairs.results()
+    except LatentSyncError:
+        raise
+    except Exception as error:
+        logger.debug("a measure failed", exc_info=error)
+        remedy = f"{type(error).__name__}: {error}; this is a bug, please report it"
+        raise MediaError("written, but it could not be evaluated", target, remedy) from error
+
+
 def judge_finished(
     config: Config,
     output: Output,
@@ -92,7 +113,7 @@ def judge_finished(
     command: str | None = None,
 ) -> tuple[dict[str, Any], Case, Judgement]:
     """As render_and_judge, of a file that is complete. report: of its job."""
-    case = case_of(output.target, None, None)
+    case = case_of(output.target, report=report)
     judgement = judge(evaluation_engine(config), case, progress=progress, command=command)
     _tell(report, judgement, config, output)
     return report, case, judgement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from latentsync.evaluate.comparison import compare, with_comparison
 from latentsync.evaluate.evaluation import evaluation
 from latentsync.evaluate.facts import Judged, VideoFacts
 from latentsync.evaluate.heard import HeardAudio, heard_with
+from latentsync.evaluate.measures.outside import ENCODED, Outside
 from latentsync.evaluate.measuring import Inputs, measures_for
 from latentsync.evaluate.needs import NO_JOB, NO_SOURCE, NO_SPEECH, Lacking, reasons
 from latentsync.evaluate.networks import Judges, load_judges
+from latentsync.evaluate.pair import Measure
 from latentsync.evaluate.pairing import job_report
 from latentsync.evaluate.pairs_of_files import PairsOfFiles, chosen_speaker
 from latentsync.evaluate.shots import Moment
@@ -27,6 +29,8 @@ from latentsync.pipeline.progress import Progress, no_progress
 from latentsync.settings.schema import Config
 
 logger = logging.getLogger(__name__)
+
+SEVERAL_MOUTHS = "the job changed several mouths, and only the first one is looked at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ def judge(
     own = None if pairs.source is None else heard_as_filmed(pairs.source, order)
     generated = None if case.report is None else case.report.get("generator") is not None
     measures, lacking = measures_for(Inputs(engine.config, heard, own, judges, generated))
+    measures, unknown = without_other_mouths(measures, case.report)
     for pair in pairs:
         for measure in measures:
             measure.add(pair)
@@ -91,7 +96,7 @@ def judge(
     found = evaluation(
         measured,
         facts,
-        not_measured=reasons(not_there) | sync.not_measured,
+        not_measured=reasons(not_there) | sync.not_measured | unknown,
         report=case.report,
         command=command,
     )
@@ -114,6 +119,16 @@ def _sync(
     return measure_sync(faces, heard, judges.sync, progress=progress)
 
 
+def without_other_mouths(
+    measures: Sequence[Measure], report: Mapping[str, Any] | None
+) -> tuple[list[Measure], dict[str, str]]:
+    """The measures, without that of what lies outside the speaker's mouth where the job changed
+    other people's mouths too; and what is not measured for that reason."""
+    if not (report or {}).get("other_speakers"):
+        return list(measures), {}
+    return [one for one in measures if not isinstance(one, Outside)], {ENCODED: SEVERAL_MOUTHS}
+
+
 def heard_as_filmed(source: VideoInfo, order: Iterable[int] | None) -> HeardAudio | None:
     """The source's own audio, where its frames are shown when they were filmed.
 
@@ -123,9 +138,15 @@ def heard_as_filmed(source: VideoInfo, order: Iterable[int] | None) -> HeardAudi
     return heard_with(source) if as_filmed else None
 
 
-def case_of(result: Path, source: Path | None = None, audio: Path | None = None) -> Case:
-    """With the job's report that lies beside the result, and the source that it names."""
-    report = job_report(result)
+def case_of(
+    result: Path,
+    source: Path | None = None,
+    audio: Path | None = None,
+    report: Mapping[str, Any] | None = None,
+) -> Case:
+    """With the source that the job's report names. report: None: the one beside the result, if it
+    is there."""
+    report = job_report(result) if report is None else report
     if source is None and report is not None:
         source = _reported_source(report, result)
     return Case(result, source, audio, report)

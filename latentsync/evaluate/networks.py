@@ -15,7 +15,7 @@ from latentsync.evaluate.needs import Lacking
 from latentsync.evaluate.sync.measure import SyncNetworks
 from latentsync.evaluate.sync.networks import SyncNetEmbedder
 from latentsync.evaluate.sync.stable_score import StableSyncNetAgreement
-from latentsync.models.s3fd import S3fd, detect
+from latentsync.models.s3fd import LEAST_SIDE, S3fd, detect
 from latentsync.pipeline.engine import execution_of
 from latentsync.places import command
 from latentsync.runtime.execution import Execution
@@ -77,7 +77,13 @@ def _cure(model: ModelFile) -> str:
 def _boxes(path: Path, execution: Execution) -> Callable[[np.ndarray], np.ndarray]:
     """PyTorch runs it: every size of video would be another graph."""
     network = build(S3fd, S3FD, path, execution.device)
-    return lambda pixels: detect(lambda inputs: network(inputs.to(execution.device)), pixels)
+
+    def boxes(pixels: np.ndarray) -> np.ndarray:
+        if min(pixels.shape[:2]) < LEAST_SIDE:
+            return np.empty((0, 5))
+        return detect(lambda inputs: network(inputs.to(execution.device)), pixels)
+
+    return boxes
 
 
 def _found(model: ModelFile, folders: Sequence[str]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -21,11 +22,19 @@ from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.report import KIND
 from latentsync.types import Alignment
 
+logger = logging.getLogger(__name__)
+
 SAME_SHAPE = 0.01
 """Share by which the aspect ratios of result and source may differ."""
 STRAY = 0.15
 """Distance of eyes, brows and nose in result and source, in distances of the eyes, above which the
 frames do not show the same moment. A frame beside it is 0.02 to 0.05 off where the head moves."""
+READ = (
+    *("input.path", "output.path", "frames.total", "frames.generated", "per_frame"),
+    *("spans_seconds", "cuts_seconds", "restorer", "generator", "settings.restore.region"),
+    *("provenance", "stages", "seconds.total", "version", "created"),
+)
+"""What is read of a report; one of an older version, or edited by hand, may be without."""
 PROBED, PROBED_EVERY = 50, 10
 """Frames at the beginning that are compared before anything else, every so many."""
 
@@ -108,7 +117,19 @@ def job_report(result: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(report, dict) or report.get("kind") != KIND:
         return None
-    return report if Path(report["output"]["path"]).name == result.name else None
+    missing = [key for key in READ if not _holds(report, key)]
+    if missing:
+        logger.warning("%s is not used: it has no %s", path, " and no ".join(missing))
+        return None
+    return report if Path(str(report["output"]["path"])).name == result.name else None
+
+
+def _holds(report: Any, key: str) -> bool:
+    for name in key.split("."):
+        if not isinstance(report, dict) or name not in report:
+            return False
+        report = report[name]
+    return True
 
 
 def pairing_of(

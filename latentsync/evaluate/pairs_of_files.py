@@ -19,7 +19,6 @@ from latentsync.evaluate.pair import FramePair
 from latentsync.evaluate.pairing import (
     ByReport,
     Pairing,
-    job_report,
     misfit,
     pairing_of,
     same_moment,
@@ -39,8 +38,6 @@ from latentsync.pipeline.source import source_of
 from latentsync.settings.schema import Config
 from latentsync.tone import sdr
 from latentsync.types import Alignment, Frame
-
-__all__ = ["PairsOfFiles", "evaluation_engine", "job_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -208,7 +205,10 @@ class _Behind:
         if not self._forward:
             return next(self._frames)
         while self._latest is None or self._latest.index < index:
-            self._latest = next(frame for frame in self._frames if frame is not None)
+            following = next((frame for frame in self._frames if frame is not None), None)
+            if following is None:
+                return None  # no frame from here on was wanted
+            self._latest = following
         return self._latest if self._latest.index == index else None
 
 

@@ -66,7 +66,7 @@ BY_GRADE: dict[str, tuple[str, str, str]] = {
     ),
     "outside_equal": (
         "bit for bit the source's before the encode",
-        *("not the source's ({})",) * 2,
+        *("not everywhere the source's, which is a bug",) * 2,
     ),
     "outside_psnr": (
         "as in the source ({})",

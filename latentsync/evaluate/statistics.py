@@ -140,10 +140,18 @@ def _draws(seconds: np.ndarray, start: float, stop: float) -> list[np.ndarray]:
     begins = start + generator.uniform(0, stop - start - BLOCK, (DRAWS, blocks))
     first = np.searchsorted(seconds, begins)
     after = np.searchsorted(seconds, begins + BLOCK, side="right")
-    return [
-        np.concatenate([np.arange(a, b) for a, b in zip(one, other, strict=True)])
-        for one, other in zip(first, after, strict=True)
-    ]
+    return [_in_ranges(one, other) for one, other in zip(first, after, strict=True)]
+
+
+def _in_ranges(first: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """(B,), (B,) -> the numbers of all ranges, one range after the other.
+
+    Without a loop: two hours have 7200 blocks, and most of them hold no row.
+    """
+    counts = after - first
+    before = np.cumsum(counts) - counts
+    numbers: np.ndarray = np.repeat(first - before, counts) + np.arange(counts.sum())
+    return numbers
 
 
 def _interval(draws: np.ndarray, value: float) -> tuple[float, float]:

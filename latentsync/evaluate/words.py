@@ -1,18 +1,21 @@
-"""Numbers and moments as a reader sees them."""
+"""Numbers and moments as a reader sees them, in a terminal and on the page."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 _LONG = 2.0  # seconds, from where a span is shown with both of its ends
 _SHOWN = 3  # spans
 
 
-def clock(seconds: float) -> str:
-    """31.4 -> "0:31"; 3671 -> "1:01:11"."""
-    minutes, rest = divmod(int(seconds), 60)
+def clock(seconds: float, *, tenths: bool = False) -> str:
+    """31.4 -> "0:31", with tenths "0:31.4"; 3671 -> "1:01:11"; below 0: as 0."""
+    total = round(max(seconds, 0) * 10) if tenths else math.floor(max(seconds, 0)) * 10
+    minutes, rest = divmod(total, 600)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    whole = f"{rest // 10:02}" + (f".{rest % 10}" if tenths else "")
+    return f"{hours}:{minutes:02}:{whole}" if hours else f"{minutes}:{whole}"
 
 
 def places(spans: Sequence[Sequence[float]]) -> str:
@@ -27,15 +30,22 @@ def places(spans: Sequence[Sequence[float]]) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    """1, "frame" -> "1 frame"; 2000 -> "2,000 frames"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def decimals(value: float) -> int:
+    """So many that three digits count, four decimals at most."""
+    return min(max(2 - math.floor(math.log10(abs(value))), 0), 4) if value else 2
 
 
 def shown(value: float, unit: str = "") -> str:
-    """Three digits, and the unit; a correlation as "r 0.48"."""
-    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    if "e" in text:
-        text = f"{value:.4f}".rstrip("0").rstrip(".")
-    if text in ("-0", ""):
+    """As many digits as the page has, without zeros at their end, and the unit; a correlation as
+    "r 0.48"."""
+    text = f"{value:.{decimals(value)}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    if text == "-0":
         text = "0"
     return f"r {text}" if unit == "r" else f"{text} {unit}".rstrip()
 

@@ -22,6 +22,8 @@ SCALE = 0.25
 """Of the frame, as the published figures are made: a face of 224 pixels is searched at 56."""
 THRESHOLD = 0.9
 _SMALLEST = 32  # pixels that are left of a side, or the fifth pooling has nothing to pool
+LEAST_SIDE = round(_SMALLEST / SCALE)
+"""Pixels of a frame's side, below which nothing can be found at SCALE."""
 _TAPPED = (16, 23, 30)  # layers of `vgg` before which a feature map is taken
 _CHANNELS = (256, 512, 512, 1024, 512, 256)  # of the six feature maps
 _BACKGROUNDS = 3  # classes of background in the finest map; the most likely one counts

@@ -78,7 +78,8 @@ def report(**spans: list[list[float]]) -> dict[str, Any]:
         "provenance": {},
         "stages": {},
         "seconds": {"total": 12.5},
-        "settings": {},
+        "settings": {"restore": {"region": "mouth"}},
+        "per_frame": {},
     }
 
 

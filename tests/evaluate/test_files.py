@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from latentsync.errors import MediaError
 from latentsync.evaluate.csv_table import write_csv
 from latentsync.evaluate.files import (
     evaluation_path,
@@ -43,3 +46,12 @@ def test_names_are_those_of_the_result() -> None:
     assert target == Path("videos/a.b.evaluation.json")
     assert page_path(target) == Path("videos/a.b.evaluation.html")
     assert page_path(Path("x")) == Path("x.html")
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = evaluated(measured("softness", 0.5))
+    with pytest.raises(MediaError, match="cannot write the evaluation"):
+        write_evaluation(made, tmp_path / "file" / "a.json")
+    with pytest.raises(MediaError, match="cannot write the table"):
+        write_csv([made], tmp_path / "file" / "a.csv")

@@ -90,3 +90,12 @@ def test_the_interval_holds_the_value_also_of_a_magnitude_that_noise_only_makes_
 
     found = estimate(measured(noise - noise.mean()), magnitude)
     assert found.low <= found.value <= found.high
+
+
+def test_a_long_video_that_is_measured_in_few_places_has_an_interval() -> None:
+    begins = np.arange(0, 7200, 23.0)
+    seconds = (begins[:, None] + np.arange(8) / 25).ravel()
+    rows = np.random.default_rng(1).standard_normal((len(seconds), 1))
+    found = estimate(Measured("made_up", seconds, rows), mean)
+    error = 1 / np.sqrt(len(seconds))
+    assert 3 * error < found.high - found.low < 6 * error

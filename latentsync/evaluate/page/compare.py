@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Picture, Shown
-from latentsync.evaluate.page.words import clock, headline
 from latentsync.evaluate.shots import Shot
+from latentsync.evaluate.words import capital, clock
 
 SIDES = ("Source", "Result")
 
@@ -43,7 +43,7 @@ def moment(seconds: float, shots: Sequence[Shot]) -> Markup:
 
 def _shot(place: int, one: Shown) -> Markup:
     shot, when = one.shot, clock(one.shot.seconds, tenths=True)
-    why = headline(shot.why)
+    why = capital(shot.why)
     head = element(
         "h3",
         element("span", when, class_="when"),

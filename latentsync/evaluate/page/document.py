@@ -8,9 +8,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from latentsync.errors import MediaError
 from latentsync.evaluate.page.markup import Markup
-from latentsync.places import part_file
 
 FOLDER = Path(__file__).parent
 
@@ -37,15 +35,6 @@ def document(title: str, body: Markup, *, script: str) -> str:
         script=code,
         body=body,
     )
-
-
-def write(text: str, path: Path) -> None:
-    """The file appears when it is complete. Raises MediaError: it cannot be written."""
-    try:
-        with part_file(path) as part:
-            part.write_bytes(text.encode("utf-8", "replace"))
-    except OSError as error:
-        raise MediaError("cannot write the page", path, str(error)) from error
 
 
 def _read(name: str) -> str:

@@ -13,15 +13,14 @@ from latentsync.evaluate.page.words import (
     GROUPS,
     NOTHING,
     called,
-    count,
     direction,
     file_name,
-    headline,
     interval,
     number,
     with_unit,
 )
 from latentsync.evaluate.shots import Shot
+from latentsync.evaluate.words import capital, counted
 
 Facts = Mapping[str, Any]
 
@@ -39,7 +38,7 @@ def verdicts(evaluation: Facts) -> Markup:
     for group, title in GROUPS.items():
         of = [one for one in evaluation["figures"].values() if one["group"] == group]
         first = of[0] if of else None
-        said = f"{headline(first['title'])}: {_value(first)}" if first else "not measured"
+        said = f"{capital(first['title'])}: {_value(first)}" if first else "not measured"
         name = element("dt", title)
         shown = element("dd", badge(evaluation["verdict"].get(group)))
         cards.append(element("div", name, shown, element("dd", said, class_="said"), class_="card"))
@@ -97,8 +96,8 @@ def _group(group: str, figures: Facts, shots: Sequence[Shot]) -> Markup | None:
 
 
 def _figure(figure: Facts, shots: Sequence[Shot]) -> Markup:
-    said = f"{figure['how']} Measured at {count(figure['moments'], 'moment')}."
-    title = element("summary", headline(figure["title"]))
+    said = f"{figure['how']} Measured at {counted(figure['moments'], 'moment')}."
+    title = element("summary", capital(figure["title"]))
     how = element("details", title, element("p", said, class_="how"))
     worst = moment(figure["worst"][0][0], shots) if figure["worst"] else NOTHING
     return element(
@@ -127,7 +126,7 @@ def _not_measured(reasons: Mapping[str, str]) -> Markup | None:
 
 
 def _title(name: str) -> str:
-    return headline(FIGURES[name].title if name in FIGURES else called(name))
+    return capital(FIGURES[name].title if name in FIGURES else called(name))
 
 
 def _names(evaluation: Facts) -> dict[str, str]:
@@ -143,7 +142,7 @@ def _compared(
     name: str, one: Facts, figures: Facts, names: Mapping[str, str], shots: Sequence[Shot]
 ) -> Markup:
     figure = figures.get(name) or {}
-    unit, title = figure.get("unit", ""), headline(figure.get("title") or _title(name))
+    unit, title = figure.get("unit", ""), capital(figure.get("title") or _title(name))
     values = [_cell(names[side], with_unit(number(one[side]), unit)) for side in names]
     signed = "+" * ((one["difference"] or 0) > 0) + number(one["difference"])
     return element(
@@ -169,7 +168,8 @@ def _counted(compared: Facts, names: Mapping[str, str]) -> str:
     """How many figures say what."""
     found = [one["better"] for one in compared.values()]
     parts = [
-        f"{name} is better in {count(found.count(side), 'figure')}" for side, name in names.items()
+        f"{name} is better in {counted(found.count(side), 'figure')}"
+        for side, name in names.items()
     ]
     rest = f"{found.count('same')} show no difference beyond noise"
     unsure = found.count("unknown")

@@ -11,11 +11,13 @@ from urllib.parse import quote
 
 import numpy as np
 
-from latentsync.evaluate.page.document import document, write
+from latentsync.evaluate.files import write_whole
+from latentsync.evaluate.page.document import document
 from latentsync.evaluate.page.figures import badge
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.page.pictures import Fineness, Picture, picture
-from latentsync.evaluate.page.words import GRADES, GROUPS, clock, count, headline, number, with_unit
+from latentsync.evaluate.page.pictures import Fineness, Picture, picture, shrunk
+from latentsync.evaluate.page.words import GRADES, GROUPS, number, with_unit
+from latentsync.evaluate.words import capital, clock, counted
 
 Facts = Mapping[str, Any]
 
@@ -45,17 +47,22 @@ class IndexRow:
     error: str | None = None
 
 
+def thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB -> as small as a row shows it: rows of a whole batch are kept."""
+    return shrunk(pixels, LADDER[0].frame)
+
+
 def write_index(rows: Sequence[IndexRow], path: Path, *, title: str = "Evaluations") -> None:
     """Writes one self-contained HTML file. Raises MediaError: it cannot be written."""
     failed = sum(one.evaluation is None for one in rows)
-    lead = count(len(rows), "video") + (f", {failed} of them failed" if failed else "")
+    lead = counted(len(rows), "video") + (f", {failed} of them failed" if failed else "")
     table = element("table", _head(), element("tbody", *_rows(rows)), class_="batch")
     header = element(
         "header", element("p", "A batch of videos", class_="kind"), element("h1", title)
     )
     status = element("p", role="status", class_="unseen")
     main = element("main", element("p", f"{lead}.", class_="lead"), table, status)
-    write(document(title, joined(header, main), script="index.js"), path)
+    write_whole(document(title, joined(header, main), script="index.js"), path, "the page")
 
 
 def _head() -> Markup:
@@ -151,6 +158,6 @@ def _named(row: IndexRow, thumbnail: Picture | None) -> Markup:
 def _judged(evaluation: Facts, group: str, key: int) -> Markup:
     first = _first(evaluation, group)
     value = first and with_unit(number(first["value"]), first["unit"])
-    said = element("span", f"{headline(first['title'])} {value}", class_="said") if first else None
+    said = element("span", f"{capital(first['title'])} {value}", class_="said") if first else None
     grade = badge(evaluation["verdict"].get(group))
     return element("td", grade, said, data_label=GROUPS[group], data_key=key)

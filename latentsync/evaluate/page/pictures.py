@@ -124,12 +124,17 @@ def _pair(
 
 def picture(pixels: np.ndarray, side: int, quality: int) -> Picture:
     """pixels: (H, W, 3) uint8 RGB. side: longest one afterwards, pixels; nothing is enlarged."""
-    height, width = pixels.shape[:2]
-    factor = min(side / max(height, width), 1.0)
-    size = max(round(width * factor), 1), max(round(height * factor), 1)
-    if factor < 1:
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    data = BytesIO()
+    pixels, data = shrunk(pixels, side), BytesIO()
     Image.fromarray(pixels).save(data, "WEBP", quality=quality, method=_EFFORT)
     encoded_as_text = b64encode(data.getvalue()).decode("ascii")
-    return Picture(f"data:image/webp;base64,{encoded_as_text}", *size)
+    return Picture(f"data:image/webp;base64,{encoded_as_text}", *pixels.shape[1::-1])
+
+
+def shrunk(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(H, W, 3) uint8 -> the same with a longest side of at most `side` pixels."""
+    height, width = pixels.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return pixels
+    size = max(round(width * factor), 1), max(round(height * factor), 1)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

@@ -17,16 +17,9 @@ from latentsync.evaluate.page.curves import (
     ticks,
 )
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.page.words import (
-    GROUPS,
-    clock,
-    count,
-    direction,
-    headline,
-    number,
-    with_unit,
-)
+from latentsync.evaluate.page.words import GROUPS, direction, number, with_unit
 from latentsync.evaluate.shots import Shot
+from latentsync.evaluate.words import capital, clock, counted
 
 HEIGHT = 44
 """Of a curve, pixels."""
@@ -116,7 +109,7 @@ def _curve(figure: Facts, span: float) -> Markup | None:
     lowest, highest = number(float(np.nanmin(values))), number(float(np.nanmax(values)))
     ranging = with_unit(f"{lowest} to {highest}", figure["unit"])
     way = direction(figure["better"], figure.get("goal"))
-    title = headline(figure["title"])
+    title = capital(figure["title"])
     return _row(
         title,
         f"{ranging}, {way}",
@@ -148,15 +141,15 @@ def _worst(at: float, value: float, span: float, bounds: tuple[float, float]) ->
 
 def _strength(report: Facts, span: float) -> Iterator[Markup]:
     """How much every frame was restored, if any was."""
-    of = [one["per_frame"]["strength"] for one in (report, *report.get("other_speakers", ()))]
-    for strength in of:
+    for one in (report, *report.get("other_speakers", ())):
+        strength = one["per_frame"].get("strength") or ()
         if any(strength):
             times = np.linspace(0, span, len(strength)).tolist()
             x, y = thinned(times, strength)
             line = path(x, np.nan_to_num(y), span=span, bounds=(0, 1), height=2 * STRIP)
             area = f"{line}L{WIDTH},{2 * STRIP}L0,{2 * STRIP}Z"
             drawn = _stretched(2 * STRIP, element("path", d=area, class_="area"))
-            highest = f"0 to 1, highest {number(max(one or 0 for one in strength), 2)}"
+            highest = f"0 to 1, highest {number(max(value or 0 for value in strength), 2)}"
             label = f"Strength of the restoration over time: {highest}"
             yield _row("Strength", highest, _drawing(2 * STRIP, drawn, label=label))
 
@@ -196,7 +189,7 @@ def _as_filmed(report: Facts) -> bool:
 
 def _cuts(cuts: Sequence[float], span: float) -> Markup:
     ticks = [(at, at + 1e-3 * span) for at in cuts]
-    return _strip("Cuts", ticks, span, said=count(len(cuts), "cut"), name="cut")
+    return _strip("Cuts", ticks, span, said=counted(len(cuts), "cut"), name="cut")
 
 
 def _long(spans: Spans, span: float) -> str:
@@ -227,7 +220,7 @@ def _pictures(shots: Sequence[Shot], span: float) -> Markup | None:
     marks = [
         element(
             "a",
-            element("title", f"{clock(shot.seconds, tenths=True)}: {headline(shot.why)}"),
+            element("title", f"{clock(shot.seconds, tenths=True)}: {capital(shot.why)}"),
             element("circle", cx=percent(shot.seconds, span), cy=STRIP / 2, r=5),
             href=f"#shot-{place}",
             class_="mark",

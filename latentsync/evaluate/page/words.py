@@ -1,31 +1,19 @@
-"""Numbers, times and judgements as a reader of the page sees them."""
+"""Numbers and judgements as a reader of the page sees them; see evaluate.words for the rest."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-GROUPS = {"sync": "Sync", "mouth": "Mouth", "seam": "Seam", "rest": "Rest of the frame"}
+from latentsync.evaluate.verdict import NAMES
+from latentsync.evaluate.words import capital, decimals
+
+GROUPS = {group: capital(name) for group, name in NAMES.items()}
 """Groups of figures, in the order in which they are shown."""
 GRADES = {"good": "✓", "fair": "~", "poor": "!", "unknown": "?"}
 """Grades, the best first, each with the sign that it has beside its colour."""
 NOTHING = "–"
 """Stands where a value is not known."""
-
-
-def clock(seconds: float, *, tenths: bool = False) -> str:
-    """61.3 -> "1:01", with tenths "1:01.3"; an hour or more: "1:00:00"."""
-    total = round(max(seconds, 0) * 10) if tenths else math.floor(max(seconds, 0)) * 10
-    minutes, rest = divmod(total, 600)
-    hours, minutes = divmod(minutes, 60)
-    whole = f"{rest // 10:02d}" + (f".{rest % 10}" if tenths else "")
-    return f"{hours}:{minutes:02d}:{whole}" if hours else f"{minutes}:{whole}"
-
-
-def decimals(value: float) -> int:
-    """So many that three digits count, four decimals at most."""
-    return min(max(2 - math.floor(math.log10(abs(value))), 0), 4) if value else 2
 
 
 def number(value: float | None, digits: int | None = None) -> str:
@@ -62,19 +50,9 @@ def direction(better: str, goal: float | None) -> str:
     return f"best near {number(best, 0 if best == round(best) else None)}"
 
 
-def count(amount: int, thing: str) -> str:
-    """1, "frame" -> "1 frame"; 2 -> "2 frames"."""
-    return f"{amount:,} {thing}{'' if amount == 1 else 's'}"
-
-
 def called(name: str) -> str:
     """A key of the JSON as words: face_left_alone -> "face left alone"."""
     return name.replace("_", " ")
-
-
-def headline(text: str) -> str:
-    """With a capital letter at its beginning."""
-    return text[:1].upper() + text[1:]
 
 
 def file_name(path: str | None) -> str:

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from latentsync.evaluate.files import write_whole
 from latentsync.evaluate.page.compare import shots_section
-from latentsync.evaluate.page.document import document, write
+from latentsync.evaluate.page.document import document
 from latentsync.evaluate.page.figures import comparison_section, figures_section, verdicts
 from latentsync.evaluate.page.job import job_section
 from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Shown, fitted
 from latentsync.evaluate.page.timeline import timeline
-from latentsync.evaluate.page.words import clock, file_name
+from latentsync.evaluate.page.words import file_name
 from latentsync.evaluate.shots import Shot
+from latentsync.evaluate.words import clock
 
 MOST = 5_000_000
 """Bytes of a page, whatever the length of the video."""
@@ -34,7 +36,8 @@ def write_page(evaluation: Facts, report: Facts | None, shots: Sequence[Shot], p
     shots = sorted(shots, key=lambda one: one.seconds)
     bare = len(_page(evaluation, report, [], len(shots)).encode("utf-8", "replace"))
     room = MOST - bare - _FOR_WORDS * len(shots)
-    write(_page(evaluation, report, fitted(shots, room), len(shots)), path)
+    page = _page(evaluation, report, fitted(shots, room), len(shots))
+    write_whole(page, path, "the page")
 
 
 def _page(evaluation: Facts, report: Facts | None, shown: Sequence[Shown], total: int) -> str:

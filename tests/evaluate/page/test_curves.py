@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from latentsync.evaluate.page.curves import path, percent, scale, shares, thinned, ticks
-from latentsync.evaluate.page.words import clock, interval, number
+from latentsync.evaluate.page.words import interval, number
+from latentsync.evaluate.words import clock, shown
 
 
 def test_a_thinned_curve_keeps_a_single_spike_and_its_gaps() -> None:
@@ -71,3 +72,8 @@ def test_times_and_numbers_are_short() -> None:
     assert interval({"value": 46.8, "low": 46.71234, "high": 47}) == "46.7\u00a0to 47.0"
     assert interval({"value": 1.0, "low": None, "high": None}) == "–"
     assert percent(1, 4) == "25.00%"
+
+
+@pytest.mark.parametrize("value", [0.00012345, 0.48, 1.0, 99.96, 999.9, 1234.5, -2.5, -0.00001])
+def test_the_page_and_its_sentences_round_alike(value: float) -> None:
+    assert float(number(value).replace("−", "-")) == float(shown(value))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latentsync.evaluate.page.index import IndexRow, write_index
+from latentsync.evaluate.page.index import IndexRow, thumbnail, write_index
 from tests.support.evaluations import SECRET, made_evaluation
 
 
@@ -60,3 +60,7 @@ def test_names_and_links_are_harmless(tmp_path: Path) -> None:
     assert SECRET not in html
     assert 'href="javascript%3A%22%3E%3Cscript' in html
     assert 'href="a%20%231.html"' in index(tmp_path, IndexRow("a", "a #1.html"))
+
+
+def test_a_row_keeps_a_small_picture() -> None:
+    assert thumbnail(np.zeros((720, 1280, 3), np.uint8)).shape == (112, 200, 3)

@@ -12,9 +12,9 @@ import pytest
 
 from latentsync.errors import MediaError
 from latentsync.evaluate.page.pictures import around, fitted
-from latentsync.evaluate.page.words import clock
 from latentsync.evaluate.page.write import MOST, write_page
 from latentsync.evaluate.shots import Shot
+from latentsync.evaluate.words import clock
 from latentsync.types import Box
 from tests.support.evaluations import (
     SECRET,
