@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
 import uuid
@@ -29,6 +30,7 @@ from latentsync.jobs.store import Store
 from latentsync.jobs.worker import Worker, owner_here
 from latentsync.pipeline.segments.borders import SECONDS
 from latentsync.pipeline.segments.identity import code_hash
+from latentsync.weights import licences
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ def connected(address: str) -> tuple[Any, bool]:
     try:
         import ray
     except ImportError as error:
-        remedy = "install it: pip install 'latentsync-restore[cluster]'"
+        remedy = "install it: pip install '.[cluster]'"
         raise ConfigError("--cluster needs Ray", "not installed", remedy) from error
     if ray.is_initialized():
         return ray, False
@@ -79,11 +81,14 @@ def connected(address: str) -> tuple[Any, bool]:
     how: dict[str, Any] = {"address": address}
     if starts:
         how = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    terminate = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**how, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError("--cluster", address, f"no cluster there: {reason}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)  # Ray has put its own there
     return ray, True
 
 
@@ -241,7 +246,7 @@ class _Seat(threading.Thread):
     def _new_actor(self) -> Any:
         run, (cores, gpus) = self._run_of, self._share
         kind = run.ray.remote(concurrency_groups={CONTROL: 1})(ClusterWorker)
-        variables = {"OPENCV_FOR_THREADS_NUM": "1"}
+        variables = {"OPENCV_FOR_THREADS_NUM": "1", licences.VARIABLE: licences.accepted()}
         return kind.options(
             num_cpus=cores,
             num_gpus=gpus,
