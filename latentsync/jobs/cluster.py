@@ -21,10 +21,10 @@ from typing import Any
 
 from latentsync.errors import ConfigError
 from latentsync.jobs import rows
-from latentsync.jobs.cluster_files import blocks
 from latentsync.jobs.cluster_jobs import CONTROL, LOOK, JobsOfRun, OnNode, streamed
 from latentsync.jobs.cluster_node import NodeWorker
 from latentsync.jobs.failures import WorkerLostError
+from latentsync.jobs.file_blocks import blocks
 from latentsync.jobs.places import JobFiles
 from latentsync.jobs.store import Store
 from latentsync.jobs.worker import Worker, owner_here
@@ -110,13 +110,14 @@ class ClusterWorker(NodeWorker):
     """A worker whose files come through Ray's object store. home: the node that has them."""
 
     def __init__(self, token: str, folder: str, seconds: float, home: str) -> None:
-        super().__init__(token, folder, seconds)
+        super().__init__(token, seconds)
+        self.own_process(folder)
         self._home = home
 
     def _read(self, path: str) -> Iterable[bytes]:
         import ray
 
-        task = ray.remote(blocks).options(**streamed(), num_cpus=0, **_on(self._home))
+        task: Any = ray.remote(blocks).options(**streamed(), num_cpus=0, **_on(self._home))
         return (ray.get(one) for one in task.remote(path))
 
     def _plan_of(self, plan: Any) -> Mapping[str, bytes]:

@@ -11,7 +11,7 @@ import copy
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,6 @@ from latentsync.pipeline.segments.folder import folder_of
 from latentsync.pipeline.segments.identity import file_hash
 from latentsync.places import part_file
 
-BLOCK = 32 << 20
-"""Bytes that are sent at once."""
 PLAN_FILES = ("plan.npz", "plan.json", "job.json")
 """Of a folder of segments; the last one makes the others valid."""
 _INPUTS = ("input.video", "input.audio", "restore.reference", "generate.replay.source")
@@ -57,13 +55,6 @@ class Reply:
 
     value: Any = None
     files: tuple[str, ...] = field(default=())
-
-
-def blocks(path: str) -> Iterator[bytes]:
-    """The contents of a file."""
-    with Path(path).open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block
 
 
 def write(path: Path, contents: Iterable[bytes]) -> None:

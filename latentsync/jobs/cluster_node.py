@@ -16,10 +16,10 @@ from latentsync.jobs.cluster_files import (
     JobSpec,
     NodeFiles,
     Reply,
-    blocks,
     node_folder,
     remove_copies,
 )
+from latentsync.jobs.file_blocks import blocks
 from latentsync.jobs.open_job import JobHere, JobsHere
 from latentsync.pipeline.job import fetch_for
 from latentsync.pipeline.segments.identity import code_hash
@@ -31,17 +31,20 @@ _PACKAGES = ("latentsync", "GFPGAN", "CodeFormer")
 class NodeWorker:
     """Works on one task at a time. progress() and cancel() are called from another thread.
 
-    token: of the run. folder: the current one of the machine that started the run: relative paths
-    mean the same here, where it is there. seconds: of a segment.
+    token: of the run. seconds: of a segment.
     """
 
-    def __init__(self, token: str, folder: str, seconds: float) -> None:
-        if Path(folder).is_dir():
-            os.chdir(folder)
+    def __init__(self, token: str, seconds: float) -> None:
         self._token, self._jobs = token, JobsHere(seconds=seconds)
         self._open: JobHere | None = None
         self._files: NodeFiles | None = None
         self._frames, self._said, self._cancelled = 0, _Said(), threading.Event()
+
+    def own_process(self, folder: str) -> None:
+        """The process is this worker's alone. folder: the current one of the machine that started
+        the run: relative paths mean the same here, where it is there."""
+        if Path(folder).is_dir():
+            os.chdir(folder)
         for name in _PACKAGES:
             logging.getLogger(name).setLevel(logging.INFO)
             logging.getLogger(name).addHandler(self._said)

@@ -14,9 +14,12 @@ import pytest
 
 from latentsync.errors import ConfigError
 from latentsync.jobs.cluster import connected, shares, work_on_cluster
-from latentsync.jobs.cluster_files import BLOCK, JobSpec, NodeFiles, blocks, inputs_of
+from latentsync.jobs.cluster_files import JobSpec, NodeFiles, inputs_of
+from latentsync.jobs.cluster_jobs import JobOnNode, JobsOfRun
+from latentsync.jobs.cluster_node import NodeWorker
+from latentsync.jobs.file_blocks import BLOCK, blocks
 from latentsync.jobs.places import JobFiles, open_store
-from latentsync.jobs.rows import DONE, SEGMENT
+from latentsync.jobs.rows import DONE, SEGMENT, Task
 from latentsync.jobs.store import Store
 from latentsync.jobs.worker import Worker, owner_here
 from latentsync.media.reader import VideoReader
@@ -63,7 +66,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[in
     return video, frames(folder / "out.mkv")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> Iterator[Any]:
     """Two nodes with a core each."""
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
@@ -113,13 +116,46 @@ def running(store: Store) -> list[dict[str, Any]]:
     return [one for one in attempts if one["kind"] == SEGMENT and one["ended"] is None]
 
 
-def test_nodes_that_see_the_files_use_them_in_place(cluster, local, tmp_path: Path) -> None:
+class Here:
+    """A worker of a cluster that is in this process. copies: whether it gets copies of all."""
+
+    def __init__(self, folder: Path, files: JobFiles, *, copies: bool) -> None:
+        self.files, self.jobs = files, JobsOfRun(folder.name, lambda plan: plan, copies=copies)
+        self._worker, self.sent = NodeWorkerHere(folder.name, LENGTH), []
+
+    def open(self, task: Task) -> JobOnNode:
+        return JobOnNode(self, task)
+
+    def call(self, method: str, arguments: tuple[Any, ...], tick: Callable[[], None]) -> Any:
+        return getattr(self._worker, method)(*arguments)
+
+    def read(self, path: str) -> Iterator[bytes]:
+        self.sent.append(path)
+        return blocks(path)
+
+    def ask(self, method: str) -> Any:
+        return getattr(self._worker, method)()
+
+    def release_memory(self) -> None:
+        self._worker.release_memory()
+
+
+class NodeWorkerHere(NodeWorker):
+    def _read(self, path: str) -> Iterator[bytes]:
+        return blocks(path)
+
+    def _plan_of(self, plan: Any) -> Any:
+        return plan
+
+
+def test_a_machine_that_sees_the_files_uses_them_in_place(local, tmp_path: Path) -> None:
     video, expected = local
     target = tmp_path / "job.mkv"
     files, store = added(tmp_path / "state", video, target)
-    work_on_cluster(files, ["job"], "auto", seconds=LENGTH)
+    place = Here(tmp_path, files, copies=False)
+    Worker(files, owner_here(), place=place).run()
     assert store.job("job").state == DONE and frames(target) == expected
-    assert not target.with_name("job.mkv.part").exists()
+    assert not place.sent and not target.with_name("job.mkv.part").exists()
 
 
 def spec(folder: Path, *, mark: Path | None) -> JobSpec:
