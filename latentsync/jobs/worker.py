@@ -116,6 +116,7 @@ class Worker:
             return
         if task.kind == SEGMENT:
             if not opened.make(task.number, life.step):
+                self._close()  # another worker may make the plan: it has to be read then
                 self._store.start_over(task.job.id)
                 return
         else:
