@@ -3,6 +3,7 @@
 python -m scripts.batch jobs.yaml
 python -m scripts.batch jobs.csv --workers 2 --superres GFPGAN
 python -m scripts.batch --input_dir videos/ --output_dir dubbed/
+python -m scripts.batch jobs.yaml --cluster auto
 
 The same command goes on where it was stopped, whatever stopped it.
 """
@@ -80,9 +81,15 @@ def build_parser() -> Parser:
     add(
         "--workers",
         type=int,
-        default=1,
         metavar="N",
-        help="processes, default 1; on one GPU, or few cores, more are rarely faster",
+        help="processes, default 1; on one GPU, or few cores, more are rarely faster; with "
+        "--cluster on each machine, default one for each GPU or 8 cores",
+    )
+    add(
+        "--cluster",
+        metavar="WHERE",
+        help="work with all machines of a Ray cluster: its address; auto: the one that this "
+        "command runs in, else one is started here",
     )
     add("--resume", action="store_true", default=True, help="go on with earlier work (default)")
     add("--overwrite", action="store_true", default=None, help="replace existing outputs")
@@ -158,7 +165,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("a list of jobs or --input_dir", value, "give one of them")
     if options.input_dir is not None and options.output_dir is None:
         raise ConfigError("--output_dir", "not given", "name a folder for the outputs")
-    if not 1 <= options.workers <= MOST_WORKERS:
+    if options.workers is not None and not 1 <= options.workers <= MOST_WORKERS:
         raise ConfigError("--workers", options.workers, f"use 1 to {MOST_WORKERS}")
 
 
@@ -219,7 +226,9 @@ def _worked(options: argparse.Namespace, files: Any, ids: Sequence[str]) -> int:
     from latentsync.commands.workers import work_on
     from latentsync.jobs.store import Store
 
-    interrupted = not work_on(files, ids, options.workers, quiet=options.quiet)
+    interrupted = not work_on(
+        files, ids, options.workers, cluster=options.cluster, quiet=options.quiet
+    )
     store = Store(files.store)
     jobs = [store.job(one) for one in ids]
     print(summary(jobs))

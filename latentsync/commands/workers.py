@@ -27,18 +27,39 @@ RESTARTS = 5
 """Of a worker's process that was killed; then the others go on without it."""
 
 
-def work_on(files: JobFiles, ids: Sequence[str], workers: int, *, quiet: bool) -> bool:
-    """Until no job is open. Returns False where it was interrupted."""
+def work_on(
+    files: JobFiles,
+    ids: Sequence[str],
+    workers: int | None,
+    *,
+    cluster: str | None = None,
+    quiet: bool,
+) -> bool:
+    """Until no job is open. Returns False where it was interrupted.
+
+    workers: processes; None: the default. cluster: see jobs.cluster; None: they work here.
+    """
     monitor = _Monitor(files, ids, quiet=quiet)
     with monitor:
         try:
-            if workers == 1:
+            if cluster is not None:
+                _work_on_cluster(files, ids, cluster, workers)
+            elif workers is None or workers == 1:
                 _work_here(files, ids)
             else:
                 _work_in_processes(files, ids, workers)
         except KeyboardInterrupt:
             return False
     return True
+
+
+def _work_on_cluster(
+    files: JobFiles, ids: Sequence[str], address: str, workers: int | None
+) -> None:
+    from latentsync.jobs.cluster import work_on_cluster
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers
+    work_on_cluster(files, ids, address, workers=workers)
 
 
 def _work_here(files: JobFiles, ids: Sequence[str]) -> None:

@@ -9,6 +9,8 @@ from latentsync.errors import LatentSyncError
 
 ATTEMPTS = 3
 """Most attempts at one task."""
+LOST = 5
+"""Most attempts at a task whose workers vanish: it may be the task that ends them."""
 _BACK_OFF = (5.0, 30.0)
 """Seconds before the second and the third."""
 _MAY_PASS = {
@@ -16,6 +18,17 @@ _MAY_PASS = {
     *(errno.ESTALE, errno.EBUSY, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN),
 }
 """Of the disk, the network, or memory: not of the input."""
+
+
+class WorkerLostError(LatentSyncError):
+    """The process or the machine that worked on a task is gone. where: its node."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where, self.reason = where, reason
+
+    def __str__(self) -> str:
+        return f"the worker on {self.where} is gone: {self.reason}; see the log of that machine"
 
 
 def line_of(error: BaseException) -> str:
@@ -31,6 +44,8 @@ def again_in(error: BaseException, attempt: int) -> float | None:
 
     attempt: the one that failed, from 1. Bad input fails at once: it will be bad the next time.
     """
+    if isinstance(error, WorkerLostError):
+        return 0.0 if attempt < LOST else None
     if attempt >= ATTEMPTS or not may_pass(error):
         return None
     return _BACK_OFF[min(attempt, len(_BACK_OFF)) - 1]

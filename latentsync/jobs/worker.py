@@ -9,24 +9,15 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
-from latentsync.errors import Cancelled, ConfigError
-from latentsync.jobs.failures import again_in, is_out_of_gpu_memory, line_of
+from latentsync.errors import Cancelled
+from latentsync.jobs.failures import WorkerLostError, again_in, is_out_of_gpu_memory, line_of
+from latentsync.jobs.open_job import JobsHere, OpenJob, OpensJobs
 from latentsync.jobs.places import JobFiles
 from latentsync.jobs.rows import JOIN, PLAN, SEGMENT, Task
 from latentsync.jobs.store import Store
-from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.findings import plan_warnings
-from latentsync.pipeline.job import Job, checked
-from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
-from latentsync.pipeline.segments.identity import identity_of
-from latentsync.pipeline.segments.render import SECONDS, InSegments, divides
-from latentsync.pipeline.session import Session
-from latentsync.settings.load import config_of
-from latentsync.settings.schema import Config
+from latentsync.pipeline.segments.borders import SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +31,7 @@ class Worker:
 
     files: of the jobs. owner: a name that no other worker has. jobs: the ids of those that it works
     on; None: all. threads: of the networks; 0: as each job's settings say. seconds: of a segment.
+    place: where the jobs are opened; None: in this process.
     """
 
     def __init__(
@@ -50,24 +42,25 @@ class Worker:
         jobs: Sequence[str] | None = None,
         threads: int = 0,
         seconds: float = SECONDS,
+        place: OpensJobs | None = None,
     ) -> None:
         self._files, self._owner, self._jobs = files, owner, jobs
-        self._threads, self._seconds = threads, seconds
+        self._place = JobsHere(threads, seconds) if place is None else place
         self._store = Store(files.store)
-        self._engine: Engine | None = None
-        self._open: _OpenJob | None = None
+        self._open: OpenJob | None = None
         self._stop = threading.Event()
 
     def stop(self) -> None:
         """From any thread: the task at hand is given back, and run() returns."""
         self._stop.set()
         if (opened := self._open) is not None:
-            opened.session.cancel()
+            opened.cancel()
 
     def run(self, *, wait: bool = True) -> None:
         """Works until no job is left that could be worked on, by this worker or another.
 
         wait: whether it waits for tasks that others work on, or that are to be tried again later.
+        Raises WorkerLostError where the place of the jobs is gone; the task was given back.
         """
         self._bury_the_dead()
         try:
@@ -113,6 +106,8 @@ class Worker:
                     self._store.released(task)
             except Exception as error:
                 self._fail(task, error)
+                if isinstance(error, WorkerLostError):
+                    raise
 
     def _do(self, task: Task, life: _SignsOfLife) -> None:
         opened = self._opened(task)
@@ -120,10 +115,10 @@ class Worker:
             self._store.planned(task, opened.plan())
             return
         if task.kind == SEGMENT:
-            if not opened.folder.begun:  # its files are gone, or of another program or input
+            if not opened.make(task.number, life.step):
+                self._close()  # another worker may make the plan: it has to be read then
                 self._store.start_over(task.job.id)
                 return
-            opened.make(task.number, life)
         else:
             opened.render()
             self._close()
@@ -135,7 +130,7 @@ class Worker:
         self._close()
         line, again = line_of(error), again_in(error, task.attempt)
         if is_out_of_gpu_memory(error):
-            self._engine = None
+            self._place.release_memory()
         self._files.note(task.job.id, "".join(traceback.format_exception(error)))
         if again is not None:
             logger.warning("%s: %s; it is tried again in %d s", task.job.name, line, again)
@@ -145,63 +140,19 @@ class Worker:
 
     def _lost(self) -> None:
         if (opened := self._open) is not None:
-            opened.session.cancel()
+            opened.cancel()
 
-    def _opened(self, task: Task) -> _OpenJob:
+    def _opened(self, task: Task) -> OpenJob:
         if self._open is not None and self._open.id == task.job.id:
             return self._open
         self._close()
-        config = config_of(task.job.config)
-        if self._threads and not config.runtime.threads:
-            config = replace(config, runtime=replace(config.runtime, threads=self._threads))
-        job = checked(_with_smaller_batch(config) if task.attempt > 1 else config)
-        self._open = _OpenJob(task.job.id, job, self._engine_for(job), self._seconds)
+        self._open = self._place.open(task)
         return self._open
-
-    def _engine_for(self, job: Job) -> Engine:
-        if self._engine is not None:
-            with suppress(ConfigError):
-                self._engine.check_fits(job.config)
-                return self._engine
-            self._engine = None  # before the next one is loaded: both may not fit into memory
-        self._engine = Engine(job.config)
-        return self._engine
 
     def _close(self) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
-
-
-class _OpenJob:
-    """A job that a worker works on, with its session."""
-
-    def __init__(self, job_id: str, job: Job, engine: Engine, seconds: float) -> None:
-        self.id, self._job = job_id, job
-        self.folder = SegmentFolder(folder_of(job.output.target), identity_of(job, engine))
-        self._in_segments = InSegments(self.folder, seconds)
-        plan = self.folder.open()
-        self.session = Session(engine, job.source, audio=job.audio, plan=plan, config=job.config)
-
-    def plan(self) -> list[int]:
-        """Frames of each segment; none where there is nothing to divide."""
-        plan = self.session.make_plan()
-        if not divides(self._job.output, plan):
-            return []
-        warnings = plan_warnings(self.session, plan)
-        borders = self._in_segments.begin(self.session, plan, warnings)
-        return [after - first for first, after in borders]
-
-    def make(self, number: int, life: _SignsOfLife) -> None:
-        if not self.folder.has(number):
-            plan = self.session.make_plan()
-            self._in_segments.make(self.session, self._job.output, plan, number, life.step)
-
-    def render(self) -> None:
-        self.session.render(self._job.output, write=self._in_segments)
-
-    def close(self) -> None:
-        self.session.close()
 
 
 class _SignsOfLife:
@@ -257,9 +208,3 @@ def _is_gone(owner: str) -> bool:
     except OSError:
         return False
     return False
-
-
-def _with_smaller_batch(config: Config) -> Config:
-    """After a failure that may have been for want of memory. The frames are the same."""
-    smaller = replace(config.restore, batch=1)
-    return replace(config, restore=smaller, generate=replace(config.generate, vae_batch=1))

@@ -27,10 +27,15 @@ def accept(names: Iterable[str]) -> None:
 
 def unaccepted(licences: Iterable[Licence]) -> list[Licence]:
     """The licences that have to be accepted and were not, each once."""
-    named = {name.strip().lower() for name in os.environ.get(VARIABLE, "").split(",")}
-    accepted = named | record.accepted_licences()
+    taken = accepted().split(",")
     asked = {one.ask_as: one for one in licences if one.ask_as}
-    return [one for name, one in asked.items() if name.lower() not in accepted]
+    return [one for name, one in asked.items() if name.lower() not in taken]
+
+
+def accepted() -> str:
+    """The names of those that were accepted, as VARIABLE takes them."""
+    named = {name.strip().lower() for name in os.environ.get(VARIABLE, "").split(",")}
+    return ",".join(sorted(named | record.accepted_licences()))
 
 
 def require(licences: Iterable[Licence]) -> None:

@@ -43,12 +43,16 @@ def identity_of(job: Job, engine: Engine) -> dict[str, str]:
         config[section].pop(name)
     config["input"].pop("video")
     config["input"].pop("audio")
+    for one in config["speakers"]:
+        one.pop("audio")
+    config["restore"].pop("reference")  # these files count by their contents
+    config["generate"]["replay"].pop("source")
     speeches = [one["audio"] for one in config["speakers"]] or [job.config.input.audio]
     others = (job.config.restore.reference, job.config.generate.replay.source)
     return {
         "source": file_hash(job.source.path),
         "audio": _hash([file_hash(Path(one)) for one in speeches if one]),
-        "reference": _hash([file_hash(Path(one)) for one in others if one]),
+        "reference": _hash([one and file_hash(Path(one)) for one in others]),
         "settings": _hash(config),
         "models": _hash(_models(engine, speaks=job.audio is not None)),
         "encoder": _hash([dataclasses.asdict(job.output.settings), list(job.output.size)]),

@@ -1,0 +1,125 @@
+"""A job that is worked on: its session, its folder, and the models that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+from latentsync.errors import ConfigError
+from latentsync.jobs.rows import Task
+from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.findings import plan_warnings
+from latentsync.pipeline.job import Job, checked
+from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
+from latentsync.pipeline.segments.identity import identity_of
+from latentsync.pipeline.segments.render import SECONDS, InSegments, divides
+from latentsync.pipeline.session import Session
+from latentsync.settings.load import config_of
+from latentsync.settings.schema import Config
+
+
+class OpenJob(Protocol):
+    """A job that a worker works on, here or on another machine. Each call is one task."""
+
+    id: str
+
+    def plan(self) -> list[int]:
+        """Frames of each segment; none where there is nothing to divide."""
+
+    def make(self, number: int, step: Callable[[], None]) -> bool:
+        """A segment. step: called for each frame. False: there is no plan, it has to be made."""
+
+    def render(self) -> None:
+        """The whole file, from the segments that are there."""
+
+    def cancel(self) -> None:
+        """From any thread: the call at hand raises Cancelled."""
+
+    def close(self) -> None: ...
+
+
+class OpensJobs(Protocol):
+    """Where a worker's jobs are worked on."""
+
+    def open(self, task: Task) -> OpenJob: ...
+
+    def release_memory(self) -> None:
+        """After a failure for want of GPU memory."""
+
+
+class JobHere:
+    """A job that is worked on in this process, with its session."""
+
+    def __init__(self, job_id: str, job: Job, engine: Engine, seconds: float) -> None:
+        self.id, self._job = job_id, job
+        self.folder = SegmentFolder(folder_of(job.output.target), identity_of(job, engine))
+        self._in_segments = InSegments(self.folder, seconds)
+        plan = self.folder.open()
+        self.session = Session(engine, job.source, audio=job.audio, plan=plan, config=job.config)
+
+    def plan(self) -> list[int]:
+        plan = self.session.make_plan()
+        if not divides(self._job.output, plan):
+            return []
+        warnings = plan_warnings(self.session, plan)
+        borders = self._in_segments.begin(self.session, plan, warnings)
+        return [after - first for first, after in borders]
+
+    def make(self, number: int, step: Callable[[], None]) -> bool:
+        if not self.folder.begun:  # its files are gone, or of another program or input
+            return False
+        if not self.folder.has(number):
+            plan = self.session.make_plan()
+            self._in_segments.make(self.session, self._job.output, plan, number, step)
+        return True
+
+    def render(self) -> None:
+        self.session.render(self._job.output, write=self._in_segments)
+
+    def cancel(self) -> None:
+        self.session.cancel()
+
+    def close(self) -> None:
+        self.session.close()
+
+
+class JobsHere:
+    """Opens jobs in this process; models are loaded once for all jobs that use the same ones.
+
+    threads: of the networks; 0: as each job's settings say. seconds: of a segment.
+    """
+
+    def __init__(self, threads: int = 0, seconds: float = SECONDS) -> None:
+        self._threads, self._seconds = threads, seconds
+        self._engine: Engine | None = None
+
+    def open(self, task: Task) -> JobHere:
+        config = config_of(task.job.config)
+        return self.open_config(task.job.id, config, retried=task.attempt > 1)
+
+    def open_config(self, job_id: str, config: Config, *, retried: bool) -> JobHere:
+        """retried: after a failure, which may have been for want of memory."""
+        if self._threads and not config.runtime.threads:
+            config = replace(config, runtime=replace(config.runtime, threads=self._threads))
+        job = checked(with_smaller_batch(config) if retried else config)
+        return JobHere(job_id, job, self._engine_for(job), self._seconds)
+
+    def release_memory(self) -> None:
+        self._engine = None
+
+    def _engine_for(self, job: Job) -> Engine:
+        if self._engine is not None:
+            with suppress(ConfigError):
+                self._engine.check_fits(job.config)
+                return self._engine
+            self._engine = None  # before the next one is loaded: both may not fit into memory
+        self._engine = Engine(job.config)
+        return self._engine
+
+
+def with_smaller_batch(config: Config) -> Config:
+    """After a failure that may have been for want of memory. The frames are the same."""
+    smaller = replace(config.restore, batch=1)
+    return replace(config, restore=smaller, generate=replace(config.generate, vae_batch=1))
