@@ -18,9 +18,9 @@ import numpy as np
 
 from benchmarks.scale_model import Cluster, Design, Result, Simulation, Times
 
-SEEDS = 3
-VIDEOS = (1800.0,) * 100
-"""Seconds: 50 hours."""
+SEEDS = 2
+VIDEOS = (600.0,) * 200
+"""Seconds: 33 hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ CHOICES = {
     ),
     "segment, spot": Choice(
         "Length of a segment [s], machines last 2 h",
-        (5, 10, 20, 40, 80, 1800),
+        (5, 10, 20, 40, 80, 600),
         lambda value, times: (times, SPOT, Design(length=value)),
     ),
     "lease": Choice(
