@@ -84,7 +84,7 @@ def _work_in_processes(files: JobFiles, ids: Sequence[str], count: int) -> None:
     try:
         while any(process.is_alive() for process in running):
             time.sleep(LOOK)
-            open_jobs = any(store.job(one).state in rows.OPEN for one in ids)
+            open_jobs = any(job.state in rows.OPEN for job in store.some(ids))
             for number, process in enumerate(running):
                 killed = not process.is_alive() and process.exitcode
                 if killed and open_jobs and restarts[number] < RESTARTS:
@@ -144,7 +144,7 @@ class _Monitor:
             store.close()
 
     def _show(self, store: Store, bar: tqdm) -> None:
-        jobs = [store.job(one) for one in self._ids]
+        jobs = store.some(self._ids)
         for job in jobs:
             if job.state not in rows.OPEN and job.id not in self._ended:
                 self._ended.add(job.id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,20 +33,21 @@ create table if not exists attempts (
     job text not null references jobs (id) on delete cascade, kind text not null,
     number integer not null, owner text not null, begun real not null, ended real,
     outcome text, error text);
+create index if not exists attempts_of_a_job on attempts (job);
 """
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job. number: 1 for the first that was added. output: the file. config: the settings, as
-    plain data. priority: higher comes first. frames, done: of the output; 0: not known yet. error:
-    one line. started, finished: None: not yet."""
+    """One job. number: 1 for the first that was added. output: the file. settings: as JSON.
+    priority: higher comes first. frames, done: of the output; 0: not known yet. error: one line.
+    started, finished: None: not yet."""
 
     id: str
     number: int
     name: str
     output: str
-    config: Mapping[str, Any]
+    settings: str
     priority: int
     created: float
     state: str
@@ -56,6 +56,12 @@ class JobRow:
     done: int
     started: float | None
     finished: float | None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings, as plain data. Read when asked for: whoever looks at thousands of jobs for
+        how far they are does not want them."""
+        return dict(json.loads(self.settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +80,5 @@ def key_of(task: Task) -> tuple[str, str, int]:
 
 
 def job_of(row: sqlite3.Row) -> JobRow:
-    values = {name: row[name] for name in JobRow.__dataclass_fields__}
-    return JobRow(**{**values, "config": json.loads(row["config"])})
+    columns = {name: name for name in JobRow.__dataclass_fields__} | {"settings": "config"}
+    return JobRow(**{name: row[column] for name, column in columns.items()})

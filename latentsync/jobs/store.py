@@ -287,6 +287,17 @@ class Store:
             for r in self._all("select * from tasks where job = ? order by kind, number", job_id)
         ]
 
+    def some(self, ids: Sequence[str]) -> list[JobRow]:
+        """Jobs by their whole ids, in the order in which they were added; in one query, as it is
+        asked twice a second for all jobs of a batch."""
+        rows = self._all(
+            "select jobs.*, (select coalesce(sum(done), 0) from tasks where job = jobs.id"
+            " and kind = ?) as done from jobs"
+            " where id in (select value from json_each(?)) order by number",
+            *(SEGMENT, json.dumps(list(ids))),
+        )
+        return [job_of(row) for row in rows]
+
     def _set_state(self, job_id: str, state: str, before: Sequence[str]) -> bool:
         marks = ", ".join("?" * len(before))
         finished = None if state == WAITING else self._now()

@@ -12,12 +12,14 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from latentsync.errors import ConfigError
@@ -49,7 +51,7 @@ def load_config(
     Raises ConfigError: file missing or not YAML, unknown key, wrong type, value out of range,
         impossible combination.
     """
-    merged = OmegaConf.structured(Config)
+    merged = deepcopy(_defaults())
     source = None if path is None else _located(Path(path))
     file = {} if source is None else _read_yaml(source)
     settings = _nested([_split_override(text) for text in overrides])
@@ -78,13 +80,20 @@ def config_of(settings: Mapping[str, Any]) -> Config:
     Raises ConfigError: they are of another version of this program.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), dict(settings))
+        merged = OmegaConf.merge(_defaults(), dict(settings))
     except (OmegaConfBaseException, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError("settings of another version", reason, "add the job again") from None
     config = cast(Config, OmegaConf.to_object(merged))
     check(config)
     return config
+
+
+@cache
+def _defaults() -> DictConfig:
+    """Kept, as making it takes longer than all else does, for each of thousands of jobs. Not to be
+    changed: copy it."""
+    return OmegaConf.structured(Config)
 
 
 def _with_presets(

@@ -130,6 +130,16 @@ def test_two_unfinished_jobs_cannot_have_one_output(store: Store) -> None:
         store.retry(job)
 
 
+def test_jobs_are_looked_at_together_and_their_settings_read_when_asked_for(store: Store) -> None:
+    first, second, third = (add(store, name) for name in "abc")
+    assert [one.id for one in store.some([third, first, "none"])] == [first, third]
+    store.planned(lease(store), [10, 20])
+    store.finished(lease(store))
+    (row,) = store.some([first])
+    assert (row.frames, row.done, row.config) == (30, 10, {"input": "a"})
+    assert store.some([second])[0].state == WAITING
+
+
 def test_a_job_is_found_by_number_id_or_its_beginning(store: Store) -> None:
     job = add(store)
     assert {store.job(key).id for key in ("1", job, job[:4])} == {job}

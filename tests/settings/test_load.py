@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from latentsync.errors import ConfigError
-from latentsync.settings.load import all_keys, load_config
+from latentsync.settings.load import all_keys, config_of, load_config
 from latentsync.settings.old_keys import RENAMED, REPLACED, Renamed
 from latentsync.settings.schema import Config, RestoreConfig
 
@@ -265,3 +265,12 @@ def test_a_replaced_setting_is_ignored_and_the_run_says_what_to_use_now(tmp_path
     assert f"restore.{old} (0.5)" in line and REPLACED[f"restore.{old}"] in line
     now = REPLACED[f"restore.{old}"].split(",")[0]
     assert now in all_keys() and f"restore.{old}" not in all_keys()
+
+
+def test_settings_of_one_job_are_not_those_of_the_next() -> None:
+    """The defaults are made once and copied."""
+    flags = {"output.crf": 30, "output.path": "a.mp4", "restore.name": "GFPGAN"}
+    first = load_config(None, [], flags=flags)
+    assert config_of(asdict(first)) == first != Config()
+    load_config(None, ["face.speaker=left", "output.crf=3"])
+    assert load_config() == config_of(asdict(Config())) == Config()
