@@ -61,6 +61,7 @@ def killed(
     for number, config in enumerate(configs):
         target = str(config.output.path)
         store.add(f"job{number}", videos[number].name, target, dataclasses.asdict(config))
+    store.close()  # a connection must not be carried into a fork
     chance, hit = random.Random(seed), 0
     while hit < kills:
         process = _forked(files, seconds)
@@ -72,6 +73,7 @@ def killed(
         os.waitpid(process, 0)
         hit += 1
     os.waitpid(_forked(files, seconds), 0)
+    store = open_store(files)
     jobs = store.jobs()
     attempts = [one for job in jobs for one in store.attempts(job.id) if one["kind"] == SEGMENT]
     wanted = {f"{n}.{suffix}" for n in range(len(videos)) for suffix in ("mkv", "report.json")}
