@@ -17,7 +17,7 @@ from typing import Any
 
 from latentsync import __version__
 from latentsync.commands.batch import Inputs, is_batch, run_batch
-from latentsync.commands.console import DONE, Parser, add_weights_flags, run
+from latentsync.commands.console import DONE, INTERRUPTED, Parser, add_weights_flags, run
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_names
 from latentsync.places import command
@@ -180,13 +180,23 @@ def _run(options: argparse.Namespace) -> int:
         return list_speakers(options, config)
     if is_batch(options.input, config.output.path):
         return run_batch(options, config)
+    if options.resume and config.output.path is not None:
+        from latentsync.commands.resume import resumed
+
+        (config,) = resumed([config])
     _check_named(config)
     # What follows imports torch, which takes seconds.
     from latentsync.commands.work import prepare_work, progress_of
     from latentsync.pipeline.job import checked
 
     job = checked(config)
-    prepare_work(options, job)(job, progress_of(options))
+    try:
+        prepare_work(options, job)(job, progress_of(options))
+    except KeyboardInterrupt:
+        if not options.resume:
+            raise
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
     return DONE
 
 
@@ -196,6 +206,8 @@ def _check_together(options: argparse.Namespace) -> None:
         raise ConfigError("--preview", count, "ask for 1 frame or more")
     if count is not None and options.dry_run:
         raise ConfigError("--preview", count, "leave out --dry-run")
+    if options.resume and (count is not None or options.dry_run):
+        options.resume = False  # nothing is written
 
 
 def _check_named(config: Config) -> None:

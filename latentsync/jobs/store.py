@@ -15,6 +15,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from latentsync.errors import LatentSyncError, MediaError
 from latentsync.jobs.rows import (
     CANCELLED,
     DONE,
@@ -33,29 +36,58 @@ from latentsync.jobs.rows import (
 )
 
 _BUSY = 20_000  # milliseconds to wait for another process that writes
+_JOBS = (
+    "select jobs.*, (select coalesce(sum(done), 0) from tasks where job = jobs.id and kind = ?)"
+    " as done from jobs"
+)
 
 
-class TakenError(Exception):
+class TakenError(LatentSyncError):
     """Another job that is not finished writes the same output."""
+
+    def __str__(self) -> str:
+        return f"another job that is not finished has this output: {self.args[0]}"
+
+
+class StoreError(MediaError):
+    """The store cannot be read or written: a full disk, no permission, another process."""
+
+
+class DamagedError(StoreError):
+    """The store's file is no store, or broken: see jobs.places.open_store."""
 
 
 class Store:
     """The jobs in one file; used by one thread, as a connection to SQLite is.
 
-    now: the clock. Raises sqlite3.DatabaseError where the file is damaged: see jobs.recovery.
+    now: the clock. Its methods, too, raise StoreError, and DamagedError where the file is damaged.
     """
 
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self._now = path, now
-        self._connection = sqlite3.connect(path, timeout=_BUSY / 1000, isolation_level=None)
-        self._connection.row_factory = sqlite3.Row
-        for line in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
-            self._connection.execute(f"pragma {line}")
-        self._connection.executescript(SCHEMA)
+        with self._as_store_error():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Two that make the file at once: the second one waits for the change of its mode.
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=_BUSY / 1000):
+                self._connection = sqlite3.connect(path, timeout=_BUSY / 1000, isolation_level=None)
+                self._connection.row_factory = sqlite3.Row
+                for line in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
+                    self._connection.execute(f"pragma {line}")
+                self._connection.executescript(SCHEMA)
+            self._file = path.stat().st_ino
 
     def close(self) -> None:
         self._connection.close()
+
+    def check_there(self) -> None:
+        """Raises StoreError where the file was deleted or replaced since it was opened."""
+        try:
+            there = self.path.stat().st_ino == self._file
+        except OSError:
+            there = False
+        if not there:
+            remedy = "run the same command again: it is made again from the jobs' folders"
+            raise StoreError("the store of jobs was deleted meanwhile", self.path, remedy)
 
     def add(
         self, job_id: str, name: str, output: str, config: Mapping[str, Any], priority: int = 0
@@ -77,19 +109,18 @@ class Store:
 
     def job(self, job_id: str) -> JobRow:
         """By its id, or the beginning of it, or its number. Raises KeyError: none, or several."""
-        found = [one for one in self.jobs() if one.id == job_id or str(one.number) == job_id]
-        found = found or [one for one in self.jobs() if one.id.startswith(job_id)]
+        if rows := self._all(f"{_JOBS} where jobs.id = ?", SEGMENT, job_id):
+            return job_of(rows[0])
+        jobs = self.jobs()
+        found = [one for one in jobs if str(one.number) == job_id]
+        found = found or [one for one in jobs if one.id.startswith(job_id)]
         if len(found) != 1:
             raise KeyError(job_id)
         return found[0]
 
     def jobs(self, states: Sequence[str] = ()) -> list[JobRow]:
         """In the order in which they were added. states: only these; empty: all."""
-        rows = self._all(
-            "select jobs.*, (select coalesce(sum(done), 0) from tasks where job = jobs.id"
-            " and kind = ?) as done from jobs order by number",
-            SEGMENT,
-        )
+        rows = self._all(f"{_JOBS} order by number", SEGMENT)
         return [job_of(row) for row in rows if not states or row["state"] in states]
 
     def lease(self, owner: str, jobs: Sequence[str] | None = None) -> Task | None:
@@ -132,7 +163,8 @@ class Store:
                 "insert into attempts (job, kind, number, owner, begun) values (?, ?, ?, ?, ?)",
                 *(*key, owner, now),
             )
-        return Task(self.job(row["job"]), row["kind"], row["number"], row["attempts"] + 1)
+        attempt = row["attempts"] + 1
+        return Task(self.job(row["job"]), row["kind"], row["number"], attempt, owner)
 
     def owners(self) -> list[str]:
         """Of the leases."""
@@ -159,6 +191,8 @@ class Store:
     def planned(self, task: Task, segments: Sequence[int]) -> None:
         """The plan is made: segments, by their number of frames, can be worked on."""
         with self._transaction() as run:
+            if not _is_held(run, task):
+                return
             run("update jobs set frames = ? where id = ?", sum(segments), task.job.id)
             for number, frames in enumerate(segments):
                 run(
@@ -195,13 +229,17 @@ class Store:
                     JOIN,
                 )
 
-    def failed(self, task: Task, error: str, *, again_in: float | None) -> None:
-        """again_in: seconds after which the task may be tried again; None: the job has failed."""
+    def failed(self, task: Task, error: str, *, again_in: float | None) -> bool:
+        """again_in: seconds after which the task may be tried again; None: the job has failed.
+        Returns False, and changes nothing, where the task was no longer the worker's."""
         with self._transaction() as run:
+            if not _is_held(run, task):
+                return False
             self._finish(run, task, FAILED, error)
             if again_in is None:
                 run(
-                    "update jobs set state = 'failed', error = ?, finished = ? where id = ?",
+                    "update jobs set state = 'failed', error = ?, finished = ? where id = ?"
+                    " and state = 'running'",
                     *(error, self._now(), task.job.id),
                 )
             else:
@@ -210,10 +248,13 @@ class Store:
                     " and kind = ? and number = ?",
                     *(self._now() + again_in, *key_of(task)),
                 )
+        return True
 
     def released(self, task: Task) -> None:
         """The worker stops without having failed: the task is as before."""
         with self._transaction() as run:
+            if not _is_held(run, task):
+                return
             self._finish(run, task, "stopped")
             run(
                 "update tasks set state = 'ready', owner = null, attempts = attempts - 1"
@@ -247,7 +288,7 @@ class Store:
             run("update jobs set state = ?, error = ? where id = ?", state, error, job_id)
 
     def is_sound(self) -> bool:
-        """Raises sqlite3.DatabaseError where it cannot even be read."""
+        """Raises DamagedError where it cannot even be read."""
         (row,) = self._all("pragma quick_check(1)")
         return bool(row[0] == "ok")
 
@@ -308,24 +349,49 @@ class Store:
         )
         run(
             "update attempts set ended = ?, outcome = ?, error = ? where job = ? and kind = ?"
-            " and number = ? and ended is null",
-            *(self._now(), outcome, error, *key_of(task)),
+            " and number = ? and owner = ? and ended is null",
+            *(self._now(), outcome, error, *key_of(task), task.owner),
         )
 
     def _all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with closing(self._connection.execute(sql, values)) as cursor:
+        with self._as_store_error(), closing(self._connection.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[Run]:
         connection = self._connection
-        connection.execute("begin immediate")
+        with self._as_store_error():
+            connection.execute("begin immediate")
+            try:
+                yield lambda sql, *values: connection.execute(sql, values)
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have ended it
+                    connection.execute("rollback")
+                raise
+
+    @contextmanager
+    def _as_store_error(self) -> Iterator[None]:
         try:
-            yield lambda sql, *values: connection.execute(sql, values)
-        except BaseException:
-            connection.execute("rollback")
+            yield
+        except sqlite3.IntegrityError:
             raise
-        connection.execute("commit")
+        except (sqlite3.OperationalError, OSError, Timeout) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise StoreError("cannot use the store of jobs", self.path, reason) from error
+        except sqlite3.DatabaseError as error:
+            remedy = f"{error}; run the same command again: it is made again from the jobs' folders"
+            raise DamagedError("the store of jobs is damaged", self.path, remedy) from error
 
 
 Run = Callable[..., sqlite3.Cursor]
+
+
+def _is_held(run: Run, task: Task) -> bool:
+    """Whether the task is still leased to the worker that has it."""
+    found = run(
+        "select 1 from tasks where job = ? and kind = ? and number = ? and owner = ?"
+        " and state = 'leased'",
+        *(*key_of(task), task.owner),
+    )
+    return found.fetchone() is not None

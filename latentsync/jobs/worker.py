@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from latentsync.errors import Cancelled, ConfigError
 from latentsync.jobs.failures import again_in, is_out_of_gpu_memory, line_of
 from latentsync.jobs.places import JobFiles
 from latentsync.jobs.rows import JOIN, PLAN, SEGMENT, Task
-from latentsync.jobs.store import Store
+from latentsync.jobs.store import Store, StoreError
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.job import Job, checked
+from latentsync.pipeline.segments.finishing import Finishing, is_gone, may_finish
 from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
 from latentsync.pipeline.segments.identity import identity_of
 from latentsync.pipeline.segments.render import SECONDS, InSegments, divides
@@ -72,6 +72,7 @@ class Worker:
         self._bury_the_dead()
         try:
             while not self._stop.is_set():
+                self._store.check_there()
                 task = self._store.lease(self._owner, self._jobs)
                 if task is not None:
                     self._work(task)
@@ -116,6 +117,8 @@ class Worker:
 
     def _do(self, task: Task, life: _SignsOfLife) -> None:
         opened = self._opened(task)
+        if life.lost or self._stop.is_set():  # meanwhile, when there was nothing to cancel
+            raise Cancelled
         if task.kind == PLAN:
             self._store.planned(task, opened.plan())
             return
@@ -126,10 +129,11 @@ class Worker:
             opened.make(task.number, life)
         else:
             opened.render()
-            self._close()
         self._store.finished(task)
         if task.kind == JOIN:
             self._files.set_state(task.job.id, "done")
+            opened.folder.remove()
+            self._close()
 
     def _fail(self, task: Task, error: Exception) -> None:
         self._close()
@@ -137,10 +141,11 @@ class Worker:
         if is_out_of_gpu_memory(error):
             self._engine = None
         self._files.note(task.job.id, "".join(traceback.format_exception(error)))
+        if not self._store.failed(task, line, again_in=again):
+            return  # it was cancelled, or another worker has taken over
         if again is not None:
             logger.warning("%s: %s; it is tried again in %d s", task.job.name, line, again)
-        self._store.failed(task, line, again_in=again)
-        if again is None:
+        else:
             self._files.set_state(task.job.id, "failed", line)
 
     def _lost(self) -> None:
@@ -151,7 +156,7 @@ class Worker:
         if self._open is not None and self._open.id == task.job.id:
             return self._open
         self._close()
-        config = config_of(task.job.config)
+        config = may_finish(config_of(task.job.config))
         if self._threads and not config.runtime.threads:
             config = replace(config, runtime=replace(config.runtime, threads=self._threads))
         job = checked(_with_smaller_batch(config) if task.attempt > 1 else config)
@@ -198,7 +203,11 @@ class _OpenJob:
             self._in_segments.make(self.session, self._job.output, plan, number, life.step)
 
     def render(self) -> None:
-        self.session.render(self._job.output, write=self._in_segments)
+        """The result, unless a worker had made it before it was stopped; the segments stay."""
+        finishing = Finishing(self.folder.path)
+        if not finishing.is_complete(self._job.output.target):
+            self.session.render(self._job.output, write=self._in_segments)
+            finishing.complete()
 
     def close(self) -> None:
         self.session.close()
@@ -227,15 +236,17 @@ class _SignsOfLife:
         self._thread.join()
 
     def _run(self) -> None:
-        store = Store(self._path)
-        try:
-            while not self._end.wait(SIGN_OF_LIFE):
-                if not store.renew(self._task, self._owner, self._done):
-                    self.lost = True
-                    self._on_loss()
-                    return
-        finally:
-            store.close()
+        while not self._end.wait(SIGN_OF_LIFE):
+            try:
+                with closing(Store(self._path)) as store:
+                    if store.renew(self._task, self._owner, self._done):
+                        continue
+            except StoreError as error:  # the lease lasts for some more tries
+                logger.warning(str(error))
+                continue
+            self.lost = True
+            self._on_loss()
+            return
 
 
 def owner_here(number: int = 0) -> str:
@@ -246,17 +257,7 @@ def owner_here(number: int = 0) -> str:
 def _is_gone(owner: str) -> bool:
     """False where it cannot be known: a worker of another machine."""
     node, _, rest = owner.rpartition(":")[0].rpartition(":")
-    if node != platform.node() or not rest.isdigit() or int(rest) == os.getpid():
-        return False
-    if sys.platform == "win32":
-        return False  # os.kill would end it
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return node == platform.node() and rest.isdigit() and is_gone(int(rest))
 
 
 def _with_smaller_batch(config: Config) -> Config:
