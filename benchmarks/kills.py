@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from latentsync.jobs.places import JobFiles, open_store
-from latentsync.jobs.rows import DONE, SEGMENT
+from latentsync.jobs.rows import DONE, OPEN, SEGMENT
 from latentsync.jobs.store import Store
 from latentsync.jobs.worker import Worker, owner_here
 from latentsync.media.reader import VideoReader
@@ -41,12 +41,14 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo_lipsynced.mp4"
 
 @dataclass(frozen=True, slots=True)
 class KillResult:
-    """kills: that hit a worker. lost: kind of each task that was begun and lost. states: of the
-    jobs. whole: whether the frames of every video are those of an uninterrupted run. segments:
-    number of segments. stray: files beside the outputs that do not belong there."""
+    """kills: that hit a worker. lost: kind of each task that was begun and lost. doubled: tasks
+    that were done again. states: of the jobs. whole: whether the frames of every video are those of
+    an uninterrupted run. segments: number of segments. stray: files beside the outputs that do not
+    belong there."""
 
     kills: int
     lost: list[str]
+    doubled: int
     states: list[str]
     whole: bool
     segments: int
@@ -59,14 +61,15 @@ def killed(
     kills: int,
     *,
     seconds: float,
+    workers: int = 1,
     most: float | None = None,
     seed: int = 0,
 ) -> KillResult:
-    """Renders the videos with one worker after the other, each killed at a random time after it has
-    begun a task, or two: most kills would hit the loading of models otherwise.
+    """Renders the videos while workers are killed, and others started in their place: at a random
+    time after a task, or two, were begun; most kills would hit the loading of models otherwise.
 
-    seconds: of a segment. most: seconds from then to the kill; None: a quarter of what a video
-    takes in one go. This process must not have run a network yet: workers are forks of it.
+    workers: at once. seconds: of a segment. most: seconds from then to the kill; None: a quarter of
+    what a video takes in one go. This process must not have run a network yet: workers are forks.
     """
     files, outputs = JobFiles(folder / "state"), folder / "out"
     configs = [_config(video, outputs / f"{n}.mkv") for n, video in enumerate(videos)]
@@ -79,19 +82,17 @@ def killed(
             target, settings = str(config.output.path), dataclasses.asdict(config)
             files.write(store.add(f"job{number}", videos[number].name, target, settings))
     chance, hit = random.Random(seed), 0
-    while hit < kills:
-        wanted = _begun(files) + chance.choice((1, 1, 1, 2))
-        process = _forked(lambda: _work(files, seconds))
-        while not os.waitpid(process, os.WNOHANG)[0] and _begun(files) < wanted:
-            time.sleep(LOOK)
+    running = [_forked(lambda: _work(files, seconds)) for _ in range(workers)]
+    while hit < kills and _comes(files, _begun(files) + chance.choice((1, 1, 1, 2))):
         time.sleep(chance.uniform(0, most))
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            break
-        if os.waitpid(process, 0)[1] == signal.SIGKILL:
+        victim = running.pop(chance.randrange(workers))
+        if not _has_ended(victim):
+            os.kill(victim, signal.SIGKILL)
+            os.waitpid(victim, 0)
             hit += 1
-    os.waitpid(_forked(lambda: _work(files, seconds)), 0)
+        running.append(_forked(lambda: _work(files, seconds)))
+    for process in running:
+        os.waitpid(process, 0)
     with closing(open_store(files)) as store:
         jobs = store.jobs()
         attempts = [one for job in jobs for one in store.attempts(job.id)]
@@ -100,6 +101,7 @@ def killed(
     return KillResult(
         hit,
         [one["kind"] for one in attempts if one["outcome"] != DONE],
+        sum(one["outcome"] == DONE for one in attempts) - len(tasks),
         [job.state for job in jobs],
         all(_is_equal(one, outputs / one.name) for one in wholes),
         sum(one["kind"] == SEGMENT for one in tasks),
@@ -133,6 +135,20 @@ def _begun(files: JobFiles) -> int:
         return sum(len(store.attempts(job.id)) for job in store.jobs())
 
 
+def _comes(files: JobFiles, wanted: int) -> bool:
+    """Waits until that many tasks were begun; False: nothing is left to do."""
+    while _begun(files) < wanted:
+        with closing(Store(files.store)) as store:
+            if not store.jobs(OPEN):
+                return False
+        time.sleep(LOOK)
+    return True
+
+
+def _has_ended(process: int) -> bool:
+    return os.waitpid(process, os.WNOHANG)[0] != 0
+
+
 def _work(files: JobFiles, seconds: float) -> None:
     Worker(files, owner_here(), seconds=seconds).run()
 
@@ -161,20 +177,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("videos", nargs="*", type=Path, default=[DEMO] * 3)
     parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--workers", type=int, default=1, help="processes at once")
     parser.add_argument("--segment", type=float, default=1.0, help="seconds of a segment")
     parser.add_argument("--most", type=float, help="seconds from a task's beginning to a kill")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         result = killed(
-            options.videos, Path(folder), options.kills, seconds=options.segment, most=options.most
+            options.videos,
+            Path(folder),
+            options.kills,
+            seconds=options.segment,
+            workers=options.workers,
+            most=options.most,
         )
     print(f"{result.kills} kills; jobs: {', '.join(result.states)}")
     print(f"frames as of an uninterrupted run: {'all' if result.whole else 'NOT all'}")
     lost = ", ".join(f"{count} {kind}" for kind, count in Counter(result.lost).items())
     print(f"{result.segments} segments; begun and lost: {lost or 'nothing'}")
+    print(f"done twice: {result.doubled}")
     print(f"files that do not belong there: {', '.join(result.stray) or 'none'}")
     few = len(result.lost) <= result.kills and set(result.states) == {DONE}
-    return 0 if result.whole and few and not result.stray else 1
+    return 0 if result.whole and few and not result.doubled and not result.stray else 1
 
 
 if __name__ == "__main__":

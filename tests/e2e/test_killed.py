@@ -1,4 +1,4 @@
-"""A batch that is killed again and again is finished, and no frame is lost or doubled."""
+"""A batch whose workers are killed again and again is finished: no frame is lost or doubled."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from tests.support.media_factory import make_video
 ROOT = Path(__file__).parents[2]
 
 
-def test_three_videos_survive_five_kills_at_random_times(tmp_path, demo_frames):
+def test_three_videos_survive_five_kills_of_two_workers_that_share_them(tmp_path, demo_frames):
     videos = [make_video(tmp_path / f"{n}.mp4", demo_frames[n:] * 3) for n in range(3)]
-    words = [sys.executable, "-m", "benchmarks.kills", *videos, "--kills", "5", "--segment", "0.4"]
+    words = [sys.executable, "-m", "benchmarks.kills", *videos, "--kills", "5"]
+    words += ["--workers", "2", "--segment", "0.4"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
@@ -22,5 +23,6 @@ def test_three_videos_survive_five_kills_at_random_times(tmp_path, demo_frames):
     assert kills is not None and int(kills[1]) >= 2, done.stdout
     assert lines[1] == "frames as of an uninterrupted run: all"
     assert re.match(r"\d\d segments; begun and lost: \d ", lines[2]), done.stdout
-    assert lines[3] == "files that do not belong there: none"
+    assert lines[3] == "done twice: 0"
+    assert lines[4] == "files that do not belong there: none"
     assert "Traceback" not in done.stderr
