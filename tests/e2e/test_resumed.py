@@ -1,4 +1,4 @@
-"""scripts.inference --resume: what was made before a stop is used, and the result is the whole's."""
+"""scripts.inference --resume: what was made before a stop is used, and the frames are the same."""
 
 from __future__ import annotations
 
@@ -33,22 +33,16 @@ def target(tmp_path, monkeypatch) -> Path:
     return tmp_path / "out" / "out.mkv"
 
 
-@pytest.fixture
-def stopping(monkeypatch):
-    """Stops a run when it begins that segment, as often as it is entered."""
+def stopped_at(number: int, error: BaseException):
+    """A make() that ends the run when it begins that segment."""
+    make = render.InSegments.make
 
-    def stop(number: int, error: BaseException) -> pytest.MonkeyPatch:
-        make, patch = render.InSegments.make, pytest.MonkeyPatch()
+    def stopped(self, session, output, plan, which, *more):
+        if which == number:
+            raise error
+        make(self, session, output, plan, which, *more)
 
-        def stopped(self, session, output, plan, which, *more):
-            if which == number:
-                raise error
-            make(self, session, output, plan, which, *more)
-
-        patch.setattr(render.InSegments, "make", stopped)
-        return patch
-
-    return stop
+    return stopped
 
 
 def resumed(run, video: Path, target: Path, *more: str):
@@ -64,14 +58,14 @@ def names(folder: Path) -> list[str]:
 
 
 def test_after_ctrl_c_it_goes_on_and_the_frames_are_the_whole_s(
-    video, target, tmp_path, run, stopping
+    video, target, tmp_path, run, monkeypatch
 ):
-    patch = stopping(1, KeyboardInterrupt())
-    result = resumed(run, video, target)
+    with monkeypatch.context() as patch:
+        patch.setattr(render.InSegments, "make", stopped_at(1, KeyboardInterrupt()))
+        result = resumed(run, video, target)
     assert result.code == 130
     assert result.err.splitlines()[-1] == "interrupted; the same command goes on from here"
     assert not target.exists() and folder_of(target).is_dir()
-    patch.undo()
     result = resumed(run, video, target)
     assert result.code == 0, result.err
     assert "1 of 3 segments were there from before" in result.err
@@ -81,9 +75,7 @@ def test_after_ctrl_c_it_goes_on_and_the_frames_are_the_whole_s(
     assert "already exists" in resumed(run, video, target).err
 
 
-def test_a_full_disk_is_one_line_and_other_settings_begin_anew(
-    video, target, run, stopping, monkeypatch
-):
+def test_a_full_disk_is_one_line_and_other_settings_begin_anew(video, target, run, monkeypatch):
     full = OSError(errno.ENOSPC, "No space left on device")
     with monkeypatch.context() as patch:
         patch.setattr("latentsync.media.segment_file.flush", _raising(full))
@@ -91,7 +83,7 @@ def test_a_full_disk_is_one_line_and_other_settings_begin_anew(
     assert result.code == 2
     assert "cannot write a segment" in result.err.splitlines()[-1]
     assert "No space left" in result.err.splitlines()[-1]
-    result = resumed(run, video, target, "output.watermark=none", "restore.fidelity=0.5")
+    result = resumed(run, video, target, "restore.strength=0.5")
     assert result.code == 0, result.err
     assert "the settings changed since the last run: all of it is made again" in result.err
     assert names(target.parent) == ["out.mkv", "out.report.json"]
