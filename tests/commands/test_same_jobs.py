@@ -86,7 +86,7 @@ def test_two_commands_at_once_share_one_job(state: Path) -> None:
         one.start()
     for one in threads:
         one.join()
-    assert len(set(found)) == 1 and len(listed(state)) == 1
+    assert len(found) == 3 and len(set(found)) == 1 and len(listed(state)) == 1
 
 
 def test_a_retry_whose_output_is_taken_is_one_line(
