@@ -27,6 +27,7 @@ import numpy as np
 
 from benchmarks.big_frames import write
 from latentsync.commands.console import use_threads
+from latentsync.jobs.open_job import JobsHere
 from latentsync.jobs.places import JobFiles, open_store
 from latentsync.jobs.worker import Worker, owner_here
 from latentsync.media.reader import VideoReader
@@ -137,10 +138,10 @@ def many(folder: Path, clips: int) -> Iterator[str]:
                 session.render(job.output)
 
     def jobs(numbers: Iterable[int]) -> None:
-        worker = Worker(files, owner_here(), jobs=[f"job{number}" for number in numbers])
-        worker._engine = engine  # as after its first job
-
-        worker.run()
+        place = JobsHere()
+        place.use(engine)  # as after its first job
+        wanted = [f"job{number}" for number in numbers]
+        Worker(files, owner_here(), jobs=wanted, place=place).run()
 
     def added(numbers: Iterable[int]) -> None:
         for number in numbers:

@@ -61,7 +61,7 @@ def is_batch(inputs: Sequence[str], output: str | None) -> bool:
 def run_batch(options: argparse.Namespace, config: Config) -> int:
     """Exit code: 2 if any video failed. Raises LatentSyncError before any work."""
     files = with_contents(options.input)
-    configs = _configs(config, files, skip_existing=options.skip_existing)
+    configs = _configs(config, files, skip_existing=options.skip_existing, resume=options.resume)
     outputs = [Path(str(one.output.path)) for one in configs]
     check_evaluations(outputs, config, html=options.html)
     # What follows imports torch, which takes seconds.
@@ -93,10 +93,12 @@ def run_batch(options: argparse.Namespace, config: Config) -> int:
     return DONE if done == len(configs) else USER_ERROR
 
 
-def _configs(config: Config, videos: Sequence[str], *, skip_existing: bool) -> list[Config]:
+def _configs(
+    config: Config, videos: Sequence[str], *, skip_existing: bool, resume: bool
+) -> list[Config]:
     """The settings of each video. Raises ConfigError and MediaError for invalid names.
 
-    skip_existing: leaves out videos whose output exists.
+    skip_existing: leaves out videos whose output exists. resume: goes on with earlier work.
     """
     folder, paths = _folder(config.output.path), [Path(video) for video in videos]
     for path in paths:
@@ -114,9 +116,7 @@ def _configs(config: Config, videos: Sequence[str], *, skip_existing: bool) -> l
         for video, target in zip(videos, targets, strict=True)
         if not (skip_existing and target.exists())
     ]
-    for video, target in left:
-        check_names(Path(video), target, overwrite=config.output.overwrite)
-    return [
+    made = [
         replace(
             config,
             input=replace(config.input, video=video),
@@ -124,6 +124,14 @@ def _configs(config: Config, videos: Sequence[str], *, skip_existing: bool) -> l
         )
         for video, target in left
     ]
+    if resume:
+        from latentsync.commands.resume import resumed
+
+        made = resumed(made)
+    for one in made:
+        video, target = Path(str(one.input.video)), Path(str(one.output.path))
+        check_names(video, target, overwrite=one.output.overwrite)
+    return made
 
 
 def _check_apart(videos: Sequence[str], targets: Sequence[Path], *, compare: bool) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from latentsync import __version__
 from latentsync.commands.batch import Inputs, is_batch, run_batch
-from latentsync.commands.console import DONE, Parser, add_weights_flags, run
+from latentsync.commands.console import DONE, INTERRUPTED, Parser, add_weights_flags, run
 from latentsync.commands.to_evaluate import check_evaluations
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_names
@@ -188,6 +188,10 @@ def _run(options: argparse.Namespace) -> int:
         return list_speakers(options, config)
     if is_batch(options.input, config.output.path):
         return run_batch(options, config)
+    if options.resume and config.output.path is not None:
+        from latentsync.commands.resume import resumed
+
+        (config,) = resumed([config])
     _check_named(config)
     check_evaluations([Path(str(config.output.path))], config, html=options.html)
     # What follows imports torch, which takes seconds.
@@ -195,7 +199,13 @@ def _run(options: argparse.Namespace) -> int:
     from latentsync.pipeline.job import checked
 
     job = checked(config)
-    prepare_work(options, job)(job, progress_of(options))
+    try:
+        prepare_work(options, job)(job, progress_of(options))
+    except KeyboardInterrupt:
+        if not options.resume:
+            raise
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
     return DONE
 
 
@@ -207,6 +217,8 @@ def _check_together(options: argparse.Namespace, *, evaluated: bool) -> None:
         raise ConfigError("--preview", count, "leave out --dry-run")
     if options.html and not evaluated:
         raise ConfigError("--html", "without --evaluate", "the page shows an evaluation: add it")
+    if options.resume and (count is not None or options.dry_run):
+        options.resume = False  # nothing is written
 
 
 def _check_named(config: Config) -> None:

@@ -140,9 +140,14 @@ def _clean(store: Any, files: Any, options: argparse.Namespace) -> int:
     if not ended:
         print("nothing to clean: no job has ended")
         return DONE
-    folders = {job.id: folder_of(Path(job.output)) for job in ended}
+    in_use = {job.output for job in store.jobs(rows.OPEN)}
+    folders = {
+        job.id: folder
+        for job in ended
+        if (folder := folder_of(Path(job.output))).is_dir() and job.output not in in_use
+    }
     for job in ended:
-        more = f", and the segments in {folders[job.id]}" if folders[job.id].exists() else ""
+        more = f", and the segments in {folders[job.id]}" if job.id in folders else ""
         print(
             f"job {job.number}, {job.name} ({job.state}): its log and its place in the list{more}"
         )
@@ -150,7 +155,10 @@ def _clean(store: Any, files: Any, options: argparse.Namespace) -> int:
         print("nothing was removed")
         return DONE
     for job in ended:
-        SegmentFolder(folders[job.id], {}).remove()
+        if job.id in folders:
+            segments = SegmentFolder(folders[job.id], {})
+            with segments.held():  # refused while scripts.inference --resume uses it
+                segments.remove()
         files.remove(job.id)
         store.forget(job.id)
     print(f"{len(ended)} jobs removed; no output was touched")

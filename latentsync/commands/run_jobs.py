@@ -14,7 +14,8 @@ import argparse
 import dataclasses
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ from latentsync.commands.folder import with_contents
 from latentsync.errors import ConfigError
 from latentsync.jobs import rows
 from latentsync.jobs.entries import folder_entries, read_entries
+from latentsync.jobs.job_table import TakenError
 from latentsync.jobs.manifest import ManifestError, Planned, planned_jobs
 from latentsync.jobs.rows import JobRow
 from latentsync.places import command
 from latentsync.settings.presets import PRESETS
+from latentsync.settings.seeds import NEW, new_seed, with_seed
 from latentsync.weights.licences import accept
 
 MOST_WORKERS = 64
@@ -117,7 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     accept(options.accept_licence)
     _check(options)
-    from latentsync.jobs.places import JobFiles, default_root, open_store  # imports torch
+    from latentsync.commands.resume import remove_leftover  # imports torch
+    from latentsync.jobs.places import JobFiles, default_root, open_store
 
     files = JobFiles(Path(options.state_dir) if options.state_dir else default_root())
     store = open_store(files)
@@ -131,32 +135,41 @@ def _run(options: argparse.Namespace) -> int:
         print(f"error: {error.name}: {count} problems; nothing was done", file=sys.stderr)
         return USER_ERROR
     _fetch_weights(options, planned)
-    ids, before = [], 0
+    ids, before, seed = [], 0, new_seed()
     for one in planned:
-        job = earlier.get(str(one.output))
-        if job is not None and _is_same(job, one):
-            if job.state == rows.DONE and one.output.exists():
-                before += 1
-                continue
-            if job.state == rows.DONE:
-                job = None
-            elif job.state not in rows.OPEN:
-                store.retry(job.id)
-        elif job is not None and job.state in rows.OPEN:
-            remedy = f"wait for it, or cancel it: {command('jobs')} cancel {job.number}"
-            what = "an unfinished job with other settings has this output"
-            raise ConfigError(what, one.output, remedy)
-        else:
-            job = None
-        if job is None:
-            config = dataclasses.asdict(one.config)
-            new = uuid.uuid4().hex[:12]
-            job = store.add(new, one.name, str(one.output), config, one.priority)
+        if _is_done(earlier.get(str(one.output)), one):
+            remove_leftover(one.output)
+            before += 1
+            continue
+        job = _job_for(one, earlier.get(str(one.output)), store, seed)
         files.write(store.job(job.id))
         ids.append(job.id)
     if before:
         print(f"{before} of {len(planned)} jobs were done before")
     return _worked(options, files, ids) if ids else DONE
+
+
+def _job_for(one: Planned, job: JobRow | None, store: Any, seed: int) -> JobRow:
+    """The job of an entry in the store: one that is not finished, or a new one.
+
+    job: the last one with its output. seed: for settings that ask for a new one.
+    """
+    if job is not None and job.state in rows.OPEN:
+        if _is_same(job, one):
+            return job
+        remedy = f"wait for it, or cancel it: {command('jobs')} cancel {job.number}"
+        what = "an unfinished job with other settings has this output"
+        raise ConfigError(what, one.output, remedy)
+    if job is not None and _is_same(job, one) and job.state != rows.DONE:
+        store.retry(job.id)
+        return job
+    new, config = uuid.uuid4().hex[:12], dataclasses.asdict(with_seed(one.config, seed))
+    try:
+        added: JobRow = store.add(new, one.name, str(one.output), config, one.priority)
+    except TakenError:  # by the same command, a moment ago
+        theirs = [job for job in store.jobs() if job.output == str(one.output)]
+        return _job_for(one, theirs[-1], store, seed)
+    return added
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -181,7 +194,8 @@ def _planned(options: argparse.Namespace, earlier: dict[str, JobRow]) -> list[Pl
 
     def known(one: Planned) -> bool:
         job = earlier.get(str(one.output))
-        return job is not None and _is_same(job, one)
+        unfinished = job is not None and job.state != rows.DONE and _is_same(job, one)
+        return unfinished or _is_done(job, one)
 
     return planned_jobs(
         name,
@@ -200,13 +214,25 @@ def _planned(options: argparse.Namespace, earlier: dict[str, JobRow]) -> list[Pl
     )
 
 
+def _is_done(job: JobRow | None, one: Planned) -> bool:
+    """Whether the output of an entry is there, made from the files that are there now."""
+    if job is None or job.state != rows.DONE or not _is_same(job, one) or not one.output.exists():
+        return False
+    return all(path.stat().st_mtime <= job.created for path in one.inputs if path.exists())
+
+
 def _is_same(job: JobRow, one: Planned) -> bool:
     """Whether a job of the store is that of an entry: all settings are equal."""
-    return _but_overwrite(dict(job.config)) == _but_overwrite(dataclasses.asdict(one.config))
+    any_seed = one.config.generate.seed == NEW
+    return _compared(job.config, any_seed) == _compared(dataclasses.asdict(one.config), any_seed)
 
 
-def _but_overwrite(config: dict[str, Any]) -> dict[str, Any]:
-    return {**config, "output": {**config["output"], "overwrite": None}}
+def _compared(config: Mapping[str, Any], any_seed: bool) -> dict[str, Any]:
+    output, generate = {**config["output"]}, {**config["generate"]}
+    output["overwrite"] = None
+    if any_seed:
+        generate["seed"] = NEW
+    return {**config, "output": output, "generate": generate}
 
 
 def _fetch_weights(options: argparse.Namespace, planned: Sequence[Planned]) -> None:
@@ -229,8 +255,8 @@ def _worked(options: argparse.Namespace, files: Any, ids: Sequence[str]) -> int:
     interrupted = not work_on(
         files, ids, options.workers, cluster=options.cluster, quiet=options.quiet
     )
-    store = Store(files.store)
-    jobs = [store.job(one) for one in ids]
+    with closing(Store(files.store)) as store:
+        jobs = store.some(ids)
     print(summary(jobs))
     if interrupted:
         print("interrupted; the same command goes on from here", file=sys.stderr)
@@ -243,7 +269,7 @@ def _worked(options: argparse.Namespace, files: Any, ids: Sequence[str]) -> int:
 
 def summary(jobs: Sequence[JobRow]) -> str:
     """A table, one line a job."""
-    width = max(len(job.name) for job in jobs)
+    width = max((len(job.name) for job in jobs), default=0)
     lines = [f"{'job':>4} {'state':9} {'frames':>7} {'seconds':>8}  {'name':{width}}  output"]
     for job in jobs:
         seconds = (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -76,7 +78,8 @@ def _work_in_processes(files: JobFiles, ids: Sequence[str], count: int) -> None:
         process = context.Process(
             target=_worker_process, args=(files.root, list(ids), number, threads, os.getpid())
         )
-        process.start()
+        with _ignoring_ctrl_c():
+            process.start()
         return process
 
     running = [started(number) for number in range(count)]
@@ -95,6 +98,20 @@ def _work_in_processes(files: JobFiles, ids: Sequence[str], count: int) -> None:
             process.terminate()
             process.join()
         store.close()
+
+
+@contextmanager
+def _ignoring_ctrl_c() -> Iterator[None]:
+    """A process that is started meanwhile ignores it: a terminal sends it to all, and it is this
+    process that ends the others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _worker_process(root: Path, ids: Sequence[str], number: int, threads: int, parent: int) -> None:
@@ -119,7 +136,7 @@ class _Monitor:
     """Shows the state of jobs: a bar over all of them on a terminal, a line for each that ends."""
 
     def __init__(self, files: JobFiles, ids: Sequence[str], *, quiet: bool) -> None:
-        self._files, self._ids, self._quiet = files, ids, quiet
+        self._files, self._ids, self._quiet = files, frozenset(ids), quiet
         self._ended: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -144,14 +161,14 @@ class _Monitor:
             store.close()
 
     def _show(self, store: Store, bar: tqdm) -> None:
-        jobs = store.some(self._ids)
+        jobs = store.some(list(self._ids))
         for job in jobs:
             if job.state not in rows.OPEN and job.id not in self._ended:
                 self._ended.add(job.id)
                 if not self._quiet:
-                    tqdm.write(f"{len(self._ended)}/{len(jobs)} {_said(job)}", file=sys.stderr)
+                    tqdm.write(f"{len(self._ended)}/{len(self._ids)} {_said(job)}", file=sys.stderr)
         now = [job.name for job in jobs if job.state == rows.RUNNING]
-        bar.set_description(f"{len(self._ended)} of {len(jobs)} done; {', '.join(now)}", False)
+        bar.set_description(f"{len(self._ended)} of {len(self._ids)} done; {', '.join(now)}", False)
         bar.total = max(1, sum(job.frames for job in jobs))
         bar.n = sum(job.done for job in jobs)
         bar.refresh()

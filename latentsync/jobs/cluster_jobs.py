@@ -167,6 +167,8 @@ class JobOnNode:
         if reply.files:
             check_free(self._target, overwrite=self._task.job.config["output"]["overwrite"])
             self._copy(reply.files, self._target.parent)
+
+    def forget(self) -> None:
         SegmentFolder(self._folder, {}).remove()
 
     def cancel(self) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 from latentsync.errors import ConfigError
+from latentsync.media.container import MUXERS
+from latentsync.media.picture.kinds import KINDS as PICTURES
 from latentsync.settings.paths import resolved
 
 SPEECH = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac")
@@ -59,12 +61,14 @@ def read_entries(path: Path, output_folder: Path | None = None) -> list[Entry]:
 
 
 def folder_entries(folder: Path, videos: list[Path], output_folder: Path) -> list[Entry]:
-    """One for each video; speech of the same name beside it is its new speech."""
+    """One for each video or picture; speech of the same name beside it is its new speech. Outputs
+    are of the same kind, where that can be written."""
     entries = []
     for video in videos:
         beside = (video.with_suffix(suffix) for suffix in SPEECH)
         speech = next((str(one) for one in beside if one.is_file()), None)
-        target = output_folder / f"{video.stem}.mp4"
+        kept = video.suffix.lower() in (*MUXERS, *(() if speech else PICTURES))
+        target = output_folder / (video.name if kept else f"{video.stem}.mp4")
         where = str(video.relative_to(folder))
         entries.append(Entry(where, video.name, str(video), speech, str(target)))
     return entries

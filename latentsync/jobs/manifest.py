@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ from latentsync.errors import LatentSyncError
 from latentsync.jobs.entries import Entry
 from latentsync.media.files import check_file, check_names
 from latentsync.media.picture.kinds import compared, name_beside
-from latentsync.settings.load import load_config
+from latentsync.settings.load import config_of, load_config
+from latentsync.settings.paths import absolute
 from latentsync.settings.schema import Config
 
 
@@ -32,7 +33,8 @@ class ManifestError(LatentSyncError):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A job that can be added to the store. where: file and line of its entry."""
+    """A job that can be added to the store. where: file and line of its entry. config: with
+    absolute paths."""
 
     where: str
     name: str
@@ -41,8 +43,14 @@ class Planned:
 
     @property
     def output(self) -> Path:
-        """Absolute."""
-        return Path(os.path.abspath(str(self.config.output.path)))  # noqa: PTH100  it takes ".." out
+        return Path(str(self.config.output.path))
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The video and all speech."""
+        given = self.config.input
+        paths = [given.video, given.audio, *(one.audio for one in self.config.speakers)]
+        return [Path(path) for path in paths if path is not None]
 
 
 def planned_jobs(
@@ -98,18 +106,19 @@ def _planned(
         "output.path": entry.output,
     }
     loaded = load_config(config, [*own, *overrides], flags={**flags, **files})
-    return Planned(entry.where, entry.name, loaded, entry.priority)
+    tree = dataclasses.asdict(loaded)
+    absolute(tree)  # the job may be worked on from another folder
+    return Planned(entry.where, entry.name, config_of(tree), entry.priority)
 
 
 def _check_files(job: Planned, *, known: bool) -> None:
     given, output = job.config.input, job.config.output
     check_names(Path(str(given.video)), job.output, overwrite=known or output.overwrite)
-    for audio in (given.audio, *(one.audio for one in job.config.speakers)):
-        if audio is not None:
-            try:
-                check_file(Path(audio), "speech")
-            except OSError as error:
-                raise _EntryError(f"cannot open the speech: {audio}; {error.strerror}") from None
+    for audio in job.inputs[1:]:
+        try:
+            check_file(audio, "speech")
+        except OSError as error:
+            raise _EntryError(f"cannot open the speech: {audio}; {error.strerror}") from None
 
 
 def _collisions(jobs: Sequence[Planned]) -> list[str]:
@@ -118,10 +127,11 @@ def _collisions(jobs: Sequence[Planned]) -> list[str]:
     taken: dict[str, Planned] = {}
     inputs: dict[Path, Planned] = {}
     for job in jobs:
-        inputs.setdefault(Path(str(job.config.input.video)).absolute(), job)
+        for path in job.inputs:
+            inputs.setdefault(path, job)
     for job in jobs:
         if (reader := inputs.get(job.output)) is not None:
-            what = "its output is the video of"
+            what = "its output is an input of"
             problems.append(f"{job.where}: {what} {reader.where}: {job.output}; rename it")
         for path in (job.output, compared(job.output))[: 1 + job.config.output.compare]:
             first = taken.setdefault(name_beside(path).casefold() + str(path.parent), job)

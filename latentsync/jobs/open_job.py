@@ -12,6 +12,7 @@ from latentsync.jobs.rows import Task
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.job import Job, checked
+from latentsync.pipeline.segments.finishing import Finishing, may_finish
 from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
 from latentsync.pipeline.segments.identity import identity_of
 from latentsync.pipeline.segments.render import SECONDS, InSegments, divides
@@ -33,6 +34,9 @@ class OpenJob(Protocol):
 
     def render(self) -> None:
         """The whole file, from the segments that are there."""
+
+    def forget(self) -> None:
+        """The job is done, and the store says so: what was kept for another attempt goes."""
 
     def cancel(self) -> None:
         """From any thread: the call at hand raises Cancelled."""
@@ -76,7 +80,14 @@ class JobHere:
         return True
 
     def render(self) -> None:
-        self.session.render(self._job.output, write=self._in_segments)
+        """The result, unless a worker had made it before it was stopped; the segments stay."""
+        finishing = Finishing(self.folder.path)
+        if not finishing.is_complete(self._job.output.target):
+            self.session.render(self._job.output, write=self._in_segments)
+            finishing.complete()
+
+    def forget(self) -> None:
+        self.folder.remove()
 
     def cancel(self) -> None:
         self.session.cancel()
@@ -103,8 +114,13 @@ class JobsHere:
         """retried: after a failure, which may have been for want of memory."""
         if self._threads and not config.runtime.threads:
             config = replace(config, runtime=replace(config.runtime, threads=self._threads))
+        config = may_finish(config)
         job = checked(with_smaller_batch(config) if retried else config)
         return JobHere(job_id, job, self._engine_for(job), self._seconds)
+
+    def use(self, engine: Engine) -> None:
+        """Models that are loaded already."""
+        self._engine = engine
 
     def release_memory(self) -> None:
         self._engine = None

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latentsync.jobs.database import DamagedError
+from latentsync.jobs.job_table import TakenError
 from latentsync.jobs.rows import OPEN, JobRow
-from latentsync.jobs.store import Store, TakenError
+from latentsync.jobs.store import Store
+from latentsync.media.segment_file import flush
 from latentsync.pipeline.compact_json import compact_json
 from latentsync.places import part_file, state_folder
 
@@ -32,6 +34,13 @@ _PACKAGES = ("latentsync", "GFPGAN", "CodeFormer")
 
 def default_root() -> Path:
     return state_folder() / "jobs"
+
+
+class _LogFile(logging.FileHandler):
+    """A full disk ends no job for want of its log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +71,16 @@ class JobFiles:
         }
         with part_file(self.folder(job.id) / "job.json") as part:
             part.write_text(compact_json(about), "utf-8")
+            flush(part)
 
     def set_state(self, job_id: str, state: str, error: str | None = None) -> None:
         """Keeps how a job ended."""
         about = self.read(job_id)
-        if about is not None:
-            with part_file(self.folder(job_id) / "job.json") as part:
-                part.write_text(compact_json({**about, "state": state, "error": error}), "utf-8")
+        if about is None:
+            return
+        with part_file(self.folder(job_id) / "job.json") as part:
+            part.write_text(compact_json({**about, "state": state, "error": error}), "utf-8")
+            flush(part)
 
     def read(self, job_id: str) -> dict[str, Any] | None:
         """None: the folder is none of ours."""
@@ -82,7 +94,7 @@ class JobFiles:
     def log(self, job_id: str) -> Iterator[None]:
         """What is logged meanwhile goes to the job's log, too."""
         self.folder(job_id).mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(self.folder(job_id) / "log.txt", encoding="utf-8")
+        handler = _LogFile(self.folder(job_id) / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         loggers = [logging.getLogger(name) for name in _PACKAGES]
         for one in loggers:
@@ -95,8 +107,11 @@ class JobFiles:
             handler.close()
 
     def note(self, job_id: str, text: str) -> None:
-        """Adds text to the job's log."""
-        with (self.folder(job_id) / "log.txt").open("a", encoding="utf-8") as file:
+        """Adds text to the job's log, if the disk takes it."""
+        with (
+            suppress(OSError),
+            (self.folder(job_id) / "log.txt").open("a", encoding="utf-8") as file,
+        ):
             file.write(f"{text.rstrip()}\n")
 
     def remove(self, job_id: str) -> None:
@@ -111,25 +126,28 @@ class JobFiles:
 
 
 def open_store(files: JobFiles) -> Store:
-    """The store; a damaged one is put aside, which is said, and made again from the folders."""
+    """The store; one that is damaged is put aside, one that is damaged or lost is made again from
+    the folders of the jobs, which is said. Raises StoreError where it cannot be read or written."""
     try:
         store = Store(files.store)
         if store.is_sound():
-            return store
+            return store if store.jobs() else _filled(store, files, "gone")
         store.close()
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and "disk" in str(error):
-            raise
+    except DamagedError:
+        pass
     aside = files.store.with_name(f"jobs.damaged-{time.strftime('%Y%m%d-%H%M%S')}.sqlite")
     files.store.replace(aside)
     for suffix in ("-wal", "-shm"):
         files.store.with_name(files.store.name + suffix).unlink(missing_ok=True)
-    store = Store(files.store)
-    count = sum(_added(store, about) for about in _kept_jobs(files))
-    logger.warning(
-        "the store of jobs was damaged: it is now %s, and %d jobs were taken from their folders",
-        *(aside, count),
-    )
+    return _filled(Store(files.store), files, f"damaged, and is now {aside}")
+
+
+def _filled(store: Store, files: JobFiles, what: str) -> Store:
+    """An empty store, with the jobs that are still in their folders."""
+    if kept := _kept_jobs(files):
+        count = sum(_added(store, about) for about in kept)
+        message = "the store of jobs was %s; %d jobs were taken from their folders"
+        logger.warning(message, what, count)
     return store
 
 

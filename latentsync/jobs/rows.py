@@ -66,12 +66,14 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A leased task. number: of the segment, else 0. attempt: 1 for the first."""
+    """A leased task. number: of the segment, else 0. attempt: 1 for the first. owner: its
+    worker."""
 
     job: JobRow
     kind: str
     number: int
     attempt: int
+    owner: str
 
 
 def key_of(task: Task) -> tuple[str, str, int]:

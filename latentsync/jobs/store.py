@@ -8,89 +8,19 @@ takes over. Times are seconds since the epoch, as the clock of the machine has t
 from __future__ import annotations
 
 import json
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from latentsync.jobs.rows import (
-    CANCELLED,
-    DONE,
-    FAILED,
-    JOIN,
-    LEASE,
-    OPEN,
-    PLAN,
-    SCHEMA,
-    SEGMENT,
-    WAITING,
-    JobRow,
-    Task,
-    job_of,
-    key_of,
-)
+from latentsync.jobs.database import Run
+from latentsync.jobs.job_table import JobTable
+from latentsync.jobs.rows import DONE, FAILED, JOIN, LEASE, SEGMENT, Task, key_of
 
-_BUSY = 20_000  # milliseconds to wait for another process that writes
+MOST_LOST = 20
+"""Attempts at one task after which its job fails: a task that ends every worker, as one that takes
+all memory does, would be tried for ever."""
 
 
-class TakenError(Exception):
-    """Another job that is not finished writes the same output."""
-
-
-class Store:
-    """The jobs in one file; used by one thread, as a connection to SQLite is.
-
-    now: the clock. Raises sqlite3.DatabaseError where the file is damaged: see jobs.recovery.
-    """
-
-    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self._now = path, now
-        self._connection = sqlite3.connect(path, timeout=_BUSY / 1000, isolation_level=None)
-        self._connection.row_factory = sqlite3.Row
-        for line in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
-            self._connection.execute(f"pragma {line}")
-        self._connection.executescript(SCHEMA)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def add(
-        self, job_id: str, name: str, output: str, config: Mapping[str, Any], priority: int = 0
-    ) -> JobRow:
-        """A new job. Raises TakenError."""
-        with self._transaction() as run:
-            (last,) = run("select coalesce(max(number), 0) from jobs").fetchone()
-            try:
-                run(
-                    "insert into jobs (id, number, name, output, config, priority, created, state)"
-                    " values (?, ?, ?, ?, ?, ?, ?, ?)",
-                    *(job_id, last + 1, name, output, json.dumps(config), priority),
-                    *(self._now(), WAITING),
-                )
-            except sqlite3.IntegrityError as error:
-                raise TakenError(output) from error
-            run("insert into tasks (job, kind, number) values (?, ?, 0)", job_id, PLAN)
-        return self.job(job_id)
-
-    def job(self, job_id: str) -> JobRow:
-        """By its id, or the beginning of it, or its number. Raises KeyError: none, or several."""
-        found = [one for one in self.jobs() if one.id == job_id or str(one.number) == job_id]
-        found = found or [one for one in self.jobs() if one.id.startswith(job_id)]
-        if len(found) != 1:
-            raise KeyError(job_id)
-        return found[0]
-
-    def jobs(self, states: Sequence[str] = ()) -> list[JobRow]:
-        """In the order in which they were added. states: only these; empty: all."""
-        rows = self._all(
-            "select jobs.*, (select coalesce(sum(done), 0) from tasks where job = jobs.id"
-            " and kind = ?) as done from jobs order by number",
-            SEGMENT,
-        )
-        return [job_of(row) for row in rows if not states or row["state"] in states]
+class Store(JobTable):
+    """The jobs in one file, and who works on them; see database.Database."""
 
     def lease(self, owner: str, jobs: Sequence[str] | None = None) -> Task | None:
         """The next task that can be worked on, leased; None: there is none now.
@@ -98,8 +28,8 @@ class Store:
         jobs: only of these; None: of all. Jobs of higher priority come first, then older ones; a
         job that has begun is finished first.
         """
-        now, chosen = self._now(), json.dumps(list(jobs or []))
-        with self._transaction() as run:
+        now, chosen = self.now(), json.dumps(list(jobs or []))
+        with self.transaction() as run:
             row = run(
                 "select tasks.* from tasks join jobs on jobs.id = tasks.job"
                 " where jobs.state in ('waiting', 'running') and tasks.state != 'done'"
@@ -114,51 +44,68 @@ class Store:
             if row is None:
                 return None
             key = row["job"], row["kind"], row["number"]
+            lost = row["attempts"] >= MOST_LOST
             run(
                 "update attempts set ended = ?, outcome = 'lost' where job = ? and kind = ?"
                 " and number = ? and ended is null",
                 *(now, *key),
             )
-            run(
-                "update tasks set state = 'leased', owner = ?, lease = ?, attempts = attempts + 1"
-                " where job = ? and kind = ? and number = ?",
-                *(owner, now + LEASE, *key),
-            )
-            run(
-                "update jobs set state = 'running', started = coalesce(started, ?) where id = ?",
-                *(now, row["job"]),
-            )
-            run(
-                "insert into attempts (job, kind, number, owner, begun) values (?, ?, ?, ?, ?)",
-                *(*key, owner, now),
-            )
-        return Task(self.job(row["job"]), row["kind"], row["number"], row["attempts"] + 1)
+            if lost:
+                reason = f"{row['attempts']} workers ended without a word at its {row['kind']}"
+                run(
+                    "update jobs set state = 'failed', error = ?, finished = ? where id = ?",
+                    *(f"{reason}: is there enough memory?", now, row["job"]),
+                )
+            else:
+                self._take(run, key, owner)
+        if lost:
+            return self.lease(owner, jobs)
+        attempt = row["attempts"] + 1
+        return Task(self.job(row["job"]), row["kind"], row["number"], attempt, owner)
+
+    def _take(self, run: Run, key: tuple[str, str, int], owner: str) -> None:
+        now = self.now()
+        run(
+            "update tasks set state = 'leased', owner = ?, lease = ?, attempts = attempts + 1"
+            " where job = ? and kind = ? and number = ?",
+            *(owner, now + LEASE, *key),
+        )
+        run(
+            "update jobs set state = 'running', started = coalesce(started, ?) where id = ?",
+            *(now, key[0]),
+        )
+        run(
+            "insert into attempts (job, kind, number, owner, begun) values (?, ?, ?, ?, ?)",
+            *(*key, owner, now),
+        )
 
     def owners(self) -> list[str]:
         """Of the leases."""
-        rows = self._all("select distinct owner from tasks where state = 'leased'")
+        rows = self.all("select distinct owner from tasks where state = 'leased'")
         return [row["owner"] for row in rows if row["owner"]]
 
     def bury(self, owner: str) -> None:
         """The worker is known to be gone: its leases end."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             run("update tasks set lease = 0 where owner = ? and state = 'leased'", owner)
 
     def renew(self, task: Task, owner: str, done: int | None = None) -> bool:
         """A sign of life. done: frames of the task so far. Returns whether the task is still the
         worker's: it is not where it was cancelled, or another one has taken over."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             changed = run(
                 "update tasks set lease = ?, done = coalesce(?, done) where job = ? and kind = ?"
                 " and number = ? and owner = ? and state = 'leased' and exists (select 1 from jobs"
                 " where id = tasks.job and state = 'running')",
-                *(self._now() + LEASE, done, *key_of(task), owner),
+                *(self.now() + LEASE, done, *key_of(task), owner),
             )
             return changed.rowcount == 1
 
     def planned(self, task: Task, segments: Sequence[int]) -> None:
         """The plan is made: segments, by their number of frames, can be worked on."""
-        with self._transaction() as run:
+        with self.transaction() as run:
+            if not _is_held(run, task):
+                return
             run("update jobs set frames = ? where id = ?", sum(segments), task.job.id)
             for number, frames in enumerate(segments):
                 run(
@@ -176,12 +123,12 @@ class Store:
     def finished(self, task: Task) -> None:
         """A segment or the join is done; with the last segment the join becomes a task, with the
         join the job is done."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             self._finish(run, task, DONE)
             if task.kind == JOIN:
                 run(
                     "update jobs set state = 'done', finished = ?, error = null where id = ?",
-                    *(self._now(), task.job.id),
+                    *(self.now(), task.job.id),
                 )
                 return
             (left,) = run(
@@ -195,25 +142,32 @@ class Store:
                     JOIN,
                 )
 
-    def failed(self, task: Task, error: str, *, again_in: float | None) -> None:
-        """again_in: seconds after which the task may be tried again; None: the job has failed."""
-        with self._transaction() as run:
+    def failed(self, task: Task, error: str, *, again_in: float | None) -> bool:
+        """again_in: seconds after which the task may be tried again; None: the job has failed.
+        Returns False, and changes nothing, where the task was no longer the worker's."""
+        with self.transaction() as run:
+            if not _is_held(run, task):
+                return False
             self._finish(run, task, FAILED, error)
             if again_in is None:
                 run(
-                    "update jobs set state = 'failed', error = ?, finished = ? where id = ?",
-                    *(error, self._now(), task.job.id),
+                    "update jobs set state = 'failed', error = ?, finished = ? where id = ?"
+                    " and state = 'running'",
+                    *(error, self.now(), task.job.id),
                 )
             else:
                 run(
                     "update tasks set state = 'ready', owner = null, not_before = ? where job = ?"
                     " and kind = ? and number = ?",
-                    *(self._now() + again_in, *key_of(task)),
+                    *(self.now() + again_in, *key_of(task)),
                 )
+        return True
 
     def released(self, task: Task) -> None:
         """The worker stops without having failed: the task is as before."""
-        with self._transaction() as run:
+        with self.transaction() as run:
+            if not _is_held(run, task):
+                return
             self._finish(run, task, "stopped")
             run(
                 "update tasks set state = 'ready', owner = null, attempts = attempts - 1"
@@ -221,51 +175,10 @@ class Store:
                 *key_of(task),
             )
 
-    def cancel(self, job_id: str) -> bool:
-        """Returns whether the job was not finished yet."""
-        return self._set_state(job_id, CANCELLED, OPEN)
-
-    def retry(self, job_id: str) -> bool:
-        """A job that has failed, or was cancelled, waits again; what is done of it stays. Returns
-        whether it was one. Raises TakenError."""
-        try:
-            retried = self._set_state(job_id, WAITING, (FAILED, CANCELLED))
-        except sqlite3.IntegrityError as error:
-            raise TakenError(self.job(job_id).output) from error
-        if retried:
-            with self._transaction() as run:
-                run(
-                    "update tasks set state = 'ready', attempts = 0, not_before = 0, owner = null"
-                    " where job = ? and state != 'done'",
-                    job_id,
-                )
-        return retried
-
-    def end(self, job_id: str, state: str, error: str | None) -> None:
-        """A job that ended before this store was made."""
-        with self._transaction() as run:
-            run("update jobs set state = ?, error = ? where id = ?", state, error, job_id)
-
-    def is_sound(self) -> bool:
-        """Raises sqlite3.DatabaseError where it cannot even be read."""
-        (row,) = self._all("pragma quick_check(1)")
-        return bool(row[0] == "ok")
-
-    def start_over(self, job_id: str) -> None:
-        """The plan has to be made again."""
-        with self._transaction() as run:
-            run("delete from tasks where job = ?", job_id)
-            run("insert into tasks (job, kind, number) values (?, ?, 0)", job_id, PLAN)
-
-    def forget(self, job_id: str) -> None:
-        """Removes a job from the store; no file is touched."""
-        with self._transaction() as run:
-            run("delete from jobs where id = ?", job_id)
-
     def next_time(self, jobs: Sequence[str]) -> float | None:
         """Seconds until a task of these jobs may be leased that cannot be now; None: none."""
-        now = self._now()
-        (soonest,) = self._all(
+        now = self.now()
+        (soonest,) = self.all(
             "select min(max(tasks.not_before, coalesce(case when tasks.state = 'leased'"
             " then tasks.lease end, 0))) as soonest from tasks join jobs on jobs.id = tasks.job"
             " where jobs.state in ('waiting', 'running') and tasks.state != 'done'"
@@ -273,41 +186,6 @@ class Store:
             json.dumps(list(jobs)),
         )
         return None if soonest["soonest"] is None else max(0.0, soonest["soonest"] - now)
-
-    def attempts(self, job_id: str) -> list[dict[str, Any]]:
-        """Every attempt at every task of a job, oldest first."""
-        return [
-            dict(r)
-            for r in self._all("select * from attempts where job = ? order by begun", job_id)
-        ]
-
-    def tasks(self, job_id: str) -> list[dict[str, Any]]:
-        return [
-            dict(r)
-            for r in self._all("select * from tasks where job = ? order by kind, number", job_id)
-        ]
-
-    def some(self, ids: Sequence[str]) -> list[JobRow]:
-        """Jobs by their whole ids, in the order in which they were added; in one query, as it is
-        asked twice a second for all jobs of a batch."""
-        rows = self._all(
-            "select jobs.*, (select coalesce(sum(done), 0) from tasks where job = jobs.id"
-            " and kind = ?) as done from jobs"
-            " where id in (select value from json_each(?)) order by number",
-            *(SEGMENT, json.dumps(list(ids))),
-        )
-        return [job_of(row) for row in rows]
-
-    def _set_state(self, job_id: str, state: str, before: Sequence[str]) -> bool:
-        marks = ", ".join("?" * len(before))
-        finished = None if state == WAITING else self._now()
-        with self._transaction() as run:
-            changed = run(
-                f"update jobs set state = ?, error = null, finished = ? where id = ?"
-                f" and state in ({marks})",
-                *(state, finished, job_id, *before),
-            )
-            return changed.rowcount == 1
 
     def _finish(self, run: Run, task: Task, outcome: str, error: str | None = None) -> None:
         run(
@@ -319,24 +197,16 @@ class Store:
         )
         run(
             "update attempts set ended = ?, outcome = ?, error = ? where job = ? and kind = ?"
-            " and number = ? and ended is null",
-            *(self._now(), outcome, error, *key_of(task)),
+            " and number = ? and owner = ? and ended is null",
+            *(self.now(), outcome, error, *key_of(task), task.owner),
         )
 
-    def _all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with closing(self._connection.execute(sql, values)) as cursor:
-            return cursor.fetchall()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Run]:
-        connection = self._connection
-        connection.execute("begin immediate")
-        try:
-            yield lambda sql, *values: connection.execute(sql, values)
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        connection.execute("commit")
-
-
-Run = Callable[..., sqlite3.Cursor]
+def _is_held(run: Run, task: Task) -> bool:
+    """Whether the task is still leased to the worker that has it."""
+    found = run(
+        "select 1 from tasks where job = ? and kind = ? and number = ? and owner = ?"
+        " and state = 'leased'",
+        *(*key_of(task), task.owner),
+    )
+    return found.fetchone() is not None

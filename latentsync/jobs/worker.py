@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from latentsync.errors import Cancelled
+from latentsync.jobs.database import StoreError
 from latentsync.jobs.failures import WorkerLostError, again_in, is_out_of_gpu_memory, line_of
 from latentsync.jobs.open_job import JobsHere, OpenJob, OpensJobs
 from latentsync.jobs.places import JobFiles
 from latentsync.jobs.rows import JOIN, PLAN, SEGMENT, Task
 from latentsync.jobs.store import Store
 from latentsync.pipeline.segments.borders import SECONDS
+from latentsync.pipeline.segments.finishing import is_gone
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class Worker:
         self._bury_the_dead()
         try:
             while not self._stop.is_set():
+                self._store.check_there()
                 task = self._store.lease(self._owner, self._jobs)
                 if task is not None:
                     self._work(task)
@@ -111,6 +114,8 @@ class Worker:
 
     def _do(self, task: Task, life: _SignsOfLife) -> None:
         opened = self._opened(task)
+        if life.lost or self._stop.is_set():  # meanwhile, when there was nothing to cancel
+            raise Cancelled
         if task.kind == PLAN:
             self._store.planned(task, opened.plan())
             return
@@ -121,10 +126,11 @@ class Worker:
                 return
         else:
             opened.render()
-            self._close()
         self._store.finished(task)
         if task.kind == JOIN:
             self._files.set_state(task.job.id, "done")
+            opened.forget()
+            self._close()
 
     def _fail(self, task: Task, error: Exception) -> None:
         self._close()
@@ -132,10 +138,11 @@ class Worker:
         if is_out_of_gpu_memory(error):
             self._place.release_memory()
         self._files.note(task.job.id, "".join(traceback.format_exception(error)))
+        if not self._store.failed(task, line, again_in=again):
+            return  # it was cancelled, or another worker has taken over
         if again is not None:
             logger.warning("%s: %s; it is tried again in %d s", task.job.name, line, again)
-        self._store.failed(task, line, again_in=again)
-        if again is None:
+        else:
             self._files.set_state(task.job.id, "failed", line)
 
     def _lost(self) -> None:
@@ -178,15 +185,17 @@ class _SignsOfLife:
         self._thread.join()
 
     def _run(self) -> None:
-        store = Store(self._path)
-        try:
-            while not self._end.wait(SIGN_OF_LIFE):
-                if not store.renew(self._task, self._owner, self._done):
-                    self.lost = True
-                    self._on_loss()
-                    return
-        finally:
-            store.close()
+        while not self._end.wait(SIGN_OF_LIFE):
+            try:
+                with closing(Store(self._path)) as store:
+                    if store.renew(self._task, self._owner, self._done):
+                        continue
+            except StoreError as error:  # the lease lasts for some more tries
+                logger.warning(str(error))
+                continue
+            self.lost = True
+            self._on_loss()
+            return
 
 
 def owner_here(number: int = 0) -> str:
@@ -197,14 +206,4 @@ def owner_here(number: int = 0) -> str:
 def _is_gone(owner: str) -> bool:
     """False where it cannot be known: a worker of another machine."""
     node, _, rest = owner.rpartition(":")[0].rpartition(":")
-    if node != platform.node() or not rest.isdigit() or int(rest) == os.getpid():
-        return False
-    if sys.platform == "win32":
-        return False  # os.kill would end it
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return node == platform.node() and rest.isdigit() and is_gone(int(rest))

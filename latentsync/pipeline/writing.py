@@ -108,7 +108,8 @@ class Written:
     outcomes: of each speaker. marks: of the file. warnings: of the plan, a sentence each.
     observers: get each frame. copied: whether the source's video stream was copied. notes: what the
     file does not keep of the source. earlier_work, earlier_seconds: of runs before this one.
-    decided: by the session that made the plan, see report.decisions; None: this one.
+    decided: by the session that made the plan, see report.decisions; None: this one. finishers:
+    what is done last to each complete file, before it gets its name.
     """
 
     outcomes: list[Outcome]
@@ -120,6 +121,7 @@ class Written:
     earlier_work: dict[str, Work] = field(default_factory=dict)
     earlier_seconds: float = 0.0
     decided: dict[str, Any] | None = None
+    finishers: list[Callable[[Path], None]] = field(default_factory=list)
 
 
 def copied(
@@ -132,7 +134,7 @@ def copied(
 ) -> bool:
     """Copies the source's video stream; returns whether that was possible."""
     marks, sign = written.marks, output.provenance.identity is not None
-    finishers = marks.finishers(sign=sign, copied=True)
+    finishers = [*marks.finishers(sign=sign, copied=True), *written.finishers]
     done, notes = copy_video(
         stack, session, output, plan, progress, header=marks.header, finishers=finishers
     )
@@ -229,7 +231,8 @@ def _writer(
 ) -> AbstractContextManager[Writer]:
     marks = written.marks
     info = replace(shown_info(session, output, plan), file_metadata=marks.header)
-    finishers = marks.finishers(sign=output.provenance.identity is not None)
+    sign = output.provenance.identity is not None
+    finishers = [*marks.finishers(sign=sign), *written.finishers]
     if output.picture is not None:
         return PictureWriter(
             output.target,

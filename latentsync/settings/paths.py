@@ -37,6 +37,13 @@ def resolve_paths(file: dict[str, Any], folder: Path) -> None:
                     one[name] = path
 
 
+def absolute(config: dict[str, Any]) -> None:
+    """Makes the paths in a configuration independent of the current folder, in place."""
+    resolve_paths(config, Path.cwd())
+    if (output := config["output"]["path"]) is not None:
+        config["output"]["path"] = os.path.abspath(output)  # noqa: PTH100  it takes ".." out
+
+
 def resolved(value: Any, folder: Path) -> Any:
     """A path, or a list of them, of a file in that folder; other values as they are."""
     if isinstance(value, list):

@@ -91,7 +91,7 @@ def test_all_problems_are_told_at_once_with_their_lines(folder: Path) -> None:
         jobs_of(folder, "jobs.yaml", text)
     lines = sorted(one.split(":")[0] for one in caught.value.problems)
     assert lines == [f"jobs.yaml line {n}" for n in (2, 3, 4, 5, 6, 7, 7, 8)]
-    for words in ("missing.mp4", "none.wav", "perhaps", "vidoe", "the video of jobs.yaml line 3"):
+    for words in ("missing.mp4", "none.wav", "perhaps", "vidoe", "an input of jobs.yaml line 3"):
         assert words in str(caught.value)
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from latentsync.jobs.database import DamagedError, StoreError
+from latentsync.jobs.job_table import TakenError
+from latentsync.jobs.places import JobFiles, open_store
 from latentsync.jobs.rows import CANCELLED, DONE, FAILED, JOIN, LEASE, PLAN, SEGMENT, WAITING
-from latentsync.jobs.store import Store, TakenError
+from latentsync.jobs.store import MOST_LOST, Store
 
 
 class Clock:
@@ -174,3 +177,39 @@ def test_workers_at_once_never_get_the_same_task(tmp_path: Path) -> None:
         one.join()
     assert sorted(taken) == [0, *range(40)]  # the join is number 0
     assert first.job("1").state == DONE and WAITING not in {t["state"] for t in first.tasks("id-a")}
+
+
+def test_a_worker_that_lost_its_task_changes_nothing(store: Store, clock: Clock) -> None:
+    job = add(store)
+    lost = lease(store)
+    clock.seconds += LEASE + 1
+    kept = lease(store, "two")
+    assert not store.failed(lost, "too late", again_in=None)
+    store.released(lost)
+    store.planned(lost, [1, 2, 3])
+    assert store.renew(kept, "two")
+    assert [a["outcome"] for a in store.attempts(job)] == ["lost", None]
+    store.planned(kept, [10])
+    assert store.job(job).frames == 10
+
+
+def test_another_process_that_holds_the_store_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latentsync.jobs.database._BUSY", 50)
+    first = Store(tmp_path / "jobs.sqlite")
+    add(first)
+    with first.transaction(), pytest.raises(StoreError, match="database is locked") as caught:
+        add(open_store(JobFiles(tmp_path)), "b")
+    assert not isinstance(caught.value, DamagedError)
+    assert [job.name for job in open_store(JobFiles(tmp_path)).jobs()] == ["a"]
+
+
+def test_a_task_that_ends_every_worker_is_given_up(store: Store, clock: Clock) -> None:
+    killer, other = add(store, "killer"), add(store, "other")
+    for _ in range(MOST_LOST):
+        assert lease(store).job.id == killer
+        clock.seconds += LEASE + 1
+    assert lease(store).job.id == other
+    row = store.job(killer)
+    assert row.state == FAILED and "20 workers ended without a word at its plan" in str(row.error)

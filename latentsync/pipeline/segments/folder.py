@@ -5,6 +5,7 @@
               00003.0.seg     the frames of segment 3, encoded; .1: of the comparison
               00003.npz       what happened to its frames
               00003.json      written last: the segment is complete
+              written.json    the output is getting its name: see finishing
 
 A file that is there under its name is complete: it is written beside it, flushed and renamed.
 """
@@ -40,14 +41,22 @@ from latentsync.restoration.warping_error import Flicker
 logger = logging.getLogger(__name__)
 
 FORMAT = "latentsync segments 1"
+WRITTEN = "written.json"
 _JOB, _PLAN = "job.json", "plan"
-_OURS = re.compile(r"job\.json|plan\.(npz|json)|\d{5}\.(json|npz|\d\.seg)|\..*\.part")
+_OURS = re.compile(r"(job|written)\.json|plan\.(npz|json)|\d{5}\.(json|npz|\d\.seg)|\..*\.part")
 _ARRAYS = ("generated", "largest", "mean", "edges")  # of an Outcome, one entry a frame
 
 
 def folder_of(target: Path) -> Path:
     """Beside the output, on the same disk."""
     return target.with_name(f"{target.name}.part")
+
+
+def kept_seed(folder: Path) -> int | None:
+    """The random seed of the segments in a folder; None: there are none."""
+    about = SegmentFolder(folder, {})._read_about() or {}
+    seed = str((about.get("identity") or {}).get("seed", ""))
+    return int(seed) if seed.isdecimal() else None
 
 
 class Kept(NamedTuple):
@@ -82,9 +91,10 @@ class SegmentFolder:
         try:
             yield
         finally:
-            lock.release()
             if not self.path.exists():
-                Path(lock.lock_file).unlink(missing_ok=True)
+                with suppress(OSError):  # Windows deletes no open file
+                    Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
 
     def open(self) -> RenderPlan | None:
         """The plan of an earlier run of the same work; None: there is none, or it is of other work,
@@ -92,7 +102,8 @@ class SegmentFolder:
         if not self.path.exists():
             return None
         about = self._read_about()
-        if about is None and not self._visible():  # ended while it was made
+        if about is None and not self._foreign():  # a run ended while it was made, or removed
+            self.remove()
             return None
         if about is None:
             remedy = "it holds something else; move it away, or choose another output"
@@ -220,16 +231,20 @@ class SegmentFolder:
 
     def remove(self) -> None:
         """Deletes what this class made; the folder too, unless it holds something else."""
-        if not self.path.exists():
+        if not self.path.is_dir():
             return
-        for path in self.path.iterdir():
-            if _OURS.fullmatch(path.name):
-                path.unlink()
+        ours = [path for path in self.path.iterdir() if _OURS.fullmatch(path.name)]
+        for path in sorted(ours, key=lambda path: path.name == WRITTEN):  # that one last
+            path.unlink(missing_ok=True)
         with suppress(OSError):  # it is not empty
             self.path.rmdir()
 
-    def _visible(self) -> list[Path]:
-        return [path for path in self.path.iterdir() if not path.name.startswith(".")]
+    def _foreign(self) -> bool:
+        """Whether it is no folder, or holds what this class did not make."""
+        if not self.path.is_dir():
+            return True
+        names = [path.name for path in self.path.iterdir()]
+        return not all(name.startswith(".") or _OURS.fullmatch(name) for name in names)
 
     def _read_about(self) -> dict[str, Any] | None:
         try:

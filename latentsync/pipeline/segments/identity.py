@@ -26,6 +26,7 @@ _PARTS = {
     "source": "the video",
     "audio": "the speech",
     "reference": "another video that is used",
+    "seed": "the seed",
     "settings": "the settings",
     "models": "the weights",
     "encoder": "the encoder",
@@ -35,7 +36,7 @@ _PARTS = {
 
 
 def identity_of(job: Job, engine: Engine) -> dict[str, str]:
-    """For each part a hash. Reads some megabytes of each file."""
+    """For each part a hash; the seed as it is. Reads some megabytes of each file."""
     config = dataclasses.asdict(job.config)
     for name in _OF_THE_FILES:
         config["output"].pop(name)
@@ -47,12 +48,14 @@ def identity_of(job: Job, engine: Engine) -> dict[str, str]:
         one.pop("audio")
     config["restore"].pop("reference")  # these files count by their contents
     config["generate"]["replay"].pop("source")
+    seed = config["generate"].pop("seed")
     speeches = [one["audio"] for one in config["speakers"]] or [job.config.input.audio]
     others = (job.config.restore.reference, job.config.generate.replay.source)
     return {
         "source": file_hash(job.source.path),
         "audio": _hash([file_hash(Path(one)) for one in speeches if one]),
         "reference": _hash([one and file_hash(Path(one)) for one in others]),
+        "seed": str(seed),
         "settings": _hash(config),
         "models": _hash(_models(engine, speaks=job.audio is not None)),
         "encoder": _hash([dataclasses.asdict(job.output.settings), list(job.output.size)]),

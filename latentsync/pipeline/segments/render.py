@@ -18,6 +18,7 @@ from latentsync.pipeline.progress import Progress
 from latentsync.pipeline.provenance import Marks
 from latentsync.pipeline.report import decisions
 from latentsync.pipeline.segments.borders import SECONDS, segment_borders
+from latentsync.pipeline.segments.finishing import Finishing, sweep
 from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
 from latentsync.pipeline.segments.identity import identity_of
 from latentsync.pipeline.session import Session
@@ -54,7 +55,10 @@ def render_resumable(
         ) as session,
     ):
         write = InSegments(folder, seconds)
-        return session.render(job.output, progress, command=command, write=write)
+        report = session.render(job.output, progress, command=command, write=write)
+        Finishing(folder.path).complete()
+        folder.remove()
+        return report
 
 
 def divides(output: Output, plan: RenderPlan) -> bool:
@@ -63,7 +67,7 @@ def divides(output: Output, plan: RenderPlan) -> bool:
 
 
 class InSegments:
-    """For Session.render: writes the frames of a video in segments.
+    """For Session.render: writes the frames of a video in segments, which stay when it is complete.
 
     folder: opened; the session has its plan, where there is one. seconds: length of a segment.
     """
@@ -81,6 +85,9 @@ class InSegments:
         progress: Progress,
     ) -> None:
         folder = self._folder
+        outputs = [one for one in (output, output.comparison) if one is not None]
+        sweep([*(one.target for one in outputs), output.report_path])
+        written.finishers.append(Finishing(folder.path).note)
         if not divides(output, plan):
             written_in_one(session, output, plan, written, progress)
             return
@@ -104,7 +111,6 @@ class InSegments:
                 written.notes += notes
             if output.comparison is not None:
                 self._join(session, output.comparison, plan, comparisons, written, progress)
-        folder.remove()
 
     def begin(
         self, session: Session, plan: RenderPlan, warnings: Sequence[str]
@@ -218,7 +224,7 @@ class InSegments:
                 size=output.size,
                 plan=output.plan,
                 audio=audio_of(output, plan),
-                finishers=marks.finishers(sign=sign),
+                finishers=[*marks.finishers(sign=sign), *written.finishers],
                 step=frame,
             )
         for note in notes:

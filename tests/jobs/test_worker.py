@@ -1,0 +1,162 @@
+"""What a worker does with its tasks, whatever the work is."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from latentsync.errors import Cancelled, MediaError
+from latentsync.jobs import failures, worker
+from latentsync.jobs.database import StoreError
+from latentsync.jobs.places import JobFiles, open_store
+from latentsync.jobs.rows import CANCELLED, DONE, FAILED, Task
+from latentsync.jobs.store import Store
+from latentsync.jobs.worker import Worker, owner_here
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+class Work:
+    """In place of videos: before each task `meanwhile` is called with its kind and number."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, int]] = []
+        self.meanwhile: Callable[[str, int], None] = lambda _kind, _number: None
+
+    def open(self, task: Task) -> SimpleNamespace:
+        return SimpleNamespace(
+            id=task.job.id,
+            plan=lambda: self._do("plan", 0) or [5, 5],
+            make=lambda number, _step: self._do("segment", number) is None,
+            render=lambda: self._do("join", 0),
+            forget=lambda: None,
+            cancel=lambda: None,
+            close=lambda: None,
+        )
+
+    def _do(self, kind: str, number: int) -> None:
+        self.meanwhile(kind, number)
+        self.done.append((kind, number))
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    made = Work()
+    monkeypatch.setattr(worker, "JobsHere", lambda *_settings: made)
+    monkeypatch.setattr(failures, "_BACK_OFF", (0.01, 0.01))
+    monkeypatch.setattr(worker, "SIGN_OF_LIFE", 0.05)
+    return made
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> JobFiles:
+    """Two jobs."""
+    made = JobFiles(tmp_path / "state")
+    store = open_store(made)
+    for name in ("a", "b"):
+        made.write(store.add(name, f"{name}.mp4", str(tmp_path / f"{name}.mp4"), {}))
+    store.close()
+    return made
+
+
+def states(files: JobFiles) -> list[str]:
+    return [job.state for job in Store(files.store).jobs()]
+
+
+def once(kind: str, error: BaseException) -> Callable[[str, int], None]:
+    """Raises it at the first task of that kind."""
+    left = [error]
+
+    def fail(now: str, _number: int) -> None:
+        if now == kind and left:
+            raise left.pop()
+
+    return fail
+
+
+def test_each_task_is_done_once_in_order(files: JobFiles, work: Work) -> None:
+    Worker(files, "one").run()
+    assert work.done == [("plan", 0), ("segment", 0), ("segment", 1), ("join", 0)] * 2
+    assert states(files) == [DONE, DONE]
+
+
+@pytest.mark.parametrize("kind", ["plan", "segment", "join"])
+def test_a_full_disk_may_pass_and_bad_input_does_not(
+    files: JobFiles, work: Work, kind: str
+) -> None:
+    work.meanwhile = once(kind, FULL)
+    Worker(files, "one", jobs=["a"]).run()
+    work.meanwhile = once(kind, MediaError("no video", "b.mp4", "record it again"))
+    Worker(files, "one").run()
+    store = Store(files.store)
+    assert states(files) == [DONE, FAILED]
+    outcomes = [one["outcome"] for one in store.attempts("a") if one["kind"] == kind]
+    assert outcomes[:2] == [FAILED, DONE]
+    assert store.job("b").error == "no video: b.mp4; record it again"
+    assert "No space left" in (files.folder("a") / "log.txt").read_text()
+
+
+def test_a_cancelled_job_is_left_and_the_next_one_is_done(files: JobFiles, work: Work) -> None:
+    def cancel(kind: str, number: int) -> None:
+        if (kind, number) == ("segment", 1) and Store(files.store).cancel("a"):
+            raise Cancelled
+
+    work.meanwhile = cancel
+    Worker(files, "one").run()
+    assert states(files) == [CANCELLED, DONE]
+
+
+def test_a_worker_that_lost_its_task_fails_nothing(files: JobFiles, work: Work) -> None:
+    def lose(kind: str, _number: int) -> None:
+        """Another worker takes over and is quicker, and this one's files are gone."""
+        if kind != "join":
+            return
+        work.meanwhile = lambda _kind, _number: None
+        other = Store(files.store)
+        other.bury("one")
+        task = other.lease("two")
+        assert task is not None
+        other.finished(task)
+        raise MediaError("a segment is gone", "a.mp4", "make it again")
+
+    work.meanwhile = lose
+    Worker(files, "one").run()
+    assert states(files) == [DONE, DONE]
+
+
+def test_a_store_that_is_deleted_ends_the_work_and_is_made_again(
+    files: JobFiles, work: Work
+) -> None:
+    def delete(kind: str, number: int) -> None:
+        if (kind, number) == ("segment", 1):
+            for path in files.root.glob("jobs.sqlite*"):
+                path.unlink()
+
+    work.meanwhile = delete
+    with pytest.raises(StoreError, match="was deleted meanwhile"):
+        Worker(files, "one").run()
+    work.meanwhile = lambda _kind, _number: None
+    assert [job.id for job in open_store(files).jobs()] == ["a", "b"]
+    Worker(files, "one").run()
+    assert states(files) == [DONE, DONE]
+
+
+def test_ctrl_c_gives_the_task_back(files: JobFiles, work: Work) -> None:
+    work.meanwhile = once("segment", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        Worker(files, "one").run()
+    task = Store(files.store).lease("two")
+    assert task is not None and (task.kind, task.number, task.attempt) == ("segment", 0, 1)
+
+
+def test_a_worker_of_a_process_that_is_gone_is_waited_for_by_nobody(
+    files: JobFiles, work: Work
+) -> None:
+    here = owner_here().split(":")[0]
+    assert Store(files.store).lease(f"{here}:{2**22 + 1}:0") is not None
+    Worker(files, "one").run(wait=False)
+    assert states(files) == [DONE, DONE]
