@@ -122,9 +122,12 @@ def window_of(figure: Figure, seconds: np.ndarray) -> float:
 def worst_moments(
     figure: Figure, seconds: np.ndarray, curve: np.ndarray, *, window: float
 ) -> list[int]:
-    """Indices of the worst points of a curve, the worst first, whose windows do not overlap."""
+    """Indices of the worst points of a curve, the worst first, whose windows do not overlap; none
+    of several that are all alike."""
     left = np.array([cost(figure, one) for one in curve], float)
     found: list[int] = []
+    if len(left) > 1 and len(np.unique(left[~np.isnan(left)])) == 1:
+        return found
     while len(found) < WORST and not np.isnan(left).all():
         worst = int(np.nanargmax(left))
         found.append(worst)

@@ -32,11 +32,11 @@ def costs(figure: Figure, found: Estimate) -> tuple[float, float]:
 
 def grade(figure: Figure, found: Estimate, *, span: float) -> Grade | None:
     """ "good" and "poor" only where the whole interval is so. None: the figure has no limits, is
-    not known, or its interval reaches from good to poor; or it has no interval, and was measured
-    for less than one of its windows. span: seconds of the video that were measured."""
+    not known, or its interval reaches from good to poor; or it was measured for less than one of
+    its windows. span: seconds of the video that were measured."""
     if figure.good is None or figure.poor is None or isnan(found.value):
         return None
-    if isnan(found.low) and span < figure.window:
+    if span < figure.window:  # an interval shows noise, not that a short piece has a wrong peak
         return None
     best, worst = (_grade(figure, one) for one in costs(figure, found))
     if best == worst:

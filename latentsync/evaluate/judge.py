@@ -30,6 +30,11 @@ from latentsync.settings.schema import Config
 
 logger = logging.getLogger(__name__)
 
+SAME_RATE = 0.01
+"""Share by which the frame rates of a result and its source may differ: 29.97 and 30 do not."""
+BY_FRAME = ("jitter_over_source", "jitter_added", "warping_error", "akd", "akd_px", "akd_face")
+"""Figures that compare the motion from frame to frame, or the landmarks of single frames."""
+OTHER_RATE = "the frame rate is not the source's: the frames do not show the same moments"
 SEVERAL_MOUTHS = "the job changed several mouths, and only the first one is looked at"
 
 
@@ -90,6 +95,10 @@ def judge(
         measured=pairs.measured,
         cuts_seconds=pairs.cuts_seconds,
     )
+    if case.report is None and pairs.source is not None:
+        rates = float(result.average_rate), float(pairs.source.average_rate)
+        measured, at_other_moments = at_same_moments(measured, *rates)
+        unknown |= at_other_moments
     without = pairs.without_source or (None if case.source else NO_SOURCE)
     not_there: Lacking = {"job": NO_JOB, **lacking_of(without, heard), **lacking}
     measured += sync.measured
@@ -117,6 +126,16 @@ def _sync(
         return SyncMeasured()
     faces = faces_seen(engine, result, config=config, progress=progress)
     return measure_sync(faces, heard, judges.sync, progress=progress)
+
+
+def at_same_moments(
+    measured: Sequence[Measured], result_rate: float, source_rate: float
+) -> tuple[list[Measured], dict[str, str]]:
+    """Without the figures BY_FRAME where the frame rates differ; and why they are not measured."""
+    if abs(result_rate / source_rate - 1) <= SAME_RATE:
+        return list(measured), {}
+    kept = [one for one in measured if one.name not in BY_FRAME]
+    return kept, dict.fromkeys(BY_FRAME, OTHER_RATE)
 
 
 def without_other_mouths(

@@ -35,8 +35,8 @@ def counted(count: int, what: str) -> str:
 
 
 def decimals(value: float) -> int:
-    """So many that three digits count, four decimals at most."""
-    return min(max(2 - math.floor(math.log10(abs(value))), 0), 4) if value else 2
+    """So many that three digits count, four decimals at most; two of what four show as 0."""
+    return min(max(2 - math.floor(math.log10(abs(value))), 0), 4) if abs(value) >= 5e-5 else 2
 
 
 def shown(value: float, unit: str = "") -> str:

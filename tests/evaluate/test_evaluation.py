@@ -78,6 +78,11 @@ def test_the_worst_moments_do_not_overlap_and_follow_the_figure_s_direction() ->
         assert np.diff(np.sort(found)).min() >= figure.window
 
 
+def test_where_all_moments_are_alike_none_is_the_worst() -> None:
+    found = evaluated(measured("softness", 1.0, noise=0.0))["figures"]["softness"]
+    assert found["worst"] == []
+
+
 def test_a_curve_goes_on_between_the_places_where_a_long_video_was_measured() -> None:
     seconds = np.concatenate([start + 0.04 * np.arange(8) for start in range(0, 600, 6)])
     rows = np.sin(seconds / 50)[:, None]

@@ -6,15 +6,18 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from latentsync.errors import MediaError
+from latentsync.evaluate.figures import FIGURES
 from latentsync.evaluate.job import results_of
-from latentsync.evaluate.judge import case_of, without_other_mouths
+from latentsync.evaluate.judge import BY_FRAME, at_same_moments, case_of, without_other_mouths
 from latentsync.evaluate.measures.jitter import Jitter
 from latentsync.evaluate.measures.outside import Outside
 from latentsync.evaluate.pair import Measure
 from latentsync.evaluate.pairs_of_job import PairsOfJob
+from latentsync.evaluate.statistics import Measured
 from tests.evaluate.made_up import report
 
 
@@ -65,3 +68,12 @@ def test_a_failing_measure_is_an_error_in_a_line_and_says_that_the_result_is_the
 
     with pytest.raises(MediaError, match=r"written, but .*out\.mp4; ZeroDivisionError: of a"):
         results_of(cast(PairsOfJob, Failed()), Path("out.mp4"))
+
+
+@pytest.mark.parametrize(("rate", "compared"), [(25.0, True), (24.99, True), (30.0, False)])
+def test_a_changed_frame_rate_is_not_taken_for_jitter(rate: float, *, compared: bool) -> None:
+    made = [Measured(name, np.arange(3.0), np.ones((3, 1))) for name in (*BY_FRAME, "flicker")]
+    kept, reasons = at_same_moments(made, rate, 25.0)
+    assert set(BY_FRAME) <= set(FIGURES)
+    assert [one.name for one in kept] == ([*BY_FRAME] if compared else []) + ["flicker"]
+    assert bool(reasons) is not compared

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from latentsync.evaluate.figures import FIGURES
@@ -38,7 +40,7 @@ def test_a_side_is_named_only_where_the_interval_leaves_no_other() -> None:
         "lips are 50 ms early",
         "lips are on time",
     ]
-    assert phrase("lip_delay", figure("lip_delay", 50.0)) == "lips are late by (50 ms)"
+    assert phrase("lip_delay", figure("lip_delay", 50.0)) == "delay of the lips (50 ms)"
 
 
 def test_a_ratio_is_said_in_per_cent() -> None:
@@ -54,3 +56,11 @@ def test_a_ratio_is_said_in_per_cent() -> None:
 def test_a_figure_without_words_is_called_by_its_title() -> None:
     found = phrase("warping_error", figure("warping_error", 1.31))
     assert found == "warping error of the mouth against the source's (1.31)"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_title_names_a_thing_and_claims_nothing(name: str) -> None:
+    """It stands beside a value of any size, and in a list with commas."""
+    assert not re.search(
+        r"\b(is|are|moves?|follows?|trembles?|makes?)\b|,|by$", FIGURES[name].title
+    )

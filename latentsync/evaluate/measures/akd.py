@@ -19,7 +19,7 @@ FIGURES = (
     Figure(
         name="akd",
         group="mouth",
-        title="landmarks move from the input's (AKD)",
+        title="shift of the landmarks (AKD)",
         unit="",
         better="lower",
         how="Average keypoint distance: mean distance of the 468 points of the face mesh between "
@@ -31,7 +31,7 @@ FIGURES = (
     Figure(
         name="akd_px",
         group="mouth",
-        title="landmarks move from the input's",
+        title="shift of the landmarks",
         unit="px",
         better="lower",
         how="As AKD, in pixels of the frame.",
@@ -42,7 +42,7 @@ FIGURES = (
     Figure(
         name="akd_face",
         group="mouth",
-        title="landmarks move from the input's, of the face",
+        title="shift of the landmarks against the size of the face",
         unit="%",
         better="lower",
         how="As AKD, as a share of the distance between the brows.",

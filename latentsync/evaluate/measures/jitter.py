@@ -39,7 +39,7 @@ FIGURES = (
     Figure(
         name="jitter",
         group="mouth",
-        title="the mouth trembles by",
+        title="jitter of the mouth",
         unit="px",
         better="lower",
         how="What a cubic over five frames does not explain of the position of the mouth (median "
@@ -51,7 +51,7 @@ FIGURES = (
     Figure(
         name="jitter_over_source",
         group="mouth",
-        title="the mouth trembles, against the source's",
+        title="jitter of the mouth against the source's",
         unit="",
         better="lower",
         how="Jitter of the result over that of the source in the same frames.",
@@ -65,7 +65,7 @@ FIGURES = (
     Figure(
         name="jitter_added",
         group="mouth",
-        title="restoration makes the mouth tremble by",
+        title="jitter that the restoration adds",
         unit="%",
         better="lower",
         how="As jitter, of the difference between the positions of the result's mouth and of the "

@@ -40,7 +40,7 @@ FIGURES = (
     Figure(
         name="lips_follow_speech",
         group="sync",
-        title="lips follow the loudness of the speech",
+        title="agreement of the lips with the loudness of the speech",
         unit="r",
         better="higher",
         how="Correlation of the lips' aperture with the level of the audio, 300 to 3000 Hz, both "
@@ -53,7 +53,7 @@ FIGURES = (
     Figure(
         name="lips_follow_prediction",
         group="sync",
-        title="lips follow the shape that the speech predicts",
+        title="agreement of the lips with the shape that the speech predicts",
         unit="r",
         better="higher",
         how="Correlation of the lips' aperture (two thirds) and width (one third) with what a "
@@ -69,7 +69,7 @@ FIGURES = (
     Figure(
         name="lips_follow_own_prediction",
         group="sync",
-        title="lips follow what the speaker's own lips would do",
+        title="agreement of the lips with what the speaker's own would do",
         unit="r",
         better="higher",
         how="As before, with what a linear map predicts that is fitted to the source's own lips "
@@ -85,7 +85,7 @@ FIGURES = (
     Figure(
         name="lip_delay",
         group="sync",
-        title="lips are late by",
+        title="delay of the lips",
         unit="ms",
         better="near",
         how="The shift between -600 and 600 ms at which the lips correlate best with the level, "
@@ -101,7 +101,7 @@ FIGURES = (
     Figure(
         name="lips_move_in_speech",
         group="sync",
-        title="lips move while speech is heard",
+        title="motion of the lips in speech",
         unit="%",
         better="higher",
         how="Spread of the lips' aperture around its mean over 5 s, in frames with speech, as a "
@@ -116,7 +116,7 @@ FIGURES = (
     Figure(
         name="lips_move_as_source",
         group="sync",
-        title="lips move as much as the source's own",
+        title="motion of the lips against the source's own",
         unit="",
         better="near",
         goal=1.0,
@@ -132,7 +132,7 @@ FIGURES = (
     Figure(
         name="lips_still_in_pauses",
         group="sync",
-        title="lips are still and shut in pauses",
+        title="motion of the lips in pauses against that in speech",
         unit="",
         better="lower",
         how="The lips' opening, and its change from frame to frame, in pauses of the speech over "

@@ -104,7 +104,7 @@ def _figure(figure: Facts, shots: Sequence[Shot]) -> Markup:
         "tr",
         element("th", how, scope="row"),
         _cell("Value", _value(figure), class_="value"),
-        _cell("95 % interval", interval(figure)),
+        _cell("95 % interval", interval(figure), class_="number"),
         _cell("Better", direction(figure["better"], figure.get("goal"))),
         _cell("Grade", badge(figure["grade"]) if figure["grade"] else "not graded"),
         _cell("Worst at", worst),
@@ -143,14 +143,17 @@ def _compared(
 ) -> Markup:
     figure = figures.get(name) or {}
     unit, title = figure.get("unit", ""), capital(figure.get("title") or _title(name))
-    values = [_cell(names[side], with_unit(number(one[side]), unit)) for side in names]
+    values = [
+        _cell(names[side], with_unit(number(one[side]), unit), class_="number") for side in names
+    ]
     signed = "+" * ((one["difference"] or 0) > 0) + number(one["difference"])
+    difference = with_unit(signed, unit) if one["difference"] is not None else signed
     return element(
         "tr",
         element("th", title, scope="row"),
         *values,
-        _cell("Difference", with_unit(signed, unit) if one["difference"] is not None else signed),
-        _cell("95 % interval", interval(one)),
+        _cell("Difference", difference, class_="number"),
+        _cell("95 % interval", interval(one), class_="number"),
         _cell("Better", *_winner(one, names, shots)),
     )
 

@@ -67,7 +67,7 @@ def test_times_and_numbers_are_short() -> None:
     assert [clock(one) for one in (0, 61.9, 3671)] == ["0:00", "1:01", "1:01:11"]
     assert clock(59.96, tenths=True) == "1:00.0"
     assert [number(one) for one in (0.9621, 46.83, 1234.5, 0.0, -0.00001, -2.5, None)] == [
-        *("0.962", "46.8", "1234", "0.00", "0.0000", "−2.50", "–")
+        *("0.962", "46.8", "1234", "0.00", "0.00", "−2.50", "–")
     ]
     assert interval({"value": 46.8, "low": 46.71234, "high": 47}) == "46.7\u00a0to 47.0"
     assert interval({"value": 1.0, "low": None, "high": None}) == "–"

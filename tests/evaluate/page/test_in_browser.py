@@ -229,6 +229,24 @@ def test_a_phone_shows_it_without_scrolling_sideways_in_letters_large_enough(
     context.close()
 
 
+def test_no_column_is_so_narrow_that_a_unit_is_torn(
+    browser: playwright.Browser, pages: Path
+) -> None:
+    """No number is broken but at a space; 790 pixels: as narrow as the table is one."""
+    context = browser.new_context(viewport=DESKTOP | {"width": 790})
+    page = Opened(context.new_page(), pages / "page.html").page
+    cells = page.locator(".compared .number")
+    how = cells.evaluate_all("all => all.map(one => getComputedStyle(one).overflowWrap)")
+    assert how and set(how) == {"normal"}
+    lines = page.locator(".compared td:nth-child(4)").evaluate_all(
+        "all => all.map(one => { const range = document.createRange(); "
+        "range.selectNodeContents(one); return range.getClientRects().length })"
+    )
+    assert max(lines) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") == 790
+    context.close()
+
+
 def test_without_a_script_all_pictures_are_there_side_by_side(
     browser: playwright.Browser, pages: Path
 ) -> None:
