@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsync.errors import LatentSyncError
+from latentsync.errors import ConfigError, LatentSyncError
 from latentsync.jobs.entries import Entry
 from latentsync.media.files import check_file, check_names
 from latentsync.media.picture.kinds import compared, name_beside
+from latentsync.places import command
 from latentsync.settings.load import config_of, load_config
 from latentsync.settings.paths import absolute
 from latentsync.settings.schema import Config
@@ -106,6 +107,9 @@ def _planned(
         "output.path": entry.output,
     }
     loaded = load_config(config, [*own, *overrides], flags={**flags, **files})
+    if loaded.output.evaluate:
+        how = f"evaluate the results when they are there: {command('evaluate')} FOLDER"
+        raise ConfigError("output.evaluate", "true", how)
     tree = dataclasses.asdict(loaded)
     absolute(tree)  # the job may be worked on from another folder
     return Planned(entry.where, entry.name, config_of(tree), entry.priority)

@@ -95,6 +95,12 @@ def test_all_problems_are_told_at_once_with_their_lines(folder: Path) -> None:
         assert words in str(caught.value)
 
 
+def test_an_evaluation_that_a_batch_does_not_make_is_refused(folder: Path) -> None:
+    text = "- {video: a b.mp4, output: out/a.mp4, settings: {output.evaluate: true}}\n"
+    with pytest.raises(ManifestError, match="evaluate the results when they are there"):
+        jobs_of(folder, "jobs.yaml", text)
+
+
 def test_an_output_of_an_earlier_run_may_be_there(folder: Path) -> None:
     (folder / "done.mp4").write_bytes(b"x")
     text = "- {video: a b.mp4, output: done.mp4}\n"
