@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -187,6 +188,9 @@ class InSegments:
         seconds, work = time.perf_counter() - begin, session.timer.since(before)
         self._folder.keep(number, segments, outcomes, marks, work, seconds)
         self._made.add(number)
+        # What the stages leave behind in reference cycles holds frames: without this, a video of 15
+        # segments took 840 MB at its end, with it 660 from the first segment on.
+        gc.collect()
 
     def _writer(
         self, session: Session, output: Output, plan: RenderPlan, number: int, n: int
