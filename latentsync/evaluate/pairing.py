@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -156,10 +156,10 @@ def misfit(result: VideoInfo, source: VideoInfo, threshold: float) -> str | None
     if abs(shapes[0] / shapes[1] - 1) > SAME_SHAPE:
         sizes = " and ".join(f"{one.width}x{one.height}" for one in (result, source))
         return f"result and source have different shapes: {sizes}"
-    pairs = zip(frames_of(result, _probed), frames_of(source, _probed), strict=False)
+    probed = (islice(frames_of(one, _probed), PROBED) for one in (result, source))
     apart = [
         is_cut(thumbnail(one.pixels), thumbnail(other.pixels), threshold)
-        for one, other in islice(pairs, PROBED)
+        for one, other in zip_longest(*probed)  # the shorter one says nothing of the rest
         if one is not None and other is not None
     ]
     if apart and sum(apart) > len(apart) / 2:

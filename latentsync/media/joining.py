@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import av
 import numpy as np
 from av.packet import Packet
 
@@ -18,7 +17,7 @@ from latentsync.media.mux import Contents, Muxing, OpenFiles
 from latentsync.media.probe import VideoInfo
 from latentsync.media.segment_file import Segment, extradata_of, flush, packets_of
 from latentsync.media.settings import NewAudio
-from latentsync.media.target import OutputPlan, new_part_path
+from latentsync.media.target import OutputPlan, as_media_error, new_part_path
 
 REMEDY = "delete the folder of segments and run again"
 
@@ -51,28 +50,25 @@ def join_segments(
     part, files = new_part_path(target), OpenFiles()
     muxing: Muxing | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        muxing = Muxing(part, contents, files)
-        muxing.start()
-        _check_headers(segments, bytes(muxing.encoder.stream.codec_context.extradata or b""))
-        last = max(1, round(1 / (source.average_rate * source.time_base)))
-        for packet in _timed(segments, pts, last):
-            packet.time_base, packet.stream = source.time_base, muxing.encoder.stream
-            muxing.write([packet])
-            step()
-        muxing.end()
-        files.close()
-        _check(part, pts)
-        for finish in finishers:
-            finish(part)
-        flush(part)
-        os.replace(part, target)  # noqa: PTH105
-        _flush_folder(target.parent)
-        return [*plan.notes, *muxing.issues]
-    except (av.FFmpegError, OSError) as error:
-        reason = error.strerror or type(error).__name__
-        remedy = f"{reason}: check the free space; the segments are kept"
-        raise MediaError("cannot write the output", target, remedy) from error
+        with as_media_error("cannot write the output", target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            muxing = Muxing(part, contents, files)
+            muxing.start()
+            _check_headers(segments, bytes(muxing.encoder.stream.codec_context.extradata or b""))
+            last = max(1, round(1 / (source.average_rate * source.time_base)))
+            for packet in _timed(segments, pts, last):
+                packet.time_base, packet.stream = source.time_base, muxing.encoder.stream
+                muxing.write([packet])
+                step()
+            muxing.end()
+            files.close()
+            _check(part, pts)
+            for finish in finishers:
+                finish(part)
+            flush(part)
+            os.replace(part, target)  # noqa: PTH105
+            _flush_folder(target.parent)
+            return [*plan.notes, *muxing.issues]
     finally:
         if muxing is not None:
             muxing.discard()

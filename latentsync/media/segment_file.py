@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from latentsync.media.encoder import Encoder, padding
 from latentsync.media.encoders import ENCODERS
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings
+from latentsync.media.target import as_media_error
 from latentsync.types import Box, Frame
 
 _CONTAINER = "nut"  # keeps packets and extradata byte for byte, whatever the codec...
@@ -128,14 +130,8 @@ class SegmentWriter:
             self._discard()
             raise
 
-    @contextlib.contextmanager
-    def _as_media_error(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, av.FFmpegError) as error:
-            reason = error.strerror or type(error).__name__
-            remedy = f"{reason}: check the free space and the encoder's settings"
-            raise MediaError("cannot write a segment", self.target, remedy) from error
+    def _as_media_error(self) -> AbstractContextManager[None]:
+        return as_media_error("cannot write a segment", self.target)
 
 
 def container_of(encoder: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,19 @@ def part_path(target: Path, number: int = 0) -> Path:
     number: of the writer in this process, so that two with one target do not collide.
     """
     return target.with_name(f".{target.name}.{os.getpid()}.{number}.part{target.suffix}")
+
+
+@contextmanager
+def as_media_error(what: str, target: Path) -> Iterator[None]:
+    """Raises MediaError where PyAV or the disk fails. what: such as "cannot write the output"."""
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        reason = error.strerror or type(error).__name__
+        refused = isinstance(error, PermissionError)
+        where = "choose a folder that you may write to"
+        other = "check the free space and the encoder's settings"
+        raise MediaError(what, target, f"{reason}: {where if refused else other}") from error
 
 
 def new_part_path(target: Path) -> Path:

@@ -6,10 +6,10 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-import av
 from av.video.frame import VideoFrame
 
 from latentsync.errors import MediaError
@@ -18,7 +18,7 @@ from latentsync.media.encoder import padding
 from latentsync.media.mux import Contents, Muxing, OpenFiles
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
-from latentsync.media.target import OutputPlan, check_target, new_part_path
+from latentsync.media.target import OutputPlan, as_media_error, check_target, new_part_path
 from latentsync.types import Box, Frame
 
 EncoderFrame = VideoFrame  # a frame in the encoder's pixel format
@@ -150,17 +150,8 @@ class VideoWriter:
             self._discard()
             raise
 
-    @contextlib.contextmanager
-    def _as_media_error(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, av.FFmpegError) as error:
-            reason = error.strerror or type(error).__name__
-            refused = isinstance(error, PermissionError)
-            where = "choose a folder that you may write to"
-            other = "check the free space and the encoder's settings"
-            remedy = f"{reason}: {where if refused else other}"
-            raise MediaError("cannot write the output", self.target, remedy) from error
+    def _as_media_error(self) -> AbstractContextManager[None]:
+        return as_media_error("cannot write the output", self.target)
 
 
 def _padding_note(size: tuple[int, int], padding: tuple[int, int]) -> list[str]:

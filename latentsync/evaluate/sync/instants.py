@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 
+from latentsync.errors import MediaError
 from latentsync.models.syncnet import FRAME_RATE
 from latentsync.tone import sdr
 from latentsync.types import Frame
@@ -33,10 +35,16 @@ def at_instants(
     """Yields the pixels (H, W, 3) uint8 RGB at each instant that is wanted, and its number.
 
     frames: those that `shown` (T,) of `instants` counts, in order; read no further than needed.
+    Raises MediaError where there are fewer: the video became shorter.
     """
     order = np.argsort(shown, kind="stable")
     first = np.searchsorted(shown[order], np.arange(shown.max(initial=-1) + 2))
-    for begin, stop, frame in zip(first, first[1:], frames, strict=False):
+    left = iter(frames)
+    for number, (begin, stop) in enumerate(pairwise(first)):
+        frame = next(left, None)
+        if frame is None:
+            remedy = "do not change the video while it is evaluated"
+            raise MediaError("the video now ends before its frame", number, remedy)
         chosen = [int(instant) for instant in order[begin:stop] if wanted(int(instant))]
         if chosen:
             pixels = sdr(frame).pixels

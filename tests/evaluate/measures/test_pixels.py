@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import nan
 
 import cv2
 import numpy as np
 import pytest
 
+from latentsync.evaluate.grades import grade as grade_of
 from latentsync.evaluate.measures import colour, flicker, seam, sharpness
 from latentsync.evaluate.measures.pixels import PixelMeasure
 from latentsync.evaluate.pair import FramePair
+from latentsync.evaluate.statistics import Estimate
 from tests.support.textured_pairs import Change, blurred, pairs
 
 FIGURES = {one.name: one for module in (sharpness, flicker, seam, colour) for one in module.FIGURES}
@@ -24,13 +27,8 @@ def measured(frames: Iterable[FramePair]) -> dict[str, float]:
     return {one.name: FIGURES[one.name].statistic(one.known().rows) for one in measure.results()}
 
 
-def grade(name: str, value: float) -> str:
-    figure, sign = FIGURES[name], 1 if FIGURES[name].better == "lower" else -1
-    assert figure.good is not None
-    assert figure.poor is not None
-    if sign * value <= sign * figure.good:
-        return "good"
-    return "poor" if sign * value > sign * figure.poor else "fair"
+def grade(name: str, value: float) -> str | None:
+    return grade_of(FIGURES[name], Estimate(value, nan, nan), span=60.0)
 
 
 def lighter(pixels: np.ndarray, _: int) -> np.ndarray:

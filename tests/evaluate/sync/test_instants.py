@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from latentsync.errors import MediaError
 from latentsync.evaluate.sync.instants import at_instants, counted, instants
 from latentsync.types import Frame
 
@@ -60,3 +61,10 @@ def test_nothing_is_shown_between_the_spans_that_were_sampled() -> None:
     frames = [Frame(n, s, n, np.full((2, 2, 3), n, np.uint8)) for n, s in enumerate(seconds)]
     given = [(int(p[0, 0, 0]), i) for p, i in at_instants(frames, shown, lambda _: True)]
     assert given == [(n, i) for i, n in enumerate(shown) if n >= 0]
+
+
+def test_a_video_that_became_shorter_is_an_error_not_a_shorter_score() -> None:
+    shown = np.array([0, 1, 2, 3])
+    frames = [Frame(n, n / 25, n, np.zeros((2, 2, 3), np.uint8)) for n in range(3)]
+    with pytest.raises(MediaError, match="now ends before its frame: 3"):
+        list(at_instants(frames, shown, lambda _: True))
