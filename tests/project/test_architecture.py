@@ -37,9 +37,11 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "pipeline": f"{BELOW} __version__",
     "estimate": f"{BELOW} pipeline",
     "evaluate": f"{BELOW} pipeline __version__",
-    "jobs": f"{BELOW} pipeline",
+    "jobs": f"{BELOW} pipeline evaluate",
+    "server": f"{BELOW} pipeline estimate evaluate jobs __version__",
+    "client": "",
     "api": f"{BELOW} pipeline evaluate",
-    "commands": f"{BELOW} pipeline estimate evaluate jobs __version__",
+    "commands": f"{BELOW} pipeline estimate evaluate jobs server __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
     ("restoration", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
