@@ -6,7 +6,6 @@ are the comments of configs/demo.yaml. Forms, tool tips and descriptions of an A
 
 from __future__ import annotations
 
-import itertools
 import operator
 import re
 import textwrap
@@ -148,13 +147,10 @@ def _explained(
 
 
 def _comment_above(lines: Sequence[str], line: int) -> str:
-    """line: number of the key's line, from 0. Lines of one paragraph are joined."""
+    """line: number of the key's line, from 0. Only indented lines stay lines."""
     first = line
     while lines[first - 1].lstrip().startswith("#"):
         first -= 1
     rows = textwrap.dedent("\n".join(row.strip()[1:] for row in lines[first:line])).splitlines()
-    text = "".join(
-        f"{_LINE_END if row.startswith(' ') or before.startswith(' ') else ' '}{row}"
-        for before, row in itertools.pairwise(["", *rows])
-    )
+    text = "".join(f"{_LINE_END if row.startswith(' ') else ' '}{row}" for row in rows)
     return _OF_THE_COMMAND.sub("", text).strip()
