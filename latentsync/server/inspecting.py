@@ -98,14 +98,10 @@ def _check_pixels(width: int, height: int, limits: Limits) -> None:
         raise ApiError(422, "too_many_pixels", message, "file")
 
 
-def _described(
-    info: VideoInfo | AudioSource, suffix: str, upload_id: str, name: str
-) -> UploadView:
+def _described(info: VideoInfo | AudioSource, suffix: str, upload_id: str, name: str) -> UploadView:
     seconds, size = round(info.duration_seconds, 3), info.path.stat().st_size
     if isinstance(info, AudioSource):
-        return UploadView(
-            upload_id, name, AUDIO, size, seconds, codec=info.codec, has_audio=True
-        )
+        return UploadView(upload_id, name, AUDIO, size, seconds, codec=info.codec, has_audio=True)
     is_picture = info.picture is not None
     return UploadView(
         id=upload_id,

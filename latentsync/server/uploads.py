@@ -136,9 +136,7 @@ class Uploads:
 
         return await self._add(user, write, digest_of)
 
-    async def _add(
-        self, user: str, write: Write, digest: Callable[[Path], str]
-    ) -> UploadView:
+    async def _add(self, user: str, write: Write, digest: Callable[[Path], str]) -> UploadView:
         upload_id = new_id()
         folder = self._files.upload(user, upload_id)
         with self._place(user):
@@ -152,9 +150,7 @@ class Uploads:
                 await asyncio.to_thread(remove, folder)
                 raise
 
-    def _admit(
-        self, user: str, part: Path, name: str, digest: Callable[[Path], str]
-    ) -> UploadView:
+    def _admit(self, user: str, part: Path, name: str, digest: Callable[[Path], str]) -> UploadView:
         folder, name = part.parent, shown_name(name, _NO_NAME)
         found = inspect(part, folder.name, name, self._settings.limits)
         contents = digest(part)
