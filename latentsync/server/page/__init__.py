@@ -1,0 +1,1 @@
+"""The page that people open: it calls the Service, as the API does. Only mount.py needs gradio."""
