@@ -7,7 +7,7 @@ from latentsync.evaluate.words import clock
 from latentsync.server.page.parts import problem
 from latentsync.server.views import PictureView, PreviewView
 
-TITLES = {"none": "Not restored", "Self": "Self (from a reference)"}
+TITLES = {"none": "Not restored"}
 
 
 def moment(view: PreviewView) -> Markup:
@@ -57,7 +57,7 @@ def _divided(before: str | None, after: str | None, what: str) -> Markup | None:
         divider,
         class_="divided",
     )
-    caption = element("span", "before"), element("span", what), element("span", "after")
+    caption = element("span", "before"), element("span", "after")
     return element("figure", pictures, element("figcaption", *caption, aria_hidden="true"))
 
 

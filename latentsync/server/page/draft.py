@@ -9,26 +9,30 @@ from urllib.parse import parse_qsl, urlencode
 
 from latentsync.server.views import JobRequest
 
-VIDEO, AUDIO, PEOPLE, PREVIEW, ESTIMATE, RUN = (
+VIDEO, AUDIO, REFERENCE, PEOPLE, PREVIEW, ESTIMATE, RUN = (
     "video",
     "audio",
+    "reference",
     "people",
     "preview",
     "estimate",
     "run",
 )
-"""Places of the page, at which errors are shown."""
+"""Places of the page, at which errors are shown; the first three are files."""
+FILES = (VIDEO, AUDIO, REFERENCE)
+RESTORER = "restore.name"
 
 
 @dataclass(slots=True)
 class Draft:
-    """video, audio: ids of uploads. job: id of the one that is shown. tasks: place -> id of the task
+    """video, audio, reference: ids of uploads. job: id of the one that is shown. tasks: place -> id of the task
     whose result is shown there. errors: place -> sentence. settings: dotted key -> value, those that
     differ from the defaults. accepted: licences. wanted: a job that begins once its weights are here.
     shown: place -> what the browser has already."""
 
     video: str | None = None
     audio: str | None = None
+    reference: str | None = None
     speaker: str | None = None
     job: str | None = None
     wanted: bool = False
@@ -42,11 +46,20 @@ class Draft:
     def empty(self) -> bool:
         return self.video is None and self.audio is None and self.job is None
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the restorer computes with the original video of a lip-synced one."""
+        return self.settings.get(RESTORER) == "Self" and self.audio is None
+
     def request(self) -> JobRequest:
         """The job that the files and settings make; call it only with a video."""
         assert self.video is not None
         return JobRequest(
-            video=self.video, audio=self.audio, speaker=self.speaker, settings=dict(self.settings)
+            video=self.video,
+            audio=self.audio,
+            reference=self.reference if self.needs_reference else None,
+            speaker=self.speaker,
+            settings=dict(self.settings),
         )
 
     def address(self) -> str:

@@ -5,7 +5,7 @@ An ApiError becomes a sentence at the place where it belongs. Needs no gradio.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,10 +68,12 @@ def show_job(service: Service, user: str, draft: Draft, job_id: str) -> None:
     job = service.job(user, job_id)
     draft.job, draft.video, draft.audio = job.id, job.video, job.audio
     draft.speaker = job.settings.get("face.speaker")
+    draft.settings = dict(job.settings)
     draft.tasks.clear()
+    draft.tasks[PEOPLE] = service.find_people(user, job.video).id
 
 
-async def _take_up(service: Service, user: str, draft: Draft, wanted: dict[str, str]) -> None:
+async def _take_up(service: Service, user: str, draft: Draft, wanted: Mapping[str, str]) -> None:
     for place in (VIDEO, AUDIO):
         if place in wanted:
             with _at(draft, place):
@@ -101,13 +103,13 @@ def _check_kind(kind: str, place: str, name: str) -> None:
         raise ApiError(
             422, "no_video", f"{name} has no video track; give a video or a picture", VIDEO
         )
-    if place == AUDIO and kind == "picture":
-        raise ApiError(422, "no_audio", f"{name} is a picture; give the speech as audio", AUDIO)
+    if place != VIDEO and kind == "picture":
+        raise ApiError(422, "picture", f"{name} is a picture; give audio or a video", place)
 
 
 def remove_speech(service: Service, user: str, draft: Draft) -> None:
     """Without new speech, the mouth that is there is restored."""
-    draft.audio = draft.job = None
+    draft.audio = None
     draft.errors.pop(AUDIO, None)
     look_at_files(service, user, draft)
 
@@ -118,40 +120,44 @@ async def demo(service: Service, user: str, draft: Draft) -> None:
         video, audio = await service.demo(user)
         draft.video, draft.audio, draft.speaker = video.id, audio.id, None
         draft.settings = {**draft.settings, **DEMO_SETTINGS}
-        look_at_files(service, user, draft)
+        draft.job = None
         await _create(service, user, draft)
+        draft.tasks[PEOPLE] = service.find_people(user, video.id).id
 
 
 def look_at_files(service: Service, user: str, draft: Draft) -> None:
-    """Who is seen, and what a job would cost; an old preview is of other files."""
-    draft.tasks.pop(PREVIEW, None)
-    draft.errors.pop(PREVIEW, None)
+    """Who is seen, and what a job would cost."""
     if draft.video is not None:
         with _at(draft, PEOPLE):
             draft.tasks[PEOPLE] = service.find_people(user, draft.video).id
-        estimate(service, user, draft)
+    edited(service, user, draft)
+
+
+def edited(service: Service, user: str, draft: Draft) -> None:
+    """What was computed before is not of the draft any longer; a job goes on, and stays here."""
+    for place in (PREVIEW, ESTIMATE):
+        draft.tasks.pop(place, None)
+        draft.errors.pop(place, None)
+    with _at(draft, RUN):
+        if draft.job is not None and not service.job(user, draft.job).ended:
+            return
+    draft.job = None
+    if draft.video is not None:
+        with _at(draft, ESTIMATE):
+            draft.tasks[ESTIMATE] = service.estimate(user, draft.request()).id
 
 
 def choose_person(service: Service, user: str, draft: Draft, speaker: str) -> None:
     """speaker: a value of face.speaker; "": nobody in particular."""
-    draft.speaker, draft.job = speaker or None, None
-    draft.tasks.pop(PREVIEW, None)
-    estimate(service, user, draft)
+    draft.speaker = speaker or None
+    edited(service, user, draft)
 
 
 def change_settings(service: Service, user: str, draft: Draft, settings: dict[str, object]) -> None:
-    """What was computed with other settings is not shown any longer."""
+    """settings: all that differ from the defaults."""
     if settings != draft.settings:
         draft.settings = dict(settings)
-        draft.tasks.pop(PREVIEW, None)
-        estimate(service, user, draft)
-
-
-def estimate(service: Service, user: str, draft: Draft) -> None:
-    draft.tasks.pop(ESTIMATE, None)
-    if draft.video is not None:
-        with _at(draft, ESTIMATE):
-            draft.tasks[ESTIMATE] = service.estimate(user, draft.request()).id
+        edited(service, user, draft)
 
 
 def preview(
@@ -223,6 +229,3 @@ def task_at(service: Service, user: str, draft: Draft, place: str) -> TaskView |
 def result_of(service: Service, user: str, draft: Draft, place: str) -> object:
     task = task_at(service, user, draft, place)
     return task.result if task is not None and task.state == COMPLETED else None
-
-
-Verb = Callable[..., Awaitable[None] | None]

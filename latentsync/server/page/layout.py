@@ -12,19 +12,21 @@ import gradio as gr
 
 from latentsync.server.page import flows
 from latentsync.server.page.controls import Controls, made_controls, updates_of
-from latentsync.server.page.draft import AUDIO, VIDEO, Draft
+from latentsync.server.page.draft import AUDIO, REFERENCE, VIDEO, Draft
 from latentsync.server.page.queue_tab import queue_tab
 from latentsync.server.page.shown import changed, shown
+from latentsync.server.page.theme import html
 from latentsync.server.service import LOCAL, Service
 from latentsync.server.settings import ServerSettings
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 """How all events are: the page shows progress itself."""
 
 
 def page_of(service: Service, settings: ServerSettings) -> gr.Blocks:
     """Callbacks are coroutines, because the service is used from its event loop."""
     with gr.Blocks(title="LatentSync", analytics_enabled=False) as blocks:
+        html("<h1>LatentSync</h1>", elem_classes="brand")
         draft = gr.State(Draft())
         with gr.Tabs():
             with gr.Tab("Dub a clip", id="dub"):
@@ -54,10 +56,11 @@ class _Events:
         one, on, settings = self._controls, self._on, self._controls.choices.all
         on(blocks.load, self._open, [one.address], js="() => [null, location.search]")
         on(one.timer.tick, self._tick, [one.address])
-        on(one.demo.click, self._demo)
+        on(one.demo.click, self._demo).then(None, None, None, js=_SCROLL)
         for place, controls in (
             (VIDEO, [one.video_file]),
             (AUDIO, [one.audio_file, one.microphone]),
+            (REFERENCE, [one.reference_file]),
         ):
             for control in controls:
                 given = control.upload if control != one.microphone else control.stop_recording
@@ -82,7 +85,7 @@ class _Events:
         *,
         clear: Any = None,
         **more: Any,
-    ) -> None:
+    ) -> Any:
         """do(call, *values of the inputs) changes the draft. clear: a control that is emptied."""
         service, controls = self._service, self._controls
         cleared = [] if clear is None else [clear]
@@ -96,7 +99,7 @@ class _Events:
             return [draft, *updates_of(controls, new), *(None for _ in cleared)]
 
         outputs = [self._draft, *controls.places.values(), *cleared]
-        event(called, [self._draft, *inputs], outputs, **QUIET, **more)
+        return event(called, [self._draft, *inputs], outputs, **QUIET, **more)
 
     async def _open(self, call: _Call, address: str) -> None:
         await flows.open_tab(self._service, call.user, call.draft, address)
@@ -135,4 +138,5 @@ class _Events:
         await flows.start_or_cancel(self._service, call.user, call.draft)
 
 
+_SCROLL = "() => document.querySelector('#start').scrollIntoView({block: 'center'})"
 _KEEP = "(query) => history.replaceState(null, '', query || location.pathname)"

@@ -48,7 +48,7 @@ def video_player(upload: UploadView) -> Markup:
             aria_label="Your video",
         )
     copy = "Few browsers play this kind of video, so a copy in H.264 is shown here; the work is done on your file."
-    return joined(shown, _named(upload), None if upload.plays else element("p", copy, class_="hint"))
+    return joined(shown, named(upload), None if upload.plays else element("p", copy, class_="hint"))
 
 
 def audio_player(upload: UploadView) -> Markup:
@@ -56,10 +56,10 @@ def audio_player(upload: UploadView) -> Markup:
     shown = element(
         "audio", src=source, controls=True, preload="metadata", aria_label="The new speech"
     )
-    return joined(shown, _named(upload))
+    return joined(shown, named(upload))
 
 
-def _named(upload: UploadView) -> Markup:
+def named(upload: UploadView) -> Markup:
     return element(
         "p", element("strong", upload.name), element("br"), facts_of(upload), class_="facts"
     )
@@ -81,7 +81,9 @@ def gallery(people: Sequence[PersonView], chosen: str | None) -> Markup:
         for number, one in enumerate(people, 1)
     ]
     title = "1 person found" if len(people) == 1 else f"{len(people)} people found"
-    return element("fieldset", element("legend", title), element("div", anybody, *cards, class_="people"))
+    return element(
+        "fieldset", element("legend", title), element("div", anybody, *cards, class_="people")
+    )
 
 
 def _choice(value: str, chosen: bool, picture: Markup | None, title: str, about_it: str) -> Markup:

@@ -9,6 +9,7 @@ import gradio as gr
 from latentsync.server.errors import ApiError
 from latentsync.server.page.parts import problem
 from latentsync.server.page.running import jobs_table
+from latentsync.server.page.theme import html
 from latentsync.server.service import LOCAL, Service
 
 SHOWN = 50
@@ -23,8 +24,8 @@ _DO = """element.addEventListener('click', (event) => {
 
 def queue_tab(service: Service, tab: gr.Tab, how: dict[str, Any]) -> None:
     """Places it; how: keywords of all events."""
-    gr.HTML("<h2>All jobs</h2>")
-    error, table = gr.HTML(), gr.HTML(elem_id="queue", js_on_load=_DO)
+    html("<h2>All jobs</h2>", elem_classes="queue")
+    error, table = html(), html(elem_id="queue", elem_classes="queue", js_on_load=_DO)
     timer = gr.Timer(TICK, active=False)
 
     async def look(request: gr.Request) -> Any:

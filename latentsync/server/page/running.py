@@ -50,7 +50,9 @@ def judged(job: JobView) -> Markup:
 
 def _grade(part: str, grade: str) -> Markup:
     sign = element("span", SIGNS.get(grade, "?"), class_="sign", aria_hidden="true")
-    return element("li", sign, f"{capital(part.replace('_', ' '))}: {grade}", class_=f"grade {grade}")
+    return element(
+        "li", sign, f"{capital(part.replace('_', ' '))}: {grade}", class_=f"grade {grade}"
+    )
 
 
 def _figures(figures: Mapping[str, Any]) -> Markup:
@@ -119,15 +121,18 @@ def _row(job: JobView) -> Markup:
 
 def _actions(job: JobView) -> list[Markup]:
     named = f" {job.name}"
-    opened = element(
-        "a", "Open", href=f"?job={job.id}", class_="button", aria_label=f"Open{named}"
-    )
+    opened = element("a", "Open", href=f"?job={job.id}", class_="button", aria_label=f"Open{named}")
     verbs = ["Cancel"] if not job.ended else ["Delete"]
     if job.ended and job.state != COMPLETED:
         verbs.insert(0, "Retry")
     buttons = [
         element(
-            "button", verb, type="button", data_do=verb.lower(), data_job=job.id, aria_label=verb + named
+            "button",
+            verb,
+            type="button",
+            data_do=verb.lower(),
+            data_job=job.id,
+            aria_label=verb + named,
         )
         for verb in verbs
     ]

@@ -7,7 +7,16 @@ from typing import Any
 from latentsync.evaluate.page.markup import Markup, joined
 from latentsync.server.errors import ApiError
 from latentsync.server.page import comparing, parts, running
-from latentsync.server.page.draft import AUDIO, ESTIMATE, PEOPLE, PREVIEW, RUN, VIDEO, Draft
+from latentsync.server.page.draft import (
+    AUDIO,
+    ESTIMATE,
+    PEOPLE,
+    PREVIEW,
+    REFERENCE,
+    RUN,
+    VIDEO,
+    Draft,
+)
 from latentsync.server.page.flows import models_to_fetch, task_at
 from latentsync.server.page.moving import moving_comparison
 from latentsync.server.page.words import licence_of
@@ -25,6 +34,7 @@ def shown(service: Service, user: str, draft: Draft) -> Shown:
     return {
         VIDEO: _file(service, user, draft, VIDEO),
         AUDIO: _file(service, user, draft, AUDIO),
+        REFERENCE: _file(service, user, draft, REFERENCE),
         PEOPLE: _people(service, user, draft),
         PREVIEW: _preview(service, user, draft),
         ESTIMATE: _estimate(service, user, draft),
@@ -35,6 +45,9 @@ def shown(service: Service, user: str, draft: Draft) -> Shown:
         "first": draft.empty,
         "steps": draft.video is not None,
         "speech": draft.audio is not None,
+        "original": draft.needs_reference,
+        "costs": ESTIMATE in draft.tasks or ESTIMATE in draft.errors,
+        "generator": draft.audio is not None,
         "finished": job is not None and job.state == COMPLETED,
         "waits": _waits(service, user, draft, job),
         "address": draft.address(),
@@ -52,7 +65,7 @@ def _job(service: Service, user: str, draft: Draft) -> JobView | None:
 
 
 def _file(service: Service, user: str, draft: Draft, place: str) -> Markup:
-    upload_id = draft.video if place == VIDEO else draft.audio
+    upload_id = getattr(draft, place)
     error = parts.problem(draft.errors.get(place))
     if upload_id is None:
         return error
@@ -61,9 +74,8 @@ def _file(service: Service, user: str, draft: Draft, place: str) -> Markup:
     except ApiError as gone:
         setattr(draft, place, None)
         return parts.problem(str(gone))
-    return joined(
-        error, parts.video_player(upload) if place == VIDEO else parts.audio_player(upload)
-    )
+    players = {VIDEO: parts.video_player, AUDIO: parts.audio_player, REFERENCE: parts.named}
+    return joined(error, players[place](upload))
 
 
 def _people(service: Service, user: str, draft: Draft) -> Markup:
