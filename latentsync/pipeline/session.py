@@ -21,7 +21,7 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
-from latentsync.face.speaker import ALL
+from latentsync.face.speaker_choice import ALL
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from latentsync.server.settings import ServerSettings
 from latentsync.server.views import (
-    EstimateView,
     JobRequest,
     JobView,
     ModelView,

@@ -44,8 +44,9 @@ class Request:
     method: str
     target: str  # as in the request: with the host where the server is used as a proxy
     headers: dict[str, str]
+    body: bytes = b""
     status: int = 0
-    sent: int = 0  # bytes of the body
+    sent: int = 0  # bytes of the response's body
 
     @property
     def path(self) -> str:
@@ -68,8 +69,12 @@ class Loopback:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
+    def port(self) -> int:
+        return self._server.server_address[1]
+
+    @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def url(self, path: str) -> str:
         return self.address + path
@@ -130,12 +135,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._answer()
+
     def log_message(self, *_: object) -> None:
         """Silent."""
 
     def _answer(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.asked = Request(self.command, self.path, headers)
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        self.asked = Request(self.command, self.path, headers, body)
         self.server.loopback.asked.append(self.asked)
         served = self.server.loopback.files.get(self.asked.path)
         if served is None:
@@ -168,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         if length >= 0:
             headers["Content-Length"] = str(length)
         self._head(206 if span else 200, headers)
-        if self.command == "GET":
+        if self.command != "HEAD":
             self._send(served, memoryview(body)[start:])
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
