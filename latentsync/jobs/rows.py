@@ -47,8 +47,8 @@ class JobRow:
     """One job. number: 1 for the first that was added. output: the file. settings: as JSON.
     priority: higher comes first. frames, done: of the output; 0: not known yet. error: one line.
     started, finished: None: not yet. note: why a job that is done was not judged. stage: what is
-    worked on, in words; None: nothing is. stage_done, stage_total: frames of the stage; 0: not
-    known."""
+    worked on, in words; None: nothing is. stage_kind: of its task. stage_done, stage_total: frames
+    of the stage; 0: not known."""
 
     id: str
     number: int
@@ -65,6 +65,7 @@ class JobRow:
     finished: float | None
     note: str | None
     stage: str | None
+    stage_kind: str | None
     stage_done: int
     stage_total: int
 

@@ -8,15 +8,20 @@ path is refused from the day it is made.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from latentsync.errors import ConfigError
+from latentsync.face.detector import DETECTORS
 from latentsync.face.speaker_choice import KEY as SPEAKER
 from latentsync.face.speaker_choice import WORDS, parse_speaker
+from latentsync.generate.base import GENERATORS
+from latentsync.restoration.base import RESTORERS
 from latentsync.server.errors import ApiError
 from latentsync.settings.described import Setting, described
 from latentsync.settings.load import load_config
 from latentsync.settings.old_keys import RENAMED
+from latentsync.settings.schema import Config
 
 CODE = "setting"
 TEXTS = (
@@ -24,8 +29,12 @@ TEXTS = (
     *("output.fps", "output.pix_fmt", "output.mix", "output.aigc.producer"),
 )
 """Settings that are texts, and no paths."""
-PLUGINS = ("restore.name", "generate.name", "face.detector")
-"""Settings that may name code: module:attribute."""
+PLUGINS = {
+    "restore.name": (*RESTORERS, "none"),
+    "generate.name": tuple(GENERATORS),
+    "face.detector": tuple(DETECTORS),
+}
+"""Settings that name code: what is built in, but no module."""
 OF_THE_SERVER = (
     *("weights.", "runtime.", "output.sign."),
     *("output.overwrite", "output.report", "output.evaluate"),
@@ -57,29 +66,31 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in plain.items():
         _check_key(key, value)
         _check_value(key, value)
-        configured({key: value}, field=key)
-    configured(plain)
+    configured(None, plain)
     return plain
 
 
-def configured(flags: Mapping[str, Any], field: str | None = None) -> Any:
-    """As load_config, for a request. field: of the request, None: the one that the error names."""
+def configured(path: Path | None, flags: Mapping[str, Any], field: str | None = None) -> Config:
+    """As load_config. field: of the request, where the error names no setting.
+
+    Raises ApiError (422).
+    """
     try:
-        return load_config(None, flags=flags)
+        return load_config(path, flags=flags)
     except ConfigError as error:
         raise as_api_error(error, field) from error
 
 
 def as_api_error(error: ConfigError, field: str | None = None) -> ApiError:
-    named = error.what if error.what in _settings() else None
-    return ApiError(422, CODE, str(error), field or named)
+    named = error.what if error.what in _settings() or error.what == "preset" else None
+    return ApiError(422, CODE, str(error), named or field)
 
 
 def _check_key(key: str, value: Any) -> None:
     if may_be_set(key):
         return
     if key not in _settings():
-        configured({key: value}, field=key)  # it says which one may be meant
+        configured(None, {key: value}, field=key)  # it says which one may be meant
     message = f"{key}: {value}; leave it out: it cannot be set from outside"
     raise ApiError(422, CODE, message, key)
 
@@ -92,9 +103,9 @@ def _check_value(key: str, value: Any) -> None:
     if len(text) > LONGEST or not text.isprintable() or "${" in text:
         message = f"{key}: {text[:LONGEST]!r}; use at most {LONGEST} characters, without ${{"
         raise ApiError(422, CODE, message, key)
-    if key in PLUGINS and ":" in text:
-        remedy = "name one that is built in: no module is loaded from outside"
-        raise ApiError(422, CODE, f"{key}: {value}; {remedy}", key)
+    if key in PLUGINS and text.lower() not in map(str.lower, PLUGINS[key]):
+        message = f"{key}: {value}; use one of {', '.join(PLUGINS[key])}"
+        raise ApiError(422, CODE, message, key)
     if key == SPEAKER or (key in RENAMED and RENAMED[key].key == SPEAKER):
         check_speaker(text, key)
 

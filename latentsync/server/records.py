@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from latentsync.server.tables import Tables
 from latentsync.server.views import JobRequest, UploadView
@@ -81,7 +81,8 @@ class Records:
         self, user: str, view: UploadView, *, digest: str, place: Path | None = None
     ) -> None:
         self.tables.run(
-            "insert into uploads (id, user, created, place, digest, view) values (?, ?, ?, ?, ?, ?)",
+            "insert into uploads (id, user, created, place, digest, view)"
+            " values (?, ?, ?, ?, ?, ?)",
             *(view.id, user, self.now(), None if place is None else str(place), digest),
             json.dumps(asdict(view)),
         )
@@ -147,8 +148,13 @@ class Records:
     def job(self, user: str, job_id: str) -> JobRecord | None:
         return self._job("user = ? and id = ? and not hidden", user, job_id)
 
-    def job_of_anybody(self, job_id: str) -> JobRecord | None:
-        return self._job("id = ? and not hidden", job_id)
+    def jobs_of_all(self, ids: Collection[str]) -> list[JobRecord]:
+        """Jobs of any users by their ids, without those that are hidden."""
+        rows = self.tables.all(
+            "select * from jobs where not hidden and id in (select value from json_each(?))",
+            json.dumps(list(ids)),
+        )
+        return [_job_of(row) for row in rows]
 
     def job_asked(self, user: str, client_id: str | None, key: str | None) -> JobRecord | None:
         """The job that was asked for under one of these before."""
@@ -163,10 +169,9 @@ class Records:
         )
         return [_job_of(row) for row in rows]
 
-    def all_ids(self, *, hidden: bool = False) -> list[str]:
-        """Of the jobs of all users."""
-        rows = self.tables.all("select id from jobs where hidden = ? order by number", hidden)
-        return [row["id"] for row in rows]
+    def known(self, kind: Literal["uploads", "jobs"]) -> set[str]:
+        """Ids of all users, those of hidden jobs included."""
+        return {row["id"] for row in self.tables.all(f"select id from {kind}")}
 
     def users_of(self, ids: list[str]) -> dict[str, str]:
         """Job -> user."""
