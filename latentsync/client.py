@@ -37,17 +37,10 @@ class ServerError(Exception):
     """The server's answer. status: of HTTP; 0: there was no answer. code: a short word. message: a
     sentence. field: of the request, if it is about one. retry_after: seconds, if it says so."""
 
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        field: str | None = None,
-        status: int = 0,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(code, message, field, status, retry_after)
-        self.code, self.message, self.field = code, message, field
-        self.status, self.retry_after = status, retry_after
+    def __init__(self, code: str, message: str, field: str | None = None, status: int = 0) -> None:
+        super().__init__(code, message, field, status)
+        self.code, self.message, self.field, self.status = code, message, field, status
+        self.retry_after: float | None = None
 
     def __str__(self) -> str:
         return self.message
@@ -87,9 +80,7 @@ class Client:
         self, url: str = "http://127.0.0.1:7860", token: str | None = None, timeout: float = 60.0
     ) -> None:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._http = httpx2.Client(
-            base_url=url, headers=headers, timeout=timeout, follow_redirects=False
-        )
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout)
 
     def __enter__(self) -> Client:
         return self
@@ -131,9 +122,9 @@ class Client:
     def job(self, job_id: str) -> Job:
         return Job.of(self._json("GET", _path(job_id)))
 
-    def jobs(self, state: str | None = None, page: int = 100) -> Iterator[Job]:
-        """All of them, newest first. page: how many are asked for at once."""
-        asked: dict[str, Any] = {"limit": page, **({} if state is None else {"state": state})}
+    def jobs(self, state: str | None = None) -> Iterator[Job]:
+        """All of them, or those in that state, newest first."""
+        asked: dict[str, Any] = {"limit": 100} | ({} if state is None else {"state": state})
         while True:
             answer = self._json("GET", f"/v1/jobs?{urlencode(asked)}")
             yield from map(Job.of, answer["data"])
@@ -195,12 +186,9 @@ class Client:
         only when it is complete."""
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with (
-                self._stream("GET", f"{_path(job_id)}/{what}") as response,
-                part.open("wb") as file,
-            ):
+            with self._stream("GET", f"{_path(job_id)}/{what}") as response, part.open("wb") as to:
                 for chunk in response.iter_bytes(_CHUNK):
-                    file.write(chunk)
+                    to.write(chunk)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
@@ -209,13 +197,13 @@ class Client:
     # before a job
     def upload(self, file: Path) -> str:
         """The id of the upload, which jobs and previews can use."""
-        answer = self._json("PUT", f"/v1/uploads/{quote(file.name, safe='')}", content=_read(file))
-        return str(answer["id"])
+        path, size = f"/v1/uploads/{quote(file.name, safe='')}", str(file.stat().st_size)
+        given = {"content": _read(file), "headers": {"Content-Length": size}}
+        return self._json("PUT", path, **given)["id"]
 
     def people(self, video: Given, timeout: float = 600.0) -> list[dict[str, Any]]:
         """Who is seen: speaker, portrait (a path of the server), seconds, speaks ..."""
-        found: list[dict[str, Any]] = self._task("speakers", {"video": self._id(video)}, timeout)
-        return found
+        return self._task("speakers", {"video": self._id(video)}, timeout)
 
     def preview(
         self,
@@ -231,8 +219,7 @@ class Client:
         """One frame, before and after: pictures as paths of the server, which ``picture`` loads."""
         body = self._body(settings, video=video, audio=audio)
         body |= {"speaker": speaker, "seconds": seconds, "restorers": list(restorers)}
-        found: dict[str, Any] = self._task("previews", body, timeout)
-        return found
+        return self._task("previews", body, timeout)
 
     def picture(self, path: str) -> bytes:
         """The PNG that a preview or a portrait names."""
@@ -240,8 +227,7 @@ class Client:
             return response.read()
 
     def models(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._json("GET", "/v1/models")["data"]
-        return found
+        return self._json("GET", "/v1/models")["data"]
 
     def _body(self, settings: Mapping[str, Any], **files: Given | None) -> dict[str, Any]:
         """With files of this machine uploaded."""
@@ -288,9 +274,10 @@ def _error(response: httpx2.Response) -> ServerError:
         code, message, about = known["code"], known["message"], known.get("field")
     except (ValueError, KeyError, TypeError, AttributeError):  # of a proxy, for instance
         code, message, about = "http_error", f"HTTP {response.status_code}", None
+    error = ServerError(code, message, about, response.status_code)
     after = response.headers.get("retry-after", "")
-    wait = float(after) if after.isdecimal() else None
-    return ServerError(code, message, about, response.status_code, wait)
+    error.retry_after = float(after) if after.isdecimal() else None
+    return error
 
 
 def _path(job_id: str) -> str:
