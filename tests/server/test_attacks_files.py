@@ -140,7 +140,7 @@ def test_a_claim_of_100_gb_is_refused_before_a_byte_is_read(server: Attacked) ->
 def test_more_bytes_than_an_upload_may_have_are_not_kept_without_a_claim_either(
     server: Attacked,
 ) -> None:
-    endless = (bytes(1 << 16) for _ in range(10_000))
+    endless = (bytes(1 << 16) for _ in range(200))
     with contextlib.suppress(ConnectionError):  # it hung up while we sent
         assert server.ask("PUT", "/v1/uploads/a.mp4", body=endless).status == 413
 
