@@ -163,6 +163,7 @@ def _serving(app: FastAPI) -> Iterator[int]:
         ws="none",
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=1,
     )
