@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from latentsync.server.page.theme import html
 from latentsync.server.page.choices import Choices, made_choices
 from latentsync.server.page.draft import AUDIO, ESTIMATE, PEOPLE, PREVIEW, REFERENCE, RUN, VIDEO
+from latentsync.server.page.theme import html
 from latentsync.server.service import Service
 from latentsync.server.settings import ServerSettings
 from latentsync.weights.model_file import readable
