@@ -1,13 +1,15 @@
-"""A moment before and after, with a divider that is dragged or moved with the arrow keys."""
+"""A moment before and after, as it would become with one restorer or with each of them."""
 
 from __future__ import annotations
 
 from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.evaluate.words import clock
+from latentsync.server.page.moving import still_comparison
 from latentsync.server.page.parts import problem
 from latentsync.server.views import PictureView, PreviewView
 
-TITLES = {"none": "Not restored"}
+NONE, BEFORE = "none", "before"
+TITLES = {NONE: "Not restored", BEFORE: "Your video"}
 
 
 def moment(view: PreviewView) -> Markup:
@@ -15,50 +17,33 @@ def moment(view: PreviewView) -> Markup:
     when = element("p", f"At {clock(view.seconds, tenths=True)} of the result.", class_="hint")
     if len(view.after) == 1:
         return joined(when, _large(view.before, view.after[0]))
-    cards = [_card(view.before, one) for one in view.after]
-    return joined(when, element("div", *cards, class_="restorers"))
+    first = _card(BEFORE, view.before, None)
+    cards = [_card(one.restorer, one, _compared(view.before, one)) for one in view.after]
+    return joined(when, element("div", first, *cards, class_="restorers"))
 
 
 def _large(before: PictureView, after: PictureView) -> Markup:
     if after.error is not None:
         return problem(after.error.message)
-    frame = _divided(before.frame, after.frame, "the whole frame")
-    mouth = _divided(before.mouth, after.mouth, "the mouth enlarged")
-    return joined(
-        element("div", frame, mouth, class_="moment"), element("p", after.why, class_="hint")
-    )
+    mouth = None
+    if before.mouth and after.mouth:
+        mouth = still_comparison(before.mouth, after.mouth, about="the mouth, enlarged")
+    pair = element("div", _compared(before, after), mouth, class_="moment")
+    return joined(pair, element("p", after.why, class_="hint"))
 
 
-def _card(before: PictureView, after: PictureView) -> Markup:
-    title = element("h4", TITLES.get(after.restorer, after.restorer))
-    if after.error is not None:
-        return element("section", title, element("p", after.error.message), class_="card")
-    what = f"the mouth with {after.restorer}"
-    mouth = _divided(before.mouth, after.mouth, what)
-    frame = _divided(before.frame, after.frame, f"the frame with {after.restorer}")
-    if mouth is not None and frame is not None:
-        frame = element("details", element("summary", "Whole frame"), frame)
-    why = element("p", after.why, class_="hint")
-    return element("section", title, mouth, frame, why, class_="card")
-
-
-def _divided(before: str | None, after: str | None, what: str) -> Markup | None:
-    """page.js moves the divider by the value of the slider."""
-    if before is None or after is None:
+def _compared(before: PictureView, after: PictureView) -> Markup | None:
+    if before.frame is None or after.frame is None:
         return None
-    divider = element(
-        "input", type="range", min=0, max=100, value=50, class_="divider", aria_label=f"{_AB}{what}"
-    )
-    pictures = element(
-        "div",
-        element("img", src=after, alt=f"After: {what}"),
-        element("img", src=before, alt=f"Before: {what}", class_="before"),
-        element("span", class_="line", aria_hidden="true"),
-        divider,
-        class_="divided",
-    )
-    caption = element("span", "before"), element("span", "after")
-    return element("figure", pictures, element("figcaption", *caption, aria_hidden="true"))
+    return still_comparison(before.frame, after.frame, about="the whole frame")
 
 
-_AB = "Divider between before and after of "
+def _card(name: str, one: PictureView, whole: Markup | None) -> Markup:
+    """whole: the frame, to be unfolded."""
+    title = element("h4", TITLES.get(name, name))
+    if one.error is not None:
+        return element("section", title, element("p", one.error.message), class_="card")
+    mouth = one.mouth and element("img", src=one.mouth, alt=f"The mouth: {TITLES.get(name, name)}")
+    more = whole and element("details", element("summary", "Whole frame"), whole)
+    why = element("p", one.why, class_="hint") if name != BEFORE else None
+    return element("section", title, mouth or None, why, more, class_="card")

@@ -10,9 +10,12 @@ from latentsync.server.page import comparing, parts, running
 from latentsync.server.page.draft import (
     AUDIO,
     ESTIMATE,
+    GENERATOR,
     PEOPLE,
+    PRESET,
     PREVIEW,
     REFERENCE,
+    RESTORER,
     RUN,
     VIDEO,
     Draft,
@@ -40,14 +43,16 @@ def shown(service: Service, user: str, draft: Draft) -> Shown:
         ESTIMATE: _estimate(service, user, draft),
         RUN: _run(service, user, draft, job),
         "licences": list(asked),
-        "button": _button(draft, job),
+        "button": _button(job),
         "result": _result(job),
         "first": draft.empty,
         "steps": draft.video is not None,
         "speech": draft.audio is not None,
         "original": draft.needs_reference,
         "costs": ESTIMATE in draft.tasks or ESTIMATE in draft.errors,
-        "generator": draft.audio is not None,
+        "generator": (draft.settings.get(GENERATOR), draft.audio is not None),
+        "restorer": (draft.settings.get(RESTORER), True),
+        "preset": (draft.settings.get(PRESET), True),
         "finished": job is not None and job.state == COMPLETED,
         "waits": _waits(service, user, draft, job),
         "address": draft.address(),
@@ -114,7 +119,7 @@ def _run(service: Service, user: str, draft: Draft, job: JobView | None) -> Mark
     )
 
 
-def _button(draft: Draft, job: JobView | None) -> tuple[str, bool]:
+def _button(job: JobView | None) -> tuple[str, bool]:
     """Its words, and whether it cancels."""
     if job is not None and not job.ended:
         return "Cancel", True
@@ -127,11 +132,16 @@ def _result(job: JobView | None) -> Markup:
     if job is None or job.state != COMPLETED:
         return Markup()
     return joined(
-        Markup(moving_comparison(job.links["source"], job.links["video"])),
+        moving_comparison(job.links["source"], _playable(job)),
         running.downloads(job),
         running.judged(job),
         running.timeline(job),
     )
+
+
+def _playable(job: JobView) -> str:
+    """The result, or its copy for browsers."""
+    return job.links.get("proxy", job.links["video"])
 
 
 def _waits(service: Service, user: str, draft: Draft, job: JobView | None) -> bool:

@@ -1,6 +1,0 @@
-def settings_form():
-    return []
-
-
-def collect(values):
-    return {}
