@@ -184,11 +184,13 @@ def _run(made: dict[str, Any]) -> None:
         made["run"] = html(elem_id="run")
 
 
-_FIRST = """<h2>Make a mouth follow new speech</h2>
-<p>Give a video and a speech below. Or see first what comes out: the demo needs no file and no download.</p>"""
+_FIRST = (
+    "<h2>Make a mouth follow new speech</h2><p>Give a video and a speech below. Or see first what "
+    "comes out: the demo needs no file and no download.</p>"
+)
 _WITHOUT = (
-    '<p class="hint">An audio file, or a video whose audio is taken. Without new speech, the mouth that '
-    "is there is restored.</p>"
+    '<p class="hint">An audio file, or a video whose audio is taken. Without new speech, the mouth '
+    "that is there is restored.</p>"
 )
 _REFERENCE = (
     '<p class="hint">Self restores with what it finds in the original video, before any lip-sync. '
