@@ -153,8 +153,10 @@ class Auth:
             there = scope.get("root_path", "") + LOGIN
             await RedirectResponse(there, 303)(scope, receive, send)
         else:
-            error = ApiError(401, "unauthorized", "no such token; send Authorization: Bearer TOKEN")
-            await answer(error, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+            nobody = ApiError(
+                401, "unauthorized", "no such token; send Authorization: Bearer TOKEN"
+            )
+            await answer(nobody, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
 
     def _user(self, request: Request) -> str | None:
         if not self.gatekeeper.keys:

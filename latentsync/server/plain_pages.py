@@ -90,11 +90,11 @@ def _operation(
     path: str, method: str, operation: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> str:
     words = escape(operation.get("description", operation.get("summary", "")))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (p["name"], p["in"], _type(p["schema"]), p.get("description", ""))
         for p in operation.get("parameters", [])
     ]
-    rows += [(*row, about) for *row, about in _body(operation, schema)]
+    rows += _body(operation, schema)
     answers = ", ".join(code for code in operation["responses"] if code < "300")
     return (
         f"<section><h3><code>{method.upper()} {escape(path)}</code></h3><p>{words}</p>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,7 +15,7 @@ class RequestCounts:
 
     def __init__(self) -> None:
         self.answered: Counter[tuple[str, str, int]] = Counter()
-        self.seconds: Counter[str] = Counter()  # until the answer begins, by route
+        self.seconds: defaultdict[str, float] = defaultdict(float)  # until the answer begins
 
     def text(self) -> str:
         lines = ["# TYPE latentsync_http_requests_total counter"]

@@ -124,8 +124,8 @@ async def jobs(
     state: State | None = None,
 ) -> JobList:
     found, more = service.jobs(user, limit=limit, after=after, state=state)
-    ids = [job.id for job in found] or [None]
-    return JobList(data=found, first_id=ids[0], last_id=ids[-1], has_more=more)
+    first, last = (found[0].id, found[-1].id) if found else (None, None)
+    return JobList(data=found, first_id=first, last_id=last, has_more=more)
 
 
 @router.get("/{job_id}")
