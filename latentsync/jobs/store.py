@@ -97,8 +97,8 @@ class Store(JobTable):
             changed = run(
                 "update tasks set lease = ?, done = coalesce(?, done), stage = coalesce(?, stage),"
                 " total = coalesce(?, total) where job = ? and kind = ? and number = ?"
-                " and owner = ? and state = 'leased' and exists (select 1 from jobs where id = tasks.job"
-                " and state = 'running')",
+                " and owner = ? and state = 'leased' and exists (select 1 from jobs where"
+                " id = tasks.job and state = 'running')",
                 *(self.now() + LEASE, *shown, *key_of(task), owner),
             )
             return changed.rowcount == 1

@@ -15,14 +15,12 @@ from latentsync.server.outside import as_api_error, check_speaker, checked, conf
 from latentsync.server.settings import ServerSettings
 from latentsync.server.uploads import Given
 from latentsync.server.views import JobRequest
-from latentsync.server.weights import generator_is_here
+from latentsync.server.weights import LATENTSYNC, generator_is_here
 from latentsync.settings.schema import Config
 from latentsync.settings.seeds import new_seed, with_seed
 
 RESULT = "result"
 """Of a job's output, before the suffix."""
-_LATENTSYNC = ("unet.yaml", "unet_256.yaml")
-"""Shipped settings of each version, the better one first."""
 _REPLAYED = (
     "the mouths are taken from the video itself (replay), as LatentSync's weights are not here"
 )
@@ -107,10 +105,7 @@ def _with_generator(flags: Mapping[str, Any], files: Files, *, chosen: bool) -> 
     """New speech: LatentSync where its weights are, else replay, unless the user has chosen."""
     if files.audio is None or (chosen and flags["generate.name"].lower() != "latentsync"):
         return Configured(configured(None, flags))
-    for name in _LATENTSYNC:
-        config = configured(Path(name), flags)
-        if generator_is_here(config):
-            return Configured(config)
-    if chosen or files.pictured:  # a picture has no other mouths
-        return Configured(configured(Path(_LATENTSYNC[0]), flags))
+    here = next((name for name in LATENTSYNC if generator_is_here(name)), None)
+    if here is not None or chosen or files.pictured:  # a picture has no other mouths
+        return Configured(configured(Path(here or LATENTSYNC[0]), flags))
     return Configured(configured(None, {**flags, "generate.name": "replay"}), _REPLAYED)

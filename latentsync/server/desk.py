@@ -193,12 +193,8 @@ class JobDesk:
         )
         if view.error is None:
             return view
-        error = dataclasses.replace(view.error, message=self._public(view.error.message))
+        error = dataclasses.replace(view.error, message=self._files.public(view.error.message))
         return dataclasses.replace(view, error=error)
-
-    def _public(self, text: str) -> str:
-        """Without the folders of the server."""
-        return re.sub(rf"{re.escape(str(self._files.root))}\S*[/\\]", "", text)
 
     def _queue(
         self,

@@ -181,6 +181,10 @@ class Records:
         )
         return {row["id"]: row["user"] for row in rows}
 
+    def count(self, kind: Literal["uploads", "jobs"]) -> int:
+        (row,) = self.tables.all(f"select count(*) as count from {kind}")
+        return int(row["count"])
+
     def hide_job(self, job_id: str) -> None:
         """Nobody sees it any more, and its client id and key are free."""
         self.tables.run(
