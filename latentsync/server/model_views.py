@@ -20,17 +20,18 @@ def model_view(model: ModelFile, folders: Sequence[str | Path] = ()) -> ModelVie
     return ModelView(
         key=model.key,
         for_what=model.needed_by,
-        installed=_is_here(model, folders),
+        installed=is_here(model, folders),
         bytes=model.bytes,
         licence=str(licence),
-        licence_url=None,
+        licence_url=licence.url or None,
         accepted=not licences.unaccepted([licence]),
         non_commercial=_NON_COMMERCIAL in licence.meaning,
         source=str(model.sources[0]) if model.sources else None,
     )
 
 
-def _is_here(model: ModelFile, folders: Sequence[str | Path]) -> bool:
+def is_here(model: ModelFile, folders: Sequence[str | Path] = ()) -> bool:
+    """Whether the file is on this machine."""
     try:
         find(model, folders=folders)
     except CheckpointError:

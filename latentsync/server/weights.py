@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from latentsync.errors import CheckpointError, LatentSyncError
+from latentsync.errors import LatentSyncError
 from latentsync.generate.model_spec import weights_wanted
 from latentsync.pipeline.requirements import check_detector, licences_wanted, missing_weights
 from latentsync.restoration.base import RESTORERS
 from latentsync.server.errors import ApiError
+from latentsync.server.model_views import is_here, model_view
 from latentsync.server.views import ModelView
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
-from latentsync.weights.find import find
 from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 from latentsync.weights.manifest import MODEL_FILES
 from latentsync.weights.model_file import ModelFile, described
 
 LATENTSYNC = ("unet.yaml", "unet_256.yaml")
 """Shipped settings of each version of LatentSync, the better one first."""
-_NOT_COMMERCIAL = "non-commercial"
 
 
 def models() -> list[ModelView]:
@@ -34,32 +33,9 @@ def restorers() -> list[str]:
     return [*RESTORERS, "none"]
 
 
-def model_view(model: ModelFile) -> ModelView:
-    licence = model.licence
-    return ModelView(
-        key=model.key,
-        for_what=model.needed_by,
-        installed=is_installed(model),
-        bytes=model.bytes,
-        licence=str(licence),
-        licence_url=licence.url or None,
-        accepted=not licences.unaccepted([licence]),
-        non_commercial=_NOT_COMMERCIAL in licence.meaning,
-        source=str(model.sources[0]) if model.sources else None,
-    )
-
-
-def is_installed(model: ModelFile) -> bool:
-    try:
-        find(model)
-    except CheckpointError:
-        return False
-    return True
-
-
 def generator_is_here(name: str) -> bool:
     """Whether all weights of the generator are. name: of its shipped settings."""
-    return all(is_installed(model) for model in _generator_files(name))
+    return all(is_here(model) for model in _generator_files(name))
 
 
 @cache
