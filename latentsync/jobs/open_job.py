@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from latentsync.errors import ConfigError
+from latentsync.jobs.engines import Engines
 from latentsync.jobs.rows import Task
+from latentsync.jobs.shown import Shown
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.findings import plan_warnings
 from latentsync.pipeline.job import Job, checked
@@ -22,21 +21,21 @@ from latentsync.settings.schema import Config
 
 
 class OpenJob(Protocol):
-    """A job that a worker works on, here or on another machine. Each call is one task."""
+    """A job that a worker works on, here or on another machine. Each call is one task.
+
+    shown: how far it is; its step is called for each frame, by the thread that calls.
+    """
 
     id: str
 
-    def plan(self) -> list[int]:
+    def plan(self, shown: Shown) -> list[int]:
         """Frames of each segment; none where there is nothing to divide."""
 
-    def make(self, number: int, step: Callable[[], None]) -> bool:
-        """A segment. step: called for each frame. False: there is no plan, it has to be made."""
+    def make(self, number: int, shown: Shown) -> bool:
+        """A segment. False: there is no plan, it has to be made."""
 
-    def render(self) -> None:
+    def render(self, shown: Shown) -> None:
         """The whole file, from the segments that are there."""
-
-    def forget(self) -> None:
-        """The job is done, and the store says so: what was kept for another attempt goes."""
 
     def cancel(self) -> None:
         """From any thread: the call at hand raises Cancelled."""
@@ -63,31 +62,30 @@ class JobHere:
         plan = self.folder.open()
         self.session = Session(engine, job.source, audio=job.audio, plan=plan, config=job.config)
 
-    def plan(self) -> list[int]:
-        plan = self.session.make_plan()
+    def plan(self, shown: Shown) -> list[int]:
+        plan = self.session.make_plan(shown)
         if not divides(self._job.output, plan):
             return []
         warnings = plan_warnings(self.session, plan)
         borders = self._in_segments.begin(self.session, plan, warnings)
         return [after - first for first, after in borders]
 
-    def make(self, number: int, step: Callable[[], None]) -> bool:
+    def make(self, number: int, shown: Shown) -> bool:
         if not self.folder.begun:  # its files are gone, or of another program or input
             return False
         if not self.folder.has(number):
-            plan = self.session.make_plan()
-            self._in_segments.make(self.session, self._job.output, plan, number, step)
+            plan, (first, after) = self.session.make_plan(), self.folder.borders[number]
+            title = "generating" if self.session.speaks else "restoring"
+            with shown(title, after - first) as step:
+                self._in_segments.make(self.session, self._job.output, plan, number, step)
         return True
 
-    def render(self) -> None:
+    def render(self, shown: Shown) -> None:
         """The result, unless a worker had made it before it was stopped; the segments stay."""
         finishing = Finishing(self.folder.path)
         if not finishing.is_complete(self._job.output.target):
-            self.session.render(self._job.output, write=self._in_segments)
+            self.session.render(self._job.output, shown, write=self._in_segments)
             finishing.complete()
-
-    def forget(self) -> None:
-        self.folder.remove()
 
     def cancel(self) -> None:
         self.session.cancel()
@@ -99,12 +97,15 @@ class JobHere:
 class JobsHere:
     """Opens jobs in this process; models are loaded once for all jobs that use the same ones.
 
-    threads: of the networks; 0: as each job's settings say. seconds: of a segment.
+    threads: of the networks; 0: as each job's settings say. seconds: of a segment. engines: that
+    others use, too; None: of its own.
     """
 
-    def __init__(self, threads: int = 0, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, threads: int = 0, seconds: float = SECONDS, engines: Engines | None = None
+    ) -> None:
         self._threads, self._seconds = threads, seconds
-        self._engine: Engine | None = None
+        self._engines = engines or Engines()
 
     def open(self, task: Task) -> JobHere:
         config = config_of(task.job.config)
@@ -116,23 +117,10 @@ class JobsHere:
             config = replace(config, runtime=replace(config.runtime, threads=self._threads))
         config = may_finish(config)
         job = checked(with_smaller_batch(config) if retried else config)
-        return JobHere(job_id, job, self._engine_for(job), self._seconds)
-
-    def use(self, engine: Engine) -> None:
-        """Models that are loaded already."""
-        self._engine = engine
+        return JobHere(job_id, job, self._engines.of(job.config), self._seconds)
 
     def release_memory(self) -> None:
-        self._engine = None
-
-    def _engine_for(self, job: Job) -> Engine:
-        if self._engine is not None:
-            with suppress(ConfigError):
-                self._engine.check_fits(job.config)
-                return self._engine
-            self._engine = None  # before the next one is loaded: both may not fit into memory
-        self._engine = Engine(job.config)
-        return self._engine
+        self._engines.release()
 
 
 def with_smaller_batch(config: Config) -> Config:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx2
@@ -13,14 +13,13 @@ import httpx2
 from latentsync.places import part_file
 from latentsync.server.addresses import PUBLIC, Reach, locate
 from latentsync.server.errors import ApiError
+from latentsync.server.files import shown_name
 from latentsync.server.pinned import FAILURES, answer_of
+from latentsync.server.receiving import check_room, too_large, write_chunks
 from latentsync.server.settings import Limits
 
 TOTAL_SECONDS = 3600.0
 """Of one file: a server that sends a byte now and then holds nothing for longer."""
-LONGEST_NAME = 200
-_ROOM_EVERY = 64 << 20
-"""Bytes after which the disk is looked at again."""
 
 Progress = Callable[[int, int | None], None]
 """Bytes so far, and of how many; None: the server does not say."""
@@ -40,8 +39,7 @@ async def fetch(
     """Writes what the URL leads to into target, which appears when complete. Returns a name to
     show, from the URL. limits: upload, upload_seconds and disk are used. field: of the request.
 
-    Raises ApiError: 422 (url) where it cannot be read, or is longer than an upload may be; 507
-    where the disk has no room.
+    Raises ApiError: 422 (url) where it cannot be read; 413 and 507 as write_chunks does.
     """
     if offline:
         raise _refused(field, f"this server reads no addresses, so not {url}: upload the file")
@@ -55,7 +53,7 @@ async def fetch(
                 await _write(response, part, limits, progress, field)
     except FAILURES as error:
         raise _refused(field, f"{to.host} does not send {url}: {_reason(error)}") from error
-    return _name(url) or to.host
+    return shown_name(unquote(urlsplit(url).path), to.host)
 
 
 async def _write(
@@ -66,19 +64,23 @@ async def _write(
     field: str,
 ) -> None:
     stated = _check_head(response, field)
-    _check_size(stated or 0, limits, field)
-    _check_room(part, stated or 0, limits)
-    done, looked = 0, 0
-    with part.open("wb") as file:
-        async for block in response.aiter_raw(1 << 16):
-            done += len(block)
-            _check_size(done, limits, field)
-            if done - looked >= _ROOM_EVERY:
-                _check_room(part, 0, limits)
-                looked = done
-            file.write(block)
-            if progress:
-                progress(done, stated)
+    if (stated or 0) > limits.upload:
+        raise too_large(limits)
+    check_room(part, limits, more=stated or 0)
+    # The connection has its own time-out, with words for URLs.
+    patient = replace(limits, upload_seconds=TOTAL_SECONDS)
+    await write_chunks(_watched(response, stated, progress), part, patient)
+
+
+async def _watched(
+    response: httpx2.Response, stated: int | None, progress: Progress | None
+) -> AsyncIterator[bytes]:
+    done = 0
+    async for block in response.aiter_raw():
+        done += len(block)
+        if progress:
+            progress(done, stated)
+        yield block
 
 
 def _check_head(response: httpx2.Response, field: str) -> int | None:
@@ -92,26 +94,6 @@ def _check_head(response: httpx2.Response, field: str) -> int | None:
         raise _refused(field, "the URL's server compresses the file: give one that sends it as is")
     stated = response.headers.get("content-length", "")
     return int(stated) if stated.isdecimal() else None
-
-
-def _check_size(count: int, limits: Limits, field: str) -> None:
-    if count > limits.upload:
-        message = f"the URL's file is larger than {limits.upload} bytes: give a smaller one"
-        raise _refused(field, message)
-
-
-def _check_room(part: Path, count: int, limits: Limits) -> None:
-    """count: bytes that are to come."""
-    free = shutil.disk_usage(part.parent).free
-    if free - count < limits.disk:
-        message = f"the server's disk has {free} bytes left, and keeps {limits.disk}: try later"
-        raise ApiError(507, "disk_full", message)
-
-
-def _name(url: str) -> str:
-    """The last part of its path; "": it has none that can be shown."""
-    last = PurePosixPath(unquote(urlsplit(url).path)).name
-    return "".join(letter for letter in last if letter.isprintable())[:LONGEST_NAME].strip()
 
 
 def _reason(error: Exception) -> str:

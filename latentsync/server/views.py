@@ -94,6 +94,8 @@ class JobView:
     audio: str | None
     links: Mapping[str, str]
     """Of what is there: self, events, video, source, report, evaluation, page, settings."""
+    note: str | None = None
+    """What the user is to know: of how the job was set up, or why it was not judged."""
 
     @property
     def ended(self) -> bool:

@@ -26,6 +26,7 @@ class Served:
     cut_after: int | None = None  # bytes, then the connection ends
     cuts: int = 1  # how many responses are cut
     stall_after: int | None = None  # bytes, then nothing until the server is closed
+    delay: float = 0.0  # seconds before the head, or until the server is closed
     pause: float = 0.0  # seconds after each block
     block: int = BLOCK
     length: int | None = None  # announced instead of the true one; -1: none is announced
@@ -147,6 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.asked = Request(self.command, self.path, headers, body)
         self.server.loopback.asked.append(self.asked)
         served = self.server.loopback.files.get(self.asked.path)
+        if served is not None and served.delay:
+            self.server.loopback.closing.wait(served.delay)
         if served is None:
             self._head(404, self._missing())
         elif served.failures:

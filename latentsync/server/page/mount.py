@@ -1,0 +1,48 @@
+"""Puts the page into an application."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from latentsync.server.auth import current_user
+from latentsync.server.service import Service
+from latentsync.server.settings import ServerSettings
+
+UPLOADS = "GRADIO_TEMP_DIR"
+"""Where gradio writes what is uploaded, until the service has taken it."""
+
+
+def mount_page(app: FastAPI, service: Service, settings: ServerSettings) -> None:
+    """Adds the page at "/". Its imports take seconds: call it in a thread, and enter the lifespan of
+    app afterwards, in the event loop of the service."""
+    _empty_uploads(settings.root / "page")
+    import gradio
+
+    from latentsync.server.page.layout import page_of
+    from latentsync.server.page.theme import looks
+
+    blocks = page_of(service, settings)
+    blocks.queue(default_concurrency_limit=None, api_open=False)
+    gradio.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        auth_dependency=current_user,
+        footer_links=[],
+        run_history=False,
+        max_file_size=settings.limits.upload,
+        show_error=True,
+        enable_monitoring=False,
+        **looks(),
+    )
+
+
+def _empty_uploads(folder: Path) -> None:
+    """On the disk of the users' folders, so that a file is taken by renaming it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ[UPLOADS] = str(folder.resolve())

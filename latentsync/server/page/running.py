@@ -1,0 +1,139 @@
+"""A job as the page shows it: its progress, its result, and all jobs in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.words import capital, shown
+from latentsync.server.page.parts import problem
+from latentsync.server.page.words import SIGNS, STATES, left_of, stage_of
+from latentsync.server.views import COMPLETED, FAILED, IN_PROGRESS, JobView
+
+DOWNLOADS = {
+    "video": "Video",
+    "report": "Report (JSON)",
+    "evaluation": "Evaluation (JSON)",
+    "settings": "Settings (YAML)",
+}
+"""Link of a job -> what its button says."""
+
+
+def progress(job: JobView) -> Markup:
+    """Bar, percentage and stage; only a new stage is read aloud."""
+    if job.state == FAILED:
+        return problem(stage_of(job))
+    if job.state == COMPLETED:
+        return Markup()
+    return joined(
+        element("p", stage_of(job), class_="stage", role="status"),
+        None if job.ended else _bar(job),
+    )
+
+
+def _bar(job: JobView) -> Markup:
+    bar = element("progress", value=round(job.progress), max=100, aria_label="Progress of the job")
+    return joined(bar, element("p", left_of(job), class_="hint"))
+
+
+def judged(job: JobView) -> Markup:
+    """Verdict in words and colour, then the figures."""
+    if job.verdict is None:
+        return element("p", "This result was not judged.", class_="hint")
+    grades = [_grade(part, grade) for part, grade in job.verdict.items()]
+    return joined(
+        element("ul", *grades, class_="verdict", aria_label="Verdict"),
+        _figures(job.figures) if job.figures else None,
+    )
+
+
+def _grade(part: str, grade: str) -> Markup:
+    sign = element("span", SIGNS.get(grade, "?"), class_="sign", aria_hidden="true")
+    return element(
+        "li", sign, f"{capital(part.replace('_', ' '))}: {grade}", class_=f"grade {grade}"
+    )
+
+
+def _figures(figures: Mapping[str, Any]) -> Markup:
+    rows = [_figure(name, one) for name, one in figures.items()]
+    table = element("table", element("tbody", *rows))
+    return element("details", element("summary", "Figures"), table)
+
+
+def _figure(name: str, figure: Mapping[str, Any]) -> Markup:
+    value = figure.get("value")
+    text = "–" if value is None else shown(value, figure.get("unit") or "")
+    title = capital(str(figure.get("title") or name).replace("_", " "))
+    grade = figure.get("grade")
+    return element(
+        "tr",
+        element("th", title, scope="row"),
+        element("td", text),
+        element("td", element("span", grade, class_=f"grade {grade}") if grade else ""),
+    )
+
+
+def downloads(job: JobView) -> Markup:
+    links = [
+        element("a", title, href=job.links[what], download=True, class_="button")
+        for what, title in DOWNLOADS.items()
+        if what in job.links
+    ]
+    return element("p", *links, class_="downloads")
+
+
+def timeline(job: JobView) -> Markup | None:
+    """The judge's own page, loaded when it is opened."""
+    if "page" not in job.links:
+        return None
+    own = element("a", "Open it in its own tab", href=job.links["page"], target="_blank")
+    frame = element("iframe", src=job.links["page"], title="The judge's timeline", loading="lazy")
+    summary = element("summary", "Timeline: where it is good, and where not")
+    return element("details", summary, element("p", own), frame, class_="timeline")
+
+
+def jobs_table(jobs: Sequence[JobView], more: bool) -> Markup:
+    """Newest first. Its buttons carry what they do and to which job; see queue_events."""
+    if not jobs:
+        return element("p", "No jobs yet. What you start on the first tab appears here.")
+    head = [element("th", name, scope="col") for name in ("Job", "State", "Progress", "")]
+    rows = [_row(job) for job in jobs]
+    rest = element("p", "Older jobs are not shown; the API lists all of them.", class_="hint")
+    table = element(
+        "table", element("thead", element("tr", *head)), element("tbody", *rows), class_="jobs"
+    )
+    return joined(table, rest if more else None)
+
+
+def _row(job: JobView) -> Markup:
+    state = element("span", STATES.get(job.state, job.state), class_=f"state {job.state}")
+    why = element("span", job.error.message, class_="hint") if job.error else None
+    done = left_of(job) if job.state == IN_PROGRESS else stage_of(job) if not job.ended else ""
+    return element(
+        "tr",
+        element("th", job.name, scope="row"),
+        element("td", state, why),
+        element("td", done),
+        element("td", *_actions(job), class_="actions"),
+    )
+
+
+def _actions(job: JobView) -> list[Markup]:
+    named = f" {job.name}"
+    opened = element("a", "Open", href=f"?job={job.id}", class_="button", aria_label=f"Open{named}")
+    verbs = ["Cancel"] if not job.ended else ["Delete"]
+    if job.ended and job.state != COMPLETED:
+        verbs.insert(0, "Retry")
+    buttons = [
+        element(
+            "button",
+            verb,
+            type="button",
+            data_do=verb.lower(),
+            data_job=job.id,
+            aria_label=verb + named,
+        )
+        for verb in verbs
+    ]
+    return [opened, *buttons]

@@ -1,0 +1,6 @@
+def settings_form():
+    return []
+
+
+def collect(values):
+    return {}

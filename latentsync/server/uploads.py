@@ -1,0 +1,216 @@
+"""The files that users give: received, taken, read from a URL or named by path; and the demo's."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from latentsync.pipeline.compact_json import compact_json
+from latentsync.places import shipped_config
+from latentsync.server.errors import ApiError, not_found
+from latentsync.server.fetching import fetch
+from latentsync.server.files import ServerFiles, new_id, remove, shown_name
+from latentsync.server.inspecting import inspect
+from latentsync.server.receiving import check_room, digest_of, too_large, write_chunks
+from latentsync.server.records import Records, UploadRecord
+from latentsync.server.settings import ServerSettings
+from latentsync.server.views import UploadView
+
+DEMO = ("demo_speaker.mp4", "demo_speech.wav")
+_NO_NAME = "file"
+_RETRY = 60  # seconds after which an upload may have become free
+
+Write = Callable[[Path], Awaitable[str]]
+"""Writes a file that is not there. Returns its name, to be shown."""
+
+
+@dataclass(slots=True)
+class Given:
+    """An upload and its file."""
+
+    record: UploadRecord
+    path: Path
+
+    @property
+    def view(self) -> UploadView:
+        return self.record.view
+
+
+class Uploads:
+    """Used from the server's event loop.
+
+    is_open: whether one of these jobs is unfinished.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        files: ServerFiles,
+        records: Records,
+        is_open: Callable[[list[str]], bool],
+    ) -> None:
+        self._settings, self._files, self._records = settings, files, records
+        self._is_open = is_open
+        self._coming: Counter[str] = Counter()
+
+    async def receive(self, user: str, name: str, chunks: AsyncIterator[bytes]) -> UploadView:
+        digest = ""
+
+        async def write(path: Path) -> str:
+            nonlocal digest
+            digest = await write_chunks(chunks, path, self._settings.limits)
+            return name
+
+        return await self._add(user, write, lambda _path: digest)
+
+    async def take(self, user: str, name: str, path: Path) -> UploadView:
+        """Moves the file."""
+
+        async def write(target: Path) -> str:
+            if path.stat().st_size > self._settings.limits.upload:
+                raise too_large(self._settings.limits)
+            await asyncio.to_thread(shutil.move, path, target)
+            return name
+
+        return await self._add(user, write, digest_of)
+
+    async def use(self, user: str, place: str) -> UploadView:
+        if "://" in place:
+            return await self._read(user, place)
+        path = await asyncio.to_thread(self._allowed, place)
+        return await self._refer(user, path)
+
+    async def demo(self, user: str) -> tuple[UploadView, UploadView]:
+        config = shipped_config(Path("demo.yaml"))
+        assert config is not None
+        folder = (config.parents[1] / "assets").resolve()
+        video, speech = [await self._refer(user, folder / name) for name in DEMO]
+        return video, speech
+
+    def given(self, user: str, upload_id: str, field: str | None = None) -> Given:
+        """Raises ApiError (404). field: of a request that names the upload."""
+        record = self._records.upload(user, upload_id)
+        path = None if record is None else self.path_of(record)
+        if record is None or path is None:
+            error = not_found("upload", upload_id)
+            raise ApiError(error.status, error.code, error.message, field)
+        return Given(record, path)
+
+    def path_of(self, record: UploadRecord) -> Path | None:
+        """None: it is gone."""
+        if record.place is not None:
+            path = Path(record.place)
+            return path if path.is_file() and not path.is_symlink() else None
+        folder = self._files.upload(record.user, record.id)
+        return next(folder.glob("file.*"), None)
+
+    def folder(self, record: UploadRecord) -> Path:
+        """For what is made of it."""
+        return self._files.upload(record.user, record.id)
+
+    def delete(self, user: str, upload_id: str) -> None:
+        """Raises ApiError: 404, and 409 where an unfinished job needs it."""
+        record = self._records.upload(user, upload_id)
+        if record is None:
+            raise not_found("upload", upload_id)
+        if self._is_open(self._records.jobs_with(upload_id)):
+            message = f"an unfinished job needs the upload {upload_id}; cancel that job first"
+            raise ApiError(409, "in_use", message)
+        self.forget(record)
+
+    def forget(self, record: UploadRecord) -> None:
+        """A file that was named by path stays."""
+        self._records.forget_upload(record.id)
+        remove(self.folder(record))
+
+    async def _read(self, user: str, url: str) -> UploadView:
+        settings = self._settings
+
+        async def write(path: Path) -> str:
+            return await fetch(url, path, settings.limits, offline=settings.offline)
+
+        return await self._add(user, write, digest_of)
+
+    async def _add(self, user: str, write: Write, digest: Callable[[Path], str]) -> UploadView:
+        upload_id = new_id()
+        folder = self._files.upload(user, upload_id)
+        with self._place(user):
+            try:
+                await asyncio.to_thread(folder.mkdir, parents=True)
+                part = folder / "part"
+                check_room(part, self._settings.limits)
+                name = await write(part)
+                return await asyncio.to_thread(self._admit, user, part, name, digest)
+            except BaseException:
+                await asyncio.to_thread(remove, folder)
+                raise
+
+    def _admit(self, user: str, part: Path, name: str, digest: Callable[[Path], str]) -> UploadView:
+        folder, name = part.parent, shown_name(name, _NO_NAME)
+        found = inspect(part, folder.name, name, self._settings.limits)
+        contents = digest(part)
+        part.replace(folder / f"file{found.suffix}")
+        (folder / "about.json").write_text(compact_json(asdict(found.view)), "utf-8")
+        self._records.add_upload(user, found.view, digest=contents)
+        return found.view
+
+    async def _refer(self, user: str, path: Path) -> UploadView:
+        """A file that stays where it is; the same one again is the same upload."""
+        known = self._records.upload_at(user, path)
+        digest = _mark(path)
+        if known is not None and known.digest == digest:
+            return known.view
+        with self._place(user):
+            limits, upload_id = self._settings.limits, new_id()
+            name = shown_name(path.name, _NO_NAME)
+            found = await asyncio.to_thread(inspect, path, upload_id, name, limits)
+            self._records.add_upload(user, found.view, digest=digest, place=path)
+            return found.view
+
+    def _allowed(self, place: str) -> Path:
+        """The file itself. The same error whatever is outside, there or not."""
+        folders = [folder.resolve() for folder in self._settings.folders]
+        try:
+            path = Path(place).resolve(strict=True)
+            inside = any(path.is_relative_to(folder) for folder in folders)
+            if inside and Path(place).is_absolute() and path.is_file():
+                return path
+        except (OSError, ValueError, RuntimeError):
+            pass
+        message = "no such file in the folders that this server may use; give its absolute path"
+        if not folders:
+            message = "this server uses no files by their path; upload the file"
+        raise ApiError(422, "place", message)
+
+    @contextmanager
+    def _place(self, user: str) -> Iterator[None]:
+        """Raises ApiError (429) where the user has too many uploads, those that are just received
+        included."""
+        most = self._settings.limits.uploads
+        if self._count(user) >= most:
+            message = f"there are {most} uploads already; delete some, or start jobs with them"
+            raise ApiError(429, "too_many_uploads", message, retry_after=_RETRY)
+        self._coming[user] += 1
+        try:
+            yield
+        finally:
+            self._coming[user] -= 1
+
+    def _count(self, user: str) -> int:
+        """Those that no unfinished job has."""
+        ids = self._records.upload_ids(user)
+        if len(ids) + self._coming[user] < self._settings.limits.uploads:
+            return 0
+        free = [one for one in ids if not self._is_open(self._records.jobs_with(one))]
+        return len(free) + self._coming[user]
+
+
+def _mark(path: Path) -> str:
+    """Of the state of a file that is not ours: hashing gigabytes at each use takes too long."""
+    status = path.stat()
+    return f"{path}:{status.st_size}:{status.st_mtime_ns}"
