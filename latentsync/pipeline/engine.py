@@ -63,9 +63,10 @@ class Engine:
 
     def __init__(self, config: Config, *, like: Engine | None = None) -> None:
         self.config = config
-        self._like = like and (like._like or like)
+        self._like: Engine | None = None
         if like is not None:
             like.check_fits(config, OTHERS)
+            self._like = like._like or like
         self._lock = threading.RLock()
         self._lipsync: LipSync | None = None
         self._batch: int | None = None

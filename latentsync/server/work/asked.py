@@ -75,6 +75,10 @@ class Asked:
             self._said = now
             self._send(Reached(self.request.number, min(max(share, 0.0), 1.0), stage))
 
+    def share(self, stage: str) -> Callable[[float], None]:
+        """To call with a share, 0 to 1, of the whole request."""
+        return lambda share: self.reach(share, stage)
+
     def progress(self, first: float = 0.0, last: float = 1.0) -> Progress:
         """Of a part of the request: shares from first to last."""
 

@@ -37,7 +37,7 @@ def estimate_of_request(asked: Asked, here: Here) -> dict[str, Any]:
         found = estimate(job, here.engines.of(config))
     return asdict(
         EstimateView(
-            seconds=found.seconds or None,
+            seconds=float(found.seconds) or None,
             frames=found.frames or None,
             missing=_views(missing),
             faces=(found.with_face, found.sampled),

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from latentsync.media.proxy import write_proxy
 from latentsync.server.errors import not_found
 from latentsync.server.model_views import model_view
 from latentsync.server.work.asked import Asked
@@ -43,9 +44,8 @@ def fetch_of_request(asked: Asked, here: Here) -> dict[str, Any]:
 
 def proxy_of_request(asked: Asked) -> dict[str, Any]:
     """See process.py. Raises MediaError."""
-    from latentsync.media.proxy import write_proxy
-
-    write_proxy(Path(asked.arguments["video"]), asked.folder / PROXY, asked.progress())
+    video, target = Path(asked.arguments["video"]), asked.folder / PROXY
+    write_proxy(video, target, progress=asked.share("copying for the browser"), check=asked.check)
     return {"file": PROXY}
 
 

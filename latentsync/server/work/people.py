@@ -59,8 +59,8 @@ def _view(person: Person, speaking: SpeakingPeople, length: float, folder: Path)
     return PersonView(
         speaker=str(person.number),
         portrait=portrait,
-        seconds=round(person.seconds, 3),
-        share=min(1.0, person.seconds / length),
+        seconds=round(float(person.seconds), 3),
+        share=min(1.0, float(person.seconds) / length),
         speaks=spans,
         uncertain=speaking.uncertain,
     )

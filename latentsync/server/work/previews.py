@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,7 +54,7 @@ class _Made(NamedTuple):
 def preview_of_request(asked: Asked, here: Here) -> dict[str, Any]:
     """See process.py. A restorer that cannot be used is an error of its own picture only.
 
-    Raises what Session.observe raises.
+    Raises what Session.observe raises, and what is wrong with all of several restorers.
     """
     config = config_of(asked.arguments["config"])
     seconds = float(asked.arguments["seconds"])
@@ -66,7 +67,15 @@ def preview_of_request(asked: Asked, here: Here) -> dict[str, Any]:
             share = _WATCHED + (1 - _WATCHED) * number / len(names)
             asked.reach(share, f"preview with {name}")
             made[name] = _tried(config, name, seconds, asked, here, seen)
+    _check_any(list(made.values()))
     return asdict(_written(made, info, seconds, asked.folder))
+
+
+def _check_any(made: Sequence[_Made | LatentSyncError]) -> None:
+    """What is the same for all is not a restorer's error: of the speech, or of the generator."""
+    first = made[0]
+    if len(made) > 1 and isinstance(first, LatentSyncError) and len(set(map(str, made))) == 1:
+        raise first
 
 
 def _watch(config: Config, info: VideoInfo, asked: Asked, here: Here, seen: Seen) -> None:
