@@ -13,10 +13,11 @@ from latentsync.server.page.settings_form import collect, settings_form
 from latentsync.server.service import Service
 from latentsync.settings.presets import PRESETS
 
-DEFAULTS = {GENERATOR: "latentsync", RESTORER: "Detail", PRESET: "quality"}
+DEFAULTS = {GENERATOR: "", RESTORER: "Detail", PRESET: "quality"}
 _GENERATORS = [
+    ("As this machine can: LatentSync where its weights are, else Replay", ""),
     ("LatentSync: a network draws the mouth", "latentsync"),
-    ("Replay: mouths of the same video are put in order; needs no weights", "replay"),
+    ("Replay: the video's own mouths, in a new order; needs no weights", "replay"),
 ]
 
 

@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.words import clock
+from latentsync.evaluate.words import capital, clock
+from latentsync.server.page.draft import RESTORER
 from latentsync.server.page.moving import still_comparison
 from latentsync.server.page.parts import problem
-from latentsync.server.views import PictureView, PreviewView
+from latentsync.server.page.words import licence_of
+from latentsync.server.views import ErrorView, ModelView, PictureView, PreviewView
 
 NONE, BEFORE = "none", "before"
 TITLES = {NONE: "Not restored", BEFORE: "Your video"}
 
 
-def moment(view: PreviewView) -> Markup:
-    """One restorer: the frame beside its mouth; several: their mouths side by side."""
+def moment(view: PreviewView, models: Sequence[ModelView]) -> Markup:
+    """One restorer: the frame beside its mouth; several: their mouths side by side. models: all
+    that there are, for those without weights."""
     when = element("p", f"At {clock(view.seconds, tenths=True)} of the result.", class_="hint")
     if len(view.after) == 1:
         return joined(when, _large(view.before, view.after[0]))
     first = _card(BEFORE, view.before, None)
-    cards = [_card(one.restorer, one, _compared(view.before, one)) for one in view.after]
+    after = [_explained(one, models) for one in view.after]
+    cards = [_card(one.restorer, one, _compared(view.before, one)) for one in after]
     return joined(when, element("div", first, *cards, class_="restorers"))
 
 
 def _large(before: PictureView, after: PictureView) -> Markup:
     if after.error is not None:
         return problem(after.error.message)
-    mouth = None
-    if before.mouth and after.mouth:
-        mouth = still_comparison(before.mouth, after.mouth, about="the mouth, enlarged")
-    pair = element("div", _compared(before, after), mouth, class_="moment")
-    return joined(pair, element("p", after.why, class_="hint"))
+    mouths = element("div", _mouth("Before", before), _mouth("After", after), class_="mouths")
+    pair = element("div", _compared(before, after), mouths, class_="moment")
+    return joined(pair, element("p", capital(after.why), class_="hint"))
+
+
+def _mouth(when: str, one: PictureView) -> Markup | None:
+    if one.mouth is None:
+        return None
+    picture = element("img", src=one.mouth, alt=f"The mouth, enlarged: {when.lower()}")
+    return element("figure", picture, element("figcaption", f"{when}: the mouth, enlarged"))
+
+
+def _explained(one: PictureView, models: Sequence[ModelView]) -> PictureView:
+    """Weights that are missing are named with size and licence, and how they come."""
+    wanted = (model for model in models if model.for_what == f"{RESTORER}={one.restorer}")
+    model = next((model for model in wanted if not model.installed), None)
+    if one.error is None or model is None:
+        return one
+    message = f"Its weights are not here ({licence_of(model)}). Choose it above to fetch them."
+    return replace(one, error=ErrorView("weights", message))
 
 
 def _compared(before: PictureView, after: PictureView) -> Markup | None:
@@ -45,5 +67,5 @@ def _card(name: str, one: PictureView, whole: Markup | None) -> Markup:
         return element("section", title, element("p", one.error.message), class_="card")
     mouth = one.mouth and element("img", src=one.mouth, alt=f"The mouth: {TITLES.get(name, name)}")
     more = whole and element("details", element("summary", "Whole frame"), whole)
-    why = element("p", one.why, class_="hint") if name != BEFORE else None
+    why = element("p", capital(one.why), class_="hint") if name != BEFORE else None
     return element("section", title, mouth or None, why, more, class_="card")

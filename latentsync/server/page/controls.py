@@ -73,6 +73,7 @@ class Controls:
             "speech": self.no_speech,
             "waits": self.timer,
             **dict(zip(("generator", "restorer", "preset"), self.choices.first, strict=True)),
+            "form": self.choices.more[0],
         }
 
 

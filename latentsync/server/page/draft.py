@@ -21,6 +21,7 @@ VIDEO, AUDIO, REFERENCE, PEOPLE, PREVIEW, ESTIMATE, RUN = (
 """Places of the page, at which errors are shown; the first three are files."""
 FILES = (VIDEO, AUDIO, REFERENCE)
 GENERATOR, RESTORER, PRESET = "generate.name", "restore.name", "preset"
+FIRST = (GENERATOR, RESTORER, PRESET)
 """The settings that everybody chooses."""
 
 
