@@ -329,13 +329,16 @@ def test_a_user_watches_only_so_many_jobs_at_once(server: Attacked) -> None:
             one.close()
 
 
-def test_only_so_many_previews_are_waited_for_at_once(server: Attacked) -> None:
-    data = {"video": server.made["video of alice"], "seconds": 0.1}
-    answers = [server.ask("POST", "/v1/previews", data=data) for _ in range(100)]
-    assert answers[0].status == 202
-    assert answers[-1].status == 429
-    assert int(answers[-1].headers["retry-after"]) > 0
-    assert answers[-1].status == 429
+def test_a_user_waits_for_only_so_many_things_at_once(server: Attacked) -> None:
+    """Of previews for one, as nobody looks at the older ones any more."""
+    data = {"video": server.made["video of alice"]}
+    previews = [server.ask("POST", "/v1/previews", data=data).json["id"] for _ in range(30)]
+    states = {server.ask("GET", f"/v1/tasks/{one}").json["state"] for one in previews[:-1]}
+    assert states == {"cancelled"}
+    people = [server.ask("POST", "/v1/speakers", data=data) for _ in range(25)]
+    assert people[0].status == 202
+    assert (people[-1].status, people[-1].code) == (429, "too_many_tasks")
+    assert int(people[-1].headers["retry-after"]) > 0
 
 
 def test_an_error_says_nothing_of_the_inside(server: Attacked) -> None:

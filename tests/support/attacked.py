@@ -1,16 +1,18 @@
 """A real server on this machine, with two users, and requests as no honest client sends them.
 
-Its jobs stay queued: the engine's process is not started.
+Its jobs stay queued, and what is asked for is never answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -20,6 +22,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from latentsync.errors import Cancelled
 from latentsync.server.app import create_app
 from latentsync.server.listening import HEADER_BYTES, _Connection
 from latentsync.server.service import Service
@@ -45,6 +48,20 @@ class Answer:
         """Of an error: short, for programs. Every error has the same three fields."""
         assert set(self.json) == {"code", "message", "field"}, self.body
         return self.json["code"]
+
+
+class IdleEngine:
+    """See latentsync.server.engine.Engine."""
+
+    def submit(self, *_: object) -> Future[dict[str, Any]]:
+        return Future()
+
+    def cancel(self, future: Future[dict[str, Any]]) -> None:
+        future.set_exception(Cancelled())
+
+    def wake(self) -> None: ...
+
+    def drain(self, grace: float) -> None: ...
 
 
 @dataclass
@@ -123,8 +140,8 @@ class Attacked:
     def files(self) -> set[str]:
         """Everything below the server's folder, and beside it, but its databases."""
         root = self.settings.root.parent
-        found = (path for path in root.rglob("*") if ".sqlite" not in path.name)
-        return {str(path.relative_to(root)) for path in found if path.is_file()}
+        found = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+        return {str(path.relative_to(root)) for path in found if ".sqlite" not in path.name}
 
 
 @contextmanager
@@ -144,7 +161,7 @@ def attacked(folder: Path, video: Path, **limits: float) -> Iterator[Attacked]:
         page=False,
         limits=Limits(**{"disk": 0, "upload": 4 << 20, "upload_seconds": 0.5, **limits}),
     )
-    app = create_app(Service(settings), settings)
+    app = create_app(Service(settings, IdleEngine()), settings)
     with _serving(app) as port:
         server = Attacked(port, settings, allowed, app)
         for user in TOKENS:
