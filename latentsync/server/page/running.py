@@ -8,7 +8,7 @@ from typing import Any
 from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.evaluate.words import capital, shown
 from latentsync.server.page.parts import problem
-from latentsync.server.page.words import SIGNS, STATES, left_of, stage_of
+from latentsync.server.page.words import PARTS, SIGNS, STATES, left_of, stage_of
 from latentsync.server.views import COMPLETED, FAILED, IN_PROGRESS, JobView
 
 DOWNLOADS = {
@@ -28,6 +28,7 @@ def progress(job: JobView) -> Markup:
         return Markup()
     return joined(
         element("p", stage_of(job), class_="stage", role="status"),
+        element("p", job.note, class_="hint") if job.note else None,
         None if job.ended else _bar(job),
     )
 
@@ -51,7 +52,7 @@ def judged(job: JobView) -> Markup:
 def _grade(part: str, grade: str) -> Markup:
     sign = element("span", SIGNS.get(grade, "?"), class_="sign", aria_hidden="true")
     return element(
-        "li", sign, f"{capital(part.replace('_', ' '))}: {grade}", class_=f"grade {grade}"
+        "li", sign, f"{PARTS.get(part, capital(part))}: {grade}", class_=f"grade {grade}"
     )
 
 
@@ -76,11 +77,11 @@ def _figure(name: str, figure: Mapping[str, Any]) -> Markup:
 
 def downloads(job: JobView) -> Markup:
     links = [
-        element("a", title, href=job.links[what], download=True, class_="button")
+        element("a", title, href=f"{job.links[what]}?download=true", class_="button")
         for what, title in DOWNLOADS.items()
         if what in job.links
     ]
-    return element("p", *links, class_="downloads")
+    return element("p", element("span", "Download:"), *links, class_="downloads")
 
 
 def timeline(job: JobView) -> Markup | None:
