@@ -52,9 +52,7 @@ DEEPEST = 4
 def may_be_set(key: str) -> bool:
     """Whether requests may set a setting, by its dotted key."""
     setting = _settings().get(RENAMED[key].key if key in RENAMED else key)
-    if setting is None or setting.path:
-        return False
-    if key.startswith(OF_THE_SERVER) and key not in HARMLESS:
+    if setting is None or (key.startswith(OF_THE_SERVER) and key not in HARMLESS):
         return False
     return setting.kind not in ("text", "list") or setting.key in TEXTS
 
