@@ -63,8 +63,7 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises ApiError (422): one that does not exist, or may not be set, or not to that value.
     configured() says whether the values fit.
     """
-    plain = {key.strip().replace("-", "_"): value for key, value in _flat(settings)}
-    plain = {key: value for key, value in plain.items() if value is not None}
+    plain = {key: value for key, value in _flat(settings) if value is not None}
     for key, value in plain.items():
         _check_key(key, value)
         _check_value(key, value)
