@@ -24,8 +24,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
 
 HEARTBEAT = 15
 """seconds without an event, after which a comment keeps proxies from closing the connection"""
-STREAMS = 128
-"""of one user: each is a connection, of which the server has listening.CONNECTIONS"""
+STREAMS = 400
+"""that one user may have open: each holds one of the server's connections"""
 LAST = "end"
 """Id of the event after which none follows."""
 ClientId = Annotated[
@@ -163,7 +163,7 @@ async def events(
         return Response(status_code=204)
     streams: Counter[str] = request.app.state.streams
     if streams[user] >= STREAMS:
-        message = f"{STREAMS} event streams are open; close some, or ask for the job itself"
+        message = f"you watch {STREAMS} jobs at once, as many as are allowed; close some"
         raise ApiError(429, "too_many_streams", message, retry_after=HEARTBEAT)
     views = service.events(user, job_id)
     return EventSourceResponse(_events(views, streams, user), ping=HEARTBEAT)
