@@ -4,7 +4,6 @@ const lsInStep = (() => {
   const FAR = 0.3; // seconds apart, from which the other one jumps
   const PULL = 2; // by how much more its speed is changed for a second that it is apart
   const MOST = 0.3; // of its speed
-  const STUCK = 6000; // milliseconds without data, after which a video is loaded again
   const TRIES = 3;
   const ENOUGH = HTMLMediaElement.HAVE_FUTURE_DATA;
   const LOST = MediaError.MEDIA_ERR_NETWORK;
@@ -18,6 +17,7 @@ const lsInStep = (() => {
     waits = false;
     loop = false;
     rate = 1;
+    patience = 6000; // milliseconds without data, after which a video is loaded again
     #next = null; // a second to seek as soon as the latest seek is done
     #starved = new Map(); // video -> since when [milliseconds]
     #tries = new Map();
@@ -146,7 +146,7 @@ const lsInStep = (() => {
     #watch(starved) {
       const now = performance.now();
       this.#starved = new Map(starved.map((video) => [video, this.#starved.get(video) ?? now]));
-      for (const [video, since] of this.#starved) if (now - since > STUCK) this.#reload(video);
+      for (const [video, since] of this.#starved) if (now - since > this.patience) this.#reload(video);
     }
 
     #failed(video) {
