@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import math
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from latentsync.errors import LatentSyncError
+from latentsync.media.probe import probe
+from latentsync.media.proxy import plays_in_browser
 from latentsync.server.configuring import Configured, configure
-from latentsync.server.desk import JobDesk
 from latentsync.server.engine import Engine
 from latentsync.server.errors import ApiError
 from latentsync.server.files import ServerFiles, new_id
 from latentsync.server.settings import ServerSettings
+from latentsync.server.states import PROXY as PROXY_NAME
 from latentsync.server.task_results import error_view, estimate_of, models_of, people_of, preview_of
 from latentsync.server.tasks import QuickWork
 from latentsync.server.uploads import Uploads
@@ -22,7 +26,7 @@ from latentsync.server.views import JobRequest, TaskView
 from latentsync.server.weights import check_fetch, restorers
 from latentsync.server.work.messages import ESTIMATE, FETCH, PEOPLE, PREVIEW, PROXY
 
-PROXY_FILE = "proxy.mp4"
+logger = logging.getLogger(__name__)
 
 
 class Asking:
@@ -32,14 +36,14 @@ class Asking:
         self,
         settings: ServerSettings,
         files: ServerFiles,
-        desk: JobDesk,
         uploads: Uploads,
         quick: QuickWork,
         engine: Engine,
     ) -> None:
-        self._settings, self._files, self._desk = settings, files, desk
+        self._settings, self._files = settings, files
         self._uploads, self._quick, self._engine = uploads, quick, engine
         self._proxies: dict[str, Future[dict[str, Any]]] = {}
+        self._copying: set[asyncio.Task[None]] = set()
 
     def people(self, user: str, video: str) -> TaskView:
         task_id = new_id()
@@ -85,7 +89,7 @@ class Asking:
 
     async def copy_for_browsers(self, video: Path, folder: Path) -> Path:
         """Raises ApiError (422) where it cannot be made."""
-        copy = folder / PROXY_FILE
+        copy = folder / PROXY_NAME
         if copy.is_file():
             return copy
         future = self._proxies.get(str(folder))
@@ -103,9 +107,24 @@ class Asking:
             raise ApiError(422, found.code, found.message) from error
         return folder / result["file"]
 
+    def copy_result(self, video: Path) -> None:
+        """Makes a copy of a finished job's video in the background, if browsers need one; it is
+        beside the video when it is complete."""
+
+        async def copy() -> None:
+            try:
+                if not plays_in_browser(await asyncio.to_thread(probe, video)):
+                    await self.copy_for_browsers(video, video.parent)
+            except LatentSyncError as error:
+                logger.warning("no copy for browsers of %s: %s", video, error)
+
+        task = asyncio.create_task(copy())
+        self._copying.add(task)
+        task.add_done_callback(self._copying.discard)
+
     def _configured(self, user: str, request: JobRequest, task_id: str) -> Configured:
         """As a job, whose output would be in the folder of the task."""
-        files = self._desk.files_of(user, request)
+        files = self._uploads.files_of(user, request)
         return configure(request, files, self._files.task(user, task_id), self._settings)
 
 

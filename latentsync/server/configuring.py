@@ -10,10 +10,9 @@ from typing import Any
 from latentsync.errors import ConfigError, MediaError
 from latentsync.pipeline.purpose import check_picture, check_purpose
 from latentsync.server.errors import ApiError
-from latentsync.server.inspecting import AUDIO, PICTURE
 from latentsync.server.outside import as_api_error, check_speaker, checked, configured
 from latentsync.server.settings import ServerSettings
-from latentsync.server.uploads import Given
+from latentsync.server.uploads import Files
 from latentsync.server.views import JobRequest
 from latentsync.server.weights import LATENTSYNC, generator_is_here
 from latentsync.settings.schema import Config
@@ -24,32 +23,6 @@ RESULT = "result"
 _REPLAYED = (
     "the mouths are taken from the video itself (replay), as LatentSync's weights are not here"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The uploads of a request. audio, reference: None: none."""
-
-    video: Given
-    audio: Given | None = None
-    reference: Given | None = None
-
-    @property
-    def pictured(self) -> bool:
-        return self.video.view.kind == PICTURE
-
-    def all(self) -> list[Given]:
-        return [one for one in (self.video, self.audio, self.reference) if one is not None]
-
-    def check(self) -> None:
-        """Raises ApiError (422) for a file that cannot be what it is given as."""
-        for one, field in ((self.video, "video"), (self.reference, "reference")):
-            if one is not None and one.view.kind == AUDIO:
-                message = f"{field}: {one.view.name}; it holds audio only: give a video"
-                raise ApiError(422, "kind", message, field)
-        if self.audio is not None and not self.audio.view.has_audio:
-            message = f"audio: {self.audio.view.name}; there is no audio in it: give speech"
-            raise ApiError(422, "kind", message, "audio")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from latentsync.server.engine import Engine
 from latentsync.server.files import ServerFiles
 from latentsync.server.job_store import JobStore, open_ids
 from latentsync.server.metrics import metrics_text
+from latentsync.server.ordering import Order, Orders
 from latentsync.server.records import JobRecord, Records
 from latentsync.server.retention import Retention
 from latentsync.server.settings import ServerSettings
@@ -43,18 +44,16 @@ class Service:
         self.settings, files = settings, ServerFiles(settings.root.resolve())
         self.records, self._store = Records(files.root / DATABASE), JobStore(settings.jobs)
         self._uploads = Uploads(settings, files, self.records, lambda ids: self._desk.is_open(ids))
-        self._desk = JobDesk(
-            settings, files, self.records, self._store, self._uploads, changed=self._changed
-        )
+        shared = (settings, files, self.records, self._store, self._uploads)
+        self._orders = Orders(*shared)
+        self._desk = JobDesk(*shared, check_limits=self._orders.check_limits, changed=self._changed)
         self._engine = EngineProcess(settings) if engine is None else engine
         self._quick = QuickWork(files, self._engine)
-        self._asking = Asking(
-            *(settings, files, self._desk, self._uploads, self._quick, self._engine)
-        )
+        self._asking = Asking(*(settings, files, self._uploads, self._quick, self._engine))
         self._watch = Watch(self._desk, self.records, self._ended)
         self._webhooks = Webhooks(settings, files.root / DATABASE)
         self._retention = Retention(
-            *(settings, files, self.records, self._store, self._uploads),
+            *shared,
             forgotten=self._webhooks.forget,
             hourly=self._quick.sweep,
         )
@@ -150,7 +149,10 @@ class Service:
         with another request: 409."""
         if request.webhook is not None:
             await self._webhooks.check(request.webhook)
-        return await asyncio.to_thread(self._desk.create, user, request, client_id, key)
+        order = Order(user, request, client_id, key)
+        job_id, new = await asyncio.to_thread(self._orders.create, order)
+        await asyncio.to_thread(self._changed)
+        return self._desk.job(user, job_id), new
 
     def jobs(
         self, user: str, *, limit: int = 20, after: str | None = None, state: str | None = None
@@ -209,3 +211,5 @@ class Service:
         """Called once for each job that has ended."""
         if record.request.webhook is not None:
             self._webhooks.add(view, record.request.webhook)
+        if "video" in view.links:
+            self._asking.copy_result(self._desk.file(record.user, record.id, "video"))

@@ -53,7 +53,7 @@ class Watch:
             self._tell(job_id, view)
             if view.ended and job_id in untold:
                 await self._ended(record, view)
-                await asyncio.to_thread(self._records.set_told, job_id, True)
+                await asyncio.to_thread(self._records.set_told, record)
         return any(not view.ended for _, view in seen.values())
 
     async def events(self, user: str, job_id: str) -> AsyncIterator[JobView]:
