@@ -93,7 +93,7 @@ def test_a_preview_shows_one_moment_with_each_restorer_and_looks_at_a_video_once
     enlarged = pixels(tmp_path / detail["mouth"])
     assert enlarged.shape == mouths.shape and (enlarged != mouths).any()
     assert (none["why"], detail["why"]) == ("the mouth stays as it is", "the mouth is restored")
-    assert gfpgan["error"]["code"] == "weights" and gfpgan["frame"] is None
+    assert gfpgan["error"]["code"] == "weights_missing" and gfpgan["frame"] is None
     assert "it is fitted to the original video" in own["error"]["message"]
 
 

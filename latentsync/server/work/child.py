@@ -14,6 +14,7 @@ import cv2
 import torch
 
 from latentsync.runtime.device import thread_count
+from latentsync.server.files import ServerFiles
 from latentsync.server.settings import ServerSettings
 from latentsync.server.work.asked import Answering
 from latentsync.server.work.estimates import estimate_of_request
@@ -56,7 +57,8 @@ class _Child:
 
     def __init__(self, settings: ServerSettings, connection: Connection) -> None:
         self._connection, self._sending = connection, threading.Lock()
-        self._here = here = Here(settings.offline)
+        public = ServerFiles(settings.root).public
+        self._here = here = Here(settings.offline, public)
         self._working = Working(settings.jobs, here)
         self._answering = [
             Answering(

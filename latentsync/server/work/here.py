@@ -64,9 +64,10 @@ def _key(config: Config) -> tuple[Any, ...]:
 
 @dataclass(eq=False)
 class Here:
-    """offline: no weights are fetched."""
+    """offline: no weights are fetched. public: takes the server's own folders out of a text."""
 
     offline: bool
+    public: Callable[[str], str] = str
     engines: Engines = field(default_factory=lambda: Engines(RESTORERS))
     analyses: Analyses = field(default_factory=Analyses)
     turn: Turn = field(default_factory=Turn)

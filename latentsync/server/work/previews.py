@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from latentsync.errors import Cancelled, CheckpointError, LatentSyncError
+from latentsync.errors import Cancelled, LatentSyncError
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.preview import (
@@ -26,8 +26,8 @@ from latentsync.pipeline.preview import (
 from latentsync.pipeline.purpose import check_purpose
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import source_of
-from latentsync.server.errors import ApiError
-from latentsync.server.views import ErrorView, PictureView, PreviewView
+from latentsync.server.task_results import error_view
+from latentsync.server.views import PictureView, PreviewView
 from latentsync.server.work.asked import Asked
 from latentsync.server.work.here import Here, Seen
 from latentsync.server.work.people import as_watched
@@ -68,7 +68,7 @@ def preview_of_request(asked: Asked, here: Here) -> dict[str, Any]:
             asked.reach(share, f"preview with {name}")
             made[name] = _tried(config, name, seconds, asked, here, seen)
     _check_any(list(made.values()))
-    return asdict(_written(made, info, seconds, asked.folder))
+    return asdict(_written(made, info, seconds, asked.folder, here.public))
 
 
 def _check_any(made: Sequence[_Made | LatentSyncError]) -> None:
@@ -121,8 +121,13 @@ def with_restorer(config: Config, name: str) -> Config:
 
 
 def _written(
-    made: dict[str, _Made | LatentSyncError], info: VideoInfo, seconds: float, folder: Path
+    made: dict[str, _Made | LatentSyncError],
+    info: VideoInfo,
+    seconds: float,
+    folder: Path,
+    public: Callable[[str], str],
 ) -> PreviewView:
+    """public: see task_results.error_view."""
     first = next((one for one in made.values() if isinstance(one, _Made)), None)
     place = None if first is None else mouth_place(first.plan, first.preview.index)
     filmed = _filmed(info, seconds) if first is None else first.preview.before
@@ -141,16 +146,9 @@ def _written(
             why = WORDS[state(one.plan, one.preview.index)]
             after.append(picture(name, f"after-{number}", one.preview.after, why))
         else:
-            error = ErrorView(_code(one), str(one))
-            after.append(PictureView(name, None, None, "", error))
+            after.append(PictureView(name, None, None, "", error_view(one, public)))
     before = picture("", "before", filmed, "as filmed")
     return PreviewView(filmed.pts_seconds if first is None else seconds, before, tuple(after))
-
-
-def _code(error: LatentSyncError) -> str:
-    if isinstance(error, ApiError):
-        return error.code
-    return "weights" if isinstance(error, CheckpointError) else "setting"
 
 
 def _filmed(info: VideoInfo, seconds: float) -> Frame:
