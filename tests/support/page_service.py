@@ -26,7 +26,7 @@ from latentsync.server.views import (
     TaskView,
     UploadView,
 )
-from tests.support.made_up_service import MadeUpService
+from tests.support.made_up_service import MadeUpService, _job
 
 ASSETS = Path(__file__).parents[2] / "assets"
 CODEFORMER = ModelView(
@@ -147,6 +147,16 @@ class PageService(MadeUpService):
 
     def models(self) -> list[ModelView]:
         return [CODEFORMER]
+
+    def begin(self, user: str) -> str:
+        """A job, as if another tab had made it; its id."""
+        copy = self.settings.root / f"{uuid4().hex}.mp4"
+        shutil.copy(ASSETS / "demo_talking.mp4", copy)
+        view = UploadView(uuid4().hex, "talking.mp4", "video", copy.stat().st_size, 5.0)
+        self.uploads[user, view.id] = view, copy
+        job = _job(JobRequest(view.id, name=view.name))
+        self.made[user, job.id] = job
+        return job.id
 
     def run(self, user: str, job_id: str, progress: float, stage: str) -> None:
         """Lets a job come so far."""
