@@ -118,66 +118,7 @@ def test_one_click_leads_from_nothing_to_a_result_that_plays_through_a_reload(
     assert timeline.get_by_role("heading").inner_text() == "Timeline"
 
 
-def test_own_files_a_person_and_a_preview_of_the_moment_that_the_player_shows(
-    service: Remembered, tab: Tab
-) -> None:
-    page = tab.open(NEW)
-    give(page, "Video or picture", VIDEO)
-    give(page, "New speech", SPEECH)
-    page.get_by_label("The new speech").wait_for()
-    page.get_by_role("radio", name="Person 1").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_url("**speaker=2")
-    page.locator("#source-player").evaluate("one => { one.currentTime = 1.2; }")
-    button(page, "Preview this moment").click()
-    page.locator("#preview ls-compare").wait_for()
-    button(page, "Compare all restorers here").click()
-    cards = page.locator("#preview .card")
-    cards.last.wait_for()
-    assert cards.locator("h4").all_inner_texts() == [
-        *("Your video", "Detail", "Self", "GFPGAN", "CodeFormer", "Not restored"),
-    ]
-    assert "non-commercial use only" in cards.nth(4).inner_text()
-    every = ("Detail", "Self", "GFPGAN", "CodeFormer", "none")
-    assert service.previews[-2:] == [(1.2, ()), (1.2, every)]
-
-
-def test_start_becomes_cancel_and_takes_the_settings_that_were_chosen(
-    service: Remembered, tab: Tab
-) -> None:
-    page = tab.open(NEW)
-    give(page, "Video or picture", VIDEO)
-    page.get_by_role("radio", name="GFPGAN").check()
-    page.get_by_text("All settings").click()
-    page.get_by_label("Which frames are restored").select_option("always")
-    button(page, "Start").click()
-    job = job_of(page)
-    assert service.requests[job].settings == {"restore.name": "GFPGAN", "restore.when": "always"}
-    page.reload()  # the settings come back with the job
-    page.get_by_role("radio", name="GFPGAN", checked=True).wait_for()
-    button(page, "Cancel").click()
-    page.get_by_text("It was cancelled.").wait_for()
-    assert service.job(LOCAL, job).state == CANCELLED
-    assert button(page, "Start again").is_visible()
-
-
-def test_a_licence_is_accepted_once_before_anything_is_fetched(
-    service: Remembered, tab: Tab
-) -> None:
-    service.missing = (CODEFORMER,)
-    page = tab.open(NEW)
-    give(page, "Video or picture", VIDEO)
-    accept = page.get_by_role("checkbox", name="non-commercial use only")
-    accept.wait_for()
-    button(page, "Start").click()
-    assert "not accepted yet" in page.get_by_role("alert").inner_text()
-    accept.check()
-    button(page, "Start").click()
-    job_of(page)
-    assert service.fetched[-1] == (("CodeFormer",), ("CodeFormer",))
-
-
-def test_a_broken_file_is_answered_in_one_sentence_where_it_was_given(
+def test_a_broken_file_is_answered_in_one_sentence_and_own_files_lead_to_people_and_previews(
     service: Remembered, tab: Tab, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.mp4"
@@ -188,6 +129,53 @@ def test_a_broken_file_is_answered_in_one_sentence_where_it_was_given(
     said.wait_for()
     assert said.inner_text().endswith("broken.mp4: it cannot be read; export it again")
     assert not page.get_by_role("heading", name="Whose mouth?").is_visible()
+    give(page, "Video or picture", VIDEO)
+    give(page, "New speech", SPEECH)
+    page.get_by_label("The new speech").wait_for()
+    assert said.count() == 0
+    page.get_by_role("radio", name="Person 1").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**speaker=2")
+    page.locator("#source-player").evaluate("one => { one.currentTime = 1.2; }")
+    button(page, "Preview this moment").click()  # of the frame that the player shows
+    page.locator("#preview ls-compare").wait_for()
+    button(page, "Compare all restorers here").click()
+    cards = page.locator("#preview .card")
+    cards.last.wait_for()
+    names = ["Your video", "Detail", "Self", "GFPGAN", "CodeFormer", "Not restored"]
+    assert cards.locator("h4").all_inner_texts() == names
+    assert "non-commercial use only" in cards.nth(4).inner_text()
+    every = ("Detail", "Self", "GFPGAN", "CodeFormer", "none")
+    assert service.previews[-2:] == [(1.2, ()), (1.2, every)]
+
+
+def test_start_waits_for_the_licence_takes_the_settings_and_becomes_cancel(
+    service: Remembered, tab: Tab
+) -> None:
+    service.missing = (CODEFORMER,)
+    page = tab.open(NEW)
+    give(page, "Video or picture", VIDEO)
+    page.get_by_role("radio", name="CodeFormer").check()
+    page.get_by_text("All settings").click()
+    page.get_by_label("Which frames are restored").select_option("always")
+    accept = page.get_by_role("checkbox", name="non-commercial use only")
+    accept.wait_for()
+    button(page, "Start").click()
+    assert "not accepted yet" in page.get_by_role("alert").inner_text()
+    accept.check()
+    button(page, "Start").click()
+    job = job_of(page)
+    assert service.fetched[-1] == (("CodeFormer",), ("CodeFormer",))
+    assert service.requests[job].settings == {
+        "restore.name": "CodeFormer",
+        "restore.when": "always",
+    }
+    page.reload()  # the settings come back with the job
+    page.get_by_role("radio", name="CodeFormer", checked=True).wait_for()
+    button(page, "Cancel").click()
+    page.get_by_text("It was cancelled.").wait_for()
+    assert service.job(LOCAL, job).state == CANCELLED
+    assert button(page, "Start again").is_visible()
 
 
 def test_a_tab_that_is_opened_later_shows_the_job_that_runs_and_its_queue_cancels_it(
