@@ -57,7 +57,8 @@ class Compared:
 
     def __init__(self, page: playwright.Page, site: Loopback, body: str) -> None:
         self.page, self.site, self.wrong = page, site, list[str]()
-        html = f"<!doctype html><meta charset=utf-8><title>t</title>{comparison_head()}{body}"
+        head = f"<meta charset=utf-8><link rel=icon href=data:,>{comparison_head()}"
+        html = f"<!doctype html>{head}{body}"
         site.add("/", Served(html.encode(), headers={"Content-Type": "text/html"}))
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("console", lambda said: self.wrong.append(said.text))
@@ -88,7 +89,8 @@ class Compared:
         return before, after
 
     def wait(self, code: str) -> None:
-        condition = f"(() => {{ const steps = document.querySelector('ls-compare').steps; return {code}; }})"
+        begin = "const steps = document.querySelector('ls-compare').steps"
+        condition = f"(() => {{ {begin}; return {code}; }})"
         self.page.wait_for_function(condition)
 
     def button(self, name: str) -> playwright.Locator:
@@ -112,13 +114,15 @@ def moving(context: playwright.BrowserContext, site: Loopback) -> Compared:
 
 def test_both_play_in_step(moving: Compared) -> None:
     moving.button("Play").click()
-    moving.wait("steps.moment > 0.2")
-    pairs = []
+    moving.wait("steps.moment > 0.5")
+    pairs, drifts = [], list[float]()
     while len(pairs) < 12:
         pairs.append(moving.frames())
+        drifts.append(abs(float(str(moving.get("steps.drift")))))
         moving.page.wait_for_timeout(60)
-    apart = [abs(before - after) for before, after in pairs]
-    assert max(apart) <= 1 and pairs[-1][1] > pairs[0][1] + 5
+    assert max(drifts) < 1 / RATE and pairs[-1][1] > pairs[0][1] + 5
+    in_step = [abs(before - after) <= 1 for before, after in pairs]
+    assert in_step.count(True) >= 10  # a busy machine drops frames of either
     assert moving.wrong == []
 
 
@@ -145,7 +149,7 @@ def test_single_frames_are_stepped_in_both(moving: Compared) -> None:
 
 
 def test_the_slider_of_moments_moves_both(moving: Compared) -> None:
-    moving.page.get_by_label("Moment").fill(str(1.02))
+    moving.page.get_by_label("Moment").fill("1")
     moving.wait("!steps.lead.seeking && !steps.other.seeking")
     assert moving.frames() == (25, 25)
 
@@ -153,14 +157,16 @@ def test_the_slider_of_moments_moves_both(moving: Compared) -> None:
 def test_the_result_waits_for_the_source_to_be_loaded(
     context: playwright.BrowserContext, site: Loopback
 ) -> None:
-    site.files["/before.mp4"].delay = 0.7
-    made = Compared(
-        context.new_page(), site, moving_comparison("/before.mp4", "/after.mp4", fps=RATE)
-    )
+    page, held = context.new_page(), list[playwright.Route]()
+    page.route("**/before.mp4", lambda route: held.append(route))
+    made = Compared(page, site, moving_comparison("/before.mp4", "/after.mp4", fps=RATE))
     made.wait("steps.lead.readyState >= 2")
     made.button("Play").click()
     made.wait("steps.waits")
     assert made.get("steps.lead.currentTime") == 0
+    for route in held:
+        route.continue_()
+    page.unroute("**/before.mp4")
     made.wait("!steps.waits && steps.moment > 0.2")
     assert abs(float(str(made.get("steps.drift")))) < 1 / RATE
 
@@ -173,7 +179,7 @@ def test_a_video_that_stalls_is_loaded_again(
     made = Compared(
         context.new_page(), site, moving_comparison("/before.mp4", "/after.mp4", fps=RATE)
     )
-    made.get("steps.patience = 300")
+    made.get("steps.patience = 400")
     made.button("Play").click()
     made.wait("steps.waits")
     served.stall_after = None
@@ -329,9 +335,8 @@ def test_it_fits_a_phone(browser: playwright.Browser, site: Loopback) -> None:
     )
     assert isinstance(sizes, list)
     assert min(sizes) >= SMALLEST
-    tops = made.get(
-        "[...one.shadowRoot.querySelectorAll('.pane')].map((pane) => pane.getBoundingClientRect().top)"
-    )
+    top = "(pane) => pane.getBoundingClientRect().top"
+    tops = made.get(f"[...one.shadowRoot.querySelectorAll('.pane')].map({top})")
     assert isinstance(tops, list)
     assert tops[1] > tops[0]  # one below the other: two wide frames would be tiny
     context.close()
