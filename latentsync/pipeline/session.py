@@ -63,9 +63,9 @@ class Session:
     configuration; see planning.plan_file. config: of this video; it may differ from the engine's in
     settings that no loaded model depends on.
     detector: one that no other session uses at the same time; None: a new one. observed: pass 1 of
-    the same video and settings of faces, by another session; None: it is run.
-    Raises MediaError: not readable; ConfigError: the plan or the settings do not fit, or Self has
-    no original video; whatever the face detector raises.
+    the same video with the same settings of faces; None: it is run. Raises MediaError: not
+    readable; ConfigError: the plan or the settings do not fit, or Self has no original video;
+    whatever the face detector raises.
     """
 
     def __init__(

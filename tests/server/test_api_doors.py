@@ -95,7 +95,7 @@ def test_every_answer_tells_browsers_to_do_no_more_with_it(client: TestClient) -
     for path in ("/", "/docs", "/v1/jobs", "/v1/none", f"/v1/jobs/{job}/video", "/v1/jobs?limit=0"):
         headers = client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert "frame-ancestors" in headers["content-security-policy"]
         assert "default-src" in headers["content-security-policy"]
     assert "sandbox" in client.get(f"/v1/jobs/{job}/video").headers["content-security-policy"]

@@ -29,8 +29,10 @@ from latentsync.server.work.previews import preview_of_request
 from latentsync.server.work.turn import Turn
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
+from latentsync.types import Chunk
 from tests.support.media_factory import Tone, make_video, moving_pattern
-from tests.support.sessions import ASSETS
+from tests.support.sessions import ASSETS, COMMON, SOFT, tone_as_speech
+from tests.support.soft_mouths import SoftMouths
 
 FRAMES = 12
 
@@ -99,6 +101,27 @@ def test_a_preview_shows_one_moment_with_each_restorer_and_looks_at_a_video_once
 
 def _no_second_time(*_arguments: object) -> None:
     raise AssertionError("the video is analyzed again")
+
+
+def test_restorers_side_by_side_share_the_generated_mouths(
+    video: Path, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled: list[int] = []
+    make = SoftMouths.__call__
+
+    def noted(self: SoftMouths, chunk: Chunk) -> Any:
+        sampled.append(chunk.index)
+        return make(self, chunk)
+
+    monkeypatch.setattr(SoftMouths, "__call__", noted)
+    spoken = config(video, *COMMON, SOFT, f"input.audio={tone_as_speech(tmp_path)}")
+    given = {"config": spoken, "seconds": 0.2, "restorers": ["none", "Detail", "Self"]}
+    shown = preview_of_request(asked(tmp_path, **given), here)
+    assert [one["error"] for one in shown["after"]] == [None] * 3
+    assert shown["after"][1]["why"] == "a new mouth is generated and restored"
+    none, detail, own = (pixels(tmp_path / one["frame"]) for one in shown["after"])
+    assert (none != detail).any() and (none != own).any()
+    assert len(sampled) == len(set(sampled)) > 1
 
 
 def test_what_is_wrong_with_all_restorers_is_an_error_of_the_preview(

@@ -33,7 +33,7 @@ class Asked:
     def __init__(self, request: Request, send: Send, at_frame: Callable[[], None]) -> None:
         self.request, self._send, self._at_frame = request, send, at_frame
         self._cancelled, self._said = threading.Event(), 0.0
-        self._session: Session | None = None
+        self._sessions: list[Session] = []
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class Asked:
     def cancel(self) -> None:
         """From any thread."""
         self._cancelled.set()
-        if (session := self._session) is not None:
+        for session in list(self._sessions):
             session.cancel()
 
     def check(self) -> None:
@@ -60,12 +60,12 @@ class Asked:
     def uses(self, session: Session) -> Iterator[Session]:
         """The session ends with the block, or when the request is cancelled."""
         with session:
-            self._session = session
+            self._sessions.append(session)
             try:
                 self.check()
                 yield session
             finally:
-                self._session = None
+                self._sessions.remove(session)
 
     def reach(self, share: float, stage: str) -> None:
         """share: 0 to 1. Raises Cancelled."""
@@ -98,8 +98,8 @@ class Asked:
         return shown
 
 
-class Answering(threading.Thread):
-    """Answers requests of some kinds, one after the other."""
+class Answering:
+    """Answers requests of some kinds, in order. count: at once."""
 
     def __init__(
         self,
@@ -107,11 +107,24 @@ class Answering(threading.Thread):
         answers: dict[str, Callable[[Asked], dict[str, Any]]],
         send: Send,
         at_frame: Callable[[], None] = lambda: None,
+        count: int = 1,
     ) -> None:
-        super().__init__(name=name, daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=name, daemon=True) for _ in range(count)
+        ]
         self._answers, self._send, self._at_frame = answers, send, at_frame
         self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self._open: dict[int, Asked] = {}
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def ended(self, within: float) -> bool:
+        """Whether nothing runs any more, or soon. within: seconds."""
+        for thread in self._threads:
+            thread.join(within)
+        return not any(thread.is_alive() for thread in self._threads)
 
     def takes(self, kind: str) -> bool:
         return kind in self._answers
@@ -129,9 +142,10 @@ class Answering(threading.Thread):
         """What runs is cancelled, what waits is not begun."""
         for asked in list(self._open.values()):
             asked.cancel()
-        self._queue.put(None)
+        for _ in self._threads:
+            self._queue.put(None)
 
-    def run(self) -> None:
+    def _run(self) -> None:
         while (asked := self._queue.get()) is not None:
             self._send(self._answered(asked))
             self._open.pop(asked.request.number, None)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from latentsync.runtime.device import thread_count
 from latentsync.server.files import ServerFiles
 from latentsync.server.settings import ServerSettings
-from latentsync.server.work.asked import Answering
+from latentsync.server.work.asked import Answering, Send
 from latentsync.server.work.estimates import estimate_of_request
 from latentsync.server.work.fetches import fetch_of_request, proxy_of_request
 from latentsync.server.work.here import Here
@@ -37,6 +38,8 @@ from latentsync.server.work.working import Working
 
 logger = logging.getLogger(__name__)
 
+PREVIEWS = 2
+"""At once: one may wait for the first look at a long video."""
 LOOK = 0.5
 """Seconds between two looks whether all has ended."""
 LAST = 10.0
@@ -60,27 +63,9 @@ class _Child:
         public = ServerFiles(settings.root).public
         self._here = here = Here(settings.offline, public)
         self._working = Working(settings.jobs, here)
-        self._answering = [
-            Answering(
-                "previews", {PREVIEW: lambda asked: preview_of_request(asked, here)}, self._send
-            ),
-            Answering(
-                "looking",
-                {
-                    PEOPLE: lambda asked: people_of_request(asked, here),
-                    ESTIMATE: lambda asked: estimate_of_request(asked, here),
-                },
-                self._send,
-                here.turn.let_go,
-            ),
-            Answering(
-                "fetching",
-                {FETCH: lambda asked: fetch_of_request(asked, here), PROXY: proxy_of_request},
-                self._send,
-            ),
-        ]
-        for thread in (self._working, *self._answering):
-            thread.start()
+        self._answering = answering(here, self._send)
+        for one in (self._working, *self._answering):
+            one.start()
 
     def listen(self) -> None:
         try:
@@ -89,9 +74,7 @@ class _Child:
                     self._take(self._connection.recv())
         except (EOFError, OSError):  # the parent is gone
             self._end()
-        for one in self._answering:
-            one.join(LAST / 10)
-        if any(one.is_alive() for one in self._answering):  # in the middle of a network
+        if not all(one.ended(LAST / 10) for one in self._answering):  # in the middle of a network
             sys.stderr.flush()
             os._exit(0)
 
@@ -125,6 +108,21 @@ class _Child:
                 self._connection.send(message)
             except OSError as error:  # the main thread notices, too
                 logger.debug("the parent is gone: %s", error)
+
+
+def answering(here: Here, send: Send) -> list[Answering]:
+    """Who answers what. Looking at a whole video, which may take minutes, waits for previews."""
+    previews = {PREVIEW: partial(preview_of_request, here=here)}
+    looking = {
+        PEOPLE: partial(people_of_request, here=here),
+        ESTIMATE: partial(estimate_of_request, here=here),
+    }
+    fetching = {FETCH: partial(fetch_of_request, here=here), PROXY: proxy_of_request}
+    return [
+        Answering(PREVIEW, previews, send, count=PREVIEWS),
+        Answering("looking", looking, send, here.turn.let_go),
+        Answering("fetching", fetching, send),
+    ]
 
 
 def _own_process() -> None:
