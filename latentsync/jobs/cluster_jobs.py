@@ -56,9 +56,8 @@ class JobsOfRun:
             mark = None if self._copies else str(self._marked(folder))
             plan = self._plan(job.id, folder)
         done = tuple(str(path) for path in folder.glob("[0-9]*.*"))
-        retried = task.attempt > 1
         inputs = self._inputs[job.id]
-        return JobSpec(job.id, job.config, job.output, inputs, mark, plan, done, retried)
+        return JobSpec(job.id, job.config, job.output, inputs, mark, plan, done, task.short)
 
     def remove_marks(self) -> None:
         """And the folders in which nothing else was made."""

@@ -115,7 +115,7 @@ class NodeWorker:
             files.add_plan(self._plan_of(spec.plan))
         config = config_of(files.config)
         _fetch(config)
-        self._open = self._jobs.open_config(spec.id, config, retried=spec.retried)
+        self._open = self._jobs.open_config(spec.id, config, short=spec.short)
         self._files = files
         if self._cancelled.is_set():
             self._open.cancel()

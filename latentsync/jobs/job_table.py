@@ -71,6 +71,10 @@ class JobTable(Database):
         rows = self.all(wanted, SEGMENT, json.dumps(list(ids)))
         return [job_of(row) for row in rows]
 
+    def has_work(self) -> bool:
+        """Whether a job is not finished."""
+        return bool(self.all("select 1 from jobs where state in (?, ?) limit 1", *OPEN))
+
     def queue(self) -> list[str]:
         """Ids of the jobs that wait, in the order in which they will be worked on."""
         waiting = "select id from jobs where state = ? order by priority desc, number"

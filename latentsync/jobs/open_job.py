@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
 
@@ -53,14 +54,18 @@ class OpensJobs(Protocol):
 
 
 class JobHere:
-    """A job that is worked on in this process, with its session."""
+    """A job that is worked on in this process, with its session. Raises MediaError where a run by
+    itself works on the same output."""
 
     def __init__(self, job_id: str, job: Job, engine: Engine, seconds: float) -> None:
         self.id, self._job = job_id, job
         self.folder = SegmentFolder(folder_of(job.output.target), identity_of(job, engine))
         self._in_segments = InSegments(self.folder, seconds)
-        plan = self.folder.open()
-        self.session = Session(engine, job.source, audio=job.audio, plan=plan, config=job.config)
+        with ExitStack() as held:
+            held.enter_context(self.folder.held(shared=True))
+            plan, audio = self.folder.open(), job.audio
+            self.session = Session(engine, job.source, audio=audio, plan=plan, config=job.config)
+            self._held = held.pop_all()
 
     def plan(self, shown: Shown) -> list[int]:
         plan = self.session.make_plan(shown)
@@ -92,6 +97,7 @@ class JobHere:
 
     def close(self) -> None:
         self.session.close()
+        self._held.close()
 
 
 class JobsHere:
@@ -109,14 +115,14 @@ class JobsHere:
 
     def open(self, task: Task) -> JobHere:
         config = config_of(task.job.config)
-        return self.open_config(task.job.id, config, retried=task.attempt > 1)
+        return self.open_config(task.job.id, config, short=task.short)
 
-    def open_config(self, job_id: str, config: Config, *, retried: bool) -> JobHere:
-        """retried: after a failure, which may have been for want of memory."""
+    def open_config(self, job_id: str, config: Config, *, short: bool) -> JobHere:
+        """short: whether memory was short at an earlier attempt at the job."""
         if self._threads and not config.runtime.threads:
             config = replace(config, runtime=replace(config.runtime, threads=self._threads))
         config = may_finish(config)
-        job = checked(with_smaller_batch(config) if retried else config)
+        job = checked(with_smaller_batch(config) if short else config)
         return JobHere(job_id, job, self._engines.of(job.config), self._seconds)
 
     def release_memory(self) -> None:
@@ -124,6 +130,6 @@ class JobsHere:
 
 
 def with_smaller_batch(config: Config) -> Config:
-    """After a failure that may have been for want of memory. The frames are the same."""
+    """After a failure for want of memory. The frames are the same."""
     smaller = replace(config.restore, batch=1)
     return replace(config, restore=smaller, generate=replace(config.generate, vae_batch=1))

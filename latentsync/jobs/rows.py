@@ -13,6 +13,8 @@ WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "faile
 """States of a job."""
 OPEN = (WAITING, RUNNING)
 
+SHORT = "out of memory"
+"""Outcome of an attempt that failed for want of memory."""
 LEASE = 30.0
 """Seconds after its last sign of life at which a worker counts as gone."""
 SCHEMA = """
@@ -79,13 +81,15 @@ class JobRow:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A leased task. number: of the segment, else 0. attempt: 1 for the first. owner: its
-    worker."""
+    worker. short: whether memory was short at an earlier attempt at
+    the job."""
 
     job: JobRow
     kind: str
     number: int
     attempt: int
     owner: str
+    short: bool = False
 
 
 def key_of(task: Task) -> tuple[str, str, int]:

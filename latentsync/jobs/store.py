@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from latentsync.jobs.database import Run
 from latentsync.jobs.job_table import JobTable
-from latentsync.jobs.rows import DONE, FAILED, JOIN, JUDGE, LEASE, SEGMENT, Task, key_of
+from latentsync.jobs.rows import DONE, FAILED, JOIN, JUDGE, LEASE, SEGMENT, SHORT, Task, key_of
 from latentsync.jobs.shown import Stage
 
 MOST_LOST = 20
@@ -56,11 +56,12 @@ class Store(JobTable):
                 reason = f"{row['attempts']} workers ended without a word at its {row['kind']}"
                 self._give_up(run, row["job"], row["kind"], f"{reason}: is there enough memory?")
             else:
+                short = _was_short(run, row["job"])
                 self._take(run, key, owner)
         if lost:
             return self.lease(owner, jobs)
         attempt = row["attempts"] + 1
-        return Task(self.job(row["job"]), row["kind"], row["number"], attempt, owner)
+        return Task(self.job(row["job"]), row["kind"], row["number"], attempt, owner, short)
 
     def _take(self, run: Run, key: tuple[str, str, int], owner: str) -> None:
         now = self.now()
@@ -97,8 +98,8 @@ class Store(JobTable):
             changed = run(
                 "update tasks set lease = ?, done = coalesce(?, done), stage = coalesce(?, stage),"
                 " total = coalesce(?, total) where job = ? and kind = ? and number = ?"
-                " and owner = ? and state = 'leased' and exists (select 1 from jobs where id = tasks.job"
-                " and state = 'running')",
+                " and owner = ? and state = 'leased' and exists (select 1 from jobs where"
+                " id = tasks.job and state = 'running')",
                 *(self.now() + LEASE, *shown, *key_of(task), owner),
             )
             return changed.rowcount == 1
@@ -140,14 +141,17 @@ class Store(JobTable):
             if not left:
                 _add(run, task.job.id, JOIN)
 
-    def failed(self, task: Task, error: str, *, again_in: float | None) -> bool:
+    def failed(
+        self, task: Task, error: str, *, again_in: float | None, short: bool = False
+    ) -> bool:
         """again_in: seconds after which the task may be tried again; None: the job has failed or,
-        where only judging it has, is done with a note. Returns False, and changes nothing, where
-        the task was no longer the worker's."""
+        where only judging it has, is done with a note. short: whether it failed for want of memory,
+        which later attempts get to know. Returns False, and changes nothing, where the task was no
+        longer the worker's."""
         with self.transaction() as run:
             if not _is_held(run, task):
                 return False
-            self._finish(run, task, FAILED, error)
+            self._finish(run, task, SHORT if short else FAILED, error)
             if again_in is None:
                 self._give_up(run, task.job.id, task.kind, error)
             else:
@@ -218,4 +222,10 @@ def _is_held(run: Run, task: Task) -> bool:
         " and state = 'leased'",
         *(*key_of(task), task.owner),
     )
+    return found.fetchone() is not None
+
+
+def _was_short(run: Run, job_id: str) -> bool:
+    """Whether an attempt at the job failed for want of memory."""
+    found = run("select 1 from attempts where job = ? and outcome = ?", job_id, SHORT)
     return found.fetchone() is not None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from latentsync.errors import Cancelled
 from latentsync.jobs.database import StoreError
-from latentsync.jobs.failures import WorkerLostError, again_in, is_out_of_gpu_memory, line_of
+from latentsync.jobs.failures import WorkerLostError, again_in, is_out_of_memory, line_of
 from latentsync.jobs.judging import asks_for_judging, judge_result
 from latentsync.jobs.open_job import JobsHere, OpenJob, OpensJobs
 from latentsync.jobs.places import JobFiles
@@ -168,10 +168,10 @@ class Worker:
     def _fail(self, task: Task, error: Exception) -> None:
         self._close()
         line, again = line_of(error), again_in(error, task.attempt)
-        if is_out_of_gpu_memory(error):
+        if short := is_out_of_memory(error):
             self._place.release_memory()
         self._files.note(task.job.id, "".join(traceback.format_exception(error)))
-        if not self._store.failed(task, line, again_in=again):
+        if not self._store.failed(task, line, again_in=again, short=short):
             return  # it was cancelled, or another worker has taken over
         if again is not None:
             logger.warning("%s: %s; it is tried again in %d s", task.job.name, line, again)

@@ -30,6 +30,8 @@ _OPTIONS = {
     "format_whitelist": ",".join(sorted(av.formats_available - _LISTS)),
     "protocol_whitelist": "file",
 }
+OPEN_SECONDS = 30.0
+"""That opening a file may take: one of empty boxes takes hours. A video of hours takes a second."""
 _NOT_VIDEOS = {"tty", "bin", "xbin", "adf", "idf", "image2"}
 """FFmpeg demuxers that make a "video" of a text or a still image."""
 
@@ -65,7 +67,12 @@ def file_url(path: Path) -> str:
 def open_input(path: Path) -> InputContainer:
     """Opens this file, and no other one that it names. Raises av.ArgumentError where it is a list
     of files, av.FFmpegError and OSError."""
-    return av.open(file_url(path), metadata_errors=METADATA_ERRORS, options=_OPTIONS)
+    return av.open(
+        file_url(path),
+        metadata_errors=METADATA_ERRORS,
+        options=_OPTIONS,
+        timeout=(OPEN_SECONDS, None),
+    )
 
 
 def open_source(path: Path) -> InputContainer:

@@ -73,7 +73,8 @@ class Mouths:
     """Generates the mouths of one speaker, stage by stage.
 
     generator: prepared for this video; None: no mouths are generated. closed: closed mouths for the
-    pauses. kept: chunk number -> what is not generated again.
+    pauses. kept: chunk number -> what is not generated again. keeping: whether further chunks are
+    kept.
     """
 
     layout: Layout
@@ -82,6 +83,7 @@ class Mouths:
     closed: ClosedMouths | None
     timer: StageTimer
     kept: dict[int, ChunkMouths] = field(default_factory=dict)
+    keeping: bool = False
 
     def to_read(self, plan: RenderPlan, indices: np.ndarray) -> np.ndarray:
         """The output frames that mouths for these ones are generated from, rising."""
@@ -113,7 +115,7 @@ class Mouths:
             as_upstream=self.layout.upstream,
             closed=self.closed,
             ready=self.kept,
-            keep=KEPT if keep else 0,
+            keep=KEPT if keep or self.keeping else 0,
         )
         seconds = plan.seconds[read[plan.chunk[read] >= 0]]
         return stage(items, iter(speech.windows_at(seconds)), timer=self.timer)

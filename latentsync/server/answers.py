@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from reprlib import Repr
@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from latentsync.errors import LatentSyncError
@@ -82,14 +83,28 @@ def as_api_error(error: Exception) -> ApiError:
     return INTERNAL
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Every error that a route raises is answered by ``as_api_error``."""
+def answer_errors(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Every error that a route raises is answered by ``as_api_error``. routes: all of the app."""
 
-    async def handle(_request: Request, error: Exception) -> JSONResponse:
-        return answer(as_api_error(error), getattr(error, "headers", None))
+    async def handle(request: Request, error: Exception) -> JSONResponse:
+        headers = dict(getattr(error, "headers", None) or {})
+        if "Allow" in headers:  # of the first route that has the path
+            headers["Allow"] = ", ".join(_methods(routes, request.scope))
+        return answer(as_api_error(error), headers)
 
     for kind in (HTTPException, RequestValidationError, ValidationError, LatentSyncError):
         app.add_exception_handler(kind, handle)
+
+
+def _methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
+    """Of all routes that have the path."""
+    found = {
+        method
+        for route in routes
+        if isinstance(route, Route) and route.matches(scope)[0] != Match.NONE
+        for method in route.methods or ()
+    }
+    return sorted(found)
 
 
 class LastResort:

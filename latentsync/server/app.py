@@ -21,6 +21,8 @@ from latentsync.server.routes.parameters import COMMON
 from latentsync.server.service import Service
 from latentsync.server.settings import ServerSettings
 
+_PARTS = (uploads, jobs, job_files, tasks, status, login)
+
 
 def create_app(service: Service, settings: ServerSettings) -> FastAPI:
     """Starts the service with its own start, and stops it with its end. Raises ConfigError for a
@@ -52,10 +54,9 @@ def create_app(service: Service, settings: ServerSettings) -> FastAPI:
     app.state.service = service
     app.state.gatekeeper = Gatekeeper(load_keys(settings))
     app.state.requests = RequestCounts()
-    for routes in (uploads, jobs, job_files, tasks, status):
-        app.include_router(routes.router, responses=COMMON)
-    app.include_router(login.router)
-    answer_errors(app)
+    for part in _PARTS:
+        app.include_router(part.router, responses=COMMON)
+    answer_errors(app, [route for part in _PARTS for route in part.router.routes])
     _guard(app, page, settings)
     _say_how_to_log_in(app)
     return app

@@ -10,48 +10,19 @@ from typing import Any
 from latentsync.errors import ConfigError, MediaError
 from latentsync.pipeline.purpose import check_picture, check_purpose
 from latentsync.server.errors import ApiError
-from latentsync.server.inspecting import AUDIO, PICTURE
 from latentsync.server.outside import as_api_error, check_speaker, checked, configured
 from latentsync.server.settings import ServerSettings
-from latentsync.server.uploads import Given
+from latentsync.server.uploads import Files
 from latentsync.server.views import JobRequest
-from latentsync.server.weights import generator_is_here
+from latentsync.server.weights import LATENTSYNC, generator_is_here
 from latentsync.settings.schema import Config
 from latentsync.settings.seeds import new_seed, with_seed
 
 RESULT = "result"
 """Of a job's output, before the suffix."""
-_LATENTSYNC = ("unet.yaml", "unet_256.yaml")
-"""Shipped settings of each version, the better one first."""
 _REPLAYED = (
     "the mouths are taken from the video itself (replay), as LatentSync's weights are not here"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The uploads of a request. audio, reference: None: none."""
-
-    video: Given
-    audio: Given | None = None
-    reference: Given | None = None
-
-    @property
-    def pictured(self) -> bool:
-        return self.video.view.kind == PICTURE
-
-    def all(self) -> list[Given]:
-        return [one for one in (self.video, self.audio, self.reference) if one is not None]
-
-    def check(self) -> None:
-        """Raises ApiError (422) for a file that cannot be what it is given as."""
-        for one, field in ((self.video, "video"), (self.reference, "reference")):
-            if one is not None and one.view.kind == AUDIO:
-                message = f"{field}: {one.view.name}; it holds audio only: give a video"
-                raise ApiError(422, "kind", message, field)
-        if self.audio is not None and not self.audio.view.has_audio:
-            message = f"audio: {self.audio.view.name}; there is no audio in it: give speech"
-            raise ApiError(422, "kind", message, "audio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +78,7 @@ def _with_generator(flags: Mapping[str, Any], files: Files, *, chosen: bool) -> 
     """New speech: LatentSync where its weights are, else replay, unless the user has chosen."""
     if files.audio is None or (chosen and flags["generate.name"].lower() != "latentsync"):
         return Configured(configured(None, flags))
-    for name in _LATENTSYNC:
-        config = configured(Path(name), flags)
-        if generator_is_here(config):
-            return Configured(config)
-    if chosen or files.pictured:  # a picture has no other mouths
-        return Configured(configured(Path(_LATENTSYNC[0]), flags))
+    here = next((name for name in LATENTSYNC if generator_is_here(name)), None)
+    if here is not None or chosen or files.pictured:  # a picture has no other mouths
+        return Configured(configured(Path(here or LATENTSYNC[0]), flags))
     return Configured(configured(None, {**flags, "generate.name": "replay"}), _REPLAYED)

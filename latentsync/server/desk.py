@@ -1,40 +1,30 @@
-"""Jobs as users see them: made, listed, cancelled, tried again, deleted."""
+"""Jobs as users see them: listed, cancelled, tried again, deleted, and their files."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from latentsync.jobs.job_table import TakenError as OutputTakenError
-from latentsync.jobs.rows import OPEN, JobRow
-from latentsync.jobs.store import Store
-from latentsync.server.configuring import Configured, Files, configure
+from latentsync.jobs.rows import DONE, OPEN, JobRow
 from latentsync.server.errors import ApiError, not_found
-from latentsync.server.files import ServerFiles, new_id, remove, shown_name
-from latentsync.server.job_store import JobStore, open_ids
-from latentsync.server.receiving import check_room
-from latentsync.server.records import JobRecord, Records, TakenError
+from latentsync.server.files import ServerFiles
+from latentsync.server.job_store import JobStore
+from latentsync.server.records import JobRecord, Records
 from latentsync.server.settings import ServerSettings
-from latentsync.server.settings_file import SETTINGS_FILE, settings_text
+from latentsync.server.settings_file import SETTINGS_FILE
 from latentsync.server.states import OF_STORE, Progressing, job_view, result_files
 from latentsync.server.uploads import Uploads
-from latentsync.server.views import JobRequest, JobView
-from latentsync.server.weights import check_weights
+from latentsync.server.views import JobView
 
-PRIORITIES = range(-10, 11)
 MOST_LISTED = 100
-_KEY = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-_RETRY = 30  # seconds after which the queue may be shorter
 _PAGE = 100  # records that are looked at at once for those of a state
 
 
 class JobDesk:
-    """From any thread. changed: called when there is new work, or less."""
+    """From any thread. check_limits: raises where a user may have no further unfinished job.
+    changed: called when there is new work, or less."""
 
     def __init__(
         self,
@@ -43,47 +33,13 @@ class JobDesk:
         records: Records,
         store: JobStore,
         uploads: Uploads,
+        *,
+        check_limits: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
         self._settings, self._files, self._records = settings, files, records
         self._store, self._uploads, self._changed = store, uploads, changed
-        self._progressing, self._creating = Progressing(), threading.Lock()
-
-    def create(
-        self, user: str, request: JobRequest, client_id: str | None, key: str | None
-    ) -> tuple[JobView, bool]:
-        """See Service.create; takes some ten milliseconds."""
-        _check_key(client_id, "client id")
-        _check_key(key, "Idempotency-Key")
-        if request.priority not in PRIORITIES:
-            message = f"priority: {request.priority}; use {PRIORITIES[0]} to {PRIORITIES[-1]}"
-            raise ApiError(422, "priority", message, "priority")
-        files = self.files_of(user, request)
-        digest = _digest(request, files)
-        with self._creating:  # the same request may come twice at once
-            known = self._known(user, client_id, key, digest)
-            if known is not None:
-                return self.job(user, known.id), False
-            self._check_limits(user)
-            job_id = new_id()
-            folder = self._files.job(user, job_id)
-            made = configure(request, files, folder, self._settings)
-            check_weights(made.config)
-            self._queue(user, job_id, request, made, files, digest, client_id, key)
-        self._changed()
-        return self.job(user, job_id), True
-
-    def files_of(self, user: str, request: JobRequest) -> Files:
-        """The uploads that a request names. Raises ApiError (404)."""
-        given = {
-            field: None if upload is None else self._uploads.given(user, upload, field)
-            for field, upload in (
-                *(("video", request.video), ("audio", request.audio)),
-                ("reference", request.reference),
-            )
-        }
-        assert given["video"] is not None
-        return Files(given["video"], given["audio"], given["reference"])
+        self._check_limits, self._progressing = check_limits, Progressing()
 
     def job(self, user: str, job_id: str) -> JobView:
         record = self._record(user, job_id)
@@ -121,7 +77,7 @@ class JobDesk:
         """Raises ApiError (409) for a job that has not failed and was not cancelled."""
         record = self._record(user, job_id)
         self._check_limits(user)
-        self.files_of(user, record.request)
+        self._uploads.files_of(user, record.request)
         try:
             retried = self._store(lambda store: store.retry(record.id))
         except OutputTakenError as error:
@@ -130,12 +86,12 @@ class JobDesk:
             state = self.job(user, job_id).state
             message = f"the job {job_id} is {state}; only failed or cancelled ones are tried again"
             raise ApiError(409, "not_ended", message)
-        self._records.set_told(record.id, False)
+        self._records.retry_job(record.id)
         self._changed()
         return self.job(user, job_id)
 
     def delete(self, user: str, job_id: str) -> None:
-        """Nobody sees it any more; its files go when no worker has it (see sweeping)."""
+        """Nobody sees it any more; its files go when no worker has it (see Retention)."""
         record = self._record(user, job_id)
         self._store(lambda store: store.cancel(record.id))
         self._records.hide_job(record.id)
@@ -151,8 +107,9 @@ class JobDesk:
             upload = self._records.upload(user, record.request.video)
             found = None if upload is None else self._uploads.path_of(upload)
         else:
-            found = result_files(Path(self._row(record).output)).get(what)
-            found = found if self.job(user, job_id).state == "completed" else None
+            row = self._row(record)
+            files = result_files(Path(row.output)) if row.state == DONE else {}
+            found = files.get(what) or (files.get("video") if what == "proxy" else None)
         if found is None:
             raise not_found("file of this job", what)
         return found
@@ -193,70 +150,8 @@ class JobDesk:
         )
         if view.error is None:
             return view
-        error = dataclasses.replace(view.error, message=self._public(view.error.message))
+        error = dataclasses.replace(view.error, message=self._files.public(view.error.message))
         return dataclasses.replace(view, error=error)
-
-    def _public(self, text: str) -> str:
-        """Without the folders of the server."""
-        return re.sub(rf"{re.escape(str(self._files.root))}\S*[/\\]", "", text)
-
-    def _queue(
-        self,
-        user: str,
-        job_id: str,
-        request: JobRequest,
-        made: Configured,
-        files: Files,
-        digest: str,
-        client_id: str | None,
-        key: str | None,
-    ) -> None:
-        """Whose it is stands first: what is killed in between leaves no job without an owner."""
-        name = shown_name(request.name or files.video.view.name, "job")
-        folder, config = self._files.job(user, job_id), made.config
-        folder.mkdir(parents=True)
-        check_room(folder, self._settings.limits)
-        (folder / SETTINGS_FILE).write_text(settings_text(config, files), "utf-8")
-        try:
-            self._records.add_job(
-                *(job_id, user, request),
-                digest=digest,
-                note=made.note,
-                client_id=client_id,
-                key=key,
-            )
-        except TakenError as error:
-            remove(folder)
-            raise _another(client_id or key) from error
-        plain = dataclasses.asdict(config)
-
-        def add(store: Store) -> None:
-            store.add(job_id, name, str(config.output.path), plain, request.priority)
-            self._store.files.write(store.job(job_id))
-
-        self._store(add)
-
-    def _known(
-        self, user: str, client_id: str | None, key: str | None, digest: str
-    ) -> JobRecord | None:
-        """The job of an earlier, equal request. Raises ApiError (409) for another request."""
-        record = self._records.job_asked(user, client_id, key)
-        if record is not None and record.digest != digest:
-            raise _another(client_id or key)
-        return record
-
-    def _check_limits(self, user: str) -> None:
-        """Raises ApiError (429)."""
-        limits = self._settings.limits
-        ids = self._store(open_ids)
-        own = [one for one in self._records.users_of(ids).values() if one == user]
-        for count, most, whose in (
-            (len(own), limits.queue_of_user, "you have"),
-            (len(ids), limits.queue, "the server has"),
-        ):
-            if count >= most:
-                message = f"{whose} {count} unfinished jobs, as many as are allowed; try later"
-                raise ApiError(429, "queue_full", message, retry_after=_RETRY)
 
     def _in_state(self, records: list[JobRecord], state: str | None) -> list[JobRecord]:
         if state is None:
@@ -274,27 +169,3 @@ class JobDesk:
 
     def _row(self, record: JobRecord) -> JobRow:
         return self._store(lambda store: store.job(record.id))
-
-
-def _check_key(key: str | None, what: str) -> None:
-    if key is not None and _KEY.fullmatch(key) is None:
-        message = f"{what}: {key[:200]!r}; use 1 to 128 letters, digits, . _ ~ -"
-        raise ApiError(400, "bad_key", message)
-
-
-def _another(key: str | None) -> ApiError:
-    message = f"another request was sent with the key {key} before; use a new key"
-    return ApiError(409, "key_used", message)
-
-
-def _digest(request: JobRequest, files: Files) -> str:
-    """Equal for the same request with the same contents, uploaded anew."""
-    plain = dataclasses.asdict(request)
-    plain |= {
-        field: None if one is None else one.record.digest
-        for field, one in (
-            *(("video", files.video), ("audio", files.audio)),
-            ("reference", files.reference),
-        )
-    }
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()

@@ -41,6 +41,10 @@ class ServerFiles:
         found = sorted(self.root.glob(f"users/*/{kind}/*"))
         return [path for path in found if is_id(path.name)]
 
+    def public(self, text: str) -> str:
+        """Without the server's own folders: a message for users names files, not places."""
+        return re.sub(rf"{re.escape(str(self.root))}\S*[/\\]", "", text)
+
     def _folder(self, user: str, kind: str, name: str) -> Path:
         if not is_id(name):
             raise ValueError(name)  # ids from outside are looked up before

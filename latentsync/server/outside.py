@@ -58,15 +58,14 @@ def may_be_set(key: str) -> bool:
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with plain dotted keys. Nested ones, as in a YAML file, are accepted.
 
-    Raises ApiError (422): one that does not exist, may not be set, or has a value that is not
-    allowed.
+    Raises ApiError (422): one that does not exist, or may not be set, or not to that value.
+    configured() says whether the values fit.
     """
     plain = {key.strip().replace("-", "_"): value for key, value in _flat(settings)}
     plain = {key: value for key, value in plain.items() if value is not None}
     for key, value in plain.items():
         _check_key(key, value)
         _check_value(key, value)
-    configured(None, plain)
     return plain
 
 

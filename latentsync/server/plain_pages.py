@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -26,6 +27,7 @@ td, th { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0; }
 .error { color: #b3261e; }
 @media (prefers-color-scheme: dark) { .error { color: #ff8a80; } a { color: #8ab4f8; } }
 """
+_CODE = re.compile(r"``(.+?)``")
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _POLICY = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self'; base-uri 'none'; "
@@ -90,6 +92,7 @@ def _operation(
     path: str, method: str, operation: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> str:
     words = escape(operation.get("description", operation.get("summary", "")))
+    words = _CODE.sub(r"<code>\1</code>", words)
     rows: list[tuple[str, ...]] = [
         (p["name"], p["in"], _type(p["schema"]), p.get("description", ""))
         for p in operation.get("parameters", [])

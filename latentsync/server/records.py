@@ -21,7 +21,8 @@ create index if not exists uploads_of_a_user on uploads (user, created);
 create table if not exists jobs (
     number integer primary key autoincrement, id text not null unique, user text not null,
     created real not null, client_id text, key text, digest text not null, request text not null,
-    note text, told integer not null default 0, hidden integer not null default 0);
+    note text, tries integer not null default 0, told integer not null default 0,
+    hidden integer not null default 0);
 create index if not exists jobs_of_a_user on jobs (user, number);
 create unique index if not exists one_client_id on jobs (user, client_id)
     where client_id is not null;
@@ -31,7 +32,8 @@ create table if not exists uses (
     primary key (job, upload));
 create index if not exists uses_of_an_upload on uses (upload);
 """
-"""A job that is hidden was deleted, but for its files. told: whether its end was noticed."""
+"""A job that is hidden was deleted, but for its files. told: whether its end was noticed. tries:
+how often it was tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class JobRecord:
     digest: str
     request: JobRequest
     note: str | None
+    tries: int
     hidden: bool
 
 
@@ -181,6 +184,10 @@ class Records:
         )
         return {row["id"]: row["user"] for row in rows}
 
+    def count(self, kind: Literal["uploads", "jobs"]) -> int:
+        (row,) = self.tables.all(f"select count(*) as count from {kind}")
+        return int(row["count"])
+
     def hide_job(self, job_id: str) -> None:
         """Nobody sees it any more, and its client id and key are free."""
         self.tables.run(
@@ -199,8 +206,14 @@ class Records:
         rows = self.tables.all("select id from jobs where not told and not hidden")
         return [row["id"] for row in rows]
 
-    def set_told(self, job_id: str, told: bool) -> None:
-        self.tables.run("update jobs set told = ? where id = ?", told, job_id)
+    def set_told(self, record: JobRecord) -> None:
+        """Its end was noticed, unless it is tried again already."""
+        self.tables.run(
+            "update jobs set told = 1 where id = ? and tries = ?", record.id, record.tries
+        )
+
+    def retry_job(self, job_id: str) -> None:
+        self.tables.run("update jobs set told = 0, tries = tries + 1 where id = ?", job_id)
 
     def _upload(self, where: str, *values: object) -> UploadRecord | None:
         rows = self.tables.all(f"select * from uploads where {where}", *values)

@@ -24,7 +24,8 @@ _STRAY = 2 * HOUR  # seconds after which a folder that no record names is left o
 
 
 class Retention:
-    """clock: seconds since the epoch."""
+    """forgotten: called with the id of each job whose files go. hourly: called beside all this.
+    clock: seconds since the epoch."""
 
     def __init__(
         self,
@@ -33,10 +34,14 @@ class Retention:
         records: Records,
         store: JobStore,
         uploads: Uploads,
+        *,
+        forgotten: Callable[[str], None],
+        hourly: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._files, self._records, self._store = files, records, store
         self._uploads, self._clock = uploads, clock
+        self._forgotten, self._hourly = forgotten, hourly
         self._keep = settings.keep_hours * HOUR
 
     async def run(self) -> None:
@@ -57,6 +62,7 @@ class Retention:
         if self._keep:
             self._expire()
         self._remove_strays()
+        self._hourly()
         self.remove_deleted()
 
     def remove_deleted(self) -> None:
@@ -65,6 +71,7 @@ class Retention:
             if self._store(partial(is_worked_on, job_id=record.id)):
                 continue
             self._store(partial(self._forget, job_id=record.id))
+            self._forgotten(record.id)
             remove(self._files.job(record.user, record.id))
             self._records.forget_job(record.id)
 

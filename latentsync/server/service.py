@@ -13,16 +13,24 @@ from pathlib import Path
 
 from latentsync import __version__
 from latentsync.server import weights
+from latentsync.server.asking import Asking
 from latentsync.server.desk import JobDesk
+from latentsync.server.engine import Engine
 from latentsync.server.files import ServerFiles
 from latentsync.server.job_store import JobStore, open_ids
+from latentsync.server.metrics import metrics_text
+from latentsync.server.ordering import Order, Orders
 from latentsync.server.records import JobRecord, Records
 from latentsync.server.retention import Retention
 from latentsync.server.settings import ServerSettings
+from latentsync.server.tasks import QuickWork
 from latentsync.server.uploads import Uploads
 from latentsync.server.views import JobRequest, JobView, ModelView, TaskView, UploadView
 from latentsync.server.watching import Watch
+from latentsync.server.webhooks import Webhooks
+from latentsync.server.work.process import EngineProcess
 
+DATABASE = "server.sqlite"
 LOCAL = "local"
 """The one user of a server that demands no token."""
 
@@ -30,30 +38,41 @@ LOCAL = "local"
 class Service:
     """One for a server; used from its event loop. Calls that are not async take milliseconds."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, engine: Engine | None = None) -> None:
+        """engine: None: a process of its own, which is started when there is work."""
         settings.root.mkdir(parents=True, exist_ok=True)
         self.settings, files = settings, ServerFiles(settings.root.resolve())
-        self.records, self._store = Records(files.root / "server.sqlite"), JobStore(settings.jobs)
+        self.records, self._store = Records(files.root / DATABASE), JobStore(settings.jobs)
         self._uploads = Uploads(settings, files, self.records, lambda ids: self._desk.is_open(ids))
-        self._desk = JobDesk(
-            settings, files, self.records, self._store, self._uploads, changed=self._changed
-        )
+        shared = (settings, files, self.records, self._store, self._uploads)
+        self._orders = Orders(*shared)
+        self._desk = JobDesk(*shared, check_limits=self._orders.check_limits, changed=self._changed)
+        self._engine = EngineProcess(settings) if engine is None else engine
+        self._quick = QuickWork(files, self._engine)
+        self._asking = Asking(*(settings, files, self._uploads, self._quick, self._engine))
         self._watch = Watch(self._desk, self.records, self._ended)
-        self._retention = Retention(settings, files, self.records, self._store, self._uploads)
+        self._webhooks = Webhooks(settings, files.root / DATABASE)
+        self._retention = Retention(
+            *shared,
+            forgotten=self._webhooks.forget,
+            hourly=self._quick.sweep,
+        )
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Goes on with unfinished jobs; the engine's process is started when it has work."""
         await asyncio.to_thread(self._desk.forget_unmade)
-        self._background = [
-            asyncio.create_task(one.run()) for one in (self._watch, self._retention)
-        ]
+        work = (self._watch.run(), self._webhooks.run(), self._retention.run())
+        self._background = [asyncio.create_task(one) for one in work]
+        self._changed()
 
     async def stop(self) -> None:
         """Drains: no new work; the segment at hand is finished within settings.grace seconds."""
         for one in self._background:
             one.cancel()
+        await asyncio.to_thread(self._engine.drain, self.settings.grace)
         await asyncio.gather(*self._background, return_exceptions=True)
+        self._webhooks.close()
         self._store.close()
         self.records.close()
 
@@ -77,6 +96,7 @@ class Service:
 
     async def upload_proxy(self, user: str, upload_id: str) -> Path:
         """An H.264 copy that every browser plays; the file itself where that plays."""
+        return await self._asking.proxy(user, upload_id)
 
     def delete_upload(self, user: str, upload_id: str) -> None:
         self._uploads.delete(user, upload_id)
@@ -88,25 +108,33 @@ class Service:
     # work that somebody waits for
     def find_people(self, user: str, video: str) -> TaskView:
         """result: list of PersonView."""
+        return self._asking.people(user, video)
 
     def preview(
         self, user: str, request: JobRequest, seconds: float, restorers: tuple[str, ...]
     ) -> TaskView:
         """result: PreviewView. restorers: none, Detail, Self, GFPGAN, CodeFormer; empty: that of
         the settings."""
+        return self._asking.preview(user, request, seconds, restorers)
 
     def estimate(self, user: str, request: JobRequest) -> TaskView:
         """result: EstimateView."""
+        return self._asking.estimate(user, request)
 
     def fetch(self, user: str, keys: tuple[str, ...], accept: tuple[str, ...]) -> TaskView:
         """Fetches weights; accept: names of licences. result: list of ModelView."""
+        return self._asking.fetch(user, keys, accept)
 
-    def task(self, user: str, task_id: str) -> TaskView: ...
+    def task(self, user: str, task_id: str) -> TaskView:
+        return self._quick.task(user, task_id)
+
     async def finished(self, user: str, task_id: str, wait: float) -> TaskView:
         """The task once it has ended, or as it is after that many seconds."""
+        return await self._quick.finished(user, task_id, wait)
 
     def task_file(self, user: str, task_id: str, name: str) -> Path:
         """A picture of its result."""
+        return self._quick.file(user, task_id, name)
 
     # jobs
     async def create(
@@ -119,7 +147,12 @@ class Service:
     ) -> tuple[JobView, bool]:
         """A new job; False: the job that was made before with the same client id or key. The same
         with another request: 409."""
-        return await asyncio.to_thread(self._desk.create, user, request, client_id, key)
+        if request.webhook is not None:
+            await self._webhooks.check(request.webhook)
+        order = Order(user, request, client_id, key)
+        job_id, new = await asyncio.to_thread(self._orders.create, order)
+        await asyncio.to_thread(self._changed)
+        return self._desk.job(user, job_id), new
 
     def jobs(
         self, user: str, *, limit: int = 20, after: str | None = None, state: str | None = None
@@ -166,10 +199,17 @@ class Service:
 
     def metrics(self) -> str:
         """In the text format of Prometheus."""
+        return metrics_text(self.settings, self._store, self.records, self._quick)
 
     def _changed(self) -> None:
         """There is new work, or less; from any thread."""
         self._watch.look()
+        if self._store(open_ids):
+            self._engine.wake()
 
     async def _ended(self, record: JobRecord, view: JobView) -> None:
         """Called once for each job that has ended."""
+        if record.request.webhook is not None:
+            self._webhooks.add(view, record.request.webhook)
+        if "video" in view.links:
+            self._asking.copy_result(self._desk.file(record.user, record.id, "video"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from latentsync.server.configuring import Files
+from latentsync.server.uploads import Files
 from latentsync.settings.schema import Config
 
 SETTINGS_FILE = "settings.yaml"

@@ -15,6 +15,7 @@ from latentsync.evaluate.files import evaluation_path, page_path
 from latentsync.jobs.rows import CANCELLED as STORE_CANCELLED
 from latentsync.jobs.rows import DONE, JOIN, JUDGE, OPEN, PLAN, RUNNING, SEGMENT, WAITING, JobRow
 from latentsync.jobs.rows import FAILED as STORE_FAILED
+from latentsync.jobs.shown import PREPARING
 from latentsync.media.picture.kinds import name_beside
 from latentsync.server.records import JobRecord
 from latentsync.server.views import (
@@ -36,18 +37,22 @@ WORDS = {
     STORE_CANCELLED: CANCELLED,
 }
 """The store's word -> the server's."""
+PROXY = "proxy.mp4"
+"""A copy of a result for browsers, beside it."""
 OF_STORE = {word: state for state, word in WORDS.items()}
-SHARES = {PLAN: (0.0, 25.0), SEGMENT: (25.0, 85.0), JOIN: (85.0, 92.0), JUDGE: (92.0, 99.0)}
+SHARES = {PLAN: (0.0, 35.0), SEGMENT: (35.0, 74.0), JOIN: (74.0, 79.0), JUDGE: (79.0, 99.0)}
 """Kind of task -> percent at its begin and end. The end is 100 when the job is completed."""
-_WHOLE = (25.0, 92.0)
+_WHOLE = (35.0, 79.0)
 """Of a join without segments, which is the whole work."""
-_LEAST_SECONDS, _LEAST_PERCENT = 3.0, 1.0
+_NOT_JUDGED = SHARES[JUDGE][1] / SHARES[JOIN][1]
+"""By what all is more where nothing is judged."""
+_LEAST_SECONDS, _LEAST_PERCENT = 3.0, 5.0
 """What has to be seen of a job before the rest is estimated."""
 
 
 @dataclass(slots=True)
 class _Seen:
-    """percent: the most that was shown. first: when and at which percent its frames began."""
+    """percent: the most that was shown. first: when it was seen at work, and at which percent."""
 
     percent: float = 0.0
     first: tuple[float, float] | None = None
@@ -62,23 +67,22 @@ class Progressing:
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, row: JobRow) -> tuple[float, float | None]:
-        """Percent, and the seconds that are left; None: not known."""
+    def of(self, row: JobRow, *, judged: bool) -> tuple[float, float | None]:
+        """Percent, and the seconds that are left; None: not known. judged: whether the result
+        will be."""
         if row.state == DONE:
             return 100.0, None
         with self._lock:
             if row.state not in OPEN:
                 last = self._seen.pop(row.id, _Seen())
-                return max(last.percent, percent_of(row)), None
+                return round(max(last.percent, percent_of(row, judged=judged)), 1), None
             seen = self._seen.setdefault(row.id, _Seen())
-            seen.percent = max(seen.percent, percent_of(row))
+            seen.percent = max(seen.percent, percent_of(row, judged=judged))
             return round(seen.percent, 1), self._left(row, seen)
 
     def _left(self, row: JobRow, seen: _Seen) -> float | None:
         if row.state != RUNNING:
             seen.first = None  # it will be continued later, by another worker maybe
-            return None
-        if row.stage_kind in (None, PLAN):
             return None
         now = self.clock()
         if seen.first is None:
@@ -90,24 +94,17 @@ class Progressing:
         return round((100 - seen.percent) * seconds / percent)
 
 
-def percent_of(row: JobRow) -> float:
+def percent_of(row: JobRow, *, judged: bool) -> float:
     """How far a job is that is not done, by its tasks."""
-    if row.stage_kind is None:
-        begin, end = SHARES[SEGMENT]
-        return begin + (end - begin) * row.done / row.frames if row.frames else 0.0
-    begin, end = SHARES[row.stage_kind]
-    if row.stage_kind == JOIN and not row.frames:
-        begin, end = _WHOLE
-    share = row.stage_done / row.stage_total if row.stage_total else 0.0
-    return begin + (end - begin) * min(share, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class JobFile:
-    """One of the files of a job that is completed."""
-
-    path: Path
-    name: str
+    kind, share = row.stage_kind or SEGMENT, 0.0
+    if row.stage_kind is None and row.frames:  # between two tasks
+        share = row.done / row.frames
+    elif row.stage_kind is None:
+        return 0.0
+    elif row.stage_total:
+        share = row.stage_done / row.stage_total
+    begin, end = _WHOLE if kind == JOIN and not row.frames else SHARES[kind]
+    return (begin + (end - begin) * min(share, 1.0)) * (1.0 if judged else _NOT_JUDGED)
 
 
 def result_files(output: Path) -> dict[str, Path]:
@@ -118,6 +115,7 @@ def result_files(output: Path) -> dict[str, Path]:
         "report": output.with_name(f"{name_beside(output)}.report.json"),
         "evaluation": evaluation,
         "page": page_path(evaluation),
+        "proxy": output.with_name(PROXY),
     }
     return {what: path for what, path in named.items() if path.is_file()}
 
@@ -134,7 +132,7 @@ def job_view(
     """position: see JobView. has_source: whether its video is still there. keep_seconds: after its
     end; 0: for ever."""
     state = WORDS[row.state]
-    percent, left = progressing.of(row)
+    percent, left = progressing.of(row, judged=record.request.evaluate)
     files = result_files(Path(row.output)) if state == COMPLETED else {}
     verdict, figures = _judged(files.get("evaluation"))
     expires = row.finished + keep_seconds if row.finished and keep_seconds else None
@@ -143,7 +141,7 @@ def job_view(
         name=row.name,
         state=state,
         progress=percent,
-        stage=row.stage if state == IN_PROGRESS else None,
+        stage=row.stage or PREPARING if state == IN_PROGRESS else None,
         position=position if state == QUEUED else None,
         seconds_left=left,
         created_at=row.created,

@@ -15,11 +15,11 @@ from latentsync.places import shipped_config
 from latentsync.server.errors import ApiError, not_found
 from latentsync.server.fetching import fetch
 from latentsync.server.files import ServerFiles, new_id, remove, shown_name
-from latentsync.server.inspecting import inspect
+from latentsync.server.inspecting import AUDIO, PICTURE, inspect
 from latentsync.server.receiving import check_room, digest_of, too_large, write_chunks
 from latentsync.server.records import Records, UploadRecord
 from latentsync.server.settings import ServerSettings
-from latentsync.server.views import UploadView
+from latentsync.server.views import JobRequest, UploadView
 
 DEMO = ("demo_speaker.mp4", "demo_speech.wav")
 _NO_NAME = "file"
@@ -29,7 +29,7 @@ Write = Callable[[Path], Awaitable[str]]
 """Writes a file that is not there. Returns its name, to be shown."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Given:
     """An upload and its file."""
 
@@ -39,6 +39,29 @@ class Given:
     @property
     def view(self) -> UploadView:
         return self.record.view
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The uploads of a request. audio, reference: None: none."""
+
+    video: Given
+    audio: Given | None = None
+    reference: Given | None = None
+
+    @property
+    def pictured(self) -> bool:
+        return self.video.view.kind == PICTURE
+
+    def check(self) -> None:
+        """Raises ApiError (422) for a file that cannot be what it is given as."""
+        for one, field in ((self.video, "video"), (self.reference, "reference")):
+            if one is not None and one.view.kind == AUDIO:
+                message = f"{field}: {one.view.name}; it holds audio only: give a video"
+                raise ApiError(422, "kind", message, field)
+        if self.audio is not None and not self.audio.view.has_audio:
+            message = f"audio: {self.audio.view.name}; there is no audio in it: give speech"
+            raise ApiError(422, "kind", message, "audio")
 
 
 class Uploads:
@@ -101,11 +124,20 @@ class Uploads:
             raise ApiError(error.status, error.code, error.message, field)
         return Given(record, path)
 
+    def files_of(self, user: str, request: JobRequest) -> Files:
+        """The uploads that a request names. Raises ApiError (404)."""
+        others = (("audio", request.audio), ("reference", request.reference))
+        found = {
+            field: None if upload is None else self.given(user, upload, field)
+            for field, upload in others
+        }
+        return Files(self.given(user, request.video, "video"), found["audio"], found["reference"])
+
     def path_of(self, record: UploadRecord) -> Path | None:
         """None: it is gone."""
         if record.place is not None:
             path = Path(record.place)
-            return path if path.is_file() and not path.is_symlink() else None
+            return path if path.is_file() and path.resolve() == path else None
         folder = self._files.upload(record.user, record.id)
         return next(folder.glob("file.*"), None)
 

@@ -53,7 +53,7 @@ class Watch:
             self._tell(job_id, view)
             if view.ended and job_id in untold:
                 await self._ended(record, view)
-                await asyncio.to_thread(self._records.set_told, job_id, True)
+                await asyncio.to_thread(self._records.set_told, record)
         return any(not view.ended for _, view in seen.values())
 
     async def events(self, user: str, job_id: str) -> AsyncIterator[JobView]:
@@ -77,6 +77,7 @@ class Watch:
             self._listeners[job_id] -= 1
             if not self._listeners[job_id]:
                 del self._listeners[job_id]
+                self._drop_ended(job_id)
 
     def _read(self, listened: set[str]) -> tuple[set[str], dict[str, tuple[JobRecord, JobView]]]:
         untold = set(self._records.untold())
@@ -90,5 +91,11 @@ class Watch:
             self._latest[job_id] = view
             if (news := self._news.pop(job_id, None)) is not None:
                 news.set()
+        self._drop_ended(job_id)
+
+    def _drop_ended(self, job_id: str) -> None:
+        """What nobody asks for any more is not kept."""
+        view = self._latest.get(job_id)
         if job_id not in self._listeners and (view is None or view.ended):
-            del self._latest[job_id]
+            self._latest.pop(job_id, None)
+            self._news.pop(job_id, None)

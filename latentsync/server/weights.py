@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
-from latentsync.errors import CheckpointError, LatentSyncError
+from latentsync.errors import LatentSyncError
 from latentsync.generate.model_spec import weights_wanted
 from latentsync.pipeline.requirements import check_detector, licences_wanted, missing_weights
 from latentsync.restoration.base import RESTORERS
 from latentsync.server.errors import ApiError
+from latentsync.server.model_views import is_here, model_view
 from latentsync.server.views import ModelView
+from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
-from latentsync.weights.find import find
+from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 from latentsync.weights.manifest import MODEL_FILES
 from latentsync.weights.model_file import ModelFile, described
 
-_NOT_COMMERCIAL = "non-commercial"
+LATENTSYNC = ("unet.yaml", "unet_256.yaml")
+"""Shipped settings of each version of LatentSync, the better one first."""
 
 
 def models() -> list[ModelView]:
@@ -29,32 +33,14 @@ def restorers() -> list[str]:
     return [*RESTORERS, "none"]
 
 
-def model_view(model: ModelFile) -> ModelView:
-    licence = model.licence
-    return ModelView(
-        key=model.key,
-        for_what=model.needed_by,
-        installed=is_installed(model),
-        bytes=model.bytes,
-        licence=str(licence),
-        licence_url=licence.url or None,
-        accepted=not licences.unaccepted([licence]),
-        non_commercial=_NOT_COMMERCIAL in licence.meaning,
-        source=str(model.sources[0]) if model.sources else None,
-    )
+def generator_is_here(name: str) -> bool:
+    """Whether all weights of the generator are. name: of its shipped settings."""
+    return all(is_here(model) for model in _generator_files(name))
 
 
-def is_installed(model: ModelFile) -> bool:
-    try:
-        find(model)
-    except CheckpointError:
-        return False
-    return True
-
-
-def generator_is_here(config: Config) -> bool:
-    """Whether all weights of the generator are."""
-    return all(path is not None or is_installed(model) for model, path in weights_wanted(config))
+@cache
+def _generator_files(name: str) -> tuple[ModelFile, ...]:
+    return tuple(model for model, _ in weights_wanted(load_config(name)))
 
 
 def check_weights(config: Config) -> None:
@@ -72,6 +58,28 @@ def check_weights(config: Config) -> None:
         raise
     except LatentSyncError as error:
         raise _missing(str(error)) from error
+
+
+def check_fetch(keys: Sequence[str], accept: Sequence[str], *, offline: bool) -> None:
+    """Raises ApiError (422): nothing, or something unknown, or against its licence."""
+    if offline:
+        message = "this server fetches nothing: put the weights where they are searched"
+        raise ApiError(422, "offline", message)
+    for key in keys:
+        if key not in MODEL_FILES:
+            message = f"keys: {key}; use some of {', '.join(MODEL_FILES)}"
+            raise ApiError(422, "keys", message, "keys")
+    for name in accept:
+        if name not in LICENCES_TO_ACCEPT:
+            message = f"accept: {name}; use some of {', '.join(LICENCES_TO_ACCEPT)}"
+            raise ApiError(422, "accept", message, "accept")
+    asked = licences.unaccepted(MODEL_FILES[key].licence for key in keys)
+    missing = [one for one in asked if one.ask_as not in accept]
+    if missing or not keys:
+        named = "; ".join(f"{one.ask_as}: {one}" for one in missing)
+        message = f"a licence has not been accepted: {named}; accept it by that name, if it allows"
+        message = f"{message} your use" if missing else "keys: none; name the weights to fetch"
+        raise ApiError(422, "licence" if missing else "keys", message, "accept")
 
 
 def _remedy(config: Config, missing: Sequence[ModelFile]) -> str:

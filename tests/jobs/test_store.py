@@ -92,6 +92,24 @@ def test_a_worker_that_vanished_loses_its_task(store: Store, clock: Clock) -> No
     assert [a["outcome"] for a in store.attempts(task.job.id)] == ["lost", None]
 
 
+def test_only_after_an_attempt_without_enough_memory_was_memory_short(
+    store: Store, clock: Clock
+) -> None:
+    add(store)
+    assert not lease(store).short
+    clock.seconds += LEASE + 1  # its worker was killed
+    task = lease(store, "two")
+    assert (task.attempt, task.short) == (2, False)
+    store.failed(task, "no space left", again_in=0)
+    task = lease(store)
+    assert (task.attempt, task.short) == (3, False)
+    store.failed(task, "CUDA out of memory", again_in=0, short=True)
+    task = lease(store)
+    assert task.short
+    store.planned(task, [10])
+    assert lease(store).short  # its other tasks want as much
+
+
 def test_a_clock_that_is_set_back_holds_nothing_up(store: Store, clock: Clock) -> None:
     add(store)
     lease(store)

@@ -32,9 +32,15 @@ class Work:
 
     def __init__(self) -> None:
         self.done: list[tuple[str, int]] = []
+        self.short: list[bool] = []  # of each time that a job was opened
+        self.released = 0
         self.meanwhile: Callable[[str, int], None] = lambda _kind, _number: None
 
+    def release_memory(self) -> None:
+        self.released += 1
+
     def open(self, task: Task) -> SimpleNamespace:
+        self.short.append(task.short)
         return SimpleNamespace(
             id=task.job.id,
             plan=lambda shown: self._do("plan", 0, shown) or [5, 5],
@@ -114,6 +120,15 @@ def test_a_full_disk_may_pass_and_bad_input_does_not(
     assert outcomes[:2] == [FAILED, DONE]
     assert store.job("b").error == "no video: b.mp4; record it again"
     assert "No space left" in (files.folder("a") / "log.txt").read_text()
+
+
+def test_a_job_that_memory_was_short_for_is_opened_anew_with_that_known(
+    files: JobFiles, work: Work
+) -> None:
+    work.meanwhile = once("segment", MemoryError())
+    Worker(files, "one", jobs=["a"]).run()
+    assert work.short == [False, True] and work.released == 1
+    assert states(files)[0] == DONE
 
 
 def test_a_cancelled_job_is_left_and_the_next_one_is_done(files: JobFiles, work: Work) -> None:

@@ -55,6 +55,8 @@ class MadeUpService:
                     if size > self.settings.limits.upload:
                         raise ApiError(413, "too_large", "the file is too large; send less")
                     file.write(chunk)
+            if not size:
+                raise ApiError(422, "empty", "the file is empty; send it again", "file")
         except BaseException:
             path.unlink()
             raise

@@ -1,5 +1,5 @@
-"""The page that people open: it calls the Service, as the API does. Nothing here needs gradio before
-mount_page is called."""
+"""The page that people open. It calls the Service, as the API does; gradio is imported when the
+page is mounted."""
 
 from latentsync.server.page.mount import mount_page
 

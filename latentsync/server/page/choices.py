@@ -8,14 +8,16 @@ from typing import Any
 
 import gradio as gr
 
+from latentsync.server.page.draft import GENERATOR, PRESET, RESTORER
 from latentsync.server.page.settings_form import collect, settings_form
 from latentsync.server.service import Service
 from latentsync.settings.presets import PRESETS
 
-GENERATOR, RESTORER, PRESET = "generate.name", "restore.name", "preset"
+DEFAULTS = {GENERATOR: "", RESTORER: "Detail", PRESET: "quality"}
 _GENERATORS = [
+    ("As this machine can: LatentSync where its weights are, else Replay", ""),
     ("LatentSync: a network draws the mouth", "latentsync"),
-    ("Replay: mouths of the same video are put in order; needs no weights", "replay"),
+    ("Replay: the video's own mouths, in a new order; needs no weights", "replay"),
 ]
 
 
@@ -32,16 +34,18 @@ class Choices:
 
     def collect(self, values: Sequence[Any]) -> dict[str, Any]:
         """Dotted key -> value, of those that differ from the defaults."""
-        named = dict(zip((GENERATOR, RESTORER, PRESET), values, strict=False))
-        chosen = {key: value for key, value in named.items() if value}
+        named = dict(zip(DEFAULTS, values, strict=False))
+        chosen = {key: value for key, value in named.items() if value != DEFAULTS[key]}
         return {**collect(values[len(self.first) :]), **chosen}
 
 
 def made_choices(service: Service) -> Choices:
     """Makes and places them."""
-    generator = gr.Radio(_GENERATORS, value="latentsync", label="New mouth movements")
-    restorer = gr.Radio(_restorers(service), value="Detail", label="Restorer, for a sharp mouth")
-    preset = gr.Radio([*PRESETS], value="quality", label="Quality against time")
+    generator = gr.Radio(_GENERATORS, value=DEFAULTS[GENERATOR], label="New mouth movements")
+    restorer = gr.Radio(
+        _restorers(service), value=DEFAULTS[RESTORER], label="Restorer, for a sharp mouth"
+    )
+    preset = gr.Radio([*PRESETS], value=DEFAULTS[PRESET], label="Quality against time")
     with gr.Accordion("All settings", open=False):
         more = settings_form()
     return Choices((generator, restorer, preset), tuple(more))

@@ -1,64 +1,65 @@
-"""A moment before and after, with a divider that is dragged or moved with the arrow keys."""
+"""A moment before and after, as it would become with one restorer or with each of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.words import clock
+from latentsync.evaluate.words import capital, clock
+from latentsync.server.page.moving import still_comparison
 from latentsync.server.page.parts import problem
 from latentsync.server.views import PictureView, PreviewView
 
-TITLES = {"none": "Not restored"}
+NONE, BEFORE = "none", "before"
+TITLES = {NONE: "Not restored", BEFORE: "Your video"}
 
 
-def moment(view: PreviewView) -> Markup:
-    """One restorer: the frame beside its mouth; several: their mouths side by side."""
+def moment(view: PreviewView, hints: Mapping[str, str]) -> Markup:
+    """One restorer: the frame beside its mouth; several: their mouths side by side. hints: restorer
+    -> what is said where it could not be used."""
+    after = [_explained(one, hints) for one in view.after]
     when = element("p", f"At {clock(view.seconds, tenths=True)} of the result.", class_="hint")
-    if len(view.after) == 1:
-        return joined(when, _large(view.before, view.after[0]))
-    cards = [_card(view.before, one) for one in view.after]
-    return joined(when, element("div", *cards, class_="restorers"))
+    if len(after) == 1:
+        return joined(when, _large(view.before, after[0]))
+    first = _card(BEFORE, view.before, None)
+    cards = [_card(one.restorer, one, _compared(view.before, one)) for one in after]
+    return joined(when, element("div", first, *cards, class_="restorers"))
 
 
 def _large(before: PictureView, after: PictureView) -> Markup:
     if after.error is not None:
         return problem(after.error.message)
-    frame = _divided(before.frame, after.frame, "the whole frame")
-    mouth = _divided(before.mouth, after.mouth, "the mouth enlarged")
-    return joined(
-        element("div", frame, mouth, class_="moment"), element("p", after.why, class_="hint")
-    )
+    mouths = element("div", _mouth("Before", before), _mouth("After", after), class_="mouths")
+    pair = element("div", _compared(before, after), mouths, class_="moment")
+    return joined(pair, element("p", capital(after.why), class_="hint"))
 
 
-def _card(before: PictureView, after: PictureView) -> Markup:
-    title = element("h4", TITLES.get(after.restorer, after.restorer))
-    if after.error is not None:
-        return element("section", title, element("p", after.error.message), class_="card")
-    what = f"the mouth with {after.restorer}"
-    mouth = _divided(before.mouth, after.mouth, what)
-    frame = _divided(before.frame, after.frame, f"the frame with {after.restorer}")
-    if mouth is not None and frame is not None:
-        frame = element("details", element("summary", "Whole frame"), frame)
-    why = element("p", after.why, class_="hint")
-    return element("section", title, mouth, frame, why, class_="card")
-
-
-def _divided(before: str | None, after: str | None, what: str) -> Markup | None:
-    """page.js moves the divider by the value of the slider."""
-    if before is None or after is None:
+def _mouth(when: str, one: PictureView) -> Markup | None:
+    if one.mouth is None:
         return None
-    divider = element(
-        "input", type="range", min=0, max=100, value=50, class_="divider", aria_label=f"{_AB}{what}"
-    )
-    pictures = element(
-        "div",
-        element("img", src=after, alt=f"After: {what}"),
-        element("img", src=before, alt=f"Before: {what}", class_="before"),
-        element("span", class_="line", aria_hidden="true"),
-        divider,
-        class_="divided",
-    )
-    caption = element("span", "before"), element("span", "after")
-    return element("figure", pictures, element("figcaption", *caption, aria_hidden="true"))
+    picture = element("img", src=one.mouth, alt=f"The mouth, enlarged: {when.lower()}")
+    return element("figure", picture, element("figcaption", f"{when}: the mouth, enlarged"))
 
 
-_AB = "Divider between before and after of "
+def _explained(one: PictureView, hints: Mapping[str, str]) -> PictureView:
+    if one.error is None or one.restorer not in hints:
+        return one
+    return replace(one, error=replace(one.error, message=hints[one.restorer]))
+
+
+def _compared(before: PictureView, after: PictureView) -> Markup | None:
+    if before.frame is None or after.frame is None:
+        return None
+    return still_comparison(before.frame, after.frame, about="the whole frame")
+
+
+def _card(name: str, one: PictureView, whole: Markup | None) -> Markup:
+    """whole: the frame, to be unfolded."""
+    title = element("h4", TITLES.get(name, name))
+    if one.error is not None:
+        return element("section", title, element("p", one.error.message), class_="card")
+    mouth = one.mouth and element("img", src=one.mouth, alt=f"The mouth: {TITLES.get(name, name)}")
+    more = whole and element("details", element("summary", "Whole frame"), whole)
+    why = element("p", capital(one.why), class_="hint") if name != BEFORE else None
+    return element("section", title, mouth or None, why, more, class_="card")

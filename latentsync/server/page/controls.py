@@ -8,9 +8,20 @@ from typing import Any
 
 import gradio as gr
 
+from latentsync.server.page.choices import DEFAULTS, Choices, made_choices
+from latentsync.server.page.draft import (
+    AUDIO,
+    ESTIMATE,
+    GENERATOR,
+    PEOPLE,
+    PRESET,
+    PREVIEW,
+    REFERENCE,
+    RESTORER,
+    RUN,
+    VIDEO,
+)
 from latentsync.server.page.theme import html
-from latentsync.server.page.choices import Choices, made_choices
-from latentsync.server.page.draft import AUDIO, ESTIMATE, PEOPLE, PREVIEW, REFERENCE, RUN, VIDEO
 from latentsync.server.service import Service
 from latentsync.server.settings import ServerSettings
 from latentsync.weights.model_file import readable
@@ -61,13 +72,15 @@ class Controls:
         return {place: named[place] for place in _HTML + _OTHERS} | {
             "speech": self.no_speech,
             "waits": self.timer,
-            "generator": self.choices.first[0],
+            **dict(zip(("generator", "restorer", "preset"), self.choices.first, strict=True)),
+            "form": self.choices.more[0],
         }
 
 
 _HTML = (VIDEO, AUDIO, REFERENCE, PEOPLE, PREVIEW, ESTIMATE, RUN, "result")
 _OTHERS = ("licences", "button", "first", "steps", "original", "costs", "finished", "address")
-_VISIBLE = ("first", "steps", "original", "costs", "finished", "speech", "generator")
+_VISIBLE = ("first", "steps", "original", "costs", "finished", "speech")
+_CHOICES = {"generator": GENERATOR, "restorer": RESTORER, "preset": PRESET}
 
 
 def updates_of(controls: Controls, changed: Mapping[str, Any]) -> list[Any]:
@@ -86,6 +99,9 @@ def _update(place: str, value: Any) -> Any:
         return gr.update(value=words, variant="stop" if cancels else "primary")
     if place == "waits":
         return gr.update(active=value)
+    if place in _CHOICES:
+        chosen, visible = value
+        return gr.update(value=chosen or DEFAULTS[_CHOICES[place]], visible=visible)
     if place in _VISIBLE:
         return gr.update(visible=value)
     return gr.update(value=value)
@@ -169,11 +185,13 @@ def _run(made: dict[str, Any]) -> None:
         made["run"] = html(elem_id="run")
 
 
-_FIRST = """<h2>Make a mouth follow new speech</h2>
-<p>Give a video and a speech below. Or see first what comes out: the demo needs no file and no download.</p>"""
+_FIRST = (
+    "<h2>Make a mouth follow new speech</h2><p>Give a video and a speech below. Or see first what "
+    "comes out: the demo needs no file and no download.</p>"
+)
 _WITHOUT = (
-    '<p class="hint">An audio file, or a video whose audio is taken. Without new speech, the mouth that '
-    "is there is restored.</p>"
+    '<p class="hint">An audio file, or a video whose audio is taken. Without new speech, the mouth '
+    "that is there is restored.</p>"
 )
 _REFERENCE = (
     '<p class="hint">Self restores with what it finds in the original video, before any lip-sync. '

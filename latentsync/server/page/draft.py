@@ -20,15 +20,17 @@ VIDEO, AUDIO, REFERENCE, PEOPLE, PREVIEW, ESTIMATE, RUN = (
 )
 """Places of the page, at which errors are shown; the first three are files."""
 FILES = (VIDEO, AUDIO, REFERENCE)
-RESTORER = "restore.name"
+GENERATOR, RESTORER, PRESET = "generate.name", "restore.name", "preset"
+FIRST = (GENERATOR, RESTORER, PRESET)
+"""The settings that everybody chooses."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """video, audio, reference: ids of uploads. job: id of the one that is shown. tasks: place -> id of the task
-    whose result is shown there. errors: place -> sentence. settings: dotted key -> value, those that
-    differ from the defaults. accepted: licences. wanted: a job that begins once its weights are here.
-    shown: place -> what the browser has already."""
+    """video, audio, reference: ids of uploads. job: id of the one that is shown. tasks: place -> id
+    of the task whose result is shown there. errors: place -> sentence. settings: dotted key ->
+    value, those that differ from the defaults. accepted: licences. wanted: a job that begins once
+    its weights are here. shown: place -> what the browser has already."""
 
     video: str | None = None
     audio: str | None = None

@@ -30,9 +30,11 @@ from latentsync.server.views import (
     ModelView,
     TaskView,
 )
+from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 
 DEMO_SETTINGS = {"generate.name": "replay"}
 """Needs no weights."""
+_NAMES = {str(licence): name for name, licence in LICENCES_TO_ACCEPT.items()}
 
 
 @contextmanager
@@ -164,7 +166,7 @@ def preview(
     service: Service, user: str, draft: Draft, seconds: float, *, all_restorers: bool
 ) -> None:
     """seconds: position of the player."""
-    restorers = ("none", *service.restorers()) if all_restorers else ()
+    restorers = tuple(service.restorers()) if all_restorers else ()
     with _at(draft, PREVIEW):
         task = service.preview(user, draft.request(), max(seconds or 0.0, 0.0), restorers)
         draft.tasks[PREVIEW] = task.id
@@ -196,11 +198,16 @@ def models_to_fetch(service: Service, user: str, draft: Draft) -> tuple[ModelVie
 
 
 def _check_accepted(models: tuple[ModelView, ...], accepted: tuple[str, ...]) -> None:
-    asked = [one for one in models if not one.accepted and one.licence not in accepted]
+    asked = [one for one in models if not one.accepted and name_of(one) not in accepted]
     if asked:
         names = ", ".join(dict.fromkeys(one.licence for one in asked))
-        message = f"the licence {names} has not been accepted; tick it above if it allows your use"
+        message = f"not accepted yet: {names}; tick it above if it allows your use"
         raise ApiError(422, "licence", message)
+
+
+def name_of(model: ModelView) -> str:
+    """Under which its licence is accepted."""
+    return _NAMES.get(model.licence, model.licence)
 
 
 async def go_on(service: Service, user: str, draft: Draft) -> None:

@@ -70,9 +70,9 @@ class _Events:
         for button, every in ((one.preview_now, False), (one.preview_all, True)):
             moment = "(draft, moment, ...rest) => [draft, window.pageMoment(), ...rest]"
             on(button.click, partial(self._preview, every), [one.moment, *settings], js=moment)
-        for choice in (*one.choices.first, one.estimate_again):
-            event = choice.click if choice == one.estimate_again else choice.input
-            on(event, self._settings, settings)
+        for choice in settings:
+            on(choice.input, self._settings, settings)
+        on(one.estimate_again.click, self._again)
         on(one.licences.input, self._accept, [one.licences])
         on(one.button.click, self._press, settings)
         one.address.change(None, one.address, None, js=_KEEP)
@@ -125,6 +125,9 @@ class _Events:
     async def _settings(self, call: _Call, *values: Any) -> None:
         settings = self._controls.choices.collect(values)
         flows.change_settings(self._service, call.user, call.draft, settings)
+
+    async def _again(self, call: _Call) -> None:
+        flows.edited(self._service, call.user, call.draft)
 
     async def _preview(self, every: bool, call: _Call, seconds: float, *values: Any) -> None:
         await self._settings(call, *values)

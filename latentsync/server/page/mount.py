@@ -17,8 +17,8 @@ UPLOADS = "GRADIO_TEMP_DIR"
 
 
 def mount_page(app: FastAPI, service: Service, settings: ServerSettings) -> None:
-    """Adds the page at "/". Its imports take seconds: call it in a thread, and enter the lifespan of
-    app afterwards, in the event loop of the service."""
+    """Adds the page at "/". Its imports take seconds: call it in a thread, and enter the lifespan
+    of app afterwards, in the event loop of the service."""
     _empty_uploads(settings.root / "page")
     import gradio
 

@@ -47,7 +47,10 @@ def video_player(upload: UploadView) -> Markup:
             playsinline=True,
             aria_label="Your video",
         )
-    copy = "Few browsers play this kind of video, so a copy in H.264 is shown here; the work is done on your file."
+    copy = (
+        "Few browsers play this kind of video, so a copy in H.264 is shown here. The work is done "
+        "on your file."
+    )
     return joined(shown, named(upload), None if upload.plays else element("p", copy, class_="hint"))
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentsync.evaluate.page.markup import Markup, joined
+from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.server.errors import ApiError
 from latentsync.server.page import comparing, parts, running
 from latentsync.server.page.draft import (
     AUDIO,
     ESTIMATE,
+    FIRST,
+    GENERATOR,
     PEOPLE,
+    PRESET,
     PREVIEW,
     REFERENCE,
+    RESTORER,
     RUN,
     VIDEO,
     Draft,
 )
-from latentsync.server.page.flows import models_to_fetch, task_at
+from latentsync.server.page.flows import models_to_fetch, name_of, task_at
 from latentsync.server.page.moving import moving_comparison
 from latentsync.server.page.words import licence_of
 from latentsync.server.service import Service
@@ -30,7 +34,7 @@ Shown = dict[str, Any]
 def shown(service: Service, user: str, draft: Draft) -> Shown:
     job = _job(service, user, draft)
     models = models_to_fetch(service, user, draft)
-    asked = dict.fromkeys((licence_of(one), one.licence) for one in models if not one.accepted)
+    asked = dict.fromkeys((licence_of(one), name_of(one)) for one in models if not one.accepted)
     return {
         VIDEO: _file(service, user, draft, VIDEO),
         AUDIO: _file(service, user, draft, AUDIO),
@@ -40,14 +44,17 @@ def shown(service: Service, user: str, draft: Draft) -> Shown:
         ESTIMATE: _estimate(service, user, draft),
         RUN: _run(service, user, draft, job),
         "licences": list(asked),
-        "button": _button(draft, job),
+        "button": _button(job),
         "result": _result(job),
         "first": draft.empty,
         "steps": draft.video is not None,
         "speech": draft.audio is not None,
         "original": draft.needs_reference,
         "costs": ESTIMATE in draft.tasks or ESTIMATE in draft.errors,
-        "generator": draft.audio is not None,
+        "form": {key: _text(value) for key, value in draft.settings.items() if key not in FIRST},
+        "generator": (draft.settings.get(GENERATOR), draft.audio is not None),
+        "restorer": (draft.settings.get(RESTORER), True),
+        "preset": (draft.settings.get(PRESET), True),
         "finished": job is not None and job.state == COMPLETED,
         "waits": _waits(service, user, draft, job),
         "address": draft.address(),
@@ -85,7 +92,21 @@ def _people(service: Service, user: str, draft: Draft) -> Markup:
 
 def _preview(service: Service, user: str, draft: Draft) -> Markup:
     task, other = _task(service, user, draft, PREVIEW, "Making the preview")
-    return other if task is None else comparing.moment(task.result)
+    return other if task is None else comparing.moment(task.result, _hints(service, draft))
+
+
+def _hints(service: Service, draft: Draft) -> dict[str, str]:
+    """Restorer that cannot be used yet -> what has to be done, in the page's words."""
+    missing = {one.for_what: one for one in service.models() if not one.installed}
+    hints = {
+        name: f"Its weights are not here ({licence_of(missing[key])}). Choose {name} above to "
+        "fetch them."
+        for name in service.restorers()
+        if (key := f"{RESTORER}={name}") in missing
+    }
+    if draft.audio is None and draft.reference is None:
+        hints["Self"] = "It needs the original video. Choose Self above, and give that video there."
+    return hints
 
 
 def _estimate(service: Service, user: str, draft: Draft) -> Markup:
@@ -114,7 +135,7 @@ def _run(service: Service, user: str, draft: Draft, job: JobView | None) -> Mark
     )
 
 
-def _button(draft: Draft, job: JobView | None) -> tuple[str, bool]:
+def _button(job: JobView | None) -> tuple[str, bool]:
     """Its words, and whether it cancels."""
     if job is not None and not job.ended:
         return "Cancel", True
@@ -127,11 +148,22 @@ def _result(job: JobView | None) -> Markup:
     if job is None or job.state != COMPLETED:
         return Markup()
     return joined(
-        Markup(moving_comparison(job.links["source"], job.links["video"])),
+        moving_comparison(f"/v1/uploads/{job.video}/proxy", _playable(job)),
+        element("p", job.note, class_="hint") if job.note else None,
         running.downloads(job),
         running.judged(job),
         running.timeline(job),
     )
+
+
+def _text(value: object) -> str:
+    """As the form has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _playable(job: JobView) -> str:
+    """The result, or its copy for browsers."""
+    return job.links.get("proxy", job.links["video"])
 
 
 def _waits(service: Service, user: str, draft: Draft, job: JobView | None) -> bool:

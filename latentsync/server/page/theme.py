@@ -1,4 +1,4 @@
-"""How the page looks: its colours and sizes, its style sheet and its script; nothing from elsewhere."""
+"""How the page looks: colours, sizes, style sheet and script. Nothing comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import gradio as gr
 from gradio.themes.utils.sizes import Size
+
+from latentsync.server.page.moving import comparison_head
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Arial", "sans-serif"]
 _TEXT = Size("14px", "14px", "15px", "16px", "18px", "22px", "28px", name="readable")
@@ -46,8 +48,8 @@ def looks() -> dict[str, Any]:
         button_primary_text_color="#ffffff",
         button_primary_text_color_dark="#10202e",
     )
-    script = f"<script>{_own('page.js')}</script>"
-    return {"theme": theme, "css": _own("page.css"), "head": script}
+    head = f"{comparison_head()}<script>{_own('page.js')}</script>"
+    return {"theme": theme, "css": _own("page.css"), "head": head}
 
 
 def html(value: str = "", **more: Any) -> gr.HTML:

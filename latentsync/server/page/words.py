@@ -59,6 +59,10 @@ def said_of(person: PersonView) -> str:
     return f"{seen}, {seems} {places(person.speaks)}"
 
 
+PARTS = {"sync": "Lips and speech", "mouth": "Mouth", "seam": "Edges", "rest": "Rest of the frame"}
+"""Part of the judge's verdict -> what it is about."""
+
+
 def stage_of(job: JobView) -> str:
     """What happens to a job now: changes a few times in its life, so that it can be read aloud."""
     if job.state == QUEUED:
@@ -78,6 +82,5 @@ def left_of(job: JobView) -> str:
 
 
 def licence_of(model: ModelView) -> str:
-    """What somebody accepts: name, use and size."""
-    use = ", non-commercial use only" if model.non_commercial else ""
-    return f"{model.for_what}: {model.licence}{use} ({readable(model.bytes)})"
+    """Weights, their size and their licence, with the use that it allows."""
+    return f"{model.key}, {readable(model.bytes)}: {model.licence}"

@@ -47,7 +47,7 @@ class JobBody(BaseModel):
 
     async def request(self, service: Service, user: str) -> JobRequest:
         """With paths and URLs taken in as uploads."""
-        places = {name: await _upload(service, user, getattr(self, name)) for name in FILES}
+        places = {name: await _upload(service, user, name, getattr(self, name)) for name in FILES}
         return JobRequest(
             video=places["video"] or "",
             audio=places["audio"],
@@ -85,12 +85,19 @@ class FetchBody(BaseModel):
     ] = []
 
 
-async def upload_id(service: Service, user: str, place: str) -> str:
-    return place if is_id(place) else (await service.use(user, place)).id
+async def upload_id(service: Service, user: str, field: str, place: str) -> str:
+    """Of a file that stands there. The errors name the field of the body."""
+    if is_id(place):
+        return place
+    try:
+        return (await service.use(user, place)).id
+    except ApiError as error:
+        error.field = error.field or field
+        raise
 
 
-async def _upload(service: Service, user: str, place: str | None) -> str | None:
-    return None if place is None else await upload_id(service, user, place)
+async def _upload(service: Service, user: str, field: str, place: str | None) -> str | None:
+    return None if place is None else await upload_id(service, user, field, place)
 
 
 def _dotted(settings: dict[str, Any], above: str = "") -> dict[str, Any]:

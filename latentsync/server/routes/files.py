@@ -46,9 +46,10 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|]+')
 Download = Annotated[bool, Query(description="whether a browser is to save it")]
 
 
-def described(media_type: str) -> dict[int | str, dict[str, Any]]:
+def described(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """Of a route that answers with a file, for ``responses=``."""
-    content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    file = {"schema": {"type": "string", "format": "binary"}}
+    content = dict.fromkeys(media_types, file)
     return {
         200: {"description": "the file", "content": content},
         206: {"description": "the part of it that Range asks for", "content": content},

@@ -14,9 +14,9 @@ from latentsync.server.strict_json import StrictRoute
 router = APIRouter(prefix="/v1/jobs", tags=["results"], route_class=StrictRoute)
 
 KINDS = {
-    "video": "video/mp4",
+    "video": "video/*",
     "proxy": "video/mp4",
-    "source": "video/mp4",
+    "source": "video/*",
     "report": "application/json",
     "evaluation": "application/json",
     "page": "text/html",

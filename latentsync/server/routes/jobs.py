@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from latentsync.server.answers import errors
 from latentsync.server.multipart import is_form
 from latentsync.server.routes.bodies import FILES, JobBody, JobForm
-from latentsync.server.routes.parameters import TheService, User, client_key
+from latentsync.server.routes.parameters import KEY_SCHEMA, TheService, User, client_key
 from latentsync.server.service import Service
 from latentsync.server.strict_json import StrictRoute, demand_json, read_json
 from latentsync.server.views import JobView
@@ -24,6 +24,9 @@ HEARTBEAT = 15
 """seconds without an event, after which a comment keeps proxies from closing the connection"""
 LAST = "end"
 """Id of the event after which none follows."""
+ClientId = Annotated[
+    str, Path(alias="job_id", description="an id of yours", json_schema_extra=KEY_SCHEMA)
+]
 State = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 _AS_JSON = TypeAdapter(JobView)
 _SCHEMA = JobBody.model_json_schema()
@@ -67,7 +70,8 @@ async def create(
     service: TheService,
     user: User,
     idempotency_key: Annotated[
-        str | None, Header(description="the same key makes the same job once")
+        str | None,
+        Header(description="the same key makes the same job once", json_schema_extra=KEY_SCHEMA),
     ] = None,
 ) -> JobView:
     """Makes a job, of a form with files (``curl -F video=@v.mp4 -F audio=@a.wav URL/v1/jobs``) or
@@ -80,11 +84,11 @@ async def create(
     return view
 
 
-@router.put("/{client_id}", status_code=201, responses=_MADE, openapi_extra=_BODY)
+@router.put("/{job_id}", status_code=201, responses=_MADE, openapi_extra=_BODY)
 async def create_as(
-    request: Request, response: Response, service: TheService, user: User, client_id: str
+    request: Request, response: Response, service: TheService, user: User, client_id: ClientId
 ) -> JobView:
-    """Makes a job under a name of yours; sent again, it is the same job."""
+    """Makes a job under an id of yours; sent again, it is the same job."""
     client_id = client_key(client_id, "the id", "client_id")
     view, new = await _create(request, service, user, client_id=client_id)
     response.status_code = 201 if new else 200

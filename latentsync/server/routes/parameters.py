@@ -50,12 +50,13 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-_KEY = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+KEY = "[A-Za-z0-9._~-]{1,128}"
+KEY_SCHEMA = {"pattern": f"^{KEY}$"}
 
 
 def client_key(text: str, what: str, field: str) -> str:
     """A client's own id, or its Idempotency-Key. Raises ApiError (400)."""
-    if not _KEY.fullmatch(text):
+    if not re.fullmatch(KEY, text):
         message = f"{what}: {text[:200]!r}; use 1 to 128 of A-Z a-z 0-9 . _ ~ -"
         raise ApiError(400, f"invalid_{field}", message, field)
     return text

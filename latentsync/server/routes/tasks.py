@@ -53,7 +53,7 @@ async def speakers(
     body: SpeakersBody, response: Response, service: TheService, user: User, wait: Wait
 ) -> TaskView:
     """Who is seen in a video, with portraits; ``speaker`` of a job names one of them."""
-    task = service.find_people(user, await upload_id(service, user, body.video))
+    task = service.find_people(user, await upload_id(service, user, "video", body.video))
     return await _answer(service, user, task, wait, response)
 
 

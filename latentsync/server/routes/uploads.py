@@ -45,12 +45,12 @@ async def upload_form(request: Request, service: TheService, user: User) -> Uplo
     raise ApiError(422, "invalid", "file is missing; give it", "file")
 
 
-@router.put("/{name}", status_code=201, responses=errors(507), openapi_extra=_RAW)
+@router.put("/{upload_id}", status_code=201, responses=errors(507), openapi_extra=_RAW)
 async def upload_file(
     request: Request,
     service: TheService,
     user: User,
-    name: Annotated[str, Path(max_length=500)],
+    name: Annotated[str, Path(alias="upload_id", max_length=500, description="the file's name")],
 ) -> UploadView:
     """Takes the body as it is. ``curl -T v.mp4 URL/v1/uploads/``"""
     return await service.receive(user, check_text(name, "name"), _body(request))
@@ -77,17 +77,23 @@ async def delete_upload(service: TheService, user: User, upload_id: str) -> Resp
 @router.get(
     "/{upload_id}/file",
     response_class=FileResponse,
-    responses=described("application/octet-stream"),
+    responses=described("video/*", "audio/*", "image/*", "application/octet-stream"),
 )
 async def file(
-    request: Request, service: TheService, user: User, upload_id: str, download: Download = False
+    request: Request,
+    service: TheService,
+    user: User,
+    upload_id: str,
+    download: Download = False,
 ) -> FileResponse:
     name = service.upload(user, upload_id).name
     return file_answer(request, service.upload_file(user, upload_id), name, download)
 
 
 @router.get("/{upload_id}/proxy", response_class=FileResponse, responses=described("video/mp4"))
-async def proxy(request: Request, service: TheService, user: User, upload_id: str) -> FileResponse:
+async def proxy(
+    request: Request, service: TheService, user: User, upload_id: str
+) -> FileResponse:
     """A copy that every browser plays; the file itself where that plays."""
     name = service.upload(user, upload_id).name
     return file_answer(request, await service.upload_proxy(user, upload_id), name)

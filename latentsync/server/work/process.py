@@ -75,6 +75,9 @@ class EngineProcess:
         future: Future[dict[str, Any]] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
+            if self._ending.is_set():
+                future.set_exception(self._loss(None))
+                return future
             number = next(self._numbers)
             self._pending[number] = _Pending(future, progress)
             self._send(Request(number, kind, arguments, folder))
