@@ -42,6 +42,8 @@ PREVIEWS = 2
 """At once: one may wait for the first look at a long video."""
 LOOK = 0.5
 """Seconds between two looks whether all has ended."""
+BEHIND = 5
+"""Steps of the process's priority below the server's."""
 LAST = 10.0
 """Seconds that threads get to end by themselves."""
 _PACKAGES = ("latentsync", "GFPGAN", "CodeFormer")
@@ -134,5 +136,7 @@ def _own_process() -> None:
         logging.getLogger(package).setLevel(logging.INFO)  # for the logs of jobs
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.WARNING)
+    if hasattr(os, "nice"):
+        os.nice(BEHIND)  # the server answers while all cores are at work
     torch.set_num_threads(thread_count(0))
     cv2.setNumThreads(1)
