@@ -22,7 +22,7 @@ def test_every_route_answers_as_the_description_says(tmp_path: Path) -> None:
     operations = [found.ok() for found in schema.get_all_operations()]
     assert len(operations) > 25
     for operation in operations:
-        _try(operation, {"job_id": known["id"], "upload": known["video"]})
+        _try(operation, {"job_id": known["id"], "upload_id": known["video"]})
 
 
 def _try(operation: Any, ids: dict[str, str]) -> None:

@@ -18,7 +18,6 @@ from latentsync.server.views import UploadView
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"], route_class=StrictRoute)
 
-UploadId = Annotated[str, Path(alias="upload", description="its id")]
 _FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 _FORM = {
     "requestBody": {
@@ -46,12 +45,12 @@ async def upload_form(request: Request, service: TheService, user: User) -> Uplo
     raise ApiError(422, "invalid", "file is missing; give it", "file")
 
 
-@router.put("/{upload}", status_code=201, responses=errors(507), openapi_extra=_RAW)
+@router.put("/{upload_id}", status_code=201, responses=errors(507), openapi_extra=_RAW)
 async def upload_file(
     request: Request,
     service: TheService,
     user: User,
-    name: Annotated[str, Path(alias="upload", max_length=500, description="the file's name")],
+    name: Annotated[str, Path(alias="upload_id", max_length=500, description="the file's name")],
 ) -> UploadView:
     """Takes the body as it is. ``curl -T v.mp4 URL/v1/uploads/``"""
     return await service.receive(user, check_text(name, "name"), _body(request))
@@ -63,20 +62,20 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
             yield chunk
 
 
-@router.get("/{upload}")
-async def upload(service: TheService, user: User, upload_id: UploadId) -> UploadView:
+@router.get("/{upload_id}")
+async def upload(service: TheService, user: User, upload_id: str) -> UploadView:
     return service.upload(user, upload_id)
 
 
-@router.delete("/{upload}", status_code=204, responses=errors(409))
-async def delete_upload(service: TheService, user: User, upload_id: UploadId) -> Response:
+@router.delete("/{upload_id}", status_code=204, responses=errors(409))
+async def delete_upload(service: TheService, user: User, upload_id: str) -> Response:
     """409: an unfinished job uses it."""
     service.delete_upload(user, upload_id)
     return Response(status_code=204)
 
 
 @router.get(
-    "/{upload}/file",
+    "/{upload_id}/file",
     response_class=FileResponse,
     responses=described("video/*", "audio/*", "image/*", "application/octet-stream"),
 )
@@ -84,17 +83,15 @@ async def file(
     request: Request,
     service: TheService,
     user: User,
-    upload_id: UploadId,
+    upload_id: str,
     download: Download = False,
 ) -> FileResponse:
     name = service.upload(user, upload_id).name
     return file_answer(request, service.upload_file(user, upload_id), name, download)
 
 
-@router.get("/{upload}/proxy", response_class=FileResponse, responses=described("video/mp4"))
-async def proxy(
-    request: Request, service: TheService, user: User, upload_id: UploadId
-) -> FileResponse:
+@router.get("/{upload_id}/proxy", response_class=FileResponse, responses=described("video/mp4"))
+async def proxy(request: Request, service: TheService, user: User, upload_id: str) -> FileResponse:
     """A copy that every browser plays; the file itself where that plays."""
     name = service.upload(user, upload_id).name
     return file_answer(request, await service.upload_proxy(user, upload_id), name)

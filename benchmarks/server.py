@@ -1,0 +1,281 @@
+"""The server under load, and killed in the middle: how long answers take, and what is lost.
+
+    python -m benchmarks.server                             # 200 clients, two jobs of the demo clip
+    python -m benchmarks.server --clients 5 --jobs 1 --no_page VIDEO
+
+Half of the clients ask for their job again and again, half watch its events. When a job is being
+worked on, the server is killed with SIGKILL, and started again: every job has to be completed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+
+import httpx2
+
+from latentsync.client import Client, Job, ServerError
+from latentsync.media.probe import probe
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "assets" / "demo_lipsynced.mp4"
+PAUSE = 1.0  # seconds between two questions of a client
+LOOK = 0.5  # seconds between two looks at the memory
+MIB = 1 << 20
+START_SECONDS, END_SECONDS = 60.0, 600.0
+ENGINE_SECONDS = 15.0  # that the engine's process may outlive the server's
+
+
+@dataclass
+class Server:
+    """The process, where it is reached, and how long that took [s]."""
+
+    process: subprocess.Popen[str]
+    url: str
+    seconds: float
+
+    @property
+    def memory(self) -> float:
+        """RSS of the server's process [MiB]; 0: it is gone."""
+        with suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{self.process.pid}/status").read_text("utf-8").splitlines()
+            return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+        return 0.0
+
+    def children(self) -> list[int]:
+        """Of all its threads."""
+        found: list[int] = []
+        for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, path.read_text("utf-8").split())
+        return found
+
+    def kill(self) -> float:
+        """With SIGKILL. Returns after how many seconds its children are gone, too."""
+        children, begin = self.children(), time.monotonic()
+        self.process.kill()
+        self.process.wait()
+        while any(map(_is_alive, children)) and time.monotonic() - begin < ENGINE_SECONDS:
+            time.sleep(0.05)
+        if any(map(_is_alive, children)):
+            raise SystemExit(f"the engine's process goes on {ENGINE_SECONDS:g} s after the server")
+        return time.monotonic() - begin
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/stat").read_text("utf-8")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+@contextmanager
+def serving(state: Path, page: bool) -> Iterator[Server]:
+    """Ended with SIGTERM."""
+    words = [sys.executable, "-m", "scripts.serve", "--port", "0", "--state_dir", str(state)]
+    words += ["--offline", *([] if page else ["--no_page"])]
+    begin = time.monotonic()
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip().rstrip("/")
+            if not url:
+                raise SystemExit("the server did not start")
+            _wait_for(f"{url}/healthz")
+            server = Server(process, url, time.monotonic() - begin)
+            yield server
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+
+
+def _wait_for(url: str, text: str = "") -> None:
+    """Until it is answered with 200, and holds the text."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        with suppress(httpx2.TransportError):
+            answer = httpx2.get(url, timeout=START_SECONDS)
+            if answer.status_code == 200 and text in answer.text:
+                return
+        time.sleep(0.05)
+    raise SystemExit(f"{url} is not answered within {START_SECONDS:g} s")
+
+
+@dataclass
+class Load:
+    """waits: of answers [s]. first: of a stream, until its first event [s]. memory: of the server
+    [MiB], every LOOK seconds. errors: answers that were none, or no success."""
+
+    waits: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    events: int = 0
+    memory: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    async def put(self, server: Server, jobs: Sequence[str], clients: int, until: float) -> None:
+        """until: progress of a job [%] at which the load ends; or all of them have ended."""
+        limits = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(base_url=server.url, limits=limits, timeout=60) as http:
+            asking = (
+                self._watch(http, jobs[n % len(jobs)])
+                if n % 2
+                else self._ask(http, jobs[n % len(jobs)], n / clients * PAUSE)
+                for n in range(clients)
+            )
+            tasks = [asyncio.create_task(one) for one in asking]
+            while not await _is_reached(http, jobs, until):
+                self.memory.append(server.memory)
+                await asyncio.sleep(LOOK)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ask(self, http: httpx2.AsyncClient, job: str, delay: float) -> None:
+        await asyncio.sleep(delay)
+        paths = (f"/v1/jobs/{job}", "/v1/jobs", "/healthz")
+        for number in range(1_000_000):
+            begin = time.monotonic()
+            try:
+                answer = await http.get(paths[number % len(paths)])
+                self._note(answer.status_code)
+                self.waits.append(time.monotonic() - begin)
+            except httpx2.TransportError as error:
+                self.errors.append(type(error).__name__)
+            await asyncio.sleep(PAUSE)
+
+    async def _watch(self, http: httpx2.AsyncClient, job: str) -> None:
+        begin = time.monotonic()
+        try:
+            async with http.stream("GET", f"/v1/jobs/{job}/events") as answer:
+                self._note(answer.status_code)
+                async for line in answer.aiter_lines():
+                    if line.startswith("data:"):
+                        self.events += 1
+                        if begin:
+                            self.first.append(time.monotonic() - begin)
+                            begin = 0.0
+        except httpx2.TransportError as error:
+            self.errors.append(type(error).__name__)
+
+    def _note(self, status: int) -> None:
+        if status != 200:
+            self.errors.append(str(status))
+
+
+async def _is_reached(http: httpx2.AsyncClient, jobs: Sequence[str], until: float) -> bool:
+    found = [(await http.get(f"/v1/jobs/{job}")).json() for job in jobs]
+    states = {one["state"] for one in found}
+    if states & {"failed", "cancelled"}:
+        raise SystemExit(f"a job has ended before its time: {found}")
+    return states == {"completed"} or any(
+        one["state"] == "in_progress" and one["progress"] >= until for one in found
+    )
+
+
+@dataclass
+class Outcome:
+    """idle: RSS without a job [MiB]. page: seconds until the page is there; None: not asked for.
+    orphaned: seconds that the engine's process outlived the killed server. states: of the jobs.
+    frames: of each result, and of its source."""
+
+    start: float
+    idle: float
+    page: float | None
+    load: Load
+    killed_at: float
+    orphaned: float
+    restart: float
+    states: list[str]
+    frames: list[tuple[int, int]]
+
+
+def measured(videos: Sequence[Path], clients: int, page: bool, kill_at: float) -> Outcome:
+    """kill_at: progress [%] of a job at which the server is killed."""
+    load = Load()
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder, "state")
+        with serving(state, page) as server:
+            begin = time.monotonic() - server.seconds
+            if page:
+                _wait_for(f"{server.url}/", "gradio")
+            ready, idle = time.monotonic() - begin, server.memory
+            with Client(server.url) as client:
+                jobs = [
+                    client.create(one, evaluate=False, restore__when="always").id for one in videos
+                ]
+                asyncio.run(load.put(server, jobs, clients, kill_at))
+                killed_at = max(client.job(job).progress for job in jobs)
+            orphaned = server.kill()
+        with serving(state, page=False) as again, Client(again.url) as client:
+            ended = [_waited(client, job) for job in jobs]
+            results = [client.download(job, Path(folder, f"{job}.mp4")) for job in jobs]
+            frames = [(_frames(r), _frames(v)) for r, v in zip(results, videos, strict=True)]
+        return Outcome(
+            *(server.seconds, idle, ready if page else None, load, killed_at, orphaned),
+            *(again.seconds, [job.state for job in ended], frames),
+        )
+
+
+def _waited(client: Client, job: str) -> Job:
+    try:
+        return client.wait(job, timeout=END_SECONDS)
+    except (ServerError, TimeoutError) as error:
+        raise SystemExit(f"{job}: {error}") from error
+
+
+def _frames(video: Path) -> int:
+    info = probe(video)
+    return round(info.duration_seconds * float(info.average_rate))
+
+
+def shown(outcome: Outcome) -> Iterator[str]:
+    """The lines that are printed."""
+    load = outcome.load
+    page = "" if outcome.page is None else f", the page after {outcome.page:.1f} s"
+    yield f"answers after {outcome.start:.1f} s{page}; idle: {outcome.idle:.0f} MiB"
+    waits = [1000 * one for one in sorted(load.waits)]
+    late = quantiles(waits, n=20)[-1] if len(waits) > 1 else max(waits, default=0.0)
+    yield (
+        f"{len(waits)} answers: median {median(waits):.0f} ms, p95 {late:.0f} ms, "
+        f"slowest {waits[-1]:.0f} ms; errors: {len(load.errors)} {sorted(set(load.errors))}"
+    )
+    first = 1000 * median(load.first) if load.first else 0.0
+    yield f"{len(load.first)} streams, first event after {first:.0f} ms; {load.events} events"
+    yield f"memory under load: {load.memory[0]:.0f} to {max(load.memory):.0f} MiB"
+    yield (
+        f"killed at {outcome.killed_at:.0f} %; the engine's process ended after "
+        f"{outcome.orphaned:.1f} s; answers again after {outcome.restart:.1f} s"
+    )
+    yield f"jobs: {', '.join(outcome.states)}"
+    lost = [pair for pair in outcome.frames if pair[0] != pair[1]]
+    yield f"frames lost: {lost or 'none'}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("videos", nargs="*", type=Path, default=[DEMO])
+    parser.add_argument("--clients", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=2, help="of the videos in turn")
+    parser.add_argument("--kill_at", type=float, default=40.0, help="progress of a job [%%]")
+    parser.add_argument("--no_page", action="store_true")
+    options = parser.parse_args(arguments)
+    videos = [options.videos[n % len(options.videos)] for n in range(options.jobs)]
+    os.environ.pop("LATENTSYNC_TOKEN", None)
+    outcome = measured(videos, options.clients, not options.no_page, options.kill_at)
+    print("\n".join(shown(outcome)))
+
+
+if __name__ == "__main__":
+    main()
