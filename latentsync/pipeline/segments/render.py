@@ -25,6 +25,7 @@ from latentsync.pipeline.session import Session
 from latentsync.pipeline.stage_timer import Stage, added
 from latentsync.pipeline.unchanged import may_be_copied
 from latentsync.pipeline.writing import Written, audio_of, copied, shown_info, written_in_one
+from latentsync.runtime.memory import return_freed_memory
 
 if TYPE_CHECKING:
     from latentsync.pipeline.engine import Engine
@@ -165,6 +166,7 @@ class InSegments:
         step: Callable[[], None] = lambda: None,
     ) -> None:
         """Renders and keeps one segment. step: called for each frame."""
+        return_freed_memory()  # else 300 MB more at 1080p, after pass 1 and a dozen segments
         begin, before = time.perf_counter(), session.timer.work
         outcomes = [Outcome.of(one) for one in plan.speakers]
         marks = Marks(output.provenance, session, plan, outcomes)
