@@ -27,7 +27,6 @@ import numpy as np
 
 from benchmarks.big_frames import write
 from latentsync.commands.console import use_threads
-from latentsync.jobs.engines import Engines
 from latentsync.jobs.open_job import JobsHere
 from latentsync.jobs.places import JobFiles, open_store
 from latentsync.jobs.worker import Worker, owner_here
@@ -128,8 +127,7 @@ def many(folder: Path, clips: int) -> Iterator[str]:
     """Jobs of half a second against the same videos rendered one after the other."""
     clip = folder / "clip.mp4"
     to_and_fro(DEMO, clip, FRAMES)
-    engines = Engines()
-    engine = engines.of(_config(clip, folder / "x.mp4"))
+    engine = Engine(_config(clip, folder / "x.mp4"))
     files = JobFiles(folder / "state")
     store = open_store(files)
 
@@ -140,7 +138,8 @@ def many(folder: Path, clips: int) -> Iterator[str]:
                 session.render(job.output)
 
     def jobs(numbers: Iterable[int]) -> None:
-        place = JobsHere(engines=engines)  # as after its first job
+        place = JobsHere()
+        place.use(engine)  # as after its first job
         wanted = [f"job{number}" for number in numbers]
         Worker(files, owner_here(), jobs=wanted, place=place).run()
 
