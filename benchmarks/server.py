@@ -30,20 +30,20 @@ from latentsync.media.probe import probe
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "assets" / "demo_lipsynced.mp4"
-PAUSE = 1.0  # seconds between two questions of a client
+PAUSE = 1.0  # seconds between two questions
 LOOK = 0.5  # seconds between two looks at the memory
-MIB = 1 << 20
 START_SECONDS, END_SECONDS = 60.0, 600.0
-ENGINE_SECONDS = 15.0  # that the engine's process may outlive the server's
+ENGINE_SECONDS = 15.0  # that it may outlive the server's process
 
 
 @dataclass
 class Server:
-    """The process, where it is reached, and how long that took [s]."""
+    """The process, where it is reached, and how long that took [s, and s of CPU]."""
 
     process: subprocess.Popen[str]
     url: str
     seconds: float
+    start_cpu: float = 0.0
 
     @property
     def memory(self) -> float:
@@ -52,6 +52,14 @@ class Server:
             lines = Path(f"/proc/{self.process.pid}/status").read_text("utf-8").splitlines()
             return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
         return 0.0
+
+    @property
+    def cpu(self) -> float:
+        """That the server's process has used [s]."""
+        fields = (
+            Path(f"/proc/{self.process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        )
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def children(self) -> list[int]:
         """Of all its threads."""
@@ -95,6 +103,7 @@ def serving(state: Path, page: bool) -> Iterator[Server]:
                 raise SystemExit("the server did not start")
             _wait_for(f"{url}/healthz")
             server = Server(process, url, time.monotonic() - begin)
+            server.start_cpu = server.cpu
             yield server
         finally:
             if process.poll() is None:
@@ -115,12 +124,13 @@ def _wait_for(url: str, text: str = "") -> None:
 
 @dataclass
 class Load:
-    """waits: of answers [s]. first: of a stream, until its first event [s]. memory: of the server
-    [MiB], every LOOK seconds. errors: answers that were none, or no success."""
+    """waits: of answers [s]. cpu: of the server meanwhile [s]. first: of a stream, until its first
+    event [s]. memory: of the server [MiB]. errors: answers that were none, or no success."""
 
     waits: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     events: int = 0
+    cpu: float = 0.0
     memory: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -134,10 +144,12 @@ class Load:
                 else self._ask(http, jobs[n % len(jobs)], n / clients * PAUSE)
                 for n in range(clients)
             )
+            before = server.cpu
             tasks = [asyncio.create_task(one) for one in asking]
             while not await _is_reached(http, jobs, until):
                 self.memory.append(server.memory)
                 await asyncio.sleep(LOOK)
+            self.cpu = server.cpu - before
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -186,13 +198,11 @@ async def _is_reached(http: httpx2.AsyncClient, jobs: Sequence[str], until: floa
 
 @dataclass
 class Outcome:
-    """idle: RSS without a job [MiB]. page: seconds until the page is there; None: not asked for.
-    orphaned: seconds that the engine's process outlived the killed server. states: of the jobs.
-    frames: of each result, and of its source."""
+    """start: seconds, and seconds of CPU. idle: RSS without a job [MiB]. page: seconds until it is
+    there. orphaned: seconds that the engine outlived the server. frames: of each result, and of its
+    source."""
 
-    start: float
-    idle: float
-    page: float | None
+oat | None
     load: Load
     killed_at: float
     orphaned: float
@@ -223,7 +233,14 @@ def measured(videos: Sequence[Path], clients: int, page: bool, kill_at: float) -
             results = [client.download(job, Path(folder, f"{job}.mp4")) for job in jobs]
             frames = [(_frames(r), _frames(v)) for r, v in zip(results, videos, strict=True)]
         return Outcome(
-            *(server.seconds, idle, ready if page else None, load, killed_at, orphaned),
+            *(
+                (server.seconds, server.start_cpu),
+                idle,
+                ready if page else None,
+                load,
+                killed_at,
+                orphaned,
+            ),
             *(again.seconds, [job.state for job in ended], frames),
         )
 
@@ -244,7 +261,8 @@ def shown(outcome: Outcome) -> Iterator[str]:
     """The lines that are printed."""
     load = outcome.load
     page = "" if outcome.page is None else f", the page after {outcome.page:.1f} s"
-    yield f"answers after {outcome.start:.1f} s{page}; idle: {outcome.idle:.0f} MiB"
+    wall, cpu = outcome.start
+    yield f"answers after {wall:.1f} s ({cpu:.1f} s of CPU){page}; idle: {outcome.idle:.0f} MiB"
     waits = [1000 * one for one in sorted(load.waits)]
     late = quantiles(waits, n=20)[-1] if len(waits) > 1 else max(waits, default=0.0)
     yield (
@@ -253,6 +271,7 @@ def shown(outcome: Outcome) -> Iterator[str]:
     )
     first = 1000 * median(load.first) if load.first else 0.0
     yield f"{len(load.first)} streams, first event after {first:.0f} ms; {load.events} events"
+    yield f"CPU of the server: {1000 * load.cpu / max(len(waits), 1):.1f} ms for each answer"
     yield f"memory under load: {load.memory[0]:.0f} to {max(load.memory):.0f} MiB"
     yield (
         f"killed at {outcome.killed_at:.0f} %; the engine's process ended after "
@@ -272,7 +291,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no_page", action="store_true")
     options = parser.parse_args(arguments)
     videos = [options.videos[n % len(options.videos)] for n in range(options.jobs)]
-    os.environ.pop("LATENTSYNC_TOKEN", None)
     outcome = measured(videos, options.clients, not options.no_page, options.kill_at)
     print("\n".join(shown(outcome)))
 
