@@ -62,10 +62,9 @@ class Session:
     the video are restored. plan: made by another session of the same video, speech and
     configuration; see planning.plan_file. config: of this video; it may differ from the engine's in
     settings that no loaded model depends on.
-    detector: one that no other session uses at the same time; None: a new one. observed: pass 1 of
-    the same video with the same settings of faces; None: it is run. Raises MediaError: not
-    readable; ConfigError: the plan or the settings do not fit, or Self has no original video;
-    whatever the face detector raises.
+    detector: one that no other session uses meanwhile; None: a new one. observed: pass 1 of this
+    video with these settings of faces; None: it is run. Raises MediaError: not readable;
+    ConfigError: plan or settings do not fit, or Self has no original video; what the detector does.
     """
 
     def __init__(

@@ -8,8 +8,8 @@ page can change these.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +19,7 @@ from latentsync.server.errors import ApiError
 from latentsync.server.paths import is_api, path_of
 from latentsync.server.settings import ServerSettings
 
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -112,11 +113,8 @@ class Doors:
 
 def _name(host: str) -> str:
     """Without port and brackets; empty if it is none."""
-    try:
-        parts = urlsplit(f"//{host}")
-    except ValueError:
-        return ""
-    return "" if parts.netloc != host or "@" in host else parts.hostname or ""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]) if found else ""
 
 
 def _is_address(name: str) -> bool:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -22,7 +23,7 @@ from latentsync.server.errors import ApiError
 from latentsync.server.work.asked import Answering, Asked, as_sent
 from latentsync.server.work.estimates import estimate_of_request
 from latentsync.server.work.fetches import fetch_of_request, proxy_of_request
-from latentsync.server.work.here import Here
+from latentsync.server.work.here import Analyses, Here
 from latentsync.server.work.messages import Answer, Reached, Request
 from latentsync.server.work.people import people_of_request
 from latentsync.server.work.previews import preview_of_request
@@ -200,6 +201,21 @@ def test_a_request_that_is_cancelled_ends_at_its_next_frame_and_one_that_waits_i
     until(lambda: len([one for one in said if isinstance(one, Answer)]) == 2)
     assert all(isinstance(one.error, Cancelled) for one in said if isinstance(one, Answer))
     thread.end()
+
+
+def test_the_analyses_of_the_last_videos_stay(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latentsync.server.work.here.FRAMES", 25)
+    analyses, given = Analyses(), [config(video, f"face.max_faces={count}") for count in (1, 2, 3)]
+    for one in given:
+        with analyses.of(one, lambda: None) as seen:
+            seen.analysis = SimpleNamespace(pts=np.zeros(10))
+    kept = []
+    for one in given[::-1]:
+        with analyses.of(one, lambda: None) as seen:
+            kept.append(seen.analysis is not None)
+    assert kept == [True, True, False]
 
 
 def test_an_error_is_sent_as_a_sentence_that_another_process_can_read() -> None:

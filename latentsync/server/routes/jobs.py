@@ -172,6 +172,7 @@ async def events(
 async def _events(
     views: AsyncIterator[JobView], streams: Counter[str], user: str
 ) -> AsyncIterator[ServerSentEvent]:
+    """streams: of each user, those that are open."""
     number = 0
     streams[user] += 1
     try:

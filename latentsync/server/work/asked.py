@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,17 @@ class Asked:
         return shown
 
 
+Answers = Mapping[str, Callable[[Asked], dict[str, Any]]]
+"""Kind of a request -> what answers it."""
+
+
 class Answering:
     """Answers requests of some kinds, in order. count: at once."""
 
     def __init__(
         self,
         name: str,
-        answers: dict[str, Callable[[Asked], dict[str, Any]]],
+        answers: Answers,
         send: Send,
         at_frame: Callable[[], None] = lambda: None,
         count: int = 1,

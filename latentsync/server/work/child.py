@@ -17,7 +17,7 @@ import torch
 from latentsync.runtime.device import thread_count
 from latentsync.server.files import ServerFiles
 from latentsync.server.settings import ServerSettings
-from latentsync.server.work.asked import Answering, Send
+from latentsync.server.work.asked import Answering, Answers, Send
 from latentsync.server.work.estimates import estimate_of_request
 from latentsync.server.work.fetches import fetch_of_request, proxy_of_request
 from latentsync.server.work.here import Here
@@ -42,6 +42,8 @@ PREVIEWS = 2
 """At once: one may wait for the first look at a long video."""
 LOOK = 0.5
 """Seconds between two looks whether all has ended."""
+BEHIND = 5
+"""Steps of the process's priority below the server's."""
 LAST = 10.0
 """Seconds that threads get to end by themselves."""
 _PACKAGES = ("latentsync", "GFPGAN", "CodeFormer")
@@ -64,7 +66,8 @@ class _Child:
         self._here = here = Here(settings.offline, public)
         self._working = Working(settings.jobs, here)
         self._answering = answering(here, self._send)
-        for one in (self._working, *self._answering):
+        self._working.start()
+        for one in self._answering:
             one.start()
 
     def listen(self) -> None:
@@ -117,7 +120,7 @@ def answering(here: Here, send: Send) -> list[Answering]:
         PEOPLE: partial(people_of_request, here=here),
         ESTIMATE: partial(estimate_of_request, here=here),
     }
-    fetching = {FETCH: partial(fetch_of_request, here=here), PROXY: proxy_of_request}
+    fetching: Answers = {FETCH: partial(fetch_of_request, here=here), PROXY: proxy_of_request}
     return [
         Answering(PREVIEW, previews, send, count=PREVIEWS),
         Answering("looking", looking, send, here.turn.let_go),
@@ -133,5 +136,7 @@ def _own_process() -> None:
         logging.getLogger(package).setLevel(logging.INFO)  # for the logs of jobs
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.WARNING)
+    if hasattr(os, "nice"):
+        os.nice(BEHIND)  # the server answers while all cores are at work
     torch.set_num_threads(thread_count(0))
     cv2.setNumThreads(1)
