@@ -11,115 +11,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 
 import httpx2
 
+from benchmarks.server_process import Server, serving, wait_for
 from latentsync.client import Client, Job, ServerError
 from latentsync.media.probe import probe
 
-ROOT = Path(__file__).parents[1]
-DEMO = ROOT / "assets" / "demo_lipsynced.mp4"
+DEMO = Path(__file__).parents[1] / "assets" / "demo_lipsynced.mp4"
 PAUSE = 1.0  # seconds between two questions
 LOOK = 0.5  # seconds between two looks at the memory
-START_SECONDS, END_SECONDS = 60.0, 600.0
-ENGINE_SECONDS = 15.0  # that it may outlive the server's process
-
-
-@dataclass
-class Server:
-    """The process, where it is reached, and how long that took [s, and s of CPU]."""
-
-    process: subprocess.Popen[str]
-    url: str
-    seconds: float
-    start_cpu: float = 0.0
-
-    @property
-    def memory(self) -> float:
-        """RSS of the server's process [MiB]; 0: it is gone."""
-        with suppress(OSError, StopIteration):
-            lines = Path(f"/proc/{self.process.pid}/status").read_text("utf-8").splitlines()
-            return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
-        return 0.0
-
-    @property
-    def cpu(self) -> float:
-        """That the server's process has used [s]."""
-        fields = (
-            Path(f"/proc/{self.process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        )
-        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-
-    def children(self) -> list[int]:
-        """Of all its threads."""
-        found: list[int] = []
-        for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
-            with suppress(OSError):
-                found += map(int, path.read_text("utf-8").split())
-        return found
-
-    def kill(self) -> float:
-        """With SIGKILL. Returns after how many seconds its children are gone, too."""
-        children, begin = self.children(), time.monotonic()
-        self.process.kill()
-        self.process.wait()
-        while any(map(_is_alive, children)) and time.monotonic() - begin < ENGINE_SECONDS:
-            time.sleep(0.05)
-        if any(map(_is_alive, children)):
-            raise SystemExit(f"the engine's process goes on {ENGINE_SECONDS:g} s after the server")
-        return time.monotonic() - begin
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        status = Path(f"/proc/{process}/stat").read_text("utf-8")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
-@contextmanager
-def serving(state: Path, page: bool) -> Iterator[Server]:
-    """Ended with SIGTERM."""
-    words = [sys.executable, "-m", "scripts.serve", "--port", "0", "--state_dir", str(state)]
-    words += ["--offline", *([] if page else ["--no_page"])]
-    begin = time.monotonic()
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip().rstrip("/")
-            if not url:
-                raise SystemExit("the server did not start")
-            _wait_for(f"{url}/healthz")
-            server = Server(process, url, time.monotonic() - begin)
-            server.start_cpu = server.cpu
-            yield server
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-
-
-def _wait_for(url: str, text: str = "") -> None:
-    """Until it is answered with 200, and holds the text."""
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        with suppress(httpx2.TransportError):
-            answer = httpx2.get(url, timeout=START_SECONDS)
-            if answer.status_code == 200 and text in answer.text:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"{url} is not answered within {START_SECONDS:g} s")
+END_SECONDS = 600.0
 
 
 @dataclass
@@ -202,7 +110,9 @@ class Outcome:
     there. orphaned: seconds that the engine outlived the server. frames: of each result, and of its
     source."""
 
-oat | None
+    start: tuple[float, float]
+    idle: float
+    page: float | None
     load: Load
     killed_at: float
     orphaned: float
@@ -219,7 +129,7 @@ def measured(videos: Sequence[Path], clients: int, page: bool, kill_at: float) -
         with serving(state, page) as server:
             begin = time.monotonic() - server.seconds
             if page:
-                _wait_for(f"{server.url}/", "gradio")
+                wait_for(f"{server.url}/", "gradio")
             ready, idle = time.monotonic() - begin, server.memory
             with Client(server.url) as client:
                 jobs = [
@@ -232,16 +142,11 @@ def measured(videos: Sequence[Path], clients: int, page: bool, kill_at: float) -
             ended = [_waited(client, job) for job in jobs]
             results = [client.download(job, Path(folder, f"{job}.mp4")) for job in jobs]
             frames = [(_frames(r), _frames(v)) for r, v in zip(results, videos, strict=True)]
+        start = server.seconds, server.start_cpu
+        states = [job.state for job in ended]
         return Outcome(
-            *(
-                (server.seconds, server.start_cpu),
-                idle,
-                ready if page else None,
-                load,
-                killed_at,
-                orphaned,
-            ),
-            *(again.seconds, [job.state for job in ended], frames),
+            *(start, idle, ready if page else None, load, killed_at, orphaned),
+            *(again.seconds, states, frames),
         )
 
 
