@@ -13,7 +13,11 @@ from tests.support.attacked import Answer, Attacked, attacked
 from tests.support.media_factory import make_video
 
 NOBODY = "0" * 32
-KINDS = ("jobs", "uploads", "tasks")
+ASKED = (
+    *(("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/video")),
+    *(("GET", "/v1/uploads/{id}/file"), ("DELETE", "/v1/uploads/{id}"), ("GET", "/v1/tasks/{id}")),
+    ("GET", "/v1/tasks/{id}/files/{name}"),
+)
 TRAVERSALS = (
     *("..", "../..", "../../secret.mp4", "..%2F..%2Fsecret.mp4", "%2e%2e%2f%2e%2e%2fsecret.mp4"),
     *("..%252f..%252fsecret.mp4", "..%5C..%5Csecret.mp4", "%00", "..%00", "....//secret.mp4"),
@@ -132,19 +136,17 @@ def test_nobody_is_let_in_without_a_token_on_any_route(server: Attacked) -> None
 def test_no_parameter_of_a_path_leads_out_of_the_servers_folder(
     server: Attacked, place: str
 ) -> None:
-    for kind in KINDS:
-        for method, path in routes_of(server, kind):
-            answer = server.ask(method, filled(path, place))
-            assert answer.status in (400, 404, 405, 422), (method, path)
+    for method, path in ASKED:
+        answer = server.ask(method, filled(path, place))
+        assert answer.status in (400, 404, 405, 422), (method, path)
     task = f"/v1/tasks/{NOBODY}/files/"
     assert server.ask("GET", task + place).status in (404, 405)
 
 
 @pytest.mark.parametrize("text", ODD_IDS, ids=range(len(ODD_IDS)))
 def test_an_id_is_compared_and_never_part_of_a_query_or_a_path(server: Attacked, text: str) -> None:
-    for kind in KINDS:
-        for method, path in routes_of(server, kind):
-            assert server.ask(method, filled(path, quoted(text))).status == 404
+    for method, path in ASKED:
+        assert server.ask(method, filled(path, quoted(text))).status == 404
     assert server.ask("GET", f"/v1/jobs?after={quoted(text)}").status in (404, 422)
     assert server.ask("GET", f"/v1/jobs?state={quoted(text)}").status == 422
     assert server.job(video=text).status in (404, 422)
