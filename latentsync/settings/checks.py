@@ -103,6 +103,7 @@ def _ranges(config: Config) -> dict[str, tuple[float, float]]:
 
 def _check_combinations(config: Config) -> None:
     restore = config.restore
+    output_rate(config.output.fps)
     if config.compat not in (None, COMPAT):
         raise ConfigError("compat", config.compat, f"use {COMPAT}, or leave it out")
     if config.as_upstream and (config.output.fps, config.output.length) != ("source", BOUNCE):
@@ -114,7 +115,6 @@ def _check_combinations(config: Config) -> None:
     if config.as_upstream and config.generate.overlap:
         remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
         raise ConfigError("generate.overlap", config.generate.overlap, remedy)
-    output_rate(config.output.fps)
     _check_audio(config)
     _check_speakers(config)
     _check_provenance(config.output)

@@ -1,4 +1,4 @@
-"""The words of output.length, those of earlier versions among them; levels, and frame rates."""
+"""The words of output.length, those of earlier versions among them; levels; frame rates."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ OLD_WORDS = {"audio": BOUNCE, "pingpong": BOUNCE}
 """What earlier versions called them."""
 
 LOWEST, HIGHEST = -60.0, 0.0  # dB, of output.mix
+_RATE = re.compile(r"\d{1,6}(?:\.\d{1,6}|/\d{1,6})?")
+"""Fraction would compute with "1e999999999" for hours."""
 _LEVEL = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:dB)?", re.IGNORECASE)
-_RATE = re.compile(r"\d{1,9}(\.\d{0,9}|/\d{1,9})?")  # no exponent: 1e999999999 takes hours
 
 
 def use_one_length(layers: Sequence[MutableMapping[str, Any]]) -> list[str]:
@@ -61,8 +62,8 @@ def output_rate(text: str) -> Fraction | None:
     if text == "source":
         return None
     try:
-        rate = Fraction(text if _RATE.fullmatch(text.strip()) else 0)
-    except ZeroDivisionError:
+        rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
+    except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 1 <= rate <= 240:
         raise ConfigError("output.fps", text, "use source, or a number from 1 to 240")

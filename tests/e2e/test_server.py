@@ -18,7 +18,7 @@ def test_a_job_survives_the_servers_death_and_clients_are_answered(tmp_path, dem
     words += ["--kill_at", "0", "--no_page"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    start, answers, streams, memory, killed, jobs, lost = done.stdout.splitlines()
+    start, answers, streams, _, memory, killed, jobs, lost = done.stdout.splitlines()
     assert float(re.search(r"idle: (\d+) MiB", start)[1]) < 400
     assert re.match(r"[1-9]\d* answers: .* errors: 0 ", answers)
     assert re.match(r"2 streams, .*; [1-9]\d* events", streams)
