@@ -7,7 +7,7 @@
         job = client.wait(job.id, progress=lambda job: print(job.progress, job.stage))
         client.download(job.id, Path("out.mp4"))
 
-It imports nothing else of this package: the file may be copied. It needs httpx2.
+It imports nothing else of this package, but httpx2: the file may be copied.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
-RETRIES, RETRY_SECONDS = 5, 1.0
-"""How often a connection that broke while waiting is made again, and the first pause before."""
+RETRIES, RETRY_SECONDS = 5, 1.0  # of a connection that broke while waiting
+_WORTH_RETRYING = (0, 502, 503, 504)  # no answer; a proxy's answer while the server is away
 _ENDS = ("completed", "failed", "cancelled")
 _CHUNK = 1 << 20
 
@@ -133,8 +133,7 @@ class Client:
             asked["after"] = answer["last_id"]
 
     def events(self, job_id: str) -> Iterator[Job]:
-        """The job now, and whenever it has changed, until it has ended. Ends early when the
-        connection breaks; ``wait`` does not."""
+        """The job now and after each change; ends early if the connection breaks."""
         return (job for job in self._events(job_id) if job is not None)
 
     def wait(
@@ -157,7 +156,7 @@ class Client:
                         return job
                     _check_time(job_id, until)
             except ServerError as error:
-                if error.status not in (0, 502, 503, 504) or failures == RETRIES:
+                if error.status not in _WORTH_RETRYING or failures == RETRIES:
                     raise
             failures += 1
             _check_time(job_id, until)
@@ -202,7 +201,7 @@ class Client:
         return self._json("PUT", path, **given)["id"]
 
     def people(self, video: Given, timeout: float = 600.0) -> list[dict[str, Any]]:
-        """Who is seen: speaker, portrait (a path of the server), seconds, speaks ..."""
+        """Who is seen: speaker, portrait, seconds, speaks ..."""
         return self._task("speakers", {"video": self._id(video)}, timeout)
 
     def preview(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -54,6 +55,7 @@ def create_app(service: Service, settings: ServerSettings) -> FastAPI:
     app.state.service = service
     app.state.gatekeeper = Gatekeeper(load_keys(settings))
     app.state.requests = RequestCounts()
+    app.state.streams = Counter[str]()  # user -> events that are watched
     for part in _PARTS:
         app.include_router(part.router, responses=COMMON)
     answer_errors(app, [route for part in _PARTS for route in part.router.routes])

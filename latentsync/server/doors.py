@@ -8,8 +8,8 @@ page can change these.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +19,7 @@ from latentsync.server.errors import ApiError
 from latentsync.server.paths import is_api, path_of
 from latentsync.server.settings import ServerSettings
 
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -79,7 +80,7 @@ class Doors:
         if refusal is None:
             await self.app(scope, receive, send)
         else:
-            await answer(refusal)(scope, receive, send)
+            await answer(refusal, {"Connection": "close"})(scope, receive, send)
 
     def refusal(self, scope: Scope) -> ApiError | None:
         headers = Headers(scope=scope)
@@ -87,6 +88,10 @@ class Doors:
         if not self._is_own(host):
             message = f"not a name of this server: {host[:200]}; start it with --host_name NAME"
             return ApiError(421, "wrong_host", message)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # A proxy before us may have read the other one, and the rest as somebody's request.
+            message = "the body has two lengths; send Content-Length or Transfer-Encoding"
+            return ApiError(400, "two_lengths", message)
         if scope["method"] in SAFE_METHODS:
             return None
         origin = headers.get("origin")
@@ -102,16 +107,14 @@ class Doors:
         return name in self.names or _is_address(name)
 
     def _same(self, origin: str, host: str) -> bool:
-        parts = urlsplit(origin)
-        return parts.netloc == host or _name(parts.netloc) in self.named
+        place = origin.partition("://")[2]
+        return place == host or _name(place) in self.named
 
 
 def _name(host: str) -> str:
     """Without port and brackets; empty if it is none."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]) if found else ""
 
 
 def _is_address(name: str) -> bool:

@@ -8,6 +8,7 @@ path is refused from the day it is made.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,15 @@ OF_THE_SERVER = (
 HARMLESS = ("runtime.precision",)
 LONGEST = 500
 """Characters of a value."""
+LONGEST_KEY = 100
+DEEPEST = 4
+"""Levels of nested settings."""
 
 
 def may_be_set(key: str) -> bool:
     """Whether requests may set a setting, by its dotted key."""
     setting = _settings().get(RENAMED[key].key if key in RENAMED else key)
-    if setting is None or setting.path:
-        return False
-    if key.startswith(OF_THE_SERVER) and key not in HARMLESS:
+    if setting is None or (key.startswith(OF_THE_SERVER) and key not in HARMLESS):
         return False
     return setting.kind not in ("text", "list") or setting.key in TEXTS
 
@@ -61,8 +63,7 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises ApiError (422): one that does not exist, or may not be set, or not to that value.
     configured() says whether the values fit.
     """
-    plain = {key.strip().replace("-", "_"): value for key, value in _flat(settings)}
-    plain = {key: value for key, value in plain.items() if value is not None}
+    plain = {key: value for key, value in _flat(settings) if value is not None}
     for key, value in plain.items():
         _check_key(key, value)
         _check_value(key, value)
@@ -88,15 +89,18 @@ def as_api_error(error: ConfigError, field: str | None = None) -> ApiError:
 def _check_key(key: str, value: Any) -> None:
     if may_be_set(key):
         return
+    if len(key) > LONGEST_KEY or not key.isprintable():  # looking for the one meant takes long
+        message = f"unknown key: {key[:LONGEST_KEY]!r}...; see the list of settings"
+        raise ApiError(422, CODE, message, key[:LONGEST_KEY])
     if key not in _settings():
-        configured(None, {key: value}, field=key)  # it says which one may be meant
-    message = f"{key}: {value}; leave it out: it cannot be set from outside"
+        configured(None, {key: _short(value)}, field=key)  # it says which one may be meant
+    message = f"{key}: {_short(value)}; leave it out: it cannot be set from outside"
     raise ApiError(422, CODE, message, key)
 
 
 def _check_value(key: str, value: Any) -> None:
     if not isinstance(value, bool | int | float | str):
-        message = f"{key}: {value}; use a number, a text, true or false"
+        message = f"{key}: {_short(value)}; use a number, a text, true or false"
         raise ApiError(422, CODE, message, key)
     text = str(value)
     if len(text) > LONGEST or not text.isprintable() or "${" in text:
@@ -117,20 +121,27 @@ def check_speaker(value: str, field: str) -> None:
             return
     except ConfigError:
         pass
-    words = ", ".join(WORDS)
-    message = f"{field}: {value}; use {words}, a number (1: who appears first), x,y or x,y@seconds"
+    words, shown = ", ".join(WORDS), value[:LONGEST] if value.isprintable() else repr(value)
+    message = f"{field}: {shown}; use {words}, a number (1: who appears first), x,y or x,y@seconds"
     raise ApiError(422, CODE, message, field)
 
 
+def _short(value: Any) -> str:
+    text = repr(value) if not isinstance(value, str) else value
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+@cache
 def _settings() -> dict[str, Setting]:
     return {one.key: one for one in described()}
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def _flat(tree: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list[tuple[str, Any]]:
+    """What is deeper than any setting stays as it is, and is refused as a value."""
     found: list[tuple[str, Any]] = []
     for key, value in tree.items():
-        if isinstance(value, Mapping):
-            found += _flat(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping) and depth < DEEPEST:
+            found += _flat(value, f"{prefix}{key}.", depth + 1)
         else:
             found.append((f"{prefix}{key}", value))
     return found

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from latentsync.server.files import is_id
 from latentsync.server.tables import Tables
 from latentsync.server.views import JobRequest, UploadView
 
@@ -91,7 +92,7 @@ class Records:
         )
 
     def upload(self, user: str, upload_id: str) -> UploadRecord | None:
-        return self._upload("user = ? and id = ?", user, upload_id)
+        return self._upload("user = ? and id = ?", user, upload_id) if is_id(upload_id) else None
 
     def upload_at(self, user: str, place: Path) -> UploadRecord | None:
         """One that is that file."""
@@ -106,9 +107,14 @@ class Records:
         )
         return [_upload_of(row) for row in rows]
 
-    def upload_ids(self, user: str) -> list[str]:
-        rows = self.tables.all("select id from uploads where user = ?", user)
-        return [row["id"] for row in rows]
+    def count_uploads(self, user: str, *, not_of: Collection[str]) -> int:
+        """Those that none of these jobs has."""
+        (row,) = self.tables.all(
+            "select count(*) as count from uploads where user = ? and not exists (select 1 from"
+            " uses where upload = uploads.id and job in (select value from json_each(?)))",
+            *(user, json.dumps(list(not_of))),
+        )
+        return int(row["count"])
 
     def jobs_with(self, upload_id: str) -> list[str]:
         """Ids of the jobs that were made of an upload."""
@@ -149,6 +155,8 @@ class Records:
         return found
 
     def job(self, user: str, job_id: str) -> JobRecord | None:
+        if not is_id(job_id):  # SQLite does not take every text
+            return None
         return self._job("user = ? and id = ? and not hidden", user, job_id)
 
     def jobs_of_all(self, ids: Collection[str]) -> list[JobRecord]:

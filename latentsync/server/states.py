@@ -52,10 +52,12 @@ _LEAST_SECONDS, _LEAST_PERCENT = 3.0, 5.0
 
 @dataclass(slots=True)
 class _Seen:
-    """percent: the most that was shown. first: when it was seen at work, and at which percent."""
+    """percent: the most that was shown. first: when it was seen at work, and at which percent.
+    ended: it has not been completed."""
 
     percent: float = 0.0
     first: tuple[float, float] | None = None
+    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -70,14 +72,16 @@ class Progressing:
     def of(self, row: JobRow, *, judged: bool) -> tuple[float, float | None]:
         """Percent, and the seconds that are left; None: not known. judged: whether the result
         will be."""
-        if row.state == DONE:
-            return 100.0, None
         with self._lock:
-            if row.state not in OPEN:
-                last = self._seen.pop(row.id, _Seen())
-                return round(max(last.percent, percent_of(row, judged=judged)), 1), None
-            seen = self._seen.setdefault(row.id, _Seen())
+            seen = self._seen.pop(row.id, _Seen())
+            if row.state == DONE:
+                return 100.0, None
+            ended = row.state not in OPEN
+            if seen.ended and not ended:  # it is tried again
+                seen = _Seen()
+            seen.ended = ended
             seen.percent = max(seen.percent, percent_of(row, judged=judged))
+            self._seen[row.id] = seen
             return round(seen.percent, 1), self._left(row, seen)
 
     def _left(self, row: JobRow, seen: _Seen) -> float | None:

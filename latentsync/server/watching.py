@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from latentsync.server.desk import JobDesk
 from latentsync.server.records import JobRecord, Records
 from latentsync.server.views import JobView
+
+logger = logging.getLogger(__name__)
 
 EVERY = 0.5
 """Seconds between two looks at the store."""
@@ -26,7 +30,9 @@ class Watch:
         self._listeners: Counter[str] = Counter()
         self._news: dict[str, asyncio.Event] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._wanted = asyncio.Event()
+        # Its own: news come also while others of the server's threads read and hash long files.
+        self._thread = ThreadPoolExecutor(1, "watch")
+        self._wanted, self._closed = asyncio.Event(), False
 
     def look(self) -> None:
         """There may be news."""
@@ -34,11 +40,25 @@ class Watch:
             self._loop.call_soon_threadsafe(self._wanted.set)
 
     async def run(self) -> None:
-        """Until it is cancelled. Rests while nobody listens and no job is unfinished."""
+        """Until it is cancelled; then nobody waits any more. Rests while nobody listens and no job
+        is unfinished."""
         self._loop = asyncio.get_running_loop()
+        try:
+            await self._run()
+        finally:
+            self._closed = True
+            for news in self._news.values():
+                news.set()
+            self._thread.shutdown(wait=False)
+
+    async def _run(self) -> None:
         while True:
             self._wanted.clear()
-            busy = await self.look_once()
+            try:
+                busy = await self.look_once()
+            except Exception:  # of the disk; what was missed is seen the next time
+                logger.exception("the jobs could not be looked at")
+                busy = True
             if busy or self._listeners:
                 await asyncio.sleep(EVERY)
             else:
@@ -46,14 +66,15 @@ class Watch:
 
     async def look_once(self) -> bool:
         """Returns whether a job is unfinished."""
-        untold, seen = await asyncio.to_thread(self._read, set(self._listeners))
+        loop = asyncio.get_running_loop()
+        untold, seen = await loop.run_in_executor(self._thread, self._read, set(self._listeners))
         for job_id in set(self._latest) - set(seen):
             self._tell(job_id, None)
         for job_id, (record, view) in seen.items():
             self._tell(job_id, view)
             if view.ended and job_id in untold:
                 await self._ended(record, view)
-                await asyncio.to_thread(self._records.set_told, record)
+                await loop.run_in_executor(self._thread, self._records.set_told, record)
         return any(not view.ended for _, view in seen.values())
 
     async def events(self, user: str, job_id: str) -> AsyncIterator[JobView]:
@@ -63,7 +84,7 @@ class Watch:
         try:
             self.look()
             yield shown
-            while not shown.ended:
+            while not (shown.ended or self._closed):
                 news = self._news.setdefault(job_id, asyncio.Event())
                 view = self._latest.get(job_id, shown)
                 if view is None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from latentsync.errors import ConfigError
-from latentsync.settings.lengths import BOUNCE, LENGTHS, VIDEO, decibels
+from latentsync.settings.lengths import BOUNCE, LENGTHS, VIDEO, decibels, output_rate
 from latentsync.settings.schema import COMPAT, Config, FaceConfig, OutputConfig
 
 _CODECS = (
@@ -114,6 +114,7 @@ def _check_combinations(config: Config) -> None:
     if config.as_upstream and config.generate.overlap:
         remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
         raise ConfigError("generate.overlap", config.generate.overlap, remedy)
+    output_rate(config.output.fps)
     _check_audio(config)
     _check_speakers(config)
     _check_provenance(config.output)

@@ -1,9 +1,10 @@
-"""The words of output.length, those of earlier versions among them, and levels in decibels."""
+"""The words of output.length, those of earlier versions among them; levels, and frame rates."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from latentsync.errors import ConfigError
@@ -18,6 +19,7 @@ OLD_WORDS = {"audio": BOUNCE, "pingpong": BOUNCE}
 
 LOWEST, HIGHEST = -60.0, 0.0  # dB, of output.mix
 _LEVEL = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:dB)?", re.IGNORECASE)
+_RATE = re.compile(r"\d{1,9}(\.\d{0,9}|/\d{1,9})?")  # no exponent: 1e999999999 takes hours
 
 
 def use_one_length(layers: Sequence[MutableMapping[str, Any]]) -> list[str]:
@@ -52,6 +54,19 @@ def decibels(level: str) -> float:
         remedy = f"use a level such as -18dB, from {LOWEST:g} to {HIGHEST:g}, or null"
         raise ConfigError("output.mix", level, remedy)
     return float(found[1])
+
+
+def output_rate(text: str) -> Fraction | None:
+    """``output.fps`` -> frames a second; None: the video's own. Raises ConfigError."""
+    if text == "source":
+        return None
+    try:
+        rate = Fraction(text if _RATE.fullmatch(text.strip()) else 0)
+    except ZeroDivisionError:
+        rate = Fraction(0)
+    if not 1 <= rate <= 240:
+        raise ConfigError("output.fps", text, "use source, or a number from 1 to 240")
+    return rate
 
 
 def _new_word(word: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -85,6 +86,22 @@ def test_a_file_that_is_there_is_refused_as_one_that_is_not() -> None:
 def test_settings_may_be_nested_as_in_a_yaml_file_and_null_is_not_given() -> None:
     tree = {"output": {"crf": 20, "codec": None}, "restore.name": "gfpgan", "face": {"speaker": 2}}
     assert checked(tree) == {"output.crf": 20, "restore.name": "gfpgan", "face.speaker": 2}
+
+
+def test_a_key_without_end_is_refused_at_once() -> None:
+    begin = time.process_time()
+    with refused(422, "setting", "unknown key"):
+        checked({"output." + "x" * 1_000_000: 1})
+    assert time.process_time() - begin < 0.5  # a search for the one that was meant takes minutes
+
+
+def test_settings_that_are_nested_without_end_are_refused() -> None:
+    deep: Any = 1
+    for _ in range(900):
+        deep = {"a": deep}
+    with refused(422, "setting") as error:
+        checked(deep)
+    assert len(str(error.value)) < 2000
 
 
 def test_all_else_is_worded_as_the_command_words_it() -> None:

@@ -133,6 +133,18 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_damaged_records_are_said(tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "server.sqlite").write_bytes(b"no database" * 1000)
+
+    async def run() -> None:
+        async with serving(tmp_path):
+            pass
+
+    with refused(500, "records", "server.sqlite; move it away"):
+        asyncio.run(run())
+
+
 def test_restorers_can_be_chosen_the_default_first(tmp_path: Path) -> None:
     assert weights.restorers() == ["Detail", "Self", "GFPGAN", "CodeFormer", "none"]
     assert {one.key for one in weights.models()} >= {"GFPGANv1.4", "CodeFormer", "LatentSync 1.6"}

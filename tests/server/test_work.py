@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -22,7 +23,7 @@ from latentsync.server.errors import ApiError
 from latentsync.server.work.asked import Answering, Asked, as_sent
 from latentsync.server.work.estimates import estimate_of_request
 from latentsync.server.work.fetches import fetch_of_request, proxy_of_request
-from latentsync.server.work.here import Here
+from latentsync.server.work.here import Analyses, Here
 from latentsync.server.work.messages import Answer, Reached, Request
 from latentsync.server.work.people import people_of_request
 from latentsync.server.work.previews import preview_of_request
@@ -202,6 +203,21 @@ def test_a_request_that_is_cancelled_ends_at_its_next_frame_and_one_that_waits_i
     thread.end()
 
 
+def test_the_analyses_of_the_last_videos_stay(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latentsync.server.work.here.FRAMES", 25)
+    analyses, given = Analyses(), [config(video, f"face.max_faces={count}") for count in (1, 2, 3)]
+    for one in given:
+        with analyses.of(one, lambda: None) as seen:
+            seen.analysis = SimpleNamespace(pts=np.zeros(10))
+    kept = []
+    for one in given[::-1]:
+        with analyses.of(one, lambda: None) as seen:
+            kept.append(seen.analysis is not None)
+    assert kept == [True, True, False]
+
+
 def test_an_error_is_sent_as_a_sentence_that_another_process_can_read() -> None:
     known = MediaError("no video", "a.mp4", "record it again")
     assert as_sent(known) is known
@@ -221,7 +237,7 @@ def test_long_work_waits_at_its_next_frame_while_something_goes_first() -> None:
             frames[0] += 1
             time.sleep(0.001)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     with turn.first():
         time.sleep(0.05)

@@ -1,11 +1,13 @@
-"""output.length: its words, those of earlier versions, and what goes with it."""
+"""output.length: its words, those of earlier versions, and what goes with it; output.fps."""
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 import pytest
 
 from latentsync.errors import ConfigError
-from latentsync.settings.lengths import LENGTHS, decibels
+from latentsync.settings.lengths import LENGTHS, decibels, output_rate
 from latentsync.settings.load import load_config
 
 SPEECH = "input.audio=a.wav"
@@ -86,3 +88,15 @@ def test_speakers_have_times_and_a_soundtrack_of_their_own(setting, said):
 def test_a_level_is_in_decibels_with_or_without_saying_so(text):
     assert decibels(text) == -18
     assert load_config(None, [SPEECH, f"output.mix={text}"]).output.mix is not None
+
+
+def test_a_frame_rate_is_read_as_a_number_or_a_ratio() -> None:
+    assert output_rate("source") is None
+    assert output_rate("30000/1001") == Fraction(30000, 1001)
+    assert output_rate(" 23.976 ") == Fraction(23976, 1000)
+
+
+@pytest.mark.parametrize("text", ["often", "0", "241", "25/0", "-25", "1e2", "1e999999999", ""])
+def test_any_other_frame_rate_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ConfigError, match="use source, or a number from 1 to 240"):
+        load_config(None, flags={"output.fps": text})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from latentsync.server.answers import errors
+from latentsync.server.errors import ApiError
 from latentsync.server.multipart import is_form
 from latentsync.server.routes.bodies import FILES, JobBody, JobForm
 from latentsync.server.routes.parameters import KEY_SCHEMA, TheService, User, client_key
@@ -22,6 +24,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
 
 HEARTBEAT = 15
 """seconds without an event, after which a comment keeps proxies from closing the connection"""
+STREAMS = 400
+"""that one user may have open: each holds one of the server's connections"""
 LAST = "end"
 """Id of the event after which none follows."""
 ClientId = Annotated[
@@ -146,6 +150,7 @@ async def job(service: TheService, user: User, job_id: str) -> JobView:
     },
 )
 async def events(
+    request: Request,
     service: TheService,
     user: User,
     job_id: str,
@@ -156,15 +161,27 @@ async def events(
     view = service.job(user, job_id)
     if view.ended and last_event_id == LAST:
         return Response(status_code=204)
-    return EventSourceResponse(_events(service.events(user, job_id)), ping=HEARTBEAT)
+    streams: Counter[str] = request.app.state.streams
+    if streams[user] >= STREAMS:
+        message = f"you watch {STREAMS} jobs at once, as many as are allowed; close some"
+        raise ApiError(429, "too_many_streams", message, retry_after=HEARTBEAT)
+    views = service.events(user, job_id)
+    return EventSourceResponse(_events(views, streams, user), ping=HEARTBEAT)
 
 
-async def _events(views: AsyncIterator[JobView]) -> AsyncIterator[ServerSentEvent]:
+async def _events(
+    views: AsyncIterator[JobView], streams: Counter[str], user: str
+) -> AsyncIterator[ServerSentEvent]:
+    """streams: of each user, those that are open."""
     number = 0
-    async for view in views:
-        number += 1
-        data = _AS_JSON.dump_json(view).decode()
-        yield ServerSentEvent(data, event="job", id=LAST if view.ended else str(number))
+    streams[user] += 1
+    try:
+        async for view in views:
+            number += 1
+            data = _AS_JSON.dump_json(view).decode()
+            yield ServerSentEvent(data, event="job", id=LAST if view.ended else str(number))
+    finally:
+        streams[user] -= 1
 
 
 @router.post("/{job_id}/cancel", responses=errors(409))

@@ -42,6 +42,8 @@ PREVIEWS = 2
 """At once: one may wait for the first look at a long video."""
 LOOK = 0.5
 """Seconds between two looks whether all has ended."""
+BEHIND = 5
+"""Steps of the process's priority below the server's."""
 LAST = 10.0
 """Seconds that threads get to end by themselves."""
 _PACKAGES = ("latentsync", "GFPGAN", "CodeFormer")
@@ -53,6 +55,7 @@ def main(settings: ServerSettings, connection: Connection) -> None:
     child = _Child(settings, connection)
     signal.signal(signal.SIGTERM, lambda *_: child.drain())
     child.listen()
+    child.leave()
 
 
 class _Child:
@@ -75,6 +78,9 @@ class _Child:
                     self._take(self._connection.recv())
         except (EOFError, OSError):  # the parent is gone
             self._end()
+
+    def leave(self) -> None:
+        """Ends the process where a thread does not end by itself."""
         if not all(one.ended(LAST / 10) for one in self._answering):  # in the middle of a network
             sys.stderr.flush()
             os._exit(0)
@@ -134,5 +140,7 @@ def _own_process() -> None:
         logging.getLogger(package).setLevel(logging.INFO)  # for the logs of jobs
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.WARNING)
+    if hasattr(os, "nice"):
+        os.nice(BEHIND)  # the server answers while all cores are at work
     torch.set_num_threads(thread_count(0))
     cv2.setNumThreads(1)

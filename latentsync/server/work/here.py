@@ -16,8 +16,10 @@ from latentsync.settings.schema import Config
 
 RESTORERS = 4
 """That stay loaded."""
-VIDEOS = 3
-"""Whose analyses stay: some kB for each frame."""
+FRAMES = 200_000
+"""Of videos whose analyses stay, some kB for each: two hours in all."""
+VIDEOS = 8
+"""Whose analyses stay, at most."""
 _LOOK = 0.2  # seconds
 
 
@@ -30,7 +32,7 @@ class Seen:
 
 
 class Analyses:
-    """The last VIDEOS that were analyzed."""
+    """The last videos that were analyzed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,14 +46,25 @@ class Analyses:
         with self._lock:
             seen = self._kept.pop(key, None) or Seen()
             self._kept[key] = seen
-            for oldest in list(self._kept)[:-VIDEOS]:
-                del self._kept[oldest]
         while not seen.lock.acquire(timeout=_LOOK):
             check()
         try:
             yield seen
         finally:
             seen.lock.release()
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        """The last one stays, however long it is."""
+        with self._lock:
+            while len(self._kept) > 1 and (
+                len(self._kept) > VIDEOS or sum(map(_frames, self._kept.values())) > FRAMES
+            ):
+                del self._kept[next(iter(self._kept))]
+
+
+def _frames(seen: Seen) -> int:
+    return 0 if seen.analysis is None else len(seen.analysis.pts)
 
 
 def _key(config: Config) -> tuple[Any, ...]:
