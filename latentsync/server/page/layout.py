@@ -60,14 +60,13 @@ class _Events:
         on(blocks.load, self._open, js="() => [null, location.search]")
         on(one.timer.tick, self._tick)
         on(one.demo.click, self._demo).then(None, None, None, js=_SCROLL)
-        for place, controls in (
-            (VIDEO, [one.video_file]),
-            (AUDIO, [one.audio_file, one.microphone]),
-            (REFERENCE, [one.reference_file]),
+        for place, control, given in (
+            (VIDEO, one.video_file, one.video_file.upload),
+            (AUDIO, one.audio_file, one.audio_file.upload),
+            (AUDIO, one.microphone, one.microphone.stop_recording),
+            (REFERENCE, one.reference_file, one.reference_file.upload),
         ):
-            for control in controls:
-                given = control.upload if control != one.microphone else control.stop_recording
-                on(given, partial(self._give, place), [control], clear=control)
+            on(given, partial(self._give, place), [control], clear=control)
         on(one.no_speech.click, self._no_speech)
         on(one.people.input, self._person)
         for button, every in ((one.preview_now, False), (one.preview_all, True)):
