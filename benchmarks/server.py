@@ -11,116 +11,34 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 
 import httpx2
 
+from benchmarks.server_process import Server, serving, wait_for
 from latentsync.client import Client, Job, ServerError
 from latentsync.media.probe import probe
 
-ROOT = Path(__file__).parents[1]
-DEMO = ROOT / "assets" / "demo_lipsynced.mp4"
-PAUSE = 1.0  # seconds between two questions of a client
+DEMO = Path(__file__).parents[1] / "assets" / "demo_lipsynced.mp4"
+PAUSE = 1.0  # seconds between two questions
 LOOK = 0.5  # seconds between two looks at the memory
-MIB = 1 << 20
-START_SECONDS, END_SECONDS = 60.0, 600.0
-ENGINE_SECONDS = 15.0  # that the engine's process may outlive the server's
-
-
-@dataclass
-class Server:
-    """The process, where it is reached, and how long that took [s]."""
-
-    process: subprocess.Popen[str]
-    url: str
-    seconds: float
-
-    @property
-    def memory(self) -> float:
-        """RSS of the server's process [MiB]; 0: it is gone."""
-        with suppress(OSError, StopIteration):
-            lines = Path(f"/proc/{self.process.pid}/status").read_text("utf-8").splitlines()
-            return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
-        return 0.0
-
-    def children(self) -> list[int]:
-        """Of all its threads."""
-        found: list[int] = []
-        for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
-            with suppress(OSError):
-                found += map(int, path.read_text("utf-8").split())
-        return found
-
-    def kill(self) -> float:
-        """With SIGKILL. Returns after how many seconds its children are gone, too."""
-        children, begin = self.children(), time.monotonic()
-        self.process.kill()
-        self.process.wait()
-        while any(map(_is_alive, children)) and time.monotonic() - begin < ENGINE_SECONDS:
-            time.sleep(0.05)
-        if any(map(_is_alive, children)):
-            raise SystemExit(f"the engine's process goes on {ENGINE_SECONDS:g} s after the server")
-        return time.monotonic() - begin
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        status = Path(f"/proc/{process}/stat").read_text("utf-8")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
-@contextmanager
-def serving(state: Path, page: bool) -> Iterator[Server]:
-    """Ended with SIGTERM."""
-    words = [sys.executable, "-m", "scripts.serve", "--port", "0", "--state_dir", str(state)]
-    words += ["--offline", *([] if page else ["--no_page"])]
-    begin = time.monotonic()
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip().rstrip("/")
-            if not url:
-                raise SystemExit("the server did not start")
-            _wait_for(f"{url}/healthz")
-            server = Server(process, url, time.monotonic() - begin)
-            yield server
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-
-
-def _wait_for(url: str, text: str = "") -> None:
-    """Until it is answered with 200, and holds the text."""
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        with suppress(httpx2.TransportError):
-            answer = httpx2.get(url, timeout=START_SECONDS)
-            if answer.status_code == 200 and text in answer.text:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"{url} is not answered within {START_SECONDS:g} s")
+END_SECONDS = 600.0
 
 
 @dataclass
 class Load:
-    """waits: of answers [s]. first: of a stream, until its first event [s]. memory: of the server
-    [MiB], every LOOK seconds. errors: answers that were none, or no success."""
+    """waits: of answers [s]. cpu: of the server meanwhile [s]. first: of a stream, until its first
+    event [s]. memory: of the server [MiB]. errors: answers that were none, or no success."""
 
     waits: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     events: int = 0
+    cpu: float = 0.0
     memory: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -134,10 +52,12 @@ class Load:
                 else self._ask(http, jobs[n % len(jobs)], n / clients * PAUSE)
                 for n in range(clients)
             )
+            before = server.cpu
             tasks = [asyncio.create_task(one) for one in asking]
             while not await _is_reached(http, jobs, until):
                 self.memory.append(server.memory)
                 await asyncio.sleep(LOOK)
+            self.cpu = server.cpu - before
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -186,11 +106,11 @@ async def _is_reached(http: httpx2.AsyncClient, jobs: Sequence[str], until: floa
 
 @dataclass
 class Outcome:
-    """idle: RSS without a job [MiB]. page: seconds until the page is there; None: not asked for.
-    orphaned: seconds that the engine's process outlived the killed server. states: of the jobs.
-    frames: of each result, and of its source."""
+    """start: seconds, and seconds of CPU. idle: RSS without a job [MiB]. page: seconds until it is
+    there. orphaned: seconds that the engine outlived the server. frames: of each result, and of its
+    source."""
 
-    start: float
+    start: tuple[float, float]
     idle: float
     page: float | None
     load: Load
@@ -209,7 +129,7 @@ def measured(videos: Sequence[Path], clients: int, page: bool, kill_at: float) -
         with serving(state, page) as server:
             begin = time.monotonic() - server.seconds
             if page:
-                _wait_for(f"{server.url}/", "gradio")
+                wait_for(f"{server.url}/", "gradio")
             ready, idle = time.monotonic() - begin, server.memory
             with Client(server.url) as client:
                 jobs = [
@@ -222,9 +142,11 @@ def measured(videos: Sequence[Path], clients: int, page: bool, kill_at: float) -
             ended = [_waited(client, job) for job in jobs]
             results = [client.download(job, Path(folder, f"{job}.mp4")) for job in jobs]
             frames = [(_frames(r), _frames(v)) for r, v in zip(results, videos, strict=True)]
+        start = server.seconds, server.start_cpu
+        states = [job.state for job in ended]
         return Outcome(
-            *(server.seconds, idle, ready if page else None, load, killed_at, orphaned),
-            *(again.seconds, [job.state for job in ended], frames),
+            *(start, idle, ready if page else None, load, killed_at, orphaned),
+            *(again.seconds, states, frames),
         )
 
 
@@ -244,7 +166,8 @@ def shown(outcome: Outcome) -> Iterator[str]:
     """The lines that are printed."""
     load = outcome.load
     page = "" if outcome.page is None else f", the page after {outcome.page:.1f} s"
-    yield f"answers after {outcome.start:.1f} s{page}; idle: {outcome.idle:.0f} MiB"
+    wall, cpu = outcome.start
+    yield f"answers after {wall:.1f} s ({cpu:.1f} s of CPU){page}; idle: {outcome.idle:.0f} MiB"
     waits = [1000 * one for one in sorted(load.waits)]
     late = quantiles(waits, n=20)[-1] if len(waits) > 1 else max(waits, default=0.0)
     yield (
@@ -253,6 +176,7 @@ def shown(outcome: Outcome) -> Iterator[str]:
     )
     first = 1000 * median(load.first) if load.first else 0.0
     yield f"{len(load.first)} streams, first event after {first:.0f} ms; {load.events} events"
+    yield f"CPU of the server: {1000 * load.cpu / max(len(waits), 1):.1f} ms for each answer"
     yield f"memory under load: {load.memory[0]:.0f} to {max(load.memory):.0f} MiB"
     yield (
         f"killed at {outcome.killed_at:.0f} %; the engine's process ended after "
@@ -272,7 +196,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no_page", action="store_true")
     options = parser.parse_args(arguments)
     videos = [options.videos[n % len(options.videos)] for n in range(options.jobs)]
-    os.environ.pop("LATENTSYNC_TOKEN", None)
     outcome = measured(videos, options.clients, not options.no_page, options.kill_at)
     print("\n".join(shown(outcome)))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from latentsync.errors import ConfigError
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.dialogue import Dialogue
-from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.output import Output, check_output
 from latentsync.pipeline.placed_speech import PlacedSpeech
 from latentsync.pipeline.purpose import check_picture, check_purpose
@@ -44,7 +43,6 @@ def checked(config: Config) -> Job:
     if config.output.path is None:
         raise ConfigError("output.path", "not given", "pass --output VIDEO")
     check_purpose(config)
-    output_rate(config.output.fps)
     source = probe(config.input.video)
     if source.picture is not None and config.speech:
         check_picture(config)

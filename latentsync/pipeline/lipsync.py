@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 import torch
 
-from latentsync.errors import ConfigError, MediaError
+from latentsync.errors import MediaError
 from latentsync.face.masks import upstream_mask
 from latentsync.generate.base import CEPSTRA, WHISPER, audio_input, load_generator
 from latentsync.generate.model_spec import face_model, whisper_file
@@ -117,16 +116,3 @@ class LipSync:
 def speech_seconds(speech: Speech) -> float:
     """Length of the speech, for any kind of features."""
     return speech.extent.frames / HUNDREDTHS
-
-
-def output_rate(text: str) -> Fraction | None:
-    """``output.fps`` -> frames a second; None: the video's own. Raises ConfigError."""
-    if text == "source":
-        return None
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not 1 <= rate <= 240:
-        raise ConfigError("output.fps", text, "use source, or a number from 1 to 240")
-    return rate

@@ -55,7 +55,7 @@ def create_app(service: Service, settings: ServerSettings) -> FastAPI:
     app.state.service = service
     app.state.gatekeeper = Gatekeeper(load_keys(settings))
     app.state.requests = RequestCounts()
-    app.state.streams = Counter[str]()
+    app.state.streams = Counter[str]()  # user -> events that are watched
     for part in _PARTS:
         app.include_router(part.router, responses=COMMON)
     answer_errors(app, [route for part in _PARTS for route in part.router.routes])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from latentsync.jobs.job_table import TakenError as OutputTakenError
-from latentsync.jobs.rows import DONE, OPEN, JobRow
+from latentsync.jobs.rows import DONE, JobRow
 from latentsync.server.errors import ApiError, not_found
 from latentsync.server.files import ServerFiles
 from latentsync.server.job_store import JobStore
@@ -132,11 +132,6 @@ class JobDesk:
         there = self._store(lambda store: {row.id for row in store.some(sorted(known))})
         for job_id in known - there:
             self._records.hide_job(job_id)
-
-    def is_open(self, ids: list[str]) -> bool:
-        """Whether one of these jobs is unfinished."""
-        rows = self._store(lambda store: store.some(ids)) if ids else []
-        return any(row.state in OPEN for row in rows)
 
     def _view(self, row: JobRow, record: JobRecord, position: int | None) -> JobView:
         upload = self._records.upload(record.user, record.request.video)

@@ -85,12 +85,13 @@ class Doors:
     def refusal(self, scope: Scope) -> ApiError | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "").lower()
-        if "transfer-encoding" in headers and "content-length" in headers:  # RFC 9112, 6.3
-            message = "Transfer-Encoding and Content-Length; send one of them"
-            return ApiError(400, "two_lengths", message)
         if not self._is_own(host):
             message = f"not a name of this server: {host[:200]}; start it with --host_name NAME"
             return ApiError(421, "wrong_host", message)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # A proxy before us may have read the other one, and the rest as somebody's request.
+            message = "the body has two lengths; send Content-Length or Transfer-Encoding"
+            return ApiError(400, "two_lengths", message)
         if scope["method"] in SAFE_METHODS:
             return None
         origin = headers.get("origin")

@@ -52,9 +52,7 @@ DEEPEST = 4
 def may_be_set(key: str) -> bool:
     """Whether requests may set a setting, by its dotted key."""
     setting = _settings().get(RENAMED[key].key if key in RENAMED else key)
-    if setting is None or setting.path:
-        return False
-    if key.startswith(OF_THE_SERVER) and key not in HARMLESS:
+    if setting is None or (key.startswith(OF_THE_SERVER) and key not in HARMLESS):
         return False
     return setting.kind not in ("text", "list") or setting.key in TEXTS
 
@@ -65,8 +63,7 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises ApiError (422): one that does not exist, or may not be set, or not to that value.
     configured() says whether the values fit.
     """
-    plain = {key.strip().replace("-", "_"): value for key, value in _flat(settings)}
-    plain = {key: value for key, value in plain.items() if value is not None}
+    plain = {key: value for key, value in _flat(settings) if value is not None}
     for key, value in plain.items():
         _check_key(key, value)
         _check_value(key, value)

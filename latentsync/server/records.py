@@ -107,9 +107,14 @@ class Records:
         )
         return [_upload_of(row) for row in rows]
 
-    def upload_ids(self, user: str) -> list[str]:
-        rows = self.tables.all("select id from uploads where user = ?", user)
-        return [row["id"] for row in rows]
+    def count_uploads(self, user: str, *, not_of: Collection[str]) -> int:
+        """Those that none of these jobs has."""
+        (row,) = self.tables.all(
+            "select count(*) as count from uploads where user = ? and not exists (select 1 from"
+            " uses where upload = uploads.id and job in (select value from json_each(?)))",
+            *(user, json.dumps(list(not_of))),
+        )
+        return int(row["count"])
 
     def jobs_with(self, upload_id: str) -> list[str]:
         """Ids of the jobs that were made of an upload."""

@@ -43,7 +43,7 @@ class Service:
         settings.root.mkdir(parents=True, exist_ok=True)
         self.settings, files = settings, ServerFiles(settings.root.resolve())
         self.records, self._store = Records(files.root / DATABASE), JobStore(settings.jobs)
-        self._uploads = Uploads(settings, files, self.records, lambda ids: self._desk.is_open(ids))
+        self._uploads = Uploads(settings, files, self.records, self._store)
         shared = (settings, files, self.records, self._store, self._uploads)
         self._orders = Orders(*shared)
         self._desk = JobDesk(*shared, check_limits=self._orders.check_limits, changed=self._changed)

@@ -14,10 +14,11 @@ _BUSY = 20.0  # seconds to wait for another process that writes
 
 
 class Tables:
-    """One connection, one thread at a time. Errors of the disk are ApiError (507)."""
+    """One connection, one thread at a time. Raises ApiError: 507 of the disk, 500 for a file that
+    is damaged."""
 
     def __init__(self, path: Path, schema: str) -> None:
-        self._lock = threading.RLock()
+        self._lock, self._path = threading.RLock(), path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._as_api_error():
             self._connection = sqlite3.connect(
@@ -60,6 +61,12 @@ class Tables:
     def _as_api_error(self) -> Iterator[None]:
         try:
             yield
+        except sqlite3.IntegrityError:
+            raise
         except sqlite3.OperationalError as error:
             message = f"the server's records cannot be used: {error}; try again later"
             raise ApiError(507, "records", message) from error
+        except sqlite3.DatabaseError as error:
+            remedy = "move it away, and start again without the uploads and jobs that it names"
+            message = f"the server's records are damaged: {self._path}; {remedy}"
+            raise ApiError(500, "records", message) from error

@@ -16,6 +16,7 @@ from latentsync.server.errors import ApiError, not_found
 from latentsync.server.fetching import fetch
 from latentsync.server.files import ServerFiles, new_id, remove, shown_name
 from latentsync.server.inspecting import AUDIO, PICTURE, inspect
+from latentsync.server.job_store import JobStore, open_ids
 from latentsync.server.receiving import check_room, digest_of, too_large, write_chunks
 from latentsync.server.records import Records, UploadRecord
 from latentsync.server.settings import ServerSettings
@@ -65,20 +66,17 @@ class Files:
 
 
 class Uploads:
-    """Used from the server's event loop.
-
-    is_open: whether one of these jobs is unfinished.
-    """
+    """Used from the server's event loop."""
 
     def __init__(
         self,
         settings: ServerSettings,
         files: ServerFiles,
         records: Records,
-        is_open: Callable[[list[str]], bool],
+        store: JobStore,
     ) -> None:
-        self._settings, self._files, self._records = settings, files, records
-        self._is_open = is_open
+        self._settings, self._files = settings, files
+        self._records, self._store = records, store
         self._coming: Counter[str] = Counter()
 
     async def receive(self, user: str, name: str, chunks: AsyncIterator[bytes]) -> UploadView:
@@ -150,7 +148,7 @@ class Uploads:
         record = self._records.upload(user, upload_id)
         if record is None:
             raise not_found("upload", upload_id)
-        if self._is_open(self._records.jobs_with(upload_id)):
+        if set(self._records.jobs_with(upload_id)) & set(self._store(open_ids)):
             message = f"an unfinished job needs the upload {upload_id}; cancel that job first"
             raise ApiError(409, "in_use", message)
         self.forget(record)
@@ -235,11 +233,8 @@ class Uploads:
 
     def _count(self, user: str) -> int:
         """Those that no unfinished job has."""
-        ids = self._records.upload_ids(user)
-        if len(ids) + self._coming[user] < self._settings.limits.uploads:
-            return 0
-        free = [one for one in ids if not self._is_open(self._records.jobs_with(one))]
-        return len(free) + self._coming[user]
+        unfinished = self._store(open_ids)
+        return self._records.count_uploads(user, not_of=unfinished) + self._coming[user]
 
 
 def _mark(path: Path) -> str:

@@ -32,7 +32,7 @@ class Watch:
         self._loop: asyncio.AbstractEventLoop | None = None
         # Its own: news come also while others of the server's threads read and hash long files.
         self._thread = ThreadPoolExecutor(1, "watch")
-        self._wanted = asyncio.Event()
+        self._wanted, self._closed = asyncio.Event(), False
 
     def look(self) -> None:
         """There may be news."""
@@ -40,8 +40,18 @@ class Watch:
             self._loop.call_soon_threadsafe(self._wanted.set)
 
     async def run(self) -> None:
-        """Until it is cancelled. Rests while nobody listens and no job is unfinished."""
+        """Until it is cancelled; then nobody waits any more. Rests while nobody listens and no job
+        is unfinished."""
         self._loop = asyncio.get_running_loop()
+        try:
+            await self._run()
+        finally:
+            self._closed = True
+            for news in self._news.values():
+                news.set()
+            self._thread.shutdown(wait=False)
+
+    async def _run(self) -> None:
         while True:
             self._wanted.clear()
             try:
@@ -74,7 +84,7 @@ class Watch:
         try:
             self.look()
             yield shown
-            while not shown.ended:
+            while not (shown.ended or self._closed):
                 news = self._news.setdefault(job_id, asyncio.Event())
                 view = self._latest.get(job_id, shown)
                 if view is None:

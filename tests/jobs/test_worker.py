@@ -57,6 +57,7 @@ class Work:
         with shown(f"doing a {kind}", 5) as step:
             step()
             self.meanwhile(kind, number)
+            step()
         self.done.append((kind, number))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 
@@ -12,6 +13,11 @@ from tests.support.attacked import Answer, Attacked, attacked
 from tests.support.media_factory import make_video
 
 NOBODY = "0" * 32
+ASKED = (
+    *(("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/video")),
+    *(("GET", "/v1/uploads/{id}/file"), ("DELETE", "/v1/uploads/{id}"), ("GET", "/v1/tasks/{id}")),
+    ("GET", "/v1/tasks/{id}/files/{name}"),
+)
 TRAVERSALS = (
     *("..", "../..", "../../secret.mp4", "..%2F..%2Fsecret.mp4", "%2e%2e%2f%2e%2e%2fsecret.mp4"),
     *("..%252f..%252fsecret.mp4", "..%5C..%5Csecret.mp4", "%00", "..%00", "....//secret.mp4"),
@@ -47,16 +53,15 @@ def routes(server: Attacked) -> list[tuple[str, str]]:
     return [(method.upper(), path) for path, methods in paths.items() for method in methods]
 
 
-def routes_of(server: Attacked, parameter: str) -> list[tuple[str, str]]:
+def routes_of(server: Attacked, kind: str) -> list[tuple[str, str]]:
     """Those that ask for something that is there: with PUT any name may be given."""
-    found = [route for route in routes(server) if f"{{{parameter}}}" in route[1]]
+    found = [route for route in routes(server) if f"/v1/{kind}/{{" in route[1]]
     return [(method, path) for method, path in found if method != "PUT"]
 
 
-def filled(path: str, **values: str) -> str:
-    for name in ("job_id", "upload", "task_id", "name"):
-        path = path.replace(f"{{{name}}}", values.get(name, NOBODY))
-    return path
+def filled(path: str, one: str = NOBODY, name: str = "a.png") -> str:
+    """one: for the id; name: for what may follow it."""
+    return re.sub(r"\{\w+\}", name, re.sub(r"\{\w+\}", one, path, count=1))
 
 
 def quoted(text: str) -> str:
@@ -66,14 +71,14 @@ def quoted(text: str) -> str:
 def test_another_users_job_or_upload_looks_on_every_route_like_one_that_does_not_exist(
     server: Attacked,
 ) -> None:
-    known = {"job_id": server.made["job of alice"], "upload": server.made["video of alice"]}
-    asked = [(name, route) for name in known for route in routes_of(server, name)]
+    known = {"jobs": server.made["job of alice"], "uploads": server.made["video of alice"]}
+    asked = [(kind, route) for kind in known for route in routes_of(server, kind)]
     assert len(asked) >= 15
-    for name, (method, path) in asked:
-        hers = server.ask(method, filled(path, **{name: known[name]}), user="bob")
+    for kind, (method, path) in asked:
+        hers = server.ask(method, filled(path, known[kind]), user="bob")
         none = server.ask(method, filled(path), user="bob")
         assert (hers.status, hers.code) == (none.status, none.code) == (404, "not_found"), path
-        assert hers.body.replace(known[name].encode(), NOBODY.encode()) == none.body
+        assert hers.body.replace(known[kind].encode(), NOBODY.encode()) == none.body
 
 
 def test_another_users_upload_is_in_no_job_and_no_task(server: Attacked) -> None:
@@ -131,19 +136,17 @@ def test_nobody_is_let_in_without_a_token_on_any_route(server: Attacked) -> None
 def test_no_parameter_of_a_path_leads_out_of_the_servers_folder(
     server: Attacked, place: str
 ) -> None:
-    for name in ("job_id", "upload", "task_id", "name"):
-        for method, path in routes_of(server, name):
-            answer = server.ask(method, filled(path, **{name: place}))
-            assert answer.status in (400, 404, 405, 422), (method, path)
+    for method, path in ASKED:
+        answer = server.ask(method, filled(path, place))
+        assert answer.status in (400, 404, 405, 422), (method, path)
     task = f"/v1/tasks/{NOBODY}/files/"
     assert server.ask("GET", task + place).status in (404, 405)
 
 
 @pytest.mark.parametrize("text", ODD_IDS, ids=range(len(ODD_IDS)))
 def test_an_id_is_compared_and_never_part_of_a_query_or_a_path(server: Attacked, text: str) -> None:
-    for name in ("job_id", "upload", "task_id"):
-        for method, path in routes_of(server, name):
-            assert server.ask(method, filled(path, **{name: quoted(text)})).status == 404
+    for method, path in ASKED:
+        assert server.ask(method, filled(path, quoted(text))).status == 404
     assert server.ask("GET", f"/v1/jobs?after={quoted(text)}").status in (404, 422)
     assert server.ask("GET", f"/v1/jobs?state={quoted(text)}").status == 422
     assert server.job(video=text).status in (404, 422)

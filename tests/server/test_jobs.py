@@ -289,6 +289,21 @@ def test_a_failed_job_says_why_without_folders_and_can_be_tried_again(tmp_path: 
     asyncio.run(run())
 
 
+def test_uploads_of_unfinished_jobs_do_not_count(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path, limits=Limits(disk=0, uploads=1)) as service:
+            job = await queued(service, tmp_path)
+            await given(service, small_video(tmp_path))
+            with refused(429, "too_many_uploads"):
+                await given(service, small_video(tmp_path))
+            service.cancel(ANNA, job.id)
+            service.delete_upload(ANNA, job.video)
+            with refused(429, "too_many_uploads"):
+                await given(service, small_video(tmp_path))
+
+    asyncio.run(run())
+
+
 def test_an_upload_stays_while_an_unfinished_job_needs_it(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path) as service:

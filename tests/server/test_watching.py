@@ -62,6 +62,23 @@ def test_events_end_when_the_job_is_deleted(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_events_end_with_the_server(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path) as service:
+            job, seen = await queued(service, tmp_path), list[JobView]()
+
+            async def listen() -> None:
+                async for view in service.events(ANNA, job.id):
+                    seen.append(view)
+
+            listening = asyncio.create_task(listen())
+            await until(lambda: seen)
+        await asyncio.wait_for(listening, 5)
+        assert [view.state for view in seen] == [QUEUED]
+
+    asyncio.run(run())
+
+
 def test_two_hundred_listeners_cost_one_look_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +149,10 @@ def test_an_end_is_told_once_and_again_after_another_try_even_if_the_server_was_
             job = await queued(service, tmp_path)
             service._watch._ended = note
             service.cancel(ANNA, job.id)
-            await until(lambda: told == [CANCELLED])
+            await until(lambda: told)
+            await until(lambda: service.records.untold() == [])
+            await service._watch.look_once()
+            assert told == [CANCELLED]
             service.retry(ANNA, job.id)
             await asyncio.sleep(0.1)
             assert told == [CANCELLED]

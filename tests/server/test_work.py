@@ -237,7 +237,7 @@ def test_long_work_waits_at_its_next_frame_while_something_goes_first() -> None:
             frames[0] += 1
             time.sleep(0.001)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     with turn.first():
         time.sleep(0.05)

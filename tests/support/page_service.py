@@ -1,4 +1,4 @@
-"""The service as the page's tests need it: people, previews and results are made up, files are real."""
+"""The service of the page's tests: people, previews and results are made up, files are real."""
 
 from __future__ import annotations
 
@@ -26,12 +26,19 @@ from latentsync.server.views import (
     TaskView,
     UploadView,
 )
-from tests.support.made_up_service import MadeUpService
+from tests.support.made_up_service import MadeUpService, _job
 
 ASSETS = Path(__file__).parents[2] / "assets"
 CODEFORMER = ModelView(
-    *("codeformer", "CodeFormer", False, 376_637_898, "CodeFormer"),
-    *("https://example.invalid/licence", False, True, "hub"),
+    key="CodeFormer",
+    for_what="restore.name=CodeFormer",
+    installed=False,
+    bytes=376_637_898,
+    licence="S-Lab License 1.0 (non-commercial use only)",
+    licence_url="https://example.invalid/licence",
+    accepted=False,
+    non_commercial=True,
+    source="hub someone/CodeFormer",
 )
 FIGURES = {
     "sync_confidence": {"title": "SyncNet confidence", "value": 6.2, "grade": "good", "unit": ""},
@@ -42,7 +49,7 @@ FIGURES = {
         "unit": "levels",
     },
 }
-VERDICT = {"sync": "good", "sharpness": "good", "stability": "fair", "blending": "unknown"}
+VERDICT = {"sync": "good", "mouth": "good", "seam": "fair", "rest": "unknown"}
 PAGE = "<!doctype html><title>Judge</title><style>body{background:#fff}</style><h1>Timeline</h1>"
 
 
@@ -100,9 +107,7 @@ class PageService(MadeUpService):
 
     def _after(self, user: str, task: TaskView, restorer: str) -> PictureView:
         if restorer == "CodeFormer":
-            message = (
-                "CodeFormer has no weights here: 377 MB, S-Lab License 1.0, non-commercial use only"
-            )
+            message = "weights of CodeFormer not found"
             return PictureView(restorer, None, None, "", ErrorView("no_weights", message))
         return self._pictured(user, task, restorer, "the mouth is restored at full strength")
 
@@ -138,10 +143,20 @@ class PageService(MadeUpService):
         return task
 
     def restorers(self) -> list[str]:
-        return ["Detail", "Self", "GFPGAN", "CodeFormer"]
+        return ["Detail", "Self", "GFPGAN", "CodeFormer", "none"]
 
     def models(self) -> list[ModelView]:
         return [CODEFORMER]
+
+    def begin(self, user: str) -> str:
+        """A job, as if another tab had made it; its id."""
+        copy = self.settings.root / f"{uuid4().hex}.mp4"
+        shutil.copy(ASSETS / "demo_talking.mp4", copy)
+        view = UploadView(uuid4().hex, "talking.mp4", "video", copy.stat().st_size, 5.0)
+        self.uploads[user, view.id] = view, copy
+        job = _job(JobRequest(view.id, name=view.name))
+        self.made[user, job.id] = job
+        return job.id
 
     def run(self, user: str, job_id: str, progress: float, stage: str) -> None:
         """Lets a job come so far."""

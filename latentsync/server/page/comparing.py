@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.evaluate.words import capital, clock
-from latentsync.server.page.draft import RESTORER
 from latentsync.server.page.moving import still_comparison
 from latentsync.server.page.parts import problem
-from latentsync.server.page.words import licence_of
-from latentsync.server.views import ErrorView, ModelView, PictureView, PreviewView
+from latentsync.server.views import PictureView, PreviewView
 
 NONE, BEFORE = "none", "before"
 TITLES = {NONE: "Not restored", BEFORE: "Your video"}
 
 
-def moment(view: PreviewView, models: Sequence[ModelView]) -> Markup:
-    """One restorer: the frame beside its mouth; several: their mouths side by side. models: all
-    that there are, for those without weights."""
+def moment(view: PreviewView, hints: Mapping[str, str]) -> Markup:
+    """One restorer: the frame beside its mouth; several: their mouths side by side. hints: restorer
+    -> what is said where it could not be used."""
+    after = [_explained(one, hints) for one in view.after]
     when = element("p", f"At {clock(view.seconds, tenths=True)} of the result.", class_="hint")
-    if len(view.after) == 1:
-        return joined(when, _large(view.before, view.after[0]))
+    if len(after) == 1:
+        return joined(when, _large(view.before, after[0]))
     first = _card(BEFORE, view.before, None)
-    after = [_explained(one, models) for one in view.after]
     cards = [_card(one.restorer, one, _compared(view.before, one)) for one in after]
     return joined(when, element("div", first, *cards, class_="restorers"))
 
@@ -44,14 +42,10 @@ def _mouth(when: str, one: PictureView) -> Markup | None:
     return element("figure", picture, element("figcaption", f"{when}: the mouth, enlarged"))
 
 
-def _explained(one: PictureView, models: Sequence[ModelView]) -> PictureView:
-    """Weights that are missing are named with size and licence, and how they come."""
-    wanted = (model for model in models if model.for_what == f"{RESTORER}={one.restorer}")
-    model = next((model for model in wanted if not model.installed), None)
-    if one.error is None or model is None:
+def _explained(one: PictureView, hints: Mapping[str, str]) -> PictureView:
+    if one.error is None or one.restorer not in hints:
         return one
-    message = f"Its weights are not here ({licence_of(model)}). Choose it above to fetch them."
-    return replace(one, error=ErrorView("weights", message))
+    return replace(one, error=replace(one.error, message=hints[one.restorer]))
 
 
 def _compared(before: PictureView, after: PictureView) -> Markup | None:

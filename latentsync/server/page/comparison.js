@@ -95,7 +95,7 @@
       const steps = (this.steps = new lsInStep(this.after, this.before, this.frame));
       this.toggle = button("Play", () => this.#play(), { class: "play" });
       this.seek = make("input", { type: "range", class: "seek", min: 0, max: 0, step: this.frame, value: 0, "aria-label": "Moment" });
-      this.seek.addEventListener("input", () => steps.seek(Number(this.seek.value)));
+      this.seek.addEventListener("input", () => steps.seek(Number(this.seek.value) + this.frame / 2));
       this.time = make("span", { class: "time" });
       const back = button("−1", () => steps.step(-1), { "aria-label": "One frame back", title: "One frame back (,)" });
       const on = button("+1", () => steps.step(1), { "aria-label": "One frame on", title: "One frame on (.)" });

@@ -2,12 +2,11 @@
 // Two videos that play in step: the lead, whose audio is heard, and another one that follows it.
 const lsInStep = (() => {
   const FAR = 0.3; // seconds apart, from which the other one jumps
-  const PULL = 2; // by how much more its speed is changed for a second that it is apart
-  const MOST = 0.3; // of its speed
-  const STUCK = 6000; // milliseconds without data, after which a video is loaded again
+  const PULL = 4; // share of its speed by which it is changed, for each second that it is apart
+  const MOST = 0.5;
   const TRIES = 3;
+  const PAUSE = 1000; // milliseconds before the second try, twice as many before the third
   const ENOUGH = HTMLMediaElement.HAVE_FUTURE_DATA;
-  const LOST = MediaError.MEDIA_ERR_NETWORK;
 
   const isOver = (video, frame) => video.ended || video.currentTime >= video.duration - frame;
 
@@ -18,9 +17,11 @@ const lsInStep = (() => {
     waits = false;
     loop = false;
     rate = 1;
+    patience = 6000; // milliseconds without data, after which a video is loaded again
     #next = null; // a second to seek as soon as the latest seek is done
     #starved = new Map(); // video -> since when [milliseconds]
     #tries = new Map();
+    #lost = new Set(); // videos that cannot be played
     #beat = 0;
 
     constructor(lead, other, frame) {
@@ -31,6 +32,7 @@ const lsInStep = (() => {
       lead.addEventListener("seeked", () => this.#seeked());
       for (const video of [lead, other]) {
         video.addEventListener("error", () => this.#failed(video));
+        video.addEventListener("playing", () => this.#tries.delete(video));
         for (const name of ["loadedmetadata", "seeked", "timeupdate"]) {
           video.addEventListener(name, () => this.#changed());
         }
@@ -43,7 +45,7 @@ const lsInStep = (() => {
     // How far the other one is ahead, seconds; null: it has ended, or fails.
     get drift() {
       const { lead, other, frame } = this;
-      const follows = !other.error && !isOver(other, frame) && lead.currentTime < other.duration;
+      const follows = !this.#lost.has(other) && !isOver(other, frame) && lead.currentTime < other.duration;
       return follows ? other.currentTime - lead.currentTime : null;
     }
 
@@ -111,7 +113,7 @@ const lsInStep = (() => {
     }
 
     #tick() {
-      const both = this.other.error ? [this.lead] : [this.lead, this.other];
+      const both = [this.lead, this.other].filter((video) => !this.#lost.has(video));
       const isReady = (video) => video.readyState >= ENOUGH || isOver(video, this.frame);
       const waits = !both.every(isReady);
       for (const video of both) this.#run(video, waits && isReady(video));
@@ -146,25 +148,36 @@ const lsInStep = (() => {
     #watch(starved) {
       const now = performance.now();
       this.#starved = new Map(starved.map((video) => [video, this.#starved.get(video) ?? now]));
-      for (const [video, since] of this.#starved) if (now - since > STUCK) this.#reload(video);
+      for (const [video, since] of this.#starved) if (now - since > this.patience) this.#reload(video);
     }
 
     #failed(video) {
-      const isLost = video.error && video.error.code === LOST;
-      if (isLost && this.#reload(video)) return;
-      if (video === this.lead) this.pause();
-      this.dispatchEvent(new CustomEvent("failed", { detail: video }));
+      const code = video.error && video.error.code;
+      if (code === MediaError.MEDIA_ERR_NETWORK) this.#reload(video);
+      else this.#giveUp(video);
     }
 
     #reload(video) {
       const tried = this.#tries.get(video) ?? 0;
-      if (tried >= TRIES) return false;
-      this.#tries.set(video, tried + 1);
       this.#starved.delete(video);
+      if (tried >= TRIES) {
+        this.#giveUp(video);
+        return;
+      }
+      this.#tries.set(video, tried + 1);
       const at = video.currentTime;
-      video.load();
-      video.currentTime = at;
-      return true;
+      setTimeout(() => {
+        if (!video.hasAttribute("src")) return;
+        video.load();
+        video.currentTime = at;
+      }, tried * PAUSE);
+    }
+
+    #giveUp(video) {
+      if (this.#lost.has(video)) return;
+      this.#lost.add(video);
+      if (video === this.lead) this.pause();
+      this.dispatchEvent(new CustomEvent("failed", { detail: video }));
     }
 
     #changed() { this.dispatchEvent(new Event("change")); }

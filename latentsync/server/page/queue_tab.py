@@ -6,14 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from latentsync.server.errors import ApiError
-from latentsync.server.page.parts import problem
-from latentsync.server.page.running import jobs_table
+from latentsync.server.page.jobs_list import act, listed
 from latentsync.server.page.theme import html
 from latentsync.server.service import LOCAL, Service
 
-SHOWN = 50
-"""Jobs."""
 TICK = 2.0
 """Seconds."""
 _DO = """element.addEventListener('click', (event) => {
@@ -39,17 +35,3 @@ def queue_tab(service: Service, tab: gr.Tab, how: dict[str, Any]) -> None:
     tab.select(lambda: gr.Timer(active=True), None, timer, **how)
     timer.tick(look, None, table, **how)
     table.click(do, None, [error, table], **how)
-
-
-def listed(service: Service, user: str) -> str:
-    return jobs_table(*service.jobs(user, limit=SHOWN))
-
-
-def act(service: Service, user: str, verb: object, job_id: object) -> str:
-    """Returns what went wrong, as HTML; "" if nothing did."""
-    verbs = {"cancel": service.cancel, "retry": service.retry, "delete": service.delete}
-    try:
-        verbs[str(verb)](user, str(job_id))
-    except ApiError as error:
-        return problem(str(error))
-    return ""

@@ -1,15 +1,15 @@
-"""A job as the page shows it: its progress, its result, and all jobs in the queue."""
+"""A job as the page shows it: its progress, its verdict and its files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.evaluate.words import capital, shown
 from latentsync.server.page.parts import problem
-from latentsync.server.page.words import PARTS, SIGNS, STATES, left_of, stage_of
-from latentsync.server.views import COMPLETED, FAILED, IN_PROGRESS, JobView
+from latentsync.server.page.words import PARTS, SIGNS, left_of, stage_of
+from latentsync.server.views import COMPLETED, FAILED, JobView
 
 DOWNLOADS = {
     "video": "Video",
@@ -92,49 +92,3 @@ def timeline(job: JobView) -> Markup | None:
     frame = element("iframe", src=job.links["page"], title="The judge's timeline", loading="lazy")
     summary = element("summary", "Timeline: where it is good, and where not")
     return element("details", summary, element("p", own), frame, class_="timeline")
-
-
-def jobs_table(jobs: Sequence[JobView], more: bool) -> Markup:
-    """Newest first. Its buttons carry what they do and to which job; see queue_events."""
-    if not jobs:
-        return element("p", "No jobs yet. What you start on the first tab appears here.")
-    head = [element("th", name, scope="col") for name in ("Job", "State", "Progress", "")]
-    rows = [_row(job) for job in jobs]
-    rest = element("p", "Older jobs are not shown; the API lists all of them.", class_="hint")
-    table = element(
-        "table", element("thead", element("tr", *head)), element("tbody", *rows), class_="jobs"
-    )
-    return joined(table, rest if more else None)
-
-
-def _row(job: JobView) -> Markup:
-    state = element("span", STATES.get(job.state, job.state), class_=f"state {job.state}")
-    why = element("span", job.error.message, class_="hint") if job.error else None
-    done = left_of(job) if job.state == IN_PROGRESS else stage_of(job) if not job.ended else ""
-    return element(
-        "tr",
-        element("th", job.name, scope="row"),
-        element("td", state, why),
-        element("td", done),
-        element("td", *_actions(job), class_="actions"),
-    )
-
-
-def _actions(job: JobView) -> list[Markup]:
-    named = f" {job.name}"
-    opened = element("a", "Open", href=f"?job={job.id}", class_="button", aria_label=f"Open{named}")
-    verbs = ["Cancel"] if not job.ended else ["Delete"]
-    if job.ended and job.state != COMPLETED:
-        verbs.insert(0, "Retry")
-    buttons = [
-        element(
-            "button",
-            verb,
-            type="button",
-            data_do=verb.lower(),
-            data_job=job.id,
-            aria_label=verb + named,
-        )
-        for verb in verbs
-    ]
-    return [opened, *buttons]

@@ -6,6 +6,7 @@ const find = element.querySelector(".find");
 const reset = element.querySelector(".reset");
 const said = element.querySelector(".said");
 const count = (many, one) => `${many} ${one}${many === 1 ? "" : "s"}`;
+const opened = new Map(); // group -> whether it was open before something was searched for
 let sent = JSON.stringify(props.value || {});
 
 const mark = () => {
@@ -40,9 +41,8 @@ const search = () => {
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
   let found = 0;
   for (const group of groups) {
-    if (!words.length && group.before !== undefined) group.open = group.before;
-    if (words.length && group.before === undefined) group.before = group.open;
-    if (!words.length) delete group.before;
+    if (words.length && !opened.has(group)) opened.set(group, group.open);
+    if (!words.length && opened.has(group)) group.open = opened.get(group);
     let here = 0;
     for (const row of all(".setting", group)) {
       row.hidden = !words.every((word) => row.dataset.words.includes(word));
@@ -52,6 +52,7 @@ const search = () => {
     if (words.length) group.open = here > 0;
     found += here;
   }
+  if (!words.length) opened.clear();
   said.textContent = words.length ? (found ? `${count(found, "setting")} found` : "No setting is called that.") : "";
   if (!words.length) mark();
 };

@@ -92,7 +92,21 @@ def _people(service: Service, user: str, draft: Draft) -> Markup:
 
 def _preview(service: Service, user: str, draft: Draft) -> Markup:
     task, other = _task(service, user, draft, PREVIEW, "Making the preview")
-    return other if task is None else comparing.moment(task.result, service.models())
+    return other if task is None else comparing.moment(task.result, _hints(service, draft))
+
+
+def _hints(service: Service, draft: Draft) -> dict[str, str]:
+    """Restorer that cannot be used yet -> what has to be done, in the page's words."""
+    missing = {one.for_what: one for one in service.models() if not one.installed}
+    hints = {
+        name: f"Its weights are not here ({licence_of(missing[key])}). Choose {name} above to "
+        "fetch them."
+        for name in service.restorers()
+        if (key := f"{RESTORER}={name}") in missing
+    }
+    if draft.audio is None and draft.reference is None:
+        hints["Self"] = "It needs the original video. Choose Self above, and give that video there."
+    return hints
 
 
 def _estimate(service: Service, user: str, draft: Draft) -> Markup:
