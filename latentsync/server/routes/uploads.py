@@ -91,9 +91,7 @@ async def file(
 
 
 @router.get("/{upload_id}/proxy", response_class=FileResponse, responses=described("video/mp4"))
-async def proxy(
-    request: Request, service: TheService, user: User, upload_id: str
-) -> FileResponse:
+async def proxy(request: Request, service: TheService, user: User, upload_id: str) -> FileResponse:
     """A copy that every browser plays; the file itself where that plays."""
     name = service.upload(user, upload_id).name
     return file_answer(request, await service.upload_proxy(user, upload_id), name)
