@@ -40,7 +40,7 @@ def settings_form(shown: Callable[[str], bool] = is_shown) -> list[Any]:
 
     return [
         gr.HTML(
-            value={},  # type: ignore[arg-type]  # of a custom component
+            value={},
             html_template=form(shown),
             css_template=_own("settings_form.css"),
             js_on_load=_own("settings_form.js"),
