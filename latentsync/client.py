@@ -91,7 +91,6 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    # jobs
     def create(
         self,
         video: Given,
@@ -193,7 +192,6 @@ class Client:
             part.unlink(missing_ok=True)
         return target
 
-    # before a job
     def upload(self, file: Path) -> str:
         """The id of the upload, which jobs and previews can use."""
         path, size = f"/v1/uploads/{quote(file.name, safe='')}", str(file.stat().st_size)

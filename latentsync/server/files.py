@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LONGEST_NAME = 200
-_PLAIN = re.compile(r"(?!u-)[a-z0-9][a-z0-9_-]{0,31}")
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")  # shorter than a name that is made here
 _ID = re.compile(r"[0-9a-f]{32}")
 
 

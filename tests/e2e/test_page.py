@@ -193,6 +193,23 @@ def test_a_tab_that_is_opened_later_shows_the_job_that_runs_and_its_queue_cancel
     assert row.get_by_role("link", name="Open").get_attribute("href") == f"?job={job}"
 
 
+def test_a_tab_goes_on_after_the_server_was_started_again(
+    context: playwright.BrowserContext, tmp_path: Path
+) -> None:
+    settings = ServerSettings(root=tmp_path)
+    service = Remembered(settings)
+    job = service.begin(LOCAL)
+    service.run(LOCAL, job, 60, "generating")
+    with served(service, settings) as url:
+        page = Tab(context, url).open()
+        page.get_by_text("Now: generating.").wait_for()
+    with served(service, settings, int(url.rpartition(":")[2])):
+        button(page, "Cancel").click()
+        page.get_by_text("It was cancelled.").wait_for()
+    page.close()
+    assert service.job(LOCAL, job).state == CANCELLED
+
+
 def test_all_controls_have_a_name_and_a_phone_shows_them_without_scrolling_sideways(
     service: Remembered, tab: Tab
 ) -> None:

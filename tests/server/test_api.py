@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from starlette.testclient import TestClient
 
 from latentsync.server.routes.files import safe_name
+from latentsync.server.routes.jobs import _until
 from tests.support.made_up_service import MadeUpService
 from tests.support.served import job_of, served
 
@@ -177,6 +181,31 @@ def test_events_end_with_the_job(both: tuple[TestClient, MadeUpService]) -> None
     again = client.get(f"/v1/jobs/{job['id']}/events", headers={"Last-Event-ID": "end"})
     assert again.status_code == 204  # which stops a browser from asking again
     assert error_of(client.get("/v1/jobs/none/events"))[0] == 404
+
+
+def test_events_end_when_the_server_is_about_to() -> None:
+    async def views() -> AsyncIterator[Any]:
+        yield "the job"
+        await asyncio.sleep(60)
+
+    async def seen() -> list[Any]:
+        ending, found = anyio.Event(), []
+        async for view in _until(ending, views()):
+            found.append(view)
+            ending.set()
+        return found
+
+    assert asyncio.run(asyncio.wait_for(seen(), 5)) == ["the job"]
+
+
+def test_one_user_has_only_so_many_event_streams(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/jobs/{job_of(client)['id']}/events"
+    monkeypatch.setattr("latentsync.server.routes.jobs.STREAMS", 0)
+    answer = client.get(path)
+    assert error_of(answer)[:2] == (429, "too_many_streams")
+    assert int(answer.headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,10 @@ def test_an_end_is_told_once_and_again_after_another_try_even_if_the_server_was_
             job = await queued(service, tmp_path)
             service._watch._ended = note
             service.cancel(ANNA, job.id)
-            await until(lambda: told == [CANCELLED])
+            await until(lambda: told)
+            await until(lambda: service.records.untold() == [])
+            await service._watch.look_once()
+            assert told == [CANCELLED]
             service.retry(ANNA, job.id)
             await asyncio.sleep(0.1)
             assert told == [CANCELLED]

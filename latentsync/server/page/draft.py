@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from latentsync.server.errors import ApiError
 from latentsync.server.views import JobRequest
 
 VIDEO, AUDIO, REFERENCE, PEOPLE, PREVIEW, ESTIMATE, RUN = (
@@ -54,8 +55,9 @@ class Draft:
         return self.settings.get(RESTORER) == "Self" and self.audio is None
 
     def request(self) -> JobRequest:
-        """The job that the files and settings make; call it only with a video."""
-        assert self.video is not None
+        """The job that the files and settings make. Raises ApiError: there is no video."""
+        if self.video is None:
+            raise ApiError(422, "no_video", "no video was given; give one above", VIDEO)
         return JobRequest(
             video=self.video,
             audio=self.audio,

@@ -19,6 +19,8 @@ from latentsync.server.page.theme import html
 from latentsync.server.service import LOCAL, Service
 from latentsync.server.settings import ServerSettings
 
+KEPT = 3600
+"""Seconds that a tab's draft is kept without use; its address brings it back."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 """How all events are: the page shows progress itself."""
 
@@ -27,7 +29,7 @@ def page_of(service: Service, settings: ServerSettings) -> gr.Blocks:
     """Callbacks are coroutines, because the service is used from its event loop."""
     with gr.Blocks(title="LatentSync", analytics_enabled=False) as blocks:
         html("<h1>LatentSync</h1>", elem_classes="brand")
-        draft = gr.State(Draft())
+        draft = gr.State(Draft(), time_to_live=KEPT)
         with gr.Tabs():
             with gr.Tab("Dub a clip", id="dub"):
                 controls = made_controls(service, settings)
@@ -39,10 +41,11 @@ def page_of(service: Service, settings: ServerSettings) -> gr.Blocks:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """Who did something, in which tab. data: of the event."""
+    """Who did something, in which tab. address: its query. data: of the event."""
 
     user: str
     draft: Draft
+    address: str
     data: gr.EventData
 
 
@@ -54,22 +57,20 @@ class _Events:
 
     def connect(self, blocks: gr.Blocks) -> None:
         one, on, settings = self._controls, self._on, self._controls.choices.all
-        on(blocks.load, self._open, [one.address], js="() => [null, location.search]")
-        on(one.timer.tick, self._tick, [one.address])
+        on(blocks.load, self._open, js="() => [null, location.search]")
+        on(one.timer.tick, self._tick)
         on(one.demo.click, self._demo).then(None, None, None, js=_SCROLL)
-        for place, controls in (
-            (VIDEO, [one.video_file]),
-            (AUDIO, [one.audio_file, one.microphone]),
-            (REFERENCE, [one.reference_file]),
+        for place, control, given in (
+            (VIDEO, one.video_file, one.video_file.upload),
+            (AUDIO, one.audio_file, one.audio_file.upload),
+            (AUDIO, one.microphone, one.microphone.stop_recording),
+            (REFERENCE, one.reference_file, one.reference_file.upload),
         ):
-            for control in controls:
-                given = control.upload if control != one.microphone else control.stop_recording
-                on(given, partial(self._give, place), [control], clear=control)
+            on(given, partial(self._give, place), [control], clear=control)
         on(one.no_speech.click, self._no_speech)
         on(one.people.input, self._person)
         for button, every in ((one.preview_now, False), (one.preview_all, True)):
-            moment = "(draft, moment, ...rest) => [draft, window.pageMoment(), ...rest]"
-            on(button.click, partial(self._preview, every), [one.moment, *settings], js=moment)
+            on(button.click, partial(self._preview, every), [one.moment, *settings], js=_MOMENT)
         for choice in settings:
             on(choice.input, self._settings, settings)
         on(one.estimate_again.click, self._again)
@@ -86,27 +87,31 @@ class _Events:
         clear: Any = None,
         **more: Any,
     ) -> Any:
-        """do(call, *values of the inputs) changes the draft. clear: a control that is emptied."""
+        """do(call, *values of the inputs) changes the draft. clear: a control that is emptied.
+
+        A server that was started again knows no draft: the address of the tab brings it back.
+        """
         service, controls = self._service, self._controls
         cleared = [] if clear is None else [clear]
 
         async def called(
-            request: gr.Request, data: gr.EventData, draft: Draft, *values: Any
+            request: gr.Request, data: gr.EventData, draft: Draft, address: str, *values: Any
         ) -> list[Any]:
-            call = _Call(request.username or LOCAL, draft, data)
+            call = _Call(request.username or LOCAL, draft, address, data)
+            if draft.empty and address and do != self._open:
+                await self._open(call)
             await do(call, *values)
             new = changed(draft, shown(service, call.user, draft))
             return [draft, *updates_of(controls, new), *(None for _ in cleared)]
 
         outputs = [self._draft, *controls.places.values(), *cleared]
-        return event(called, [self._draft, *inputs], outputs, **QUIET, **more)
+        inputs = [self._draft, controls.address, *inputs]
+        return event(called, inputs, outputs, **QUIET, **more)
 
-    async def _open(self, call: _Call, address: str) -> None:
-        await flows.open_tab(self._service, call.user, call.draft, address)
+    async def _open(self, call: _Call) -> None:
+        await flows.open_tab(self._service, call.user, call.draft, call.address)
 
-    async def _tick(self, call: _Call, address: str) -> None:
-        if call.draft.empty and address:  # the server was started again
-            await self._open(call, address)
+    async def _tick(self, call: _Call) -> None:
         await flows.go_on(self._service, call.user, call.draft)
 
     async def _demo(self, call: _Call) -> None:
@@ -141,5 +146,6 @@ class _Events:
         await flows.start_or_cancel(self._service, call.user, call.draft)
 
 
+_MOMENT = "(draft, address, moment, ...rest) => [draft, address, window.pageMoment(), ...rest]"
 _SCROLL = "() => document.querySelector('#start').scrollIntoView({block: 'center'})"
 _KEEP = "(query) => history.replaceState(null, '', query || location.pathname)"

@@ -15,6 +15,9 @@ from latentsync.server.settings import ServerSettings
 UPLOADS = "GRADIO_TEMP_DIR"
 """Where gradio writes what is uploaded, until the service has taken it."""
 
+TABS = 1000
+"""Whose drafts are kept; see layout.KEPT."""
+
 
 def mount_page(app: FastAPI, service: Service, settings: ServerSettings) -> None:
     """Adds the page at "/". Its imports take seconds: call it in a thread, and enter the lifespan
@@ -26,6 +29,7 @@ def mount_page(app: FastAPI, service: Service, settings: ServerSettings) -> None
     from latentsync.server.page.theme import looks
 
     blocks = page_of(service, settings)
+    blocks.state_session_capacity = TABS
     blocks.queue(default_concurrency_limit=None, api_open=False)
     gradio.mount_gradio_app(
         app,
@@ -39,6 +43,8 @@ def mount_page(app: FastAPI, service: Service, settings: ServerSettings) -> None
         enable_monitoring=False,
         **looks(),
     )
+    # A stream for each open tab, which would hold up the server's end; drafts expire by time.
+    blocks.config["connect_heartbeat"] = False
 
 
 def _empty_uploads(folder: Path) -> None:

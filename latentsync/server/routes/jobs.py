@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import anyio
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import TypeAdapter
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -24,6 +26,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
 
 HEARTBEAT = 15
 """seconds without an event, after which a comment keeps proxies from closing the connection"""
+CLOSING_SECONDS = 2.0
+"""that a stream has to end in, once the server is to end"""
 STREAMS = 400
 """that one user may have open: each holds one of the server's connections"""
 LAST = "end"
@@ -165,8 +169,32 @@ async def events(
     if streams[user] >= STREAMS:
         message = f"you watch {STREAMS} jobs at once, as many as are allowed; close some"
         raise ApiError(429, "too_many_streams", message, retry_after=HEARTBEAT)
-    views = service.events(user, job_id)
-    return EventSourceResponse(_events(views, streams, user), ping=HEARTBEAT)
+    ending = anyio.Event()
+    views = _until(ending, service.events(user, job_id))
+    return EventSourceResponse(
+        _events(views, streams, user),
+        ping=HEARTBEAT,
+        shutdown_event=ending,
+        shutdown_grace_period=CLOSING_SECONDS,
+    )
+
+
+async def _until(ending: anyio.Event, views: AsyncIterator[JobView]) -> AsyncIterator[JobView]:
+    """Stops when the server is about to end, so that the stream is complete: a client that
+    connects again is told the rest."""
+    end = asyncio.create_task(ending.wait())
+    coming = end
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(views, None))  # type: ignore[arg-type]
+            await asyncio.wait((coming, end), return_when=asyncio.FIRST_COMPLETED)
+            view = coming.result() if coming.done() else None
+            if view is None:
+                return
+            yield view
+    finally:
+        end.cancel()
+        coming.cancel()
 
 
 async def _events(

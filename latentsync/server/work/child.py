@@ -55,6 +55,7 @@ def main(settings: ServerSettings, connection: Connection) -> None:
     child = _Child(settings, connection)
     signal.signal(signal.SIGTERM, lambda *_: child.drain())
     child.listen()
+    child.leave()
 
 
 class _Child:
@@ -77,6 +78,9 @@ class _Child:
                     self._take(self._connection.recv())
         except (EOFError, OSError):  # the parent is gone
             self._end()
+
+    def leave(self) -> None:
+        """Ends the process where a thread does not end by itself."""
         if not all(one.ended(LAST / 10) for one in self._answering):  # in the middle of a network
             sys.stderr.flush()
             os._exit(0)

@@ -42,6 +42,8 @@ BACK_OFF = (0.5, 30.0)
 most."""
 STEADY = 60.0
 """Seconds of life after which a process counts as having started well."""
+LEAVING = 15.0
+"""Seconds in which a process that has hung up has to be gone."""
 GIVING_BACK = 5.0
 """Seconds in which a task that is not to be finished has to be given back."""
 
@@ -142,17 +144,23 @@ class EngineProcess:
         wait, most = BACK_OFF
         while not self._ending.is_set():
             begin = time.monotonic()
-            process, connection = self._started()
-            self._listen(connection)
-            process.join()
-            self._lose(process)
+            try:
+                process = self._started()
+            except OSError as error:  # no memory, or too many processes
+                logger.error("the engine's process cannot be started: %s", error)
+            else:
+                self._listen()
+                process.join(LEAVING)
+                process.kill()
+                process.join()
+                self._lose(process)
             if time.monotonic() - begin > STEADY:
                 wait = BACK_OFF[0]
             self._ending.wait(wait)
             wait = min(2 * wait, most)
         self._lose(None)
 
-    def _started(self) -> tuple[BaseProcess, Connection]:
+    def _started(self) -> BaseProcess:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
@@ -165,11 +173,15 @@ class EngineProcess:
             waiting, self._unsent = self._unsent, []
             for message in waiting:
                 self._send(message)
-        return process, ours
+            if self._ending.is_set():  # meanwhile
+                process.kill()
+        return process
 
-    def _listen(self, connection: Connection) -> None:
+    def _listen(self) -> None:
         """Until the process ends."""
-        with suppress(EOFError, OSError):
+        connection = self._connection
+        assert connection is not None  # of the process that was just started
+        with suppress(EOFError, OSError), connection:
             while True:
                 self._take(connection.recv())
 

@@ -90,6 +90,12 @@ def test_a_speech_is_no_video(service: PageService) -> None:
     assert draft.video is None
 
 
+def test_nothing_starts_without_a_video(service: PageService) -> None:
+    draft = Draft()
+    now(flows.start_or_cancel(service, LOCAL, draft))
+    assert "no video was given" in seen(service, draft, RUN)
+
+
 def test_the_demo_makes_a_job_that_needs_no_weights(service: PageService) -> None:
     draft = Draft()
     now(flows.demo(service, LOCAL, draft))

@@ -94,27 +94,31 @@ def browser() -> Iterator[playwright.Browser]:
         yield running
 
 
-@pytest.fixture
-def page(browser: playwright.Browser, tmp_path: Path) -> Iterator[playwright.Page]:
+@pytest.fixture(scope="module")
+def tab(browser: playwright.Browser, tmp_path_factory: pytest.TempPathFactory) -> playwright.Page:
     """The form as gradio's component runs it: script and style get what that gives them."""
     script = (PAGE / "settings_form.js").read_text("utf-8")
     style = (PAGE / "settings_form.css").read_text("utf-8")
-    gives = "element, props, trigger, watch"
-    (tmp_path / "form.html").write_text(
+    gives, path = "element, props, trigger, watch", tmp_path_factory.mktemp("form") / "form.html"
+    path.write_text(
         f'<!doctype html><meta name="viewport" content="width=device-width"><style>{style}</style>'
         f"<div id=form>{FORM}</div><script>var props = {{value: {{}}}}, sent = [], watched;"
         f"(({gives}) => {{{script}}})(document.querySelector('#form'), props,"
         "(name, event) => sent.push(event.value), (name, does) => { watched = does; });</script>",
         "utf-8",
     )
-    context = browser.new_context(viewport=PHONE)
-    made = context.new_page()
+    made = browser.new_context(viewport=PHONE).new_page()
+    made.goto(path.as_uri())
+    return made
+
+
+@pytest.fixture
+def page(tab: playwright.Page) -> Iterator[playwright.Page]:
     wrong: list[str] = []
-    made.on("pageerror", lambda error: wrong.append(str(error)))
-    made.goto((tmp_path / "form.html").as_uri())
-    yield made
+    tab.once("pageerror", lambda error: wrong.append(str(error)))
+    tab.reload()
+    yield tab
     assert wrong == []
-    context.close()
 
 
 def sent(page: playwright.Page) -> object:
