@@ -15,7 +15,7 @@ from latentsync.server.addresses import PUBLIC, Reach, locate
 from latentsync.server.errors import ApiError
 from latentsync.server.files import shown_name
 from latentsync.server.pinned import FAILURES, answer_of
-from latentsync.server.receiving import check_room, too_large, write_chunks
+from latentsync.server.receiving import too_large, write_chunks
 from latentsync.server.settings import Limits
 
 TOTAL_SECONDS = 3600.0
@@ -66,7 +66,6 @@ async def _write(
     stated = _check_head(response, field)
     if (stated or 0) > limits.upload:
         raise too_large(limits)
-    check_room(part, limits, more=stated or 0)
     # The connection has its own time-out, with words for URLs.
     patient = replace(limits, upload_seconds=TOTAL_SECONDS)
     await write_chunks(_watched(response, stated, progress), part, patient)

@@ -183,6 +183,7 @@ def test_a_restart_loses_nothing(sender: Sender, tmp_path: Path) -> None:
 def test_the_same_end_is_told_once_and_another_end_again(sender: Sender) -> None:
     url, job = sender.url(), a_job(state=FAILED)
     sender.hooks.add(job, url)
+    sender.work()
     sender.hooks.add(job, url)
     sender.hooks.add(dataclasses.replace(job, completed_at=ENDED + 60), url)
     sender.work()
