@@ -44,8 +44,8 @@ def _run(options: argparse.Namespace) -> int:
     _check_packages(page=not options.no_page)
     settings = settings_of(options)
     _check_access(settings)
-    from latentsync.server.app import create_app
-    from latentsync.server.listening import Proxy, bind, serve, url_of
+    from latentsync.server.http.app import create_app
+    from latentsync.server.http.listening import Proxy, bind, serve, url_of
     from latentsync.server.service import Service
 
     _log_lines()
@@ -71,8 +71,8 @@ def _check_packages(page: bool) -> None:
 
 def _check_access(settings: ServerSettings) -> None:
     """Nobody but this machine's users gets in without a token."""
-    from latentsync.server.auth import SHORTEST_TOKEN
-    from latentsync.server.listening import is_loopback
+    from latentsync.server.http.auth import SHORTEST_TOKEN
+    from latentsync.server.http.listening import is_loopback
 
     if settings.token is not None and len(settings.token) < SHORTEST_TOKEN:
         remedy = f"use at least {SHORTEST_TOKEN}"

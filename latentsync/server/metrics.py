@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Mapping
 
 from latentsync.jobs.store import Store
-from latentsync.server.job_store import JobStore
+from latentsync.server.jobs.job_store import JobStore
+from latentsync.server.jobs.states import WORDS
+from latentsync.server.quick.tasks import QuickWork
 from latentsync.server.records import Records
 from latentsync.server.settings import ServerSettings
-from latentsync.server.states import WORDS
-from latentsync.server.tasks import QuickWork
 
 
 def metrics_text(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from latentsync.server.files import is_id
+from latentsync.server.files.folders import is_id
 from latentsync.server.tables import Tables
 from latentsync.server.views import JobRequest, UploadView
 

@@ -12,22 +12,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from latentsync import __version__
-from latentsync.server import weights
-from latentsync.server.asking import Asking
-from latentsync.server.desk import JobDesk
 from latentsync.server.engine import Engine
-from latentsync.server.files import ServerFiles
-from latentsync.server.job_store import JobStore, open_ids
+from latentsync.server.files.folders import ServerFiles
+from latentsync.server.files.retention import Retention
+from latentsync.server.files.uploads import Uploads
+from latentsync.server.internet.webhooks import Webhooks
+from latentsync.server.jobs.desk import JobDesk
+from latentsync.server.jobs.job_store import JobStore, open_ids
+from latentsync.server.jobs.ordering import Order, Orders
+from latentsync.server.jobs.watching import Watch
 from latentsync.server.metrics import metrics_text
-from latentsync.server.ordering import Order, Orders
+from latentsync.server.quick import weights
+from latentsync.server.quick.asking import Asking
+from latentsync.server.quick.tasks import QuickWork
 from latentsync.server.records import JobRecord, Records
-from latentsync.server.retention import Retention
 from latentsync.server.settings import ServerSettings
-from latentsync.server.tasks import QuickWork
-from latentsync.server.uploads import Uploads
 from latentsync.server.views import JobRequest, JobView, ModelView, TaskView, UploadView
-from latentsync.server.watching import Watch
-from latentsync.server.webhooks import Webhooks
 from latentsync.server.work.process import EngineProcess
 
 DATABASE = "server.sqlite"

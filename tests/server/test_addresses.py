@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentsync.server import addresses
-from latentsync.server.addresses import Destination, Reach, is_public, locate
 from latentsync.server.errors import ApiError
+from latentsync.server.internet import addresses
+from latentsync.server.internet.addresses import Destination, Reach, is_public, locate
 
 PUBLIC = "93.184.216.34"
 

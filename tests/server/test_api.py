@@ -13,8 +13,8 @@ import anyio
 import pytest
 from starlette.testclient import TestClient
 
-from latentsync.server.routes.files import safe_name
-from latentsync.server.routes.jobs import _until
+from latentsync.server.http.routes.files import safe_name
+from latentsync.server.http.routes.jobs import _until
 from tests.support.made_up_service import MadeUpService
 from tests.support.served import job_of, served
 
@@ -202,7 +202,7 @@ def test_one_user_has_only_so_many_event_streams(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = f"/v1/jobs/{job_of(client)['id']}/events"
-    monkeypatch.setattr("latentsync.server.routes.jobs.STREAMS", 0)
+    monkeypatch.setattr("latentsync.server.http.routes.jobs.STREAMS", 0)
     answer = client.get(path)
     assert error_of(answer)[:2] == (429, "too_many_streams")
     assert int(answer.headers["retry-after"]) > 0

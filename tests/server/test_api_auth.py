@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from latentsync.errors import ConfigError
-from latentsync.server import auth
-from latentsync.server.auth import FAILURE_SECONDS, FAILURES, Gatekeeper, hashed, load_keys
+from latentsync.server.http import auth
+from latentsync.server.http.auth import FAILURE_SECONDS, FAILURES, Gatekeeper, hashed, load_keys
 from latentsync.server.settings import ServerSettings
 from tests.support.served import TOKEN, job_of, served
 

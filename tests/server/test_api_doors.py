@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from latentsync.server.body_limit import SLOWEST, BodyLimit
-from latentsync.server.doors import Doors
+from latentsync.server.http.body_limit import SLOWEST, BodyLimit
+from latentsync.server.http.doors import Doors
 from latentsync.server.settings import Limits, ServerSettings
 from tests.support.made_up_service import MadeUpService
 from tests.support.served import job_of, served

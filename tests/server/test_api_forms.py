@@ -11,7 +11,7 @@ import pytest
 from fastapi import Request
 
 from latentsync.server.errors import ApiError
-from latentsync.server.multipart import PARTS, parts
+from latentsync.server.http.multipart import PARTS, parts
 
 MIB = 1 << 20
 

@@ -16,8 +16,8 @@ import pytest
 
 from latentsync.commands import serve
 from latentsync.commands.server_flags import build_parser, settings_of
-from latentsync.server import listening
-from latentsync.server.listening import Proxy, bind, is_loopback, url_of
+from latentsync.server.http import listening
+from latentsync.server.http.listening import Proxy, bind, is_loopback, url_of
 from latentsync.server.settings import ServerSettings
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-from latentsync.server import listening
-from latentsync.server.routes import jobs
+from latentsync.server.http import listening
+from latentsync.server.http.routes import jobs
 from tests.support.attacked import TOKENS, Answer, Attacked, attacked
 from tests.support.media_factory import make_video
 

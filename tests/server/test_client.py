@@ -14,8 +14,8 @@ import uvicorn
 
 from latentsync import client as client_module
 from latentsync.client import Client, Job, ServerError
-from latentsync.server.app import create_app
-from latentsync.server.listening import bind
+from latentsync.server.http.app import create_app
+from latentsync.server.http.listening import bind
 from latentsync.server.service import Service
 from latentsync.server.settings import Limits, ServerSettings
 from tests.support.made_up_service import MadeUpService

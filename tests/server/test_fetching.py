@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from latentsync.server.addresses import PUBLIC, Reach
 from latentsync.server.errors import ApiError
-from latentsync.server.fetching import fetch
+from latentsync.server.internet.addresses import PUBLIC, Reach
+from latentsync.server.internet.fetching import fetch
 from latentsync.server.settings import Limits
 from tests.support.loopback import Loopback, Served
 from tests.support.secure import HOST, SecureLoopback

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from latentsync.jobs.rows import JOIN, PLAN
-from latentsync.server import configuring, weights
+from latentsync.server.jobs import configuring
+from latentsync.server.quick import weights
 from latentsync.server.service import Service
 from latentsync.server.settings import Limits
 from latentsync.server.views import CANCELLED, COMPLETED, FAILED, QUEUED, JobRequest, JobView

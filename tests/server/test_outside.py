@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from latentsync.server.outside import checked, configured, may_be_set
+from latentsync.server.jobs.outside import checked, configured, may_be_set
 from latentsync.settings import paths
 from latentsync.settings.load import all_keys
 from latentsync.settings.old_keys import RENAMED
@@ -24,7 +24,7 @@ def test_no_setting_that_holds_a_path_may_be_set(key: str) -> None:
 
 
 def test_a_text_that_is_not_listed_may_not_be_set_so_a_new_path_never_may() -> None:
-    from latentsync.server.outside import TEXTS
+    from latentsync.server.jobs.outside import TEXTS
     from latentsync.settings.described import described
 
     texts = {one.key for one in described() if one.kind in ("text", "list")}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from latentsync.server import retention, weights
+from latentsync.server.files import retention
+from latentsync.server.quick import weights
 from latentsync.server.service import Service
 from latentsync.server.settings import ServerSettings
 from latentsync.server.views import JobRequest

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from latentsync.server import ordering, weights
-from latentsync.server.files import folder_name, shown_name
+from latentsync.server.files.folders import folder_name, shown_name
+from latentsync.server.jobs import ordering
+from latentsync.server.quick import weights
 from latentsync.server.views import QUEUED, JobRequest
 from tests.server.test_jobs import queued
 from tests.support.serving import (

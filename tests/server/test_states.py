@@ -10,7 +10,7 @@ import pytest
 from latentsync.jobs.rows import CANCELLED, FAILED, JOIN, JUDGE, RUNNING, SEGMENT, WAITING, JobRow
 from latentsync.jobs.shown import Stage
 from latentsync.jobs.store import Store
-from latentsync.server.states import Progressing, percent_of
+from latentsync.server.jobs.states import Progressing, percent_of
 
 
 class Clock:

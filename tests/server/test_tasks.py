@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from latentsync.errors import ConfigError, FaceNotFoundError
-from latentsync.server import configuring, tasks, weights
+from latentsync.server.jobs import configuring
+from latentsync.server.quick import tasks, weights
 from latentsync.server.service import Service
 from latentsync.server.views import (
     CANCELLED,

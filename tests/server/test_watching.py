@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from latentsync.server import watching, weights
+from latentsync.server.jobs import watching
+from latentsync.server.quick import weights
 from latentsync.server.views import CANCELLED, COMPLETED, IN_PROGRESS, QUEUED, JobView
 from tests.server.test_jobs import finish, queued
 from tests.support.serving import ANNA, BEN, refused, serving, store_of, until

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from latentsync.errors import ConfigError
-from latentsync.server import webhooks
 from latentsync.server.errors import ApiError
+from latentsync.server.internet import webhooks
+from latentsync.server.internet.webhooks import WAITS, Webhooks, verify
 from latentsync.server.settings import ServerSettings
 from latentsync.server.views import COMPLETED, FAILED, JobView
-from latentsync.server.webhooks import WAITS, Webhooks, verify
 from tests.support.loopback import Served
 from tests.support.secure import SecureLoopback
 

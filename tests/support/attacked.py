@@ -23,8 +23,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from latentsync.errors import Cancelled
-from latentsync.server.app import create_app
-from latentsync.server.listening import HEADER_BYTES, _Connection
+from latentsync.server.http.app import create_app
+from latentsync.server.http.listening import HEADER_BYTES, _Connection
 from latentsync.server.service import Service
 from latentsync.server.settings import Limits, ServerSettings
 

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 import uvicorn
 
-from latentsync.server.app import create_app
+from latentsync.server.http.app import create_app
 from latentsync.server.service import Service
 from latentsync.server.settings import ServerSettings
 from tests.support.browser import playwright

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from latentsync.server.addresses import Reach
+from latentsync.server.internet.addresses import Reach
 from tests.support.loopback import Loopback
 
 HOST = "media.example"

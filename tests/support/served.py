@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from latentsync.server.app import create_app
+from latentsync.server.http.app import create_app
 from latentsync.server.settings import ServerSettings
 from tests.support.made_up_service import MadeUpService
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from latentsync.server.auth import current_user
+from latentsync.server.http.auth import current_user
 from latentsync.server.service import Service
 from latentsync.server.settings import ServerSettings
 

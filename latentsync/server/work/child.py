@@ -15,7 +15,7 @@ import cv2
 import torch
 
 from latentsync.runtime.device import thread_count
-from latentsync.server.files import ServerFiles
+from latentsync.server.files.folders import ServerFiles
 from latentsync.server.settings import ServerSettings
 from latentsync.server.work.asked import Answering, Answers, Send
 from latentsync.server.work.estimates import estimate_of_request

@@ -10,7 +10,7 @@ from latentsync.estimate.estimate import Estimate, estimate
 from latentsync.pipeline.job import checked
 from latentsync.pipeline.requirements import face_models, missing_weights
 from latentsync.restoration.base import weights_wanted
-from latentsync.server.model_views import model_view
+from latentsync.server.quick.model_views import model_view
 from latentsync.server.views import EstimateView
 from latentsync.server.work.asked import Asked
 from latentsync.server.work.here import Here

@@ -10,7 +10,7 @@ from typing import Any
 
 from latentsync.media.proxy import write_proxy
 from latentsync.server.errors import not_found
-from latentsync.server.model_views import model_view
+from latentsync.server.quick.model_views import model_view
 from latentsync.server.work.asked import Asked
 from latentsync.server.work.here import Here
 from latentsync.weights import licences

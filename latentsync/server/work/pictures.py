@@ -23,7 +23,7 @@ from latentsync.pipeline.preview import (
     write_png,
 )
 from latentsync.pipeline.source import source_of
-from latentsync.server.task_results import error_view
+from latentsync.server.quick.task_results import error_view
 from latentsync.server.views import PictureView, PreviewView
 from latentsync.tone import sdr
 from latentsync.types import Frame

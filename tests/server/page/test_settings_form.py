@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from latentsync.server.outside import may_be_set
+from latentsync.server.jobs.outside import may_be_set
 from latentsync.server.page.settings_form import (
     CHOSEN_ELSEWHERE,
     collect,
