@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from sse_starlette.sse import AppStatus
 
 from latentsync.commands import serve
 from latentsync.commands.server_flags import build_parser, settings_of
@@ -32,7 +33,9 @@ print(code, sorted(heavy))
 
 @pytest.fixture(autouse=True)
 def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what sse_starlette keeps of a signal, for the whole process, is put back."""
     monkeypatch.delenv("LATENTSYNC_TOKEN", raising=False)
+    monkeypatch.setattr(AppStatus, "should_exit", False)
 
 
 def test_it_answers_without_torch_and_ends_when_it_is_asked_to(tmp_path: Path) -> None:
