@@ -17,8 +17,7 @@ import torch
 from latentsync.generate.base import LipGenerator, load_generator
 from latentsync.generate.diffusion import vae as vae_module
 from latentsync.generate.diffusion.vae import load_vae
-from latentsync.generate.model_spec import output_dtype
-from latentsync.runtime.execution import REFERENCE, Execution
+from latentsync.runtime.execution import REFERENCE, Execution, output_dtype
 from latentsync.runtime.openvino import plugins
 from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.types import Chunk

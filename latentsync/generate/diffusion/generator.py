@@ -33,10 +33,9 @@ from latentsync.generate.model_spec import (
     FaceModel,
     face_model,
     model_paths,
-    output_dtype,
     unet_file,
 )
-from latentsync.runtime.execution import check_finite
+from latentsync.runtime.execution import check_finite, output_dtype
 
 if TYPE_CHECKING:
     from latentsync.generate.base import GenerationRequest
