@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from latentsync.jobs.rows import JOIN, PLAN
 from latentsync.server.jobs import configuring
 from latentsync.server.quick import weights
 from latentsync.server.service import Service
@@ -24,6 +23,7 @@ from tests.support.serving import (
     BEN,
     StandIn,
     chunks,
+    finish,
     given,
     refused,
     serving,
@@ -45,20 +45,6 @@ def no_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 async def queued(service: Service, folder: Path, user: str = ANNA, **more: Any) -> JobView:
     video = await given(service, small_video(folder), user)
     return (await service.create(user, JobRequest(video, **more)))[0]
-
-
-def finish(service: Service, job: JobView) -> Path:
-    """As a worker would; returns the result."""
-    with store_of(service) as store:
-        plan = store.lease("one", [job.id])
-        assert plan is not None and plan.kind == PLAN
-        store.planned(plan, [])
-        join = store.lease("one", [job.id])
-        assert join is not None and join.kind == JOIN
-        output = Path(join.job.output)
-        output.write_bytes(b"result")
-        store.finished(join)
-    return output
 
 
 def test_a_job_is_queued_with_what_was_asked_for(tmp_path: Path) -> None:
