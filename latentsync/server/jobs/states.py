@@ -183,7 +183,7 @@ def _read_judged(
     try:
         found = json.loads(path.read_text("utf-8"))
         figures = {
-            name: {key: one[key] for key in ("value", "grade", "unit")}
+            name: {key: one[key] for key in ("title", "value", "grade", "unit")}
             for name, one in found["figures"].items()
         }
         return dict(found["verdict"]), figures

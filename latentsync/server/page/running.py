@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from latentsync.evaluate.page.markup import Markup, element, joined
@@ -45,7 +45,7 @@ def judged(job: JobView) -> Markup:
     grades = [_grade(part, grade) for part, grade in job.verdict.items()]
     return joined(
         element("ul", *grades, class_="verdict", aria_label="Verdict"),
-        _figures(job.figures) if job.figures else None,
+        _figures(job.figures.values()) if job.figures else None,
     )
 
 
@@ -56,21 +56,26 @@ def _grade(part: str, grade: str) -> Markup:
     )
 
 
-def _figures(figures: Mapping[str, Any]) -> Markup:
-    rows = [_figure(name, one) for name, one in figures.items()]
-    table = element("table", element("tbody", *rows))
-    return element("details", element("summary", "Figures"), table)
+def _figures(figures: Iterable[Mapping[str, Any]]) -> Markup:
+    """Those with a grade; the others are folded below them."""
+    graded: list[Markup] = []
+    others: list[Markup] = []
+    for one in figures:
+        (graded if one["grade"] else others).append(_figure(one))
+    more = element("details", element("summary", "More figures"), _table(others))
+    return joined(_table(graded) if graded else None, more if others else None)
 
 
-def _figure(name: str, figure: Mapping[str, Any]) -> Markup:
-    value = figure.get("value")
-    text = "–" if value is None else shown(value, figure.get("unit") or "")
-    title = capital(str(figure.get("title") or name).replace("_", " "))
-    grade = figure.get("grade")
+def _table(rows: Sequence[Markup]) -> Markup:
+    return element("table", element("tbody", *rows))
+
+
+def _figure(figure: Mapping[str, Any]) -> Markup:
+    grade = figure["grade"]
     return element(
         "tr",
-        element("th", title, scope="row"),
-        element("td", text),
+        element("th", capital(figure["title"]), scope="row"),
+        element("td", shown(figure["value"], figure["unit"])),
         element("td", element("span", grade, class_=f"grade {grade}") if grade else ""),
     )
 
