@@ -73,6 +73,7 @@ class Service:
             one.cancel()
         await asyncio.to_thread(self._engine.drain, self.settings.grace)
         await asyncio.gather(*self._background, return_exceptions=True)
+        self._uploads.close()
         self._webhooks.close()
         self._store.close()
         self.records.close()

@@ -71,8 +71,8 @@ class JobView:
     """progress: 0 to 100. stage: in words for people, such as "restoring"; None: not begun, or
     ended. position: 0 for the next to be worked on; None: not queued. seconds_left: estimated from
     what is done; None: not known. figures: of the judge, name -> title, value, grade, unit;
-    verdict: of the judge, part -> good, fair, poor or unknown. frames: of the output; None: not known.
-    expires: when the files are deleted; None: they are kept."""
+    verdict: of the judge, part -> good, fair, poor or unknown. frames: of the output; None: not
+    known. expires: when the files are deleted; None: they are kept."""
 
     id: str
     name: str
