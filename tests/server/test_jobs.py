@@ -151,7 +151,7 @@ def test_the_same_key_is_the_same_job_even_with_the_files_sent_anew(tmp_path: Pa
                 ben = JobRequest(await given(service, video, BEN))
                 assert (await service.create(BEN, ben, **keys))[1]
             for key in ("", "a b", "ä", "x" * 129, "a/b"):
-                with refused(400, "bad_key"):
+                with refused(400, "invalid_idempotency_key"):
                     await service.create(ANNA, asked[0], key=key)
             service.delete(ANNA, first.id)
             assert (await service.create(ANNA, asked[0], client_id="c1"))[1]
@@ -238,13 +238,6 @@ def test_a_job_that_is_completed_has_its_files(tmp_path: Path) -> None:
             for what in ("report", "page", "../../x", "nothing"):
                 with refused(404, "not_found"):
                     service.job_file(ANNA, job.id, what)
-            (output.parent / "result.evaluation.json").write_text(
-                '{"verdict": {"sync": "good"},'
-                ' "figures": {"lips": {"value": 1, "grade": "good", "unit": "%", "curve": []}}}'
-            )
-            judged = service.job(ANNA, job.id)
-            assert judged.verdict == {"sync": "good"} and "evaluation" in judged.links
-            assert judged.figures == {"lips": {"value": 1, "grade": "good", "unit": "%"}}
 
     asyncio.run(run())
 

@@ -26,6 +26,7 @@ def test_figures_have_their_titles_and_those_without_a_grade_are_folded(tmp_path
             evaluation = {"verdict": {"mouth": "good"}, "figures": known}
             write_evaluation(evaluation, evaluation_path(output))
             found = service.job(ANNA, job.id)
+            assert "evaluation" in found.links
             assert (found.figures, found.verdict) == (FIGURES, {"mouth": "good"})
             first, folded = str(judged(found)).split("<details>")
             assert "Lips are off by" in first and "1.5 px" in first and "Akd" not in first
