@@ -96,6 +96,8 @@ class JobView:
     """Of what is there: self, events, video, source, report, evaluation, page, settings."""
     note: str | None = None
     """What the user is to know: of how the job was set up, or why it was not judged."""
+    reference: str | None = None
+    speaker: str | None = None
 
     @property
     def ended(self) -> bool:

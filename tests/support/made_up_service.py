@@ -221,5 +221,7 @@ def _job(request: JobRequest) -> JobView:
         settings=dict(request.settings),
         video=request.video,
         audio=request.audio,
+        reference=request.reference,
+        speaker=request.speaker,
         links={"self": f"/v1/jobs/{job_id}"},
     )

@@ -161,6 +161,8 @@ def job_view(
         audio=record.request.audio,
         links=_links(row.id, [*files, *(["source"] if has_source else []), "settings"]),
         note=row.note or record.note,
+        reference=record.request.reference,
+        speaker=record.request.speaker,
     )
 
 

@@ -69,8 +69,10 @@ def show_job(service: Service, user: str, draft: Draft, job_id: str) -> None:
     """Raises ApiError: there is no such job of that user."""
     job = service.job(user, job_id)
     draft.job, draft.video, draft.audio = job.id, job.video, job.audio
-    draft.speaker = job.settings.get("face.speaker")
+    draft.reference = job.reference
     draft.settings = dict(job.settings)
+    of_settings = draft.settings.pop("face.speaker", None)
+    draft.speaker = job.speaker or of_settings
     draft.tasks.clear()
     draft.tasks[PEOPLE] = service.find_people(user, job.video).id
 
@@ -91,7 +93,11 @@ async def give(service: Service, user: str, draft: Draft, place: str, path: Path
             upload = await service.take(user, path.name, path)
         finally:
             path.unlink(missing_ok=True)
-        _check_kind(upload.kind, place, upload.name)
+        try:
+            _check_kind(upload.kind, place, upload.name)
+        except ApiError:
+            service.delete_upload(user, upload.id)
+            raise
         setattr(draft, place, upload.id)
         draft.job = None
         draft.errors.pop(RUN, None)

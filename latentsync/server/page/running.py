@@ -8,7 +8,7 @@ from typing import Any
 from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.evaluate.words import capital, shown
 from latentsync.server.page.parts import problem
-from latentsync.server.page.words import PARTS, SIGNS, left_of, stage_of
+from latentsync.server.page.words import PARTS, SIGNS, left_of, own, stage_of
 from latentsync.server.views import COMPLETED, FAILED, JobView
 
 DOWNLOADS = {
@@ -82,7 +82,7 @@ def _figure(figure: Mapping[str, Any]) -> Markup:
 
 def downloads(job: JobView) -> Markup:
     links = [
-        element("a", title, href=f"{job.links[what]}?download=true", class_="button")
+        element("a", title, href=f"{own(job.links[what])}?download=true", class_="button")
         for what, title in DOWNLOADS.items()
         if what in job.links
     ]
@@ -93,7 +93,8 @@ def timeline(job: JobView) -> Markup | None:
     """The judge's own page, loaded when it is opened."""
     if "page" not in job.links:
         return None
-    own = element("a", "Open it in its own tab", href=job.links["page"], target="_blank")
-    frame = element("iframe", src=job.links["page"], title="The judge's timeline", loading="lazy")
+    page = own(job.links["page"])
+    link = element("a", "Open it in its own tab", href=page, target="_blank")
+    frame = element("iframe", src=page, title="The judge's timeline", loading="lazy")
     summary = element("summary", "Timeline: where it is good, and where not")
-    return element("details", summary, element("p", own), frame, class_="timeline")
+    return element("details", summary, element("p", link), frame, class_="timeline")
