@@ -21,6 +21,7 @@ from latentsync.server.page.draft import (
     wanted_by,
 )
 from latentsync.server.service import Service
+from latentsync.server.settings import ServerSettings
 from latentsync.server.views import (
     COMPLETED,
     ENDS,
@@ -87,8 +88,11 @@ async def _take_up(service: Service, user: str, draft: Draft, wanted: Mapping[st
 
 
 async def give(service: Service, user: str, draft: Draft, place: str, path: Path) -> None:
-    """A file for VIDEO or AUDIO that gradio has received; it is moved away in any case."""
+    """A file for one of FILES that gradio has received; it is moved away in any case. No other file
+    of this machine is touched, whatever the request names."""
     with _at(draft, place):
+        if not is_received(path, received_folder(service.settings)):
+            raise ApiError(422, "place", "no file that was received; give it again", place)
         try:
             upload = await service.take(user, path.name, path)
         finally:
@@ -104,6 +108,15 @@ async def give(service: Service, user: str, draft: Draft, place: str, path: Path
         if place == VIDEO:
             draft.speaker = None
         look_at_files(service, user, draft)
+
+
+def received_folder(settings: ServerSettings) -> Path:
+    """Where gradio writes what it receives."""
+    return (settings.root / "page").resolve()
+
+
+def is_received(path: Path, folder: Path) -> bool:
+    return path.is_absolute() and path.resolve().is_relative_to(folder)
 
 
 def _check_kind(kind: str, place: str, name: str) -> None:

@@ -83,6 +83,15 @@ def test_what_cannot_be_read_is_said_where_it_was_given_until_something_else_is(
     assert "cannot be read" not in seen(service, draft, VIDEO)
 
 
+def test_a_file_that_was_not_received_is_neither_taken_nor_deleted(service: PageService) -> None:
+    draft, other = Draft(), service.settings.root / "other.mp4"
+    shutil.copy(ASSETS / "demo_talking.mp4", other)
+    for path in (other, service.settings.root / "page" / ".." / "other.mp4", Path("other.mp4")):
+        now(flows.give(service, LOCAL, draft, VIDEO, path))
+        assert "no file that was received" in seen(service, draft, VIDEO)
+    assert draft.video is None and other.exists() and not service.uploads
+
+
 def test_a_speech_is_no_video(service: PageService) -> None:
     draft = Draft()
     now(flows.give(service, LOCAL, draft, VIDEO, received(service, "demo_speech.wav")))
