@@ -40,14 +40,14 @@ def error_of(answer: Any) -> tuple[int, str, str | None]:
 def test_one_form_makes_a_job(both: tuple[TestClient, MadeUpService]) -> None:
     client, service = both
     files = {"video": ("v.mp4", b"frames"), "audio": ("a.wav", b"speech")}
-    fields = {"name": "clip", "priority": "3", "evaluate": "false", "restore.scale": "2"}
+    fields = {"name": "clip", "priority": "3", "evaluate": "false", "restore.batch": "2"}
     made = client.post(
         "/v1/jobs", files=files, data={**fields, "settings": '{"restore": {"name": "GFPGAN"}}'}
     )
     assert made.status_code == 201
     asked = service.requests[made.json()["id"]]
     assert (asked.name, asked.priority, asked.evaluate) == ("clip", 3, False)
-    assert asked.settings == {"restore.scale": 2, "restore.name": "GFPGAN"}
+    assert asked.settings == {"restore.batch": 2, "restore.name": "GFPGAN"}
     assert client.get(f"/v1/uploads/{asked.audio}/file").content == b"speech"
 
 
@@ -55,10 +55,10 @@ def test_json_makes_a_job_of_uploads(both: tuple[TestClient, MadeUpService]) -> 
     client, service = both
     upload = client.post("/v1/uploads", files={"file": ("v.mp4", b"frames")})
     assert upload.status_code == 201
-    body = {"video": upload.json()["id"], "settings": {"restore.scale": 2}}
+    body = {"video": upload.json()["id"], "settings": {"restore.batch": 2}}
     made = client.post("/v1/jobs", json=body)
     assert made.status_code == 201
-    assert service.requests[made.json()["id"]].settings == {"restore.scale": 2}
+    assert service.requests[made.json()["id"]].settings == {"restore.batch": 2}
 
 
 def test_the_same_key_makes_a_job_once(client: TestClient) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import threading
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from latentsync.server.files import uploads
 from latentsync.server.settings import Limits
 from tests.support.media_factory import make_video, moving_pattern
 from tests.support.pictures import encoded, smooth
@@ -199,6 +202,47 @@ def test_a_place_is_a_regular_file_of_an_allowed_folder_and_is_not_copied(
         async with serving(tmp_path / "two") as service:
             with refused(422, "place", "uses no files by their path"):
                 await service.use(ANNA, str(outside / "a.mp4"))
+
+    asyncio.run(run())
+
+
+def test_a_place_whose_file_has_changed_is_one_more_upload_once(
+    tmp_path: Path, video: bytes
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(video)
+
+    async def run() -> None:
+        async with serving(tmp_path / "server", folders=(tmp_path,)) as service:
+            ids = []
+            for second in (1, 2, 2):
+                os.utime(tmp_path / "a.mp4", (second, second))
+                ids.append((await service.use(ANNA, str(tmp_path / "a.mp4"))).id)
+            assert ids[0] != ids[1] == ids[2]
+
+    asyncio.run(run())
+
+
+def test_two_files_are_inspected_at_once_and_other_work_goes_on(
+    tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspect, at_work, go_on = uploads.inspect, threading.Semaphore(0), threading.Event()
+
+    def slow(*values: Any) -> Any:
+        at_work.release()
+        assert go_on.wait(10)
+        return inspect(*values)
+
+    monkeypatch.setattr(uploads, "inspect", slow)
+
+    async def run() -> None:
+        async with serving(tmp_path) as service:
+            coming = [service.receive(ANNA, "a.mp4", chunks(video)) for _ in range(12)]
+            tasks = [asyncio.create_task(one) for one in coming]
+            assert await asyncio.to_thread(at_work.acquire, timeout=5)
+            assert await asyncio.to_thread(at_work.acquire, timeout=5)
+            assert not await asyncio.to_thread(at_work.acquire, timeout=0.2)
+            go_on.set()
+            await asyncio.gather(*tasks)
 
     asyncio.run(run())
 

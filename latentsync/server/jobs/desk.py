@@ -143,10 +143,10 @@ class JobDesk:
             has_source=upload is not None,
             keep_seconds=self._settings.keep_hours * 3600,
         )
-        if view.error is None:
-            return view
-        error = dataclasses.replace(view.error, message=self._files.public(view.error.message))
-        return dataclasses.replace(view, error=error)
+        public, error, note = self._files.public, view.error, view.note
+        if error is not None:
+            error = dataclasses.replace(error, message=public(error.message))
+        return dataclasses.replace(view, error=error, note=None if note is None else public(note))
 
     def _in_state(self, records: list[JobRecord], state: str | None) -> list[JobRecord]:
         if state is None:

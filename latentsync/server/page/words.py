@@ -27,6 +27,11 @@ SIGNS = {"good": "✓", "fair": "~", "poor": "!", "unknown": "?"}
 """Grade of the judge -> the sign beside its colour."""
 
 
+def own(path: str) -> str:
+    """A path of the server as the page names it, so that it holds below a proxy's prefix, too."""
+    return path.removeprefix("/")
+
+
 def about(seconds: float) -> str:
     """How long something takes: "about 40 seconds", "about 3 minutes"."""
     if seconds < 90:
