@@ -145,8 +145,17 @@ class JobDesk:
         )
         if view.error is None:
             return view
-        error = dataclasses.replace(view.error, message=self._files.public(view.error.message))
+        message = self._as_given(record, self._files.public(view.error.message))
+        error = dataclasses.replace(view.error, message=message)
         return dataclasses.replace(view, error=error)
+
+    def _as_given(self, record: JobRecord, message: str) -> str:
+        """With the names that the user gave to the files, which are kept under others."""
+        wanted = record.request.video, record.request.audio
+        for upload in (self._records.upload(record.user, one) for one in wanted if one):
+            if upload is not None:
+                message = message.replace(self._uploads.path_of(upload).name, upload.view.name)
+        return message
 
     def _in_state(self, records: list[JobRecord], state: str | None) -> list[JobRecord]:
         if state is None:
