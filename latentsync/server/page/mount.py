@@ -15,6 +15,9 @@ from latentsync.server.settings import ServerSettings
 UPLOADS = "GRADIO_TEMP_DIR"
 """Where gradio writes what is uploaded, until the service has taken it."""
 
+ANALYTICS = "GRADIO_ANALYTICS_ENABLED"
+"""Whether gradio reports its use to its makers; read when it is imported."""
+
 TABS = 1000
 """Whose drafts are kept; see layout.KEPT."""
 
@@ -23,6 +26,7 @@ def mount_page(app: FastAPI, service: Service, settings: ServerSettings) -> None
     """Adds the page at "/". Its imports take seconds: call it in a thread, and enter the lifespan
     of app afterwards, in the event loop of the service."""
     _empty_uploads(settings.root / "page")
+    os.environ[ANALYTICS] = "False"
     import gradio
 
     from latentsync.server.page.layout import page_of
