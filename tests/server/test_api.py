@@ -235,10 +235,12 @@ def test_a_range_behind_the_end_is_refused(client: TestClient) -> None:
         assert error_of(answer)[:2] == (416, "range_not_satisfiable")
 
 
-def test_a_file_has_the_name_that_its_user_knows(client: TestClient) -> None:
+def test_a_result_has_the_name_that_its_user_knows_and_not_that_of_its_source(
+    client: TestClient,
+) -> None:
     path = f"/v1/jobs/{job_of(client, name='Grüße.mov')['id']}/video"
     shown = client.get(path).headers["content-disposition"]
-    assert shown == "inline; filename*=utf-8''Gr%C3%BC%C3%9Fe.mp4"
+    assert shown == "inline; filename*=utf-8''Gr%C3%BC%C3%9Fe.result.mp4"
     saved = client.get(f"{path}?download=1").headers["content-disposition"]
     assert saved.startswith("attachment; ")
 

@@ -242,7 +242,9 @@ def test_a_job_that_is_completed_has_its_files(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_failed_job_says_why_without_folders_and_can_be_tried_again(tmp_path: Path) -> None:
+def test_a_failed_job_says_why_with_the_names_that_its_user_gave_and_can_be_tried_again(
+    tmp_path: Path,
+) -> None:
     async def run() -> None:
         async with serving(tmp_path) as service:
             job = await queued(service, tmp_path)
@@ -254,7 +256,8 @@ def test_a_failed_job_says_why_without_folders_and_can_be_tried_again(tmp_path: 
                 )
             failed = service.job(ANNA, job.id)
             assert failed.state == FAILED and failed.error is not None
-            assert failed.error.message == "no video: file.mp4; look"
+            name = service.upload(ANNA, job.video).name
+            assert name != "file.mp4" and failed.error.message == f"no video: {name}; look"
             with refused(409, "ended"):
                 service.cancel(ANNA, job.id)
             assert service.retry(ANNA, job.id).state == QUEUED

@@ -145,8 +145,17 @@ class JobDesk:
         )
         public, error, note = self._files.public, view.error, view.note
         if error is not None:
-            error = dataclasses.replace(error, message=public(error.message))
+            message = self._as_given(record, public(error.message))
+            error = dataclasses.replace(error, message=message)
         return dataclasses.replace(view, error=error, note=None if note is None else public(note))
+
+    def _as_given(self, record: JobRecord, message: str) -> str:
+        """With the names that the user gave to the files, which are kept under others."""
+        wanted = record.request.video, record.request.audio
+        for upload in (self._records.upload(record.user, one) for one in wanted if one):
+            if upload is not None:
+                message = message.replace(self._uploads.path_of(upload).name, upload.view.name)
+        return message
 
     def _in_state(self, records: list[JobRecord], state: str | None) -> list[JobRecord]:
         if state is None:

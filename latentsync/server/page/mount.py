@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 UPLOADS = "GRADIO_TEMP_DIR"
 """Where gradio writes what is uploaded, until the service has taken it."""
 
+ANALYTICS = "GRADIO_ANALYTICS_ENABLED"
+"""Whether gradio reports its use to its makers; read when it is imported."""
+
 TABS = 1000
 """Whose drafts are kept; see layout.KEPT."""
 
@@ -30,6 +33,7 @@ def mount_page(app: FastAPI, service: Service, settings: ServerSettings) -> None
     """Adds the page at "/". Its imports take seconds: call it in a thread, and enter the lifespan
     of app afterwards, in the event loop of the service."""
     _empty_uploads(received_folder(settings))
+    os.environ[ANALYTICS] = "False"
     import gradio
 
     from latentsync.server.page.layout import page_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.words import counted
+from latentsync.evaluate.words import capital, counted
 from latentsync.server.page.words import about, facts_of, licence_of, own, said_of
 from latentsync.server.views import EstimateView, ModelView, PersonView, TaskView, UploadView
 
@@ -116,7 +116,7 @@ def estimated(view: EstimateView) -> Markup:
     return joined(
         element("p", time or "How long it takes is not known.", class_="figure"),
         element("p", faces, class_="hint") if sampled else None,
-        element("p", view.note, class_="hint") if view.note else None,
+        element("p", capital(view.note), class_="hint") if view.note else None,
         fetched(view.missing) if view.missing else None,
     )
 

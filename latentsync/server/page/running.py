@@ -28,7 +28,7 @@ def progress(job: JobView) -> Markup:
         return Markup()
     return joined(
         element("p", stage_of(job), class_="stage", role="status"),
-        element("p", job.note, class_="hint") if job.note else None,
+        element("p", capital(job.note), class_="hint") if job.note else None,
         None if job.ended else _bar(job),
     )
 

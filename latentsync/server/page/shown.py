@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.words import capital
 from latentsync.server.errors import ApiError
 from latentsync.server.page import comparing, parts, running
 from latentsync.server.page.draft import (
@@ -149,7 +150,7 @@ def _result(service: Service, user: str, job: JobView | None) -> Markup:
         return Markup()
     return joined(
         _compared(service, user, job),
-        element("p", job.note, class_="hint") if job.note else None,
+        element("p", capital(job.note), class_="hint") if job.note else None,
         running.downloads(job),
         running.judged(job),
         running.timeline(job),

@@ -52,9 +52,9 @@ def _add(what: str, media_type: str) -> None:
 
 
 def _name(job: str, what: str, path: Path) -> str:
-    """clip.mp4 of the video, clip.report.json of the report."""
+    """clip.result.mp4 of the video: a browser saves it beside clip.mp4; clip.report.json."""
     stem = Path(job).stem or "job"
-    return f"{stem}{path.suffix}" if what == "video" else f"{stem}.{what}{path.suffix}"
+    return f"{stem}.{'result' if what == 'video' else what}{path.suffix}"
 
 
 for _what, _media_type in KINDS.items():
