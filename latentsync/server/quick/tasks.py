@@ -76,8 +76,8 @@ class QuickWork:
     def start(
         self, user: str, kind: str, arguments: dict[str, Any], shape: Shape, task_id: str
     ) -> TaskView:
-        """task_id: a new one. A preview or an estimate ends the user's older ones of its kind, which
-        nobody looks at any more.
+        """task_id: a new one. A preview or an estimate ends the user's older ones of its kind:
+        nobody looks at them any more.
 
         Raises ApiError (429) where too many of the user's are not finished.
         """
