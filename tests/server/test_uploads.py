@@ -206,6 +206,19 @@ def test_a_place_is_a_regular_file_of_an_allowed_folder_and_is_not_copied(
     asyncio.run(run())
 
 
+def test_a_place_counts_only_while_its_folder_is_allowed(tmp_path: Path, video: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(video)
+
+    async def run() -> None:
+        async with serving(tmp_path / "server", folders=(tmp_path,)) as service:
+            view = await service.use(ANNA, str(tmp_path / "a.mp4"))
+        async with serving(tmp_path / "server") as service:
+            with refused(404, "not_found"):
+                service.upload_file(ANNA, view.id)
+
+    asyncio.run(run())
+
+
 def test_a_place_whose_file_has_changed_is_one_more_upload_once(
     tmp_path: Path, video: bytes
 ) -> None:
@@ -265,6 +278,7 @@ def test_the_demo_is_there_once_for_each_user(tmp_path: Path) -> None:
             video, speech = await service.demo(ANNA)
             assert (video.kind, speech.kind) == ("video", "audio")
             assert await service.demo(ANNA) == (video, speech)
+            assert service.upload_file(ANNA, video.id).is_file()
             with refused(404, "not_found"):
                 service.upload(BEN, video.id)
 

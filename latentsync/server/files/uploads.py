@@ -114,10 +114,7 @@ class Uploads:
         return await self._refer(user, path)
 
     async def demo(self, user: str) -> tuple[UploadView, UploadView]:
-        config = shipped_config(Path("demo.yaml"))
-        assert config is not None
-        folder = (config.parents[1] / "assets").resolve()
-        video, speech = [await self._refer(user, folder / name) for name in DEMO]
+        video, speech = [await self._refer(user, _demo_folder() / name) for name in DEMO]
         return video, speech
 
     def given(self, user: str, upload_id: str, field: str | None = None) -> Given:
@@ -142,7 +139,9 @@ class Uploads:
         """None: it is gone."""
         if record.place is not None:
             path = Path(record.place)
-            return path if path.is_file() and path.resolve() == path else None
+            unmoved = path.is_file() and path.resolve() == path
+            may_use = self._may_use(path) or path.parent == _demo_folder()
+            return path if unmoved and may_use else None
         folder = self._files.upload(record.user, record.id)
         return next(folder.glob("file.*"), None)
 
@@ -215,18 +214,20 @@ class Uploads:
 
     def _allowed(self, place: str) -> Path:
         """The file itself. The same error whatever is outside, there or not."""
-        folders = [folder.resolve() for folder in self._settings.folders]
         try:
             path = Path(place).resolve(strict=True)
-            inside = any(path.is_relative_to(folder) for folder in folders)
-            if inside and Path(place).is_absolute() and path.is_file():
+            if self._may_use(path) and Path(place).is_absolute() and path.is_file():
                 return path
         except (OSError, ValueError, RuntimeError):
             pass
         message = "no such file in the folders that this server may use; give its absolute path"
-        if not folders:
+        if not self._settings.folders:
             message = "this server uses no files by their path; upload the file"
         raise ApiError(422, "place", message)
+
+    def _may_use(self, path: Path) -> bool:
+        """path: without links. The folders of an earlier start do not count."""
+        return any(path.is_relative_to(one.resolve()) for one in self._settings.folders)
 
     @contextmanager
     def _place(self, user: str) -> Iterator[None]:
@@ -246,6 +247,12 @@ class Uploads:
         """Those that no unfinished job has."""
         unfinished = self._store(open_ids)
         return self._records.count_uploads(user, not_of=unfinished) + self._coming[user]
+
+
+def _demo_folder() -> Path:
+    config = shipped_config(Path("demo.yaml"))
+    assert config is not None
+    return (config.parents[1] / "assets").resolve()
 
 
 def _mark(path: Path) -> str:

@@ -153,8 +153,9 @@ class JobDesk:
         """With the names that the user gave to the files, which are kept under others."""
         wanted = record.request.video, record.request.audio
         for upload in (self._records.upload(record.user, one) for one in wanted if one):
-            if upload is not None:
-                message = message.replace(self._uploads.path_of(upload).name, upload.view.name)
+            path = None if upload is None else self._uploads.path_of(upload)
+            if upload is not None and path is not None:
+                message = message.replace(path.name, upload.view.name)
         return message
 
     def _in_state(self, records: list[JobRecord], state: str | None) -> list[JobRecord]:
