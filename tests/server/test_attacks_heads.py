@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from latentsync.server import listening
+from latentsync.server.http import listening
 from tests.support.attacked import TOKENS, Answer, Attacked, attacked
 from tests.support.media_factory import make_video
 
