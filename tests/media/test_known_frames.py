@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from latentsync.media import indexed, seeking
 from latentsync.media.decoder import Decoding
 from latentsync.media.indexed import IndexedReader
 from latentsync.media.reader import VideoReader
-from latentsync.media.seeking import KnownFrames, checksum
+from latentsync.media.seeking import KnownFrames, SeekingDecoder, checksum
 from tests.support.media_factory import make_video, moving_pattern
 
 COUNT = 60
@@ -69,3 +71,24 @@ def test_a_frame_that_is_not_the_known_one_is_looked_for_from_the_start(
     (read,) = IndexedReader(video, [45], moved)
     assert np.array_equal(read.pixels, frames[45].pixels)
     assert len(counted) > 45
+
+
+@pytest.mark.parametrize("count", [10, 3])
+def test_a_segment_leaves_no_decoder_behind_even_before_the_collector_comes(
+    video: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Each would hold its frames: 42 MB for every segment of a video of 1080p."""
+    made, go_to = [], SeekingDecoder._go_to
+    monkeypatch.setattr(
+        SeekingDecoder, "_go_to", lambda self, index: made.append(self) or go_to(self, index)
+    )
+    read = iter(IndexedReader(video, range(45, 55), known(video)))
+    gc.disable()
+    try:
+        for _ in range(count):
+            next(read)
+        left = weakref.ref(made.pop()._decoding)
+        read.close()
+        assert left() is None
+    finally:
+        gc.enable()
