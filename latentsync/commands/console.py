@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from latentsync.commands.quiet import quiet_libraries
 from latentsync.errors import LatentSyncError
+from latentsync.runtime.allocator import share_freed_memory
 
 DONE, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 SETTINGS = "settings"
@@ -83,6 +84,7 @@ def run(main: Callable[[], int], *, quiet: bool = False) -> int:
     for package in ("latentsync", "GFPGAN", "CodeFormer"):
         logging.getLogger(package).setLevel(logging.WARNING if quiet else logging.INFO)
     signal.signal(signal.SIGTERM, _terminate)
+    share_freed_memory()
     try:
         with quiet_libraries():
             return main()

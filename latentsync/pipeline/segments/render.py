@@ -25,7 +25,7 @@ from latentsync.pipeline.session import Session
 from latentsync.pipeline.stage_timer import Stage, added
 from latentsync.pipeline.unchanged import may_be_copied
 from latentsync.pipeline.writing import Written, audio_of, copied, shown_info, written_in_one
-from latentsync.runtime.memory import return_freed_memory
+from latentsync.runtime.allocator import return_freed_memory
 
 if TYPE_CHECKING:
     from latentsync.pipeline.engine import Engine

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import torch
 
+from latentsync.runtime.allocator import share_freed_memory
 from latentsync.runtime.device import thread_count
 from latentsync.server.files.folders import ServerFiles
 from latentsync.server.settings import ServerSettings
@@ -142,5 +143,6 @@ def _own_process() -> None:
         handler.setLevel(logging.WARNING)
     if hasattr(os, "nice"):
         os.nice(BEHIND)  # the server answers while all cores are at work
+    share_freed_memory()
     torch.set_num_threads(thread_count(0))
     cv2.setNumThreads(1)
