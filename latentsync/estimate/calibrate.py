@@ -20,10 +20,10 @@ from latentsync.errors import ConfigError
 from latentsync.estimate.cost import Cost, timed
 from latentsync.face.masks import upstream_mask
 from latentsync.generate.diffusion import unet_runner as denoiser
-from latentsync.generate.diffusion.vae import DECODER, make_vae
 from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, face_model
 from latentsync.generate.replay.head_pose import MOUTH, RESTING, placement
 from latentsync.generate.replay.transplant import Mouth, Transplanter
+from latentsync.generate.vae import DECODER, make_vae
 from latentsync.geometry import points_to_aligned, square
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime import cache, openvino

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import ConfigError
+from latentsync.generate import coding
 from latentsync.generate.base import WHISPER, ChunkMouths
+from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.diffusion import sampling
 from latentsync.generate.diffusion.noise import (
     Noise,
@@ -25,9 +27,8 @@ from latentsync.generate.diffusion.noise import (
     unprepared,
 )
 from latentsync.generate.diffusion.overlap import Averager, Edge, Recorder
-from latentsync.generate.diffusion.sampling import Adjust, Autoencoder, Check, Denoiser
+from latentsync.generate.diffusion.sampling import Adjust, Denoiser
 from latentsync.generate.diffusion.unet_runner import load_unet
-from latentsync.generate.diffusion.vae import load_vae
 from latentsync.generate.model_spec import (
     LATENT_STEP,
     FaceModel,
@@ -36,6 +37,7 @@ from latentsync.generate.model_spec import (
     output_dtype,
     unet_file,
 )
+from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class LatentSync:
         self.seed, self.checkpoint, self.licence = seed, checkpoint, str(unet_file(model).licence)
         self._unet, self._vae, self._settings, self._model = unet, vae, settings, model
         self._keep, self._execution = torch.from_numpy(1 - mask), execution
-        self._check: Check = sampling.never
+        self._check: Check = coding.never
         self._side = model.resolution // LATENT_STEP
         self._upstream = upstream
         self._noise_of = (
@@ -143,8 +145,7 @@ class LatentSync:
     def reconstruct(self, crops: Tensor) -> Tensor:
         """See latentsync.generate.base.Reconstructing."""
         with self._enough_memory():
-            batch = self._settings.vae_batch
-            return sampling.reconstruct(self._vae, crops, vae_batch=batch, check=self._check).cpu()
+            return coding.reconstruct(self._vae, crops, **self._batches).cpu()
 
     @property
     def _batches(self) -> Any:
