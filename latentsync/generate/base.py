@@ -1,4 +1,4 @@
-"""The interface of mouth generators, and the table of the built-in ones."""
+"""The interface of mouth generators. For the built-in ones see table."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from latentsync.errors import ConfigError
-from latentsync.plugins import find_plugin
-
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from latentsync.runtime.execution import Execution
-    from latentsync.settings.schema import Config
     from latentsync.types import Alignment, Chunk
 
-WHISPER, CEPSTRA = "whisper", "cepstra"
+WHISPER, NORMED_WHISPER, CEPSTRA = AUDIO_INPUTS = "whisper", "normed_whisper", "cepstra"
 """Audio features that a generator may take; see LipGenerator.audio."""
 
 
@@ -26,8 +21,9 @@ class LipGenerator(Protocol):
     """Generates mouths from audio, in the aligned crops of one chunk.
 
     size: R, side of its square crops. chunk_frames: the longest chunk it takes.
-    audio: its audio features: "whisper" (of the speech encoder), "cepstra", or None. Without the
-        attribute it gets Whisper's features.
+    audio: its audio features: "whisper" (of the speech encoder), "normed_whisper" (with the norm
+        after its last layer, each half minute by itself; see speech.half_minutes), "cepstra", or
+        None. Without the attribute it gets Whisper's features.
     __call__: chunk.crops (F, 3, R, R), chunk.audio (F, tokens, C) -> (F, 3, R, R) float32 RGB on
         the CPU, about [-1, 1], not clamped. Where the mask is 0, the crops are unchanged.
         The result depends on the chunk alone; it is called from any thread, repeatedly. A failure
@@ -168,41 +164,3 @@ class Overlapping(Protocol):
         """before: ``last`` of the anchor before. after: ``first`` of the one after; None: there
         is none. Returns the mouths of all its frames, as __call__ does."""
         ...
-
-
-class GeneratorLoader(Protocol):
-    """Loads a generator, or raises a LatentSyncError."""
-
-    def __call__(
-        self,
-        config: Config,
-        execution: Execution,
-        *,
-        mask: np.ndarray,
-    ) -> LipGenerator: ...
-
-
-GENERATORS: dict[str, str] = {
-    "latentsync": "latentsync.generate.diffusion.generator:load",
-    "replay": "latentsync.generate.replay.generator:load",
-}
-
-
-def load_generator(config: Config, execution: Execution, *, mask: np.ndarray) -> LipGenerator:
-    """Loads the generator that ``generate.name`` names.
-
-    execution: device, backend and dtype. mask: (R, R) float in [0, 1], 1 where the face is
-    generated; R: see model_spec.face_model. Raises UnknownPluginError, or any LatentSyncError of
-    its loader.
-    """
-    load: GeneratorLoader = find_plugin("generator", config.generate.name, GENERATORS)
-    return load(config, execution, mask=mask)
-
-
-def audio_input(generator: LipGenerator) -> str | None:
-    """``generator.audio``, "whisper" by default. Raises ConfigError for another value."""
-    audio = getattr(generator, "audio", WHISPER)
-    if audio not in (WHISPER, CEPSTRA, None):
-        what = f"the attribute audio of the generator {generator.name}"
-        raise ConfigError(what, audio, "set it to whisper, cepstra or None")
-    return audio

@@ -98,11 +98,9 @@ def whisper_file(config: Config) -> ModelFile:
 def weights_wanted(config: Config) -> list[tuple[ModelFile, str | None]]:
     """LatentSync's files (speech encoder, U-Net, VAE), each with the path in the configuration.
 
-    Other generators need none, as far as is known before they are loaded. Raises ConfigError.
+    Raises ConfigError.
     """
     model, generate = face_model(config), config.generate
-    if generate.name.lower() != "latentsync":
-        return []
     files = [(unet_file(model), generate.checkpoint), (VAE, generate.vae)]
     return [(whisper_file(config), generate.whisper), *files]
 

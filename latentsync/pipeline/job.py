@@ -7,6 +7,7 @@ from pathlib import Path
 
 from latentsync.errors import ConfigError
 from latentsync.face.speaker import ALL, parse_speaker
+from latentsync.generate.table import generator_kind
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.lipsync import output_rate
@@ -49,6 +50,8 @@ def checked(config: Config) -> Job:
     _check_purpose(config)
     output_rate(config.output.fps)
     source = probe(config.input.video)
+    if config.speech:
+        generator_kind(config).check(config, still=source.picture is not None)
     if source.picture is not None and config.speech:
         _check_picture(config)
     audio: PlacedSpeech | Dialogue | None = None
@@ -111,11 +114,7 @@ def _check_named(config: Config) -> None:
 
 
 def _check_picture(config: Config) -> None:
-    """A picture that speaks is a video: it has neither other mouths nor a length."""
-    replays = config.generate.name.lower() == "replay"
-    if replays and config.generate.replay.source is None:
-        remedy = "a picture has one mouth only: name a video of the same person to take others from"
-        raise ConfigError("generate.replay.source", "not given", remedy)
+    """A picture that speaks is a video, but it has no length."""
     if config.output.length == VIDEO:
         remedy = "a picture has no length: leave it out"
         raise ConfigError("output.length", config.output.length, remedy)

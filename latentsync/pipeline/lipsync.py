@@ -12,8 +12,9 @@ import torch
 
 from latentsync.errors import ConfigError, MediaError
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.base import CEPSTRA, WHISPER, audio_input, load_generator
+from latentsync.generate.base import CEPSTRA, WHISPER
 from latentsync.generate.model_spec import face_model, whisper_file
+from latentsync.generate.table import audio_input, generator_kind
 from latentsync.pipeline.concurrency import Checked
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
@@ -57,8 +58,8 @@ class LipSync:
 
     def __init__(self, config: Config, execution: Execution) -> None:
         self.config, self.execution = config, execution
-        mask = upstream_mask(face_model(config).resolution)
-        self.generator = load_generator(config, execution, mask=mask)
+        kind = generator_kind(config)
+        self.generator = kind.load(config, execution, mask=upstream_mask(kind.size(config)))
         self.audio = audio_input(self.generator)
         self._encoder = self._load_encoder() if self.audio == WHISPER else None
 

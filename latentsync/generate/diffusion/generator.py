@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentsync.errors import ConfigError
 from latentsync.generate import coding
 from latentsync.generate.base import WHISPER, ChunkMouths
 from latentsync.generate.coding import Autoencoder, Check
@@ -28,7 +25,9 @@ from latentsync.generate.diffusion.noise import (
 )
 from latentsync.generate.diffusion.overlap import Averager, Edge, Recorder
 from latentsync.generate.diffusion.sampling import Adjust, Denoiser
-from latentsync.generate.diffusion.unet_runner import load_unet
+from latentsync.generate.diffusion.timing import trials
+from latentsync.generate.diffusion.unet_runner import NAME, load_unet
+from latentsync.generate.memory import enough_memory
 from latentsync.generate.model_spec import (
     LATENT_STEP,
     FaceModel,
@@ -36,7 +35,9 @@ from latentsync.generate.model_spec import (
     model_paths,
     output_dtype,
     unet_file,
+    weights_wanted,
 )
+from latentsync.generate.table import GeneratorKind
 from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite
 
@@ -201,19 +202,14 @@ class LatentSync:
         crops = crops.to(self._vae.device)
         return sampling.composite(decoded[which], crops, self._keep).cpu()
 
-    @contextmanager
-    def _enough_memory(self) -> Iterator[None]:
-        try:
-            yield
-        except torch.OutOfMemoryError:
-            settings = self._settings
-            raise ConfigError(
-                "not enough GPU memory",
-                f"data.resolution={self.size}, generate.vae_batch={settings.vae_batch}, "
-                f"generate.guidance={settings.guidance:g}",
-                "set generate.vae_batch=1, or generate.guidance=1, or runtime.precision=bf16, "
-                "or use 256 pixels",
-            ) from None
+    def _enough_memory(self) -> Any:
+        settings = self._settings
+        return enough_memory(
+            f"data.resolution={self.size}, generate.vae_batch={settings.vae_batch}, "
+            f"generate.guidance={settings.guidance:g}",
+            "set generate.vae_batch=1, or generate.guidance=1, or runtime.precision=bf16, "
+            "or use 256 pixels",
+        )
 
     def _verify(self, chunk: Chunk) -> None:
         """Raises ValueError for shapes that the networks would reject late or not at all."""
@@ -238,7 +234,7 @@ def _first_of_each(chunk: Chunk, some: slice) -> tuple[Tensor, Tensor]:
 
 
 def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSync:
-    """mask: see latentsync.generate.base.load_generator.
+    """mask: see latentsync.generate.table.load_generator.
 
     Raises ConfigError (settings) and CheckpointError (weights that do not fit, or all that are
     missing). Nothing is downloaded.
@@ -265,3 +261,13 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSyn
         checkpoint=paths.unet,
         upstream=config.as_upstream,
     )
+
+
+def described(config: Config) -> str:
+    own = config.generate
+    cache = f", DeepCache interval {own.step_cache}" if own.step_cache > 1 else ""
+    steps = f"{own.steps} denoising steps ({own.scheduler}{cache})"
+    return f"{LatentSync.name}, {steps}, guidance scale {own.guidance:g}"
+
+
+KIND = GeneratorKind(load, weights=weights_wanted, described=described, trials=trials, graphs=NAME)

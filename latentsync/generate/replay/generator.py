@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from latentsync.errors import ConfigError
 from latentsync.generate.base import CEPSTRA, Footage, GenerationRequest
 from latentsync.generate.model_spec import face_model
 from latentsync.generate.replay.choice import Chosen, choose
 from latentsync.generate.replay.database import pack_crops, unpack
 from latentsync.generate.replay.head_pose import placement
 from latentsync.generate.replay.inputs import LEAST_SPEECH, silent_video, too_little
+from latentsync.generate.replay.timing import trials
 from latentsync.generate.replay.transplant import Mouth, Transplanter
+from latentsync.generate.table import GeneratorKind
 
 if TYPE_CHECKING:
     from latentsync.generate.base import LipGenerator
@@ -128,9 +131,16 @@ def load(
     *,
     mask: np.ndarray,
 ) -> LipGenerator:
-    """The loader in the table GENERATORS. There are no weights; it runs on the CPU."""
+    """There are no weights; it runs on the CPU."""
     settings = config.generate.replay
     return Replay(settings, mask, chunk_frames=face_model(config).frames)
+
+
+def check(config: Config, *, still: bool) -> None:
+    """A picture has one mouth. Raises ConfigError."""
+    if still and config.generate.replay.source is None:
+        remedy = "a picture has one mouth only: name a video of the same person to take others from"
+        raise ConfigError("generate.replay.source", "not given", remedy)
 
 
 def _packed_mouths(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
@@ -138,3 +148,8 @@ def _packed_mouths(speaker: Footage, chosen: Chosen, size: int) -> dict[int, byt
     places = np.union1d(chosen.path[chosen.shown > 0], chosen.partner[chosen.share > 0])
     mouths = pack_crops(speaker, chosen.faces.frames[places], size)
     return dict(zip(places.tolist(), mouths, strict=True))
+
+
+KIND = GeneratorKind(
+    load, check=check, trials=trials, network=Replay.network, first_pass="selecting units"
+)
