@@ -18,12 +18,13 @@ WHISPER, NORMED_WHISPER, CEPSTRA = AUDIO_INPUTS = "whisper", "normed_whisper", "
 
 @runtime_checkable
 class LipGenerator(Protocol):
-    """Generates mouths from audio, in the aligned crops of one chunk.
+    """Generates mouths from audio, in the aligned crops of one chunk, or boxes of them: see Boxed.
 
     size: R, side of its square crops. chunk_frames: the longest chunk it takes.
     audio: its audio features: "whisper" (of the speech encoder), "normed_whisper" (with the norm
         after its last layer, each half minute by itself; see speech.half_minutes), "cepstra", or
-        None. Without the attribute it gets Whisper's features.
+        None. Without the attribute it gets Whisper's features. The attribute audio_width: 384 or
+        768, of Whisper's features; without it by model.cross_attention_dim.
     __call__: chunk.crops (F, 3, R, R), chunk.audio (F, tokens, C) -> (F, 3, R, R) float32 RGB on
         the CPU, about [-1, 1], not clamped. Where the mask is 0, the crops are unchanged.
         The result depends on the chunk alone; it is called from any thread, repeatedly. A failure
@@ -64,8 +65,8 @@ class Footage:
     something is in front of the face: its mouth must not be shown elsewhere. people: returns
     (F,) int, one number for each person, -1 without a face; in doubt one person has two. audio:
     returns None: no audio.
-    crops: rising indices of frames with a face, side R -> the aligned crop of each, (3, R, R)
-    float32 RGB [-1, 1], as in chunks.
+    crops: rising indices of frames with a face, side R -> the crop of each, (3, R, R) float32 RGB
+    [-1, 1], as in chunks: the aligned crop, or the track's box of it.
     """
 
     name: str
@@ -120,6 +121,22 @@ class Partial(Protocol):
     def shown(self, numbers: np.ndarray) -> np.ndarray:
         """numbers: (K,) int, generated output frames -> (K,) float32 in [0, 1]: the share of its
         mouth to show. 0: there is none, and its crop comes back unchanged; between: a fade."""
+        ...
+
+
+@runtime_checkable
+class Boxed(Protocol):
+    """A generator whose square is a box of the aligned crop, the same for all frames of a track.
+
+    Its crops, in chunks and in the footage, are that box. What it returns may be new everywhere.
+    mask: (R, R) float32 in [0, 1]: where in its square it may be shown; 0 along the border.
+    """
+
+    mask: np.ndarray
+
+    def box(self, faces: Sequence[Alignment]) -> tuple[float, float, float, float]:
+        """faces: of all frames of a track -> left, top, right, bottom in aligned pixels from the
+        crop's corner; the box may reach beyond it."""
         ...
 
 

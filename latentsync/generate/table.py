@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GENERATORS: dict[str, str] = {
     "latentsync": "latentsync.generate.diffusion.generator:KIND",
+    "musetalk": "latentsync.generate.musetalk.generator:KIND",
     "replay": "latentsync.generate.replay.generator:KIND",
 }
 """Name -> its GeneratorKind. A plug-in may also be the function that loads it."""

@@ -27,7 +27,7 @@ from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Dialogue, Line
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.lane import Lane, Workplace
+from latentsync.pipeline.lane import Lane
 from latentsync.pipeline.lanes import chosen_lanes, joined, people_of_video, planned_lanes
 from latentsync.pipeline.observation import Analyzer, VideoAnalysis
 from latentsync.pipeline.other_videos import OtherVideos
@@ -43,6 +43,7 @@ from latentsync.pipeline.source import CheckedSource, Source, is_file, remember,
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
+from latentsync.pipeline.workplace import Workplace
 from latentsync.restoration.base import Fittable, Steadiable
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.execution import Execution
