@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from latentsync.errors import ConfigError
+from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate.base import AUDIO_INPUTS, WHISPER, LipGenerator
 from latentsync.generate.model_spec import face_model
 from latentsync.plugins import find_plugin
+from latentsync.runtime.device import choose_device
+from latentsync.weights.find import find_all
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,10 @@ GENERATORS: dict[str, str] = {
     "replay": "latentsync.generate.replay.generator:KIND",
 }
 """Name -> its GeneratorKind. A plug-in may also be the function that loads it."""
+
+AUTO = "auto"
+"""Value of generate.name: ON_CPU on a CPU where all its weights are found, else DEFAULT."""
+ON_CPU, DEFAULT = "musetalk", "latentsync"
 
 WITHOUT_WEIGHTS = "replay"
 """The generator that is proposed where weights are missing."""
@@ -83,9 +89,27 @@ class GeneratorKind:
 
 
 def generator_kind(config: Config) -> GeneratorKind:
-    """Of the generator that ``generate.name`` names. Raises UnknownPluginError."""
-    found = find_plugin("generator", config.generate.name, GENERATORS)
+    """Of the generator that ``generate.name`` names. Raises UnknownPluginError, and ConfigError for
+    a device that is not there."""
+    name = config.generate.name
+    return _fastest(config) if name.lower() == AUTO else _kind(name)
+
+
+def _kind(name: str) -> GeneratorKind:
+    found = find_plugin("generator", name, GENERATORS)
     return found if isinstance(found, GeneratorKind) else GeneratorKind(found)
+
+
+def _fastest(config: Config) -> GeneratorKind:
+    """See AUTO. A path in generate.checkpoint is of the default's weights."""
+    kind = _kind(ON_CPU)
+    if config.generate.checkpoint or choose_device(config.runtime.device).type != "cpu":
+        return _kind(DEFAULT)
+    try:
+        find_all(kind.weights(config), folders=config.weights.folders)
+    except CheckpointError:
+        return _kind(DEFAULT)
+    return kind
 
 
 def load_generator(config: Config, execution: Execution, *, mask: np.ndarray) -> LipGenerator:

@@ -23,12 +23,12 @@ MODEL: dict[str, Any] = STRUCTURE | {
     "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
 }
 VAE_CONFIG: dict[str, Any] = {
-    "block_out_channels": [8, 16, 16, 16],
+    "block_out_channels": [8, 8, 8, 8],
     "down_block_types": ["DownEncoderBlock2D"] * 4,
     "up_block_types": ["UpDecoderBlock2D"] * 4,
     "layers_per_block": 1,
     "latent_channels": 4,
-    "norm_num_groups": 8,
+    "norm_num_groups": 4,
 }
 
 
