@@ -75,6 +75,7 @@ class GeneratorKind:
     the time of one frame is estimated from; None: it cannot be. network: whether it runs networks.
     graphs: the name under which its networks are kept once they are converted; empty: they are not.
     first_pass: what it reads the whole video for, before the first mouth; empty: it does not.
+    settings: the keys below `generate` that it goes by, beside name and silence; None: any.
     """
 
     load: GeneratorLoader
@@ -86,6 +87,7 @@ class GeneratorKind:
     network: bool = True
     graphs: str = ""
     first_pass: str = ""
+    settings: frozenset[str] | None = None
 
 
 def generator_kind(config: Config) -> GeneratorKind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from latentsync.errors import CheckpointError
 from latentsync.generate import coding
 from latentsync.generate.base import Boxed, Footage, LipGenerator, Preparing, Reconstructing
 from latentsync.generate.musetalk.generator import CHUNK, SIZE, MuseTalk
-from latentsync.generate.musetalk.network import load_unet
+from latentsync.generate.musetalk.network import UNetInOneStep, load_unet
 from latentsync.generate.musetalk.one_step import inputs, predict
 from latentsync.generate.table import generator_kind, load_generator
 from latentsync.generate.vae import load_vae
@@ -179,6 +180,31 @@ def test_chunks_of_other_shapes_are_refused(generator: MuseTalk) -> None:
     ):
         with pytest.raises(ValueError, match="not \\("):
             generator(wrong)
+
+
+class Recorded(UNetInOneStep):
+    """Notes how many frames the network is given."""
+
+    def __init__(self, backend: str) -> None:
+        execution = replace(REFERENCE, backend=backend)
+        networks: Any = SimpleNamespace(execution=execution, part=self._part, release=lambda: None)
+        super().__init__(networks)
+        self.batches: list[int] = []
+
+    def _part(self, _part: object, *_examples: Tensor) -> Any:
+        return lambda latents, _audio: (self.batches.append(len(latents)), (latents[:, :4],))[1]
+
+
+@pytest.mark.parametrize(("backend", "batches"), [("torch", [3]), ("openvino", [1, 1, 1])])
+def test_a_short_chunk_has_the_shape_that_the_backend_wants(
+    backend: str, batches: list[int]
+) -> None:
+    for name, expected in ((backend, batches), ("compile", [CHUNK])):
+        unet = Recorded(name)
+        unet.prepare(4, CHUNK)
+        latents = torch.arange(3.0)[:, None, None, None].expand(3, 8, 4, 4)
+        assert torch.equal(unet(latents, torch.zeros(3, 50, 384)), latents[:, :4])
+        assert unet.batches == expected
 
 
 # Weights

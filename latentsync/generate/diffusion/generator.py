@@ -263,6 +263,14 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSyn
     )
 
 
+SETTINGS = frozenset(
+    (
+        *("checkpoint", "vae", "whisper", "vae_batch", "steps", "guidance", "seed", "scheduler"),
+        *("step_cache", "overlap"),
+    )
+)
+
+
 def described(config: Config) -> str:
     own = config.generate
     cache = f", DeepCache interval {own.step_cache}" if own.step_cache > 1 else ""
@@ -270,4 +278,11 @@ def described(config: Config) -> str:
     return f"{LatentSync.name}, {steps}, guidance scale {own.guidance:g}"
 
 
-KIND = GeneratorKind(load, weights=weights_wanted, described=described, trials=trials, graphs=NAME)
+KIND = GeneratorKind(
+    load,
+    weights=weights_wanted,
+    described=described,
+    trials=trials,
+    graphs=NAME,
+    settings=SETTINGS,
+)

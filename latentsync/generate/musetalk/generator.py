@@ -195,4 +195,5 @@ KIND = GeneratorKind(
     described=described,
     trials=trials,
     graphs=NAME,
+    settings=frozenset(("checkpoint", "vae", "whisper", "vae_batch", "musetalk")),
 )

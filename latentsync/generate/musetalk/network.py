@@ -78,18 +78,23 @@ class UNetInOneStep:
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
         self._unbatched = networks.execution.backend == "openvino"
+        self._filled = 0  # frames of a batch that is filled up: a compiled network has one shape
 
     def prepare(self, side: int, frames: int) -> None:
         """Prepares for chunks of that many frames. side: of the latents. Raises CheckpointError and
         ConfigError."""
         count = 1 if self._unbatched else frames
         self._networks.part(WHOLE, *examples(count, side))
+        if self._networks.execution.backend == "compile":
+            self._filled = frames
         if self._unbatched:
             self._networks.release()  # 3.4 GB that the graph does not need
 
     def __call__(self, latents: Tensor, audio: Tensor) -> Tensor:
         if not self._unbatched:
-            return self._run(latents, audio)
+            missing = max(0, self._filled - len(latents))
+            given = (torch.cat([x, x[-1:].expand(missing, *x.shape[1:])]) for x in (latents, audio))
+            return self._run(*given)[: len(latents)]
         each = zip(latents.split(1), audio.split(1), strict=True)
         return torch.cat([self._run(*one) for one in each])
 

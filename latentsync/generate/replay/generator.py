@@ -151,5 +151,10 @@ def _packed_mouths(speaker: Footage, chosen: Chosen, size: int) -> dict[int, byt
 
 
 KIND = GeneratorKind(
-    load, check=check, trials=trials, network=Replay.network, first_pass="selecting units"
+    load,
+    check=check,
+    trials=trials,
+    network=Replay.network,
+    first_pass="selecting units",
+    settings=frozenset({"replay"}),
 )
