@@ -16,7 +16,12 @@ import torch
 import yaml
 
 from latentsync import Engine, Session, load_config
+from latentsync.generate.coding import never
 from latentsync.media.reader import VideoReader
+from latentsync.speech.encoder import PART, tiny
+from latentsync.speech.half_minutes import HalfMinuteFeatures
+from latentsync.weights.load import build
+from latentsync.weights.manifest import WHISPER_TINY
 from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 from tests.support.tiny_musetalk import write_tiny_musetalk
 
@@ -74,6 +79,21 @@ def test_a_video_made_in_pieces_is_the_video_made_whole(settings, video, speech)
         assert changed[230:280, 130:230].mean() > 10
         assert (changed[:150] == 0).all(), "above the bridge of the nose"
         assert (changed[:, :40] == 0).all() and (changed[:, 320:] == 0).all()
+
+
+def test_the_speech_is_encoded_as_musetalk_takes_it(settings):
+    config = load_config(settings, ["restore.name=none"])
+    rng = np.random.default_rng(0)
+    samples = (0.1 * rng.standard_normal(9600)).astype(np.float32)
+    lipsync = Engine(config).lipsync
+    speech = lipsync.encode_speech([samples], "noise", never)
+    path = Path(config.generate.whisper)
+    encoder = build(lambda: tiny(normed=True), WHISPER_TINY, path, torch.device("cpu"), part=PART)
+    expected = HalfMinuteFeatures([samples], encoder)
+    seconds = np.array([0.0, 0.3, 0.58])
+    windows = [torch.stack(list(one.windows_at(seconds))) for one in (speech, expected)]
+    assert (windows[0][0, :20] == 0).all(), "before the speech"
+    torch.testing.assert_close(*windows, rtol=0, atol=1e-4)
 
 
 def test_the_mouths_are_restored_and_the_report_says_what_made_them(speak, settings):
