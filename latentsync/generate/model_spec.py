@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-
 from latentsync.errors import ConfigError
 from latentsync.weights.find import find_all
 from latentsync.weights.manifest import (
@@ -21,6 +19,8 @@ from latentsync.weights.manifest import (
 from latentsync.weights.model_file import ModelFile
 
 if TYPE_CHECKING:
+    import torch
+
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import Config
 
@@ -115,4 +115,6 @@ def output_dtype(execution: Execution) -> torch.dtype:
 
     OpenVINO returns float32 whatever it computes in.
     """
+    import torch  # here, as all else in this module is asked for without it
+
     return torch.float32 if execution.backend == "openvino" else execution.dtype

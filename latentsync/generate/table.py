@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate.base import AUDIO_INPUTS, WHISPER, LipGenerator
 from latentsync.generate.model_spec import face_model
 from latentsync.plugins import find_plugin
-from latentsync.runtime.device import choose_device
 from latentsync.weights.find import find_all
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from latentsync.weights.ensure import Wanted
 
 GENERATORS: dict[str, str] = {
-    "latentsync": "latentsync.generate.diffusion.generator:KIND",
-    "musetalk": "latentsync.generate.musetalk.generator:KIND",
-    "replay": "latentsync.generate.replay.generator:KIND",
+    "latentsync": "latentsync.generate.diffusion.kind:KIND",
+    "musetalk": "latentsync.generate.musetalk.kind:KIND",
+    "replay": "latentsync.generate.replay.kind:KIND",
 }
 """Name -> its GeneratorKind. A plug-in may also be the function that loads it."""
 
@@ -90,6 +90,17 @@ class GeneratorKind:
     settings: frozenset[str] | None = None
 
 
+def imported(path: str) -> Callable[..., Any]:
+    """The function of that ``package.module:name``, imported when it is first called: what a
+    generator needs is asked for without torch."""
+
+    def call(*arguments: Any, **more: Any) -> Any:
+        module, _, name = path.partition(":")
+        return getattr(importlib.import_module(module), name)(*arguments, **more)
+
+    return call
+
+
 def generator_kind(config: Config) -> GeneratorKind:
     """Of the generator that ``generate.name`` names. Raises UnknownPluginError, and ConfigError for
     a device that is not there."""
@@ -104,6 +115,8 @@ def _kind(name: str) -> GeneratorKind:
 
 def _fastest(config: Config) -> GeneratorKind:
     """See AUTO. A path in generate.checkpoint is of the default's weights."""
+    from latentsync.runtime.device import choose_device  # with torch
+
     kind = _kind(ON_CPU)
     if config.generate.checkpoint or choose_device(config.runtime.device).type != "cpu":
         return _kind(DEFAULT)

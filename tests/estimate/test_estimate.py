@@ -22,7 +22,7 @@ from latentsync.estimate.calibrate import generation_cost
 from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
 from latentsync.estimate.estimate import estimate, output_frames
 from latentsync.generate import timing
-from latentsync.generate.diffusion import unet_runner as denoiser
+from latentsync.generate.diffusion import kind as denoiser
 from latentsync.media.probe import probe
 from latentsync.media.reader import sample_frames
 from latentsync.pipeline.dialogue import Dialogue
@@ -226,15 +226,15 @@ def test_networks_that_have_to_be_converted_first_are_detected(
 ) -> None:
     monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
     graphs = replace(REFERENCE, backend="openvino")
-    assert calibrate.is_converted(denoiser.NAME, REFERENCE)
-    assert not calibrate.is_converted(denoiser.NAME, graphs)
+    assert calibrate.is_converted(denoiser.GRAPHS, REFERENCE)
+    assert not calibrate.is_converted(denoiser.GRAPHS, graphs)
     assert calibrate.is_converted("", graphs), "a generator whose networks are not kept"
     about = tmp_path / "openvino" / "name" / "key.json"
     about.parent.mkdir(parents=True)
     about.write_text(json.dumps({"key": {"network": "VAE"}}))
-    assert not calibrate.is_converted(denoiser.NAME, graphs)
-    about.write_text(json.dumps({"key": {"network": denoiser.NAME}}))
-    assert calibrate.is_converted(denoiser.NAME, graphs)
+    assert not calibrate.is_converted(denoiser.GRAPHS, graphs)
+    about.write_text(json.dumps({"key": {"network": denoiser.GRAPHS}}))
+    assert calibrate.is_converted(denoiser.GRAPHS, graphs)
 
 
 def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +13,8 @@ import torch
 from latentsync.errors import ConfigError, UnknownPluginError
 from latentsync.generate import table
 from latentsync.generate.base import AUDIO_INPUTS
-from latentsync.generate.diffusion.generator import KIND as LATENTSYNC
-from latentsync.generate.musetalk.generator import KIND as MUSETALK
+from latentsync.generate.diffusion.kind import KIND as LATENTSYNC
+from latentsync.generate.musetalk.kind import KIND as MUSETALK
 from latentsync.generate.table import GENERATORS, GeneratorKind, audio_input, generator_kind
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config, GenerateConfig, RuntimeConfig
@@ -45,9 +47,25 @@ def test_every_generator_of_the_table_says_what_it_needs_and_costs() -> None:
         assert bool(kind.weights(config(name))) == kind.network == bool(kind.graphs)
 
 
+def test_what_a_generator_needs_is_known_without_torch() -> None:
+    code = """
+import sys
+from latentsync.generate.table import GENERATORS, generator_kind
+from latentsync.settings.schema import Config, GenerateConfig
+for name in GENERATORS:
+    config = Config(generate=GenerateConfig(name=name))
+    kind = generator_kind(config)
+    kind.weights(config), kind.size(config), kind.described(config), kind.check(config, still=False)
+print("torch" in sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
 def test_a_loading_function_alone_is_a_generator() -> None:
     kind = generator_kind(config("tests.support.soft_mouths:load"))
-    assert kind.load is load and kind.weights(Config()) == [] and kind.network
+    assert kind.load is load
+    assert kind.weights(Config()) == [] and kind.network
     assert kind.trials is None and kind.described(config("a:b")) == "a:b"
     with pytest.raises(UnknownPluginError, match="latentsync, musetalk"):
         generator_kind(config("mustalk"))
@@ -65,7 +83,7 @@ def test_auto_is_latentsync_on_a_gpu_and_with_a_checkpoint_of_its_own(
 ) -> None:
     own = config("auto", checkpoint="latentsync_unet.pt")
     assert generator_kind(own) is LATENTSYNC
-    monkeypatch.setattr(table, "choose_device", torch.device)
+    monkeypatch.setattr("latentsync.runtime.device.choose_device", torch.device)
     on_gpu = replace(config("Auto"), runtime=RuntimeConfig(device="cuda"))
     assert generator_kind(on_gpu) is LATENTSYNC
 

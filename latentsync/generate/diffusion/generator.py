@@ -16,6 +16,7 @@ from latentsync.generate import coding
 from latentsync.generate.base import WHISPER, ChunkMouths
 from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.diffusion import sampling
+from latentsync.generate.diffusion.kind import NAME
 from latentsync.generate.diffusion.noise import (
     Noise,
     UpstreamNoise,
@@ -25,8 +26,7 @@ from latentsync.generate.diffusion.noise import (
 )
 from latentsync.generate.diffusion.overlap import Averager, Edge, Recorder
 from latentsync.generate.diffusion.sampling import Adjust, Denoiser
-from latentsync.generate.diffusion.timing import trials
-from latentsync.generate.diffusion.unet_runner import NAME, load_unet
+from latentsync.generate.diffusion.unet_runner import load_unet
 from latentsync.generate.memory import enough_memory
 from latentsync.generate.model_spec import (
     LATENT_STEP,
@@ -35,9 +35,7 @@ from latentsync.generate.model_spec import (
     model_paths,
     output_dtype,
     unet_file,
-    weights_wanted,
 )
-from latentsync.generate.table import GeneratorKind
 from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite
 
@@ -59,7 +57,7 @@ class LatentSync:
     licence: of the U-Net.
     """
 
-    name = "latentsync"
+    name = NAME
     audio: str | None = WHISPER
 
     def __init__(
@@ -261,28 +259,3 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSyn
         checkpoint=paths.unet,
         upstream=config.as_upstream,
     )
-
-
-SETTINGS = frozenset(
-    (
-        *("checkpoint", "vae", "whisper", "vae_batch", "steps", "guidance", "seed", "scheduler"),
-        *("step_cache", "overlap"),
-    )
-)
-
-
-def described(config: Config) -> str:
-    own = config.generate
-    cache = f", DeepCache interval {own.step_cache}" if own.step_cache > 1 else ""
-    steps = f"{own.steps} denoising steps ({own.scheduler}{cache})"
-    return f"{LatentSync.name}, {steps}, guidance scale {own.guidance:g}"
-
-
-KIND = GeneratorKind(
-    load,
-    weights=weights_wanted,
-    described=described,
-    trials=trials,
-    graphs=NAME,
-    settings=SETTINGS,
-)

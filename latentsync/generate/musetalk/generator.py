@@ -18,15 +18,14 @@ from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.memory import enough_memory
 from latentsync.generate.model_spec import LATENT_STEP
 from latentsync.generate.musetalk.face_box import face_box, shown_part
-from latentsync.generate.musetalk.network import AUDIO, NAME, TOKENS, load_unet
+from latentsync.generate.musetalk.kind import NAME, SIZE, weights_wanted
+from latentsync.generate.musetalk.network import AUDIO, TOKENS, load_unet
 from latentsync.generate.musetalk.one_step import inputs, predict
 from latentsync.generate.musetalk.references import choose_references
-from latentsync.generate.musetalk.timing import trials
-from latentsync.generate.table import GeneratorKind
 from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite
 from latentsync.weights.find import find_all
-from latentsync.weights.manifest import MUSETALK, VAE, WHISPER_TINY
+from latentsync.weights.manifest import MUSETALK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +34,7 @@ if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import Config, GenerateConfig
     from latentsync.types import Alignment, Chunk
-    from latentsync.weights.ensure import Wanted
 
-SIZE = 256
 CHUNK = 8  # frames; they do not depend on each other
 KEPT = 64  # latents of references that are kept: 1 MB
 
@@ -52,7 +49,7 @@ class MuseTalk:
     random. checkpoint, licence: of the U-Net.
     """
 
-    name = "musetalk"
+    name = NAME
     audio: str | None = NORMED_WHISPER
     audio_width = AUDIO
     size, chunk_frames = SIZE, CHUNK
@@ -164,12 +161,6 @@ class _OtherFrames:
         return found
 
 
-def weights_wanted(config: Config) -> list[Wanted]:
-    """Speech encoder, U-Net and VAE."""
-    own = config.generate
-    return [(WHISPER_TINY, own.whisper), (MUSETALK, own.checkpoint), (VAE, own.vae)]
-
-
 def load(config: Config, execution: Execution, *, mask: np.ndarray) -> MuseTalk:  # noqa: ARG001
     """mask: not used, it has a box and a mask of its own.
 
@@ -182,18 +173,3 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> MuseTalk:
     vae = load_vae(vae_file, execution)
     vae.prepare(SIZE, config.generate.vae_batch)
     return MuseTalk(unet, vae, settings=config.generate, execution=execution, checkpoint=checkpoint)
-
-
-def described(_config: Config) -> str:
-    return f"{MuseTalk.name}, one step"
-
-
-KIND = GeneratorKind(
-    load,
-    size=lambda _config: SIZE,
-    weights=weights_wanted,
-    described=described,
-    trials=trials,
-    graphs=NAME,
-    settings=frozenset(("checkpoint", "vae", "whisper", "vae_batch", "musetalk")),
-)

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
 from latentsync.generate.coding import CHANNELS
+from latentsync.generate.musetalk.kind import GRAPHS
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import MUSETALK
 
-NAME = "MuseTalk's U-Net"  # of its graph in the cache
 CONFIG_NAME = "musetalk.json"
 AUDIO, TOKENS = 384, 50
 """Width and number of a frame's audio tokens: 10 instants of the 5 states of Whisper tiny."""
@@ -144,7 +144,7 @@ def load_unet(path: Path, execution: Execution) -> UNetInOneStep:
             dtype=dtype,
             logged=True,
         ),
-        name=NAME,
+        name=GRAPHS,
         checkpoint=path,
         execution=execution,
         variant=json.dumps([structure, version("diffusers")], sort_keys=True),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from latentsync.generate.model_spec import LATENT_STEP
+from latentsync.generate.musetalk.kind import SIZE
 from latentsync.generate.musetalk.network import STRUCTURE, OneStep, examples, make_unet
 from latentsync.generate.timing import Sample, Trial, coding_trial, network_trial, work
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import Config
 
-SIDE = 256 // LATENT_STEP
+SIDE = SIZE // LATENT_STEP
 SMALLER = {
     "block_out_channels": [640],
     "down_block_types": ["CrossAttnDownBlock2D"],

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from latentsync.errors import ConfigError
 from latentsync.generate.base import CEPSTRA, Footage, GenerationRequest
 from latentsync.generate.model_spec import face_model
 from latentsync.generate.replay.choice import Chosen, choose
 from latentsync.generate.replay.database import pack_crops, unpack
 from latentsync.generate.replay.head_pose import placement
 from latentsync.generate.replay.inputs import LEAST_SPEECH, silent_video, too_little
-from latentsync.generate.replay.timing import trials
+from latentsync.generate.replay.kind import NAME
 from latentsync.generate.replay.transplant import Mouth, Transplanter
-from latentsync.generate.table import GeneratorKind
 
 if TYPE_CHECKING:
     from latentsync.generate.base import LipGenerator
@@ -40,7 +38,7 @@ class Replay:
     mask: (R, R) float in [0, 1], 0 where a crop is unchanged.
     """
 
-    name = "replay"
+    name = NAME
     network = False
     audio: str | None = CEPSTRA
 
@@ -81,7 +79,7 @@ class PreparedReplay:
     See latentsync.generate.base.LipGenerator and Partial.
     """
 
-    name = "replay"
+    name = NAME
     network = False
     audio: str | None = CEPSTRA
 
@@ -136,25 +134,8 @@ def load(
     return Replay(settings, mask, chunk_frames=face_model(config).frames)
 
 
-def check(config: Config, *, still: bool) -> None:
-    """A picture has one mouth. Raises ConfigError."""
-    if still and config.generate.replay.source is None:
-        remedy = "a picture has one mouth only: name a video of the same person to take others from"
-        raise ConfigError("generate.replay.source", "not given", remedy)
-
-
 def _packed_mouths(speaker: Footage, chosen: Chosen, size: int) -> dict[int, bytes]:
     """Reads and packs each selected mouth once: 30 kB at most."""
     places = np.union1d(chosen.path[chosen.shown > 0], chosen.partner[chosen.share > 0])
     mouths = pack_crops(speaker, chosen.faces.frames[places], size)
     return dict(zip(places.tolist(), mouths, strict=True))
-
-
-KIND = GeneratorKind(
-    load,
-    check=check,
-    trials=trials,
-    network=Replay.network,
-    first_pass="selecting units",
-    settings=frozenset({"replay"}),
-)
