@@ -27,6 +27,7 @@ import numpy as np
 
 from benchmarks.big_frames import write
 from latentsync.commands.console import use_threads
+from latentsync.jobs.engines import Engines
 from latentsync.jobs.open_job import JobsHere
 from latentsync.jobs.places import JobFiles, open_store
 from latentsync.jobs.worker import Worker, owner_here
@@ -138,8 +139,7 @@ def many(folder: Path, clips: int) -> Iterator[str]:
                 session.render(job.output)
 
     def jobs(numbers: Iterable[int]) -> None:
-        place = JobsHere()
-        place.use(engine)  # as after its first job
+        place = JobsHere(engines=Engines(loaded=[engine]))  # as after its first job
         wanted = [f"job{number}" for number in numbers]
         Worker(files, owner_here(), jobs=wanted, place=place).run()
 

@@ -38,6 +38,25 @@ def find_plugin(kind: str, name: str, table: Mapping[str, str]) -> Any:
     return getattr(module, attribute)
 
 
+def sources(name: str | None) -> list[Path]:
+    """The files of a plug-in that is not in a table: its module, and the source beside that in a
+    package; no files where it is not found. name: None, or a short one: no plug-in."""
+    module, colon, _ = (name or "").partition(":")
+    if not colon:
+        return []
+    here = Path(f"{module}.py")
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        return [here] if here.is_file() else []
+    if not (spec.has_location and spec.origin):
+        return []
+    path = Path(spec.origin)
+    return sorted(path.parent.glob("*.py")) if spec.parent else [path]
+
+
 def _file_here(name: str) -> ModuleType | None:
     """The module of that file in the current folder; None where there is none, or one installed.
 

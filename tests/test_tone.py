@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from latentsync.curves import HLG, PQ
 from latentsync.geometry import extract
-from latentsync.tone import HLG, PQ, extract_levels, from_levels, sdr, to_levels
+from latentsync.tone import extract_levels, from_levels, sdr, to_levels
 from latentsync.types import Frame
 
 CODES = np.arange(65536, dtype=np.uint16)[:, None]

@@ -114,7 +114,7 @@ def _configs(
     left = [
         (video, target)
         for video, target in zip(videos, targets, strict=True)
-        if not (skip_existing and target.exists())
+        if not (skip_existing and _is_done(target, resume=resume))
     ]
     made = [
         replace(
@@ -194,6 +194,16 @@ def _succeeds(
 
 def _titled(progress: Progress, name: str) -> Progress:
     return lambda title, total: progress(f"{name}: {title}", total)
+
+
+def _is_done(target: Path, *, resume: bool) -> bool:
+    """resume: not where an earlier run made all of it but the report."""
+    if not (resume and target.exists()):
+        return target.exists()
+    from latentsync.commands.resume import is_unfinished, remove_leftover
+
+    remove_leftover(target)
+    return not is_unfinished(target)
 
 
 def _folder(path: str | None) -> Path:

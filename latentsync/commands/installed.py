@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from latentsync.commands import download, evaluate, inference, jobs, provenance, run_jobs
+from latentsync.commands import download, evaluate, inference, jobs, provenance, run_jobs, serve
 
 OTHERS = {
     "download": download,
@@ -13,6 +13,7 @@ OTHERS = {
     "provenance": provenance,
     "batch": run_jobs,
     "jobs": jobs,
+    "serve": serve,
 }
 """First word of the command line -> its module; without one it is inference."""
 

@@ -117,8 +117,13 @@ def _shown(store: Any, files: Any, job: JobRow) -> str:
         f"  frames   {job.done} of {job.frames or '?'}",
         f"  log      {files.folder(job.id) / 'log.txt'}",
     ]
-    if job.error:
-        lines.insert(1, f"  error    {job.error}")
+    if job.stage:
+        lines.insert(
+            1, f"  now      {job.stage}: {job.stage_done} of {job.stage_total or '?'} frames"
+        )
+    for word, reason in (("error", job.error), ("note", job.note)):
+        if reason:
+            lines.insert(1, f"  {word:<8} {reason}")
     for one in store.attempts(job.id):
         end = one["outcome"] or "running"
         took = "" if one["ended"] is None else f", {one['ended'] - one['begun']:.1f} s"

@@ -14,13 +14,11 @@ from latentsync.commands.progress import progress_bar
 from latentsync.commands.to_evaluate import Request, Wanted
 from latentsync.errors import LatentSyncError
 from latentsync.evaluate.csv_table import write_csv
-from latentsync.evaluate.files import write_evaluation
 from latentsync.evaluate.judge import Case, Judgement, case_of, compared, judge
 from latentsync.evaluate.networks import Judges, load_judges
 from latentsync.evaluate.page.index import IndexRow, thumbnail, write_index
-from latentsync.evaluate.page.write import write_page
+from latentsync.evaluate.page.write import write_judgement
 from latentsync.evaluate.pairs_of_files import evaluation_engine
-from latentsync.evaluate.shots import chosen_moments, read_shots
 from latentsync.evaluate.text import average_lines, comparison_lines, summary_lines
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.progress import Progress, no_progress
@@ -40,13 +38,10 @@ class Evaluations:
         self, wanted: Wanted, case: Case, found: Judgement, evaluation: dict[str, Any]
     ) -> None:
         """Writes the evaluation, found or with a comparison, and the page if one is wanted."""
-        write_evaluation(evaluation, wanted.target)
+        shots = write_judgement(evaluation, case, found.moments, wanted.target, wanted.page)
         self.done.append(without_curves(evaluation))
         if wanted.page is None:
             return
-        moments = chosen_moments(evaluation)
-        shots = read_shots(case.result, case.source, moments, found.moments)
-        write_page(evaluation, case.report, shots, wanted.page)
         shown = thumbnail(shots[0].after) if shots else None
         self.rows.append(IndexRow(wanted.result.name, wanted.page.name, shown, self.done[-1]))
 

@@ -34,3 +34,9 @@ def remove_leftover(target: Path) -> None:
     folder = folder_of(target)
     if Finishing(folder).is_complete(target):
         SegmentFolder(folder, {}).remove()
+
+
+def is_unfinished(target: Path) -> bool:
+    """Whether an output is an earlier run's, which was stopped before it had written the report."""
+    finishing = Finishing(folder_of(target))
+    return finishing.is_ours(target) and not finishing.is_complete(target)

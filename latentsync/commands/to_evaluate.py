@@ -6,8 +6,7 @@ All names are checked before any work, and before torch is imported.
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from latentsync.commands.folder import VIDEOS, is_folder, with_contents
 from latentsync.errors import ConfigError
 from latentsync.evaluate.files import (
     INDEX,
+    check_replaceable,
     evaluation_path,
     is_evaluation,
     is_page,
@@ -135,19 +135,7 @@ def _check_files(wanted: Sequence[Wanted], csv: Path | None, index: Path | None)
         if first != one.result:
             both = f"{first} and {one.result}"
             raise ConfigError("two results would get the same evaluation", both, "rename one")
-        _check_replaceable(one.target, "an evaluation", is_evaluation)
-        _check_replaceable(one.page, "a page of an evaluation", is_page)
-    _check_replaceable(csv, "a table of evaluations", is_table)
-    _check_replaceable(index, "a page of evaluations", is_page)
-
-
-def _check_replaceable(path: Path | None, what: str, is_one: Callable[[Path], bool]) -> None:
-    if path is None:
-        return
-    if path.exists() and not is_one(path):
-        remedy = "move it away, or choose another name"
-        raise ConfigError(f"not {what}, so not replaced by one", path, remedy)
-    folder = next(one for one in path.absolute().parents if one.exists())
-    if not os.access(folder, os.W_OK):
-        remedy = "copy the result to a folder of your own, or name a file with --json"
-        raise ConfigError("the folder cannot be written to", folder, remedy)
+        check_replaceable(one.target, "an evaluation", is_evaluation)
+        check_replaceable(one.page, "a page of an evaluation", is_page)
+    check_replaceable(csv, "a table of evaluations", is_table)
+    check_replaceable(index, "a page of evaluations", is_page)

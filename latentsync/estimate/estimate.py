@@ -20,7 +20,6 @@ from latentsync.media.reader import sample_frames
 from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.engine import Engine, execution_of
 from latentsync.pipeline.job import Job
-from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.planning.timeline import VideoTimeline, speech_timeline, video_timeline
 from latentsync.pipeline.planning.upstream_timeline import UPSTREAM_FPS
@@ -30,6 +29,7 @@ from latentsync.pipeline.source import Clip, source_of
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.restoration.base import Fittable
 from latentsync.runtime.execution import Execution
+from latentsync.settings.lengths import output_rate
 from latentsync.settings.schema import Config
 from latentsync.speech.windows import FEATURES_PER_SECOND, frame_count
 from latentsync.types import Frame

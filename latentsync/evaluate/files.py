@@ -6,11 +6,12 @@ Imports nothing slow: names are checked before any work.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from latentsync.errors import MediaError
+from latentsync.errors import ConfigError, MediaError
 from latentsync.media.picture.kinds import name_beside
 from latentsync.pipeline.compact_json import compact_json
 from latentsync.places import part_file
@@ -49,6 +50,27 @@ def is_page(path: Path) -> bool:
 def is_table(path: Path) -> bool:
     """Whether the file is a table of csv_table.py."""
     return _beginning(path).startswith("video,sync,mouth,")
+
+
+def check_evaluation(result: Path) -> None:
+    """Before the work on a result: raises as check_replaceable does for its evaluation and page."""
+    target = evaluation_path(result)
+    check_replaceable(target, "an evaluation", is_evaluation)
+    check_replaceable(page_path(target), "a page of an evaluation", is_page)
+
+
+def check_replaceable(path: Path | None, what: str, is_one: Callable[[Path], bool]) -> None:
+    """Raises ConfigError where a file of another kind is in the way, or its folder cannot be
+    written to."""
+    if path is None:
+        return
+    if path.exists() and not is_one(path):
+        remedy = "move it away, or choose another name"
+        raise ConfigError(f"not {what}, so not replaced by one", path, remedy)
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if not os.access(folder, os.W_OK):
+        remedy = "copy the result to a folder of your own, or name a file with --json"
+        raise ConfigError("the folder cannot be written to", folder, remedy)
 
 
 def _beginning(path: Path) -> str:

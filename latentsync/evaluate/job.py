@@ -31,7 +31,7 @@ from latentsync.media.probe import probe
 from latentsync.pipeline.output import Output
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.progress import Progress, no_progress
-from latentsync.pipeline.report import write_report
+from latentsync.pipeline.report import report_beside, write_report
 from latentsync.pipeline.session import Session
 from latentsync.settings.schema import Config
 
@@ -85,7 +85,7 @@ def render_and_judge(
         judgement = Judgement(found, measured, pairs.moments)
     else:
         judgement = judge(evaluation_engine(config), case, progress=progress, command=command)
-    _tell(report, judgement, config, output)
+    tell(report, judgement, config, output.target)
     return report, case, judgement
 
 
@@ -115,15 +115,15 @@ def judge_finished(
     """As render_and_judge, of a file that is complete. report: of its job."""
     case = case_of(output.target, report=report)
     judgement = judge(evaluation_engine(config), case, progress=progress, command=command)
-    _tell(report, judgement, config, output)
+    tell(report, judgement, config, output.target)
     return report, case, judgement
 
 
-def _tell(report: dict[str, Any], judgement: Judgement, config: Config, output: Output) -> None:
-    """The report says what came out."""
-    report["evaluation"] = brief(judgement.evaluation, output.target)
+def tell(report: dict[str, Any], judgement: Judgement, config: Config, target: Path) -> None:
+    """The report of the job that wrote the target says what came out."""
+    report["evaluation"] = brief(judgement.evaluation, target)
     if config.output.report:
-        write_report(report, output.report_path)
+        write_report(report, report_beside(target))
 
 
 def brief(evaluation: dict[str, Any], target: Path) -> dict[str, Any]:

@@ -17,9 +17,8 @@ from latentsync.evaluate.pair import SeenFace
 from latentsync.evaluate.sampling import Bursts, frames_of
 from latentsync.face.landmarks import CONTROL, FIVE
 from latentsync.face.tracks import is_cut, thumbnail
-from latentsync.media.picture.kinds import name_beside
 from latentsync.media.probe import VideoInfo
-from latentsync.pipeline.report import KIND
+from latentsync.pipeline.report import KIND, report_beside
 from latentsync.types import Alignment
 
 logger = logging.getLogger(__name__)
@@ -110,7 +109,7 @@ class ByTime:
 def job_report(result: Path) -> dict[str, Any] | None:
     """The report of the job that lies beside a result; None: there is none, or it is of a file of
     another name."""
-    path = result.with_name(f"{name_beside(result)}.report.json")
+    path = report_beside(result)
     try:
         report = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

@@ -153,7 +153,7 @@ class MeshTracker:
     def _detected(self, frame: np.ndarray, look: Look, score: float, factor: int) -> DetectedFace:
         landmarks, outline = self._landmarker.landmarks(frame, look)
         low, high = look.points.min(axis=0), look.points.max(axis=0)
-        box = _enlarged(np.stack([low, high]), factor).ravel()
+        box = _enlarged(np.stack([low, high]), factor).flatten()  # no view of another array
         outline = None if outline is None else _enlarged(outline, factor)
         return DetectedFace(_enlarged(landmarks, factor), box, score, outline)
 

@@ -45,7 +45,7 @@ class JobSpec:
     mark: str | None
     plan: Any = None
     segments: tuple[str, ...] = ()
-    retried: bool = False
+    short: bool = False
 
 
 @dataclass(frozen=True, slots=True)

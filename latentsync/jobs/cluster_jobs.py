@@ -13,6 +13,7 @@ from latentsync.jobs.cluster_files import PLAN_FILES, JobSpec, Reply, inputs_of,
 from latentsync.jobs.failures import WorkerLostError
 from latentsync.jobs.places import JobFiles
 from latentsync.jobs.rows import Task
+from latentsync.jobs.shown import Shown
 from latentsync.media.files import check_free
 from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
 from latentsync.pipeline.segments.identity import file_hash
@@ -55,9 +56,8 @@ class JobsOfRun:
             mark = None if self._copies else str(self._marked(folder))
             plan = self._plan(job.id, folder)
         done = tuple(str(path) for path in folder.glob("[0-9]*.*"))
-        retried = task.attempt > 1
         inputs = self._inputs[job.id]
-        return JobSpec(job.id, job.config, job.output, inputs, mark, plan, done, retried)
+        return JobSpec(job.id, job.config, job.output, inputs, mark, plan, done, task.short)
 
     def remove_marks(self) -> None:
         """And the folders in which nothing else was made."""
@@ -145,8 +145,8 @@ class JobOnNode:
         self._folder = folder_of(self._target)
         self._spec = place.jobs.spec(task)
 
-    def plan(self) -> list[int]:
-        reply = self._call("plan")
+    def plan(self, shown: Shown) -> list[int]:
+        reply = self._call("plan", shown)
         if reply.files:
             about = next(path for path in reply.files if path.endswith(PLAN_FILES[-1]))
             there = self._folder / PLAN_FILES[-1]
@@ -156,20 +156,17 @@ class JobOnNode:
         frames: list[int] = reply.value
         return frames
 
-    def make(self, number: int, step: Callable[[], None]) -> bool:
-        reply = self._call("make", number, step=step)
+    def make(self, number: int, shown: Shown) -> bool:
+        reply = self._call("make", shown, number)
         self._copy(reply.files, self._folder)
         return bool(reply.value)
 
-    def render(self) -> None:
+    def render(self, shown: Shown) -> None:
         self._spec = self._place.jobs.spec(self._task)
-        reply = self._call("render")
+        reply = self._call("render", shown)
         if reply.files:
             check_free(self._target, overwrite=self._task.job.config["output"]["overwrite"])
             self._copy(reply.files, self._target.parent)
-
-    def forget(self) -> None:
-        SegmentFolder(self._folder, {}).remove()
 
     def cancel(self) -> None:
         self._place.ask("cancel")
@@ -178,15 +175,10 @@ class JobOnNode:
         with suppress(WorkerLostError):
             self._place.call("close", (), lambda: None)
 
-    def _call(self, method: str, *more: Any, step: Callable[[], None] = lambda: None) -> Reply:
-        before = 0
-
+    def _call(self, method: str, shown: Shown, *more: Any) -> Reply:
         def tick() -> None:
-            nonlocal before
-            frames, said = self._place.ask("progress") or (before, [])
-            for _ in range(frames - before):
-                step()
-            before = max(frames, before)
+            stage, said = self._place.ask("progress") or (shown.stage, [])
+            shown.stage = stage
             for level, line in said:
                 self._place.files.note(self.id, line)
                 logger.log(level, "%s: %s", self._task.job.name, line)

@@ -21,6 +21,7 @@ from latentsync.jobs.cluster_files import (
 )
 from latentsync.jobs.file_blocks import blocks
 from latentsync.jobs.open_job import JobHere, JobsHere
+from latentsync.jobs.shown import Shown, Stage
 from latentsync.pipeline.job import fetch_for
 from latentsync.pipeline.segments.identity import code_hash
 from latentsync.settings.load import config_of
@@ -38,7 +39,7 @@ class NodeWorker:
         self._token, self._jobs = token, JobsHere(seconds=seconds)
         self._open: JobHere | None = None
         self._files: NodeFiles | None = None
-        self._frames, self._said, self._cancelled = 0, _Said(), threading.Event()
+        self._shown, self._said, self._cancelled = Shown(), _Said(), threading.Event()
 
     def own_process(self, folder: str) -> None:
         """The process is this worker's alone. folder: the current one of the machine that started
@@ -55,26 +56,26 @@ class NodeWorker:
 
     def plan(self, spec: JobSpec) -> Reply:
         opened, files = self._opened(spec)
-        frames = opened.plan()
+        frames = opened.plan(self._shown)
         made = PLAN_FILES if files.copied and frames else ()
         return Reply(frames, tuple(str(files.segments / name) for name in made))
 
     def make(self, spec: JobSpec, number: int) -> Reply:
         """Its value is False where there is no plan."""
         opened, files = self._opened(spec)
-        made = opened.make(number, self._step)
+        made = opened.make(number, self._shown)
         return Reply(made, files.made(f"{number:05d}.*"))
 
     def render(self, spec: JobSpec) -> Reply:
         opened, files = self._opened(spec)
         if files.copied:
             files.add_segments(spec.segments)
-        opened.render()
+        opened.render(self._shown)
         return Reply(None, files.outputs())
 
-    def progress(self) -> tuple[int, list[tuple[int, str]]]:
-        """Frames of the task so far, and what was logged since the last call: level and line."""
-        return self._frames, self._said.taken()
+    def progress(self) -> tuple[Stage, list[tuple[int, str]]]:
+        """How far the task is, and what was logged since the last call: level and line."""
+        return self._shown.stage, self._said.taken()
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -105,7 +106,7 @@ class NodeWorker:
         yield from blocks(path)
 
     def _opened(self, spec: JobSpec) -> tuple[JobHere, NodeFiles]:
-        self._frames = 0
+        self._shown = Shown()
         if self._open is not None and self._open.id == spec.id and self._files is not None:
             return self._open, self._files
         self._end()
@@ -114,14 +115,11 @@ class NodeWorker:
             files.add_plan(self._plan_of(spec.plan))
         config = config_of(files.config)
         _fetch(config)
-        self._open = self._jobs.open_config(spec.id, config, retried=spec.retried)
+        self._open = self._jobs.open_config(spec.id, config, short=spec.short)
         self._files = files
         if self._cancelled.is_set():
             self._open.cancel()
         return self._open, files
-
-    def _step(self) -> None:
-        self._frames += 1
 
     def _read(self, path: str) -> Iterable[bytes]:
         """A file of the machine that started the run."""

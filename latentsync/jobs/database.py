@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from latentsync.errors import MediaError
-from latentsync.jobs.rows import SCHEMA
+from latentsync.jobs.rows import ADDED, SCHEMA
 
 _BUSY = 20_000  # milliseconds to wait for another process that writes
 
@@ -44,6 +44,7 @@ class Database:
                 for line in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
                     self._connection.execute(f"pragma {line}")
                 self._connection.executescript(SCHEMA)
+                self._add_columns()
             self._file = path.stat().st_ino
 
     def close(self) -> None:
@@ -82,6 +83,13 @@ class Database:
                 if connection.in_transaction:  # a full disk may have ended it
                     connection.execute("rollback")
                 raise
+
+    def _add_columns(self) -> None:
+        """Those that a store of an earlier version is without."""
+        for table, columns in ADDED.items():
+            there = {row["name"] for row in self._connection.execute(f"pragma table_info({table})")}
+            for name in columns.keys() - there:
+                self._connection.execute(f"alter table {table} add column {name} {columns[name]}")
 
     @contextmanager
     def _as_store_error(self) -> Iterator[None]:

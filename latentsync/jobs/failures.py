@@ -54,15 +54,18 @@ def again_in(error: BaseException, attempt: int) -> float | None:
 def may_pass(error: BaseException) -> bool:
     """Whether memory or input and output failed, here or in what it was raised from."""
     return any(
-        isinstance(one, MemoryError)
-        or type(one).__name__ == "OutOfMemoryError"
-        or getattr(one, "errno", None) in _MAY_PASS  # FFmpeg's errors, too
+        _wants_memory(one) or getattr(one, "errno", None) in _MAY_PASS  # FFmpeg's errors, too
         for one in _causes(error)
     )
 
 
-def is_out_of_gpu_memory(error: BaseException) -> bool:
-    return any(type(one).__name__ == "OutOfMemoryError" for one in _causes(error))
+def is_out_of_memory(error: BaseException) -> bool:
+    """The machine's, or a GPU's."""
+    return any(map(_wants_memory, _causes(error)))
+
+
+def _wants_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

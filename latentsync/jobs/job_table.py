@@ -13,7 +13,10 @@ from latentsync.jobs.rows import CANCELLED, FAILED, OPEN, PLAN, SEGMENT, WAITING
 
 _JOBS = (
     "select jobs.*, (select coalesce(sum(done), 0) from tasks where job = jobs.id and kind = ?)"
-    " as done from jobs"
+    " as done, now.stage, now.kind as stage_kind, coalesce(now.done, 0) as stage_done,"
+    " coalesce(now.total, 0) as stage_total from jobs left join tasks as now on now.rowid ="
+    " (select rowid from tasks where job = jobs.id and state = 'leased' and jobs.state = 'running'"
+    " order by lease desc limit 1)"
 )
 
 
@@ -58,15 +61,24 @@ class JobTable(Database):
 
     def jobs(self, states: Sequence[str] = ()) -> list[JobRow]:
         """In the order in which they were added. states: only these; empty: all."""
-        rows = self.all(f"{_JOBS} order by number", SEGMENT)
+        rows = self.all(f"{_JOBS} order by jobs.number", SEGMENT)
         return [job_of(row) for row in rows if not states or row["state"] in states]
 
     def some(self, ids: Sequence[str]) -> list[JobRow]:
         """Jobs by their whole ids, in the order in which they were added; in one query, as it is
         asked twice a second for all jobs of a batch."""
-        wanted = f"{_JOBS} where id in (select value from json_each(?)) order by number"
+        wanted = f"{_JOBS} where id in (select value from json_each(?)) order by jobs.number"
         rows = self.all(wanted, SEGMENT, json.dumps(list(ids)))
         return [job_of(row) for row in rows]
+
+    def has_work(self) -> bool:
+        """Whether a job is not finished."""
+        return bool(self.all("select 1 from jobs where state in (?, ?) limit 1", *OPEN))
+
+    def queue(self) -> list[str]:
+        """Ids of the jobs that wait, in the order in which they will be worked on."""
+        waiting = "select id from jobs where state = ? order by priority desc, number"
+        return [row["id"] for row in self.all(waiting, WAITING)]
 
     def cancel(self, job_id: str) -> bool:
         """Returns whether the job was not finished yet."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsync.errors import ConfigError, LatentSyncError
+from latentsync.errors import LatentSyncError
+from latentsync.evaluate.files import check_evaluation
 from latentsync.jobs.entries import Entry
 from latentsync.media.files import check_file, check_names
 from latentsync.media.picture.kinds import compared, name_beside
-from latentsync.places import command
 from latentsync.settings.load import config_of, load_config
 from latentsync.settings.paths import absolute
 from latentsync.settings.schema import Config
@@ -107,9 +107,6 @@ def _planned(
         "output.path": entry.output,
     }
     loaded = load_config(config, [*own, *overrides], flags={**flags, **files})
-    if loaded.output.evaluate:
-        how = f"evaluate the results when they are there: {command('evaluate')} FOLDER"
-        raise ConfigError("output.evaluate", "true", how)
     tree = dataclasses.asdict(loaded)
     absolute(tree)  # the job may be worked on from another folder
     return Planned(entry.where, entry.name, config_of(tree), entry.priority)
@@ -118,6 +115,8 @@ def _planned(
 def _check_files(job: Planned, *, known: bool) -> None:
     given, output = job.config.input, job.config.output
     check_names(Path(str(given.video)), job.output, overwrite=known or output.overwrite)
+    if output.evaluate:
+        check_evaluation(job.output)
     for audio in job.inputs[1:]:
         try:
             check_file(audio, "speech")

@@ -7,12 +7,14 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-PLAN, SEGMENT, JOIN = "plan", "segment", "join"
-"""Kinds of tasks, in the order in which a job needs them."""
+PLAN, SEGMENT, JOIN, JUDGE = "plan", "segment", "join", "judge"
+"""Kinds of tasks, in the order in which a job needs them; JUDGE only where a job asks for it."""
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 """States of a job."""
 OPEN = (WAITING, RUNNING)
 
+SHORT = "out of memory"
+"""Outcome of an attempt that failed for want of memory."""
 LEASE = 30.0
 """Seconds after its last sign of life at which a worker counts as gone."""
 SCHEMA = """
@@ -35,13 +37,20 @@ create table if not exists attempts (
     outcome text, error text);
 create index if not exists attempts_of_a_job on attempts (job);
 """
+ADDED = {
+    "jobs": {"note": "text"},
+    "tasks": {"stage": "text", "total": "integer not null default 0"},
+}
+"""Table -> columns that stores of earlier versions are without."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
     """One job. number: 1 for the first that was added. output: the file. settings: as JSON.
     priority: higher comes first. frames, done: of the output; 0: not known yet. error: one line.
-    started, finished: None: not yet."""
+    started, finished: None: not yet. note: why a job that is done was not judged. stage: what is
+    worked on, in words; None: nothing is. stage_kind: of its task. stage_done, stage_total: frames
+    of the stage; 0: not known."""
 
     id: str
     number: int
@@ -56,6 +65,11 @@ class JobRow:
     done: int
     started: float | None
     finished: float | None
+    note: str | None
+    stage: str | None
+    stage_kind: str | None
+    stage_done: int
+    stage_total: int
 
     @property
     def config(self) -> dict[str, Any]:
@@ -67,13 +81,15 @@ class JobRow:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A leased task. number: of the segment, else 0. attempt: 1 for the first. owner: its
-    worker."""
+    worker. short: whether memory was short at an earlier attempt at
+    the job."""
 
     job: JobRow
     kind: str
     number: int
     attempt: int
     owner: str
+    short: bool = False
 
 
 def key_of(task: Task) -> tuple[str, str, int]:
@@ -82,5 +98,8 @@ def key_of(task: Task) -> tuple[str, str, int]:
 
 
 def job_of(row: sqlite3.Row) -> JobRow:
+    """row: of job_table. The frames of a segment count for all segments."""
     columns = {name: name for name in JobRow.__dataclass_fields__} | {"settings": "config"}
+    if row["stage_kind"] == SEGMENT:
+        columns |= {"stage_done": "done", "stage_total": "frames"}
     return JobRow(**{name: row[column] for name, column in columns.items()})

@@ -13,19 +13,23 @@ from pathlib import Path
 
 from latentsync.errors import Cancelled
 from latentsync.jobs.database import StoreError
-from latentsync.jobs.failures import WorkerLostError, again_in, is_out_of_gpu_memory, line_of
+from latentsync.jobs.failures import WorkerLostError, again_in, is_out_of_memory, line_of
+from latentsync.jobs.judging import asks_for_judging, judge_result
 from latentsync.jobs.open_job import JobsHere, OpenJob, OpensJobs
 from latentsync.jobs.places import JobFiles
-from latentsync.jobs.rows import JOIN, PLAN, SEGMENT, Task
+from latentsync.jobs.rows import JUDGE, PLAN, SEGMENT, Task
+from latentsync.jobs.shown import Shown
 from latentsync.jobs.store import Store
 from latentsync.pipeline.segments.borders import SECONDS
 from latentsync.pipeline.segments.finishing import is_gone
+from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
+from latentsync.settings.load import config_of
 
 logger = logging.getLogger(__name__)
 
 SIGN_OF_LIFE = 2.0
 """Seconds between two signs of life."""
-_MOST_WAIT = 2.0  # seconds until a worker without work looks again
+_MOST_WAIT = 0.5  # seconds until a worker without work looks again
 
 
 class Worker:
@@ -33,7 +37,9 @@ class Worker:
 
     files: of the jobs. owner: a name that no other worker has. jobs: the ids of those that it works
     on; None: all. threads: of the networks; 0: as each job's settings say. seconds: of a segment.
-    place: where the jobs are opened; None: in this process.
+    place: where the jobs are opened; None: in this process. between_frames: called after each
+    frame of a task; it may wait. sign_of_life: seconds between two; the store shows how far a task
+    is as often.
     """
 
     def __init__(
@@ -45,15 +51,23 @@ class Worker:
         threads: int = 0,
         seconds: float = SECONDS,
         place: OpensJobs | None = None,
+        between_frames: Callable[[], None] = lambda: None,
+        sign_of_life: float = SIGN_OF_LIFE,
     ) -> None:
         self._files, self._owner, self._jobs = files, owner, jobs
         self._place = JobsHere(threads, seconds) if place is None else place
-        self._store = Store(files.store)
+        self._store: Store  # while it runs, of the thread that runs it
         self._open: OpenJob | None = None
+        self._between_frames, self._sign_of_life = between_frames, sign_of_life
         self._stop = threading.Event()
+        self._no_more = threading.Event()
 
-    def stop(self) -> None:
-        """From any thread: the task at hand is given back, and run() returns."""
+    def stop(self, *, finish: bool = False) -> None:
+        """From any thread: the task at hand is given back, and run() returns. finish: the task is
+        finished first; a further call without it gives it back after all."""
+        self._no_more.set()
+        if finish:
+            return
         self._stop.set()
         if (opened := self._open) is not None:
             opened.cancel()
@@ -64,9 +78,10 @@ class Worker:
         wait: whether it waits for tasks that others work on, or that are to be tried again later.
         Raises WorkerLostError where the place of the jobs is gone; the task was given back.
         """
-        self._bury_the_dead()
+        self._store = Store(self._files.store)
         try:
-            while not self._stop.is_set():
+            self._bury_the_dead()
+            while not self._no_more.is_set():
                 self._store.check_there()
                 task = self._store.lease(self._owner, self._jobs)
                 if task is not None:
@@ -90,12 +105,12 @@ class Worker:
         soonest = self._store.next_time(wanted)
         if not wanted:
             return False
-        self._stop.wait(min(_MOST_WAIT, 0.1 if soonest is None else max(soonest, 0.1)))
+        self._no_more.wait(min(_MOST_WAIT, 0.1 if soonest is None else max(soonest, 0.1)))
         return True
 
     def _work(self, task: Task) -> None:
         log = self._files.log(task.job.id)
-        with log, _SignsOfLife(self._files.store, task, self._owner, self._lost) as life:
+        with log, _SignsOfLife(self._files.store, task, self._lost, self._sign_of_life) as life:
             try:
                 self._do(task, life)
             except (KeyboardInterrupt, SystemExit):
@@ -113,35 +128,56 @@ class Worker:
                     raise
 
     def _do(self, task: Task, life: _SignsOfLife) -> None:
-        opened = self._opened(task)
-        if life.lost or self._stop.is_set():  # meanwhile, when there was nothing to cancel
-            raise Cancelled
-        if task.kind == PLAN:
-            self._store.planned(task, opened.plan())
+        def check() -> None:
+            if life.lost or self._stop.is_set():
+                raise Cancelled
+
+        def at_frame() -> None:
+            self._between_frames()
+            check()
+
+        life.shown = shown = Shown(at_frame)
+        if task.kind == JUDGE:
+            judge_result(config_of(task.job.config), shown)
+            self._store.finished(task)
+            self._done(task)
             return
-        if task.kind == SEGMENT:
-            if not opened.make(task.number, life.step):
-                self._close()  # another worker may make the plan: it has to be read then
-                self._store.start_over(task.job.id)
+        opened = self._opened(task)
+        check()  # meanwhile there was nothing to cancel
+        if task.kind == PLAN:
+            self._store.planned(task, opened.plan(shown))
+        elif task.kind == SEGMENT:
+            if opened.make(task.number, shown):
+                self._store.finished(task)
                 return
+            self._close()  # another worker may make the plan: it has to be read then
+            self._store.start_over(task.job.id)
         else:
-            opened.render()
-        self._store.finished(task)
-        if task.kind == JOIN:
-            self._files.set_state(task.job.id, "done")
-            opened.forget()
+            opened.render(shown)
             self._close()
+            judge = asks_for_judging(task.job)
+            self._store.finished(task, judge=judge)
+            if not judge:
+                self._done(task)
+
+    def _done(self, task: Task) -> None:
+        """The job is, and the store says so: what was kept for another attempt goes."""
+        self._files.set_state(task.job.id, "done")
+        SegmentFolder(folder_of(Path(task.job.output)), {}).remove()
 
     def _fail(self, task: Task, error: Exception) -> None:
         self._close()
         line, again = line_of(error), again_in(error, task.attempt)
-        if is_out_of_gpu_memory(error):
+        if short := is_out_of_memory(error):
             self._place.release_memory()
         self._files.note(task.job.id, "".join(traceback.format_exception(error)))
-        if not self._store.failed(task, line, again_in=again):
+        if not self._store.failed(task, line, again_in=again, short=short):
             return  # it was cancelled, or another worker has taken over
         if again is not None:
             logger.warning("%s: %s; it is tried again in %d s", task.job.name, line, again)
+        elif task.kind == JUDGE:
+            logger.warning("%s: done, but it could not be judged: %s", task.job.name, line)
+            self._done(task)
         else:
             self._files.set_state(task.job.id, "failed", line)
 
@@ -165,16 +201,13 @@ class Worker:
 class _SignsOfLife:
     """Renews the lease of a task from a thread of its own. lost: whether the task was taken away.
 
-    on_loss: called once, when that is noticed.
+    on_loss: called once, when that is noticed. every: seconds. shown: how far the task is.
     """
 
-    def __init__(self, store: Path, task: Task, owner: str, on_loss: Callable[[], None]) -> None:
-        self._path, self._task, self._owner, self._on_loss = store, task, owner, on_loss
-        self._done, self.lost, self._end = 0, False, threading.Event()
+    def __init__(self, store: Path, task: Task, on_loss: Callable[[], None], every: float) -> None:
+        self._path, self._task, self._on_loss, self._every = store, task, on_loss, every
+        self.shown, self.lost, self._end = Shown(), False, threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def step(self) -> None:
-        self._done += 1
 
     def __enter__(self) -> _SignsOfLife:
         self._thread.start()
@@ -185,10 +218,10 @@ class _SignsOfLife:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.wait(SIGN_OF_LIFE):
+        while not self._end.wait(self._every):
             try:
                 with closing(Store(self._path)) as store:
-                    if store.renew(self._task, self._owner, self._done):
+                    if store.renew(self._task, self._task.owner, self.shown.stage):
                         continue
             except StoreError as error:  # the lease lasts for some more tries
                 logger.warning(str(error))

@@ -1,12 +1,16 @@
-"""What PyAV has no call for: filtering a single frame, a plane's samples, the field order."""
+"""What PyAV has no call for: filtering a single frame, a plane's samples, the field order, side
+data that keeps no frame alive."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import cast
 
 import av.filter
 import numpy as np
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 
@@ -51,6 +55,16 @@ def plane_samples(plane: VideoPlane, bits: int = 8) -> np.ndarray:
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     whole = plane.line_size // dtype.itemsize * dtype.itemsize
     return rows[:, :whole].view(dtype)[:, : plane.width]
+
+
+def side_data(frame: VideoFrame) -> list[SideData]:
+    """What ``frame.side_data`` holds.
+
+    That property keeps what it returns in the frame, which it refers to: the frame, 3 MB of 1080p,
+    then stays until Python looks for such cycles.
+    """
+    # It iterates over its values, though it is a Mapping.
+    return list(cast("Iterable[SideData]", SideDataContainer(frame)))  # type: ignore[call-arg]
 
 
 def field_order(frame: VideoFrame) -> str:

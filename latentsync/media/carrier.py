@@ -6,17 +6,14 @@ decoded frame is kept, or a tiny one made of it, and turned into the frame to en
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
-
 import numpy as np
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import Type
 from av.video.format import VideoFormat
 from av.video.frame import PictureType, VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-from latentsync.media.avframe import FrameFilter
+from latentsync.media.avframe import FrameFilter, side_data
 from latentsync.media.samples import bits_of, chroma_steps, is_gray, is_planar
 
 _CARRIED = {
@@ -68,8 +65,7 @@ def has_samples_to_keep(pix_fmt: VideoFormat, *, deep: bool) -> bool:
 
 
 def side_data_types(frame: VideoFrame) -> set[Type]:
-    # Iterates over its values, though it is a Mapping.
-    return {entry.type for entry in cast("Iterable[SideData]", frame.side_data)}
+    return {entry.type for entry in side_data(frame)}
 
 
 def with_side_data(converted: VideoFrame, carrier: VideoFrame | None) -> VideoFrame:

@@ -24,8 +24,16 @@ codecs than plain mp4."""
 METADATA_ERRORS = "surrogateescape"
 """Tags in invalid UTF-8 neither stop a job nor are changed."""
 
-_NOT_VIDEOS = {"tty", "bin", "xbin", "adf", "idf", "image2", "hls", "dash", "concat", "sdp"}
-"""FFmpeg demuxers that make a "video" of a text, a still image, or a list of other files."""
+_LISTS = {"hls", "dash", "concat", "sdp", "rtp", "rtsp", "imf"}
+"""FFmpeg demuxers that open what the file names: other files of this machine, or of others."""
+_OPTIONS = {
+    "format_whitelist": ",".join(sorted(av.formats_available - _LISTS)),
+    "protocol_whitelist": "file",
+}
+OPEN_SECONDS = 30.0
+"""That opening a file may take: one of empty boxes takes hours. A video of hours takes a second."""
+_NOT_VIDEOS = {"tty", "bin", "xbin", "adf", "idf", "image2"}
+"""FFmpeg demuxers that make a "video" of a text or a still image."""
 
 _DURATION_UP_FRONT = {"matroska,webm", "avi"}
 _ROUNDING = Fraction(1, 4)  # seconds
@@ -56,6 +64,17 @@ def file_url(path: Path) -> str:
     return f"file:{os.fspath(path)}"
 
 
+def open_input(path: Path) -> InputContainer:
+    """Opens this file, and no other one that it names. Raises av.ArgumentError where it is a list
+    of files, av.FFmpegError and OSError."""
+    return av.open(
+        file_url(path),
+        metadata_errors=METADATA_ERRORS,
+        options=_OPTIONS,
+        timeout=(OPEN_SECONDS, None),
+    )
+
+
 def open_source(path: Path) -> InputContainer:
     """Open a video file for reading.
 
@@ -63,7 +82,7 @@ def open_source(path: Path) -> InputContainer:
     """
     check_video(path)
     try:
-        container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
+        container = open_input(path)
     except (av.FFmpegError, OSError) as error:
         raise _not_openable(path, error) from error
     if container.format.name in _NOT_VIDEOS or container.format.name.endswith("_pipe"):

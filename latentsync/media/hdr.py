@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
 
 import numpy as np
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
+
+from latentsync.media.avframe import side_data
 
 Point = tuple[Fraction, Fraction]  # x and y in the CIE 1931 diagram
 
@@ -89,8 +90,7 @@ class HdrMetadata:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> HdrMetadata:
-        # Iterates over its values, though it is a Mapping.
-        found = {one.type: bytes(one) for one in cast("Iterable[SideData]", frame.side_data)}
+        found = {one.type: bytes(one) for one in side_data(frame)}
         display = found.get(Type.MASTERING_DISPLAY_METADATA)
         light = found.get(Type.CONTENT_LIGHT_LEVEL)
         return cls(

@@ -10,11 +10,12 @@ import ctypes
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 from av.packet import Packet
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
+
+from latentsync.media.avframe import side_data
 
 _START = b"\0\0\0\1"
 _NAL_START = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
@@ -114,8 +115,7 @@ class HdrPlus(ctypes.Structure):
 
 def sei_of(frame: VideoFrame) -> bytes:
     """What the frame's side data says, as an HEVC NAL unit; b"": nothing."""
-    # Iterates over its values, though it is a Mapping.
-    found = {one.type: bytes(one) for one in cast("Iterable[SideData]", frame.side_data)}
+    found = {one.type: bytes(one) for one in side_data(frame)}
     messages = []
     if Type.DYNAMIC_HDR_PLUS in found:
         data = HdrPlus.from_buffer_copy(found[Type.DYNAMIC_HDR_PLUS])

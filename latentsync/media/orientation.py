@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
 
 import cv2
 import numpy as np
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
+
+from latentsync.media.avframe import side_data
 
 _log = logging.getLogger(__name__)
 
@@ -74,9 +74,8 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     Only multiples of 90 degrees: any other angle, which leaves empty corners, is ignored with a
     warning.
     """
-    # Iterates over its values, though it is a Mapping.
-    entries = cast("Iterable[SideData]", frame.side_data)
-    matrix = next((entry for entry in entries if entry.type is Type.DISPLAYMATRIX), None)
+    entries = (entry for entry in side_data(frame) if entry.type is Type.DISPLAYMATRIX)
+    matrix = next(entries, None)
     if matrix is None:
         return Orientation()
     a, b, _, c, d = (float(x) / 65536 for x in np.frombuffer(bytes(matrix), np.int32)[:5])

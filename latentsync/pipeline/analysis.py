@@ -6,8 +6,10 @@ tracks, so that pass 2 can stream. See pipeline.observation for pass 1 itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import overload
 
 import numpy as np
 
@@ -16,6 +18,62 @@ from latentsync.face.occlusion.occluders import Occluders
 from latentsync.geometry import TEMPLATE, similarity
 from latentsync.restoration.edge_blur import FacePlace
 from latentsync.types import Alignment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignments(Sequence[Alignment | None]):
+    """The alignments of a video's F frames, None without a face, in few arrays: as objects they
+    would take twice the memory.
+
+    row: (F,) int32, of the arrays for the frames with a face; -1: no face. tracks, confidences:
+    (K,). matrices: (K, 2, 3). landmarks: (K, len(LANDMARKS), 2). outlines: (K, P, 2), or one by
+    one where they differ in length or some are missing.
+    """
+
+    row: np.ndarray
+    tracks: np.ndarray
+    confidences: np.ndarray
+    matrices: np.ndarray
+    landmarks: np.ndarray
+    outlines: np.ndarray | Sequence[np.ndarray | None]
+
+    @classmethod
+    def of(cls, alignments: Sequence[Alignment | None]) -> Alignments:
+        """Raises ValueError where no frame has a face."""
+        seen = [one for one in alignments if one is not None]
+        outlines = [one.outline for one in seen]
+        known = [one for one in outlines if one is not None]
+        alike = len(known) == len(seen) and len({one.shape for one in known}) == 1
+        return cls(
+            rows(np.array([one is not None for one in alignments])),
+            np.array([one.track for one in seen], np.int64),
+            np.array([one.confidence for one in seen], np.float64),
+            np.stack([one.matrix for one in seen]),
+            np.stack([one.landmarks for one in seen]),
+            np.stack(known) if alike else outlines,
+        )
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @overload
+    def __getitem__(self, index: int) -> Alignment | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Alignment | None]: ...
+    def __getitem__(self, index: int | slice) -> Alignment | list[Alignment | None] | None:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        row = int(self.row[index])
+        if row < 0:
+            return None
+        confidence, track = float(self.confidences[row]), int(self.tracks[row])
+        matrix, landmarks = self.matrices[row], self.landmarks[row]
+        return Alignment(matrix, landmarks, confidence, track, self.outlines[row])
+
+
+def rows(seen: np.ndarray) -> np.ndarray:
+    """(F,) bool, whether each frame has a face -> (F,) int32, see Alignments."""
+    return np.where(seen, np.cumsum(seen) - 1, -1).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +95,7 @@ class SourceAnalysis:
     pts: np.ndarray
     pts_seconds: np.ndarray
     cuts: np.ndarray
-    alignments: list[Alignment | None]
+    alignments: Sequence[Alignment | None]
     energies: np.ndarray
     people: np.ndarray
     edges: np.ndarray

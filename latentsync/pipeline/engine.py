@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from operator import attrgetter
@@ -44,12 +45,10 @@ from latentsync.weights.manifest import LR_ASD
 
 logger = logging.getLogger(__name__)
 
-LOADED = (
-    *("compat", "generate", "data", "model", "weights", "runtime"),
-    *("restore.name", "restore.checkpoint", "restore.fidelity", "restore.batch"),
-    "face.identity",
-)
-"""Settings that the loaded models depend on."""
+RESTORING = ("restore.name", "restore.checkpoint", "restore.fidelity", "restore.batch")
+OTHERS = ("compat", "generate", "data", "model", "weights", "runtime", "face.identity")
+LOADED = (*OTHERS, *RESTORING)
+"""Settings that the loaded models depend on: the restorer, and all others."""
 FEW, MANY = 4, 16  # faces restored at once with restore.batch=0: on a CPU; at most on a GPU
 
 
@@ -58,11 +57,16 @@ class Engine:
 
     Sessions may use it from any number of threads at once. restorer: None where nothing is to be
     restored. execution: device, backend and dtype of its networks, or of its tensors where it has
-    no network. Raises any LatentSyncError that loading raises.
+    no network. like: an engine whose models it shares, but for the restorer: only settings that
+    this depends on may differ. Raises any LatentSyncError that loading raises.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, like: Engine | None = None) -> None:
         self.config = config
+        self._like: Engine | None = None
+        if like is not None:
+            like.check_fits(config, OTHERS)
+            self._like = like._like or like
         self._lock = threading.RLock()
         self._lipsync: LipSync | None = None
         self._batch: int | None = None
@@ -82,6 +86,8 @@ class Engine:
     @property
     def lipsync(self) -> LipSync:
         """Loaded on first access: restoration without new speech does not need it."""
+        if self._like is not None:
+            return self._like.lipsync
         with self._lock:
             if self._lipsync is None:
                 config, execution = self.config, self.execution
@@ -99,14 +105,15 @@ class Engine:
                 self._batch = self._fitting_batch()
             return self._batch
 
-    def check_fits(self, config: Config) -> None:
-        """Raises ConfigError where a session's settings need other models than are loaded."""
-        for key in LOADED:
+    def check_fits(self, config: Config, keys: Sequence[str] = LOADED) -> None:
+        """Raises ConfigError where a session's settings need other models than are loaded. keys:
+        of these only."""
+        for key in keys:
             loaded, wanted = attrgetter(key)(self.config), attrgetter(key)(config)
             if loaded != wanted:
                 remedy = f"the engine was loaded with {loaded}; make another one"
                 raise ConfigError(key, wanted, remedy)
-        if restores(config) and self.restorer is None:
+        if keys is LOADED and restores(config) and self.restorer is None:
             remedy = "the engine was loaded without a restorer; make another one"
             raise ConfigError("restore.when", config.restore.when, remedy)
 
@@ -127,6 +134,8 @@ class Engine:
     @cached_property
     def embedding(self) -> Embedding:
         """What people are recognised by."""
+        if self._like is not None:
+            return self._like.embedding
         if self.config.face.identity == "edges":
             return Appearance()
         return load_embedding(self.config.weights.folders)
@@ -135,6 +144,8 @@ class Engine:
     def mouth_scorer(self) -> MouthScorer | None:
         """LR-ASD, downloaded and loaded on first access; None: its weights are not to be had, which
         is logged."""
+        if self._like is not None:
+            return self._like.mouth_scorer
         with self._lock:
             if not self._scorer_is_loaded:
                 weights = self.config.weights

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentsync.face.speaker import ALL
+from latentsync.face.speaker_choice import ALL
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.speakers import Speaker
 from latentsync.restoration.gate import MouthState

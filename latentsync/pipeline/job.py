@@ -7,21 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from latentsync.errors import ConfigError
-from latentsync.face.speaker import ALL, parse_speaker
 from latentsync.generate.table import generator_kind
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.dialogue import Dialogue
-from latentsync.pipeline.lipsync import output_rate
 from latentsync.pipeline.output import Output, check_output
 from latentsync.pipeline.placed_speech import PlacedSpeech
+from latentsync.pipeline.purpose import check_picture, check_purpose
 from latentsync.pipeline.requirements import (
-    NEEDS_REFERENCE,
     check_detector,
     licences_wanted,
-    restores,
     weights_wanted,
 )
-from latentsync.settings.lengths import VIDEO
 from latentsync.settings.presets import preset_settings
 from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.weights import licences
@@ -51,15 +47,14 @@ def checked(config: Config) -> Job:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")
     if config.output.path is None:
         raise ConfigError("output.path", "not given", "pass --output VIDEO")
-    _check_purpose(config)
-    output_rate(config.output.fps)
+    check_purpose(config)
     source = probe(config.input.video)
     if config.speech:
         generator_kind(config).check(config, still=source.picture is not None)
         for setting in unused_settings(config):
             logger.warning("%s has no effect with generate.name=%s", setting, config.generate.name)
     if source.picture is not None and config.speech:
-        _check_picture(config)
+        check_picture(config)
     audio: PlacedSpeech | Dialogue | None = None
     if config.speakers:
         audio = Dialogue(config, source)
@@ -124,37 +119,3 @@ def unused_settings(config: Config) -> list[str]:
         if key not in known | {"name", "silence"}
         and value not in (usual[key], preset.get(f"generate.{key}"))
     ]
-
-
-def _check_named(config: Config) -> None:
-    """Whose mouths are processed."""
-    named = [] if config.face.speaker is None else [config.face.speaker]
-    for speaker in (*named, *(one.speaker for one in config.speakers)):
-        if parse_speaker(speaker).kind == ALL and config.speech:
-            remedy = "new speech is for one person: name that person"
-            raise ConfigError("face.speaker", speaker, remedy)
-
-
-def _check_picture(config: Config) -> None:
-    """A picture that speaks is a video, but it has no length."""
-    if config.output.length == VIDEO:
-        remedy = "a picture has no length: leave it out"
-        raise ConfigError("output.length", config.output.length, remedy)
-
-
-def _check_purpose(config: Config) -> None:
-    restore = config.restore
-    _check_named(config)
-    if config.compat is not None and not config.speech:
-        remedy = "it applies to new speech only; pass --audio_path SPEECH"
-        raise ConfigError("compat", config.compat, remedy)
-    if restore.reference is not None:
-        probe(restore.reference)
-    elif not config.speech and restore.name.lower() == "self":
-        raise ConfigError("restore.name", restore.name, NEEDS_REFERENCE)
-    if config.speech or restores(config):
-        return
-    key = "restore.when" if restore.when == "never" else "restore.name"
-    value = restore.when if restore.when == "never" else restore.name
-    remedy = "without new speech (--audio_path) there is nothing to do; choose a restorer"
-    raise ConfigError(key, value, remedy)

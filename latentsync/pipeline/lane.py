@@ -130,7 +130,7 @@ class Lane:
 
     @cached_property
     def mouths(self) -> Mouths:
-        closed, timer = self._closed_mouths, self.shared.timer
+        closed, timer = self.closed_mouths, self.shared.timer
         return Mouths(self.layout, self.speech, self.generator, closed, timer, self.squares)
 
     def stages(self, indices: np.ndarray) -> SpeakerStages:
@@ -184,7 +184,7 @@ class Lane:
         return pauses.with_pauses(plan, silence, speech)
 
     @cached_property
-    def _closed_mouths(self) -> ClosedMouths | None:
+    def closed_mouths(self) -> ClosedMouths | None:
         """For the pauses of the speech; None: none is needed."""
         plan, shared = self._laid_out, self.shared
         if not plan.closed.any():
@@ -205,8 +205,8 @@ class Lane:
         plan, generator = self._laid_out, self.generator
         if self._plan is not None:
             return plan
-        if self._closed_mouths is not None:  # elsewhere the generated mouth stays
-            plan = replace(plan, closed=self._closed_mouths.share)
+        if self.closed_mouths is not None:  # elsewhere the generated mouth stays
+            plan = replace(plan, closed=self.closed_mouths.share)
         if not isinstance(generator, Partial):
             return plan
         shown, generated = plan.shown.copy(), np.flatnonzero(plan.chunk >= 0)

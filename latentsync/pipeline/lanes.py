@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from latentsync.face.people import Person
@@ -44,6 +45,27 @@ def joined(lanes: Sequence[Lane]) -> RenderPlan:
     """One plan of all speakers."""
     first, *others = (lane.plan for lane in lanes)
     return replace(first, others=tuple(others)) if others else first
+
+
+def share_mouths(lanes: Sequence[Lane], others: Sequence[Lane]) -> None:
+    """What does not depend on the restorers is that of another session, of the same people, speech
+    and generator, which stays open for as long as this one."""
+    for own, other in zip(lanes, others, strict=True):
+        own.speech, own.generator, own.mouths = other.speech, other.generator, other.mouths
+        own.closed_mouths = other.closed_mouths
+
+
+@contextmanager
+def keeping_mouths(lanes: Sequence[Lane]) -> Iterator[None]:
+    """Some of the mouths that are generated meanwhile are not generated again."""
+    speaking = [lane.mouths for lane in lanes if lane.line is not None]
+    for mouths in speaking:
+        mouths.keeping = True
+    try:
+        yield
+    finally:
+        for mouths in speaking:
+            mouths.keeping = False
 
 
 def people_of_video(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 import torch
@@ -123,16 +122,3 @@ class LipSync:
 def speech_seconds(speech: Speech) -> float:
     """Length of the speech, for any kind of features."""
     return speech.extent.frames / HUNDREDTHS
-
-
-def output_rate(text: str) -> Fraction | None:
-    """``output.fps`` -> frames a second; None: the video's own. Raises ConfigError."""
-    if text == "source":
-        return None
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not 1 <= rate <= 240:
-        raise ConfigError("output.fps", text, "use source, or a number from 1 to 240")
-    return rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +24,7 @@ from latentsync.face.tracks import ChosenFace, Track, is_cut, link_faces, thumbn
 from latentsync.frame_times import PTS_ROUNDING
 from latentsync.geometry import TEMPLATE, frame_scale, similarity
 from latentsync.media.seeking import checksum
-from latentsync.pipeline.analysis import SourceAnalysis, place_of
+from latentsync.pipeline.analysis import Alignments, SourceAnalysis, place_of
 from latentsync.pipeline.concurrency import linked
 from latentsync.pipeline.planning.decide import fill_gaps
 from latentsync.pipeline.stage_timer import Stage, StageTimer
@@ -36,6 +37,9 @@ from latentsync.types import Frame
 DECODED_AHEAD, DETECTED_AHEAD = 4, 2  # frames queued for detection, and for the sharpness meter
 EDGES_EVERY = 0.12
 """Seconds from one frame whose edges are measured to the next: every third one at 25 a second."""
+
+
+_UNMEASURED = np.full(len(FIGURES), np.nan, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +126,7 @@ class VideoAnalysis:
             self.pts,
             self.pts_seconds,
             self.cuts,
-            alignments,
+            Alignments.of(alignments),
             energies,
             np.array([len(faces) for faces in self.faces], np.int64),
             edges,
@@ -150,7 +154,7 @@ class Analyzer:
 
         Raises FaceNotFoundError where no frame holds a usable face.
         """
-        sums: list[int] = []
+        sums = array("I")
         frames = linked(
             self.timer.timed(Stage.DECODE, map(sdr, _summed(source, sums))),
             Stage.DECODE,
@@ -181,8 +185,8 @@ class Analyzer:
             yield seen
 
 
-def _summed(source: Iterable[Frame], sums: list[int]) -> Iterator[Frame]:
-    """The same frames; their checksums are added to the list."""
+def _summed(source: Iterable[Frame], sums: array[int]) -> Iterator[Frame]:
+    """The same frames; their checksums are added to the array."""
     for frame in source:
         sums.append(checksum(frame.pixels))
         yield frame
@@ -205,10 +209,9 @@ class _Observations:
     """Detections and measurements of all frames, before tracks are linked."""
 
     def __init__(self, watch: OcclusionWatch | None) -> None:
-        self.pts: list[int] = []
-        self.pts_seconds: list[float] = []
+        self.pts, self.pts_seconds = array("q"), array("d")
         self.cuts: list[bool] = []
-        self.faces: list[list[ObservedFace]] = []
+        self.faces: list[tuple[ObservedFace, ...]] = []
         self.portraits = PortraitCollector()
         self._watch = watch
         self._edges_due = -np.inf
@@ -229,10 +232,10 @@ class _Observations:
         if due and seen.faces:
             self._edges_due = frame.pts_seconds + EDGES_EVERY
         self.faces.append(
-            [
+            tuple(
                 _measured(frame.pixels, face, meter, before, edges=due)
                 for face, before in zip(seen.faces, near, strict=True)
-            ]
+            )
         )
 
     def analysis(self, config: FaceConfig) -> VideoAnalysis:
@@ -244,7 +247,7 @@ class _Observations:
                 f"in any of {len(self.faces)} frames" if len(self.faces) > 1 else "in the frame",
                 "there is no mouth to restore; a lower face.min_confidence detects fainter faces",
             )
-        times = np.array(self.pts, np.int64), np.array(self.pts_seconds)
+        times = np.array(self.pts, np.int64), np.array(self.pts_seconds, np.float64)
         return VideoAnalysis(*times, np.array(self.cuts), self.faces, self.portraits, config)
 
 
@@ -259,9 +262,7 @@ def _measured(
     """edges: whether its edges are measured in this frame; large faces are measured in no other."""
     matrix = similarity(face.landmarks[CONTROL], TEMPLATE)
     energies = meter(pixels, matrix) if edges or frame_scale(matrix) <= LARGE else None
-    figures = np.full(len(FIGURES), np.nan, np.float32)
-    if edges:
-        figures = edge_figures(pixels, place_of(face.landmarks))
+    figures = edge_figures(pixels, place_of(face.landmarks)) if edges else _UNMEASURED
     return ObservedFace(face, energies, figures, near)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from latentsync.errors import ConfigError
 from latentsync.media.files import check_free
 from latentsync.media.picture.coding import PictureSettings
-from latentsync.media.picture.kinds import compared, name_beside
+from latentsync.media.picture.kinds import compared
 from latentsync.media.picture.still import check_picture, check_video_name, spoken_notes
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import EncodeSettings, NewAudio
 from latentsync.media.target import OutputPlan, check_target
 from latentsync.pipeline.provenance import Provenance, provenance_of
-from latentsync.pipeline.report import is_report
+from latentsync.pipeline.report import is_report, report_beside
 from latentsync.pipeline.watermark import Watermark, load_watermark
 from latentsync.settings.schema import Config
 
@@ -41,7 +41,7 @@ class Output:
 
     @property
     def report_path(self) -> Path:
-        return self.target.with_name(f"{name_beside(self.target)}.report.json")
+        return report_beside(self.target)
 
 
 def check_output(config: Config, source: VideoInfo, target: Path, audio: Path | None) -> Output:

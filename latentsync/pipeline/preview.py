@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from latentsync.face.landmarks import MOUTH
+from latentsync.frame_times import PTS_ROUNDING
 from latentsync.geometry import frame_scale
 from latentsync.media.picture.kinds import name_beside
 from latentsync.pipeline.planning.plan import RenderPlan
@@ -50,7 +51,7 @@ def write_previews(session: Session, count: int, target: Path) -> list[Path]:
     paths = []
     for one in session.preview(shown_frames(plan, count)):
         path = folder / f"{one.after.pts_seconds:09.3f}s_{state(plan, one.index)}.png"
-        _write_png(path, _panels(one, plan))
+        write_png(path, _panels(one, plan))
         paths.append(path)
     return paths
 
@@ -60,6 +61,22 @@ def shown_frames(plan: RenderPlan, count: int) -> list[int]:
     changes = plan.changes
     chosen = _spread(np.flatnonzero(changes), count)
     return sorted(chosen + _spread(np.flatnonzero(~changes), count - len(chosen)))
+
+
+WORDS = {
+    "no_face": "no face is processed here: the frame stays as it is",
+    "left_alone": "the mouth stays as it is",
+    "generated": "a new mouth is generated; it is not restored",
+    "generated_restored": "a new mouth is generated and restored",
+    "restored": "the mouth is restored",
+}
+"""What a state means."""
+
+
+def index_at(plan: RenderPlan, seconds: float) -> int:
+    """The output frame that is shown at that second; the first or the last one where none is."""
+    after = int(np.searchsorted(plan.seconds, seconds + PTS_ROUNDING, side="right"))
+    return min(max(after - 1, 0), len(plan) - 1)
 
 
 def state(plan: RenderPlan, index: int) -> str:
@@ -99,35 +116,47 @@ def _panels(one: Preview, plan: RenderPlan) -> np.ndarray:
     """(H + h, 2 W, 3) uint8 RGB; h is 0 without a face."""
     before, after = sdr(one.before), sdr(one.after)
     both = side_by_side(before, after).pixels
-    speaker = _speaker(plan, one.index)
-    alignment = speaker.analysis.alignments[speaker.source[one.index]]
-    if alignment is None:
+    place = mouth_place(plan, one.index)
+    if place is None:
         return both
-    center = alignment.landmarks[MOUTH].mean(axis=0)
-    around = AROUND * frame_scale(speaker.matrices[one.index])
-    mouths = [_enlarged(frame.pixels, center, around) for frame in (before, after)]
+    height, width = before.pixels.shape[:2]
+    room = width, max(1, round(min(HEIGHT * height, WIDTH * width)))
+    mouths = [enlarged(frame.pixels, place, room) for frame in (before, after)]
     return np.concatenate([both, np.concatenate(mouths, axis=1)])
 
 
-def _enlarged(pixels: np.ndarray, center: np.ndarray, around: np.ndarray) -> np.ndarray:
-    """(h, W, 3): the frame around a point, as large as fits.
+Place = tuple[np.ndarray, np.ndarray]
+"""Where a mouth is: x, y of its middle; width and height of the area around it; frame pixels."""
 
-    center: x, y; around: width, height of the area to be shown; both in frame pixels.
+
+def mouth_place(plan: RenderPlan, index: int) -> Place | None:
+    """In that output frame; None: there is no face."""
+    speaker = _speaker(plan, index)
+    alignment = speaker.analysis.alignments[speaker.source[index]]
+    if alignment is None:
+        return None
+    around = AROUND * frame_scale(speaker.matrices[index])
+    return alignment.landmarks[MOUTH].mean(axis=0), around
+
+
+def enlarged(pixels: np.ndarray, place: Place, room: tuple[int, int]) -> np.ndarray:
+    """(h, w, 3): a part of the frame, as large as fits; what lies outside repeats its border.
+
+    room: w, h.
     """
-    height, width = pixels.shape[:2]
-    room = np.array([width, max(1, round(min(HEIGHT * height, WIDTH * width)))])
-    zoom = (room / around).min()
-    shift = (room - 1) / 2 - zoom * center
+    (center, around), size = place, np.array(room)
+    zoom = (size / around).min()
+    shift = (size - 1) / 2 - zoom * center
     return cv2.warpAffine(
         pixels,
         np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]]),
-        room.tolist(),
+        room,
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
 
 
-def _write_png(path: Path, pixels: np.ndarray) -> None:
+def write_png(path: Path, pixels: np.ndarray) -> None:
     """pixels: (H, W, 3) uint8 RGB. Encoded in memory: OpenCV cannot open every file name."""
     _, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     path.write_bytes(data.tobytes())

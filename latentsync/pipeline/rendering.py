@@ -75,7 +75,7 @@ class Mouths:
 
     generator: prepared for this video; None: no mouths are generated. closed: closed mouths for the
     pauses. squares: of the generator; None: the aligned crops. kept: chunk number -> what is not
-    generated again.
+    generated again. keeping: whether further chunks are kept.
     """
 
     layout: Layout
@@ -85,6 +85,7 @@ class Mouths:
     timer: StageTimer
     squares: Squares | None = None
     kept: dict[int, ChunkMouths] = field(default_factory=dict)
+    keeping: bool = False
 
     def to_read(self, plan: RenderPlan, indices: np.ndarray) -> np.ndarray:
         """The output frames that mouths for these ones are generated from, rising."""
@@ -116,7 +117,7 @@ class Mouths:
             as_upstream=self.layout.upstream,
             closed=self.closed,
             ready=self.kept,
-            keep=KEPT if keep else 0,
+            keep=KEPT if keep or self.keeping else 0,
             squares=self.squares,
         )
         seconds = plan.seconds[read[plan.chunk[read] >= 0]]

@@ -16,6 +16,7 @@ import torch
 from latentsync import __version__
 from latentsync.generate.base import LipGenerator
 from latentsync.media.picture.coding import stored_form
+from latentsync.media.picture.kinds import name_beside
 from latentsync.pipeline.compact_json import compact_json
 from latentsync.pipeline.frame_report import flicker_report, plan_report
 from latentsync.pipeline.requirements import restores
@@ -276,6 +277,11 @@ def _execution(execution: Execution) -> dict[str, Any]:
         "device": str(execution.device),
         "threads": execution.threads,
     }
+
+
+def report_beside(target: Path) -> Path:
+    """The report of the job that writes the target."""
+    return target.with_name(f"{name_beside(target)}.report.json")
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:

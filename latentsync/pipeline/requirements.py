@@ -1,16 +1,18 @@
-"""What a configuration requires: weights, and licences that have to be accepted."""
+"""What a configuration requires: weights, and licences that have to be accepted.
+
+What is only asked for is answered without torch, which takes seconds to import.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from latentsync.errors import CheckpointError
-from latentsync.face.insightface_detector import ensure_models
 from latentsync.generate.table import generator_kind
 from latentsync.places import command
 from latentsync.restoration import base
 from latentsync.settings.schema import Config
-from latentsync.weights.ensure import Wanted, ensure_weights
 from latentsync.weights.find import find
 from latentsync.weights.known_licences import INSIGHTFACE
 from latentsync.weights.manifest import (
@@ -23,6 +25,9 @@ from latentsync.weights.manifest import (
     SMALL_FACE_FINDER,
 )
 from latentsync.weights.model_file import Licence, ModelFile
+
+if TYPE_CHECKING:
+    from latentsync.weights.ensure import Wanted
 
 MEDIAPIPE_MODELS = (FACE_FINDER, SMALL_FACE_FINDER, FACE_MESH)
 DOWNLOAD = f"{command('download')} downloads them, with the same settings"
@@ -62,6 +67,8 @@ def face_models(config: Config, *, speakers: bool = False) -> list[ModelFile]:
 def ensure_face_models(config: Config) -> None:
     """Downloads those that are missing, if they are small. Raises CheckpointError for larger ones,
     and where that is not allowed (weights.offline) or fails."""
+    from latentsync.weights.ensure import ensure_weights
+
     ensure_weights(
         [(model, None) for model in face_models(config)],
         folders=config.weights.folders,
@@ -110,4 +117,6 @@ def licences_wanted(config: Config) -> list[Licence]:
 def check_detector(config: Config) -> None:
     """Raises CheckpointError where the face detector would download models, but must not."""
     if config.face.detector.lower() == "insightface":
+        from latentsync.face.insightface_detector import ensure_models
+
         ensure_models(offline=config.weights.offline)

@@ -21,7 +21,7 @@ import numpy as np
 from latentsync.errors import ConfigError
 from latentsync.face.detector import FaceTracker
 from latentsync.face.masks import region_mask, rest_mask
-from latentsync.face.speaker import ALL
+from latentsync.face.speaker_choice import ALL
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
@@ -63,9 +63,9 @@ class Session:
     the video are restored. plan: made by another session of the same video, speech and
     configuration; see planning.plan_file. config: of this video; it may differ from the engine's in
     settings that no loaded model depends on.
-    detector: one that no other session uses at the same time; None: a new one.
-    Raises MediaError: not readable; ConfigError: the plan or the settings do not fit, or Self has
-    no original video; whatever the face detector raises.
+    detector: one that no other session uses meanwhile; None: a new one. observed: pass 1 of this
+    video with these settings of faces; None: it is run. Raises MediaError: not readable;
+    ConfigError: plan or settings do not fit, or Self has no original video; what the detector does.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Session:
         plan: RenderPlan | None = None,
         config: Config | None = None,
         detector: FaceTracker | None = None,
+        observed: VideoAnalysis | None = None,
     ) -> None:
         self.engine, self.config = engine, config or engine.config
         engine.check_fits(self.config)
@@ -101,14 +102,13 @@ class Session:
         self._given_plan, self._plan = plan, plan
         if plan is not None:
             remember(source, plan.analysis)
-        self._video: VideoAnalysis | None = None
+        self._video = observed
         self._open: WeakSet[Generator[Rendered, None, None]] = WeakSet()
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         with self.timer.stage(Stage.LOAD):
             detector = detector or engine.new_detector(self.config.face)
-        new_watch = None
-        if self.config.face.occlusion == "auto" and not self.config.as_upstream:
-            new_watch = engine.new_watch
+        watches = self.config.face.occlusion == "auto" and not self.config.as_upstream
+        new_watch = engine.new_watch if watches else None
         self._analyze = Analyzer(detector, meter, self.config.face, self.timer, new_watch)
         self._shared = Workplace(
             engine,

@@ -226,7 +226,7 @@ def _people(source: Source, analysis: SourceAnalysis) -> np.ndarray:
     if len(tracks) > 1:
         wanted = np.unique(np.concatenate(list(compared.values())))
     for index, frame in zip(wanted, source.shown(wanted), strict=True):
-        alignment = analysis.alignments[index]
+        alignment = analysis.alignments[int(index)]
         if alignment is not None:
             vectors[index] = embedding(portrait(sdr(frame).pixels, alignment)[None])[0]
     people = np.where(analysis.tracks < 0, -1, 0)

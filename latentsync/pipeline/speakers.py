@@ -11,14 +11,8 @@ import numpy as np
 from latentsync.face.detector import FaceTracker
 from latentsync.face.identity import Embedding, likeness, vectors_of
 from latentsync.face.people import Person, people_of
-from latentsync.face.speaker import (
-    ALL,
-    Selection,
-    choose,
-    parse_speaker,
-    reference_portraits,
-    shots_without,
-)
+from latentsync.face.speaker import Selection, choose, reference_portraits, shots_without
+from latentsync.face.speaker_choice import ALL, parse_speaker
 from latentsync.pipeline.observation import VideoAnalysis
 from latentsync.pipeline.who_speaks import SpeakingPeople
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from latentsync.errors import ConfigError
-from latentsync.settings.lengths import BOUNCE, LENGTHS, VIDEO, decibels
+from latentsync.settings.lengths import BOUNCE, LENGTHS, VIDEO, decibels, output_rate
 from latentsync.settings.schema import COMPAT, Config, FaceConfig, OutputConfig
 
 _CODECS = (
@@ -107,6 +107,7 @@ def _ranges(config: Config) -> dict[str, tuple[float, float]]:
 
 def _check_combinations(config: Config) -> None:
     restore = config.restore
+    output_rate(config.output.fps)
     if config.compat not in (None, COMPAT):
         raise ConfigError("compat", config.compat, f"use {COMPAT}, or leave it out")
     if config.as_upstream and (config.output.fps, config.output.length) != ("source", BOUNCE):

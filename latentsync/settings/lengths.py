@@ -1,9 +1,10 @@
-"""The words of output.length, those of earlier versions among them, and levels in decibels."""
+"""The words of output.length, those of earlier versions among them; levels; frame rates."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from latentsync.errors import ConfigError
@@ -17,6 +18,8 @@ OLD_WORDS = {"audio": BOUNCE, "pingpong": BOUNCE}
 """What earlier versions called them."""
 
 LOWEST, HIGHEST = -60.0, 0.0  # dB, of output.mix
+_RATE = re.compile(r"\d{1,6}(?:\.\d{1,6}|/\d{1,6})?")
+"""Fraction would compute with "1e999999999" for hours."""
 _LEVEL = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:dB)?", re.IGNORECASE)
 
 
@@ -52,6 +55,19 @@ def decibels(level: str) -> float:
         remedy = f"use a level such as -18dB, from {LOWEST:g} to {HIGHEST:g}, or null"
         raise ConfigError("output.mix", level, remedy)
     return float(found[1])
+
+
+def output_rate(text: str) -> Fraction | None:
+    """``output.fps`` -> frames a second; None: the video's own. Raises ConfigError."""
+    if text == "source":
+        return None
+    try:
+        rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 1 <= rate <= 240:
+        raise ConfigError("output.fps", text, "use source, or a number from 1 to 240")
+    return rate
 
 
 def _new_word(word: Any) -> Any:

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from latentsync.weights.model_file import Licence
 
-APACHE = Licence("Apache-2.0", "any use, with the notice kept")
-MIT = Licence("MIT", "any use, with the notice kept")
-OPENRAIL = Licence("OpenRAIL++-M", "any use but the harmful ones that it lists")
+APACHE = Licence(
+    "Apache-2.0",
+    "any use, with the notice kept",
+    url="https://www.apache.org/licenses/LICENSE-2.0",
+)
+MIT = Licence("MIT", "any use, with the notice kept", url="https://opensource.org/license/mit")
+OPENRAIL = Licence(
+    "OpenRAIL++-M",
+    "any use but the harmful ones that it lists",
+    url="https://huggingface.co/stabilityai/stable-diffusion-2/blob/main/LICENSE-MODEL",
+)
+SLAB = Licence(
+    "S-Lab License 1.0",
+    "non-commercial use only",
+    ask_as="CodeFormer",
+    url="https://github.com/sczhou/CodeFormer/blob/master/LICENSE",
+)
 MUSETALK_OPENRAIL = Licence(
     "CreativeML OpenRAIL-M by its hub page, any purpose by its README",
     "any use but the harmful ones that the licence lists, commercial use too",
+    url="https://huggingface.co/spaces/CompVis/stable-diffusion-license",
 )
-SLAB = Licence("S-Lab License 1.0", "non-commercial use only", ask_as="CodeFormer")
 INSIGHTFACE = Licence(
-    "insightface model licence", "non-commercial research only", ask_as="insightface"
+    "insightface model licence",
+    "non-commercial research only",
+    ask_as="insightface",
+    url="https://github.com/deepinsight/insightface#license",
 )
 UNSTATED = Licence(
     "licence not stated", "its authors state none; ask them before any use", ask_as="S3FD"

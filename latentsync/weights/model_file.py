@@ -51,11 +51,12 @@ Source = HubFile | ReleaseFile | WheelFile
 @dataclass(frozen=True, slots=True)
 class Licence:
     """name: as published. meaning: in one line. ask_as: name for --accept-licence, where the user
-    has to accept it; else empty."""
+    has to accept it; else empty. url: where it can be read; empty: nowhere."""
 
     name: str
     meaning: str
     ask_as: str = ""
+    url: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.meaning})"

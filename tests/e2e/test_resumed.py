@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from latentsync.commands import work
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline import writing
 from latentsync.pipeline.segments import render
+from latentsync.pipeline.segments.finishing import Finishing
 from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
 from tests.support.media_factory import Tone, make_video
 
@@ -115,8 +117,9 @@ def test_a_run_that_ends_between_the_output_and_its_report_is_finished(
     assert names(target.parent) == ["out.mkv", "out.report.json"]
 
 
-def test_a_second_run_at_the_same_time_is_refused(video, target, run):
-    with SegmentFolder(folder_of(target), {}).held():
+@pytest.mark.parametrize("by_workers", [False, True])
+def test_a_second_run_at_the_same_time_is_refused(video, target, run, by_workers):
+    with SegmentFolder(folder_of(target), {}).held(shared=by_workers):
         result = resumed(run, video, target)
     assert result.code == 2
     assert "another run works on this output" in result.err.splitlines()[-1]
@@ -130,3 +133,18 @@ def test_what_a_killed_run_left_beside_the_output_is_deleted(video, target, run)
     other.write_bytes(b"x")
     assert resumed(run, video, target).code == 0
     assert names(target.parent) == [other.name, "out.mkv", "out.report.json"]
+
+
+def test_skip_existing_leaves_out_what_is_finished_and_nothing_else(video, tmp_path, run):
+    out = tmp_path / "out"
+    for name in ("done", "half"):
+        shutil.copy(video, tmp_path / f"{name}.mkv")
+        folder_of(out / f"{name}.mkv").mkdir(parents=True)
+        (out / f"{name}.mkv").write_bytes(name.encode())
+        Finishing(folder_of(out / f"{name}.mkv")).note(out / f"{name}.mkv")
+    Finishing(folder_of(out / "done.mkv")).complete()  # only its folder is left to be deleted
+    videos = [tmp_path / f"{name}.mkv" for name in ("done", "half")]
+    result = run("-i", *videos, "-o", f"{out}/", *FAST, "--resume", "--skip_existing")
+    assert result.code == 0 and "1 of 1 videos done, 1 skipped" in result.out, result.err
+    assert (out / "done.mkv").read_bytes() == b"done" and len(frames(out / "half.mkv")) == 24
+    assert names(out) == ["done.mkv", "half.mkv", "half.report.json"]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from latentsync.curves import HLG, PQ
 from latentsync.face.composite import composited
-from latentsync.tone import HLG, PQ, extract_levels, to_levels
+from latentsync.tone import extract_levels, to_levels
 from latentsync.types import Frame, Patch
 
 OF_10_BITS = 65535 / 1023

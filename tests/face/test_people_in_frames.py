@@ -11,7 +11,8 @@ from latentsync.face.detector import load_detector
 from latentsync.face.identity import Appearance
 from latentsync.face.people import Person, people_of
 from latentsync.face.portraits import PortraitCollector
-from latentsync.face.speaker import choose, parse_speaker
+from latentsync.face.speaker import choose
+from latentsync.face.speaker_choice import parse_speaker
 from latentsync.face.tracks import is_cut, link_faces, thumbnail
 from tests.support.people import heads, put, room
 

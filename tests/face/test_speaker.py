@@ -10,14 +10,8 @@ import pytest
 
 from latentsync.errors import ConfigError
 from latentsync.face.people import Person, people_of
-from latentsync.face.speaker import (
-    Choice,
-    Selection,
-    choose,
-    chosen_faces,
-    parse_speaker,
-    reference_portraits,
-)
+from latentsync.face.speaker import Selection, choose, chosen_faces, reference_portraits
+from latentsync.face.speaker_choice import Choice, parse_speaker
 from tests.support.embeddings import STEP, ByLevel, face, portraits_of, still
 
 SECONDS = np.arange(100) / 25

@@ -99,9 +99,11 @@ def test_all_problems_are_told_at_once_with_their_lines(folder: Path) -> None:
         assert words in str(caught.value)
 
 
-def test_an_evaluation_that_a_batch_does_not_make_is_refused(folder: Path) -> None:
-    text = "- {video: a b.mp4, output: out/a.mp4, settings: {output.evaluate: true}}\n"
-    with pytest.raises(ManifestError, match="evaluate the results when they are there"):
+def test_an_evaluation_replaces_no_file_of_another_kind(folder: Path) -> None:
+    text = "- {video: a b.mp4, output: a.mp4, settings: {output.evaluate: true}}\n"
+    assert jobs_of(folder, "jobs.yaml", text)[0].config.output.evaluate
+    (folder / "a.evaluation.json").write_text("{}")
+    with pytest.raises(ManifestError, match="not an evaluation, so not replaced by one"):
         jobs_of(folder, "jobs.yaml", text)
 
 

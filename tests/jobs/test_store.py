@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -10,7 +11,20 @@ import pytest
 from latentsync.jobs.database import DamagedError, StoreError
 from latentsync.jobs.job_table import TakenError
 from latentsync.jobs.places import JobFiles, open_store
-from latentsync.jobs.rows import CANCELLED, DONE, FAILED, JOIN, LEASE, PLAN, SEGMENT, WAITING
+from latentsync.jobs.rows import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    JOIN,
+    JUDGE,
+    LEASE,
+    PLAN,
+    RUNNING,
+    SCHEMA,
+    SEGMENT,
+    WAITING,
+)
+from latentsync.jobs.shown import Stage
 from latentsync.jobs.store import MOST_LOST, Store
 
 
@@ -76,6 +90,24 @@ def test_a_worker_that_vanished_loses_its_task(store: Store, clock: Clock) -> No
     assert (again.kind, again.attempt) == (PLAN, 2)
     assert not store.renew(task, "one")
     assert [a["outcome"] for a in store.attempts(task.job.id)] == ["lost", None]
+
+
+def test_only_after_an_attempt_without_enough_memory_was_memory_short(
+    store: Store, clock: Clock
+) -> None:
+    add(store)
+    assert not lease(store).short
+    clock.seconds += LEASE + 1  # its worker was killed
+    task = lease(store, "two")
+    assert (task.attempt, task.short) == (2, False)
+    store.failed(task, "no space left", again_in=0)
+    task = lease(store)
+    assert (task.attempt, task.short) == (3, False)
+    store.failed(task, "CUDA out of memory", again_in=0, short=True)
+    task = lease(store)
+    assert task.short
+    store.planned(task, [10])
+    assert lease(store).short  # its other tasks want as much
 
 
 def test_a_clock_that_is_set_back_holds_nothing_up(store: Store, clock: Clock) -> None:
@@ -213,3 +245,42 @@ def test_a_task_that_ends_every_worker_is_given_up(store: Store, clock: Clock) -
     assert lease(store).job.id == other
     row = store.job(killer)
     assert row.state == FAILED and "20 workers ended without a word at its plan" in str(row.error)
+
+
+def test_a_store_of_an_earlier_version_is_used_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    old = sqlite3.connect(path)
+    old.executescript(SCHEMA)
+    old.execute(
+        "insert into jobs values ('id-a', 1, 'a', 'a.mp4', '{}', 0, 5.0, 'waiting', null, 0, null,"
+        " null)"
+    )
+    old.execute("insert into tasks (job, kind, number) values ('id-a', 'plan', 0)")
+    old.commit()
+    old.close()
+    store = Store(path)
+    task = lease(store)
+    assert store.renew(task, "one", Stage("detecting faces", 100, 7))
+    row = store.job("id-a")
+    assert (row.stage, row.stage_done, row.stage_total) == ("detecting faces", 7, 100)
+    assert row.note is None and Store(path).job("id-a") == row
+
+
+def test_jobs_that_wait_are_listed_in_the_order_in_which_they_come(store: Store) -> None:
+    add(store, "begun")
+    lease(store)
+    late, urgent, later = add(store, "late"), add(store, "urgent", priority=5), add(store, "later")
+    assert store.queue() == [urgent, late, later]
+
+
+def test_a_task_that_only_judges_ends_no_job_badly(store: Store, clock: Clock) -> None:
+    job = add(store)
+    planned(store)
+    store.finished(lease(store), judge=True)
+    assert store.job(job).state == RUNNING
+    for _ in range(MOST_LOST):
+        assert lease(store).kind == JUDGE
+        clock.seconds += LEASE + 1
+    assert store.lease("one") is None
+    row = store.job(job)
+    assert row.state == DONE and "ended without a word at its judge" in str(row.note)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,9 +17,12 @@ from latentsync.errors import Cancelled, MediaError
 from latentsync.jobs import failures, worker
 from latentsync.jobs.database import StoreError
 from latentsync.jobs.places import JobFiles, open_store
-from latentsync.jobs.rows import CANCELLED, DONE, FAILED, Task
+from latentsync.jobs.rows import CANCELLED, DONE, FAILED, RUNNING, Task
+from latentsync.jobs.shown import Shown
 from latentsync.jobs.store import Store
 from latentsync.jobs.worker import Worker, owner_here
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import Config
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -25,28 +32,44 @@ class Work:
 
     def __init__(self) -> None:
         self.done: list[tuple[str, int]] = []
+        self.short: list[bool] = []  # of each time that a job was opened
+        self.released = 0
         self.meanwhile: Callable[[str, int], None] = lambda _kind, _number: None
 
+    def release_memory(self) -> None:
+        self.released += 1
+
     def open(self, task: Task) -> SimpleNamespace:
+        self.short.append(task.short)
         return SimpleNamespace(
             id=task.job.id,
-            plan=lambda: self._do("plan", 0) or [5, 5],
-            make=lambda number, _step: self._do("segment", number) is None,
-            render=lambda: self._do("join", 0),
-            forget=lambda: None,
+            plan=lambda shown: self._do("plan", 0, shown) or [5, 5],
+            make=lambda number, shown: self._do("segment", number, shown) is None,
+            render=lambda shown: self._do("join", 0, shown),
             cancel=lambda: None,
             close=lambda: None,
         )
 
-    def _do(self, kind: str, number: int) -> None:
-        self.meanwhile(kind, number)
+    def judge(self, _config: Config, shown: Shown) -> None:
+        self._do("judge", 0, shown)
+
+    def _do(self, kind: str, number: int, shown: Shown) -> None:
+        with shown(f"doing a {kind}", 5) as step:
+            step()
+            self.meanwhile(kind, number)
+            step()
         self.done.append((kind, number))
+
+
+def settings(*overrides: str) -> dict[str, Any]:
+    return dataclasses.asdict(load_config(None, overrides))
 
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     made = Work()
     monkeypatch.setattr(worker, "JobsHere", lambda *_settings: made)
+    monkeypatch.setattr(worker, "judge_result", made.judge)
     monkeypatch.setattr(failures, "_BACK_OFF", (0.01, 0.01))
     monkeypatch.setattr(worker, "SIGN_OF_LIFE", 0.05)
     return made
@@ -58,7 +81,7 @@ def files(tmp_path: Path) -> JobFiles:
     made = JobFiles(tmp_path / "state")
     store = open_store(made)
     for name in ("a", "b"):
-        made.write(store.add(name, f"{name}.mp4", str(tmp_path / f"{name}.mp4"), {}))
+        made.write(store.add(name, f"{name}.mp4", str(tmp_path / f"{name}.mp4"), settings()))
     store.close()
     return made
 
@@ -98,6 +121,15 @@ def test_a_full_disk_may_pass_and_bad_input_does_not(
     assert outcomes[:2] == [FAILED, DONE]
     assert store.job("b").error == "no video: b.mp4; record it again"
     assert "No space left" in (files.folder("a") / "log.txt").read_text()
+
+
+def test_a_job_that_memory_was_short_for_is_opened_anew_with_that_known(
+    files: JobFiles, work: Work
+) -> None:
+    work.meanwhile = once("segment", MemoryError())
+    Worker(files, "one", jobs=["a"]).run()
+    assert work.short == [False, True] and work.released == 1
+    assert states(files)[0] == DONE
 
 
 def test_a_cancelled_job_is_left_and_the_next_one_is_done(files: JobFiles, work: Work) -> None:
@@ -160,3 +192,85 @@ def test_a_worker_of_a_process_that_is_gone_is_waited_for_by_nobody(
     assert Store(files.store).lease(f"{here}:{2**22 + 1}:0") is not None
     Worker(files, "one").run(wait=False)
     assert states(files) == [DONE, DONE]
+
+
+def judged(files: JobFiles) -> None:
+    """Adds a job whose result is to be judged."""
+    store = open_store(files)
+    target = str(files.root.parent / "c.mp4")
+    files.write(store.add("c", "c.mp4", target, settings("output.evaluate=true"), 1))
+    store.close()
+
+
+def test_a_result_is_judged_when_it_is_complete(files: JobFiles, work: Work) -> None:
+    judged(files)
+    Worker(files, "one", jobs=["c"]).run()
+    assert work.done[-2:] == [("join", 0), ("judge", 0)]
+    row = Store(files.store).job("c")
+    assert (row.state, row.note) == (DONE, None)
+
+
+def test_a_job_that_cannot_be_judged_is_done_and_says_why(files: JobFiles, work: Work) -> None:
+    judged(files)
+    work.meanwhile = once("judge", MediaError("no face", "c.mp4", "look at it"))
+    Worker(files, "one").run()
+    assert states(files) == [DONE, DONE, DONE]
+    assert Store(files.store).job("c").note == "no face: c.mp4; look at it"
+    assert "no face" in (files.folder("c") / "log.txt").read_text()
+    about = files.read("c")
+    assert about is not None and about["state"] == DONE
+
+
+def test_the_store_says_what_is_done_just_now(files: JobFiles, work: Work) -> None:
+    seen: list[tuple[str | None, int, int]] = []
+
+    def look(kind: str, number: int) -> None:
+        end = time.monotonic() + 10
+        while (row := Store(files.store).job("a")).stage != f"doing a {kind}":
+            assert row.state == RUNNING and time.monotonic() < end
+            time.sleep(0.01)
+        seen.append((row.stage, row.stage_done, row.stage_total))
+
+    work.meanwhile = look
+    Worker(files, "one", jobs=["a"], sign_of_life=0.01).run()
+    first, second = ("doing a segment", 1, 10), ("doing a segment", 6, 10)  # of all segments
+    assert seen == [("doing a plan", 1, 5), first, second, ("doing a join", 1, 5)]
+    assert Store(files.store).job("a").stage is None
+
+
+def test_a_frame_waits_for_what_goes_before_it_and_the_lease_lasts(
+    files: JobFiles, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latentsync.jobs.store.LEASE", 0.5)
+    free, waits = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        assert free.wait(10)
+
+    first = Worker(files, "one", jobs=["a"], between_frames=wait, sign_of_life=0.05)
+    thread = threading.Thread(target=first.run)
+    thread.start()
+    assert waits.wait(10)
+    time.sleep(0.7)
+    assert Store(files.store).lease("two", ["a"]) is None and work.done == []
+    free.set()
+    thread.join(10)
+    assert states(files)[0] == DONE
+
+
+def test_a_worker_that_is_to_finish_does_its_task_and_takes_no_other(
+    files: JobFiles, work: Work
+) -> None:
+    one = Worker(files, "one")
+    work.meanwhile = lambda kind, _number: one.stop(finish=True) if kind == "segment" else None
+    one.run()
+    assert work.done == [("plan", 0), ("segment", 0)]
+    assert Store(files.store).job("a").done == 5
+
+
+def test_a_worker_that_stops_ends_its_task_at_the_next_frame(files: JobFiles, work: Work) -> None:
+    one = Worker(files, "one", between_frames=lambda: one.stop())
+    one.run()
+    task = Store(files.store).lease("two")
+    assert work.done == [] and task is not None and task.attempt == 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from latentsync.curves import HLG
 from latentsync.errors import FaceNotFoundError
 from latentsync.geometry import ALIGNED_SIZE
 from latentsync.pipeline.observation import Analyzer
@@ -15,7 +16,7 @@ from latentsync.pipeline.stages.generate import _pasted
 from latentsync.pipeline.stages.restore import crop_of
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.settings.schema import FaceConfig
-from latentsync.tone import HLG, sdr, to_levels
+from latentsync.tone import sdr, to_levels
 from latentsync.types import Frame, Patch, PatchedFrame
 
 IDENTITY, SIZE = np.eye(2, 3), (48, 64)

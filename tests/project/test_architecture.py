@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = ("latentsync", "GFPGAN", "CodeFormer")
 
 BELOW = (
-    "types errors places geometry tone frame_times plugins settings weights runtime models "
+    "types errors places geometry curves tone frame_times plugins settings weights runtime models "
     "media speech face restoration generate"
 )
 """The packages below the pipeline."""
@@ -21,12 +21,13 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "places": "",
     "frame_times": "",
     "geometry": "types errors",
-    "tone": "types geometry",
+    "curves": "",
+    "tone": "types curves geometry",
     "settings": "errors places",
     "plugins": "errors",
     "weights": "types errors places",
     "runtime": "types errors places weights.record",
-    "media": "types errors",
+    "media": "types errors curves",
     "speech": "types errors runtime",
     "models": "types errors",
     "face": "types errors geometry tone frame_times plugins weights runtime",
@@ -37,9 +38,11 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "pipeline": f"{BELOW} __version__",
     "estimate": f"{BELOW} pipeline",
     "evaluate": f"{BELOW} pipeline __version__",
-    "jobs": f"{BELOW} pipeline",
+    "jobs": f"{BELOW} pipeline evaluate",
+    "server": f"{BELOW} pipeline estimate evaluate jobs __version__",
+    "client": "",
     "api": f"{BELOW} pipeline evaluate",
-    "commands": f"{BELOW} pipeline estimate evaluate jobs __version__",
+    "commands": f"{BELOW} pipeline estimate evaluate jobs server __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
     ("restoration", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
@@ -53,6 +56,7 @@ FORBIDDEN_IN = {
     "geometry": "av omegaconf yaml tqdm argparse",
     "tone": "av omegaconf yaml tqdm argparse",
     "errors": "av cv2 omegaconf torch",
+    "curves": "av cv2 omegaconf torch",
     "places": "av cv2 omegaconf torch numpy",
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch omegaconf",

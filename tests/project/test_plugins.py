@@ -3,7 +3,7 @@
 import pytest
 
 from latentsync.errors import UnknownPluginError
-from latentsync.plugins import find_plugin
+from latentsync.plugins import find_plugin, sources
 
 TABLE = {"Json": "json:loads"}
 
@@ -42,3 +42,16 @@ def test_a_file_in_the_current_folder_is_found_by_any_command(tmp_path, monkeypa
         find_plugin("reader", "plug_in_of_a_test:load", TABLE)
     monkeypatch.chdir(tmp_path)
     assert find_plugin("reader", "plug_in_of_a_test:load", TABLE)() == 42
+
+
+def test_the_sources_of_a_plug_in_are_its_module_and_what_is_beside_it_in_its_package(
+    tmp_path, monkeypatch
+):
+    package = tmp_path / "a_package"
+    package.mkdir()
+    for path in (tmp_path / "plug_in_here.py", package / "__init__.py", package / "part.py"):
+        path.write_text("x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert sources("plug_in_here:load") == [tmp_path / "plug_in_here.py"]
+    assert sources("a_package.part:load") == [package / "__init__.py", package / "part.py"]
+    assert sources("Json") == sources(None) == sources("sys:exit") == sources("gone.at:all") == []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from latentsync.errors import ConfigError
-from latentsync.settings.lengths import LENGTHS, decibels
+from latentsync.settings.lengths import LENGTHS, decibels, output_rate
 from latentsync.settings.load import load_config
 
 SPEECH = "input.audio=a.wav"
@@ -52,6 +54,11 @@ def test_an_old_key_is_named_with_what_takes_its_place(caplog):
         ([SPEECH, "output.length=boomerang"], r"output\.length: boomerang.*bounce.*remap"),
         ([SPEECH, "output.extend=boomerang"], r"output\.extend: boomerang.*use output\.length"),
         ([SPEECH, "output.max_remap=1.5"], r"output\.max_remap: 1\.5"),
+        (["output.fps=fast"], r"output\.fps: fast.*1 to 240"),
+        (["output.fps=25; rm"], r"output\.fps: 25; rm"),
+        (["output.fps=1e999999999"], r"output\.fps: 1e999999999"),
+        (["output.fps=1/0"], r"output\.fps: 1/0"),
+        (["output.fps=0.5"], r"output\.fps: 0\.5"),
         ([SPEECH, "output.mix=quiet"], r"output\.mix: quiet.*-18dB"),
         ([SPEECH, "output.mix=6dB"], r"output\.mix: 6dB.*-60 to 0"),
         ([SPEECH, "input.audio_offset=.nan"], r"input\.audio_offset: nan.*finite"),
@@ -86,3 +93,9 @@ def test_speakers_have_times_and_a_soundtrack_of_their_own(setting, said):
 def test_a_level_is_in_decibels_with_or_without_saying_so(text):
     assert decibels(text) == -18
     assert load_config(None, [SPEECH, f"output.mix={text}"]).output.mix is not None
+
+
+@pytest.mark.parametrize("text", ["25", "29.97", "30000/1001", "240", "1"])
+def test_a_frame_rate_is_a_number_or_a_fraction(text):
+    assert output_rate(text) == Fraction(text)
+    assert output_rate("source") is None

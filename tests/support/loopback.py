@@ -26,6 +26,7 @@ class Served:
     cut_after: int | None = None  # bytes, then the connection ends
     cuts: int = 1  # how many responses are cut
     stall_after: int | None = None  # bytes, then nothing until the server is closed
+    delay: float = 0.0  # seconds before the head, or until the server is closed
     pause: float = 0.0  # seconds after each block
     block: int = BLOCK
     length: int | None = None  # announced instead of the true one; -1: none is announced
@@ -44,8 +45,9 @@ class Request:
     method: str
     target: str  # as in the request: with the host where the server is used as a proxy
     headers: dict[str, str]
+    body: bytes = b""
     status: int = 0
-    sent: int = 0  # bytes of the body
+    sent: int = 0  # bytes of the response's body
 
     @property
     def path(self) -> str:
@@ -68,8 +70,12 @@ class Loopback:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
+    def port(self) -> int:
+        return self._server.server_address[1]
+
+    @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def url(self, path: str) -> str:
         return self.address + path
@@ -130,14 +136,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._answer()
+
     def log_message(self, *_: object) -> None:
         """Silent."""
 
     def _answer(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.asked = Request(self.command, self.path, headers)
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        self.asked = Request(self.command, self.path, headers, body)
         self.server.loopback.asked.append(self.asked)
         served = self.server.loopback.files.get(self.asked.path)
+        if served is not None and served.delay:
+            self.server.loopback.closing.wait(served.delay)
         if served is None:
             self._head(404, self._missing())
         elif served.failures:
@@ -168,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         if length >= 0:
             headers["Content-Length"] = str(length)
         self._head(206 if span else 200, headers)
-        if self.command == "GET":
+        if self.command != "HEAD":
             self._send(served, memoryview(body)[start:])
 
     def _head(self, status: int, headers: dict[str, str]) -> None:

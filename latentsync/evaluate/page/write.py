@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from latentsync.evaluate.files import write_whole
+from latentsync.evaluate.files import write_evaluation, write_whole
 from latentsync.evaluate.page.compare import shots_section
 from latentsync.evaluate.page.document import document
 from latentsync.evaluate.page.figures import comparison_section, figures_section, verdicts
@@ -15,8 +15,11 @@ from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import Shown, fitted
 from latentsync.evaluate.page.timeline import timeline
 from latentsync.evaluate.page.words import file_name
-from latentsync.evaluate.shots import Shot
+from latentsync.evaluate.shots import Moment, Shot, chosen_moments, read_shots
 from latentsync.evaluate.words import clock
+
+if TYPE_CHECKING:
+    from latentsync.evaluate.judge import Case
 
 MOST = 5_000_000
 """Bytes of a page, whatever the length of the video."""
@@ -38,6 +41,21 @@ def write_page(evaluation: Facts, report: Facts | None, shots: Sequence[Shot], p
     room = MOST - bare - _FOR_WORDS * len(shots)
     page = _page(evaluation, report, fitted(shots, room), len(shots))
     write_whole(page, path, "the page")
+
+
+def write_judgement(
+    evaluation: Facts, case: Case, seen: Sequence[Moment], target: Path, page: Path | None
+) -> list[Shot]:
+    """Writes an evaluation and, if one is wanted, its page, whose pictures are returned.
+
+    seen: see shots.read_shots. Raises MediaError: a file cannot be read or written.
+    """
+    write_evaluation(evaluation, target)
+    if page is None:
+        return []
+    shots = read_shots(case.result, case.source, chosen_moments(evaluation), seen)
+    write_page(evaluation, case.report, shots, page)
+    return shots
 
 
 def _page(evaluation: Facts, report: Facts | None, shown: Sequence[Shown], total: int) -> str:

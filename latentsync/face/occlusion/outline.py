@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -9,7 +10,7 @@ from itertools import groupby
 import cv2
 import numpy as np
 
-from latentsync.face.align import smooth_track
+from latentsync.face.align import REACH, smooth_track
 from latentsync.face.occlusion.cells import BESIDE, CELL, MASK_COLUMNS, MASK_ROWS, moved, to_cells
 from latentsync.frame_times import frame_duration
 from latentsync.geometry import points_to_aligned
@@ -23,6 +24,8 @@ MOUTH_ROW = 330.0
 CHIN = 36.0
 """Aligned pixels by which the outline is lengthened at the chin, from the mouth's row down: a
 generated mouth may open wider than the one that was filmed."""
+BLOCK = 1000
+"""Frames whose outlines are smoothed at once, as float64: a long run would take 2 kB a frame."""
 _FINE = 4  # bits of a cell
 
 
@@ -61,11 +64,15 @@ def steady_outlines(
     known = [i for i, one in enumerate(outlines) if one is not None]
     if not known:
         return steady
+    reach = math.ceil(REACH * sigma)
     for run in np.split(np.array(known), np.flatnonzero(np.diff(known) > 1) + 1):
-        points = np.stack([np.asarray(outlines[i]) for i in run])
-        aligned = smooth_track(points_to_aligned(points, matrices[run]), sigma)
-        for i, one in zip(run, aligned, strict=True):
-            steady[i] = moved(one, cv2.invertAffineTransform(matrices[i])).astype(np.float32)
+        for start in range(0, len(run), BLOCK):
+            first, stop = max(start - reach, 0), start + BLOCK
+            near = run[first : stop + reach]
+            points = np.stack([np.asarray(outlines[i]) for i in near])
+            aligned = smooth_track(points_to_aligned(points, matrices[near]), sigma)
+            for i, one in zip(run[start:stop], aligned[start - first :], strict=False):
+                steady[i] = moved(one, cv2.invertAffineTransform(matrices[i])).astype(np.float32)
     return steady
 
 

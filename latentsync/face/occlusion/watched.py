@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import cv2
 import numpy as np
@@ -58,6 +59,12 @@ class _Pending:
     planes: np.ndarray
 
 
+@cache
+def _size(height: int, width: int) -> tuple[int, int]:
+    """(width, height), one object for all frames."""
+    return width, height
+
+
 @dataclass(slots=True, eq=False)
 class Watched:
     """face: where it was last. seen: when. begin: when it was first detected."""
@@ -93,8 +100,7 @@ class Watched:
 
     def observe(self, pixels: np.ndarray, face: DetectedFace, seconds: float) -> Observation:
         """The face in the next frame that it is detected in."""
-        height, width = pixels.shape[:2]
-        made = Observation(face.landmarks, face.outline, (width, height))
+        made = Observation(face.landmarks, face.outline, _size(*pixels.shape[:2]))
         cells = cells_of(pixels, made.matrix)
         made.keep(cells)
         if self._light is None:

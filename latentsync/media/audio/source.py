@@ -13,9 +13,8 @@ from av.format import Flags
 from latentsync.errors import MediaError
 from latentsync.media.audio.info import AudioInfo, AudioSource
 from latentsync.media.container import (
-    METADATA_ERRORS,
-    file_url,
     has_flag,
+    open_input,
     stream_start,
 )
 from latentsync.media.files import check_file
@@ -24,25 +23,22 @@ from latentsync.media.probe import VideoInfo
 WITHOUT_CLOCK = {"mp3", "aac"}
 """Raw formats without a container. Their audio begins at zero, whatever the decoder's delay; their
 duration is a guess."""
-_LISTS = {"hls", "dash", "concat", "sdp"}
-"""FFmpeg demuxers that open a list of other files."""
 
 
 def open_audio(path: Path) -> InputContainer:
     """Open a file for its audio. Raises MediaError: not there, not a file, empty, not audio."""
     try:
         check_file(path, "audio file")
-        container = av.open(file_url(path), metadata_errors=METADATA_ERRORS)
+        return open_input(path)
+    except av.ArgumentError as error:
+        remedy = "give a file such as .wav"
+        raise MediaError("a list of other files, not audio", path, remedy) from error
     except OSError as error:
         reason = f"{error.strerror}; check the path and its permissions"
         raise MediaError("cannot open the audio file", path, reason) from error
     except av.FFmpegError as error:
         what = "not an audio file, or damaged at its start"
         raise MediaError(what, path, "try to play it") from error
-    if container.format.name in _LISTS:
-        container.close()
-        raise MediaError("a list of other files, not audio", path, "give a file such as .wav")
-    return container
 
 
 def main_audio(container: InputContainer, path: Path) -> AudioSource:

@@ -14,7 +14,7 @@ from latentsync.face.upstream import to_aligned, upstream_matrices
 from latentsync.generate.base import LipGenerator, Overlapping
 from latentsync.media.probe import VideoInfo
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.lipsync import Speech, output_rate, speech_seconds
+from latentsync.pipeline.lipsync import Speech, speech_seconds
 from latentsync.pipeline.planning.checks import check_remap
 from latentsync.pipeline.planning.plan import RenderPlan, lay_out
 from latentsync.pipeline.planning.timeline import (
@@ -31,6 +31,7 @@ from latentsync.pipeline.planning.upstream_timeline import (
 )
 from latentsync.pipeline.squares import Squares
 from latentsync.restoration.temporal import LONGEST
+from latentsync.settings.lengths import output_rate
 from latentsync.settings.schema import Config, RestoreConfig
 
 FORGOTTEN = 1e-4

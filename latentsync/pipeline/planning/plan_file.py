@@ -15,7 +15,7 @@ import numpy as np
 
 from latentsync.errors import MediaError
 from latentsync.face.occlusion.occluders import Occluders
-from latentsync.pipeline.analysis import SourceAnalysis
+from latentsync.pipeline.analysis import Alignments, SourceAnalysis, rows
 from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.places import part_file
 from latentsync.restoration.mouth_blur import TrackBlur
@@ -173,15 +173,12 @@ def _analysis_of(arrays: dict[str, np.ndarray]) -> SourceAnalysis:
     parts = _below("analysis.", arrays)
     tracks, matrices = parts.pop("track"), parts.pop("matrices")
     landmarks, confidences = parts.pop("landmarks"), parts.pop("confidence")
+    seen = tracks >= 0
+    if not len(landmarks) == len(confidences) == np.count_nonzero(seen):
+        raise ValueError("its arrays are not equally long")
     outlines = parts.pop("outline", [None] * len(landmarks))
-    seen = zip(landmarks, confidences, outlines, strict=True)
-    alignments: list[Alignment | None] = []
-    for track, matrix in zip(tracks, matrices, strict=True):
-        if track < 0:
-            alignments.append(None)
-            continue
-        points, confidence, outline = next(seen)
-        alignments.append(Alignment(matrix, points, float(confidence), int(track), outline))
+    found = tracks[seen], confidences, matrices[seen], landmarks, outlines
+    alignments = Alignments(rows(seen), *found)
     occluders = Occluders.from_arrays(_below("occluders.", parts))
     known = {name: parts[name] for name in _ANALYSIS_ARRAYS}
     one = bool(parts["one_person"])

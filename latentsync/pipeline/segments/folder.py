@@ -16,15 +16,14 @@ import json
 import logging
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from latentsync.errors import MediaError
 from latentsync.media.segment_file import Segment, flush
@@ -33,6 +32,7 @@ from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.planning.plan_file import load_plan, save_plan
 from latentsync.pipeline.provenance import Marks
+from latentsync.pipeline.segments import lock
 from latentsync.pipeline.segments.identity import differences
 from latentsync.pipeline.stage_timer import Work
 from latentsync.places import part_file
@@ -68,7 +68,7 @@ class Kept(NamedTuple):
 
 
 class SegmentFolder:
-    """The work on one output. Used by one process at a time: see held().
+    """The work on one output. See held() for who may use it at a time.
 
     path: of the folder; it need not exist. identity: what the result depends on; work of another
     identity is discarded.
@@ -78,23 +78,10 @@ class SegmentFolder:
         self.path, self._identity = path, dict(identity)
         self._about: dict[str, Any] = {}
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Raises MediaError where another process holds the folder."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            remedy = "wait for the other run, or end it"
-            raise MediaError("another run works on this output", self.path, remedy) from error
-        try:
-            yield
-        finally:
-            if not self.path.exists():
-                with suppress(OSError):  # Windows deletes no open file
-                    Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
+    def held(self, *, shared: bool = False) -> AbstractContextManager[None]:
+        """While a run works on it; shared: together with other workers of the same list, each at
+        a task of its own. Raises MediaError where others hold it in another way."""
+        return lock.held(self.path, shared=shared)
 
     def open(self) -> RenderPlan | None:
         """The plan of an earlier run of the same work; None: there is none, or it is of other work,
@@ -238,6 +225,7 @@ class SegmentFolder:
             path.unlink(missing_ok=True)
         with suppress(OSError):  # it is not empty
             self.path.rmdir()
+            lock.drop(self.path)
 
     def _foreign(self) -> bool:
         """Whether it is no folder, or holds what this class did not make."""

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentsync.places import PACKAGE
+from latentsync.plugins import sources
 from latentsync.weights import record
 
 if TYPE_CHECKING:
     from latentsync.pipeline.engine import Engine
     from latentsync.pipeline.job import Job
+    from latentsync.settings.schema import Config
 
 SAMPLES, SAMPLE = 16, 1 << 20
 """Places of a file that are compared, and bytes at each; every frame is checked again when it is
@@ -31,6 +33,7 @@ _PARTS = {
     "models": "the weights",
     "encoder": "the encoder",
     "code": "this program",
+    "plugins": "the code of a plug-in",
 }
 """Part of an identity -> what to call it."""
 
@@ -60,6 +63,7 @@ def identity_of(job: Job, engine: Engine) -> dict[str, str]:
         "models": _hash(_models(engine, speaks=job.audio is not None)),
         "encoder": _hash([dataclasses.asdict(job.output.settings), list(job.output.size)]),
         "code": code_hash(),
+        "plugins": plugins_hash(job.config),
     }
 
 
@@ -89,6 +93,14 @@ def code_hash() -> str:
     for path in files:
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def plugins_hash(config: Config) -> str:
+    """Of the files of the user's own plug-ins."""
+    face, output = config.face.detector, config.output.watermark
+    names = (config.restore.name, config.generate.name, face, output)
+    files = sorted({path for name in names for path in sources(name)})
+    return _hash([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
 
 
 def _models(engine: Engine, *, speaks: bool) -> list[Any]:

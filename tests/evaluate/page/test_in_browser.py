@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from latentsync.evaluate.page.index import IndexRow, write_index
 from latentsync.evaluate.page.write import write_page
+from tests.support.browser import DESKTOP, PHONE, SMALLEST, playwright, started_browser
 from tests.support.evaluations import (
     made_comparison,
     made_evaluation,
@@ -17,27 +17,11 @@ from tests.support.evaluations import (
     made_shots,
 )
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--no-first-run"),
-)
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-SMALLEST = 14  # pixels of text
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[playwright.Browser]:
-    """One for the whole file: its start takes a second."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.skip(f"no browser is installed: none of {', '.join(NAMES)}")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=found, args=list(QUIET))
+    with started_browser() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from latentsync.face.masks import region_mask
+from latentsync.face.occlusion import outline
 from latentsync.face.occlusion.outline import CHIN, FADED, GROWN, face_mask, steady_outlines
 from tests.support.drawn_faces import alignment_of, face_at
 
@@ -61,3 +62,16 @@ def test_frames_without_an_outline_stay_without():
     steady = steady_outlines(outlines, matrices, np.arange(6) / 25)
     assert [one is None for one in steady] == [i in (2, 5) for i in range(6)]
     assert steady_outlines([None], matrices[:1], np.zeros(1)) == [None]
+
+
+def test_outlines_smoothed_in_blocks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    outlines = list(rng.normal(100, 5, (50, 36, 2)).astype(np.float32))
+    outlines[20] = None
+    matrices = np.tile(np.array([[1, 0, 5], [0, 1, 7]], np.float32), (50, 1, 1))
+    at_once = steady_outlines(outlines, matrices, np.arange(50) / 25)
+    monkeypatch.setattr(outline, "BLOCK", 7)
+    in_blocks = steady_outlines(outlines, matrices, np.arange(50) / 25)
+    assert in_blocks[20] is None
+    for one, other in zip(at_once, in_blocks, strict=True):
+        assert one is None or np.array_equal(one, other)

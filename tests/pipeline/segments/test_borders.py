@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentsync.pipeline.segments.borders import SLACK, segment_borders
@@ -39,6 +39,7 @@ def test_a_short_video_is_one_segment() -> None:
     assert segment_borders(plan(30), seconds=20) == [(0, 30)]
 
 
+@settings(deadline=None)
 @given(frames=st.integers(1, 400), cuts=st.sets(st.integers(1, 399)), seconds=st.floats(0.2, 6))
 def test_every_frame_is_in_one_segment(frames: int, cuts: set[int], seconds: float) -> None:
     borders = segment_borders(plan(frames, cuts=sorted(cuts)), seconds=seconds)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from latentsync.errors import MediaError
+from latentsync.jobs.failures import again_in
 from latentsync.media.segment_file import Segment
 from latentsync.pipeline.outcome import Outcome
 from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
@@ -114,4 +115,30 @@ def test_two_runs_do_not_work_on_one_output(folder: SegmentFolder) -> None:
     folder.remove()
     with again(folder).held():
         pass
-    assert not [path for path in folder.path.parent.iterdir() if path.suffix == ".lock"]
+    assert not locks(folder)
+
+
+def locks(folder: SegmentFolder) -> list[Path]:
+    return [path for path in folder.path.parent.iterdir() if path.suffix == ".lock"]
+
+
+def test_workers_share_an_output_that_a_run_by_itself_is_kept_from(folder: SegmentFolder) -> None:
+    with folder.held(shared=True), again(folder).held(shared=True):
+        with (
+            pytest.raises(MediaError, match="another run works on this output"),
+            again(folder).held(),
+        ):
+            pass
+        folder.remove()  # by the worker that has finished it; the other one goes on
+        assert locks(folder)
+    assert not locks(folder)
+
+
+def test_a_worker_may_wait_for_a_run_by_itself(folder: SegmentFolder) -> None:
+    with (
+        folder.held(),
+        pytest.raises(MediaError, match="another run works") as refused,
+        again(folder).held(shared=True),
+    ):
+        pass
+    assert again_in(refused.value, 1) is not None
