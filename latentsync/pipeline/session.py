@@ -106,9 +106,8 @@ class Session:
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         with self.timer.stage(Stage.LOAD):
             detector = detector or engine.new_detector(self.config.face)
-        new_watch = None
-        if self.config.face.occlusion == "auto" and not self.config.as_upstream:
-            new_watch = engine.new_watch
+        watches = self.config.face.occlusion == "auto" and not self.config.as_upstream
+        new_watch = engine.new_watch if watches else None
         self._analyze = Analyzer(detector, meter, self.config.face, self.timer, new_watch)
         self._shared = Workplace(
             engine,
