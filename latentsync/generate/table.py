@@ -115,16 +115,17 @@ def _kind(name: str) -> GeneratorKind:
 
 def _fastest(config: Config) -> GeneratorKind:
     """See AUTO. A path in generate.checkpoint is of the default's weights."""
-    from latentsync.runtime.device import choose_device  # with torch
-
     kind = _kind(ON_CPU)
-    if config.generate.checkpoint or choose_device(config.runtime.device).type != "cpu":
+    if config.generate.checkpoint:
         return _kind(DEFAULT)
     try:
         find_all(kind.weights(config), folders=config.weights.folders)
     except CheckpointError:
         return _kind(DEFAULT)
-    return kind
+    from latentsync.runtime.device import choose_device  # with torch, so not before it has to be
+
+    on_cpu = choose_device(config.runtime.device).type == "cpu"
+    return kind if on_cpu else _kind(DEFAULT)
 
 
 def load_generator(config: Config, execution: Execution, *, mask: np.ndarray) -> LipGenerator:
