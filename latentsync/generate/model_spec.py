@@ -19,9 +19,6 @@ from latentsync.weights.manifest import (
 from latentsync.weights.model_file import ModelFile
 
 if TYPE_CHECKING:
-    import torch
-
-    from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import Config
 
 WHISPER = {384: WHISPER_TINY, 768: WHISPER_SMALL}
@@ -108,13 +105,3 @@ def model_paths(config: Config) -> ModelPaths:
     model, generate = face_model(config), config.generate
     wanted = [(unet_file(model), generate.checkpoint), (VAE, generate.vae)]
     return ModelPaths(*find_all(wanted, folders=config.weights.folders))
-
-
-def output_dtype(execution: Execution) -> torch.dtype:
-    """dtype of the networks' outputs, in which noise and posteriors are sampled.
-
-    OpenVINO returns float32 whatever it computes in.
-    """
-    import torch  # here, as all else in this module is asked for without it
-
-    return torch.float32 if execution.backend == "openvino" else execution.dtype

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
 from latentsync.generate.coding import CHANNELS
-from latentsync.generate.model_spec import LATENT_STEP, output_dtype
-from latentsync.runtime.execution import Execution
+from latentsync.generate.model_spec import LATENT_STEP
+from latentsync.runtime.execution import Execution, output_dtype
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, log_weights_used
 from latentsync.weights.manifest import VAE

@@ -170,3 +170,11 @@ def check_finite(result: Tensor, what: str, value: str, execution: Execution) ->
     if execution.dtype == torch.float16:
         remedy = f"set runtime.precision=fp32, or bf16 if supported; if that fails, {remedy}"
     raise CheckpointError(f"NaN or infinity in {what}", value, remedy)
+
+
+def output_dtype(execution: Execution) -> torch.dtype:
+    """dtype of the networks' outputs, in which noise and posteriors are sampled.
+
+    OpenVINO returns float32 whatever it computes in.
+    """
+    return torch.float32 if execution.backend == "openvino" else execution.dtype

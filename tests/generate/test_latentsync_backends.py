@@ -16,10 +16,9 @@ import torch
 
 from latentsync.generate import vae as vae_module
 from latentsync.generate.base import LipGenerator
-from latentsync.generate.model_spec import output_dtype
 from latentsync.generate.table import load_generator
 from latentsync.generate.vae import load_vae
-from latentsync.runtime.execution import REFERENCE, Execution
+from latentsync.runtime.execution import REFERENCE, Execution, output_dtype
 from latentsync.runtime.openvino import plugins
 from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.types import Chunk

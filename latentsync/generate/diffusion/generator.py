@@ -33,11 +33,10 @@ from latentsync.generate.model_spec import (
     FaceModel,
     face_model,
     model_paths,
-    output_dtype,
     unet_file,
 )
 from latentsync.generate.vae import load_vae
-from latentsync.runtime.execution import check_finite
+from latentsync.runtime.execution import check_finite, output_dtype
 
 if TYPE_CHECKING:
     from latentsync.generate.base import GenerationRequest
