@@ -219,7 +219,7 @@ class Client:
         return self._task("previews", body, timeout)
 
     def picture(self, path: str) -> bytes:
-        """The PNG that a preview or a portrait names."""
+        """The PNG or JPEG that a preview or a person names."""
         with self._stream("GET", path) as response:
             return response.read()
 

@@ -76,8 +76,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.action == "show":
         print(_shown(store, files, job))
     elif options.action == "cancel":
-        _change(store.cancel(job.id), job, "cancelled", "it has ended already")
-        files.set_state(job.id, rows.CANCELLED)
+        done = store.cancel(job.id)
+        state = store.job(job.id).state
+        words = "cancelled" if state == rows.CANCELLED else "done, but not judged"
+        _change(done, job, words, "it has ended already")
+        files.set_state(job.id, state)
     else:
         _change(
             store.retry(job.id),

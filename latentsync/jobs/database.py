@@ -73,16 +73,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Run]:
         """All of it is done, or nothing."""
-        connection = self._connection
-        with self._as_store_error():
-            connection.execute("begin immediate")
-            try:
-                yield lambda sql, *values: connection.execute(sql, values)
-                connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:  # a full disk may have ended it
-                    connection.execute("rollback")
-                raise
+        with self._as_store_error(), transaction_of(self._connection) as run:
+            yield run
 
     def _add_columns(self) -> None:
         """Those that a store of an earlier version is without."""
@@ -103,3 +95,16 @@ class Database:
         except sqlite3.DatabaseError as error:
             remedy = f"{error}; run the same command again: it is made again from the jobs' folders"
             raise DamagedError("the store of jobs is damaged", self.path, remedy) from error
+
+
+@contextmanager
+def transaction_of(connection: sqlite3.Connection) -> Iterator[Run]:
+    """All of it is done, or nothing."""
+    connection.execute("begin immediate")
+    try:
+        yield lambda sql, *values: connection.execute(sql, values)
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have ended it
+            connection.execute("rollback")
+        raise

@@ -9,7 +9,19 @@ from typing import Any
 
 from latentsync.errors import LatentSyncError
 from latentsync.jobs.database import Database
-from latentsync.jobs.rows import CANCELLED, FAILED, OPEN, PLAN, SEGMENT, WAITING, JobRow, job_of
+from latentsync.jobs.rows import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    JUDGE,
+    NOT_JUDGED,
+    OPEN,
+    PLAN,
+    SEGMENT,
+    WAITING,
+    JobRow,
+    job_of,
+)
 
 _JOBS = (
     "select jobs.*, (select coalesce(sum(done), 0) from tasks where job = jobs.id and kind = ?)"
@@ -81,24 +93,40 @@ class JobTable(Database):
         return [row["id"] for row in self.all(waiting, WAITING)]
 
     def cancel(self, job_id: str) -> bool:
-        """Returns whether the job was not finished yet."""
-        return self._set_state(job_id, CANCELLED, OPEN)
+        """Returns whether the job was not finished yet. One that was only to be judged is done,
+        with a note: its video is there."""
+        with self.transaction() as run:
+            is_made = run(
+                "select 1 from tasks where job = ? and kind = ?", job_id, JUDGE
+            ).fetchone()
+            state, note = (DONE, NOT_JUDGED) if is_made else (CANCELLED, None)
+            changed = run(
+                "update jobs set state = ?, note = ?, error = null, finished = ? where id = ?"
+                " and state in (select value from json_each(?))",
+                *(state, note, self.now(), job_id, json.dumps(OPEN)),
+            )
+            return changed.rowcount == 1
 
     def retry(self, job_id: str) -> bool:
         """A job that has failed, or was cancelled, waits again; what is done of it stays. Returns
         whether it was one. Raises TakenError."""
         try:
-            retried = self._set_state(job_id, WAITING, (FAILED, CANCELLED))
-        except sqlite3.IntegrityError as error:
-            raise TakenError(self.job(job_id).output) from error
-        if retried:
             with self.transaction() as run:
+                retried = run(
+                    "update jobs set state = ?, error = null, finished = null where id = ?"
+                    " and state in (?, ?)",
+                    *(WAITING, job_id, FAILED, CANCELLED),
+                )
+                if not retried.rowcount:
+                    return False
                 run(
                     "update tasks set state = 'ready', attempts = 0, not_before = 0, owner = null"
                     " where job = ? and state != 'done'",
                     job_id,
                 )
-        return retried
+        except sqlite3.IntegrityError as error:
+            raise TakenError(self.job(job_id).output) from error
+        return True
 
     def end(self, job_id: str, state: str, error: str | None) -> None:
         """A job that ended before this store was made."""
@@ -127,14 +155,3 @@ class JobTable(Database):
             dict(r)
             for r in self.all("select * from tasks where job = ? order by kind, number", job_id)
         ]
-
-    def _set_state(self, job_id: str, state: str, before: Sequence[str]) -> bool:
-        marks = ", ".join("?" * len(before))
-        finished = None if state == WAITING else self.now()
-        with self.transaction() as run:
-            changed = run(
-                f"update jobs set state = ?, error = null, finished = ? where id = ?"
-                f" and state in ({marks})",
-                *(state, finished, job_id, *before),
-            )
-            return changed.rowcount == 1

@@ -13,6 +13,8 @@ WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "faile
 """States of a job."""
 OPEN = (WAITING, RUNNING)
 
+NOT_JUDGED = "not judged: that was cancelled"
+"""Note of a job that was cancelled when its video was there already."""
 SHORT = "out of memory"
 """Outcome of an attempt that failed for want of memory."""
 LEASE = 30.0

@@ -17,7 +17,7 @@ from latentsync.jobs.failures import WorkerLostError, again_in, is_out_of_memory
 from latentsync.jobs.judging import asks_for_judging, judge_result
 from latentsync.jobs.open_job import JobsHere, OpenJob, OpensJobs
 from latentsync.jobs.places import JobFiles
-from latentsync.jobs.rows import JUDGE, PLAN, SEGMENT, Task
+from latentsync.jobs.rows import DONE, FAILED, JUDGE, PLAN, SEGMENT, Task
 from latentsync.jobs.shown import Shown
 from latentsync.jobs.store import Store
 from latentsync.pipeline.segments.borders import SECONDS
@@ -140,7 +140,7 @@ class Worker:
         if task.kind == JUDGE:
             judge_result(config_of(task.job.config), shown)
             self._store.finished(task)
-            self._done(task)
+            self._files.set_state(task.job.id, DONE)
             return
         opened = self._opened(task)
         check()  # meanwhile there was nothing to cancel
@@ -158,12 +158,9 @@ class Worker:
             judge = asks_for_judging(task.job)
             self._store.finished(task, judge=judge)
             if not judge:
-                self._done(task)
-
-    def _done(self, task: Task) -> None:
-        """The job is, and the store says so: what was kept for another attempt goes."""
-        self._files.set_state(task.job.id, "done")
-        SegmentFolder(folder_of(Path(task.job.output)), {}).remove()
+                self._files.set_state(task.job.id, DONE)
+            # The video is there, and the store says so: what was kept for another attempt goes.
+            SegmentFolder(folder_of(Path(task.job.output)), {}).remove()
 
     def _fail(self, task: Task, error: Exception) -> None:
         self._close()
@@ -177,9 +174,9 @@ class Worker:
             logger.warning("%s: %s; it is tried again in %d s", task.job.name, line, again)
         elif task.kind == JUDGE:
             logger.warning("%s: done, but it could not be judged: %s", task.job.name, line)
-            self._done(task)
+            self._files.set_state(task.job.id, DONE)
         else:
-            self._files.set_state(task.job.id, "failed", line)
+            self._files.set_state(task.job.id, FAILED, line)
 
     def _lost(self) -> None:
         if (opened := self._open) is not None:

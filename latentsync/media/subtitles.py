@@ -25,7 +25,8 @@ class SubtitleConversion:
     def __init__(self, source: SubtitleStream, output: OutputContainer) -> None:
         """Before the header is written. Raises ValueError, av.FFmpegError: not possible."""
         self._decoder = source.codec_context
-        self._decoder.open(strict=False)  # it may be open already
+        if not self._decoder.is_open:
+            self._decoder.open()
         encoder = KINDS[output.format.name]
         stream = output.add_stream(encoder)
         assert isinstance(stream, SubtitleStream)

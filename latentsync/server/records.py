@@ -95,8 +95,9 @@ class Records:
         return self._upload("user = ? and id = ?", user, upload_id) if is_id(upload_id) else None
 
     def upload_at(self, user: str, place: Path) -> UploadRecord | None:
-        """One that is that file."""
-        return self._upload("user = ? and place = ?", user, str(place))
+        """The newest one that is that file, which may have changed since."""
+        where = "user = ? and place = ? order by created desc"
+        return self._upload(where, user, str(place))
 
     def uploads_before(self, second: float) -> list[UploadRecord]:
         """Of all users, those that no job has."""

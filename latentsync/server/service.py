@@ -41,7 +41,8 @@ class Service:
     def __init__(self, settings: ServerSettings, engine: Engine | None = None) -> None:
         """engine: None: a process of its own, which is started when there is work."""
         settings.root.mkdir(parents=True, exist_ok=True)
-        self.settings, files = settings, ServerFiles(settings.root.resolve())
+        self.settings = settings
+        self._files = files = ServerFiles(settings.root.resolve())
         self.records, self._store = Records(files.root / DATABASE), JobStore(settings.jobs)
         self._uploads = Uploads(settings, files, self.records, self._store)
         shared = (settings, files, self.records, self._store, self._uploads)
@@ -72,6 +73,7 @@ class Service:
             one.cancel()
         await asyncio.to_thread(self._engine.drain, self.settings.grace)
         await asyncio.gather(*self._background, return_exceptions=True)
+        self._uploads.close()
         self._webhooks.close()
         self._store.close()
         self.records.close()
@@ -180,6 +182,10 @@ class Service:
     def job_file(self, user: str, job_id: str, what: str) -> Path:
         """what: video, source, report, evaluation, page, settings, proxy."""
         return self._desk.file(user, job_id, what)
+
+    def public(self, text: str) -> str:
+        """A text without the server's own folders."""
+        return self._files.public(text)
 
     # what there is
     def models(self) -> list[ModelView]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from latentsync.jobs.database import Run, transaction_of
 from latentsync.server.errors import ApiError
 
 _BUSY = 20.0  # seconds to wait for another process that writes
@@ -44,18 +45,10 @@ class Tables:
             return self._connection.execute(sql, values).rowcount
 
     @contextmanager
-    def transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+    def transaction(self) -> Iterator[Run]:
         """All of it is done, or nothing."""
-        connection = self._connection
-        with self._lock, self._as_api_error():
-            connection.execute("begin immediate")
-            try:
-                yield lambda sql, *values: connection.execute(sql, values)
-                connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:  # a full disk may have ended it
-                    connection.execute("rollback")
-                raise
+        with self._lock, self._as_api_error(), transaction_of(self._connection) as run:
+            yield run
 
     @contextmanager
     def _as_api_error(self) -> Iterator[None]:

@@ -70,9 +70,9 @@ class JobRequest:
 class JobView:
     """progress: 0 to 100. stage: in words for people, such as "restoring"; None: not begun, or
     ended. position: 0 for the next to be worked on; None: not queued. seconds_left: estimated from
-    what is done; None: not known. figures: of the judge, name -> value, grade, unit; verdict: of
-    the judge, part -> good, fair, poor or unknown. frames: of the output; None: not known.
-    expires: when the files are deleted; None: they are kept."""
+    what is done; None: not known. figures: of the judge, name -> title, value, grade, unit;
+    verdict: of the judge, part -> good, fair, poor or unknown. frames: of the output; None: not
+    known. expires: when the files are deleted; None: they are kept."""
 
     id: str
     name: str
@@ -96,6 +96,8 @@ class JobView:
     """Of what is there: self, events, video, source, report, evaluation, page, settings."""
     note: str | None = None
     """What the user is to know: of how the job was set up, or why it was not judged."""
+    reference: str | None = None
+    speaker: str | None = None
 
     @property
     def ended(self) -> bool:

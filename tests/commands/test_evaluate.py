@@ -15,6 +15,7 @@ from latentsync.errors import FaceNotFoundError
 from latentsync.evaluate.figures import FIGURES
 from latentsync.evaluate.judge import Case, Judgement
 from latentsync.evaluate.networks import Judges
+from latentsync.evaluate.page import write
 from tests.evaluate.made_up import SOFTNESS, evaluated, measured, report, video
 
 SOFT = {"one.mp4": 0.5, "two.mp4": 1.5}
@@ -48,12 +49,12 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
 def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """By name, what was written as a page."""
     written: dict[str, Any] = {}
-    for name in ("write_page", "write_index"):
+    for module, name in ((write, "write_page"), (judging, "write_index")):
         monkeypatch.setattr(
-            judging, name, lambda *given, **_: written.update({given[-1].name: given[0]})
+            module, name, lambda *given, **_: written.update({given[-1].name: given[0]})
         )
-    monkeypatch.setattr(judging, "chosen_moments", lambda evaluation: [])
-    monkeypatch.setattr(judging, "read_shots", lambda *given, **named: [])
+    monkeypatch.setattr(write, "chosen_moments", lambda evaluation: [])
+    monkeypatch.setattr(write, "read_shots", lambda *given, **named: [])
     return written
 
 

@@ -7,7 +7,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+import torch
+from av.sidedata.sidedata import SideDataContainer
 
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import checked
@@ -15,7 +19,21 @@ from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
 from latentsync.pipeline.segments.render import InSegments
 from latentsync.pipeline.session import Session
 from latentsync.settings.load import load_config
+from latentsync.types import Frame, Patch, PatchedFrame
 from tests.support.media_factory import make_video
+
+HOLD_FRAMES = av.VideoFrame, SideDataContainer, Frame, PatchedFrame, Patch, np.ndarray, torch.Tensor
+
+
+def unreachable() -> list[object]:
+    """What only reference cycles keep."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        return list(gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
 
 
 @pytest.fixture
@@ -42,4 +60,5 @@ def test_a_segment_leaves_no_reference_cycle_and_no_thread(tmp_path: Path, demo_
         gc.collect()  # what the first one loads
         threads = threading.active_count()
         write.make(session, job.output, plan, 1)
-        assert (gc.collect(), threading.active_count()) == (0, threads)
+        assert not [one for one in unreachable() if isinstance(one, HOLD_FRAMES)]
+        assert threading.active_count() == threads

@@ -18,6 +18,7 @@ from latentsync.jobs.rows import (
     JOIN,
     JUDGE,
     LEASE,
+    NOT_JUDGED,
     PLAN,
     RUNNING,
     SCHEMA,
@@ -153,6 +154,17 @@ def test_a_cancelled_job_stops_its_worker(store: Store) -> None:
     assert not store.renew(task, "one")
     assert store.lease("two") is None and store.job(job).state == CANCELLED
     assert not store.cancel(job)
+
+
+def test_a_job_that_is_cancelled_while_it_is_judged_is_done_all_the_same(store: Store) -> None:
+    job = add(store)
+    planned(store)
+    store.finished(lease(store), judge=True)
+    task = lease(store)
+    assert task.kind == JUDGE and store.cancel(job)
+    assert not store.renew(task, "one") and store.lease("two") is None
+    assert (store.job(job).state, store.job(job).note) == (DONE, NOT_JUDGED)
+    assert not store.retry(job)
 
 
 def test_two_unfinished_jobs_cannot_have_one_output(store: Store) -> None:

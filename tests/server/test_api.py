@@ -40,14 +40,14 @@ def error_of(answer: Any) -> tuple[int, str, str | None]:
 def test_one_form_makes_a_job(both: tuple[TestClient, MadeUpService]) -> None:
     client, service = both
     files = {"video": ("v.mp4", b"frames"), "audio": ("a.wav", b"speech")}
-    fields = {"name": "clip", "priority": "3", "evaluate": "false", "restore.scale": "2"}
+    fields = {"name": "clip", "priority": "3", "evaluate": "false", "restore.batch": "2"}
     made = client.post(
         "/v1/jobs", files=files, data={**fields, "settings": '{"restore": {"name": "GFPGAN"}}'}
     )
     assert made.status_code == 201
     asked = service.requests[made.json()["id"]]
     assert (asked.name, asked.priority, asked.evaluate) == ("clip", 3, False)
-    assert asked.settings == {"restore.scale": 2, "restore.name": "GFPGAN"}
+    assert asked.settings == {"restore.batch": 2, "restore.name": "GFPGAN"}
     assert client.get(f"/v1/uploads/{asked.audio}/file").content == b"speech"
 
 
@@ -55,10 +55,10 @@ def test_json_makes_a_job_of_uploads(both: tuple[TestClient, MadeUpService]) -> 
     client, service = both
     upload = client.post("/v1/uploads", files={"file": ("v.mp4", b"frames")})
     assert upload.status_code == 201
-    body = {"video": upload.json()["id"], "settings": {"restore.scale": 2}}
+    body = {"video": upload.json()["id"], "settings": {"restore.batch": 2}}
     made = client.post("/v1/jobs", json=body)
     assert made.status_code == 201
-    assert service.requests[made.json()["id"]].settings == {"restore.scale": 2}
+    assert service.requests[made.json()["id"]].settings == {"restore.batch": 2}
 
 
 def test_the_same_key_makes_a_job_once(client: TestClient) -> None:
@@ -235,10 +235,12 @@ def test_a_range_behind_the_end_is_refused(client: TestClient) -> None:
         assert error_of(answer)[:2] == (416, "range_not_satisfiable")
 
 
-def test_a_file_has_the_name_that_its_user_knows(client: TestClient) -> None:
+def test_a_result_has_the_name_that_its_user_knows_and_not_that_of_its_source(
+    client: TestClient,
+) -> None:
     path = f"/v1/jobs/{job_of(client, name='Grüße.mov')['id']}/video"
     shown = client.get(path).headers["content-disposition"]
-    assert shown == "inline; filename*=utf-8''Gr%C3%BC%C3%9Fe.mp4"
+    assert shown == "inline; filename*=utf-8''Gr%C3%BC%C3%9Fe.result.mp4"
     saved = client.get(f"{path}?download=1").headers["content-disposition"]
     assert saved.startswith("attachment; ")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from latentsync.server import listening
-from tests.support.attacked import TOKENS, Answer, Attacked, attacked
+from latentsync.server.http import listening
+from tests.support.attacked import TOKENS, Answer, Attacked, attacked, posted
 from tests.support.media_factory import make_video
 
 
@@ -26,10 +26,6 @@ def nothing_is_written(server: Attacked) -> Iterator[None]:
     with server.unchanged():
         yield
     server.forget_failures()
-
-
-def posted(server: Attacked, body: str | bytes, kind: str = "application/json") -> Answer:
-    return server.ask("POST", "/v1/jobs", body=body, headers={"Content-Type": kind})
 
 
 def test_a_page_of_another_site_changes_nothing(server: Attacked) -> None:

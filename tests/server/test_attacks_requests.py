@@ -12,7 +12,7 @@ import pytest
 
 from latentsync.server.http import listening
 from latentsync.server.http.routes import jobs
-from tests.support.attacked import TOKENS, Answer, Attacked, attacked
+from tests.support.attacked import TOKENS, Attacked, attacked, posted
 from tests.support.media_factory import make_video
 
 QUEUE, QUEUE_OF_USER = 6, 4
@@ -32,10 +32,6 @@ def nothing_is_written(server: Attacked) -> Iterator[None]:
     with server.unchanged():
         yield
     server.forget_failures()
-
-
-def posted(server: Attacked, body: str | bytes, kind: str = "application/json") -> Answer:
-    return server.ask("POST", "/v1/jobs", body=body, headers={"Content-Type": kind})
 
 
 def test_a_huge_body_is_not_read(server: Attacked) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
+import threading
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from latentsync.server.files import uploads
 from latentsync.server.settings import Limits
 from tests.support.media_factory import make_video, moving_pattern
 from tests.support.pictures import encoded, smooth
@@ -165,40 +167,27 @@ def test_a_user_has_so_many_uploads_and_those_that_come_in_count(
     asyncio.run(run())
 
 
-def test_a_place_is_a_regular_file_of_an_allowed_folder_and_is_not_copied(
-    tmp_path: Path, video: bytes
+def test_two_files_are_inspected_at_once_and_other_work_goes_on(
+    tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allowed, outside = tmp_path / "allowed", tmp_path / "outside"
-    for folder in (allowed, outside):
-        folder.mkdir()
-        (folder / "a.mp4").write_bytes(video)
-    (allowed / "out.mp4").symlink_to(outside / "a.mp4")
-    (allowed / "in.mp4").symlink_to(allowed / "a.mp4")
-    (allowed / "folder").symlink_to(outside)
-    os.mkfifo(allowed / "pipe.mp4")
+    inspect, at_work, go_on = uploads.inspect, threading.Semaphore(0), threading.Event()
+
+    def slow(*values: Any) -> Any:
+        at_work.release()
+        assert go_on.wait(10)
+        return inspect(*values)
+
+    monkeypatch.setattr(uploads, "inspect", slow)
 
     async def run() -> None:
-        async with serving(tmp_path, folders=(allowed,)) as service:
-            view = await service.use(ANNA, str(allowed / "in.mp4"))
-            assert service.upload_file(ANNA, view.id) == (allowed / "a.mp4").resolve()
-            assert (await service.use(ANNA, str(allowed / "a.mp4"))).id == view.id
-            for place in (
-                *("out.mp4", "folder/a.mp4", "../outside/a.mp4", "pipe.mp4", "", "nothing.mp4"),
-                "a.mp4\0",
-            ):
-                with refused(422, "place", "no such file in the folders"):
-                    await service.use(ANNA, f"{allowed}/{place}")
-            with refused(422, "url"):
-                await service.use(ANNA, "http://127.0.0.1/a.mp4")
-            (allowed / "a.mp4").unlink()
-            (allowed / "a.mp4").symlink_to(outside / "a.mp4")
-            with refused(404, "not_found"):  # another file has taken its place
-                service.upload_file(ANNA, view.id)
-            service.delete_upload(ANNA, view.id)
-            assert (outside / "a.mp4").exists() and (allowed / "a.mp4").is_symlink()
-        async with serving(tmp_path / "two") as service:
-            with refused(422, "place", "uses no files by their path"):
-                await service.use(ANNA, str(outside / "a.mp4"))
+        async with serving(tmp_path) as service:
+            coming = [service.receive(ANNA, "a.mp4", chunks(video)) for _ in range(12)]
+            tasks = [asyncio.create_task(one) for one in coming]
+            assert await asyncio.to_thread(at_work.acquire, timeout=5)
+            assert await asyncio.to_thread(at_work.acquire, timeout=5)
+            assert not await asyncio.to_thread(at_work.acquire, timeout=0.2)
+            go_on.set()
+            await asyncio.gather(*tasks)
 
     asyncio.run(run())
 
@@ -221,6 +210,7 @@ def test_the_demo_is_there_once_for_each_user(tmp_path: Path) -> None:
             video, speech = await service.demo(ANNA)
             assert (video.kind, speech.kind) == ("video", "audio")
             assert await service.demo(ANNA) == (video, speech)
+            assert service.upload_file(ANNA, video.id).is_file()
             with refused(404, "not_found"):
                 service.upload(BEN, video.id)
 

@@ -12,6 +12,7 @@ import pytest
 
 from latentsync.server.jobs import watching
 from latentsync.server.quick import weights
+from latentsync.server.service import Service
 from latentsync.server.views import CANCELLED, COMPLETED, IN_PROGRESS, QUEUED, JobView
 from tests.server.test_jobs import finish, queued
 from tests.support.serving import ANNA, BEN, refused, serving, store_of, until
@@ -23,16 +24,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "missing_weights", lambda _config, *, speech: [])
 
 
+async def listen(service: Service, job: JobView, seen: list[JobView]) -> None:
+    async for view in service.events(ANNA, job.id):
+        seen.append(view)
+
+
 def test_events_are_the_job_now_and_every_change_until_its_end(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path) as service:
             job, seen = await queued(service, tmp_path), list[JobView]()
 
-            async def listen() -> None:
-                async for view in service.events(ANNA, job.id):
-                    seen.append(view)
-
-            listening = asyncio.create_task(listen())
+            listening = asyncio.create_task(listen(service, job, seen))
             await until(lambda: seen)
             with store_of(service) as store:
                 task = store.lease("one", [job.id])
@@ -68,11 +70,7 @@ def test_events_end_with_the_server(tmp_path: Path) -> None:
         async with serving(tmp_path) as service:
             job, seen = await queued(service, tmp_path), list[JobView]()
 
-            async def listen() -> None:
-                async for view in service.events(ANNA, job.id):
-                    seen.append(view)
-
-            listening = asyncio.create_task(listen())
+            listening = asyncio.create_task(listen(service, job, seen))
             await until(lambda: seen)
         await asyncio.wait_for(listening, 5)
         assert [view.state for view in seen] == [QUEUED]

@@ -200,3 +200,7 @@ def _serving(app: FastAPI) -> Iterator[int]:
 
 def _lower(headers: list[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers}
+
+
+def posted(server: Attacked, body: str | bytes, kind: str = "application/json") -> Answer:
+    return server.ask("POST", "/v1/jobs", body=body, headers={"Content-Type": kind})

@@ -182,6 +182,9 @@ class MadeUpService:
         self.job(user, job_id)
         del self.made[user, job_id]
 
+    def public(self, text: str) -> str:
+        return text.replace(f"{self.settings.root}/", "")
+
     def job_file(self, user: str, job_id: str, what: str) -> Path:
         if what not in ("video", "source"):
             raise not_found("file", what)
@@ -218,5 +221,7 @@ def _job(request: JobRequest) -> JobView:
         settings=dict(request.settings),
         video=request.video,
         audio=request.audio,
+        reference=request.reference,
+        speaker=request.speaker,
         links={"self": f"/v1/jobs/{job_id}"},
     )

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from latentsync.errors import Cancelled
+from latentsync.jobs.rows import JOIN, PLAN
 from latentsync.jobs.store import Store
 from latentsync.server.errors import ApiError
 from latentsync.server.service import Service
 from latentsync.server.settings import Limits, ServerSettings
+from latentsync.server.views import JobView
 from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern
 
 ANNA, BEN = "anna", "Ben <b>"
@@ -101,6 +103,20 @@ def store_of(service: Service) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def finish(service: Service, job: JobView) -> Path:
+    """As a worker would; returns the result."""
+    with store_of(service) as store:
+        plan = store.lease("one", [job.id])
+        assert plan is not None and plan.kind == PLAN
+        store.planned(plan, [])
+        join = store.lease("one", [job.id])
+        assert join is not None and join.kind == JOIN
+        output = Path(join.job.output)
+        output.write_bytes(b"result")
+        store.finished(join)
+    return output
 
 
 @contextmanager

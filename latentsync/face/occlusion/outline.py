@@ -71,7 +71,7 @@ def steady_outlines(
             near = run[first : stop + reach]
             points = np.stack([np.asarray(outlines[i]) for i in near])
             aligned = smooth_track(points_to_aligned(points, matrices[near]), sigma)
-            for i, one in zip(run[start:stop], aligned[start - first :], strict=False):
+            for i, one in zip(run[start:stop], aligned[start - first : stop - first], strict=True):
                 steady[i] = moved(one, cv2.invertAffineTransform(matrices[i])).astype(np.float32)
     return steady
 

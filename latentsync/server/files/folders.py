@@ -10,10 +10,12 @@ USER is a name that is safe in a path; IDs are made here. No name that a user gi
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import uuid
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 LONGEST_NAME = 200
@@ -42,8 +44,12 @@ class ServerFiles:
         return [path for path in found if is_id(path.name)]
 
     def public(self, text: str) -> str:
-        """Without the server's own folders: a message for users names files, not places."""
-        return re.sub(rf"{re.escape(str(self.root))}\S*[/\\]", "", text)
+        """Without the server's own folders: what users read names files, not places. text: plain,
+        JSON or HTML."""
+        root = str(self.root)
+        for written in {root, json.dumps(root)[1:-1], escape(root)}:
+            text = re.sub(rf"{re.escape(written)}[^\s\"'<>&]*[/\\]", "", text)
+        return text
 
     def _folder(self, user: str, kind: str, name: str) -> Path:
         if not is_id(name):

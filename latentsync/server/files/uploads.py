@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from latentsync.pipeline.compact_json import compact_json
 from latentsync.places import shipped_config
 from latentsync.server.errors import ApiError, not_found
 from latentsync.server.files.folders import ServerFiles, new_id, remove, shown_name
-from latentsync.server.files.inspecting import AUDIO, PICTURE, inspect
+from latentsync.server.files.inspecting import AUDIO, PICTURE, Found, inspect
 from latentsync.server.files.receiving import check_room, digest_of, too_large, write_chunks
 from latentsync.server.internet.fetching import fetch
 from latentsync.server.jobs.job_store import JobStore, open_ids
@@ -25,6 +26,7 @@ from latentsync.server.views import JobRequest, UploadView
 DEMO = ("demo_speaker.mp4", "demo_speech.wav")
 _NO_NAME = "file"
 _RETRY = 60  # seconds after which an upload may have become free
+_INSPECTED = 2  # files at once: one may take half a minute, and everything else goes on meanwhile
 
 Write = Callable[[Path], Awaitable[str]]
 """Writes a file that is not there. Returns its name, to be shown."""
@@ -78,6 +80,11 @@ class Uploads:
         self._settings, self._files = settings, files
         self._records, self._store = records, store
         self._coming: Counter[str] = Counter()
+        self._inspecting = ThreadPoolExecutor(_INSPECTED, "uploads")
+
+    def close(self) -> None:
+        """What is inspected now is waited for by nobody."""
+        self._inspecting.shutdown(wait=False, cancel_futures=True)
 
     async def receive(self, user: str, name: str, chunks: AsyncIterator[bytes]) -> UploadView:
         digest = ""
@@ -107,10 +114,7 @@ class Uploads:
         return await self._refer(user, path)
 
     async def demo(self, user: str) -> tuple[UploadView, UploadView]:
-        config = shipped_config(Path("demo.yaml"))
-        assert config is not None
-        folder = (config.parents[1] / "assets").resolve()
-        video, speech = [await self._refer(user, folder / name) for name in DEMO]
+        video, speech = [await self._refer(user, _demo_folder() / name) for name in DEMO]
         return video, speech
 
     def given(self, user: str, upload_id: str, field: str | None = None) -> Given:
@@ -135,7 +139,9 @@ class Uploads:
         """None: it is gone."""
         if record.place is not None:
             path = Path(record.place)
-            return path if path.is_file() and path.resolve() == path else None
+            unmoved = path.is_file() and path.resolve() == path
+            may_use = self._may_use(path) or path.parent == _demo_folder()
+            return path if unmoved and may_use else None
         folder = self._files.upload(record.user, record.id)
         return next(folder.glob("file.*"), None)
 
@@ -175,19 +181,23 @@ class Uploads:
                 part = folder / "part"
                 check_room(part, self._settings.limits)
                 name = await write(part)
-                return await asyncio.to_thread(self._admit, user, part, name, digest)
+                return (await self._inspected(self._admit, user, part, name, digest)).view
             except BaseException:
                 await asyncio.to_thread(remove, folder)
                 raise
 
-    def _admit(self, user: str, part: Path, name: str, digest: Callable[[Path], str]) -> UploadView:
+    async def _inspected(self, work: Callable[..., Found], *values: object) -> Found:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._inspecting, work, *values)
+
+    def _admit(self, user: str, part: Path, name: str, digest: Callable[[Path], str]) -> Found:
         folder, name = part.parent, shown_name(name, _NO_NAME)
         found = inspect(part, folder.name, name, self._settings.limits)
         contents = digest(part)
         part.replace(folder / f"file{found.suffix}")
         (folder / "about.json").write_text(compact_json(asdict(found.view)), "utf-8")
         self._records.add_upload(user, found.view, digest=contents)
-        return found.view
+        return found
 
     async def _refer(self, user: str, path: Path) -> UploadView:
         """A file that stays where it is; the same one again is the same upload."""
@@ -198,24 +208,26 @@ class Uploads:
         with self._place(user):
             limits, upload_id = self._settings.limits, new_id()
             name = shown_name(path.name, _NO_NAME)
-            found = await asyncio.to_thread(inspect, path, upload_id, name, limits)
+            found = await self._inspected(inspect, path, upload_id, name, limits)
             self._records.add_upload(user, found.view, digest=digest, place=path)
             return found.view
 
     def _allowed(self, place: str) -> Path:
         """The file itself. The same error whatever is outside, there or not."""
-        folders = [folder.resolve() for folder in self._settings.folders]
         try:
             path = Path(place).resolve(strict=True)
-            inside = any(path.is_relative_to(folder) for folder in folders)
-            if inside and Path(place).is_absolute() and path.is_file():
+            if self._may_use(path) and Path(place).is_absolute() and path.is_file():
                 return path
         except (OSError, ValueError, RuntimeError):
             pass
         message = "no such file in the folders that this server may use; give its absolute path"
-        if not folders:
+        if not self._settings.folders:
             message = "this server uses no files by their path; upload the file"
         raise ApiError(422, "place", message)
+
+    def _may_use(self, path: Path) -> bool:
+        """path: without links. The folders of an earlier start do not count."""
+        return any(path.is_relative_to(one.resolve()) for one in self._settings.folders)
 
     @contextmanager
     def _place(self, user: str) -> Iterator[None]:
@@ -235,6 +247,12 @@ class Uploads:
         """Those that no unfinished job has."""
         unfinished = self._store(open_ids)
         return self._records.count_uploads(user, not_of=unfinished) + self._coming[user]
+
+
+def _demo_folder() -> Path:
+    config = shipped_config(Path("demo.yaml"))
+    assert config is not None
+    return (config.parents[1] / "assets").resolve()
 
 
 def _mark(path: Path) -> str:

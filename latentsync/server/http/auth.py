@@ -31,7 +31,7 @@ COOKIE = "latentsync_session"
 SESSION_SECONDS = 7 * 24 * 3600
 SESSIONS = 10_000
 FAILURES, FAILURE_SECONDS = 10, 60.0
-"""Wrong tokens from one address within that many seconds, after which it has to wait."""
+"""Wrong tokens from one address within that many seconds, after which further ones have to wait."""
 _ADDRESSES = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASHED = re.compile(r"sha256:([0-9a-f]{64})")
@@ -87,14 +87,8 @@ class Gatekeeper:
     failures: dict[str, deque[float]] = field(default_factory=dict)
 
     def user(self, token: str, address: str) -> str | None:
-        """None: nobody's token. Raises ApiError (429) after many wrong ones from that address."""
-        recent = self.failures.get(address, deque())
-        while recent and recent[0] < time.monotonic() - FAILURE_SECONDS:
-            recent.popleft()
-        if len(recent) >= FAILURES:
-            wait = int(FAILURE_SECONDS - (time.monotonic() - recent[0])) + 1
-            message = f"{len(recent)} wrong tokens; wait {wait} seconds"
-            raise ApiError(429, "too_many_attempts", message, retry_after=wait)
+        """None: nobody's token. Raises ApiError (429) for a wrong one after many from that address;
+        the right one always passes, as others may share the address."""
         given, found = hashed(token), None
         for name, key in self.keys.items():  # all of them: the time says nothing about the user
             found = name if hmac.compare_digest(given, key) else found
@@ -103,6 +97,14 @@ class Gatekeeper:
         return found
 
     def _remember_failure(self, address: str) -> None:
+        """Raises ApiError (429) where there were too many already."""
+        recent = self.failures.get(address, deque())
+        while recent and recent[0] < time.monotonic() - FAILURE_SECONDS:
+            recent.popleft()
+        if len(recent) >= FAILURES:
+            wait = int(FAILURE_SECONDS - (time.monotonic() - recent[0])) + 1
+            message = f"{len(recent)} wrong tokens; wait {wait} seconds"
+            raise ApiError(429, "too_many_attempts", message, retry_after=wait)
         if address not in self.failures and len(self.failures) >= _ADDRESSES:
             del self.failures[next(iter(self.failures))]
         self.failures.setdefault(address, deque(maxlen=FAILURES)).append(time.monotonic())

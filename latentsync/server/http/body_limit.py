@@ -38,7 +38,7 @@ class BodyLimit:
         else:
             try:
                 await self.app(scope, body.receive, body.send)
-            except Exception:
+            except Exception:  # of a route whose body ended early, which is answered below
                 if body.refused is None:
                     raise
         if body.refused is not None and not body.started:

@@ -28,8 +28,8 @@ CLOSING_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """In front of the server. root_path: the prefix that it takes from paths. addresses: whose
-    X-Forwarded-For and X-Forwarded-Proto are believed, separated by commas; None: nobody's."""
+    """In front of the server. root_path: the prefix that it takes from paths. addresses: of those
+    whose X-Forwarded-For and X-Forwarded-Proto count, separated by commas; None: nobody's."""
 
     root_path: str = ""
     addresses: str | None = None

@@ -103,11 +103,10 @@ class Webhooks:
 
     async def run(self) -> None:
         """Delivers what is due, until it is cancelled."""
-        old = self._now() - _KEPT
-        self._tables.run("delete from deliveries where state != ? and next < ?", WAITING, old)
         while True:
             self._added.clear()
             try:
+                self._forget_old()
                 await asyncio.gather(*(self._deliver(row) for row in self._due()))
                 seconds = self._seconds_left()
             except ApiError as error:  # of the disk
@@ -115,6 +114,10 @@ class Webhooks:
                 seconds = _LONGEST_SLEEP
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._added.wait(), seconds)
+
+    def _forget_old(self) -> None:
+        old = self._now() - _KEPT
+        self._tables.run("delete from deliveries where state != ? and next < ?", WAITING, old)
 
     def _due(self) -> list[sqlite3.Row]:
         return self._tables.all(

@@ -143,10 +143,20 @@ class JobDesk:
             has_source=upload is not None,
             keep_seconds=self._settings.keep_hours * 3600,
         )
-        if view.error is None:
-            return view
-        error = dataclasses.replace(view.error, message=self._files.public(view.error.message))
-        return dataclasses.replace(view, error=error)
+        public, error, note = self._files.public, view.error, view.note
+        if error is not None:
+            message = self._as_given(record, public(error.message))
+            error = dataclasses.replace(error, message=message)
+        return dataclasses.replace(view, error=error, note=None if note is None else public(note))
+
+    def _as_given(self, record: JobRecord, message: str) -> str:
+        """With the names that the user gave to the files, which are kept under others."""
+        wanted = record.request.video, record.request.audio
+        for upload in (self._records.upload(record.user, one) for one in wanted if one):
+            path = None if upload is None else self._uploads.path_of(upload)
+            if upload is not None and path is not None:
+                message = message.replace(path.name, upload.view.name)
+        return message
 
     def _in_state(self, records: list[JobRecord], state: str | None) -> list[JobRecord]:
         if state is None:

@@ -23,8 +23,20 @@ from latentsync.server.settings import ServerSettings
 from latentsync.server.views import JobRequest
 
 PRIORITIES = range(-10, 11)
-_KEY = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+KEY = "[A-Za-z0-9._~-]{1,128}"
+"""Of client ids and keys, a regular expression."""
 _RETRY = 30  # seconds after which the queue may be shorter
+
+
+def check_keys(client_id: str | None, key: str | None) -> None:
+    """Raises ApiError (400): one that cannot be used."""
+    for given, what, field in (
+        (client_id, "the id", "client_id"),
+        (key, "Idempotency-Key", "idempotency_key"),
+    ):
+        if given is not None and re.fullmatch(KEY, given) is None:
+            message = f"{what}: {given[:200]!r}; use 1 to 128 of A-Z a-z 0-9 . _ ~ -"
+            raise ApiError(400, f"invalid_{field}", message, field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +50,7 @@ class Order:
 
     def check(self) -> None:
         """Raises ApiError: 400 for keys, 422 for the priority."""
-        for key, what in ((self.client_id, "client id"), (self.key, "Idempotency-Key")):
-            if key is not None and _KEY.fullmatch(key) is None:
-                message = f"{what}: {key[:200]!r}; use 1 to 128 letters, digits, . _ ~ -"
-                raise ApiError(400, "bad_key", message)
+        check_keys(self.client_id, self.key)
         if (priority := self.request.priority) not in PRIORITIES:
             message = f"priority: {priority}; use {PRIORITIES[0]} to {PRIORITIES[-1]}"
             raise ApiError(422, "priority", message, "priority")

@@ -137,7 +137,8 @@ def _settings() -> dict[str, Setting]:
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list[tuple[str, Any]]:
-    """What is deeper than any setting stays as it is, and is refused as a value."""
+    """Dotted keys and their values. What is deeper than any setting stays as it is, and is refused
+    as a value."""
     found: list[tuple[str, Any]] = []
     for key, value in tree.items():
         if isinstance(value, Mapping) and depth < DEEPEST:

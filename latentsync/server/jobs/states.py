@@ -161,6 +161,8 @@ def job_view(
         audio=record.request.audio,
         links=_links(row.id, [*files, *(["source"] if has_source else []), "settings"]),
         note=row.note or record.note,
+        reference=record.request.reference,
+        speaker=record.request.speaker,
     )
 
 
@@ -183,7 +185,7 @@ def _read_judged(
     try:
         found = json.loads(path.read_text("utf-8"))
         figures = {
-            name: {key: one[key] for key in ("value", "grade", "unit")}
+            name: {key: one[key] for key in ("title", "value", "grade", "unit")}
             for name, one in found["figures"].items()
         }
         return dict(found["verdict"]), figures

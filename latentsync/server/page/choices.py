@@ -34,7 +34,7 @@ class Choices:
 
     def collect(self, values: Sequence[Any]) -> dict[str, Any]:
         """Dotted key -> value, of those that differ from the defaults."""
-        named = dict(zip(DEFAULTS, values, strict=False))
+        named = dict(zip(DEFAULTS, values[: len(self.first)], strict=True))
         chosen = {key: value for key, value in named.items() if value != DEFAULTS[key]}
         return {**collect(values[len(self.first) :]), **chosen}
 

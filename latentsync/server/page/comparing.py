@@ -9,6 +9,7 @@ from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.evaluate.words import capital, clock
 from latentsync.server.page.moving import still_comparison
 from latentsync.server.page.parts import problem
+from latentsync.server.page.words import own
 from latentsync.server.views import PictureView, PreviewView
 
 NONE, BEFORE = "none", "before"
@@ -38,7 +39,7 @@ def _large(before: PictureView, after: PictureView) -> Markup:
 def _mouth(when: str, one: PictureView) -> Markup | None:
     if one.mouth is None:
         return None
-    picture = element("img", src=one.mouth, alt=f"The mouth, enlarged: {when.lower()}")
+    picture = element("img", src=own(one.mouth), alt=f"The mouth, enlarged: {when.lower()}")
     return element("figure", picture, element("figcaption", f"{when}: the mouth, enlarged"))
 
 
@@ -51,15 +52,18 @@ def _explained(one: PictureView, hints: Mapping[str, str]) -> PictureView:
 def _compared(before: PictureView, after: PictureView) -> Markup | None:
     if before.frame is None or after.frame is None:
         return None
-    return still_comparison(before.frame, after.frame, about="the whole frame")
+    return still_comparison(own(before.frame), own(after.frame), about="the whole frame")
 
 
 def _card(name: str, one: PictureView, whole: Markup | None) -> Markup:
     """whole: the frame, to be unfolded."""
-    title = element("h4", TITLES.get(name, name))
+    shown = TITLES.get(name, name)
+    title = element("h4", shown)
     if one.error is not None:
         return element("section", title, element("p", one.error.message), class_="card")
-    mouth = one.mouth and element("img", src=one.mouth, alt=f"The mouth: {TITLES.get(name, name)}")
+    mouth = one.mouth and element(
+        "img", src=own(one.mouth), alt=f"The mouth: {TITLES.get(name, name)}"
+    )
     more = whole and element("details", element("summary", "Whole frame"), whole)
     why = element("p", capital(one.why), class_="hint") if name != BEFORE else None
     return element("section", title, mouth or None, why, more, class_="card")

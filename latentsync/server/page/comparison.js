@@ -65,7 +65,7 @@
     #side(side, moving, about) {
       const label = this.label[side];
       const shown = moving
-        ? make("video", { playsinline: "", preload: "metadata", tabindex: -1, "aria-label": label })
+        ? make("video", { playsinline: "", preload: "auto", tabindex: -1, "aria-label": label })
         : make("img", { alt: `${label}, ${about}`, draggable: "false" });
       this[side] = shown;
       shown.addEventListener(moving ? "loadedmetadata" : "load", () => this.#measure());

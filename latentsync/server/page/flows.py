@@ -21,6 +21,7 @@ from latentsync.server.page.draft import (
     wanted_by,
 )
 from latentsync.server.service import Service
+from latentsync.server.settings import ServerSettings
 from latentsync.server.views import (
     COMPLETED,
     ENDS,
@@ -69,8 +70,10 @@ def show_job(service: Service, user: str, draft: Draft, job_id: str) -> None:
     """Raises ApiError: there is no such job of that user."""
     job = service.job(user, job_id)
     draft.job, draft.video, draft.audio = job.id, job.video, job.audio
-    draft.speaker = job.settings.get("face.speaker")
+    draft.reference = job.reference
     draft.settings = dict(job.settings)
+    of_settings = draft.settings.pop("face.speaker", None)
+    draft.speaker = job.speaker or of_settings
     draft.tasks.clear()
     draft.tasks[PEOPLE] = service.find_people(user, job.video).id
 
@@ -85,19 +88,35 @@ async def _take_up(service: Service, user: str, draft: Draft, wanted: Mapping[st
 
 
 async def give(service: Service, user: str, draft: Draft, place: str, path: Path) -> None:
-    """A file for VIDEO or AUDIO that gradio has received; it is moved away in any case."""
+    """A file for one of FILES that gradio has received; it is moved away in any case. No other file
+    of this machine is touched, whatever the request names."""
     with _at(draft, place):
+        if not is_received(path, received_folder(service.settings)):
+            raise ApiError(422, "place", "no file that was received; give it again", place)
         try:
             upload = await service.take(user, path.name, path)
         finally:
             path.unlink(missing_ok=True)
-        _check_kind(upload.kind, place, upload.name)
+        try:
+            _check_kind(upload.kind, place, upload.name)
+        except ApiError:
+            service.delete_upload(user, upload.id)
+            raise
         setattr(draft, place, upload.id)
         draft.job = None
         draft.errors.pop(RUN, None)
         if place == VIDEO:
             draft.speaker = None
         look_at_files(service, user, draft)
+
+
+def received_folder(settings: ServerSettings) -> Path:
+    """Where gradio writes what it receives."""
+    return (settings.root / "page").resolve()
+
+
+def is_received(path: Path, folder: Path) -> bool:
+    return path.is_absolute() and path.resolve().is_relative_to(folder)
 
 
 def _check_kind(kind: str, place: str, name: str) -> None:

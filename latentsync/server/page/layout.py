@@ -28,7 +28,7 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private",
 def page_of(service: Service, settings: ServerSettings) -> gr.Blocks:
     """Callbacks are coroutines, because the service is used from its event loop."""
     with gr.Blocks(title="LatentSync", analytics_enabled=False) as blocks:
-        html("<h1>LatentSync</h1>", elem_classes="brand")
+        html(_BRAND + _LOG_OUT * settings.demands_token, elem_classes="brand")
         draft = gr.State(Draft(), time_to_live=KEPT)
         with gr.Tabs():
             with gr.Tab("Dub a clip", id="dub"):
@@ -146,6 +146,9 @@ class _Events:
         await flows.start_or_cancel(self._service, call.user, call.draft)
 
 
+_BRAND = "<h1>LatentSync</h1>"
+_LOG_OUT = '<form method="post" action="logout"><button class="button">Log out</button></form>'
+"""Relative, for a server behind a proxy's prefix."""
 _MOMENT = "(draft, address, moment, ...rest) => [draft, address, window.pageMoment(), ...rest]"
 _SCROLL = "() => document.querySelector('#start').scrollIntoView({block: 'center'})"
 _KEEP = "(query) => history.replaceState(null, '', query || location.pathname)"

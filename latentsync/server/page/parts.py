@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentsync.evaluate.page.markup import Markup, element, joined
-from latentsync.evaluate.words import counted
-from latentsync.server.page.words import about, facts_of, licence_of, said_of
+from latentsync.evaluate.words import capital, counted
+from latentsync.server.page.words import about, facts_of, licence_of, own, said_of
 from latentsync.server.views import EstimateView, ModelView, PersonView, TaskView, UploadView
 
 ANYBODY = ""
@@ -34,9 +34,14 @@ def waiting(what: str, task: TaskView | None = None) -> Markup:
     return element("p", f"{what}{stage}{share} …", class_="waiting", role="status")
 
 
+def proxy_of(upload: UploadView) -> str:
+    """Where browsers get it in a form that they play."""
+    return own(f"/v1/uploads/{upload.id}/proxy")
+
+
 def video_player(upload: UploadView) -> Markup:
     """The video or picture with its facts. The player is found by its id for a preview."""
-    source = f"/v1/uploads/{upload.id}/proxy"
+    source = proxy_of(upload)
     if upload.kind == "picture":
         shown = element("img", src=source, alt="The picture that was given", class_="player")
     else:
@@ -54,8 +59,14 @@ def video_player(upload: UploadView) -> Markup:
     return joined(shown, named(upload), None if upload.plays else element("p", copy, class_="hint"))
 
 
+def result_player(source: str) -> Markup:
+    return element(
+        "video", src=source, controls=True, playsinline=True, class_="player", aria_label="Result"
+    )
+
+
 def audio_player(upload: UploadView) -> Markup:
-    source = f"/v1/uploads/{upload.id}/proxy"
+    source = proxy_of(upload)
     shown = element(
         "audio", src=source, controls=True, preload="metadata", aria_label="The new speech"
     )
@@ -77,7 +88,7 @@ def gallery(people: Sequence[PersonView], chosen: str | None) -> Markup:
         _choice(
             one.speaker,
             one.speaker == chosen,
-            element("img", src=one.portrait, alt=f"Person {number}"),
+            element("img", src=own(one.portrait), alt=f"Person {number}"),
             f"Person {number}",
             said_of(one),
         )
@@ -105,7 +116,7 @@ def estimated(view: EstimateView) -> Markup:
     return joined(
         element("p", time or "How long it takes is not known.", class_="figure"),
         element("p", faces, class_="hint") if sampled else None,
-        element("p", view.note, class_="hint") if view.note else None,
+        element("p", capital(view.note), class_="hint") if view.note else None,
         fetched(view.missing) if view.missing else None,
     )
 

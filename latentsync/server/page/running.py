@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.evaluate.words import capital, shown
 from latentsync.server.page.parts import problem
-from latentsync.server.page.words import PARTS, SIGNS, left_of, stage_of
+from latentsync.server.page.words import PARTS, SIGNS, left_of, own, stage_of
 from latentsync.server.views import COMPLETED, FAILED, JobView
 
 DOWNLOADS = {
@@ -28,7 +28,7 @@ def progress(job: JobView) -> Markup:
         return Markup()
     return joined(
         element("p", stage_of(job), class_="stage", role="status"),
-        element("p", job.note, class_="hint") if job.note else None,
+        element("p", capital(job.note), class_="hint") if job.note else None,
         None if job.ended else _bar(job),
     )
 
@@ -45,7 +45,7 @@ def judged(job: JobView) -> Markup:
     grades = [_grade(part, grade) for part, grade in job.verdict.items()]
     return joined(
         element("ul", *grades, class_="verdict", aria_label="Verdict"),
-        _figures(job.figures) if job.figures else None,
+        _figures(job.figures.values()) if job.figures else None,
     )
 
 
@@ -56,28 +56,33 @@ def _grade(part: str, grade: str) -> Markup:
     )
 
 
-def _figures(figures: Mapping[str, Any]) -> Markup:
-    rows = [_figure(name, one) for name, one in figures.items()]
-    table = element("table", element("tbody", *rows))
-    return element("details", element("summary", "Figures"), table)
+def _figures(figures: Iterable[Mapping[str, Any]]) -> Markup:
+    """Those with a grade; the others are folded below them."""
+    graded: list[Markup] = []
+    others: list[Markup] = []
+    for one in figures:
+        (graded if one["grade"] else others).append(_figure(one))
+    more = element("details", element("summary", "More figures"), _table(others))
+    return joined(_table(graded) if graded else None, more if others else None)
 
 
-def _figure(name: str, figure: Mapping[str, Any]) -> Markup:
-    value = figure.get("value")
-    text = "–" if value is None else shown(value, figure.get("unit") or "")
-    title = capital(str(figure.get("title") or name).replace("_", " "))
-    grade = figure.get("grade")
+def _table(rows: Sequence[Markup]) -> Markup:
+    return element("table", element("tbody", *rows))
+
+
+def _figure(figure: Mapping[str, Any]) -> Markup:
+    grade = figure["grade"]
     return element(
         "tr",
-        element("th", title, scope="row"),
-        element("td", text),
+        element("th", capital(figure["title"]), scope="row"),
+        element("td", shown(figure["value"], figure["unit"])),
         element("td", element("span", grade, class_=f"grade {grade}") if grade else ""),
     )
 
 
 def downloads(job: JobView) -> Markup:
     links = [
-        element("a", title, href=f"{job.links[what]}?download=true", class_="button")
+        element("a", title, href=f"{own(job.links[what])}?download=true", class_="button")
         for what, title in DOWNLOADS.items()
         if what in job.links
     ]
@@ -88,7 +93,8 @@ def timeline(job: JobView) -> Markup | None:
     """The judge's own page, loaded when it is opened."""
     if "page" not in job.links:
         return None
-    own = element("a", "Open it in its own tab", href=job.links["page"], target="_blank")
-    frame = element("iframe", src=job.links["page"], title="The judge's timeline", loading="lazy")
+    page = own(job.links["page"])
+    link = element("a", "Open it in its own tab", href=page, target="_blank")
+    frame = element("iframe", src=page, title="The judge's timeline", loading="lazy")
     summary = element("summary", "Timeline: where it is good, and where not")
-    return element("details", summary, element("p", own), frame, class_="timeline")
+    return element("details", summary, element("p", link), frame, class_="timeline")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from latentsync.evaluate.page.markup import Markup, element, joined
+from latentsync.evaluate.words import capital
 from latentsync.server.errors import ApiError
 from latentsync.server.page import comparing, parts, running
 from latentsync.server.page.draft import (
@@ -22,8 +23,8 @@ from latentsync.server.page.draft import (
     Draft,
 )
 from latentsync.server.page.flows import models_to_fetch, name_of, task_at
-from latentsync.server.page.moving import moving_comparison
-from latentsync.server.page.words import licence_of
+from latentsync.server.page.moving import moving_comparison, still_comparison
+from latentsync.server.page.words import licence_of, own
 from latentsync.server.service import Service
 from latentsync.server.views import COMPLETED, ENDS, JobView, TaskView
 
@@ -45,7 +46,7 @@ def shown(service: Service, user: str, draft: Draft) -> Shown:
         RUN: _run(service, user, draft, job),
         "licences": list(asked),
         "button": _button(job),
-        "result": _result(job),
+        "result": _result(service, user, job),
         "first": draft.empty,
         "steps": draft.video is not None,
         "speech": draft.audio is not None,
@@ -144,26 +145,36 @@ def _button(job: JobView | None) -> tuple[str, bool]:
     return "Start", False
 
 
-def _result(job: JobView | None) -> Markup:
+def _result(service: Service, user: str, job: JobView | None) -> Markup:
     if job is None or job.state != COMPLETED:
         return Markup()
     return joined(
-        moving_comparison(f"/v1/uploads/{job.video}/proxy", _playable(job)),
-        element("p", job.note, class_="hint") if job.note else None,
+        _compared(service, user, job),
+        element("p", capital(job.note), class_="hint") if job.note else None,
         running.downloads(job),
         running.judged(job),
         running.timeline(job),
     )
 
 
+def _compared(service: Service, user: str, job: JobView) -> Markup:
+    """Before and after; the result alone where the video was deleted, or was a picture that was
+    made to speak."""
+    result = own(job.links.get("proxy", job.links["video"]))
+    try:
+        given = service.upload(user, job.video)
+    except ApiError:
+        return parts.result_player(result)
+    if given.kind == "video":
+        return moving_comparison(parts.proxy_of(given), result, fps=given.fps)
+    if job.audio is None:
+        return still_comparison(parts.proxy_of(given), result)
+    return parts.result_player(result)
+
+
 def _text(value: object) -> str:
     """As the form has it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _playable(job: JobView) -> str:
-    """The result, or its copy for browsers."""
-    return job.links.get("proxy", job.links["video"])
 
 
 def _waits(service: Service, user: str, draft: Draft, job: JobView | None) -> bool:

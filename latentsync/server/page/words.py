@@ -27,6 +27,11 @@ SIGNS = {"good": "✓", "fair": "~", "poor": "!", "unknown": "?"}
 """Grade of the judge -> the sign beside its colour."""
 
 
+def own(path: str) -> str:
+    """A path of the server as the page names it, so that it holds below a proxy's prefix, too."""
+    return path.removeprefix("/")
+
+
 def about(seconds: float) -> str:
     """How long something takes: "about 40 seconds", "about 3 minutes"."""
     if seconds < 90:
@@ -66,7 +71,7 @@ PARTS = {"sync": "Lips and speech", "mouth": "Mouth", "seam": "Edges", "rest": "
 def stage_of(job: JobView) -> str:
     """What happens to a job now: changes a few times in its life, so that it can be read aloud."""
     if job.state == QUEUED:
-        first = "It is the next in the queue."
+        first = "It is the next: it starts when the models are loaded and no other job runs."
         return first if not job.position else f"{counted(job.position, 'job')} before it."
     if job.state == IN_PROGRESS:
         return f"Now: {job.stage or 'loading the models'}."

@@ -27,7 +27,7 @@ from latentsync.server.views import (
     ErrorView,
     TaskView,
 )
-from latentsync.server.work.messages import PREVIEW
+from latentsync.server.work.messages import ESTIMATE, PREVIEW
 
 KEPT_SECONDS = 3600.0
 """That the result of a task is kept."""
@@ -36,6 +36,8 @@ MOST_WAITING = 20
 """Unfinished tasks of one user."""
 _RETRY = 5  # seconds after which a task may have ended
 
+SUPERSEDED = (PREVIEW, ESTIMATE)
+"""Kinds of which a user waits for the newest only."""
 Shape = Callable[[dict[str, Any], Url], Any]
 """What the engine answers -> the result of the task."""
 
@@ -74,12 +76,13 @@ class QuickWork:
     def start(
         self, user: str, kind: str, arguments: dict[str, Any], shape: Shape, task_id: str
     ) -> TaskView:
-        """task_id: a new one. A preview ends the user's older ones, which nobody looks at any more.
+        """task_id: a new one. A preview or an estimate ends the user's older ones of its kind:
+        nobody looks at them any more.
 
         Raises ApiError (429) where too many of the user's are not finished.
         """
         task = _Task(task_id, user, kind)
-        self._make_room(user, superseded=PREVIEW if kind == PREVIEW else None)
+        self._make_room(user, superseded=kind if kind in SUPERSEDED else None)
         with self._lock:
             self._tasks[task.id] = task
         folder = self._files.task(user, task.id)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from latentsync.server.page.moving import (
-    comparison_head,
     mouth_share,
     moving_comparison,
     still_comparison,
 )
 from latentsync.types import Box
 from tests.support.browser import PHONE, SMALLEST, playwright, started_browser
+from tests.support.compared import RATE, Compared, add_pairs, counted_video
 from tests.support.loopback import Loopback, Served
-from tests.support.media_factory import make_video
 
-FRAMES, RATE, FIRST, STEP = 60, 25, 20, 3  # frame n is grey, of code value FIRST + n * STEP
 SMALL = {"width": 640, "height": 480}  # drawing a larger page takes most of the time
 MOUTH = (0.4, 0.6, 0.2, 0.1)
 EVIL = '<img src="/evil.png" onerror="window.ran = 1">'
@@ -32,70 +29,10 @@ def browser() -> Iterator[playwright.Browser]:
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A video whose frames can be told apart."""
-    greys = [np.full((64, 96, 3), FIRST + n * STEP, np.uint8) for n in range(FRAMES)]
-    path = tmp_path_factory.mktemp("video") / "a.mp4"
-    options = {"crf": "10", "g": "10", "preset": "ultrafast"}
-    return make_video(
-        path, greys, rate=RATE, options=options, muxer_options={"movflags": "faststart"}
-    ).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def site(counted: bytes) -> Iterator[Loopback]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
     with Loopback() as server:
-        for name in ("before", "after"):
-            server.add(f"/{name}.mp4", Served(counted, headers={"Content-Type": "video/mp4"}))
-            picture = np.full((64, 96, 3), 60 if name == "before" else 200, np.uint8)
-            png = cv2.imencode(".png", picture)[1].tobytes()
-            server.add(f"/{name}.png", Served(png, headers={"Content-Type": "image/png"}))
+        add_pairs(server, tmp_path_factory.mktemp("video"))
         yield server
-
-
-class Compared:
-    """A page with one comparison, and what it did that it should not do."""
-
-    def __init__(self, page: playwright.Page, site: Loopback, body: str) -> None:
-        self.page, self.site, self.wrong = page, site, list[str]()
-        head = f"<meta charset=utf-8><link rel=icon href=data:,>{comparison_head()}"
-        html = f"<!doctype html>{head}{body}"
-        site.add("/", Served(html.encode(), headers={"Content-Type": "text/html"}))
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("console", lambda said: self.wrong.append(said.text))
-        page.on("request", lambda asked: self._asked(asked.url))
-        page.goto(site.url("/"))
-
-    def _asked(self, url: str) -> None:
-        if not url.startswith(self.site.address):
-            self.wrong.append(url)
-
-    def get(self, code: str) -> object:
-        """code: of JavaScript, with the element as `one` and its player as `steps`."""
-        return self.page.evaluate(
-            f"(() => {{ const one = document.querySelector('ls-compare'), steps = one.steps;"
-            f"return {code}; }})()"
-        )
-
-    def frames(self) -> tuple[int, int]:
-        """Numbers of the frames that are shown, before and after; read at one instant."""
-        grey = """(video) => {
-            const canvas = new OffscreenCanvas(1, 1).getContext('2d');
-            canvas.drawImage(video, 0, 0, 1, 1);
-            return canvas.getImageData(0, 0, 1, 1).data[0];
-        }"""
-        found = self.get(f"[one.before, one.after].map({grey})")
-        assert isinstance(found, list)
-        before, after = (round((value - FIRST) / STEP) for value in found)
-        return before, after
-
-    def wait(self, code: str) -> None:
-        begin = "const steps = document.querySelector('ls-compare').steps"
-        condition = f"(() => {{ {begin}; return {code}; }})"
-        self.page.wait_for_function(condition)
-
-    def button(self, name: str) -> playwright.Locator:
-        return self.page.get_by_role("button", name=name, exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -189,8 +126,9 @@ def test_the_result_waits_for_the_source_to_be_loaded(
 
 
 def test_a_video_that_stalls_is_loaded_again(
-    context: playwright.BrowserContext, site: Loopback, counted: bytes
+    context: playwright.BrowserContext, site: Loopback, tmp_path: Path
 ) -> None:
+    counted = counted_video(tmp_path / "a.mp4").read_bytes()
     served = Served(counted, stall_after=100, headers={"Content-Type": "video/mp4"})
     site.add("/stalls.mp4", served)
     made = Compared(context.new_page(), site, moving_comparison("/stalls.mp4", "/after.mp4"))

@@ -64,7 +64,7 @@ def test_a_file_is_moved_to_its_user_at_once_and_its_people_and_costs_are_looked
 ) -> None:
     draft = given(service)
     assert not list((service.settings.root / "page").iterdir())
-    assert f'src="/v1/uploads/{draft.video}/proxy"' in seen(service, draft, VIDEO)
+    assert f'src="v1/uploads/{draft.video}/proxy"' in seen(service, draft, VIDEO)
     assert "2 people found" in seen(service, draft, PEOPLE)
     assert "About 42 seconds for 88 frames" in seen(service, draft, ESTIMATE)
 
@@ -83,11 +83,20 @@ def test_what_cannot_be_read_is_said_where_it_was_given_until_something_else_is(
     assert "cannot be read" not in seen(service, draft, VIDEO)
 
 
+def test_a_file_that_was_not_received_is_neither_taken_nor_deleted(service: PageService) -> None:
+    draft, other = Draft(), service.settings.root / "other.mp4"
+    shutil.copy(ASSETS / "demo_talking.mp4", other)
+    for path in (other, service.settings.root / "page" / ".." / "other.mp4", Path("other.mp4")):
+        now(flows.give(service, LOCAL, draft, VIDEO, path))
+        assert "no file that was received" in seen(service, draft, VIDEO)
+    assert draft.video is None and other.exists() and not service.uploads
+
+
 def test_a_speech_is_no_video(service: PageService) -> None:
     draft = Draft()
     now(flows.give(service, LOCAL, draft, VIDEO, received(service, "demo_speech.wav")))
     assert "demo_speech.wav has no video track" in seen(service, draft, VIDEO)
-    assert draft.video is None
+    assert draft.video is None and not service.uploads
 
 
 def test_nothing_starts_without_a_video(service: PageService) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -10,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from latentsync.server.errors import ApiError
 from latentsync.server.http.multipart import Part, parts
-from latentsync.server.http.routes.parameters import is_id
+from latentsync.server.http.routes.taking import Taken
 from latentsync.server.http.strict_json import check_text, read_json
-from latentsync.server.service import Service
+from latentsync.server.jobs.ordering import PRIORITIES
+from latentsync.server.jobs.outside import checked
 from latentsync.server.views import JobRequest
 
 FILES = ("video", "audio", "reference")
@@ -41,19 +41,24 @@ class JobBody(BaseModel):
         dict[str, Any], Field(description="the YAML's keys, dotted or nested", max_length=500)
     ] = {}
     name: Annotated[str | None, Field(max_length=200)] = None
-    priority: Annotated[int, Field(ge=-100, le=100, description="higher is earlier")] = 0
+    priority: Annotated[
+        int, Field(ge=PRIORITIES[0], le=PRIORITIES[-1], description="higher is earlier")
+    ] = 0
     evaluate: Annotated[bool, Field(description="whether the result is judged")] = True
     webhook: Annotated[str | None, Field(max_length=2048, description="an https URL")] = None
 
-    async def request(self, service: Service, user: str) -> JobRequest:
-        """With paths and URLs taken in as uploads."""
-        places = {name: await _upload(service, user, name, getattr(self, name)) for name in FILES}
+    async def request(self, taken: Taken) -> JobRequest:
+        """With paths and URLs taken in as uploads, once the settings are known to be fine."""
+        settings = checked(self.settings)
+        video = await taken.named("video", self.video)
+        audio = self.audio and await taken.named("audio", self.audio)
+        reference = self.reference and await taken.named("reference", self.reference)
         return JobRequest(
-            video=places["video"] or "",
-            audio=places["audio"],
-            reference=places["reference"],
+            video=video,
+            audio=audio,
+            reference=reference,
             speaker=self.speaker,
-            settings=_dotted(self.settings),
+            settings=settings,
             name=self.name,
             priority=self.priority,
             evaluate=self.evaluate,
@@ -85,45 +90,20 @@ class FetchBody(BaseModel):
     ] = []
 
 
-async def upload_id(service: Service, user: str, field: str, place: str) -> str:
-    """Of a file that stands there. The errors name the field of the body."""
-    if is_id(place):
-        return place
-    try:
-        return (await service.use(user, place)).id
-    except ApiError as error:
-        error.field = error.field or field
-        raise
-
-
-async def _upload(service: Service, user: str, field: str, place: str | None) -> str | None:
-    return None if place is None else await upload_id(service, user, field, place)
-
-
-def _dotted(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """As the command line has them: ``{"restore": {"scale": 2}}`` -> ``{"restore.scale": 2}``."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict) and value:
-            flat |= _dotted(value, f"{above}{key}.")
-        else:
-            flat[f"{above}{key}"] = value
-    return flat
-
-
 class JobForm:
-    """Takes a form in: files as uploads of the user, whose ids stand in ``received``."""
+    """Takes a form in."""
 
-    def __init__(self, service: Service, user: str) -> None:
-        self._service, self._user = service, user
-        self.received: list[str] = []
+    def __init__(self, taken: Taken) -> None:
+        self._taken = taken
         self._fields: dict[str, Any] = {}
         self._settings: dict[str, Any] = {}
 
     async def read(self, request: Request) -> JobBody:
         async for part in parts(request):
             if part.name in self._fields or part.name in self._settings:
-                raise ApiError(422, "invalid", f"{part.name} is given twice; once", part.name)
+                raise ApiError(
+                    422, "invalid", f"{part.name} is given twice; give it once", part.name
+                )
             await self._take(part)
         settings = self._fields.pop("settings", {})
         return JobBody(**{**self._fields, "settings": {**settings, **self._settings}})
@@ -133,9 +113,7 @@ class JobForm:
             if part.name not in FILES:
                 message = f"a file in {part.name}; files go into {', '.join(FILES)}"
                 raise ApiError(422, "invalid", message, part.name)
-            view = await self._service.receive(self._user, part.filename, part.chunks())
-            self.received.append(view.id)
-            self._fields[part.name] = view.id
+            self._fields[part.name] = await self._taken.receive(part, part.filename)
             return
         text = check_text(await part.text(_FIELD_BYTES), part.name)
         if part.name == "settings":
@@ -144,12 +122,6 @@ class JobForm:
             self._settings[part.name] = value_of(text)
         else:
             self._fields[part.name] = text
-
-    def discard(self, used: tuple[str | None, ...] = ()) -> None:
-        """Deletes what has been received, but for what is used."""
-        for upload in self.received:
-            if upload not in used:
-                self._service.delete_upload(self._user, upload)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -163,5 +135,5 @@ def value_of(text: str) -> Any:
     """A number, true, false, null, list or text, as JSON writes it; anything else is text."""
     try:
         return read_json(text.encode())
-    except (ApiError, json.JSONDecodeError):
+    except ApiError:
         return text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Query, Request, Response
 from fastapi.responses import FileResponse
 
 from latentsync.server.errors import ApiError, not_found
@@ -40,6 +43,7 @@ _TYPES = {
     ".yaml": "application/yaml",
     ".html": "text/html; charset=utf-8",
 }
+_HEADERS = ("Content-Security-Policy", "Cache-Control")
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|]+')
 
@@ -64,16 +68,33 @@ def file_answer(request: Request, path: Path, name: str, download: bool = False)
     except OSError:
         raise not_found("file", name) from None
     _check_range(request, found.st_size)
+    return _answer(path, name, download, found)
+
+
+async def text_answer(
+    path: Path, name: str, public: Callable[[str], str], download: bool = False
+) -> Response:
+    """A text as public makes it, always the whole of it. Raises ApiError (404)."""
+    try:
+        text = await asyncio.to_thread(lambda: public(path.read_text("utf-8")))
+    except OSError:
+        raise not_found("file", name) from None
+    like = _answer(path, name, download)
+    headers = {key: like.headers[key] for key in ("content-disposition", *_HEADERS)}
+    return Response(text, headers=headers, media_type=like.media_type)
+
+
+def _answer(
+    path: Path, name: str, download: bool, found: os.stat_result | None = None
+) -> FileResponse:
+    policy = PAGE_POLICY if path.suffix == ".html" else FILE_POLICY
     return FileResponse(
         path,
         media_type=_TYPES.get(path.suffix.lower(), "application/octet-stream"),
         filename=safe_name(name),
         stat_result=found,
         content_disposition_type="attachment" if download else "inline",
-        headers={
-            "Content-Security-Policy": PAGE_POLICY if path.suffix == ".html" else FILE_POLICY,
-            "Cache-Control": "private, no-cache",
-        },
+        headers=dict(zip(_HEADERS, (policy, "private, no-cache"), strict=True)),
     )
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
-from latentsync.server.http.routes.files import Download, described, file_answer
+from latentsync.server.http.routes.files import (
+    Download,
+    described,
+    file_answer,
+    text_answer,
+)
 from latentsync.server.http.routes.parameters import TheService, User
 from latentsync.server.http.strict_json import StrictRoute
 
@@ -23,6 +28,8 @@ KINDS = {
     "settings": "application/yaml",
 }
 """What there is of a job -> its usual media type."""
+_WITH_PLACES = ("report", "evaluation", "page")
+"""Texts that say where files are."""
 
 
 def _add(what: str, media_type: str) -> None:
@@ -35,16 +42,19 @@ def _add(what: str, media_type: str) -> None:
     )
     async def answer(
         request: Request, service: TheService, user: User, job_id: str, download: Download = False
-    ) -> FileResponse:
+    ) -> Response:
         view = service.job(user, job_id)
         path = service.job_file(user, job_id, what)
-        return file_answer(request, path, _name(view.name, what, path), download)
+        name = _name(view.name, what, path)
+        if what in _WITH_PLACES:
+            return await text_answer(path, name, service.public, download)
+        return file_answer(request, path, name, download)
 
 
 def _name(job: str, what: str, path: Path) -> str:
-    """clip.mp4 of the video, clip.report.json of the report."""
+    """clip.result.mp4 of the video: a browser saves it beside clip.mp4; clip.report.json."""
     stem = Path(job).stem or "job"
-    return f"{stem}{path.suffix}" if what == "video" else f"{stem}.{what}{path.suffix}"
+    return f"{stem}.{'result' if what == 'video' else what}{path.suffix}"
 
 
 for _what, _media_type in KINDS.items():

@@ -17,8 +17,10 @@ from latentsync.server.errors import ApiError
 from latentsync.server.http.answers import errors
 from latentsync.server.http.multipart import is_form
 from latentsync.server.http.routes.bodies import FILES, JobBody, JobForm
-from latentsync.server.http.routes.parameters import KEY_SCHEMA, TheService, User, client_key
+from latentsync.server.http.routes.parameters import KEY_SCHEMA, TheService, User
+from latentsync.server.http.routes.taking import taking
 from latentsync.server.http.strict_json import StrictRoute, demand_json, read_json
+from latentsync.server.jobs.ordering import check_keys
 from latentsync.server.service import Service
 from latentsync.server.views import JobView
 
@@ -84,10 +86,7 @@ async def create(
 ) -> JobView:
     """Makes a job, of a form with files (``curl -F video=@v.mp4 -F audio=@a.wav URL/v1/jobs``) or
     of JSON. In a form, a field with a dot in its name is a setting."""
-    key = idempotency_key
-    if key is not None:
-        key = client_key(key, "Idempotency-Key", "idempotency_key")
-    view, new = await _create(request, service, user, key=key)
+    view, new = await _create(request, service, user, key=idempotency_key)
     response.status_code = 201 if new else 200
     return view
 
@@ -97,7 +96,6 @@ async def create_as(
     request: Request, response: Response, service: TheService, user: User, client_id: ClientId
 ) -> JobView:
     """Makes a job under an id of yours; sent again, it is the same job."""
-    client_id = client_key(client_id, "the id", "client_id")
     view, new = await _create(request, service, user, client_id=client_id)
     response.status_code = 201 if new else 200
     return view
@@ -111,19 +109,17 @@ async def _create(
     client_id: str | None = None,
     key: str | None = None,
 ) -> tuple[JobView, bool]:
-    form = JobForm(service, user)
-    try:
+    check_keys(client_id, key)  # before gigabytes are received
+    async with taking(service, user) as taken:
         if is_form(request):
-            body = await form.read(request)
+            body = await JobForm(taken).read(request)
         else:
             demand_json(request)
             body = JobBody.model_validate(read_json(await request.body()))
-        asked = await body.request(service, user)
+        asked = await body.request(taken)
         view, new = await service.create(user, asked, client_id=client_id, key=key)
-    except BaseException:  # a sender who goes away, too, leaves nothing behind
-        form.discard()
-        raise
-    form.discard((asked.video, asked.audio, asked.reference) if new else ())
+    if not new:
+        taken.discard()
     return view, new
 
 

@@ -7,15 +7,14 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 
-from latentsync.server.errors import ApiError
 from latentsync.server.http.answers import errors
 from latentsync.server.http.auth import current_user
+from latentsync.server.jobs.ordering import KEY
 from latentsync.server.service import Service
 
 LONGEST_WAIT = 60.0
 COMMON = errors(400, 401, 403, 404, 408, 413, 415, 421, 422, 429, 500, 503)
 """Of every route; what a route answers beside these is said there."""
-_ID = re.compile(r"[0-9a-f]{32}")
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
 
 
@@ -46,17 +45,4 @@ User = Annotated[str, Depends(the_user)]
 Wait = Annotated[float, Depends(the_wait)]
 
 
-def is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None
-
-
-KEY = "[A-Za-z0-9._~-]{1,128}"
 KEY_SCHEMA = {"pattern": f"^{KEY}$"}
-
-
-def client_key(text: str, what: str, field: str) -> str:
-    """A client's own id, or its Idempotency-Key. Raises ApiError (400)."""
-    if not re.fullmatch(KEY, text):
-        message = f"{what}: {text[:200]!r}; use 1 to 128 of A-Z a-z 0-9 . _ ~ -"
-        raise ApiError(400, f"invalid_{field}", message, field)
-    return text

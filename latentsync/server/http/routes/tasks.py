@@ -14,10 +14,10 @@ from latentsync.server.http.routes.bodies import (
     JobBody,
     PreviewBody,
     SpeakersBody,
-    upload_id,
 )
 from latentsync.server.http.routes.files import described, file_answer
 from latentsync.server.http.routes.parameters import TheService, User, Wait
+from latentsync.server.http.routes.taking import taking
 from latentsync.server.http.strict_json import StrictRoute
 from latentsync.server.service import Service
 from latentsync.server.views import ENDS, ModelView, TaskView
@@ -49,8 +49,9 @@ async def preview(
     body: PreviewBody, response: Response, service: TheService, user: User, wait: Wait
 ) -> TaskView:
     """One frame, before and after, with each of the restorers."""
-    asked = await body.request(service, user)
-    task = service.preview(user, asked, body.seconds, tuple(body.restorers))
+    async with taking(service, user) as taken:
+        asked = await body.request(taken)
+        task = service.preview(user, asked, body.seconds, tuple(body.restorers))
     return await _answer(service, user, task, wait, response)
 
 
@@ -59,7 +60,8 @@ async def speakers(
     body: SpeakersBody, response: Response, service: TheService, user: User, wait: Wait
 ) -> TaskView:
     """Who is seen in a video, with portraits; ``speaker`` of a job names one of them."""
-    task = service.find_people(user, await upload_id(service, user, "video", body.video))
+    async with taking(service, user) as taken:
+        task = service.find_people(user, await taken.named("video", body.video))
     return await _answer(service, user, task, wait, response)
 
 
@@ -68,7 +70,8 @@ async def estimate(
     body: JobBody, response: Response, service: TheService, user: User, wait: Wait
 ) -> TaskView:
     """How long a job would take here, and which weights it would fetch."""
-    task = service.estimate(user, await body.request(service, user))
+    async with taking(service, user) as taken:
+        task = service.estimate(user, await body.request(taken))
     return await _answer(service, user, task, wait, response)
 
 
