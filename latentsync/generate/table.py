@@ -26,7 +26,8 @@ GENERATORS: dict[str, str] = {
     "musetalk": "latentsync.generate.musetalk.kind:KIND",
     "replay": "latentsync.generate.replay.kind:KIND",
 }
-"""Name -> its GeneratorKind. A plug-in may also be the function that loads it."""
+"""Name -> its GeneratorKind, in the order in which they are proposed. A plug-in may also be the
+function that loads it."""
 
 AUTO = "auto"
 """Value of generate.name: ON_CPU on a CPU where all its weights are found, else DEFAULT."""
@@ -76,6 +77,8 @@ class GeneratorKind:
     graphs: the name under which its networks are kept once they are converted; empty: they are not.
     first_pass: what it reads the whole video for, before the first mouth; empty: it does not.
     settings: the keys below `generate` that it goes by, beside name and silence; None: any.
+    title, about: for people, its name and what it does. shipped: names of shipped settings, one for
+    each version of its weights, the better one first; empty: the defaults.
     """
 
     load: GeneratorLoader
@@ -88,6 +91,9 @@ class GeneratorKind:
     graphs: str = ""
     first_pass: str = ""
     settings: frozenset[str] | None = None
+    title: str = ""
+    about: str = ""
+    shipped: tuple[str, ...] = ()
 
 
 def imported(path: str) -> Callable[..., Any]:
@@ -105,27 +111,28 @@ def generator_kind(config: Config) -> GeneratorKind:
     """Of the generator that ``generate.name`` names. Raises UnknownPluginError, and ConfigError for
     a device that is not there."""
     name = config.generate.name
-    return _fastest(config) if name.lower() == AUTO else _kind(name)
+    return _fastest(config) if name.lower() == AUTO else kind_of(name)
 
 
-def _kind(name: str) -> GeneratorKind:
+def kind_of(name: str) -> GeneratorKind:
+    """Of a name that is not AUTO. Raises UnknownPluginError."""
     found = find_plugin("generator", name, GENERATORS)
     return found if isinstance(found, GeneratorKind) else GeneratorKind(found)
 
 
 def _fastest(config: Config) -> GeneratorKind:
     """See AUTO. A path in generate.checkpoint is of the default's weights."""
-    kind = _kind(ON_CPU)
+    kind = kind_of(ON_CPU)
     if config.generate.checkpoint:
-        return _kind(DEFAULT)
+        return kind_of(DEFAULT)
     try:
         find_all(kind.weights(config), folders=config.weights.folders)
     except CheckpointError:
-        return _kind(DEFAULT)
+        return kind_of(DEFAULT)
     from latentsync.runtime.device import choose_device  # with torch, so not before it has to be
 
     on_cpu = choose_device(config.runtime.device).type == "cpu"
-    return kind if on_cpu else _kind(DEFAULT)
+    return kind if on_cpu else kind_of(DEFAULT)
 
 
 def load_generator(config: Config, execution: Execution, *, mask: np.ndarray) -> LipGenerator:

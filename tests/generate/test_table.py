@@ -44,6 +44,7 @@ def test_every_generator_of_the_table_says_what_it_needs_and_costs() -> None:
         kind = generator_kind(config(name.upper()))
         assert isinstance(kind, GeneratorKind) and kind.trials is not None
         assert kind.described(config(name)).startswith(name)
+        assert kind.title and kind.about, "for lists of generators"
         assert bool(kind.weights(config(name))) == kind.network == bool(kind.graphs)
 
 

@@ -32,4 +32,7 @@ KIND = GeneratorKind(
     trials=imported("latentsync.generate.diffusion.timing:trials"),
     graphs=GRAPHS,
     settings=frozenset(SETTINGS),
+    title="LatentSync",
+    about="a network draws the mouth, in many steps",
+    shipped=("unet.yaml", "unet_256.yaml"),
 )

@@ -29,4 +29,6 @@ KIND = GeneratorKind(
     trials=imported("latentsync.generate.musetalk.timing:trials"),
     graphs=GRAPHS,
     settings=frozenset(("checkpoint", "vae", "whisper", "vae_batch", "musetalk")),
+    title="MuseTalk",
+    about="a network draws the mouth in one step, faster and softer",
 )

@@ -27,4 +27,6 @@ KIND = GeneratorKind(
     network=False,
     first_pass="selecting units",
     settings=frozenset({"replay"}),
+    title="Replay",
+    about="the video's own mouths, in a new order",
 )
