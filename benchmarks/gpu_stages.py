@@ -21,7 +21,8 @@ from benchmarks.gpu_graphs import Captured, Pool, capture
 from benchmarks.gpu_vae import LATENTS, PlainVAE
 from GFPGAN.network import SIZE, GFPGANv1Clean
 from latentsync.errors import ConfigError
-from latentsync.generate.diffusion.sampling import LATENT_SCALE, SCHEDULE
+from latentsync.generate.coding import LATENT_SCALE
+from latentsync.generate.diffusion.sampling import SCHEDULE
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.memory import set_memory_format
 

@@ -1,6 +1,6 @@
 """The VAE of Stable Diffusion 1 in plain PyTorch, for machines without diffusers.
 
-The same network, tensor for tensor, as latentsync.generate.diffusion.vae gets from diffusers (a
+The same network, tensor for tensor, as latentsync.generate.vae gets from diffusers (a
 test compares them), so that it takes the same time.
 """
 

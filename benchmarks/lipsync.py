@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmarks.measure import execution, in_turns, peak_megabytes
 from benchmarks.table import Row
 from latentsync.generate.diffusion.unet_runner import deep_layers, last_layer
-from latentsync.generate.diffusion.vae import DECODER, ENCODER, make_vae
+from latentsync.generate.vae import DECODER, ENCODER, make_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.pipeline.lipsync import WHOLE
 from latentsync.runtime.execution import REFERENCE, Execution

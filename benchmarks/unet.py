@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from benchmarks.gpu_stages import random_weights
 from benchmarks.measure import peak_megabytes
 from latentsync.generate.diffusion.unet_runner import SOURCES, UNetInParts
-from latentsync.generate.diffusion.vae import VAEInParts, make_vae
 from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel
+from latentsync.generate.vae import VAEInParts, make_vae
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel
 from latentsync.runtime.execution import Execution, configure_execution, output_dtype
 from latentsync.runtime.network import Networks

@@ -24,6 +24,7 @@ from latentsync.evaluate.job import render_and_judge
 from latentsync.evaluate.judge import case_of
 from latentsync.evaluate.judge import judge as judge_case
 from latentsync.evaluate.pairs_of_files import evaluation_engine
+from latentsync.generate.table import WITHOUT_WEIGHTS
 from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.job import prepare
 from latentsync.pipeline.progress import Progress, no_progress
@@ -177,11 +178,12 @@ def _download(path: str | Path | None, given: Mapping[str, Any], *, speech: bool
     """Arguments of the command that downloads what these settings need, and no more."""
     chosen = {key: value for key, value in given.items() if key.split(".")[0] in OF_WEIGHTS}
     if not speech:
-        chosen["generate.name"] = "replay"  # needs no weights
+        chosen["generate.name"] = WITHOUT_WEIGHTS
     named = [f"{key}={value}" for key, value in chosen.items()]
     return named if path is None else ["--config", os.fspath(path), *named]
 
 
 def _or_else(missing: Sequence[ModelFile]) -> str:
     remedy = "pass download=True"
-    return remedy + '; generator="replay" needs no such weights' if generates(missing) else remedy
+    other = f'; generator="{WITHOUT_WEIGHTS}" needs no such weights'
+    return remedy + other if generates(missing) else remedy

@@ -78,10 +78,25 @@ def similarity(
 
 def square(size: int) -> np.ndarray:
     """(2, 3) float64: pixels of the aligned crop -> pixels of the square it is stretched to."""
-    matrix = np.array([[size / ALIGNED_WIDTH, 0, 0], [0, size / ALIGNED_HEIGHT, 0]])
-    # Pixel centres: aligned pixel 0 covers the same area as the square's first pixels.
-    matrix[:, 2] = (matrix[:, :2].sum(axis=1) - 1) / 2
+    return box_to_square((0, 0, ALIGNED_WIDTH, ALIGNED_HEIGHT), size)
+
+
+def box_to_square(box: tuple[float, float, float, float], size: int) -> np.ndarray:
+    """(2, 3) float64: pixels of an image -> pixels of the square that the box is stretched to.
+
+    box: left, top, right, bottom, counted from the corner of the image's first pixel.
+    """
+    left, top, right, bottom = box
+    matrix = np.array([[size / (right - left), 0, 0], [0, size / (bottom - top), 0]])
+    # Pixel centres: the box's first pixel covers the same area as the square's first pixels.
+    matrix[:, 2] = (matrix[:, :2].sum(axis=1) - 1) / 2 - matrix[:, :2] @ [left, top]
     return matrix
+
+
+def resampled(image: torch.Tensor, matrix: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
+    """image: (3, h, w) float32 -> (3, *size), cubic; border pixels are repeated. matrix: (2, 3),
+    pixels of the image -> of the result."""
+    return torch.from_numpy(np.stack([_warp(plane, matrix, size) for plane in image.numpy()]))
 
 
 def points_to_aligned(points: np.ndarray, matrices: np.ndarray) -> np.ndarray:
@@ -95,10 +110,11 @@ def frame_scale(matrices: np.ndarray) -> np.ndarray:
     return 1 / np.sqrt(np.abs(np.linalg.det(matrices[..., :2])))
 
 
-def generator_scale(matrices: np.ndarray, generator_size: int) -> np.ndarray:
+def generator_scale(matrices: np.ndarray, generator_size: float | np.ndarray) -> np.ndarray:
     """(...): frame pixels per generator pixel, of (..., 2, 3) matrices frame -> aligned crop.
 
-    The crop of 420x560 is stretched to a square of generator_size; the ratio is that of the areas.
+    The crop of 420x560 is stretched to a square of generator_size, (...) or one for all; the ratio
+    is that of the areas.
     Above 1 the generated mouth is upscaled to the frame.
     """
     return frame_scale(matrices) * math.sqrt(math.prod(ALIGNED_SIZE)) / generator_size

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from latentsync.generate.table import WITHOUT_WEIGHTS
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
 from latentsync.weights.model_file import ModelFile, described
@@ -32,7 +33,7 @@ class Consent:
         """Of the download command that downloads exactly what this command needs."""
         own, generator = self._options, self._options.generator
         if not self._config.speech:
-            generator = "replay"  # which needs none
+            generator = WITHOUT_WEIGHTS
         flags = {"--config": own.config, "--generator": generator, "--superres": own.superres}
         named = [word for flag, value in flags.items() if value for word in (flag, value)]
         if own.checkpoint:
@@ -43,7 +44,7 @@ class Consent:
 def _or_else(missing: Sequence[ModelFile]) -> str:
     added = f"add {' '.join(['--yes', *accept_flags(missing)])} to this command"
     if generates(missing):
-        added += "; --generator replay lip-syncs without such weights"
+        added += f"; --generator {WITHOUT_WEIGHTS} lip-syncs without such weights"
     return added
 
 

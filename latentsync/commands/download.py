@@ -49,7 +49,7 @@ def build_parser() -> Parser:
     add(
         "--generator",
         metavar="NAME",
-        help="latentsync (default, 5.5 GB), or replay, which has no weights",
+        help="latentsync (default, 5.5 GB), musetalk (3.8 GB), or replay, which has no weights",
     )
     add(
         "--speakers",

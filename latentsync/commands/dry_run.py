@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from latentsync.estimate.estimate import Estimate
+from latentsync.generate.table import generator_kind
 from latentsync.pipeline.job import Job
 from latentsync.pipeline.placed_speech import PlacedSpeech
 from latentsync.pipeline.planning.checks import in_percent
@@ -20,7 +21,8 @@ def summary(job: Job, found: Estimate, missing: Sequence[ModelFile] = ()) -> str
         lines.append(f"people   {at_once}; --list-speakers lists all")
     lines += _weights(missing)
     if job.audio is not None:
-        lines.append(f"speech   {job.audio}: {_settings(job)}")
+        generating = generator_kind(job.config).described(job.config)
+        lines.append(f"speech   {job.audio}: {generating}")
         lines.append(f"length   {_length(job)}")
     lines.append(f"restore  {_restoration(job, found)}")
     lines.append(f"output   {job.output.target}: {_encoder(job)}")
@@ -80,15 +82,6 @@ def _length(job: Job) -> str:
     if length == REMAP and video:
         seconds += f", the video becomes {in_percent(job.audio.seconds / video)}"
     return seconds + beside
-
-
-def _settings(job: Job) -> str:
-    own = job.config.generate
-    if own.name.lower() != "latentsync":
-        return own.name
-    cache = f", DeepCache interval {own.step_cache}" if own.step_cache > 1 else ""
-    steps = f"{own.steps} denoising steps ({own.scheduler}{cache})"
-    return f"latentsync, {steps}, guidance scale {own.guidance:g}"
 
 
 def _restoration(job: Job, found: Estimate) -> str:

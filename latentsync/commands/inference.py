@@ -95,7 +95,7 @@ def build_parser() -> Parser:
         "--generator",
         metavar="NAME",
         help="generator: latentsync (default; 5.5 GB of weights, NVIDIA GPU recommended), "
-        "replay (unit selection, no weights), package.module:load",
+        "musetalk (one step, 3.8 GB), replay (unit selection, no weights), package.module:load",
     )
     add(
         "--reference",

@@ -79,7 +79,7 @@ def build_parser() -> Parser:
     add(
         "--generator",
         metavar="NAME",
-        help="generator: latentsync (default), replay, package.module:load",
+        help="generator: latentsync (default), musetalk, replay, package.module:load",
     )
     add(
         "--workers",

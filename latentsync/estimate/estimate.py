@@ -14,6 +14,7 @@ from latentsync.errors import FaceNotFoundError
 from latentsync.estimate.calibrate import generation_cost, is_converted
 from latentsync.estimate.cost import Cost, Pass, of_one_more, timed
 from latentsync.estimate.encoding import encoding_cost
+from latentsync.generate.table import generator_kind
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.media.reader import sample_frames
 from latentsync.pipeline.dialogue import Dialogue
@@ -45,7 +46,7 @@ class Estimate:
     sampled, with_face, restored: numbers of frames; with new speech every frame with a face counts
     as restored, as its mouth is not generated yet. frames: of the output; 0: unknown. passes: one
     after the other. beginning: seconds before the first and between them. converts: whether
-    LatentSync's networks have to be converted first; that takes a minute and is not included.
+    the generator's networks have to be converted first; that takes a minute and is not included.
     untimed: whether the restorer is not included, as its weights are missing. people: most faces
     in one sampled frame.
     """
@@ -86,8 +87,8 @@ def estimate(job: Job, engine: Engine) -> Estimate:
     detection = Pass("detecting faces", _count(job.source), analyzing, _cores())
     passes = [detection]
     if job.audio is not None:
-        if job.config.generate.name.lower() == "replay":
-            passes.append(Pass("selecting units", detection.frames, trial.decoding, _cores()))
+        if title := generator_kind(job.config).first_pass:
+            passes.append(Pass(title, detection.frames, trial.decoding, _cores()))
         share = len(seen) / len(trial.samples) * generated
         cost += _generation(trial, execution) * share if seen else Cost()
     title = "restoring" if job.audio is None else "generating"
@@ -213,16 +214,17 @@ def _generation(trial: _Trial, execution: Execution) -> Cost:
 
 
 def _execution(engine: Engine) -> Execution:
-    """The execution of the generator's networks; replay has none."""
+    """The execution of the generator's networks, if it has any."""
     config = engine.config
-    if config.generate.name.lower() == "replay":
+    if not generator_kind(config).network:
         return engine.execution
     return execution_of(config.runtime, networks=True)
 
 
 def _converts(job: Job, execution: Execution) -> bool:
-    diffusion = job.audio is not None and job.config.generate.name.lower() == "latentsync"
-    return diffusion and not is_converted(execution)
+    if job.audio is None:
+        return False
+    return not is_converted(generator_kind(job.config).graphs, execution)
 
 
 def output_frames(job: Job) -> tuple[int, float]:

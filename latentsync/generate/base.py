@@ -1,4 +1,4 @@
-"""The interface of mouth generators, and the table of the built-in ones."""
+"""The interface of mouth generators. For the built-in ones see table."""
 
 from __future__ import annotations
 
@@ -6,28 +6,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from latentsync.errors import ConfigError
-from latentsync.plugins import find_plugin
-
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from latentsync.runtime.execution import Execution
-    from latentsync.settings.schema import Config
     from latentsync.types import Alignment, Chunk
 
-WHISPER, CEPSTRA = "whisper", "cepstra"
+WHISPER, NORMED_WHISPER, CEPSTRA = AUDIO_INPUTS = "whisper", "normed_whisper", "cepstra"
 """Audio features that a generator may take; see LipGenerator.audio."""
 
 
 @runtime_checkable
 class LipGenerator(Protocol):
-    """Generates mouths from audio, in the aligned crops of one chunk.
+    """Generates mouths from audio, in the aligned crops of one chunk, or boxes of them: see Boxed.
 
     size: R, side of its square crops. chunk_frames: the longest chunk it takes.
-    audio: its audio features: "whisper" (of the speech encoder), "cepstra", or None. Without the
-        attribute it gets Whisper's features.
+    audio: its audio features: "whisper" (of the speech encoder), "normed_whisper" (with the norm
+        after its last layer, each half minute by itself; see speech.half_minutes), "cepstra", or
+        None. Without the attribute it gets Whisper's features. The attribute audio_width: 384 or
+        768, of Whisper's features; without it by model.cross_attention_dim.
     __call__: chunk.crops (F, 3, R, R), chunk.audio (F, tokens, C) -> (F, 3, R, R) float32 RGB on
         the CPU, about [-1, 1], not clamped. Where the mask is 0, the crops are unchanged.
         The result depends on the chunk alone; it is called from any thread, repeatedly. A failure
@@ -68,8 +65,8 @@ class Footage:
     something is in front of the face: its mouth must not be shown elsewhere. people: returns
     (F,) int, one number for each person, -1 without a face; in doubt one person has two. audio:
     returns None: no audio.
-    crops: rising indices of frames with a face, side R -> the aligned crop of each, (3, R, R)
-    float32 RGB [-1, 1], as in chunks.
+    crops: rising indices of frames with a face, side R -> the crop of each, (3, R, R) float32 RGB
+    [-1, 1], as in chunks: the aligned crop, or the track's box of it.
     """
 
     name: str
@@ -128,6 +125,22 @@ class Partial(Protocol):
 
 
 @runtime_checkable
+class Boxed(Protocol):
+    """A generator whose square is a box of the aligned crop, the same for all frames of a track.
+
+    Its crops, in chunks and in the footage, are that box. What it returns may be new everywhere.
+    mask: (R, R) float32 in [0, 1]: where in its square it may be shown; 0 along the border.
+    """
+
+    mask: np.ndarray
+
+    def box(self, faces: Sequence[Alignment]) -> tuple[float, float, float, float]:
+        """faces: of all frames of a track -> left, top, right, bottom in aligned pixels from the
+        crop's corner; the box may reach beyond it."""
+        ...
+
+
+@runtime_checkable
 class Reconstructing(Protocol):
     """A generator whose VAE can reconstruct faces, without diffusion."""
 
@@ -168,41 +181,3 @@ class Overlapping(Protocol):
         """before: ``last`` of the anchor before. after: ``first`` of the one after; None: there
         is none. Returns the mouths of all its frames, as __call__ does."""
         ...
-
-
-class GeneratorLoader(Protocol):
-    """Loads a generator, or raises a LatentSyncError."""
-
-    def __call__(
-        self,
-        config: Config,
-        execution: Execution,
-        *,
-        mask: np.ndarray,
-    ) -> LipGenerator: ...
-
-
-GENERATORS: dict[str, str] = {
-    "latentsync": "latentsync.generate.diffusion.generator:load",
-    "replay": "latentsync.generate.replay.generator:load",
-}
-
-
-def load_generator(config: Config, execution: Execution, *, mask: np.ndarray) -> LipGenerator:
-    """Loads the generator that ``generate.name`` names.
-
-    execution: device, backend and dtype. mask: (R, R) float in [0, 1], 1 where the face is
-    generated; R: see model_spec.face_model. Raises UnknownPluginError, or any LatentSyncError of
-    its loader.
-    """
-    load: GeneratorLoader = find_plugin("generator", config.generate.name, GENERATORS)
-    return load(config, execution, mask=mask)
-
-
-def audio_input(generator: LipGenerator) -> str | None:
-    """``generator.audio``, "whisper" by default. Raises ConfigError for another value."""
-    audio = getattr(generator, "audio", WHISPER)
-    if audio not in (WHISPER, CEPSTRA, None):
-        what = f"the attribute audio of the generator {generator.name}"
-        raise ConfigError(what, audio, "set it to whisper, cepstra or None")
-    return audio

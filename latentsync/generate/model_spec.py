@@ -87,21 +87,14 @@ def unet_file(model: FaceModel) -> ModelFile:
     return LATENTSYNC_UNET_15 if model.resolution == RESOLUTION_15 else LATENTSYNC_UNET
 
 
-def whisper_file(config: Config) -> ModelFile:
-    """The speech encoder's weights for the configuration. Raises ConfigError."""
-    return WHISPER[face_model(config).audio]
-
-
 def weights_wanted(config: Config) -> list[tuple[ModelFile, str | None]]:
     """LatentSync's files (speech encoder, U-Net, VAE), each with the path in the configuration.
 
-    Other generators need none, as far as is known before they are loaded. Raises ConfigError.
+    Raises ConfigError.
     """
     model, generate = face_model(config), config.generate
-    if generate.name.lower() != "latentsync":
-        return []
     files = [(unet_file(model), generate.checkpoint), (VAE, generate.vae)]
-    return [(whisper_file(config), generate.whisper), *files]
+    return [(WHISPER[model.audio], generate.whisper), *files]
 
 
 def model_paths(config: Config) -> ModelPaths:

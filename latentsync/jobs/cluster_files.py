@@ -22,10 +22,10 @@ from latentsync.media.segment_file import flush
 from latentsync.pipeline.segments.folder import folder_of
 from latentsync.pipeline.segments.identity import file_hash
 from latentsync.places import part_file
+from latentsync.settings.paths import INPUT_FILES
 
 PLAN_FILES = ("plan.npz", "plan.json", "job.json")
 """Of a folder of segments; the last one makes the others valid."""
-_INPUTS = ("input.video", "input.audio", "restore.reference", "generate.replay.source")
 
 Read = Callable[[str], Iterable[bytes]]
 """The bytes of a file of another machine, in blocks."""
@@ -68,7 +68,7 @@ def write(path: Path, contents: Iterable[bytes]) -> None:
 
 def inputs_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Setting -> path, of the files that a job reads; those that are no files are left out."""
-    keys = [*_INPUTS, *(f"speakers.{n}.audio" for n in range(len(config["speakers"])))]
+    keys = [*INPUT_FILES, *(f"speakers.{n}.audio" for n in range(len(config["speakers"])))]
     named = {key: _section(config, key)[key.rsplit(".", 1)[1]] for key in keys}
     return {key: path for key, path in named.items() if path and Path(path).is_file()}
 

@@ -19,6 +19,7 @@ SPEECH = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac")
 """Suffixes of the speech beside a video of a folder."""
 _OWN = ("name", "video", "audio", "output", "priority", "speaker", "settings")
 _MUSETALK = {"video_path": "video", "audio_path": "audio", "result_name": "output"}
+_OF_ITS_CROP = ("bbox_shift", "extra_margin", "left_cheek_width", "right_cheek_width")
 _LISTED = (
     "it is a list of entries such as {video: a.mp4, audio: a.wav, output: out/a.mp4} under jobs:"
 )
@@ -111,9 +112,10 @@ def _numbered(node: yaml.SequenceNode, content: list[Any], defaults: Any) -> lis
 
 
 def _of_musetalk(name: str, one: Mapping[str, Any]) -> dict[str, Any]:
-    """bbox_shift and what else belongs to MuseTalk's own cropping is left out."""
+    """bbox_shift and what else belongs to MuseTalk's own cropping becomes settings."""
     known = {ours: one[theirs] for theirs, ours in _MUSETALK.items() if theirs in one}
-    return {"name": name, **known}
+    crop = {f"generate.musetalk.{key}": one[key] for key in _OF_ITS_CROP if key in one}
+    return {"name": name, **known, "settings": [crop]}
 
 
 def _table_rows(text: str) -> Iterator[tuple[int, Any]]:

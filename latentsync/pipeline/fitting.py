@@ -12,18 +12,19 @@ import numpy as np
 import torch
 
 from latentsync.generate.base import LipGenerator, Reconstructing
-from latentsync.geometry import extract, square
+from latentsync.geometry import extract
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.planning.own_mouth import frames_of_person
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
+from latentsync.pipeline.squares import Squares
 from latentsync.pipeline.stages.restore import mouth_of
 from latentsync.restoration.base import Fittable, Restorer, Tunable
 from latentsync.restoration.detail import Detail
 from latentsync.restoration.patch import PatchGeometry
 from latentsync.restoration.strength import SAMPLES, MatchedStrengths
 from latentsync.tone import extract_levels
-from latentsync.types import Frame, PatchedFrame
+from latentsync.types import Alignment, Frame, PatchedFrame
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +162,8 @@ class _PersonalFit:
     ) -> None:
         self._plan, self._original = plan, original
         self._generator = generator
+        if generator is not None:
+            self._squares = Squares.of(generator, original.analysis)
 
     def training_mouths(self, tracks: Collection[int]) -> dict[int, list[_TrainingMouth]]:
         most = PAIRS if isinstance(self._generator, Reconstructing) else TRAINING_FRAMES
@@ -199,11 +202,12 @@ class _PersonalFit:
 
     def _training_mouth(self, track: int, number: int, frame: Frame) -> _TrainingMouth:
         geometry = self._plan.tracks[track].geometry
-        aligned = self._original.analysis.matrices[number]
-        pixels = extract_levels(frame, geometry.matrix(aligned), geometry.size)
+        face = self._original.analysis.alignments[number]
+        assert face is not None
+        pixels = extract_levels(frame, geometry.matrix(face.matrix), geometry.size)
         generator = self._generator
         reconstructed = (
-            _reconstructed(frame, aligned, geometry, generator)
+            _reconstructed(frame, face, self._squares, geometry, generator)
             if isinstance(generator, Reconstructing)
             else None
         )
@@ -211,19 +215,18 @@ class _PersonalFit:
 
 
 def _reconstructed(
-    frame: Frame, aligned: np.ndarray, geometry: PatchGeometry, generator: Any
+    frame: Frame, face: Alignment, squares: Squares, geometry: PatchGeometry, generator: Any
 ) -> torch.Tensor:
     """The mouth at the generator's size, encoded and decoded by its VAE, back in the patch.
 
-    generator: one that is Reconstructing.
+    face: of the frame. squares: of the generator, which is Reconstructing.
     """
-    size = generator.size
-    to_square = square(size) @ np.vstack([aligned, [0, 0, 1]])
+    size, to_square = generator.size, squares.matrix(face.matrix, face.track)
     reconstructed = generator.reconstruct(extract_levels(frame, to_square, (size, size))[None])[0]
     levels = ((reconstructed.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     pixels = np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
     back = np.linalg.inv(np.vstack([to_square, [0, 0, 1]]))
-    return extract(pixels, geometry.matrix(aligned) @ back, geometry.size)
+    return extract(pixels, geometry.matrix(face.matrix) @ back, geometry.size)
 
 
 def _gathered(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from latentsync.errors import ConfigError
+from latentsync.generate.table import generator_kind
 from latentsync.media.probe import VideoInfo, probe
 from latentsync.pipeline.dialogue import Dialogue
 from latentsync.pipeline.output import Output, check_output
@@ -16,10 +18,13 @@ from latentsync.pipeline.requirements import (
     licences_wanted,
     weights_wanted,
 )
-from latentsync.settings.schema import Config
+from latentsync.settings.presets import preset_settings
+from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.weights import licences
 from latentsync.weights.download import Progress as Bytes
 from latentsync.weights.ensure import Consent, consent_to_all, ensure_weights, no_byte_progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +49,10 @@ def checked(config: Config) -> Job:
         raise ConfigError("output.path", "not given", "pass --output VIDEO")
     check_purpose(config)
     source = probe(config.input.video)
+    if config.speech:
+        generator_kind(config).check(config, still=source.picture is not None)
+        for setting in unused_settings(config):
+            logger.warning("%s has no effect with generate.name=%s", setting, config.generate.name)
     if source.picture is not None and config.speech:
         check_picture(config)
     audio: PlacedSpeech | Dialogue | None = None
@@ -94,3 +103,19 @@ def fetch_for(
         progress=fetching,
         consent=consent,
     )
+
+
+def unused_settings(config: Config) -> list[str]:
+    """key=value of those below `generate` that are changed, but not by a preset, and that the
+    generator does not go by."""
+    known = generator_kind(config).settings
+    if known is None:
+        return []
+    preset = {} if config.preset is None else preset_settings(config.preset)
+    usual, own = asdict(GenerateConfig()), asdict(config.generate)
+    return [
+        f"generate.{key}={value if not isinstance(value, dict) else '...'}"
+        for key, value in own.items()
+        if key not in known | {"name", "silence"}
+        and value not in (usual[key], preset.get(f"generate.{key}"))
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,10 @@ from latentsync.face.portraits import images_of
 from latentsync.generate.base import GenerationRequest, LipGenerator, Partial, Preparing
 from latentsync.generate.closed_mouth import ClosedMouths
 from latentsync.pipeline.analysis import SourceAnalysis
-from latentsync.pipeline.concurrency import CancelFlag, Checked
+from latentsync.pipeline.concurrency import Checked
 from latentsync.pipeline.dialogue import Line
-from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.fitting import Original, Restorers, mouths_to_restore
 from latentsync.pipeline.lipsync import Speech
-from latentsync.pipeline.other_videos import OtherVideos
 from latentsync.pipeline.planning import decide, pauses
 from latentsync.pipeline.planning.checks import check_overlap
 from latentsync.pipeline.planning.layout import Layout, laid_out
@@ -29,16 +27,16 @@ from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.planning.samples import Samples, sampled
 from latentsync.pipeline.planning.visibility import with_visibility
 from latentsync.pipeline.progress import Progress, no_progress
-from latentsync.pipeline.rendering import FrameReader, Mouths, SpeakerStages, restore_stage
+from latentsync.pipeline.rendering import Mouths, SpeakerStages, restore_stage
 from latentsync.pipeline.requirements import restores
-from latentsync.pipeline.source import Source, footage_of, portraits_of
+from latentsync.pipeline.source import footage_of, portraits_of
 from latentsync.pipeline.speakers import Speaker
-from latentsync.pipeline.stage_timer import Stage, StageTimer
+from latentsync.pipeline.squares import Squares
+from latentsync.pipeline.stage_timer import Stage
+from latentsync.pipeline.workplace import Workplace
 from latentsync.restoration.base import Fittable, Tunable
 from latentsync.restoration.mouth_blur import EdgeVariances
-from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.restoration.strength import MatchedStrengths
-from latentsync.settings.schema import Config
 from latentsync.speech.acoustic import detect_speech
 from latentsync.speech.features import AcousticFeatures
 
@@ -49,23 +47,6 @@ if TYPE_CHECKING:
 NO_SPEECH = (
     "{}: no speech was found in it, so the mouth stays shut; for singing use generate.silence=model"
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Workplace:
-    """What all speakers of a session share."""
-
-    engine: Engine
-    config: Config
-    source: Source
-    timer: StageTimer
-    flag: CancelFlag
-    meter: SharpnessMeter
-    others: OtherVideos
-
-    @property
-    def reader(self) -> FrameReader:
-        return FrameReader(self.source, self.timer, self.flag)
 
 
 class Lane:
@@ -120,6 +101,13 @@ class Lane:
         return Layout.of(self.shared.config, generator)
 
     @cached_property
+    def squares(self) -> Squares:
+        """Where the mouths are, or were, generated."""
+        if self.line is None:
+            return Squares(self.layout.size)
+        return Squares.of(self.shared.engine.lipsync.generator, self.analysis)
+
+    @cached_property
     def generator(self) -> LipGenerator | None:
         """The generator, prepared for this video and speech."""
         plan, shared = self._laid_out, self.shared
@@ -142,8 +130,8 @@ class Lane:
 
     @cached_property
     def mouths(self) -> Mouths:
-        closed = self.closed_mouths
-        return Mouths(self.layout, self.speech, self.generator, closed, self.shared.timer)
+        closed, timer = self.closed_mouths, self.shared.timer
+        return Mouths(self.layout, self.speech, self.generator, closed, timer, self.squares)
 
     def stages(self, indices: np.ndarray) -> SpeakerStages:
         """To render those output frames. The restorers are tuned or fitted first."""
@@ -174,6 +162,7 @@ class Lane:
             self.analysis,
             shared.source.info,
             self.speech,
+            squares=self.squares,
             **({} if self.line is None else {"spoken": self.line.spoken}),
             size=None if restorer is None else restorer.size,
         )
@@ -285,7 +274,7 @@ class Lane:
     def _request(self, plan: RenderPlan) -> GenerationRequest:
         shared, speech = self.shared, self.speech
         return GenerationRequest(
-            footage_of(shared.source, plan.analysis, shared.flag.check),
+            footage_of(shared.source, plan.analysis, shared.flag.check, self.squares),
             lambda path: shared.others.footage(path, self._looks),
             plan.seconds,
             plan.source,

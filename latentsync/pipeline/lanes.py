@@ -10,12 +10,13 @@ from latentsync.face.people import Person
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.dialogue import Line
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.lane import Lane, Workplace
+from latentsync.pipeline.lane import Lane
 from latentsync.pipeline.observation import VideoAnalysis
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.who_speaks import SpeakingPeople, speaking_people
+from latentsync.pipeline.workplace import Workplace
 from latentsync.settings.schema import FaceConfig
 
 LineOf = Callable[[Sequence[str], SourceAnalysis], Line | None]

@@ -9,16 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from latentsync.errors import MediaError
+from latentsync.errors import ConfigError, MediaError
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.base import CEPSTRA, WHISPER, audio_input, load_generator
-from latentsync.generate.model_spec import face_model, whisper_file
+from latentsync.generate.base import CEPSTRA, NORMED_WHISPER, WHISPER, Boxed
+from latentsync.generate.model_spec import WHISPER as WHISPER_FILES
+from latentsync.generate.model_spec import face_model
+from latentsync.generate.table import audio_input, generator_kind
 from latentsync.pipeline.concurrency import Checked
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.settings.schema import Config
 from latentsync.speech import encoder as whisper
 from latentsync.speech.features import AcousticFeatures, Encoder, SpeechFeatures
+from latentsync.speech.half_minutes import HalfMinuteFeatures
 from latentsync.speech.mel import N_MELS, SEGMENT_FRAMES, Extent, measure
 from latentsync.weights.ensure import ensure_weights
 from latentsync.weights.load import build, log_weights_used
@@ -56,10 +59,14 @@ class LipSync:
 
     def __init__(self, config: Config, execution: Execution) -> None:
         self.config, self.execution = config, execution
-        mask = upstream_mask(face_model(config).resolution)
-        self.generator = load_generator(config, execution, mask=mask)
+        kind = generator_kind(config)
+        self.generator = kind.load(config, execution, mask=upstream_mask(kind.size(config)))
         self.audio = audio_input(self.generator)
-        self._encoder = self._load_encoder() if self.audio == WHISPER else None
+        if config.as_upstream and isinstance(self.generator, Boxed):
+            remedy = f"it reproduces LatentSync; leave it out with {self.generator.name}"
+            raise ConfigError("compat", config.compat, remedy)
+        encodes = self.audio in (WHISPER, NORMED_WHISPER)
+        self._encoder = self._load_encoder() if encodes else None
 
     def encode_speech(
         self, audio: Iterable[np.ndarray], name: str, check: Callable[[], None]
@@ -72,7 +79,8 @@ class LipSync:
         blocks = Checked(audio, check)
         speech: Speech
         if self._encoder is not None:
-            speech = SpeechFeatures(blocks, self._encoder)
+            kind = SpeechFeatures if self.audio == WHISPER else HalfMinuteFeatures
+            speech = kind(blocks, self._encoder)
         elif self.audio == CEPSTRA:
             speech = AcousticFeatures(blocks)
         else:
@@ -85,18 +93,15 @@ class LipSync:
 
     def _load_encoder(self) -> Encoder:
         """Always in float32: half a minute of speech takes less time than one generated mouth."""
-        width, device, weights = (
-            face_model(self.config).audio,
-            self.execution.device,
-            self.config.weights,
-        )
-        file = whisper_file(self.config)
-        wanted = [(file, self.config.generate.whisper)]
+        config, device, weights = self.config, self.execution.device, self.config.weights
+        width: int = getattr(self.generator, "audio_width", None) or face_model(config).audio
+        file, normed = WHISPER_FILES[width], self.audio == NORMED_WHISPER
+        wanted = [(file, config.generate.whisper)]
         (path,) = ensure_weights(wanted, folders=weights.folders, offline=weights.offline)
         log_weights_used(file, path)
         networks = Networks(
             lambda dtype: build(
-                whisper.ENCODERS[width],
+                lambda: whisper.ENCODERS[width](normed=normed),
                 file,
                 path,
                 device,
@@ -108,6 +113,7 @@ class LipSync:
             checkpoint=path,
             execution=replace(self.execution, dtype=torch.float32),
             sources=[whisper],
+            variant="normed" if normed else "",
         )
         run = networks.part(WHOLE, torch.zeros(1, N_MELS, SEGMENT_FRAMES))
         return lambda mel: run(mel)[0]

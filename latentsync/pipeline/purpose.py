@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from latentsync.errors import ConfigError
 from latentsync.face.speaker_choice import ALL, parse_speaker
+from latentsync.generate.table import generator_kind
 from latentsync.media.probe import probe
 from latentsync.pipeline.requirements import NEEDS_REFERENCE, restores
 from latentsync.settings.lengths import VIDEO
@@ -30,11 +31,8 @@ def check_purpose(config: Config) -> None:
 
 
 def check_picture(config: Config) -> None:
-    """A picture that speaks is a video: it has neither other mouths nor a length."""
-    replays = config.generate.name.lower() == "replay"
-    if replays and config.generate.replay.source is None:
-        remedy = "a picture has one mouth only: name a video of the same person to take others from"
-        raise ConfigError("generate.replay.source", "not given", remedy)
+    """A picture that speaks is a video, but it has no length."""
+    generator_kind(config).check(config, still=True)
     if config.output.length == VIDEO:
         remedy = "a picture has no length: leave it out"
         raise ConfigError("output.length", config.output.length, remedy)

@@ -20,6 +20,7 @@ from latentsync.pipeline.planning.layout import Layout
 from latentsync.pipeline.planning.linked_chunks import with_lead_in
 from latentsync.pipeline.planning.plan import RenderPlan
 from latentsync.pipeline.source import Source
+from latentsync.pipeline.squares import Squares
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
 from latentsync.pipeline.stages.generate import GenerateStage
@@ -73,8 +74,8 @@ class Mouths:
     """Generates the mouths of one speaker, stage by stage.
 
     generator: prepared for this video; None: no mouths are generated. closed: closed mouths for the
-    pauses. kept: chunk number -> what is not generated again. keeping: whether further chunks are
-    kept.
+    pauses. squares: of the generator; None: the aligned crops. kept: chunk number -> what is not
+    generated again. keeping: whether further chunks are kept.
     """
 
     layout: Layout
@@ -82,6 +83,7 @@ class Mouths:
     generator: LipGenerator | None
     closed: ClosedMouths | None
     timer: StageTimer
+    squares: Squares | None = None
     kept: dict[int, ChunkMouths] = field(default_factory=dict)
     keeping: bool = False
 
@@ -116,6 +118,7 @@ class Mouths:
             closed=self.closed,
             ready=self.kept,
             keep=KEPT if keep or self.keeping else 0,
+            squares=self.squares,
         )
         seconds = plan.seconds[read[plan.chunk[read] >= 0]]
         return stage(items, iter(speech.windows_at(seconds)), timer=self.timer)

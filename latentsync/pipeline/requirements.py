@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentsync.errors import CheckpointError
-from latentsync.generate import model_spec as settings
+from latentsync.generate.table import generator_kind
 from latentsync.places import command
 from latentsync.restoration import base
 from latentsync.settings.schema import Config
@@ -39,7 +39,7 @@ def weights_wanted(config: Config, *, speech: bool, speakers: bool = False) -> l
 
     speech: whether there is new speech. speakers: see face_models. Raises ConfigError.
     """
-    spoken = settings.weights_wanted(config) if speech else []
+    spoken = generator_kind(config).weights(config) if speech else []
     faces: list[Wanted] = [(model, None) for model in face_models(config, speakers=speakers)]
     return spoken + base.weights_wanted(config.restore) + faces
 
@@ -104,9 +104,9 @@ def restores(config: Config) -> bool:
 def runs_networks(config: Config, *, speech: bool) -> bool:
     """Whether any network may run: plug-ins count as networks. speech: whether there is new
     speech."""
-    restorer, generator = config.restore.name.lower(), config.generate.name.lower()
     plain = {name.lower() for name in base.RESTORERS} - set(base.PUBLISHED)
-    return (restores(config) and restorer not in plain) or (speech and generator != "replay")
+    restoring = restores(config) and config.restore.name.lower() not in plain
+    return restoring or (speech and generator_kind(config).network)
 
 
 def licences_wanted(config: Config) -> list[Licence]:

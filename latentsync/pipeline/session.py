@@ -27,7 +27,7 @@ from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import CancelFlag
 from latentsync.pipeline.dialogue import Dialogue, Line
 from latentsync.pipeline.engine import Engine
-from latentsync.pipeline.lane import Lane, Workplace
+from latentsync.pipeline.lane import Lane
 from latentsync.pipeline.lanes import chosen_lanes, joined, people_of_video, planned_lanes
 from latentsync.pipeline.observation import Analyzer, VideoAnalysis
 from latentsync.pipeline.other_videos import OtherVideos
@@ -43,6 +43,7 @@ from latentsync.pipeline.source import CheckedSource, Source, is_file, remember,
 from latentsync.pipeline.speakers import People
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.pipeline.stages.composite import Rendered, render
+from latentsync.pipeline.workplace import Workplace
 from latentsync.restoration.base import Fittable, Steadiable
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.execution import Execution
@@ -106,9 +107,8 @@ class Session:
         meter = SharpnessMeter(region_mask("mouth"), rest_mask())
         with self.timer.stage(Stage.LOAD):
             detector = detector or engine.new_detector(self.config.face)
-        new_watch = None
-        if self.config.face.occlusion == "auto" and not self.config.as_upstream:
-            new_watch = engine.new_watch
+        watches = self.config.face.occlusion == "auto" and not self.config.as_upstream
+        new_watch = engine.new_watch if watches else None
         self._analyze = Analyzer(detector, meter, self.config.face, self.timer, new_watch)
         self._shared = Workplace(
             engine,

@@ -14,7 +14,6 @@ import torch
 from latentsync.face.identity import load_embedding, numbered
 from latentsync.face.portraits import SIDE, portrait
 from latentsync.generate.base import AudioFeatures, Footage
-from latentsync.geometry import square
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.indexed import IndexedReader
 from latentsync.media.picture.still import read_still
@@ -23,6 +22,7 @@ from latentsync.media.reader import VideoReader
 from latentsync.media.seeking import KnownFrames
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.concurrency import Checked, unchecked
+from latentsync.pipeline.squares import Squares
 from latentsync.speech.acoustic import compute_acoustics
 from latentsync.tone import extract_levels, sdr
 from latentsync.types import Frame
@@ -159,11 +159,14 @@ class Clip:
 
 
 def footage_of(
-    source: Source, analysis: SourceAnalysis, check: Callable[[], None] = unchecked
+    source: Source,
+    analysis: SourceAnalysis,
+    check: Callable[[], None] = unchecked,
+    squares: Squares | None = None,
 ) -> Footage:
     """The video and its analysis. Its audio is read on first access.
 
-    check: called while audio is read; may raise.
+    check: called while audio is read; may raise. squares: of its crops; None: the aligned crops.
     """
     path = source.info.path
     has_audio = bool(source.info.audio)
@@ -173,9 +176,11 @@ def footage_of(
         return compute_acoustics(Checked(AudioReader(path), check)) if has_audio else None
 
     def crops(numbers: np.ndarray, size: int) -> Iterator[torch.Tensor]:
-        matrices = analysis.matrices[numbers]
-        for aligned, frame in zip(matrices, source.shown(numbers), strict=True):
-            matrix = square(size) @ np.vstack([aligned, [0, 0, 1]])
+        cut = squares or Squares(size)
+        faces = [analysis.alignments[int(number)] for number in numbers]
+        for face, frame in zip(faces, source.shown(numbers), strict=True):
+            assert face is not None
+            matrix = cut.matrix(face.matrix, face.track, size)
             yield extract_levels(frame, matrix, (size, size))
 
     @cache

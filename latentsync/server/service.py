@@ -22,7 +22,7 @@ from latentsync.server.jobs.job_store import JobStore, open_ids
 from latentsync.server.jobs.ordering import Order, Orders
 from latentsync.server.jobs.watching import Watch
 from latentsync.server.metrics import metrics_text
-from latentsync.server.quick import weights
+from latentsync.server.quick import generators, weights
 from latentsync.server.quick.asking import Asking
 from latentsync.server.quick.tasks import QuickWork
 from latentsync.server.records import JobRecord, Records
@@ -190,6 +190,10 @@ class Service:
     # what there is
     def models(self) -> list[ModelView]:
         return weights.models()
+
+    def generators(self) -> list[tuple[str, str]]:
+        """Names that can be chosen, each with what to call it in a list, best first."""
+        return generators.generators()
 
     def restorers(self) -> list[str]:
         """Names that can be chosen, best first; those without weights included."""

@@ -1,7 +1,8 @@
 """Presets: quality against time in one word.
 
-Every preset sets the same keys, so that switching presets leaves no value of another behind.
-`quality` equals the defaults, which are those of the published models; README.md has the table.
+Every preset sets the same keys, so that switching presets leaves no value of another behind; but
+`draft` chooses the generator as well. `quality` equals the defaults, which are those of the
+published models; docs/speed.md has the table.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from latentsync.errors import ConfigError
 
 Setting = str | int | float
 
+_FAST: dict[str, Setting] = {
+    "generate.steps": 8,
+    "generate.scheduler": "dpmpp_2m",
+    "generate.step_cache": 2,  # with few steps, far apart, cached features fit less well
+    "generate.guidance": 1.0,  # off: one forward pass a step instead of two
+    "restore.batch": 0,  # automatic
+    "restore.reuse": 4.0,
+    "output.preset": "veryfast",
+}
+
 PRESETS: dict[str, dict[str, Setting]] = {
-    "fast": {
-        "generate.steps": 8,
-        "generate.scheduler": "dpmpp_2m",
-        "generate.step_cache": 2,  # with few steps, far apart, cached features fit less well
-        "generate.guidance": 1.0,  # off: one forward pass a step instead of two
-        "restore.batch": 0,  # automatic
-        "restore.reuse": 4.0,
-        "output.preset": "veryfast",
-    },
+    "draft": {"generate.name": "auto", **_FAST},  # see generate.table.AUTO
+    "fast": _FAST,
     "balanced": {  # DeepCache as in LatentSync's own app
         "generate.steps": 20,
         "generate.scheduler": "ddim",

@@ -74,6 +74,14 @@ class ReplayConfig:
 
 
 @dataclass
+class MuseTalkConfig:
+    bbox_shift: float = 0.0
+    extra_margin: float = 10.0
+    left_cheek_width: float = 90.0
+    right_cheek_width: float = 90.0
+
+
+@dataclass
 class GenerateConfig:
     name: str = "latentsync"
     checkpoint: str | None = None
@@ -88,6 +96,7 @@ class GenerateConfig:
     overlap: int = 0
     silence: str = "original"
     replay: ReplayConfig = field(default_factory=ReplayConfig)
+    musetalk: MuseTalkConfig = field(default_factory=MuseTalkConfig)
 
 
 @dataclass

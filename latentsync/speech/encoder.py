@@ -57,13 +57,23 @@ class AudioEncoder(nn.Module):
 
     positional_embedding: Tensor
 
-    def __init__(self, *, n_mels: int, n_ctx: int, n_state: int, n_head: int, n_layer: int) -> None:
+    def __init__(
+        self,
+        *,
+        n_mels: int,
+        n_ctx: int,
+        n_state: int,
+        n_head: int,
+        n_layer: int,
+        normed: bool = False,
+    ) -> None:
         super().__init__()
+        self.normed = normed
         self.conv1 = nn.Conv1d(n_mels, n_state, 3, padding=1)
         self.conv2 = nn.Conv1d(n_state, n_state, 3, stride=FEATURE_FRAMES, padding=1)
         self.register_buffer("positional_embedding", sinusoids(n_ctx, n_state))
         self.blocks = nn.ModuleList(Block(n_state, n_head) for _ in range(n_layer))
-        # Never used: lip-sync was trained on the states before it. Every weights file has it.
+        # LatentSync was trained on the states before it. Every weights file has it.
         self.ln_post = nn.LayerNorm(n_state)
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -72,14 +82,17 @@ class AudioEncoder(nn.Module):
         states = [x]
         for block in self.blocks:
             states.append(block(states[-1]))
+        if self.normed:
+            states[-1] = self.ln_post(states[-1])
         return torch.stack(states, dim=2)
 
 
 class WhisperEncoder(nn.Module):
     """mel: (B, n_mels, 2 * n_ctx) float, normalised -> (B, n_ctx, n_layer + 1, n_state).
 
-    All hidden states: the stem's with the positions added, then each block's, without the norm that
-    follows the last one (whisper/model.py:131-171). 5 of 384 numbers for `tiny`.
+    All hidden states: the stem's with the positions added, then each block's (whisper/
+    model.py:131-171). 5 of 384 numbers for `tiny`. normed: whether the last one has passed the norm
+    that follows it, as in transformers' hidden states; LatentSync takes it without.
     """
 
     def __init__(
@@ -90,11 +103,17 @@ class WhisperEncoder(nn.Module):
         n_layer: int,
         n_mels: int = N_MELS,
         n_ctx: int = N_CTX,
+        normed: bool = False,
     ) -> None:
         super().__init__()
         self.mel_shape = (n_mels, FEATURE_FRAMES * n_ctx)
         self.encoder = AudioEncoder(
-            n_mels=n_mels, n_ctx=n_ctx, n_state=n_state, n_head=n_head, n_layer=n_layer
+            n_mels=n_mels,
+            n_ctx=n_ctx,
+            n_state=n_state,
+            n_head=n_head,
+            n_layer=n_layer,
+            normed=normed,
         )
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -104,14 +123,14 @@ class WhisperEncoder(nn.Module):
         return self.encoder(mel)
 
 
-def tiny() -> WhisperEncoder:
-    """The encoder of LatentSync's published U-Nets: cross_attention_dim 384."""
-    return WhisperEncoder(n_state=384, n_head=6, n_layer=4)
+def tiny(*, normed: bool = False) -> WhisperEncoder:
+    """The encoder of the published U-Nets: cross_attention_dim 384. normed: see WhisperEncoder."""
+    return WhisperEncoder(n_state=384, n_head=6, n_layer=4, normed=normed)
 
 
-def small() -> WhisperEncoder:
+def small(*, normed: bool = False) -> WhisperEncoder:
     """For U-Nets with cross_attention_dim 768. 13 hidden states."""
-    return WhisperEncoder(n_state=768, n_head=12, n_layer=12)
+    return WhisperEncoder(n_state=768, n_head=12, n_layer=12, normed=normed)
 
 
 ENCODERS = {384: tiny, 768: small}

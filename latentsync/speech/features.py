@@ -50,7 +50,7 @@ class SpeechFeatures:
         for mel in islice(segments(self._blocks, self.extent), start, None):
             length = mel.shape[1] // FEATURE_FRAMES
             if length:  # a single mel frame at the end gives no feature
-                yield _encode(self._encoder, padded(mel))[:length]
+                yield encode(self._encoder, padded(mel))[:length]
 
     def windows(
         self, fps: float | Fraction, *, start: int = 0, stop: int | None = None
@@ -73,7 +73,7 @@ class SpeechFeatures:
 
 
 @torch.no_grad()
-def _encode(encoder: Encoder, mel: Tensor) -> Tensor:
+def encode(encoder: Encoder, mel: Tensor) -> Tensor:
     """(80, 3000) -> (1500, S, C)."""
     return encoder(mel[None])[0].float()
 

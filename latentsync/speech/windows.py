@@ -47,8 +47,19 @@ def indices_at(seconds: np.ndarray, num_features: int) -> np.ndarray:
 
     seconds: (N,) float, rising. At a steady rate the same as window_indices.
     """
+    return _around(seconds).clip(0, num_features - 1)
+
+
+def beyond(seconds: np.ndarray, num_features: int) -> np.ndarray:
+    """(N, 10) bool: which features of the frame at each instant lie outside the audio."""
+    places = _around(seconds)
+    return (places < 0) | (places >= num_features)
+
+
+def _around(seconds: np.ndarray) -> np.ndarray:
+    """(N, 10) int64, places of features; below 0 before the audio."""
     centres = np.floor(seconds * FEATURES_PER_SECOND + _ROUNDING).astype(np.int64)
-    return (centres[:, None] + np.arange(-BEFORE, AFTER)).clip(0, num_features - 1)
+    return centres[:, None] + np.arange(-BEFORE, AFTER)
 
 
 def windows(features: Tensor, indices: np.ndarray) -> Tensor:

@@ -22,10 +22,12 @@ def identify_checkpoint(state: State) -> str | None:
 
 def _unet(state: State) -> str:
     channels = state["conv_in.weight"].shape[1]
-    if channels != 13:
-        return f"a U-Net of Stable Diffusion ({channels} channels in; LatentSync's takes 13)"
     audio = next((v for k, v in state.items() if k.endswith("attn2.to_k.weight")), None)
     width = 0 if audio is None else audio.shape[1]
+    if channels == 8 and width == 384:
+        return "a U-Net of MuseTalk"
+    if channels != 13:
+        return f"a U-Net of Stable Diffusion ({channels} channels in; LatentSync's takes 13)"
     layers = {k.split(".temporal_transformer")[0] for k in state if "motion_modules" in k}
     whisper = WHISPER_SIZES.get(width, "of unknown size")
     return f"a U-Net of LatentSync ({len(layers)} motion modules, for Whisper {whisper})"

@@ -21,6 +21,11 @@ SLAB = Licence(
     ask_as="CodeFormer",
     url="https://github.com/sczhou/CodeFormer/blob/master/LICENSE",
 )
+MUSETALK_OPENRAIL = Licence(
+    "CreativeML OpenRAIL-M by its hub page, any purpose by its README",
+    "any use but the harmful ones that the licence lists, commercial use too",
+    url="https://huggingface.co/spaces/CompVis/stable-diffusion-license",
+)
 INSIGHTFACE = Licence(
     "insightface model licence",
     "non-commercial research only",

@@ -7,7 +7,7 @@ else is said.
 from __future__ import annotations
 
 from latentsync.weights.evaluation_files import HYPERIQA, S3FD, STABLE_SYNCNET, SYNCNET
-from latentsync.weights.known_licences import APACHE, MIT, OPENRAIL, SLAB
+from latentsync.weights.known_licences import APACHE, MIT, MUSETALK_OPENRAIL, OPENRAIL, SLAB
 from latentsync.weights.model_file import HubFile, ModelFile, ReleaseFile, WheelFile
 
 GFPGAN = ModelFile(
@@ -72,6 +72,19 @@ LATENTSYNC_UNET_15 = ModelFile(
     setting="generate.checkpoint",
 )
 
+MUSETALK = ModelFile(
+    key="MuseTalk 1.5",
+    filename="unet.pth",
+    places=("checkpoints/musetalkV15/unet.pth", "models/musetalkV15/unet.pth"),
+    bytes=3_400_074_924,
+    sha256="7ebf6c98c181e20838e4c0054e96e944ac60d5d692cc01db42839fe11b787007",
+    sources=(HubFile("TMElyralab/MuseTalk", "musetalkV15/unet.pth"),),
+    licence=MUSETALK_OPENRAIL,
+    needed_by="generate.name=musetalk",
+    setting="generate.checkpoint",
+    beside=("musetalk.json",),
+)
+
 _WHISPER = "https://openaipublic.azureedge.net/main/whisper/models/{sha256}/{file}"
 _TINY = "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9"
 _SMALL = "9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794"
@@ -88,7 +101,7 @@ WHISPER_TINY = ModelFile(
         ReleaseFile(_WHISPER.format(sha256=_TINY, file="tiny.pt")),
     ),
     licence=MIT,
-    needed_by="generate.name=latentsync",
+    needed_by="generate.name=latentsync and musetalk",
     setting="generate.whisper",
 )
 
@@ -115,7 +128,7 @@ VAE = ModelFile(
     sha256="a1d993488569e928462932c8c38a0760b874d166399b14414135bd9c42df5815",
     sources=(HubFile("stabilityai/sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"),),
     licence=MIT,
-    needed_by="generate.name=latentsync",
+    needed_by="generate.name=latentsync and musetalk",
     setting="generate.vae",
     beside=("config.json",),
 )
@@ -219,6 +232,7 @@ MODEL_FILES: dict[str, ModelFile] = {
     for model in (
         LATENTSYNC_UNET,
         LATENTSYNC_UNET_15,
+        MUSETALK,
         VAE,
         WHISPER_TINY,
         WHISPER_SMALL,

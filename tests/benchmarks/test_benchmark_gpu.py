@@ -28,7 +28,7 @@ from benchmarks.gpu_stages import (
 from benchmarks.gpu_vae import PlainVAE
 from latentsync.generate.diffusion import sampling
 from latentsync.generate.diffusion.sampling import Noise
-from latentsync.generate.diffusion.vae import STANDARD, make_vae
+from latentsync.generate.vae import STANDARD, make_vae
 from latentsync.runtime.memory import set_memory_format
 
 SETTING = Setting(torch.device("cpu"), torch.float32, 64, frames=4, faces=0, small=True)

@@ -12,7 +12,7 @@ from CodeFormer import restorer as codeformer
 from GFPGAN import restorer as gfpgan
 from latentsync.commands import download, evaluate, inference
 from latentsync.commands.console import Parser
-from latentsync.generate.base import GENERATORS
+from latentsync.generate.table import GENERATORS
 from latentsync.restoration.base import RESTORERS
 from latentsync.settings.checks import RANGES
 from latentsync.settings.presets import PRESETS

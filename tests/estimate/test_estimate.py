@@ -21,7 +21,8 @@ from latentsync.estimate import estimate as estimation
 from latentsync.estimate.calibrate import generation_cost
 from latentsync.estimate.cost import FEW, Cost, Pass, of_one_more
 from latentsync.estimate.estimate import estimate, output_frames
-from latentsync.generate.diffusion import unet_runner as denoiser
+from latentsync.generate import timing
+from latentsync.generate.diffusion import kind as denoiser
 from latentsync.media.probe import probe
 from latentsync.media.reader import sample_frames
 from latentsync.pipeline.dialogue import Dialogue
@@ -196,7 +197,7 @@ def test_diffusion_costs_more_the_more_steps_there_are(
 ) -> None:
     # As if the machine did a thousand million operations a second, of every kind.
     monkeypatch.setattr(calibrate, "timed", lambda name, *_, **__: Cost({name: 1e-9}, 1e-9))
-    monkeypatch.setattr(calibrate, "SMALLER_SIDE", 4)
+    monkeypatch.setattr(timing, "SMALL_SIDE", 4)
     path = tmp_path / "tiny.yaml"
     sections = write_tiny_model(tmp_path / "weights")
     sections["model"]["block_out_channels"] = [96, 128]
@@ -211,7 +212,7 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     # The VAE is full-size, the U-Net small: it takes many steps to outweigh that.
     few = seconds("generate.steps=8", "generate.guidance=1")
     # From here on the networks are counted, but not run.
-    monkeypatch.setattr(calibrate, "_speed", lambda *_: Cost({calibrate.STAGE: 1e-9}, 1e-9))
+    monkeypatch.setattr(timing, "runner", lambda *_: lambda *_: [torch.zeros(1)])
     counted = replace(REFERENCE, device=torch.device("meta"))
     many = seconds("generate.steps=1000", execution=counted)
     assert many > 4 * few
@@ -225,14 +226,15 @@ def test_networks_that_have_to_be_converted_first_are_detected(
 ) -> None:
     monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
     graphs = replace(REFERENCE, backend="openvino")
-    assert calibrate.is_converted(REFERENCE)
-    assert not calibrate.is_converted(graphs)
+    assert calibrate.is_converted(denoiser.GRAPHS, REFERENCE)
+    assert not calibrate.is_converted(denoiser.GRAPHS, graphs)
+    assert calibrate.is_converted("", graphs), "a generator whose networks are not kept"
     about = tmp_path / "openvino" / "name" / "key.json"
     about.parent.mkdir(parents=True)
     about.write_text(json.dumps({"key": {"network": "VAE"}}))
-    assert not calibrate.is_converted(graphs)
-    about.write_text(json.dumps({"key": {"network": denoiser.NAME}}))
-    assert calibrate.is_converted(graphs)
+    assert not calibrate.is_converted(denoiser.GRAPHS, graphs)
+    about.write_text(json.dumps({"key": {"network": denoiser.GRAPHS}}))
+    assert calibrate.is_converted(denoiser.GRAPHS, graphs)
 
 
 def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
@@ -244,9 +246,9 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
 
 def test_a_plug_in_generator_is_refused_in_one_line(tmp_path: Path) -> None:
     speech = f"input.audio={ASSETS / 'demo_speech.wav'}"
-    config = load_config(None, settings(tmp_path, speech, "generate.name=my.own:load"))
+    config = load_config(None, settings(tmp_path, speech, "generate.name=shutil:copy"))
     frame, face = a_face(Engine(load_config(None)))
-    with pytest.raises(ConfigError, match=r"my\.own:load") as caught:
+    with pytest.raises(ConfigError, match=r"shutil:copy") as caught:
         generation_cost(config, REFERENCE, frame, face)
     assert "\n" not in str(caught.value)
 

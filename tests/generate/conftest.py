@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import LatentSyncError
-from latentsync.generate.base import GenerationRequest, LipGenerator, load_generator
+from latentsync.generate.base import GenerationRequest, LipGenerator
+from latentsync.generate.coding import never
 from latentsync.generate.diffusion import generator as latentsync
 from latentsync.generate.diffusion.generator import LatentSync
-from latentsync.generate.diffusion.sampling import never
+from latentsync.generate.table import load_generator
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.schema import Config, GenerateConfig
 from latentsync.types import Chunk

@@ -13,10 +13,11 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError
-from latentsync.generate.base import LipGenerator, Preparing, load_generator
+from latentsync.generate.base import LipGenerator, Preparing
 from latentsync.generate.diffusion import sampling
 from latentsync.generate.diffusion.noise import per_chunk_noise
-from latentsync.generate.diffusion.vae import load_vae
+from latentsync.generate.table import load_generator
+from latentsync.generate.vae import load_vae
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.schema import Config

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError, UnknownPluginError
-from latentsync.generate.base import load_generator
 from latentsync.generate.model_spec import face_model
+from latentsync.generate.table import load_generator
 from latentsync.runtime.execution import REFERENCE
 from latentsync.settings.schema import Config
 from latentsync.weights.load import read_state_dict

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from latentsync.generate.base import LipGenerator, load_generator
-from latentsync.generate.diffusion import vae as vae_module
-from latentsync.generate.diffusion.vae import load_vae
+from latentsync.generate import vae as vae_module
+from latentsync.generate.base import LipGenerator
+from latentsync.generate.table import load_generator
+from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import REFERENCE, Execution, output_dtype
 from latentsync.runtime.openvino import plugins
 from latentsync.settings.schema import Config, GenerateConfig
@@ -112,7 +113,7 @@ def test_what_has_been_converted_needs_no_diffusers(
 import sys, torch
 from dataclasses import replace
 from pathlib import Path
-from latentsync.generate.diffusion.vae import load_vae
+from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import REFERENCE
 vae = load_vae(Path({str(vae)!r}), replace(REFERENCE, backend="openvino", threads=1))
 vae.prepare({RESOLUTION}, 1)

@@ -61,11 +61,15 @@ def test_the_command_line_is_above_the_entry(folder: Path) -> None:
 
 
 def test_musetalk_s_tasks_are_taken(folder: Path) -> None:
-    text = 'task_0:\n video_path: "a b.mp4"\n audio_path: speech.wav\n bbox_shift: -7\n'
+    text = 'task_0:\n video_path: "a b.mp4"\n audio_path: speech.wav\n'
+    text += " bbox_shift: -7\n extra_margin: 5\n"
     text += "task_1:\n video_path: ü.mp4\n audio_path: speech.wav\n result_name: r.mp4\n"
     one, two = jobs_of(folder, "t.yaml", text, output_folder=Path("results"))
     assert one.output == folder / "results/a b_speech.mp4" and one.name == "task_0"
     assert two.output == folder / "results/r.mp4"
+    own = one.config.generate.musetalk
+    assert (own.bbox_shift, own.extra_margin, own.left_cheek_width) == (-7, 5, 90)
+    assert two.config.generate.musetalk.bbox_shift == 0
 
 
 def test_a_folder_pairs_speech_by_name(folder: Path) -> None:

@@ -53,13 +53,13 @@ def weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     return {key: weight(key, tuple(shape)) for key, shape in shapes.items()}
 
 
-def face(name: str) -> torch.Tensor:
-    """(1, 3, 512, 512) float32 RGB [-1, 1]: three slow waves under noise."""
+def face(name: str, side: int = 512) -> torch.Tensor:
+    """(1, 3, side, side) float32 RGB [-1, 1]: three slow waves under noise."""
     g = _generator(name)
-    yy, xx = np.mgrid[0:512, 0:512] / 512
+    yy, xx = np.mgrid[0:side, 0:side] / side
     ab = g.uniform(0.5, 3, (3, 2))
     base = np.stack([0.6 * np.sin(6.3 * (xx * a + yy * b)) for a, b in ab])
-    image = np.clip(base + 0.2 * g.standard_normal((3, 512, 512)), -1, 1)
+    image = np.clip(base + 0.2 * g.standard_normal((3, side, side)), -1, 1)
     return torch.from_numpy(image.astype(np.float32))[None]
 
 

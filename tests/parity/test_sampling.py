@@ -15,9 +15,9 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentsync.generate.coding import LATENT_SCALE
 from latentsync.generate.diffusion.noise import Noise, per_chunk_noise, upstream_noise
 from latentsync.generate.diffusion.sampling import (
-    LATENT_SCALE,
     SCHEDULE,
     composite,
     decode,

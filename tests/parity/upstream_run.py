@@ -18,8 +18,9 @@ from latentsync.face import upstream
 from latentsync.face.detector import load_detector
 from latentsync.face.landmarks import CONTROL
 from latentsync.face.masks import upstream_mask
-from latentsync.generate.base import LipGenerator, Preparing, load_generator
+from latentsync.generate.base import LipGenerator, Preparing
 from latentsync.generate.model_spec import WHISPER
+from latentsync.generate.table import load_generator
 from latentsync.media.audio.reader import AudioReader
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.planning.upstream_timeline import (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from latentsync.pipeline.job import unused_settings
 from latentsync.pipeline.requirements import face_models, weights_wanted
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
@@ -58,3 +59,23 @@ def test_all_of_them_are_fetched_without_a_question() -> None:
     models = [*FACES, *HANDS, LR_ASD]
     assert all(model.is_small for model in models)
     assert sum(model.bytes for model in models) < 10e6
+
+
+@pytest.mark.parametrize(
+    ("name", "unused"),
+    [
+        ("latentsync", ["generate.replay=...", "generate.musetalk=..."]),
+        ("musetalk", ["generate.steps=9", "generate.replay=..."]),
+        ("replay", ["generate.steps=9", "generate.vae_batch=2", "generate.musetalk=..."]),
+        ("tests.support.soft_mouths:load", []),
+    ],
+)
+def test_a_setting_of_another_generator_is_named(name: str, unused: list[str]) -> None:
+    changed = ("steps=9", "vae_batch=2", "replay.silence_weight=1", "musetalk.bbox_shift=2")
+    given = [f"generate.{one}" for one in changed]
+    assert unused_settings(load_config(None, [*given, f"generate.name={name}"])) == unused
+
+
+def test_what_a_preset_or_nobody_changed_is_not_named() -> None:
+    assert unused_settings(load_config(None, ["generate.name=musetalk", "preset=fast"])) == []
+    assert unused_settings(load_config(None, ["generate.name=replay"])) == []

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.generate.diffusion import generator as latentsync
-from latentsync.generate.diffusion.vae import _PosteriorCache
+from latentsync.generate.vae import _PosteriorCache
 from latentsync.runtime import cache, openvino
 from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.runtime.network import Networks, Part
@@ -276,7 +276,7 @@ def test_videos_generated_at_once_are_as_if_generated_one_after_the_other(
 def test_the_cache_of_posteriors_is_thread_safe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("latentsync.generate.diffusion.vae.CACHE_BYTES", 8 * 4)  # eight numbers
+    monkeypatch.setattr("latentsync.generate.vae.CACHE_BYTES", 8 * 4)  # eight numbers
     memory = _PosteriorCache()
 
     def use(seed: int) -> None:

@@ -58,7 +58,7 @@ def test_one_command_s_threads_are_not_the_next_one_s_limit() -> None:
         (["restore.name=GFPGAN", "restore.when=never"], False, False),
         (["restore.name=Detail"], True, True),
         (["restore.name=Detail", "generate.name=replay"], True, False),
-        (["restore.name=Detail", "generate.name=mine:load"], True, True),
+        (["restore.name=Detail", "generate.name=tests.support.soft_mouths:load"], True, True),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )

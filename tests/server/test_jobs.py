@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from latentsync.server.jobs import configuring
-from latentsync.server.quick import weights
+from latentsync.server.quick import generators, weights
 from latentsync.server.service import Service
 from latentsync.server.settings import Limits
 from latentsync.server.views import CANCELLED, COMPLETED, FAILED, QUEUED, JobRequest, JobView
 from latentsync.settings.load import load_config
-from latentsync.weights.manifest import CODEFORMER
+from latentsync.weights.manifest import CODEFORMER, LATENTSYNC_UNET, LATENTSYNC_UNET_15
 from tests.support.pictures import encoded, smooth
 from tests.support.serving import (
     ANNA,
@@ -38,7 +37,7 @@ def no_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Weights that jobs are without; the small ones are there."""
     missing: list[Any] = []
     monkeypatch.setattr(weights, "missing_weights", lambda _config, *, speech: missing)
-    monkeypatch.setattr(configuring, "generator_is_here", lambda _name: False)
+    monkeypatch.setattr(generators, "is_here", lambda _model: False)
     yield missing
 
 
@@ -66,7 +65,9 @@ def test_a_job_is_queued_with_what_was_asked_for(tmp_path: Path) -> None:
             assert config["output"]["path"].endswith(f"jobs/{job.id}/result.mp4")
             assert (config["output"]["crf"], config["output"]["evaluate"]) == (20, True)
             assert config["face"]["speaker"] == "left"
-            assert config["generate"]["name"] == "replay" and "replay" in str(job.note)
+            assert config["generate"][
+                "name"
+            ] == "replay" and "LatentSync and MuseTalk are not" in str(job.note)
             text = service.job_file(ANNA, job.id, "settings")
             loaded = load_config(text)
             assert (loaded.output.crf, loaded.generate.name) == (20, "replay")
@@ -78,7 +79,7 @@ def test_a_job_is_queued_with_what_was_asked_for(tmp_path: Path) -> None:
 def test_new_speech_is_made_by_latentsync_where_its_weights_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(configuring, "generator_is_here", lambda name: name == "unet_256.yaml")
+    monkeypatch.setattr(generators, "is_here", lambda model: model is not LATENTSYNC_UNET)
 
     async def run() -> None:
         async with serving(tmp_path) as service:
@@ -88,6 +89,38 @@ def test_new_speech_is_made_by_latentsync_where_its_weights_are(
                 config = store.job(job.id).config
             assert config["generate"]["name"] == "latentsync" and job.note is None
             assert config["data"]["resolution"] == 256
+
+    asyncio.run(run())
+
+
+def test_without_latentsync_s_weights_the_next_generator_that_can_be_used_makes_the_mouths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latentsync = (LATENTSYNC_UNET, LATENTSYNC_UNET_15)
+    here = [True]
+    monkeypatch.setattr(generators, "is_here", lambda model: model not in latentsync and here[0])
+
+    async def run() -> None:
+        async with serving(tmp_path) as service:
+            audio = await given(service, small_audio(tmp_path))
+            face = (await service.receive(ANNA, "a.png", chunks(encoded(smooth(), "PNG")))).id
+
+            async def chosen(**more: Any) -> tuple[str, str | None]:
+                if "video" in more:
+                    job, _ = await service.create(ANNA, JobRequest(audio=audio, **more))
+                else:
+                    job = await queued(service, tmp_path, audio=audio, **more)
+                with store_of(service) as store:
+                    return store.job(job.id).config["generate"]["name"], job.note
+
+            name, note = await chosen()
+            assert name == "musetalk" and "as the weights of LatentSync are not here" in str(note)
+            assert (await chosen(video=face))[0] == "musetalk"
+            assert await chosen(settings={"generate.name": "Latentsync"}) == ("Latentsync", None)
+            here[0] = False
+            assert (await chosen())[0] == "replay"
+            assert await chosen(video=face) == ("latentsync", None), "a picture has one mouth"
+            assert await chosen(settings={"generate.name": "musetalk"}) == ("musetalk", None)
 
     asyncio.run(run())
 

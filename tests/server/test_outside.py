@@ -55,7 +55,7 @@ def test_what_is_the_servers_own_is_refused(settings: dict[str, Any]) -> None:
     ("settings", "words"),
     [
         ({"restore.name": "os:system"}, "use one of Detail, Self, GFPGAN, CodeFormer, none"),
-        ({"generate.name": "a.b:load"}, "use one of latentsync, replay"),
+        ({"generate.name": "a.b:load"}, "use one of latentsync, musetalk, replay"),
         ({"face.detector": "my_detector:load"}, "use one of mediapipe, insightface"),
         ({"face.speaker": "/etc/passwd"}, "use largest, left"),
         ({"face.select": "/etc/passwd"}, "use largest, left"),

@@ -11,7 +11,7 @@ import pytest
 
 from latentsync.server.files.folders import folder_name, shown_name
 from latentsync.server.jobs import ordering
-from latentsync.server.quick import weights
+from latentsync.server.quick import generators, weights
 from latentsync.server.views import QUEUED, JobRequest
 from tests.server.test_jobs import queued
 from tests.support.serving import (
@@ -148,4 +148,8 @@ def test_damaged_records_are_said(tmp_path: Path) -> None:
 
 def test_restorers_can_be_chosen_the_default_first(tmp_path: Path) -> None:
     assert weights.restorers() == ["Detail", "Self", "GFPGAN", "CodeFormer", "none"]
+    assert [name for name, _ in generators.generators()] == ["latentsync", "musetalk", "replay"]
+    assert ("replay", "Replay: the video's own mouths, in a new order; needs no weights") in (
+        generators.generators()
+    )
     assert {one.key for one in weights.models()} >= {"GFPGANv1.4", "CodeFormer", "LatentSync 1.6"}

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from latentsync.errors import ConfigError, FaceNotFoundError
-from latentsync.server.jobs import configuring
-from latentsync.server.quick import tasks, weights
+from latentsync.server.quick import generators, tasks, weights
 from latentsync.server.service import Service
 from latentsync.server.views import (
     CANCELLED,
@@ -41,7 +40,7 @@ PICTURE = PictureView("Detail", "after-1.png", None, "restored")
 
 @pytest.fixture(autouse=True)
 def no_generator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(configuring, "generator_is_here", lambda _name: False)
+    monkeypatch.setattr(generators, "is_here", lambda _model: False)
 
 
 async def preview(service: Service, folder: Path, user: str = ANNA) -> str:
@@ -144,7 +143,9 @@ def test_people_and_estimates_are_views(tmp_path: Path) -> None:
             engine.asked[-1].future.set_result(asdict(view))
             estimate = service.task(ANNA, task.id).result
             assert (estimate.seconds, estimate.missing, estimate.faces) == (9.0, (model,), (1, 2))
-            assert estimate.note.startswith("the mouths are taken") and "; first" in estimate.note
+            assert (
+                estimate.note.startswith("Replay makes the mouths") and "; first" in estimate.note
+            )
 
     asyncio.run(run())
 

@@ -12,7 +12,7 @@ import yaml
 
 from latentsync.settings.checks import CHOICES, RANGES
 from latentsync.settings.load import all_keys, load_config
-from latentsync.settings.schema import Config, ReplayConfig
+from latentsync.settings.schema import Config, MuseTalkConfig, ReplayConfig
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -73,7 +73,7 @@ def test_a_setting_without_a_comment_is_noticed() -> None:
 
 @pytest.mark.parametrize("key", sorted(RANGES.keys() - {"generate.seed"}))
 def test_the_demo_s_file_states_the_range_of_a_number(key: str) -> None:
-    numbers = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", DEMO[key])}
+    numbers = {float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", DEMO[key])}
     assert set(RANGES[key]) <= numbers
 
 
@@ -115,6 +115,17 @@ def test_replay_has_a_file_with_the_defaults_and_no_paths() -> None:
     keys = {key for key, _ in settings(yaml.compose(text))}
     assert not keys & {"input.video", "input.audio", "output.path"}
     assert {f"generate.replay.{name}" for name in asdict(ReplayConfig())} < keys
+
+
+def test_musetalk_has_a_file_with_the_defaults_and_no_paths() -> None:
+    text = (ROOT / "configs/musetalk.yaml").read_text("utf-8")
+    shown, defaults = asdict(load_config(ROOT / "configs/musetalk.yaml")), asdict(Config())
+    assert shown["generate"].pop("name") == "musetalk"
+    del defaults["generate"]["name"]
+    assert shown == defaults
+    keys = {key for key, _ in settings(yaml.compose(text))}
+    assert not keys & {"input.video", "input.audio", "output.path"}
+    assert {f"generate.musetalk.{name}" for name in asdict(MuseTalkConfig())} < keys
 
 
 def test_the_demo_videos_are_there_and_small() -> None:

@@ -31,7 +31,7 @@ def test_a_description_says_what_kind_of_value_is_meant() -> None:
     assert (strength.words, strength.default, strength.optional) == (("auto",), "auto", False)
     assert silence.kind == "choice" and silence.choices == ("model", "original", "closed")
     assert SETTINGS["restore.fidelity"].optional and SETTINGS["restore.fidelity"].default is None
-    assert SETTINGS["preset"].choices == ("fast", "balanced", "quality")
+    assert SETTINGS["preset"].choices == ("draft", "fast", "balanced", "quality")
 
 
 def test_paths_are_known_also_those_inside_of_lists() -> None:

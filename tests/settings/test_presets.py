@@ -37,8 +37,10 @@ def test_a_preset_sets_what_it_says_and_nothing_else(name: str) -> None:
     assert asdict(load_config(None, [f"preset={name}", *back])) == asdict(Config(preset=name))
 
 
-def test_every_preset_sets_the_same_keys() -> None:
-    assert len({tuple(settings) for settings in PRESETS.values()}) == 1
+def test_every_preset_sets_the_same_keys_but_draft_chooses_the_generator_too() -> None:
+    keys = {name: set(settings) for name, settings in PRESETS.items()}
+    assert keys.pop("draft") - {"generate.name"} == keys["fast"]
+    assert len({tuple(sorted(one)) for one in keys.values()}) == 1
 
 
 def test_quality_is_what_comes_without_a_preset() -> None:
@@ -85,14 +87,14 @@ def test_the_preset_of_a_file_can_be_unset(asks_for_fast: Path) -> None:
 def test_a_preset_that_does_not_exist_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(None, [f"preset={name}"])
-    assert f"preset: {name}; use fast, balanced, quality" in str(caught.value)
+    assert f"preset: {name}; use draft, fast, balanced, quality" in str(caught.value)
     assert "output.preset" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_preset_that_is_not_a_word_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text("preset: {output: fast}\n")
-    with pytest.raises(ConfigError, match="use fast, balanced, quality"):
+    with pytest.raises(ConfigError, match="use draft, fast, balanced, quality"):
         load_config(path)
 
 
@@ -109,4 +111,7 @@ def test_the_table_in_the_documentation_says_what_each_preset_sets() -> None:
         key, *values = (cell.strip(" `") for cell in row.strip("|").split("|"))
         for name, value in zip(names, values, strict=True):
             shown[name][key] = yaml.safe_load(value)
-    assert shown == PRESETS
+    assert "`draft` also sets `generate.name=auto`" in SPEED
+    named = {name: dict(settings) for name, settings in PRESETS.items()}
+    assert named["draft"].pop("generate.name") == "auto"
+    assert shown == named

@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 
-from latentsync.generate.diffusion.vae import STANDARD
+from latentsync.generate.vae import STANDARD
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.speech.encoder import ENCODERS
 from tests.parity.filled import filled

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentsync.errors import ConfigError
+from latentsync.generate import coding
 from latentsync.generate.base import WHISPER, ChunkMouths
+from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.diffusion import sampling
+from latentsync.generate.diffusion.kind import NAME
 from latentsync.generate.diffusion.noise import (
     Noise,
     UpstreamNoise,
@@ -25,9 +25,9 @@ from latentsync.generate.diffusion.noise import (
     unprepared,
 )
 from latentsync.generate.diffusion.overlap import Averager, Edge, Recorder
-from latentsync.generate.diffusion.sampling import Adjust, Autoencoder, Check, Denoiser
+from latentsync.generate.diffusion.sampling import Adjust, Denoiser
 from latentsync.generate.diffusion.unet_runner import load_unet
-from latentsync.generate.diffusion.vae import load_vae
+from latentsync.generate.memory import enough_memory
 from latentsync.generate.model_spec import (
     LATENT_STEP,
     FaceModel,
@@ -35,6 +35,7 @@ from latentsync.generate.model_spec import (
     model_paths,
     unet_file,
 )
+from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite, output_dtype
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class LatentSync:
     licence: of the U-Net.
     """
 
-    name = "latentsync"
+    name = NAME
     audio: str | None = WHISPER
 
     def __init__(
@@ -76,7 +77,7 @@ class LatentSync:
         self.seed, self.checkpoint, self.licence = seed, checkpoint, str(unet_file(model).licence)
         self._unet, self._vae, self._settings, self._model = unet, vae, settings, model
         self._keep, self._execution = torch.from_numpy(1 - mask), execution
-        self._check: Check = sampling.never
+        self._check: Check = coding.never
         self._side = model.resolution // LATENT_STEP
         self._upstream = upstream
         self._noise_of = (
@@ -142,8 +143,7 @@ class LatentSync:
     def reconstruct(self, crops: Tensor) -> Tensor:
         """See latentsync.generate.base.Reconstructing."""
         with self._enough_memory():
-            batch = self._settings.vae_batch
-            return sampling.reconstruct(self._vae, crops, vae_batch=batch, check=self._check).cpu()
+            return coding.reconstruct(self._vae, crops, **self._batches).cpu()
 
     @property
     def _batches(self) -> Any:
@@ -199,19 +199,14 @@ class LatentSync:
         crops = crops.to(self._vae.device)
         return sampling.composite(decoded[which], crops, self._keep).cpu()
 
-    @contextmanager
-    def _enough_memory(self) -> Iterator[None]:
-        try:
-            yield
-        except torch.OutOfMemoryError:
-            settings = self._settings
-            raise ConfigError(
-                "not enough GPU memory",
-                f"data.resolution={self.size}, generate.vae_batch={settings.vae_batch}, "
-                f"generate.guidance={settings.guidance:g}",
-                "set generate.vae_batch=1, or generate.guidance=1, or runtime.precision=bf16, "
-                "or use 256 pixels",
-            ) from None
+    def _enough_memory(self) -> Any:
+        settings = self._settings
+        return enough_memory(
+            f"data.resolution={self.size}, generate.vae_batch={settings.vae_batch}, "
+            f"generate.guidance={settings.guidance:g}",
+            "set generate.vae_batch=1, or generate.guidance=1, or runtime.precision=bf16, "
+            "or use 256 pixels",
+        )
 
     def _verify(self, chunk: Chunk) -> None:
         """Raises ValueError for shapes that the networks would reject late or not at all."""
@@ -236,7 +231,7 @@ def _first_of_each(chunk: Chunk, some: slice) -> tuple[Tensor, Tensor]:
 
 
 def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSync:
-    """mask: see latentsync.generate.base.load_generator.
+    """mask: see latentsync.generate.table.load_generator.
 
     Raises ConfigError (settings) and CheckpointError (weights that do not fit, or all that are
     missing). Nothing is downloaded.

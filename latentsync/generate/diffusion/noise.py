@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from latentsync.errors import ConfigError
+from latentsync.generate.coding import CHANNELS
 
 if TYPE_CHECKING:
     from latentsync.types import Chunk
-
-CHANNELS = 4  # of a latent
 
 STATE_EVERY = 64  # chunks between saved states; a state takes 5 kB on a CPU, a chunk's noise 2 ms
 UNKNOWN = -1  # position of the random generator after a failure

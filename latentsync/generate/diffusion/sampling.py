@@ -21,9 +21,9 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentsync.generate import coding
+from latentsync.generate.coding import Autoencoder, Check, never
 from latentsync.generate.diffusion.noise import Noise
-
-LATENT_SCALE = 0.18215  # as upstream, whatever the VAE's config says (inference.py:58)
 
 SCHEDULE: dict[str, Any] = {
     "num_train_timesteps": 1000,
@@ -47,28 +47,12 @@ SCHEDULERS = {
 }
 """Module and class in diffusers.schedulers. All use the noise schedule of the U-Net's training."""
 
-Check = Callable[[], None]
 Adjust = Callable[[int, Tensor], Tensor]
-
-
-def never() -> None:
-    """The check of work that cannot be cancelled."""
 
 
 def unadjusted(_step: int, noise: Tensor) -> Tensor:
     """The adjustment of a chunk that shares no frames."""
     return noise
-
-
-class Autoencoder(Protocol):
-    """The part of diffusers.AutoencoderKL that is used."""
-
-    @property
-    def device(self) -> torch.device: ...
-    @property
-    def dtype(self) -> torch.dtype: ...
-    def encode(self, x: Tensor) -> Any: ...
-    def decode(self, z: Tensor) -> Any: ...
 
 
 class Denoiser(Protocol):
@@ -101,21 +85,12 @@ def prepare(
     is generated (upstream's mask.png). vae_batch: frames in a batch of the VAE; it changes the
     result by rounding only.
     """
+    batches: Any = {"vae_batch": vae_batch, "check": check}
     mask = F.interpolate(keep[None, None], size=noise.masked.shape[-2:], mode="nearest")
-    masked = _encode(vae, faces * keep.to(faces), noise.masked, vae_batch, check)
-    reference = _encode(vae, faces, noise.reference, vae_batch, check)
+    masked = coding.encode(vae, faces * keep.to(faces), noise.masked, **batches)
+    reference = coding.encode(vae, faces, noise.reference, **batches)
     mask = mask.to(masked).expand(len(faces), -1, -1, -1)
     return rearrange(torch.cat([mask, masked, reference], dim=1), "f c h w -> 1 c f h w")
-
-
-def _encode(vae: Autoencoder, faces: Tensor, noise: Tensor, batch: int, check: Check) -> Tensor:
-    """(F, 3, R, R) -> (F, 4, r, r): a sample of the posterior, not its mean, as upstream."""
-    latents = []
-    for part, random in zip(faces.split(batch), noise.split(batch), strict=True):
-        check()
-        posterior = vae.encode(part.to(vae.device, vae.dtype)).latent_dist
-        latents.append(posterior.mean + posterior.std * random.to(posterior.mean))
-    return torch.cat(latents) * LATENT_SCALE
 
 
 @torch.no_grad()
@@ -189,27 +164,12 @@ class _Predictor:
         return torch.cat([x, x]) if self._guided else x
 
 
-@torch.no_grad()
 def decode(
     vae: Autoencoder, latents: Tensor, *, vae_batch: int = 4, check: Check = never
 ) -> Tensor:
     """latents: (1, 4, F, r, r) -> (F, 3, R, R) float32 RGB, about [-1, 1], not clamped."""
-    frames = rearrange(latents / LATENT_SCALE, "1 c f h w -> f c h w").to(vae.device, vae.dtype)
-    decoded = []
-    for part in frames.split(vae_batch):
-        check()
-        decoded.append(vae.decode(part).sample.float())
-    return torch.cat(decoded)
-
-
-@torch.no_grad()
-def reconstruct(
-    vae: Autoencoder, faces: Tensor, *, vae_batch: int = 4, check: Check = never
-) -> Tensor:
-    """faces: (F, 3, R, R) float RGB [-1, 1] -> encoded and decoded by the VAE."""
-    noise = torch.zeros(len(faces), 1, 1, 1)  # the mean of the posterior
-    latents = rearrange(_encode(vae, faces, noise, vae_batch, check), "f c h w -> 1 c f h w")
-    return decode(vae, latents, vae_batch=vae_batch, check=check)
+    frames = rearrange(latents, "1 c f h w -> f c h w")
+    return coding.decode(vae, frames, vae_batch=vae_batch, check=check)
 
 
 def composite(decoded: Tensor, faces: Tensor, keep: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from latentsync.generate.diffusion.kind import GRAPHS
 from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, unet_file
 from latentsync.models import attention, blocks, motion_module, parts, resnet, topology, unet
 from latentsync.models.parts import DeepLayers, LastLayer
@@ -18,7 +19,6 @@ from latentsync.runtime.execution import Execution
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, log_weights_used
 
-NAME = "LatentSync's U-Net"  # of its graphs in the cache
 SOURCES = (attention, blocks, motion_module, parts, resnet, topology, unet)
 """The modules that define the network."""
 
@@ -121,7 +121,7 @@ def load_unet(
             dtype=dtype,
             logged=True,
         ),
-        name=NAME,
+        name=GRAPHS,
         checkpoint=path,
         execution=execution,
         sources=SOURCES,

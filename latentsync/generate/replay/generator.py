@@ -20,6 +20,7 @@ from latentsync.generate.replay.choice import Chosen, choose
 from latentsync.generate.replay.database import pack_crops, unpack
 from latentsync.generate.replay.head_pose import placement
 from latentsync.generate.replay.inputs import LEAST_SPEECH, silent_video, too_little
+from latentsync.generate.replay.kind import NAME
 from latentsync.generate.replay.transplant import Mouth, Transplanter
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Replay:
     mask: (R, R) float in [0, 1], 0 where a crop is unchanged.
     """
 
-    name = "replay"
+    name = NAME
     network = False
     audio: str | None = CEPSTRA
 
@@ -78,7 +79,7 @@ class PreparedReplay:
     See latentsync.generate.base.LipGenerator and Partial.
     """
 
-    name = "replay"
+    name = NAME
     network = False
     audio: str | None = CEPSTRA
 
@@ -128,7 +129,7 @@ def load(
     *,
     mask: np.ndarray,
 ) -> LipGenerator:
-    """The loader in the table GENERATORS. There are no weights; it runs on the CPU."""
+    """There are no weights; it runs on the CPU."""
     settings = config.generate.replay
     return Replay(settings, mask, chunk_frames=face_model(config).frames)
 

@@ -29,6 +29,7 @@ from latentsync.pipeline.planning.upstream_timeline import (
     at_upstream_rate,
     upstream_timeline,
 )
+from latentsync.pipeline.squares import Squares
 from latentsync.restoration.temporal import LONGEST
 from latentsync.settings.lengths import output_rate
 from latentsync.settings.schema import Config, RestoreConfig
@@ -74,13 +75,15 @@ def laid_out(
     info: VideoInfo,
     speech: Speech | None,
     *,
+    squares: Squares,
     spoken: Callable[[np.ndarray], np.ndarray | None] = lambda _seconds: None,
     size: int | None,
 ) -> RenderPlan:
     """A plan in which nothing is restored yet.
 
-    spoken: seconds (N,) of output frames -> (N,) bool, when the speech is heard in the video; None:
-    from its beginning to its end. size: the restorer's square; None: the mouth box.
+    squares: of the generator, or of the one that made the video. spoken: seconds (N,) of output
+    frames -> (N,) bool, when the speech is heard in the video; None: from its beginning to its end.
+    size: the restorer's square; None: the mouth box.
     """
     line = video_timeline(analysis.pts, info.time_base, info.average_rate)
     chunk, matrices = np.full(len(line), -1), None
@@ -109,7 +112,7 @@ def laid_out(
         chunk=chunk,
         jumps=jumps(line, analysis.pts_seconds),
         overlap=layout.overlap,
-        generator_size=layout.size,
+        generator_size=squares.resolution(analysis.tracks[line.source]),
         size=size,
         region_mask=region_mask(config.restore.region),
     )

@@ -202,7 +202,7 @@ def lay_out(
     matrices: np.ndarray | None = None,
     chunk: np.ndarray,
     jumps: np.ndarray,
-    generator_size: int,
+    generator_size: float | np.ndarray,
     size: int | None,
     region_mask: np.ndarray,
     overlap: int = 0,
@@ -210,14 +210,16 @@ def lay_out(
     """A plan in which nothing is restored yet.
 
     frame_size, speech, chunk, jumps, overlap: see RenderPlan. matrices: None: the analysis's.
-    generator_size: side of the square that the mouths were, or will be, generated in. size: the
-    restorer's square, None for the mouth box. region_mask: (560, 420), aligned.
+    generator_size: side of the square that the mouths were, or will be, generated in, for all or
+    (N,), see squares.Squares.resolution. size: the restorer's square, None for the mouth box.
+    region_mask: (560, 420), aligned.
     """
     track = analysis.tracks[line.source]
     if matrices is None:
         matrices = analysis.matrices[line.source]
     scale = np.full(len(line), np.nan, np.float32)
-    scale[track >= 0] = generator_scale(matrices[track >= 0], generator_size)
+    sides = np.broadcast_to(generator_size, len(line))
+    scale[track >= 0] = generator_scale(matrices[track >= 0], sides[track >= 0])
     tracks = {
         number: TrackPlan(
             _geometry(analysis, frames, size, region_mask), np.empty((0, 2, BANDS), np.float32)

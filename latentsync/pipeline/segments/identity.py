@@ -6,12 +6,14 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentsync.places import PACKAGE
 from latentsync.plugins import sources
+from latentsync.settings.paths import INPUT_FILES
 from latentsync.weights import record
 
 if TYPE_CHECKING:
@@ -45,12 +47,11 @@ def identity_of(job: Job, engine: Engine) -> dict[str, str]:
         config["output"].pop(name)
     for section, name in _OF_THE_MACHINE:
         config[section].pop(name)
-    config["input"].pop("video")
-    config["input"].pop("audio")
+    for key in INPUT_FILES:  # they count by their contents
+        *sections, name = key.split(".")
+        reduce(getitem, sections, config).pop(name)
     for one in config["speakers"]:
         one.pop("audio")
-    config["restore"].pop("reference")  # these files count by their contents
-    config["generate"]["replay"].pop("source")
     seed = config["generate"].pop("seed")
     speeches = [one["audio"] for one in config["speakers"]] or [job.config.input.audio]
     others = (job.config.restore.reference, job.config.generate.replay.source)

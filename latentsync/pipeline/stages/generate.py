@@ -13,10 +13,11 @@ import torch
 
 from latentsync.errors import CheckpointError
 from latentsync.face import upstream
-from latentsync.generate.base import ChunkMouths, LipGenerator
-from latentsync.geometry import square
+from latentsync.generate.base import Boxed, ChunkMouths, LipGenerator
+from latentsync.geometry import resampled
 from latentsync.pipeline.planning.linked_chunks import LinkedChunk, due_after, to_denoise
 from latentsync.pipeline.planning.plan import RenderPlan
+from latentsync.pipeline.squares import NO_TRACK, Squares
 from latentsync.pipeline.stage_timer import Stage, StageTimer
 from latentsync.tone import extract_levels, sdr
 from latentsync.types import Chunk, Frame, Patch, PatchedFrame
@@ -61,8 +62,8 @@ class GenerateStage:
     mask: (560, 420) float32, aligned crop, 1 where the generated mouth is shown. fill: whether a
     short chunk is padded with its own frames in reverse, to keep the network's statistics.
     as_upstream: crops and pastes exactly as LatentSync does. closed: replaces mouths as far as
-    plan.closed says. ready: chunk number -> what was
-    generated before; new chunks are added while it holds less than ``keep``.
+    plan.closed says. ready: chunk number -> what was generated before; new chunks are added while
+    it holds less than ``keep``. squares: of the generator; None: the aligned crops.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class GenerateStage:
         closed: ClosedMouth | None = None,
         ready: dict[int, ChunkMouths] | None = None,
         keep: int = 0,
+        squares: Squares | None = None,
     ) -> None:
         self.generator, self.plan, self.fill = generator, plan, fill
         self.as_upstream, self._closed = as_upstream, closed
@@ -87,8 +89,8 @@ class GenerateStage:
         seen = wanted if plan.overlap else wanted[(plan.shown * plan.visible)[wanted] > 0]
         numbers = np.unique(plan.chunk[seen])
         self._needed = to_denoise(self._linked, numbers[numbers >= 0].tolist())
-        self._square = square(generator.size)
-        self._mask = _resized(mask, generator.size)
+        self._squares = squares or Squares(generator.size)
+        self._region, self._masks = mask, dict[int, np.ndarray]()
 
     def __call__(
         self, frames: Iterable[PatchedFrame], windows: Iterator[torch.Tensor], *, timer: StageTimer
@@ -151,8 +153,9 @@ class GenerateStage:
             patch = _pasted(item.frame, mouth, self._upstream_matrix(item), track)
         else:
             mouth, shown = self._with_pauses(item, mouth), self._shown(item)
-            mask = self._mask if shown == 1 else self._mask * np.float32(shown)
-            patch = Patch(mouth, self._to_square(self._matrix(item)), mask, track=track)
+            mask = self._mask(track)
+            mask = mask if shown == 1 else mask * np.float32(shown)
+            patch = Patch(mouth, self._to_square(item), mask, track=track)
         return PatchedFrame(item.index, item.frame, (*item.patches, patch))
 
     def _with_pauses(self, item: PatchedFrame, mouth: torch.Tensor) -> torch.Tensor:
@@ -160,8 +163,8 @@ class GenerateStage:
         share = float(self.plan.closed[item.index])
         if not share or self._closed is None:
             return mouth
-        closed = self._closed(item.index, self._crop(item))
-        return mouth if closed is None else mouth + share * (closed - mouth)
+        closed = self._closed(item.index, self._aligned_crop(item))
+        return mouth if closed is None else mouth + share * (self._in_box(item, closed) - mouth)
 
     def _shown(self, item: PatchedFrame) -> float:
         return float(self.plan.shown[item.index])
@@ -196,9 +199,22 @@ class GenerateStage:
         """(2, 3), frame -> aligned crop."""
         return self.plan.matrices[item.index]
 
-    def _to_square(self, matrix: np.ndarray) -> np.ndarray:
-        """(2, 3) frame -> aligned crop, to frame -> the generator's square."""
-        return self._square @ np.vstack([matrix, [0, 0, 1]])
+    def _to_square(self, item: PatchedFrame) -> np.ndarray:
+        """(2, 3), frame -> the generator's square."""
+        return self._squares.matrix(self._matrix(item), int(self.plan.track[item.index]))
+
+    def _mask(self, track: int) -> np.ndarray:
+        """(R, R) float32, of the generator's square."""
+        if track not in self._masks:
+            self._masks[track] = self._new_mask(track)
+        return self._masks[track]
+
+    def _new_mask(self, track: int) -> np.ndarray:
+        generator, size = self.generator, self.generator.size
+        if not isinstance(generator, Boxed):
+            return cv2.resize(self._region, (size, size), interpolation=cv2.INTER_LINEAR)
+        matrix = self._squares.of_aligned(track)
+        return cv2.warpAffine(self._region, matrix, (size, size)) * generator.mask
 
     def _upstream_matrix(self, item: PatchedFrame) -> np.ndarray:
         """(2, 3), frame -> aligned crop at the generator's size."""
@@ -210,7 +226,21 @@ class GenerateStage:
         if self.as_upstream:
             face = upstream.face_at(sdr(item.frame).pixels, self._upstream_matrix(item), size)
             return upstream.network_input(face)
-        return extract_levels(item.frame, self._to_square(self._matrix(item)), (size, size))
+        return extract_levels(item.frame, self._to_square(item), (size, size))
+
+    def _aligned_crop(self, item: PatchedFrame) -> torch.Tensor:
+        """(3, R, R) float32 RGB [-1, 1], all of the aligned crop."""
+        size = self.generator.size
+        matrix = Squares(size).matrix(self._matrix(item), NO_TRACK)
+        return extract_levels(item.frame, matrix, (size, size))
+
+    def _in_box(self, item: PatchedFrame, crop: torch.Tensor) -> torch.Tensor:
+        """crop: (3, R, R), of the aligned crop -> the same place as the mouths."""
+        if not isinstance(self.generator, Boxed):
+            return crop
+        size, track = self.generator.size, int(self.plan.track[item.index])
+        back = np.linalg.inv(np.vstack([Squares(size).of_aligned(NO_TRACK), [0, 0, 1]]))
+        return resampled(crop, self._squares.of_aligned(track) @ back, (size, size))
 
 
 def _pasted(frame: Frame, face: torch.Tensor, matrix: np.ndarray, track: int) -> Patch:
@@ -233,7 +263,3 @@ def _filled(frames: int, wanted: int) -> np.ndarray:
     period = max(1, 2 * (frames - 1))
     place = np.arange(max(frames, wanted)) % period
     return np.where(place < frames, place, period - place)
-
-
-def _resized(mask: np.ndarray, size: int) -> np.ndarray:
-    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from latentsync.errors import ConfigError, MediaError
+from latentsync.generate.table import DEFAULT, GENERATORS, kind_of
 from latentsync.pipeline.purpose import check_picture, check_purpose
 from latentsync.server.errors import ApiError
 from latentsync.server.files.uploads import Files
 from latentsync.server.jobs.outside import as_api_error, check_speaker, checked, configured
-from latentsync.server.quick.weights import LATENTSYNC, generator_is_here
+from latentsync.server.quick.generators import NAME, Version, versions
 from latentsync.server.settings import ServerSettings
 from latentsync.server.views import JobRequest
 from latentsync.settings.schema import Config
@@ -20,9 +22,6 @@ from latentsync.settings.seeds import new_seed, with_seed
 
 RESULT = "result"
 """Of a job's output, before the suffix."""
-_REPLAYED = (
-    "the mouths are taken from the video itself (replay), as LatentSync's weights are not here"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def configure(
         check_speaker(request.speaker, "speaker")
         given["face.speaker"] = request.speaker
     flags = {**given, **_of_the_server(request, files, folder, server)}
-    made = _with_generator(flags, files, chosen="generate.name" in given)
+    made = _with_generator(flags, files, chosen=NAME in given)
     try:
         check_purpose(made.config)
         if files.pictured and made.config.speech:
@@ -75,10 +74,36 @@ def _of_the_server(
 
 
 def _with_generator(flags: Mapping[str, Any], files: Files, *, chosen: bool) -> Configured:
-    """New speech: LatentSync where its weights are, else replay, unless the user has chosen."""
-    if files.audio is None or (chosen and flags["generate.name"].lower() != "latentsync"):
+    """New speech: by the generator that the user has chosen, else the first of the table that can
+    be used. Where none can, the first is named, and its weights are found missing later."""
+    if files.audio is None:
         return Configured(configured(None, flags))
-    here = next((name for name in LATENTSYNC if generator_is_here(name)), None)
-    if here is not None or chosen or files.pictured:  # a picture has no other mouths
-        return Configured(configured(Path(here or LATENTSYNC[0]), flags))
-    return Configured(configured(None, {**flags, "generate.name": "replay"}), _REPLAYED)
+    names = [flags[NAME]] if chosen else [*GENERATORS]
+    possible = [one for name in names for one in versions(name)]
+    found = next((one for one in possible if _can_be_used(one, flags, files)), possible[0])
+    note = None if chosen or found.name == DEFAULT else _instead(found.name)
+    return Configured(_config(found, flags), note)
+
+
+def _can_be_used(version: Version, flags: Mapping[str, Any], files: Files) -> bool:
+    if not version.is_here:
+        return False
+    config = _config(version, flags)
+    try:
+        kind_of(version.name).check(config, still=files.pictured)
+    except ConfigError:
+        return False
+    return True
+
+
+def _config(version: Version, flags: Mapping[str, Any]) -> Config:
+    """The default one is not named: a preset may name another."""
+    name = {} if version.name == DEFAULT else {NAME: version.name}
+    return configured(version.settings, {**name, **flags})
+
+
+def _instead(name: str) -> str:
+    """Why it is this generator."""
+    kind, before = kind_of(name), takewhile(lambda one: one != name, GENERATORS)
+    missing = " and ".join(kind_of(one).title for one in before)
+    return f"{kind.title} makes the mouths ({kind.about}), as the weights of {missing} are not here"

@@ -16,7 +16,7 @@ from latentsync.errors import ConfigError
 from latentsync.face.detector import DETECTORS
 from latentsync.face.speaker_choice import KEY as SPEAKER
 from latentsync.face.speaker_choice import WORDS, parse_speaker
-from latentsync.generate.base import GENERATORS
+from latentsync.generate.table import GENERATORS
 from latentsync.restoration.base import RESTORERS
 from latentsync.server.errors import ApiError
 from latentsync.settings.described import Setting, described

@@ -14,11 +14,7 @@ from latentsync.server.service import Service
 from latentsync.settings.presets import PRESETS
 
 DEFAULTS = {GENERATOR: "", RESTORER: "Detail", PRESET: "quality"}
-_GENERATORS = [
-    ("As this machine can: LatentSync where its weights are, else Replay", ""),
-    ("LatentSync: a network draws the mouth", "latentsync"),
-    ("Replay: the video's own mouths, in a new order; needs no weights", "replay"),
-]
+_AS_POSSIBLE = ("As this machine can: the first of these whose weights are here", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,9 @@ class Choices:
 
 def made_choices(service: Service) -> Choices:
     """Makes and places them."""
-    generator = gr.Radio(_GENERATORS, value=DEFAULTS[GENERATOR], label="New mouth movements")
+    generator = gr.Radio(
+        _generators(service), value=DEFAULTS[GENERATOR], label="New mouth movements"
+    )
     restorer = gr.Radio(
         _restorers(service), value=DEFAULTS[RESTORER], label="Restorer, for a sharp mouth"
     )
@@ -49,6 +47,10 @@ def made_choices(service: Service) -> Choices:
     with gr.Accordion("All settings", open=False):
         more = settings_form()
     return Choices((generator, restorer, preset), tuple(more))
+
+
+def _generators(service: Service) -> list[tuple[str, str]]:
+    return [_AS_POSSIBLE, *((words, name) for name, words in service.generators())]
 
 
 def _restorers(service: Service) -> list[tuple[str, str]]:

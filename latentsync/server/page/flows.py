@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from latentsync.generate.table import WITHOUT_WEIGHTS
 from latentsync.server.errors import ApiError
 from latentsync.server.page.draft import (
     AUDIO,
     ESTIMATE,
+    GENERATOR,
     PEOPLE,
     PREVIEW,
     RUN,
@@ -33,7 +35,7 @@ from latentsync.server.views import (
 )
 from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 
-DEMO_SETTINGS = {"generate.name": "replay"}
+DEMO_SETTINGS = {GENERATOR: WITHOUT_WEIGHTS}
 """Needs no weights."""
 _NAMES = {str(licence): name for name, licence in LICENCES_TO_ACCEPT.items()}
 

@@ -10,6 +10,7 @@ OFTEN = (
 """Those that people change most, in this order."""
 OFTEN_USED = "Often used"
 GROUPS = (
+    ("generate.musetalk.", "New mouth movements: MuseTalk"),
     ("generate.replay.", "New mouth movements: replay"),
     ("generate.", "New mouth movements"),
     ("input.", "New mouth movements"),
@@ -33,6 +34,10 @@ NAMES = {
     "face.occlusion": "Hands and things before the mouth",
     "face.smoothing_seconds": "Smoothing of the face's position, in seconds",
     "generate.guidance": "How strongly the mouth follows the audio",
+    "generate.musetalk.bbox_shift": "Height of the line between the old and the new face",
+    "generate.musetalk.extra_margin": "Room below the chin",
+    "generate.musetalk.left_cheek_width": "Width of the new face to the left",
+    "generate.musetalk.right_cheek_width": "Width of the new face to the right",
     "generate.overlap": "Frames shared by neighbouring chunks",
     "generate.replay.exclude_seconds": "Neighbouring frames that are excluded, in seconds",
     "generate.replay.silence_weight": "How firmly lips close in pauses",

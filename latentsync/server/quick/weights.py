@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from latentsync.errors import LatentSyncError
-from latentsync.generate.model_spec import weights_wanted
 from latentsync.pipeline.requirements import check_detector, licences_wanted, missing_weights
 from latentsync.restoration.base import RESTORERS
 from latentsync.server.errors import ApiError
-from latentsync.server.quick.model_views import is_here, model_view
+from latentsync.server.quick.model_views import model_view
 from latentsync.server.views import ModelView
-from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
 from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 from latentsync.weights.manifest import MODEL_FILES
 from latentsync.weights.model_file import ModelFile, described
-
-LATENTSYNC = ("unet.yaml", "unet_256.yaml")
-"""Shipped settings of each version of LatentSync, the better one first."""
 
 
 def models() -> list[ModelView]:
@@ -31,16 +25,6 @@ def models() -> list[ModelView]:
 def restorers() -> list[str]:
     """The default first."""
     return [*RESTORERS, "none"]
-
-
-def generator_is_here(name: str) -> bool:
-    """Whether all weights of the generator are. name: of its shipped settings."""
-    return all(is_here(model) for model in _generator_files(name))
-
-
-@cache
-def _generator_files(name: str) -> tuple[ModelFile, ...]:
-    return tuple(model for model, _ in weights_wanted(load_config(name)))
 
 
 def check_weights(config: Config) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
-from latentsync.generate.diffusion.noise import CHANNELS
+from latentsync.generate.coding import CHANNELS
 from latentsync.generate.model_spec import LATENT_STEP
 from latentsync.runtime.execution import Execution, output_dtype
 from latentsync.runtime.network import Networks, Part
@@ -74,7 +74,7 @@ class Decoded:
 
 
 class VAEInParts:
-    """See generate.diffusion.sampling.Autoencoder. networks: of diffusers.AutoencoderKL."""
+    """See generate.coding.Autoencoder. networks: of diffusers.AutoencoderKL."""
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
@@ -142,7 +142,7 @@ def load_vae(path: Path, execution: Execution) -> VAEInParts:
 
     A config.json beside the file gives its structure; without one it is a standard VAE of Stable
     Diffusion 1. The config's scale of latents is ignored, as upstream does: see
-    sampling.LATENT_SCALE. Raises CheckpointError.
+    coding.LATENT_SCALE. Raises CheckpointError.
     """
     structure = _structure(path.with_name(CONFIG_NAME))
     log_weights_used(VAE, path)

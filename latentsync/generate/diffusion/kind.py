@@ -1,0 +1,38 @@
+"""What is known of LatentSync before it is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from latentsync.generate.model_spec import weights_wanted
+from latentsync.generate.table import GeneratorKind, imported
+
+if TYPE_CHECKING:
+    from latentsync.settings.schema import Config
+
+NAME = "latentsync"
+GRAPHS = "LatentSync's U-Net"  # name of its graphs in the cache
+SETTINGS = (
+    *("checkpoint", "vae", "whisper", "vae_batch", "steps", "guidance", "seed", "scheduler"),
+    *("step_cache", "overlap"),
+)
+
+
+def described(config: Config) -> str:
+    own = config.generate
+    cache = f", DeepCache interval {own.step_cache}" if own.step_cache > 1 else ""
+    steps = f"{own.steps} denoising steps ({own.scheduler}{cache})"
+    return f"{NAME}, {steps}, guidance scale {own.guidance:g}"
+
+
+KIND = GeneratorKind(
+    imported("latentsync.generate.diffusion.generator:load"),
+    weights=weights_wanted,
+    described=described,
+    trials=imported("latentsync.generate.diffusion.timing:trials"),
+    graphs=GRAPHS,
+    settings=frozenset(SETTINGS),
+    title="LatentSync",
+    about="a network draws the mouth, in many steps",
+    shipped=("unet.yaml", "unet_256.yaml"),
+)
