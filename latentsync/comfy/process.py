@@ -1,0 +1,41 @@
+"""Work inside ComfyUI's process: what is its own is as before afterwards."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+import torch
+from comfy import model_management
+
+
+@contextmanager
+def as_in_our_process() -> Iterator[None]:
+    """The block runs as it does in a process of this project; its models are released afterwards.
+
+    ComfyUI runs nodes in torch's inference mode, in which nothing can be fitted.
+    """
+    threads, others = torch.get_num_threads(), cv2.getNumThreads()
+    try:
+        with torch.inference_mode(False):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(others)
+        gc.collect()
+        model_management.soft_empty_cache()
+
+
+def make_room() -> None:
+    """Other nodes' models leave the memory of the device; ComfyUI loads them again when asked."""
+    model_management.unload_all_models()
+    model_management.soft_empty_cache()
+
+
+def use_threads(count: int) -> None:
+    """PyTorch's CPU threads for the block of as_in_our_process, which restores them; OpenCV gets
+    one."""
+    torch.set_num_threads(count)
+    cv2.setNumThreads(1)
