@@ -18,9 +18,9 @@ from latentsync.comfy.choices import (
     is_closed,
     is_text,
 )
-from latentsync.server.page.settings_words import NAMES
 from latentsync.settings.described import Setting
 from latentsync.settings.presets import PRESETS
+from latentsync.settings.words import NAMES
 
 _MODULE = " package.module:load: your own."
 """What the node does not offer."""

@@ -41,7 +41,7 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "jobs": f"{BELOW} pipeline evaluate",
     "server": f"{BELOW} pipeline estimate evaluate jobs __version__",
     "client": "",
-    "comfy": f"{BELOW} pipeline evaluate server.page.settings_words",
+    "comfy": f"{BELOW} pipeline evaluate",
     "api": f"{BELOW} pipeline evaluate",
     "commands": f"{BELOW} pipeline estimate evaluate jobs server __version__",
 }
