@@ -167,6 +167,7 @@ def test_settings_that_fit_are_accepted(verdict: Verdict) -> None:
         ({"generator": "os:system"}, "generator: os:system; use one of auto, latentsync"),
         ({"restorer": "my_restorer:load"}, "use one of Detail, Self"),
         ({"speech_file": "no.wav"}, "speech_file: no such file"),
+        ({"speech_file": "../no.wav"}, "speech_file: no such file: ../no.wav"),
         ({"settings": "face.oclusion=off"}, "did you mean face.occlusion?"),
         ({"settings": "output.path=/tmp/x.mp4"}, "leave it out: it has no use in a node"),
         ({"settings": "output.watermark=os:system"}, "leave it out"),

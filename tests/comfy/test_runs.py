@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -170,6 +172,19 @@ def test_a_node_can_fit_inside_comfyuis_inference_mode(new: Program) -> None:
         weight = torch.ones(1, requires_grad=True)
         (weight * 3).sum().backward()
         assert weight.grad is not None and weight.grad.item() == 3
+
+
+def test_openvino_does_not_report_its_import(new: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    from latentsync.comfy import process
+
+    seen: list[Any] = []
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
+    look = {"import_module": lambda name: seen.append((name, sys.modules["openvino_telemetry"]))}
+    monkeypatch.setattr(process, "importlib", SimpleNamespace(**look))
+    with process.as_in_our_process():
+        assert "openvino_telemetry" not in sys.modules
+    assert seen == [("openvino", None)]
 
 
 def test_the_people_of_a_video_are_shown_and_counted(new: Program, blurry: Path) -> None:
