@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from latentsync.errors import CheckpointError
 from latentsync.weights import hub, licences
 from latentsync.weights.download import Progress
 from latentsync.weights.fetch import fetch_all
-from latentsync.weights.find import find, find_all
+from latentsync.weights.find import find_all, is_here
 from latentsync.weights.model_file import ModelFile, described
 from latentsync.weights.verify import verify
 
@@ -48,7 +47,7 @@ def ensure_weights(
     refuse that. Raises ConfigError for licences not accepted, CheckpointError for files that are
     missing (offline), cannot be downloaded, or belong to another model.
     """
-    missing = [model for model, path in wanted if path is None and not _is_here(model, folders)]
+    missing = [model for model, path in wanted if path is None and not is_here(model, folders)]
     fetching = bool(missing) and not offline and not hub.is_offline()
     large = [model for model in missing if not model.is_small]
     if fetching and large:
@@ -61,11 +60,3 @@ def ensure_weights(
     for (model, _), path in zip(wanted, paths, strict=True):
         verify(model, path)
     return paths
-
-
-def _is_here(model: ModelFile, folders: Sequence[str | Path]) -> bool:
-    try:
-        find(model, folders=folders)
-    except CheckpointError:
-        return False
-    return True

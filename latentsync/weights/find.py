@@ -57,6 +57,15 @@ def find_all(
     return found
 
 
+def is_here(model: ModelFile, folders: Sequence[str | Path] = ()) -> bool:
+    """Whether the file is on this machine; see find()."""
+    try:
+        find(model, folders=folders)
+    except CheckpointError:
+        return False
+    return True
+
+
 def recommended_place(model: ModelFile) -> Path:
     """Where a downloaded file is stored, if not in the hub's cache."""
     pointed_at = _pointed_at(())

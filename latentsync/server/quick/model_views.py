@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from latentsync.errors import CheckpointError
 from latentsync.server.views import ModelView
 from latentsync.weights import licences
-from latentsync.weights.find import find
+from latentsync.weights.find import is_here
 from latentsync.weights.model_file import ModelFile
 
 _NON_COMMERCIAL = "non-commercial"
@@ -28,12 +27,3 @@ def model_view(model: ModelFile, folders: Sequence[str | Path] = ()) -> ModelVie
         non_commercial=_NON_COMMERCIAL in licence.meaning,
         source=str(model.sources[0]) if model.sources else None,
     )
-
-
-def is_here(model: ModelFile, folders: Sequence[str | Path] = ()) -> bool:
-    """Whether the file is on this machine."""
-    try:
-        find(model, folders=folders)
-    except CheckpointError:
-        return False
-    return True

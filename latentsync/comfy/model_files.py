@@ -1,0 +1,153 @@
+"""Weights as the nodes offer them: which are here, which would be fetched, which licence they have.
+
+They are searched below every folder that ComfyUI has for models, extra_model_paths.yaml included,
+besides the project's own places. Imports neither torch nor OpenVINO.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+
+import folder_paths
+
+from latentsync.errors import CheckpointError, ConfigError
+from latentsync.generate import model_spec
+from latentsync.pipeline.requirements import licences_wanted, weights_wanted
+from latentsync.restoration.base import PUBLISHED, RESTORERS
+from latentsync.settings.load import load_config
+from latentsync.settings.schema import Config
+from latentsync.weights import licences
+from latentsync.weights.find import is_here
+from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
+from latentsync.weights.model_file import Licence, ModelFile, described, readable
+
+AUTO, REPLAY = "auto", "replay"
+LATENTSYNC = {"latentsync": "unet.yaml", "latentsync_256": "unet_256.yaml"}
+"""Generator -> its shipped settings; the better one first."""
+GENERATORS = (AUTO, *LATENTSYNC, REPLAY)
+NO_RESTORER = "none"
+KEPT = 10
+"""Seconds for which it is remembered what is here: ComfyUI asks for a node's inputs often."""
+_TO_FETCH = " ("  # between a name and what is to be fetched for it
+_NOT_MODELS = {"custom_nodes", "datasets"}
+
+
+def model_folders() -> list[str]:
+    """Every folder of ComfyUI for models, without those inside another one."""
+    listed = [
+        str(Path(folder).resolve())
+        for name, (folders, *_) in folder_paths.folder_names_and_paths.items()
+        if name not in _NOT_MODELS
+        for folder in folders
+    ]
+    every = dict.fromkeys([str(Path(folder_paths.models_dir).resolve()), *listed])
+    return [one for one in every if not any(Path(other) in Path(one).parents for other in every)]
+
+
+def generator_options() -> list[str]:
+    """auto, and each generator with what would be fetched for it."""
+    return [_labelled(name, _missing_of(name)) for name in GENERATORS]
+
+
+def restorer_options() -> list[str]:
+    return [_labelled(name, _missing_of(name)) for name in (*RESTORERS, NO_RESTORER)]
+
+
+def chosen_generator(option: str) -> str:
+    """The generator that an option stands for. auto: LatentSync where all its weights are, else
+    replay, which needs none. Raises ConfigError."""
+    name = _named("generator", option, GENERATORS)
+    if name != AUTO:
+        return name
+    return next((one for one in LATENTSYNC if not _missing_of(one)), REPLAY)
+
+
+def chosen_restorer(option: str) -> str:
+    """The restorer that an option stands for: no module, as a page may be open to others.
+
+    Raises ConfigError.
+    """
+    return _named("restorer", option, (*RESTORERS, NO_RESTORER))
+
+
+def weights_note(names: Iterable[str]) -> str:
+    """What is here and what would be fetched, a line for each of these that has weights."""
+    return "".join(f"\n{_sentence(name)}" for name in names if _files_of(name))
+
+
+def licences_note() -> str:
+    """The licences that have to be accepted, a line for each."""
+    return "\n".join(f"{one.ask_as}: {one}. {one.url}" for one in LICENCES_TO_ACCEPT.values())
+
+
+def accept_licences(config: Config, *, speech: bool, accepted: bool) -> None:
+    """Stores that the licences of these settings' weights were accepted, if the user has said so.
+
+    Raises ConfigError otherwise.
+    """
+    files = [model for model, _ in weights_wanted(config, speech=speech)]
+    check_licences([*(one.licence for one in files), *licences_wanted(config)], accepted=accepted)
+
+
+def check_licences(wanted: Iterable[Licence], *, accepted: bool) -> None:
+    """See accept_licences."""
+    asked = licences.unaccepted(wanted)
+    if asked and not accepted:
+        named = "; ".join(f"{one.ask_as}: {one}" for one in asked)
+        remedy = "if it allows your use, tick accept_licences in the node"
+        raise ConfigError("a licence has not been accepted", named, remedy)
+    licences.accept(one.ask_as for one in asked)
+
+
+def refuse(missing: Sequence[ModelFile]) -> None:
+    """The consent of a user who has not ticked fetch_weights; see weights.ensure."""
+    remedy = "tick fetch_weights in the node, or choose what needs none: Detail, replay"
+    raise CheckpointError("weights are missing", described(missing), remedy)
+
+
+def _named(what: str, option: str, known: Sequence[str]) -> str:
+    """The name in an option. What is to be fetched changes, so a saved option may be outdated."""
+    name = option.partition(_TO_FETCH)[0].strip()
+    for one in known:
+        if one.lower() == name.lower():
+            return one
+    raise ConfigError(what, name, f"use one of {', '.join(known)}")
+
+
+def _labelled(name: str, missing: Sequence[ModelFile]) -> str:
+    if not missing:
+        return name
+    return f"{name}{_TO_FETCH}{readable(sum(one.bytes for one in missing))} to fetch)"
+
+
+def _sentence(name: str) -> str:
+    missing = _missing_of(name)
+    names = ", ".join(dict.fromkeys(str(one.licence) for one in _files_of(name)))
+    state = f"to be fetched: {described(missing)}" if missing else f"installed, licence: {names}"
+    return f"{name}: {state}."
+
+
+def _missing_of(name: str) -> list[ModelFile]:
+    here = _here(int(time.monotonic() / KEPT))
+    return [model for model in _files_of(name) if model.key not in here]
+
+
+@lru_cache(maxsize=1)
+def _here(_moment: int) -> frozenset[str]:
+    """Keys of the files that are here."""
+    folders = model_folders()
+    files = {one for name in (*LATENTSYNC, *RESTORERS) for one in _files_of(name)}
+    return frozenset(one.key for one in files if is_here(one, folders))
+
+
+@cache
+def _files_of(name: str) -> tuple[ModelFile, ...]:
+    """The published files that a generator or a restorer needs."""
+    if name in LATENTSYNC:
+        wanted = model_spec.weights_wanted(load_config(LATENTSYNC[name]))
+        return tuple(model for model, _ in wanted)
+    model = PUBLISHED.get(name.lower())
+    return () if model is None else (model,)
