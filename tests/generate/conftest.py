@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +47,28 @@ def configured(sections: dict[str, dict[str, Any]]) -> Callable[..., Config]:
         )
 
     return configure
+
+
+@pytest.fixture(scope="module")
+def loaded_once() -> Iterator[None]:
+    """Loads the networks of a file once for each way to run them: it takes most of a test's time.
+    What loading does is shown in test_generator_files.py."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("load_unet", "load_vae"):
+            patched.setattr(latentsync, name, once(getattr(latentsync, name)))
+        yield
+
+
+def once(load: Callable[..., Any]) -> Callable[..., Any]:
+    known: dict[str, Any] = {}
+
+    def loaded(*given: Any) -> Any:
+        key = repr(given)
+        if key not in known:
+            known[key] = load(*given)
+        return known[key]
+
+    return loaded
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ from tests.generate.conftest import FRAMES, Load, chunk, refusal, request
 from tests.parity.filled import filled
 from tests.support.tiny_latentsync import MODEL, RESOLUTION
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 BIT_NOISE = 1e-5
 CPU = torch.device("cpu")
 

@@ -16,6 +16,8 @@ from latentsync.generate.diffusion.overlap import Averager, Edge, Recorder, aver
 from latentsync.types import Chunk
 from tests.generate.conftest import Load, chunk, refusal
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 SHARED, FRAMES, SIDE = 3, 8, 4
 CONDITIONS = torch.zeros(1, 9, FRAMES, SIDE, SIDE)
 INITIAL = torch.randn(1, 4, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))

@@ -70,6 +70,10 @@ FORBIDDEN_IN = {
 }
 
 
+SWITCHES = ("shell", "weights_only")
+"""Arguments of calls on which it depends whether they are allowed."""
+
+
 @cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"), str(path))
@@ -94,6 +98,8 @@ def package_of(module: str) -> str:
 def imports(tree: ast.AST, annotation: bool = False) -> Iterator[tuple[str, bool]]:
     """Every imported name with its module, and whether only annotations need it."""
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.expr):  # most of a tree, and no place for a statement
+            continue
         if isinstance(node, ast.Import):
             yield from ((alias.name, annotation) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -125,17 +131,26 @@ def offences(tree: ast.AST, *, prints: bool = False) -> list[str]:
     """Returns forbidden names and calls; prints: print() is allowed."""
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+        if isinstance(node, ast.Attribute) and is_named(node, "sys.path"):
             found.append("sys.path")
-        if isinstance(node, ast.Call):
-            name, keywords = ast.unparse(node.func), {k.arg: k.value for k in node.keywords}
-            shell = ast.unparse(keywords.get("shell", ast.Constant(False)))
-            safe = ast.unparse(keywords.get("weights_only", ast.Constant(False)))
-            if shell != "False" or (name == "torch.load" and safe != "True"):
-                found.append(name)
-            if name == "print" and not prints:
-                found.append(name)
+        if isinstance(node, ast.Call) and is_offence(node, prints):
+            found.append(ast.unparse(node.func))
     return found
+
+
+def is_offence(call: ast.Call, prints: bool) -> bool:
+    given = {one.arg: ast.unparse(one.value) for one in call.keywords if one.arg in SWITCHES}
+    return (
+        given.get("shell", "False") != "False"
+        or (is_named(call.func, "torch.load") and given.get("weights_only") != "True")
+        or (is_named(call.func, "print") and not prints)
+    )
+
+
+def is_named(node: ast.expr, name: str) -> bool:
+    """Most nodes are told apart by their last word, which is fast."""
+    last = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
+    return last == name.split(".")[-1] and ast.unparse(node) == name
 
 
 def test_imports_go_one_way() -> None:
