@@ -37,6 +37,9 @@ def _home() -> Path:
 
 def _found(name: str) -> Path | None:
     """The folder of the package that is imported under that name; None: there is none."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        return Path(loaded.__file__ or "unknown").resolve().parent
     spec = importlib.util.find_spec(name)
     return None if spec is None or spec.origin is None else Path(spec.origin).resolve().parent
 

@@ -46,24 +46,22 @@ UNSET = ""
 """A text input that is left empty."""
 
 
-def config_of(inputs: Mapping[str, Any], **fixed: Any) -> Config:
+def config_of(inputs: Mapping[str, Any], device: str = "auto", **fixed: Any) -> Config:
     """The settings. inputs: id -> value, those that were given; others are ignored.
 
-    fixed: dotted keys with ``__`` for the dot. Raises ConfigError for what is not allowed.
+    device: runtime.device, if the user names none. fixed: dotted keys with ``__`` for the dot.
+    Raises ConfigError for what is not allowed.
     """
-    generator = model_files.bare(str(inputs.get("generator", model_files.REPLAY)))
-    if generator not in model_files.GENERATORS:
-        options = ", ".join(model_files.GENERATORS)
-        raise ConfigError("generator", generator, f"use one of {options}")
-    if generator == model_files.AUTO:
-        generator = model_files.best_generator()
     flags = dict(_given(inputs))
-    if generator == model_files.REPLAY:
-        flags["generate.name"] = model_files.REPLAY
+    shipped = None
+    if "generator" in inputs:
+        generator = model_files.chosen_generator(str(inputs["generator"]))
+        shipped = model_files.LATENTSYNC.get(generator)
+        if shipped is None:
+            flags["generate.name"] = generator
     flags["weights.folders"] = model_files.model_folders()
     flags |= {name.replace("__", "."): value for name, value in fixed.items()}
-    lines = list(_lines(str(inputs.get(SETTINGS, UNSET))))
-    shipped = model_files.LATENTSYNC.get(generator)
+    lines = [f"runtime.device={device}", *_lines(str(inputs.get(SETTINGS, UNSET)))]
     return load_config(shipped, [*lines, *_texts(inputs)], flags=flags)
 
 
@@ -118,6 +116,11 @@ def by_key() -> dict[str, Setting]:
     return {one.key: one for one in described()}
 
 
+def is_closed(key: str) -> bool:
+    """Whether a setting cannot be set in a node at all."""
+    return key.startswith(CLOSED)
+
+
 def _often() -> list[Setting]:
     return [by_key()[key] for key in OFTEN]
 
@@ -133,7 +136,7 @@ def _given(inputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Key and value of each input that is a number, a switch or a choice, and not its default: a
     preset holds for those."""
     if "restorer" in inputs:
-        yield "restore.name", _restorer(str(inputs["restorer"]))
+        yield "restore.name", model_files.chosen_restorer(str(inputs["restorer"]))
     if inputs.get("preset", NO_PRESET) != NO_PRESET:
         yield "preset", inputs["preset"]
     if str(inputs.get("speaker", UNSET)).strip():
@@ -154,16 +157,6 @@ def _texts(inputs: Mapping[str, Any]) -> Iterator[str]:
             yield f"{setting.key}={value}"
 
 
-def _restorer(option: str) -> str:
-    """No module may be named: the page of a ComfyUI may be open to others."""
-    name = model_files.bare(option)
-    known = [*model_files.RESTORERS, model_files.NO_RESTORER]
-    for one in known:
-        if one.lower() == name.lower():
-            return one
-    raise ConfigError("restorer", name, f"use one of {', '.join(known)}")
-
-
 def _lines(text: str) -> Iterator[str]:
     """The lines key=value of the text, each checked for its key; # begins a remark."""
     for line in text.splitlines():
@@ -173,7 +166,7 @@ def _lines(text: str) -> Iterator[str]:
         key, _, value = (part.strip() for part in line.partition("="))
         if key in OWN:
             raise ConfigError(f"{SETTINGS}: {key}", value, f"use the input {OWN[key]} for it")
-        if key in CLOSED or key.startswith(CLOSED):
+        if is_closed(key):
             raise ConfigError(f"{SETTINGS}: {key}", value, "leave it out: it has no use in a node")
         if key == "face.detector" and ":" in value:
             raise ConfigError(f"{SETTINGS}: {key}", value, "name a built-in detector, not a module")

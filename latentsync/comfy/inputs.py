@@ -8,10 +8,22 @@ from typing import Any
 from comfy_api.latest import io
 
 from latentsync.comfy import model_files
-from latentsync.comfy.choices import NO_PRESET, OFTEN, OWN, SETTINGS, UNSET, by_key, is_text
+from latentsync.comfy.choices import (
+    NO_PRESET,
+    OFTEN,
+    OWN,
+    SETTINGS,
+    UNSET,
+    by_key,
+    is_closed,
+    is_text,
+)
 from latentsync.settings.described import Setting
 from latentsync.settings.presets import PRESETS
+from latentsync.settings.words import NAMES
 
+_MODULE = " package.module:load: your own."
+"""What the node does not offer."""
 LARGEST = 2**53 - 1
 """A page's numbers are exact up to here."""
 COSTLY = (
@@ -65,39 +77,40 @@ def speech_file() -> io.Input:
 def generator() -> io.Input:
     about = (
         "What makes the new mouth. auto: LatentSync where its weights are, else replay, which "
-        "takes the video's own mouths in a new order and needs no weights.\n"
-        + model_files.weights_note()
+        "takes the video's own mouths in a new order and needs no weights."
     )
     return io.Combo.Input(
         "generator",
         options=model_files.generator_options(),
         default=model_files.AUTO,
         optional=True,
-        tooltip=about,
+        tooltip=about + model_files.weights_note(model_files.GENERATORS),
     )
 
 
 def restorer() -> io.Input:
-    about = f"{by_key()['restore.name'].about}\n{model_files.weights_note()}"
+    about = _about("restore.name").replace(_MODULE, "")
     return io.Combo.Input(
         "restorer",
         options=model_files.restorer_options(),
         default="Detail",
         optional=True,
-        tooltip=about,
+        tooltip=about + model_files.weights_note(model_files.RESTORERS),
     )
 
 
 def preset() -> io.Input:
-    about = by_key()["preset"].about
+    about = (
+        "Quality against time in one word: sets several of the inputs below, and others, at once. "
+        "An input that you change yourself wins."
+    )
     return io.Combo.Input(
         "preset", options=[*PRESETS], default=NO_PRESET, optional=True, tooltip=about
     )
 
 
 def speaker() -> io.Input:
-    about = by_key()["face.speaker"].about
-    return io.String.Input("speaker", default=UNSET, optional=True, tooltip=about)
+    return io.String.Input("speaker", default=UNSET, optional=True, tooltip=_about("face.speaker"))
 
 
 def often(beginnings: tuple[str, ...]) -> list[io.Input]:
@@ -106,8 +119,8 @@ def often(beginnings: tuple[str, ...]) -> list[io.Input]:
 
 
 def settings() -> io.Input:
-    keys = ", ".join(key for key in by_key() if key not in OWN)
-    about = f"All other settings, a line key=value for each; docs/cli.md explains them. {keys}"
+    keys = ", ".join(key for key in by_key() if key not in OWN and not is_closed(key))
+    about = f"Other settings, a line key=value for each; configs/demo.yaml explains them. {keys}"
     return io.String.Input(
         SETTINGS,
         default=UNSET,
@@ -148,7 +161,11 @@ def outputs() -> list[io.Output]:
 
 
 def _of(setting: Setting) -> io.Input:
-    about: dict[str, Any] = {"tooltip": setting.about, "optional": True}
+    about: dict[str, Any] = {
+        "display_name": NAMES[setting.key],
+        "tooltip": _about(setting.key),
+        "optional": True,
+    }
     name, default = OWN[setting.key], setting.default
     if is_text(setting):
         text = UNSET if default is None else str(default)
@@ -163,6 +180,11 @@ def _of(setting: Setting) -> io.Input:
         whole = {k: min(int(v), LARGEST) for k, v in ends.items() if v is not None}
         return io.Int.Input(name, default=default, **whole, **about, **_more(io.Int))
     return io.Float.Input(name, default=default, step=0.01, **ends, **about, **_more(io.Float))
+
+
+def _about(key: str) -> str:
+    """What a setting does. In a node "none" is an input that is left empty."""
+    return by_key()[key].about.replace("null:", "Empty:")
 
 
 def _more(kind: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 
 from latentsync.comfy import files
 from latentsync.comfy.choices import config_of
-from latentsync.comfy.process import make_room, use_threads
+from latentsync.comfy.process import device_of_comfyui, make_room, use_threads
 from latentsync.comfy.rendering import at_work, given_speech
 from latentsync.evaluate.judge import case_of, judge
 from latentsync.evaluate.networks import load_judges
@@ -32,7 +32,9 @@ def people_of(inputs: Mapping[str, Any]) -> tuple[torch.Tensor, str, int]:
     Raises as rendering.made does.
     """
     with at_work() as (interruption, bars), files.video_file(inputs["video"]) as video:
-        config = config_of(inputs, restore__name="none", input__video=str(video))
+        config = config_of(
+            inputs, device_of_comfyui(), restore__name="none", input__video=str(video)
+        )
         ensure_face_models(config)
         info = probe(video)
         use_threads(1)
@@ -54,7 +56,7 @@ def judged(inputs: Mapping[str, Any]) -> tuple[str, str]:
         source = inputs.get("source")
         if source is not None:
             source = opened.enter_context(files.video_file(source))
-        config = config_of(inputs)
+        config = config_of(inputs, device_of_comfyui())
         judges = load_judges(config)
         if judges.execution is not None:
             make_room()

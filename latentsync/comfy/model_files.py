@@ -56,19 +56,26 @@ def restorer_options() -> list[str]:
     return [_labelled(name, _missing_of(name)) for name in (*RESTORERS, NO_RESTORER)]
 
 
-def bare(option: str) -> str:
-    """The name in an option. What is to be fetched changes, so a saved one may be outdated."""
-    return option.partition(_TO_FETCH)[0].strip()
+def chosen_generator(option: str) -> str:
+    """The generator that an option stands for. auto: LatentSync where all its weights are, else
+    replay, which needs none. Raises ConfigError."""
+    name = _named("generator", option, GENERATORS)
+    if name != AUTO:
+        return name
+    return next((one for one in LATENTSYNC if not _missing_of(one)), REPLAY)
 
 
-def best_generator() -> str:
-    """LatentSync where all its weights are, else replay, which needs none."""
-    return next((name for name in LATENTSYNC if not _missing_of(name)), REPLAY)
+def chosen_restorer(option: str) -> str:
+    """The restorer that an option stands for: no module, as a page may be open to others.
+
+    Raises ConfigError.
+    """
+    return _named("restorer", option, (*RESTORERS, NO_RESTORER))
 
 
-def weights_note() -> str:
-    """What is here and what would be fetched, as a sentence for each generator and restorer."""
-    return "\n".join(_sentence(name) for name in (*LATENTSYNC, *RESTORERS) if _files_of(name))
+def weights_note(names: Iterable[str]) -> str:
+    """What is here and what would be fetched, a line for each of these that has weights."""
+    return "".join(f"\n{_sentence(name)}" for name in names if _files_of(name))
 
 
 def licences_note() -> str:
@@ -101,6 +108,15 @@ def refuse(missing: Sequence[ModelFile]) -> None:
     raise CheckpointError("weights are missing", described(missing), remedy)
 
 
+def _named(what: str, option: str, known: Sequence[str]) -> str:
+    """The name in an option. What is to be fetched changes, so a saved option may be outdated."""
+    name = option.partition(_TO_FETCH)[0].strip()
+    for one in known:
+        if one.lower() == name.lower():
+            return one
+    raise ConfigError(what, name, f"use one of {', '.join(known)}")
+
+
 def _labelled(name: str, missing: Sequence[ModelFile]) -> str:
     if not missing:
         return name
@@ -124,7 +140,7 @@ def _here(_moment: int) -> frozenset[str]:
     """Keys of the files that are here."""
     folders = model_folders()
     files = {one for name in (*LATENTSYNC, *RESTORERS) for one in _files_of(name)}
-    return frozenset(one.key for one in files if is_here(one, folders=folders))
+    return frozenset(one.key for one in files if is_here(one, folders))
 
 
 @cache

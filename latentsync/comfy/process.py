@@ -10,6 +10,8 @@ import cv2
 import torch
 from comfy import model_management
 
+from latentsync.runtime.device import choose_device
+
 
 @contextmanager
 def as_in_our_process() -> Iterator[None]:
@@ -32,6 +34,11 @@ def make_room() -> None:
     """Other nodes' models leave the memory of the device; ComfyUI loads them again when asked."""
     model_management.unload_all_models()
     model_management.soft_empty_cache()
+
+
+def device_of_comfyui() -> str:
+    """runtime.device for who has told ComfyUI to leave the GPU alone."""
+    return "cpu" if model_management.cpu_mode() and choose_device("auto").type != "cpu" else "auto"
 
 
 def use_threads(count: int) -> None:

@@ -12,7 +12,7 @@ from latentsync.comfy import files, model_files
 from latentsync.comfy.choices import config_of, speech_path
 from latentsync.comfy.errors import one_line_errors
 from latentsync.comfy.interruption import Interruption
-from latentsync.comfy.process import as_in_our_process, make_room, use_threads
+from latentsync.comfy.process import as_in_our_process, device_of_comfyui, make_room, use_threads
 from latentsync.comfy.progress import Bars, MouthPreview
 from latentsync.errors import ConfigError
 from latentsync.pipeline.engine import Engine
@@ -45,8 +45,11 @@ def made(inputs: Mapping[str, Any], *, speaks: bool) -> tuple[Path, dict[str, An
         reference = inputs.get("reference")
         if reference is not None:
             reference = str(opened.enter_context(files.video_file(reference)))
+        if speaks:
+            inputs = {"generator": model_files.AUTO, **inputs}
         config = config_of(
             inputs,
+            device_of_comfyui(),
             input__video=str(video),
             input__audio=_speech(inputs, opened) if speaks else None,
             restore__reference=reference,
@@ -82,6 +85,8 @@ def _rendered(
     config: Config, inputs: Mapping[str, Any], interruption: Interruption, bars: Bars
 ) -> dict[str, Any]:
     speech = config.speech
+    if speech:
+        logger.info("the generator is %s", config.generate.name)
     accepted = bool(inputs.get("accept_licences"))
     model_files.accept_licences(config, speech=speech, accepted=accepted)
     consent = consent_to_all if inputs.get("fetch_weights") else model_files.refuse

@@ -47,8 +47,7 @@ def ensure_weights(
     refuse that. Raises ConfigError for licences not accepted, CheckpointError for files that are
     missing (offline), cannot be downloaded, or belong to another model.
     """
-    unnamed = [model for model, path in wanted if path is None]
-    missing = [model for model in unnamed if not is_here(model, folders=folders)]
+    missing = [model for model, path in wanted if path is None and not is_here(model, folders)]
     fetching = bool(missing) and not offline and not hub.is_offline()
     large = [model for model in missing if not model.is_small]
     if fetching and large:

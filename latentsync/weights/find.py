@@ -57,7 +57,7 @@ def find_all(
     return found
 
 
-def is_here(model: ModelFile, *, folders: Sequence[str | Path] = ()) -> bool:
+def is_here(model: ModelFile, folders: Sequence[str | Path] = ()) -> bool:
     """Whether the file is on this machine; see find()."""
     try:
         find(model, folders=folders)

@@ -41,6 +41,7 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "jobs": f"{BELOW} pipeline evaluate",
     "server": f"{BELOW} pipeline estimate evaluate jobs __version__",
     "client": "",
+    "comfy": f"{BELOW} pipeline evaluate",
     "api": f"{BELOW} pipeline evaluate",
     "commands": f"{BELOW} pipeline estimate evaluate jobs server __version__",
 }
@@ -61,7 +62,7 @@ FORBIDDEN_IN = {
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch omegaconf",
     **dict.fromkeys(
-        ("pipeline", "estimate", "evaluate", "api"), "argparse omegaconf yaml ray tqdm"
+        ("pipeline", "estimate", "evaluate", "api", "comfy"), "argparse omegaconf yaml ray tqdm"
     ),
     "jobs": "argparse omegaconf tqdm",
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),

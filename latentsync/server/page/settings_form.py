@@ -13,9 +13,9 @@ from typing import Any
 
 from latentsync.evaluate.page.markup import Markup, element, joined
 from latentsync.server.jobs.outside import PLUGINS, may_be_set
-from latentsync.server.page.settings_words import NAMES, OFTEN, OFTEN_USED, TITLES, group_of
 from latentsync.settings.described import Setting, described
 from latentsync.settings.presets import PRESETS
+from latentsync.settings.words import NAMES, OFTEN, OFTEN_USED, TITLES, group_of
 
 CHOSEN_ELSEWHERE = frozenset(
     ("preset", "generate.name", "restore.name", "face.speaker", "output.compare")

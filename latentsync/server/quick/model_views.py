@@ -19,7 +19,7 @@ def model_view(model: ModelFile, folders: Sequence[str | Path] = ()) -> ModelVie
     return ModelView(
         key=model.key,
         for_what=model.needed_by,
-        installed=is_here(model, folders=folders),
+        installed=is_here(model, folders),
         bytes=model.bytes,
         licence=str(licence),
         licence_url=licence.url or None,

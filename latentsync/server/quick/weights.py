@@ -10,12 +10,11 @@ from latentsync.generate.model_spec import weights_wanted
 from latentsync.pipeline.requirements import check_detector, licences_wanted, missing_weights
 from latentsync.restoration.base import RESTORERS
 from latentsync.server.errors import ApiError
-from latentsync.server.quick.model_views import model_view
+from latentsync.server.quick.model_views import is_here, model_view
 from latentsync.server.views import ModelView
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
-from latentsync.weights.find import is_here
 from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 from latentsync.weights.manifest import MODEL_FILES
 from latentsync.weights.model_file import ModelFile, described

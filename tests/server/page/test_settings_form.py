@@ -19,9 +19,9 @@ from latentsync.server.page.settings_form import (
     form,
     is_shown,
 )
-from latentsync.server.page.settings_words import NAMES, OFTEN, group_of
 from latentsync.settings.described import described
 from latentsync.settings.load import load_config
+from latentsync.settings.words import NAMES, OFTEN, group_of
 from tests.support.browser import PHONE, SMALLEST, playwright, started_browser
 
 PAGE = Path(__file__).parents[3] / "latentsync/server/page"

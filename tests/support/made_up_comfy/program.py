@@ -1,4 +1,4 @@
-"""The stand-in of a running ComfyUI: its modules in sys.modules, its thread, and what it was told."""
+"""The stand-in of a running ComfyUI: its modules in sys.modules, its thread, what it was told."""
 
 from __future__ import annotations
 
@@ -52,6 +52,12 @@ class Program:
     def left(self) -> list[str]:
         """Names of the files in its temp folder."""
         return sorted(path.name for path in self.temp.glob("*")) if self.temp.exists() else []
+
+    def forget_what_is_here(self) -> None:
+        """As after the seconds for which the nodes remember it."""
+        from latentsync.comfy import model_files
+
+        model_files._here.cache_clear()
 
     def video(self, path: Path, **window: float) -> Any:
         kind = videos.OldVideoFromFile if self.version == OLD else videos.NewVideoFromFile
@@ -113,6 +119,7 @@ def _modules(program: Program) -> Iterator[tuple[str, ModuleType]]:
     management.InterruptProcessingException = program.Interrupted
     management.processing_interrupted = lambda: program.interrupted
     management.throw_exception_if_processing_interrupted = program.throw
+    management.cpu_mode = lambda: True
     management.unload_all_models = lambda: _count(program, "unloaded")
     management.soft_empty_cache = lambda: _count(program, "emptied")
     utils: Any = ModuleType("comfy.utils")
