@@ -11,13 +11,14 @@ import difflib
 
 from latentsync.errors import ConfigError
 
-Setting = str | int | float
+Setting = str | int | float | list[float]
 
 _FAST: dict[str, Setting] = {
     "generate.steps": 8,
     "generate.scheduler": "dpmpp_2m",
     "generate.step_cache": 2,  # with few steps, far apart, cached features fit less well
     "generate.guidance": 1.0,  # off: one forward pass a step instead of two
+    "generate.guidance_interval": [0.0, 1.0],
     "restore.batch": 0,  # automatic
     "restore.reuse": 4.0,
     "output.preset": "veryfast",
@@ -31,6 +32,7 @@ PRESETS: dict[str, dict[str, Setting]] = {
         "generate.scheduler": "ddim",
         "generate.step_cache": 3,
         "generate.guidance": 1.5,
+        "generate.guidance_interval": [0.2, 0.8],
         "restore.batch": 0,
         "restore.reuse": 0.0,
         "output.preset": "fast",
@@ -40,6 +42,7 @@ PRESETS: dict[str, dict[str, Setting]] = {
         "generate.scheduler": "ddim",
         "generate.step_cache": 0,
         "generate.guidance": 1.5,
+        "generate.guidance_interval": [0.0, 1.0],
         "restore.batch": 0,
         "restore.reuse": 0.0,
         "output.preset": "medium",

@@ -89,6 +89,7 @@ class GenerateConfig:
     whisper: str | None = None
     steps: int = 20
     guidance: float = 1.5
+    guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])
     seed: int = 1247
     scheduler: str = "ddim"
     step_cache: int = 0

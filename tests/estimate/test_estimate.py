@@ -219,6 +219,11 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     # Of 1000 steps more of the time is the U-Net's: shared frames are denoised twice.
     overlapping = seconds("generate.steps=1000", "generate.overlap=8", execution=counted)
     assert 1.6 * many < overlapping < 2 * many
+    # Guided in half of the steps: three passes where there were four.
+    half = seconds(
+        "generate.steps=1000", "generate.guidance_interval=[0.25,0.75]", execution=counted
+    )
+    assert 0.7 * many < half < 0.8 * many
 
 
 def test_networks_that_have_to_be_converted_first_are_detected(

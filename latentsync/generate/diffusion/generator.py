@@ -16,6 +16,7 @@ from latentsync.generate import coding
 from latentsync.generate.base import WHISPER, ChunkMouths
 from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.diffusion import sampling
+from latentsync.generate.diffusion.guidance import guided_steps
 from latentsync.generate.diffusion.kind import NAME
 from latentsync.generate.diffusion.noise import (
     Noise,
@@ -182,6 +183,7 @@ class LatentSync:
             initial,
             steps=settings.steps,
             guidance=settings.guidance,
+            guidance_interval=settings.guidance_interval,
             cache_interval=max(settings.step_cache, 1),
             scheduler=settings.scheduler,
             check=self._check,
@@ -244,7 +246,9 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSyn
     seed = settings.seed if settings.seed >= 0 else secrets.randbits(63)
     logger.info("seed %d", seed)
     unet = load_unet(config.model, model, paths.unet, execution)
-    unet.prepare(model, guided=settings.guidance > 1)
+    guidance = settings.guidance, settings.guidance_interval, settings.step_cache
+    for guided in {*guided_steps(settings.steps, *guidance)}:
+        unet.prepare(model, guided=guided)
     vae = load_vae(paths.vae, execution)
     vae.prepare(model.resolution, settings.vae_batch)
     return LatentSync(
