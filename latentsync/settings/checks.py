@@ -10,7 +10,14 @@ from typing import Any
 
 from latentsync.errors import ConfigError
 from latentsync.settings.lengths import BOUNCE, LENGTHS, VIDEO, decibels, output_rate
-from latentsync.settings.schema import COMPAT, Config, FaceConfig, GenerateConfig, OutputConfig
+from latentsync.settings.schema import (
+    COMPAT,
+    TAESD,
+    Config,
+    FaceConfig,
+    GenerateConfig,
+    OutputConfig,
+)
 
 _CODECS = (
     *("auto", "libx264", "libx265", "libsvtav1", "prores_ks", "ffv1"),
@@ -122,6 +129,7 @@ def _check_combinations(config: Config) -> None:
         remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
         raise ConfigError("generate.overlap", config.generate.overlap, remedy)
     _check_guidance(config)
+    _check_vae(config)
     _check_audio(config)
     _check_speakers(config)
     _check_provenance(config.output)
@@ -147,6 +155,12 @@ def _check_guidance(config: Config) -> None:
     if config.as_upstream and interval != GenerateConfig().guidance_interval:
         remedy = f"use [0, 1]: with compat={COMPAT} every step is guided"
         raise ConfigError("generate.guidance_interval", interval, remedy)
+
+
+def _check_vae(config: Config) -> None:
+    if config.as_upstream and config.generate.vae == TAESD:
+        remedy = f"leave it out: with compat={COMPAT} the VAE is LatentSync's"
+        raise ConfigError("generate.vae", TAESD, remedy)
 
 
 def _check_provenance(output: OutputConfig) -> None:

@@ -1,7 +1,7 @@
 """Presets: quality against time in one word.
 
 Every preset sets the same keys, so that switching presets leaves no value of another behind; but
-`draft` chooses the generator as well. `quality` equals the defaults, which are those of the
+`draft` chooses generator and VAE as well. `quality` equals the defaults, which are those of the
 published models; docs/speed.md has the table.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 
 from latentsync.errors import ConfigError
+from latentsync.settings.schema import TAESD
 
 Setting = str | int | float | list[float]
 
@@ -25,7 +26,13 @@ _FAST: dict[str, Setting] = {
 }
 
 PRESETS: dict[str, dict[str, Setting]] = {
-    "draft": {"generate.name": "auto", **_FAST},  # see generate.table.AUTO
+    "draft": {
+        **_FAST,
+        "generate.name": "auto",  # see generate.table.AUTO
+        "generate.vae": TAESD,  # the VAE took more than half of the time of fast
+        "generate.steps": 6,
+        "generate.step_cache": 3,  # two whole passes: the chunk of a preview in half a minute
+    },
     "fast": _FAST,
     "balanced": {  # DeepCache as in LatentSync's own app
         "generate.steps": 20,

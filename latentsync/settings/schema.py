@@ -8,6 +8,9 @@ from typing import Any
 COMPAT = "upstream"
 """The only value of the setting `compat`."""
 
+TAESD = "taesd"
+"""Value of generate.vae that is no path: the small VAE of that name."""
+
 
 @dataclass
 class InputConfig:

@@ -15,7 +15,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
-from latentsync.generate.coding import LATENT_SCALE
+from latentsync.generate.coding import LATENT_SCALE, Autoencoder
 from latentsync.generate.diffusion.noise import Noise, per_chunk_noise, upstream_noise
 from latentsync.generate.diffusion.sampling import (
     SCHEDULE,
@@ -25,7 +25,7 @@ from latentsync.generate.diffusion.sampling import (
     prepare,
 )
 from latentsync.models.unet import UNet3DConditionModel
-from tests.parity.filled import filled
+from tests.parity.filled import autoencoder, filled
 from tests.parity.rule import HERE
 
 KIND = "sampling"
@@ -40,7 +40,7 @@ class Video:
     about: dict[str, Any]
     golden: Any
     unet: UNet3DConditionModel
-    vae: AutoencoderKL
+    vae: Autoencoder
     faces: Tensor
     keep: Tensor
     audio: Tensor
@@ -86,7 +86,7 @@ def video_of(file: Path) -> Video:
         about=about,
         golden=golden,
         unet=filled(UNet3DConditionModel(**about["unet_config"])),
-        vae=filled(vae),
+        vae=autoencoder(vae),
         faces=faces.float() / 127.5 - 1,
         keep=torch.from_numpy(golden["mask"]),
         audio=windows(golden["audio_features"], count),

@@ -35,6 +35,7 @@ from latentsync.generate.model_spec import (
     face_model,
     model_paths,
     unet_file,
+    vae_wanted,
 )
 from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite, output_dtype
@@ -249,7 +250,7 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSyn
     guidance = settings.guidance, settings.guidance_interval, settings.step_cache
     for guided in {*guided_steps(settings.steps, *guidance)}:
         unet.prepare(model, guided=guided)
-    vae = load_vae(paths.vae, execution)
+    vae = load_vae(paths.vae, execution, vae_wanted(config)[0])
     vae.prepare(model.resolution, settings.vae_batch)
     return LatentSync(
         unet,

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.generate.diffusion.guidance import guided_steps
-from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, face_model
+from latentsync.generate.model_spec import (
+    CHANNELS,
+    LATENT_STEP,
+    TOKENS,
+    FaceModel,
+    face_model,
+    vae_wanted,
+)
 from latentsync.generate.timing import MUCH, Sample, Trial, coding_trial, network_trial, work
 from latentsync.models.unet import UNet3DConditionModel
 
@@ -34,7 +41,8 @@ def trials(config: Config, execution: Execution, _sample: Sample) -> list[Trial]
     model = face_model(config)
     side = model.resolution // LATENT_STEP
     steps = _steps(config, model, side, execution)
-    return [steps, coding_trial(side, execution, encoded=2, decoded=1)]
+    vae, _ = vae_wanted(config)
+    return [steps, coding_trial(vae, side, execution, encoded=2, decoded=1)]
 
 
 def _steps(config: Config, model: FaceModel, side: int, execution: Execution) -> Trial:

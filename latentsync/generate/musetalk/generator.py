@@ -16,7 +16,7 @@ from latentsync.generate import coding
 from latentsync.generate.base import NORMED_WHISPER
 from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.memory import enough_memory
-from latentsync.generate.model_spec import LATENT_STEP
+from latentsync.generate.model_spec import LATENT_STEP, vae_wanted
 from latentsync.generate.musetalk.face_box import face_box, shown_part
 from latentsync.generate.musetalk.kind import NAME, SIZE, weights_wanted
 from latentsync.generate.musetalk.network import AUDIO, TOKENS, load_unet
@@ -170,6 +170,6 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> MuseTalk:
     checkpoint, vae_file = find_all(wanted, folders=config.weights.folders)
     unet = load_unet(checkpoint, execution)
     unet.prepare(SIZE // LATENT_STEP, CHUNK)
-    vae = load_vae(vae_file, execution)
+    vae = load_vae(vae_file, execution, vae_wanted(config)[0])
     vae.prepare(SIZE, config.generate.vae_batch)
     return MuseTalk(unet, vae, settings=config.generate, execution=execution, checkpoint=checkpoint)
