@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,11 @@ from latentsync.errors import CheckpointError
 from latentsync.generate import coding
 from latentsync.generate.base import Reconstructing
 from latentsync.generate.diffusion import sampling
+from latentsync.generate.diffusion.generator import LatentSync
 from latentsync.generate.diffusion.noise import per_chunk_noise
 from latentsync.generate.musetalk.one_step import inputs, without_lower_half
 from latentsync.generate.vae import VAEInParts, load_vae
-from latentsync.runtime.execution import REFERENCE
+from latentsync.runtime.execution import REFERENCE, Execution
 from latentsync.weights.manifest import TAESD, VAE
 from tests.generate.conftest import FRAMES, Load, chunk, refusal
 from tests.parity.filled import filled
@@ -32,13 +32,15 @@ GRAPHS = replace(REFERENCE, backend="openvino", threads=1)
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The file, in a folder where it is searched."""
-    folder = write_taesd(tmp_path_factory.mktemp("taesd"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LATENTSYNC_CHECKPOINTS", str(folder))
-        patch.setenv("LATENTSYNC_CACHE", str(folder / "graphs"))
-        yield folder / "taesd.safetensors"
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_taesd(tmp_path_factory.mktemp("taesd")) / "taesd.safetensors"
+
+
+@pytest.fixture
+def draft(weights: Path, load: Load, monkeypatch: pytest.MonkeyPatch) -> LatentSync:
+    """The tiny LatentSync with the weights in a folder where they are searched."""
+    monkeypatch.setenv("LATENTSYNC_CHECKPOINTS", str(weights.parent))
+    return load(vae="taesd")
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +76,9 @@ def test_the_published_file_is_as_long_as_this_network_s(weights: Path) -> None:
 
 @pytest.mark.parametrize("execution", [REFERENCE, GRAPHS], ids=["torch", "openvino"])
 def test_faces_and_latents_are_those_of_the_original(
-    weights: Path, latents: Tensor, decoded: Tensor, execution: object
+    weights: Path, latents: Tensor, decoded: Tensor, execution: Execution
 ) -> None:
-    vae = load_vae(weights, execution, TAESD)  # type: ignore[arg-type]
+    vae = load_vae(weights, execution, TAESD)
     near(coding.encode(vae, FACES), latents)
     near(coding.decode(vae, latents), decoded)
     noise = torch.ones(FRAMES, 4, SIDE, SIDE)
@@ -110,9 +112,9 @@ def test_musetalk_is_given_its_latents_as_they_are(
 
 
 def test_a_chunk_of_a_draft_is_made_with_it(
-    weights: Path, vae: VAEInParts, load: Load, mask: np.ndarray
+    draft: LatentSync, vae: VAEInParts, mask: np.ndarray
 ) -> None:
-    generator, given = load(vae="taesd"), chunk()
+    generator, given = draft, chunk()
     noise = per_chunk_noise(generator.seed, 0, FRAMES, SIDE, device=REFERENCE.device)
     keep = torch.from_numpy(1 - mask)
     conditions = sampling.prepare(vae, given.crops, keep, noise)
@@ -123,11 +125,10 @@ def test_a_chunk_of_a_draft_is_made_with_it(
 
 
 def test_self_is_fitted_to_what_the_draft_s_vae_makes_of_a_face(
-    weights: Path, load: Load, decoded: Tensor
+    draft: LatentSync, decoded: Tensor
 ) -> None:
-    generator = load(vae="taesd")
-    assert isinstance(generator, Reconstructing)
-    near(generator.reconstruct(FACES), decoded)
+    assert isinstance(draft, Reconstructing)
+    near(draft.reconstruct(FACES), decoded)
 
 
 def test_weights_of_the_other_vae_are_refused(
