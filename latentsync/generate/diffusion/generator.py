@@ -39,6 +39,7 @@ from latentsync.generate.model_spec import (
 )
 from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite, output_dtype
+from latentsync.runtime.memory import to_host
 
 if TYPE_CHECKING:
     from latentsync.generate.base import GenerationRequest
@@ -200,7 +201,7 @@ class LatentSync:
         decoded = sampling.decode(self._vae, latents[:, :, some][:, :, first], **self._batches)
         check_finite(decoded, "a generated mouth", f"chunk {chunk.index}", self._execution)
         crops = crops.to(self._vae.device)
-        return sampling.composite(decoded[which], crops, self._keep).cpu()
+        return to_host(sampling.composite(decoded[which], crops, self._keep))
 
     def _enough_memory(self) -> Any:
         settings = self._settings

@@ -24,6 +24,7 @@ from latentsync.generate.musetalk.one_step import inputs, predict
 from latentsync.generate.musetalk.references import choose_references
 from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite
+from latentsync.runtime.memory import to_host
 from latentsync.weights.find import find_all
 from latentsync.weights.manifest import MUSETALK
 
@@ -102,7 +103,7 @@ class MuseTalk:
             made = torch.cat([predict(self._unet, *batch) for batch in batches])
             faces = coding.decode(self._vae, made, **self._batches)
         check_finite(faces, "a generated mouth", f"chunk {chunk.index}", self._execution)
-        return faces.cpu()[which]
+        return to_host(faces)[which]
 
     def reconstruct(self, crops: Tensor) -> Tensor:
         """See latentsync.generate.base.Reconstructing."""
