@@ -1,6 +1,6 @@
 """Time of a frame of `--preset draft` at 256 pixels by stage: LatentSync and MuseTalk with TAESD.
 
-    python -m benchmarks.draft [--precision fp32] [--backend openvino|torch] [--rounds 2]
+    python -m benchmarks.draft [--precision fp32] [--backend openvino|torch] [--vae TAESD]
 
 The weights are random. TAESD, the VAE beside it and MuseTalk's U-Net have their full size, and are
 converted first (with LATENTSYNC_CACHE set, once). LatentSync's denoising is that of its
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +27,6 @@ from latentsync.generate.vae import DESIGNS, VAEInParts
 from latentsync.runtime.execution import Execution, configure_execution
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RuntimeConfig
-from latentsync.weights.manifest import TAESD, VAE
 
 SIDE = SIZE // LATENT_STEP
 CORES = 2
@@ -43,33 +42,23 @@ Tasks = dict[str, tuple[Callable[[], object], float]]
 def main(arguments: list[str] | None = None) -> None:
     own = _parser().parse_args(arguments)
     how = configure_execution(RuntimeConfig(backend=own.backend, precision=own.precision))
-    tasks = {
-        **_denoising(how),
-        **_one_step(how),
-        **_coding(how, TAESD.key),
-        **_coding(how, VAE.key),
-    }
-    if own.prepare:
-        return
+    tasks = _denoising(how) | _one_step(how)
+    for vae in own.vae:
+        tasks |= _coding(how, vae)
     measured = in_turns({name: run for name, (run, _) in tasks.items()}, own.rounds)
     wall, cores = (
         {name: measured[name][i] * per_frame for name, (_, per_frame) in tasks.items()}
         for i in range(2)
     )
     print(f"{how}; load {os.getloadavg()[0]:.1f}\n")
-    print(
-        markdown([("stage, a frame", "s", "s of a core"), *_stages(wall, cores), *_totals(cores)])
-    )
+    stages = [(name, f"{wall[name]:.2f}", f"{cores[name]:.2f}") for name in wall]
+    print(markdown([("stage, a frame", "s", "s of a core"), *stages, *_totals(cores, own.vae)]))
 
 
-def _stages(wall: dict[str, float], cores: dict[str, float]) -> list[tuple[str, ...]]:
-    return [(name, f"{wall[name]:.2f}", f"{cores[name]:.2f}") for name in wall]
-
-
-def _totals(cores: dict[str, float]) -> list[tuple[str, ...]]:
+def _totals(cores: dict[str, float], vaes: Sequence[str]) -> list[tuple[str, ...]]:
     rows = []
     for generator, (stage, encoded) in GENERATORS.items():
-        for vae in (TAESD.key, VAE.key):
+        for vae in vaes:
             coding = encoded * cores[_named(vae, "encoding")] + cores[_named(vae, "decoding")]
             frame = cores[stage] + coding
             minutes = f"{frame * CLIP / CORES / 60:.1f} min for 10 s on {CORES} cores"
@@ -109,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", default="auto", help="default auto")
     parser.add_argument("--backend", default="auto", help="openvino or torch; default auto")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--prepare", action="store_true", help="convert the networks, time nothing")
+    parser.add_argument("--vae", nargs="+", choices=DESIGNS, default=[*DESIGNS], help="default all")
     return parser
 
 
