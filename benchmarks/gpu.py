@@ -17,6 +17,7 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from latentsync.errors import ConfigError, LatentSyncError
 
 AIM = "frames per second (aim: 25)"  # at 512 pixels on an H200
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+GUIDANCE = {"off": False, "on": True}
 SMALL = 64  # pixels, with --small
 
 
@@ -62,7 +64,7 @@ def run(own: argparse.Namespace) -> dict[str, Any]:
     print(", ".join(f"{key} {value}" for key, value in about(setting).items()))
     print(f"a large matrix product: {rate / 1e12:.3g} TFLOP/s", flush=True)
     models = make_models(setting)
-    work = counted(models, setting)
+    work = counted(models, setting, own.guidance)
     for mode in own.modes:
         modes[mode] = measured(mode, models, setting, own, work=work, rate=rate)
         print(block(mode, modes[mode], rate), flush=True)
@@ -86,10 +88,10 @@ def about(setting: Setting) -> dict[str, Any]:
     }
 
 
-def counted(models: Models, setting: Setting) -> dict[str, float]:
+def counted(models: Models, setting: Setting, guidance: Sequence[bool]) -> dict[str, float]:
     """Operations by stage: the same in every mode, but only countable in eager mode."""
     chain = Chain(models, setting, mode="eager", batch=vae_batch(models, setting))
-    return {name: operations(act) for name, act in stages(chain)}
+    return {name: operations(act) for name, act in stages(chain, guidance)}
 
 
 def measured(
@@ -105,7 +107,7 @@ def measured(
     start_of_peak(setting.device)
     start = time.perf_counter()
     chain = Chain(models, setting, mode=mode, batch=vae_batch(models, setting))
-    acts = dict(stages(chain))
+    acts = dict(stages(chain, own.guidance))
     prepared = time.perf_counter() - start
     seconds = {n: median_seconds(act, setting.device, own.repeat) for n, act in acts.items()}
     return {
@@ -121,7 +123,7 @@ def video_rows(
     chain: Chain, own: argparse.Namespace, *, work: dict[str, float], rate: float
 ) -> list[dict[str, Any]]:
     rows = []
-    for steps, cache, guided in product(own.steps, own.cache, (False, True)):
+    for steps, cache, guided in product(own.steps, own.cache, own.guidance):
         how: dict[str, Any] = {"steps": steps, "interval": max(cache, 1), "guided": guided}
         fps = video_speed(chain, chunks=own.chunks, **how)
         floor = video_floor(work, chain.setting, rate=rate, **how)
@@ -175,6 +177,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--cache", type=int, nargs="+", default=[0, 3], help="DeepCache intervals; 0: none"
     )
+    parser.add_argument("--guidance", nargs="+", choices=GUIDANCE, default=list(GUIDANCE))
     parser.add_argument("--precision", choices=DTYPES, help="default: bf16 on CUDA, otherwise fp32")
     parser.add_argument(
         "--modes", nargs="+", choices=MODES, help="default: all; on a CPU all but compile"
@@ -190,6 +193,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="a narrow LatentSync at 64 pixels")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     own = parser.parse_args(arguments)
+    own.guidance = [GUIDANCE[word] for word in own.guidance]
     own.modes = own.modes or list(MODES if own.device == "cuda" else MODES[:-1])
     return own
 

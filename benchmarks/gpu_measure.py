@@ -6,7 +6,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +48,8 @@ def chunk_of(setting: Setting, seed: int = 0) -> Chunk:
     return crops, audio, normal(2 * frames, LATENTS, side, side), normal(1, LATENTS, 1, side, side)
 
 
-def stages(chain: Chain) -> Iterator[tuple[str, Act]]:
-    """All stages of a chunk by name, each with inputs of its own."""
+def stages(chain: Chain, guidance: Sequence[bool] = (False, True)) -> Iterator[tuple[str, Act]]:
+    """All stages of a chunk by name, each with inputs of its own. guidance: of the steps."""
     setting = chain.setting
     chunk, transfers = chunk_of(setting), Transfers(setting.device)
     crops, audio, vae_noise, initial = transfers.to_device(*chunk).tensors()
@@ -58,8 +58,8 @@ def stages(chain: Chain) -> Iterator[tuple[str, Act]]:
     yield "crops to the device", lambda: transfers.to_device(*chunk).tensors()
     yield f"VAE encode, 2 x {setting.frames}", lambda: chain.conditions(crops, vae_noise)
     conditions = chain.conditions(crops, vae_noise)
-    yield from _steps(chain, latents, conditions, audio, guided=False)
-    yield from _steps(chain, latents, conditions, audio, guided=True)
+    for guided in guidance:
+        yield from _steps(chain, latents, conditions, audio, guided=guided)
     row, noise = ddim(1)[0].to(setting.device), torch.cat([latents, latents])
     yield "scheduler alone, guided step", lambda: advanced(latents, row, noise)
     yield f"VAE decode, {setting.frames}", lambda: chain.decoded(latents)

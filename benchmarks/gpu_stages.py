@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.gpu_graphs import Captured, Pool, capture
 from benchmarks.gpu_vae import LATENTS, PlainVAE
 from GFPGAN.network import SIZE, GFPGANv1Clean
 from latentsync.errors import ConfigError
 from latentsync.generate.coding import LATENT_SCALE
 from latentsync.generate.diffusion.sampling import SCHEDULE
 from latentsync.models.unet import UNet3DConditionModel
+from latentsync.runtime.graphs import Captured, Pool, capture
 from latentsync.runtime.memory import set_memory_format
 
 M = TypeVar("M", bound=nn.Module)

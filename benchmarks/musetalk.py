@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     for precision in own.precision:
         how = configure_execution(RuntimeConfig(backend=own.backend, precision=precision))
         tasks = {**_musetalk(how), **_latentsync(how)}
-        measured = _in_turns({name: run for name, (run, _) in tasks.items()}, own.rounds)
+        measured = in_turns({name: run for name, (run, _) in tasks.items()}, own.rounds)
         seconds = {
             name: tuple(one * per_frame for one in measured[name])
             for name, (_, per_frame) in tasks.items()
@@ -65,9 +65,9 @@ def _total(name: str, parts: list[tuple[float, ...]]) -> None:
 
 def _musetalk(how: Execution) -> dict[str, tuple[Callable[[], object], float]]:
     side = SIZE // LATENT_STEP
-    unet = UNetInOneStep(_networks(make_unet, "MuseTalk's U-Net", how))
+    unet = UNetInOneStep(networks(make_unet, "MuseTalk's U-Net", how))
     unet.prepare(side, 1)
-    vae = VAEInParts(_networks(make_vae, "VAE", how))
+    vae = VAEInParts(networks(make_vae, "VAE", how))
     vae.prepare(SIZE, 1)
     given, latents = examples(1, side), torch.randn(1, 4, side, side)
     shape = 1, 3, SIZE, SIZE  # new images each time: the same one would not be encoded again
@@ -88,7 +88,7 @@ def _latentsync(how: Execution) -> dict[str, tuple[Callable[[], object], float]]
     }
 
 
-def _networks(make: Callable[[], nn.Module], name: str, how: Execution) -> Networks:
+def networks(make: Callable[[], nn.Module], name: str, how: Execution) -> Networks:
     def build(dtype: torch.dtype) -> nn.Module:
         torch.manual_seed(0)
         return random_weights(make, how.device, dtype)
@@ -103,7 +103,7 @@ def _networks(make: Callable[[], nn.Module], name: str, how: Execution) -> Netwo
 
 
 @torch.no_grad()
-def _in_turns(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
+def in_turns(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
     """Name -> median seconds, and those of all cores together; the first round warms up."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
     for number in range(rounds + 1):

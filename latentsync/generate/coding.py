@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 CHANNELS = 4  # of a latent
-LATENT_SCALE = 0.18215  # as upstream, whatever the VAE's config says (inference.py:58)
+LATENT_SCALE = 0.18215
+"""Of AutoencoderKL, as upstream, whatever the VAE's config says (inference.py:58)."""
 
 Check = Callable[[], None]
 
@@ -23,7 +24,12 @@ def never() -> None:
 
 
 class Autoencoder(Protocol):
-    """The part of diffusers.AutoencoderKL that is used."""
+    """The part of diffusers.AutoencoderKL that is used, and the scale of its latents.
+
+    latent_scale: what its latents are multiplied by for a U-Net of Stable Diffusion 1.
+    """
+
+    latent_scale: float
 
     @property
     def device(self) -> torch.device: ...
@@ -53,7 +59,7 @@ def encode(
         posterior = vae.encode(faces[some].to(vae.device, vae.dtype)).latent_dist
         mean = posterior.mean
         latents.append(mean if noise is None else mean + posterior.std * noise[some].to(mean))
-    return torch.cat(latents) * LATENT_SCALE
+    return torch.cat(latents) * vae.latent_scale
 
 
 @torch.no_grad()
@@ -62,7 +68,7 @@ def decode(
 ) -> Tensor:
     """latents: (F, 4, r, r) -> (F, 3, R, R) float32 RGB, about [-1, 1], not clamped."""
     decoded = []
-    for part in (latents / LATENT_SCALE).to(vae.device, vae.dtype).split(vae_batch):
+    for part in (latents / vae.latent_scale).to(vae.device, vae.dtype).split(vae_batch):
         check()
         decoded.append(vae.decode(part).sample.float())
     return torch.cat(decoded)

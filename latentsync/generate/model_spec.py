@@ -12,6 +12,7 @@ from latentsync.weights.find import find_all
 from latentsync.weights.manifest import (
     LATENTSYNC_UNET,
     LATENTSYNC_UNET_15,
+    TAESD,
     VAE,
     WHISPER_SMALL,
     WHISPER_TINY,
@@ -27,6 +28,9 @@ TOKENS = {384: 50, 768: 130}
 """... -> audio tokens of a frame: 10 instants of all the encoder's hidden states, 5 or 13."""
 LATENT_STEP = 8  # pixels to a latent
 RESOLUTION_15 = 256  # of version 1.5; 1.6: 512
+
+SMALL_VAE = "taesd"
+"""Value of generate.vae that is no path."""
 
 CHANNELS = {"in_channels": 13, "out_channels": 4}
 """In: noisy latents 4, mask 1, masked latents 4, reference latents 4. Out: the noise."""
@@ -87,13 +91,19 @@ def unet_file(model: FaceModel) -> ModelFile:
     return LATENTSYNC_UNET_15 if model.resolution == RESOLUTION_15 else LATENTSYNC_UNET
 
 
+def vae_wanted(config: Config) -> tuple[ModelFile, str | None]:
+    """The VAE's file, with the path in the configuration."""
+    named = config.generate.vae
+    return (TAESD, None) if named == SMALL_VAE else (VAE, named)
+
+
 def weights_wanted(config: Config) -> list[tuple[ModelFile, str | None]]:
     """LatentSync's files (speech encoder, U-Net, VAE), each with the path in the configuration.
 
     Raises ConfigError.
     """
     model, generate = face_model(config), config.generate
-    files = [(unet_file(model), generate.checkpoint), (VAE, generate.vae)]
+    files = [(unet_file(model), generate.checkpoint), vae_wanted(config)]
     return [(WHISPER[model.audio], generate.whisper), *files]
 
 
@@ -103,5 +113,5 @@ def model_paths(config: Config) -> ModelPaths:
     Raises ConfigError, and one CheckpointError naming every missing file.
     """
     model, generate = face_model(config), config.generate
-    wanted = [(unet_file(model), generate.checkpoint), (VAE, generate.vae)]
+    wanted = [(unet_file(model), generate.checkpoint), vae_wanted(config)]
     return ModelPaths(*find_all(wanted, folders=config.weights.folders))

@@ -30,7 +30,8 @@ GENERATORS: dict[str, str] = {
 function that loads it."""
 
 AUTO = "auto"
-"""Value of generate.name: ON_CPU on a CPU where all its weights are found, else DEFAULT."""
+"""Value of generate.name: ON_CPU on a CPU where all its weights are found, but for those that are
+downloaded without a question; else DEFAULT."""
 ON_CPU, DEFAULT = "musetalk", "latentsync"
 
 WITHOUT_WEIGHTS = "replay"
@@ -126,7 +127,8 @@ def _fastest(config: Config) -> GeneratorKind:
     if config.generate.checkpoint:
         return kind_of(DEFAULT)
     try:
-        find_all(kind.weights(config), folders=config.weights.folders)
+        large = [one for one in kind.weights(config) if not one[0].is_small]
+        find_all(large, folders=config.weights.folders)
     except CheckpointError:
         return kind_of(DEFAULT)
     from latentsync.runtime.device import choose_device  # with torch, so not before it has to be

@@ -16,10 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from latentsync.generate.coding import CHANNELS
 from latentsync.generate.model_spec import LATENT_STEP
-from latentsync.generate.vae import DECODER, make_vae
+from latentsync.generate.vae import DESIGNS, Design
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.unsaved import runner
 from latentsync.types import Alignment
+from latentsync.weights.model_file import ModelFile
 
 MUCH = 1e12  # operations; a network with more is timed by a smaller one
 SMALL_SIDE = 16  # of the latents that the VAE is timed with
@@ -60,18 +61,20 @@ def network_trial(
 
 
 def coding_trial(
-    side: int, execution: Execution, *, encoded: float = 0, decoded: float = 0
+    vae: ModelFile, side: int, execution: Execution, *, encoded: float = 0, decoded: float = 0
 ) -> Trial:
     """Of the VAE, by its decoder at a small size.
 
-    side: of the latents. encoded, decoded: images for each generated frame.
+    vae: see model_spec.vae_wanted. side: of the latents. encoded, decoded: images for each
+    generated frame.
     """
-    encoding, decoding = _coding_work(side)
+    design = DESIGNS[vae.key]
+    encoding, decoding = _coding_work(design, side)
     with torch.device(execution.device):  # initialising a large network is fast there
-        vae = make_vae()
+        network = design.make()
     latents = torch.randn(1, CHANNELS, SMALL_SIDE, SMALL_SIDE)
-    share = (encoded * encoding + decoded * decoding) / _coding_work(SMALL_SIDE)[1]
-    return network_trial(DECODER.of(vae), (latents,), share, execution)
+    share = (encoded * encoding + decoded * decoding) / _coding_work(design, SMALL_SIDE)[1]
+    return network_trial(design.decoder.of(network), (latents,), share, execution)
 
 
 def work(act: Callable[[], object]) -> int:
@@ -81,10 +84,10 @@ def work(act: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def _coding_work(side: int) -> tuple[int, int]:
+def _coding_work(design: Design, side: int) -> tuple[int, int]:
     """Operations of the VAE to encode, and to decode, one image. side: of the latents."""
     pixels = side * LATENT_STEP
     with torch.device("meta"):
-        vae = make_vae()
+        vae = design.make()
         image, latents = torch.empty(1, 3, pixels, pixels), torch.empty(1, CHANNELS, side, side)
     return work(lambda: vae.encode(image)), work(lambda: vae.decode(latents))

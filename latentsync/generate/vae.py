@@ -1,4 +1,8 @@
-"""The VAE: diffusers' network, loaded from local files only."""
+"""The VAE: diffusers' network, loaded from local files only.
+
+Or TAESD, a small network that was trained to give the same latents and faces: its posterior has no
+deviation, and its latents are scaled already.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.errors import CheckpointError
-from latentsync.generate.coding import CHANNELS
+from latentsync.generate.coding import CHANNELS, LATENT_SCALE
 from latentsync.generate.model_spec import LATENT_STEP
 from latentsync.runtime.execution import Execution, output_dtype
 from latentsync.runtime.network import Networks, Part
 from latentsync.weights.load import build, log_weights_used
-from latentsync.weights.manifest import VAE
+from latentsync.weights.manifest import TAESD, VAE
+from latentsync.weights.model_file import ModelFile
 
 CONFIG_NAME = "config.json"
 STAGES = 4  # which downscale an image to an eighth
@@ -51,8 +57,9 @@ def _decoder(vae: Any) -> nn.Module:
 
 
 # Graphs traced with these small examples serve for images of any size.
-ENCODER = Part("encoder", _encoder, small=(torch.zeros(1, 3, 64, 64),))
-DECODER = Part("decoder", _decoder, small=(torch.zeros(1, CHANNELS, 8, 8),))
+_IMAGE, _LATENTS = (torch.zeros(1, 3, 64, 64),), (torch.zeros(1, CHANNELS, 8, 8),)
+ENCODER = Part("encoder", _encoder, small=_IMAGE)
+DECODER = Part("decoder", _decoder, small=_LATENTS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +80,36 @@ class Decoded:
     sample: Tensor
 
 
-class VAEInParts:
-    """See generate.coding.Autoencoder. networks: of diffusers.AutoencoderKL."""
+def _sampled(moments: Tensor) -> Posterior:
+    mean, log_variance = moments.chunk(2, dim=1)
+    return Posterior(mean, torch.exp(0.5 * log_variance.clamp(*LOG_VARIANCE)))
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
+
+def _exact(latents: Tensor) -> Posterior:
+    return Posterior(latents, torch.zeros_like(latents))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """What is known of a kind of VAE.
+
+    make: constructs the network, with initial weights. encoder, decoder: its parts. posterior: what
+    the encoder returns -> the posterior. latent_scale: see generate.coding.Autoencoder.
+    """
+
+    make: Callable[..., Any]
+    encoder: Part
+    decoder: Part
+    posterior: Callable[[Tensor], Posterior]
+    latent_scale: float
+
+
+class VAEInParts:
+    """See generate.coding.Autoencoder. networks: of the design's network."""
+
+    def __init__(self, networks: Networks, design: Design | None = None) -> None:
+        self._networks, self._design = networks, design or DESIGNS[VAE.key]
+        self.latent_scale = self._design.latent_scale
         self._unbatched = networks.execution.backend == "openvino"  # a CPU gains nothing by a batch
         self._known = _PosteriorCache()
         self.device, self.dtype = networks.execution.device, output_dtype(networks.execution)
@@ -85,8 +117,9 @@ class VAEInParts:
     def prepare(self, resolution: int, batch: int) -> None:
         """Prepares the parts for images of that side. Raises CheckpointError and ConfigError."""
         count, side = 1 if self._unbatched else batch, resolution // LATENT_STEP
-        self._networks.part(ENCODER, torch.zeros(count, 3, resolution, resolution))
-        self._networks.part(DECODER, torch.zeros(count, CHANNELS, side, side))
+        design = self._design
+        self._networks.part(design.encoder, torch.zeros(count, 3, resolution, resolution))
+        self._networks.part(design.decoder, torch.zeros(count, CHANNELS, side, side))
         if self._unbatched:
             self._networks.release()
 
@@ -95,21 +128,21 @@ class VAEInParts:
         if self._unbatched:
             moments = torch.cat([self._moments(image) for image in x.split(1)])
         else:
-            moments = self._run(ENCODER, x)
-        mean, log_variance = moments.chunk(2, dim=1)
-        return Encoded(Posterior(mean, torch.exp(0.5 * log_variance.clamp(*LOG_VARIANCE))))
+            moments = self._run(self._design.encoder, x)
+        return Encoded(self._design.posterior(moments))
 
     def decode(self, z: Tensor) -> Decoded:
         """z: (n, 4, r, r) -> (n, 3, R, R) RGB, about [-1, 1]."""
         batches = z.split(1) if self._unbatched else (z,)
-        return Decoded(torch.cat([self._run(DECODER, batch) for batch in batches]))
+        decoder = self._design.decoder
+        return Decoded(torch.cat([self._run(decoder, batch) for batch in batches]))
 
     def _moments(self, image: Tensor) -> Tensor:
         """Cached: frames repeat where a video is extended or a chunk is padded."""
         name = hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest()
         found = self._known.get(name)
         if found is None:
-            found = self._known.put(name, self._run(ENCODER, image))
+            found = self._known.put(name, self._run(self._design.encoder, image))
         return found
 
     def _run(self, part: Part, x: Tensor) -> Tensor:
@@ -137,31 +170,32 @@ class _PosteriorCache:
         return moments
 
 
-def load_vae(path: Path, execution: Execution) -> VAEInParts:
-    """The VAE with the weights of the file, run by the execution.
+def load_vae(path: Path, execution: Execution, model: ModelFile = VAE) -> VAEInParts:
+    """The VAE with the weights of the file, run by the execution. model: VAE or TAESD.
 
-    A config.json beside the file gives its structure; without one it is a standard VAE of Stable
-    Diffusion 1. The config's scale of latents is ignored, as upstream does: see
-    coding.LATENT_SCALE. Raises CheckpointError.
+    A config.json beside the file gives the structure of VAE; without one it is a standard VAE of
+    Stable Diffusion 1. The config's scale of latents is ignored, as upstream does: see
+    coding.LATENT_SCALE. TAESD has one structure. Raises CheckpointError.
     """
-    structure = _structure(path.with_name(CONFIG_NAME))
-    log_weights_used(VAE, path)
+    design = DESIGNS[model.key]
+    structure = [_structure(path.with_name(CONFIG_NAME))] if model is VAE else []
+    log_weights_used(model, path)
     networks = Networks(
         lambda dtype: build(
-            lambda: make_vae(structure),
-            VAE,
+            lambda: design.make(*structure),
+            model,
             path,
             execution.device,
             dtype=dtype,
             rename=_current_name,
             logged=True,
         ),
-        name="VAE",
+        name="VAE" if model is VAE else model.key,
         checkpoint=path,
         execution=execution,
-        variant=json.dumps([structure, version("diffusers")], sort_keys=True),
+        variant=json.dumps([*structure, version("diffusers")], sort_keys=True),
     )
-    return VAEInParts(networks)
+    return VAEInParts(networks, design)
 
 
 def make_vae(structure: Mapping[str, Any] = STANDARD) -> Any:
@@ -169,6 +203,26 @@ def make_vae(structure: Mapping[str, Any] = STANDARD) -> Any:
     from diffusers import AutoencoderKL  # the import takes seconds
 
     return AutoencoderKL(**structure)
+
+
+def make_taesd() -> Any:
+    """diffusers.AutoencoderTiny with initial weights; its defaults are TAESD's structure."""
+    from diffusers import AutoencoderTiny
+
+    return AutoencoderTiny()
+
+
+DESIGNS = {
+    VAE.key: Design(make_vae, ENCODER, DECODER, _sampled, LATENT_SCALE),
+    TAESD.key: Design(
+        make_taesd,
+        Part("encoder", attrgetter("encoder"), small=_IMAGE),
+        Part("decoder", attrgetter("decoder"), small=_LATENTS),
+        _exact,
+        latent_scale=1.0,
+    ),
+}
+"""Key of a model -> its design."""
 
 
 def _structure(config: Path) -> dict[str, Any]:

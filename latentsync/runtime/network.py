@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from latentsync.runtime import cache, compiled, openvino
 from latentsync.runtime.execution import Execution
+from latentsync.runtime.graphs import Recorded
+from latentsync.runtime.group_norm import use_channels_last_norms
 from latentsync.runtime.heartbeat import heartbeat
 from latentsync.runtime.memory import set_memory_format
 from latentsync.weights.record import file_sha256, sha256
@@ -101,7 +103,7 @@ class Networks:
             placed = [_placed(example, execution.device, dtype) for example in examples]
             with heartbeat(f"compiling {self._named(part)}"):
                 module = compiled.compile_module(module, *placed)
-        return Eager(module, execution.device, dtype)
+        return _run_by_torch(module, execution, dtype)
 
     def _graph(self, part: Part, examples: tuple[Tensor, ...], dtype: torch.dtype) -> Any:
         """An openvino.Model, or the path of one."""
@@ -140,6 +142,8 @@ class Networks:
             network = self._build(dtype)
             if _channels_last(self.execution.device, dtype):
                 set_memory_format(network, torch.channels_last)
+            if _own_norms(self.execution, dtype):
+                use_channels_last_norms(network)
             self._built[dtype] = network
         return self._built[dtype]
 
@@ -152,8 +156,15 @@ def _marks(examples: Sequence[Tensor]) -> tuple[tuple[object, ...], ...]:
     )
 
 
+def _run_by_torch(module: nn.Module, execution: Execution, dtype: torch.dtype) -> Runner:
+    run = Eager(module, execution.device, dtype)
+    if execution.device.type != "cuda" or execution.backend != "torch":
+        return run
+    return Recorded(run, partial(_placed, device=execution.device, dtype=dtype))
+
+
 class Eager:
-    """A module run by PyTorch, compiled or not."""
+    """A module run by PyTorch, compiled or not, operation by operation."""
 
     def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
         self._module, self._device, self._dtype = module, device, dtype
@@ -168,6 +179,12 @@ def _placed(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     tensor = tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
     last = tensor.dim() == 4 and _channels_last(device, dtype)
     return tensor.contiguous(memory_format=torch.channels_last) if last else tensor
+
+
+def _own_norms(execution: Execution, dtype: torch.dtype) -> bool:
+    """torch.compile makes its own kernels; float32 is computed as the reference computes it."""
+    cuda = execution.device.type == "cuda" and execution.backend == "torch"
+    return cuda and dtype != torch.float32
 
 
 def _channels_last(device: torch.device, dtype: torch.dtype) -> bool:

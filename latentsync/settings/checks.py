@@ -10,7 +10,14 @@ from typing import Any
 
 from latentsync.errors import ConfigError
 from latentsync.settings.lengths import BOUNCE, LENGTHS, VIDEO, decibels, output_rate
-from latentsync.settings.schema import COMPAT, Config, FaceConfig, OutputConfig
+from latentsync.settings.schema import (
+    COMPAT,
+    TAESD,
+    Config,
+    FaceConfig,
+    GenerateConfig,
+    OutputConfig,
+)
 
 _CODECS = (
     *("auto", "libx264", "libx265", "libsvtav1", "prores_ks", "ffv1"),
@@ -80,6 +87,8 @@ RANGES: dict[str, tuple[float, float]] = {
 WORDS = {"restore.strength": "auto", "output.quality": "auto"}
 """Numeric settings that may be this word as well."""
 
+ENDS = 2  # of an interval
+
 
 def check(config: Config) -> None:
     """Raises ConfigError: a value that is not allowed, or settings that exclude each other."""
@@ -119,6 +128,8 @@ def _check_combinations(config: Config) -> None:
     if config.as_upstream and config.generate.overlap:
         remedy = f"leave it out: with compat={COMPAT} chunks do not overlap"
         raise ConfigError("generate.overlap", config.generate.overlap, remedy)
+    _check_guidance(config)
+    _check_vae(config)
     _check_audio(config)
     _check_speakers(config)
     _check_provenance(config.output)
@@ -134,6 +145,22 @@ def _check_combinations(config: Config) -> None:
             restore.fidelity,
             f"{restore.name} has no fidelity weight; leave it out, or set restore.strength",
         )
+
+
+def _check_guidance(config: Config) -> None:
+    interval = config.generate.guidance_interval
+    if len(interval) != ENDS or not 0 <= interval[0] < interval[1] <= 1:
+        remedy = "use two rising numbers from 0 to 1, such as [0.2, 0.8]"
+        raise ConfigError("generate.guidance_interval", interval, remedy)
+    if config.as_upstream and interval != GenerateConfig().guidance_interval:
+        remedy = f"use [0, 1]: with compat={COMPAT} every step is guided"
+        raise ConfigError("generate.guidance_interval", interval, remedy)
+
+
+def _check_vae(config: Config) -> None:
+    if config.as_upstream and config.generate.vae == TAESD:
+        remedy = f"leave it out: with compat={COMPAT} the VAE is LatentSync's"
+        raise ConfigError("generate.vae", TAESD, remedy)
 
 
 def _check_provenance(output: OutputConfig) -> None:

@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from latentsync.settings.schema import TAESD
+
 INPUT_PATHS = (
     *("input.video", "input.audio", "restore.reference", "restore.checkpoint", "weights.folders"),
     *("generate.checkpoint", "generate.vae", "generate.whisper", "generate.replay.source"),
@@ -17,6 +19,8 @@ INPUT_PATHS = (
 )
 INPUT_FILES = ("input.video", "input.audio", "restore.reference", "generate.replay.source")
 """The videos and the audio among them; below speakers there may be more."""
+WORDS = (("generate.vae", TAESD),)
+"""A setting that may be a path, and a value of it that is none."""
 PICTURES = ("face.speaker", "speakers.speaker")
 """Settings that may be the path of a picture: resolved where the file is there."""
 """Settings that are paths of input files and folders; below speakers, of each entry."""
@@ -33,7 +37,7 @@ def resolve_paths(file: dict[str, Any], folder: Path) -> None:
         for parent in parents:
             section = section.get(parent) if isinstance(section, dict) else None
         for one in section if isinstance(section, list) else [section]:
-            if isinstance(one, dict) and name in one:
+            if isinstance(one, dict) and name in one and (key, one[name]) not in WORDS:
                 path, is_file = resolved(one[name], folder), os.path.isfile
                 if key not in PICTURES or is_file(str(path)):
                     one[name] = path

@@ -1,7 +1,7 @@
 """Presets: quality against time in one word.
 
 Every preset sets the same keys, so that switching presets leaves no value of another behind; but
-`draft` chooses the generator as well. `quality` equals the defaults, which are those of the
+`draft` chooses generator and VAE as well. `quality` equals the defaults, which are those of the
 published models; docs/speed.md has the table.
 """
 
@@ -10,27 +10,36 @@ from __future__ import annotations
 import difflib
 
 from latentsync.errors import ConfigError
+from latentsync.settings.schema import TAESD
 
-Setting = str | int | float
+Setting = str | int | float | list[float]
 
 _FAST: dict[str, Setting] = {
     "generate.steps": 8,
     "generate.scheduler": "dpmpp_2m",
     "generate.step_cache": 2,  # with few steps, far apart, cached features fit less well
     "generate.guidance": 1.0,  # off: one forward pass a step instead of two
+    "generate.guidance_interval": [0.0, 1.0],
     "restore.batch": 0,  # automatic
     "restore.reuse": 4.0,
     "output.preset": "veryfast",
 }
 
 PRESETS: dict[str, dict[str, Setting]] = {
-    "draft": {"generate.name": "auto", **_FAST},  # see generate.table.AUTO
+    "draft": {
+        **_FAST,
+        "generate.name": "auto",  # see generate.table.AUTO
+        "generate.vae": TAESD,  # the VAE took more than half of the time of fast
+        "generate.steps": 6,
+        "generate.step_cache": 3,  # two whole passes: the chunk of a preview in half a minute
+    },
     "fast": _FAST,
     "balanced": {  # DeepCache as in LatentSync's own app
         "generate.steps": 20,
         "generate.scheduler": "ddim",
         "generate.step_cache": 3,
         "generate.guidance": 1.5,
+        "generate.guidance_interval": [0.2, 0.8],
         "restore.batch": 0,
         "restore.reuse": 0.0,
         "output.preset": "fast",
@@ -40,6 +49,7 @@ PRESETS: dict[str, dict[str, Setting]] = {
         "generate.scheduler": "ddim",
         "generate.step_cache": 0,
         "generate.guidance": 1.5,
+        "generate.guidance_interval": [0.0, 1.0],
         "restore.batch": 0,
         "restore.reuse": 0.0,
         "output.preset": "medium",

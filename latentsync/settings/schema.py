@@ -8,6 +8,9 @@ from typing import Any
 COMPAT = "upstream"
 """The only value of the setting `compat`."""
 
+TAESD = "taesd"
+"""Value of generate.vae that is no path: the small VAE of that name."""
+
 
 @dataclass
 class InputConfig:
@@ -89,6 +92,7 @@ class GenerateConfig:
     whisper: str | None = None
     steps: int = 20
     guidance: float = 1.5
+    guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])
     seed: int = 1247
     scheduler: str = "ddim"
     step_cache: int = 0

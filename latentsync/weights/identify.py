@@ -52,6 +52,7 @@ _KNOWN: tuple[tuple[str, str | Callable[[State], str]], ...] = (
     ("conv_in.weight down_blocks. up_blocks.", _unet),
     ("encoder.down_blocks. decoder.up_blocks. quant_conv.", "a VAE of Stable Diffusion"),
     ("encoder.down. decoder.up. quant_conv.", "a VAE in Stable Diffusion's first layout"),
+    ("encoder.layers. decoder.layers.", "TAESD, or another tiny VAE"),
     ("first_stage_model. model.diffusion_model.", "a whole Stable Diffusion"),
     ("encoder.conv1.weight encoder.blocks.", _whisper("", "")),
     ("model.encoder.conv1.weight", _whisper("model.", " in the layout of transformers")),

@@ -133,6 +133,19 @@ VAE = ModelFile(
     beside=("config.json",),
 )
 
+TAESD = ModelFile(
+    key="TAESD",
+    filename="diffusion_pytorch_model.safetensors",
+    places=("checkpoints/taesd/diffusion_pytorch_model.safetensors",),
+    bytes=9_793_292,
+    sha256="db169d69145ec4ff064e49d99c95fa05d3eb04ee453de35824a6d0f325513549",
+    sources=(HubFile("madebyollin/taesd", "diffusion_pytorch_model.safetensors"),),
+    licence=MIT,
+    needed_by="generate.vae=taesd, as in --preset draft",
+    setting="weights.folders",
+    aliases=("taesd.safetensors",),
+)
+
 _MEDIAPIPE = "https://storage.googleapis.com/mediapipe-assets/{file}"
 _MEDIAPIPE_WHEEL = 35_664_771  # bytes of the wheel for Linux
 
@@ -234,6 +247,7 @@ MODEL_FILES: dict[str, ModelFile] = {
         LATENTSYNC_UNET_15,
         MUSETALK,
         VAE,
+        TAESD,
         WHISPER_TINY,
         WHISPER_SMALL,
         GFPGAN,

@@ -26,6 +26,7 @@ from benchmarks.gpu_stages import (
     stepper,
 )
 from benchmarks.gpu_vae import PlainVAE
+from latentsync.generate.coding import LATENT_SCALE
 from latentsync.generate.diffusion import sampling
 from latentsync.generate.diffusion.sampling import Noise
 from latentsync.generate.vae import STANDARD, make_vae
@@ -38,7 +39,7 @@ HEAVY = {"av", "cv2", "diffusers", "transformers", "omegaconf", "openvino", "sci
 class Autoencoder(torch.nn.Module):
     """PlainVAE with the interface of diffusers' network."""
 
-    device, dtype = SETTING.device, SETTING.dtype
+    device, dtype, latent_scale = SETTING.device, SETTING.dtype, LATENT_SCALE
 
     def __init__(self, vae: PlainVAE) -> None:
         super().__init__()

@@ -211,6 +211,8 @@ def test_diffusion_costs_more_the_more_steps_there_are(
 
     # The VAE is full-size, the U-Net small: it takes many steps to outweigh that.
     few = seconds("generate.steps=8", "generate.guidance=1")
+    one_pass = "generate.steps=1", "generate.guidance=1"
+    assert seconds(*one_pass, "generate.vae=taesd") < 0.2 * seconds(*one_pass)
     # From here on the networks are counted, but not run.
     monkeypatch.setattr(timing, "runner", lambda *_: lambda *_: [torch.zeros(1)])
     counted = replace(REFERENCE, device=torch.device("meta"))
@@ -219,6 +221,11 @@ def test_diffusion_costs_more_the_more_steps_there_are(
     # Of 1000 steps more of the time is the U-Net's: shared frames are denoised twice.
     overlapping = seconds("generate.steps=1000", "generate.overlap=8", execution=counted)
     assert 1.6 * many < overlapping < 2 * many
+    # Guided in half of the steps: three passes where there were four.
+    half = seconds(
+        "generate.steps=1000", "generate.guidance_interval=[0.25,0.75]", execution=counted
+    )
+    assert 0.7 * many < half < 0.8 * many
 
 
 def test_networks_that_have_to_be_converted_first_are_detected(

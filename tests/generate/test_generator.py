@@ -76,6 +76,7 @@ def test_the_mouth_depends_on_the_audio(plain: LipGenerator, plain_chunk: Tensor
         {"seed": 1},
         {"steps": 3},
         {"guidance": 3.0},
+        {"guidance_interval": [0.4, 1.0]},
         {"scheduler": "euler"},
         {"step_cache": 2},
         {"compat": "upstream", "lengths": [FRAMES]},

@@ -151,7 +151,7 @@ class Counting:
 
     def __init__(self, vae: Any) -> None:
         self._vae, self.encoded, self.decoded = vae, 0, 0
-        self.device, self.dtype = vae.device, vae.dtype
+        self.device, self.dtype, self.latent_scale = vae.device, vae.dtype, vae.latent_scale
 
     def encode(self, x: Tensor) -> Any:
         self.encoded += len(x)

@@ -79,6 +79,18 @@ def test_auto_is_musetalk_on_a_cpu_where_all_its_weights_are_found(here: list[Pa
     assert generator_kind(draft) is LATENTSYNC
 
 
+def test_the_small_vae_of_a_draft_does_not_choose_the_generator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(table, "find_all", lambda some, **_: asked.extend(m.key for m, _ in some))
+    draft = load_config(None, ["preset=draft", "runtime.device=cpu"])
+    assert generator_kind(draft) is MUSETALK
+    assert asked == ["Whisper tiny", "MuseTalk 1.5"]
+    assert [model.key for model, _ in MUSETALK.weights(draft)] == [*asked, "TAESD"]
+    assert "TAESD" in [model.key for model, _ in LATENTSYNC.weights(draft)]
+
+
 def test_auto_is_latentsync_on_a_gpu_and_with_a_checkpoint_of_its_own(
     here: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

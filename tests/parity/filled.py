@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import nn
 
+from latentsync.generate.coding import LATENT_SCALE, Autoencoder
 from tests.parity.rule import weight
 
 M = TypeVar("M", bound=nn.Module)
@@ -22,6 +23,13 @@ def filled(network: M) -> M:
     }
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def autoencoder(vae: Any) -> Autoencoder:
+    """diffusers.AutoencoderKL, filled, with the scale of its latents."""
+    vae = filled(vae)
+    vae.latent_scale = LATENT_SCALE
+    return vae
 
 
 def filled_while_it_runs(network: M) -> M:

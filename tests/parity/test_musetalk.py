@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from latentsync.generate.coding import LATENT_SCALE, decode, encode
+from latentsync.generate.coding import LATENT_SCALE, Autoencoder, decode, encode
 from latentsync.generate.musetalk.network import (
     AUDIO,
     STRUCTURE,
@@ -27,7 +27,7 @@ from latentsync.speech.encoder import N_CTX, PART, WhisperEncoder
 from latentsync.speech.half_minutes import HalfMinuteFeatures, half_minutes
 from latentsync.speech.mel import SEGMENT_SAMPLES, log_mel
 from latentsync.speech.windows import beyond, indices_at
-from tests.parity.filled import filled
+from tests.parity.filled import autoencoder, filled
 from tests.parity.rule import HERE, face, named_normal, published_shapes, weights
 
 KIND = "musetalk"
@@ -43,7 +43,7 @@ class Original:
     about: dict[str, Any]
     golden: Any
     unet: OneStep
-    vae: AutoencoderKL
+    vae: Autoencoder
     faces: Tensor
     audio: Tensor
 
@@ -57,7 +57,7 @@ def original(golden_file: Path) -> Original:
     prefix, size, count = about["named_prefix"], about["size"], about["frames"]
     levels = [((face(f"{prefix}.face{i}", size) + 1) * 127.5).round() for i in range(count)]
     # diffusers takes the scale as an argument, but does not use it itself.
-    vae = filled(AutoencoderKL(**about["vae"]))
+    vae = autoencoder(AutoencoderKL(**about["vae"]))
     return Original(
         about,
         np.load(golden_file),

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu_graphs import Pool, capture
 from benchmarks.gpu_transfer import Transfers, overlapped
 from latentsync.models.unet import UNet3DConditionModel
+from latentsync.runtime.graphs import Pool, capture
 from latentsync.runtime.memory import fitting_batch
 
 NAMES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -159,7 +159,7 @@ def test_a_batch_fits_into_free_memory() -> None:
     free = torch.cuda.mem_get_info(device)[0]
 
     def run(count: int) -> Tensor:
-        return torch.empty(count * free // 10, dtype=torch.uint8, device=device)
+        return torch.empty(count * free // 9, dtype=torch.uint8, device=device)
 
-    assert fitting_batch(run, most=16, device=device) == 4  # 16 and 8 tenths do not, 4 do
+    assert fitting_batch(run, most=16, device=device) == 4  # 16 and 8 ninths do not, 4 do
     assert fitting_batch(lambda count: None, most=16, device=device) == 16

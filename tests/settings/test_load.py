@@ -8,6 +8,7 @@ import pytest
 from latentsync.errors import ConfigError
 from latentsync.settings.load import all_keys, config_of, load_config
 from latentsync.settings.old_keys import RENAMED, REPLACED, Renamed
+from latentsync.settings.paths import absolute
 from latentsync.settings.schema import Config, RestoreConfig
 
 
@@ -46,6 +47,10 @@ def test_a_flag_that_was_not_given_changes_nothing(yaml_file):
         ("nonsense", "write settings as key=value"),
         ("restore.fidelity=0.5", "Detail has no fidelity weight"),
         ("restore.blur_off=0.9", "restore.blur_off: 0.9"),
+        ("generate.guidance_interval=[0.8,0.2]", "use two rising numbers from 0 to 1"),
+        ("generate.guidance_interval=[0.2]", "generate.guidance_interval: [0.2]; use two"),
+        ("generate.guidance_interval=[-0.1,1]", "use two rising numbers from 0 to 1"),
+        ("generate.guidance_interval=0.5", "generate.guidance_interval: 0.5"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(override, said):
@@ -116,6 +121,28 @@ def test_a_path_in_a_yaml_is_relative_to_the_current_folder_if_it_is_only_there(
     config = load_config(path)
     assert config.input.video == "x"
     assert config.weights.folders == [str(folder / "models"), "/data"]
+
+
+def test_a_vae_that_is_named_by_a_word_is_no_path(two_folders):
+    folder, _ = two_folders
+    path = folder / "some.yaml"
+    path.write_text("generate: {vae: taesd}")
+    (folder / "taesd").mkdir()
+    config = load_config(path)
+    assert config.generate.vae == "taesd"
+    settings = asdict(config)
+    absolute(settings)
+    assert settings["generate"]["vae"] == "taesd"
+    path.write_text("generate: {vae: ./taesd}")
+    assert load_config(path).generate.vae == str(folder / "taesd")
+
+
+@pytest.mark.parametrize("changed", ["generate.vae=taesd", "generate.guidance_interval=[0.2,0.8]"])
+def test_what_upstream_does_not_have_is_refused_in_its_company(changed):
+    key = changed.partition("=")[0]
+    with pytest.raises(ConfigError, match=rf"^{key}: .*compat=upstream"):
+        load_config(None, ["compat=upstream", "input.audio=a.wav", changed])
+    load_config(None, ["compat=upstream", "input.audio=a.wav", "generate.guidance_interval=[0,1]"])
 
 
 def test_elsewhere_and_for_the_output_a_path_is_left_as_it_is(two_folders):

@@ -12,6 +12,7 @@ import yaml
 
 from latentsync.commands.inference import build_parser
 from latentsync.errors import ConfigError
+from latentsync.generate.diffusion.guidance import guided_steps
 from latentsync.settings.load import load_config
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import Config
@@ -33,13 +34,14 @@ def test_a_preset_sets_what_it_says_and_nothing_else(name: str) -> None:
     for key, value in PRESETS[name].items():
         assert attrgetter(key)(config) == value
     assert config.preset == name
-    back = [f"{key}={attrgetter(key)(Config())}" for key in PRESETS[name]]
+    usual = {key: attrgetter(key)(Config()) for key in PRESETS[name]}
+    back = [f"{key}={'null' if value is None else value}" for key, value in usual.items()]
     assert asdict(load_config(None, [f"preset={name}", *back])) == asdict(Config(preset=name))
 
 
-def test_every_preset_sets_the_same_keys_but_draft_chooses_the_generator_too() -> None:
+def test_every_preset_sets_the_same_keys_but_draft_chooses_generator_and_vae_too() -> None:
     keys = {name: set(settings) for name, settings in PRESETS.items()}
-    assert keys.pop("draft") - {"generate.name"} == keys["fast"]
+    assert keys.pop("draft") - {"generate.name", "generate.vae"} == keys["fast"]
     assert len({tuple(sorted(one)) for one in keys.values()}) == 1
 
 
@@ -50,10 +52,10 @@ def test_quality_is_what_comes_without_a_preset() -> None:
 def test_each_preset_runs_the_network_less_often_than_the_next() -> None:
     def passes(name: str) -> float:
         own = load_config(None, [f"preset={name}"]).generate
-        whole = -(-own.steps // max(own.step_cache, 1))
-        return whole * (2 if own.guidance > 1 else 1)
+        guided = guided_steps(own.steps, own.guidance, own.guidance_interval, own.step_cache)
+        return sum(1 + one for one in guided[:: max(own.step_cache, 1)])
 
-    assert passes("fast") < passes("balanced") < passes("quality")
+    assert passes("draft") < passes("fast") < passes("balanced") < passes("quality")
 
 
 def test_a_key_in_the_file_beats_the_preset_of_the_file(asks_for_fast: Path) -> None:
@@ -111,7 +113,8 @@ def test_the_table_in_the_documentation_says_what_each_preset_sets() -> None:
         key, *values = (cell.strip(" `") for cell in row.strip("|").split("|"))
         for name, value in zip(names, values, strict=True):
             shown[name][key] = yaml.safe_load(value)
-    assert "`draft` also sets `generate.name=auto`" in SPEED
+    assert "`draft` also sets `generate.name=auto` and `generate.vae=taesd`" in SPEED
     named = {name: dict(settings) for name, settings in PRESETS.items()}
     assert named["draft"].pop("generate.name") == "auto"
+    assert named["draft"].pop("generate.vae") == "taesd"
     assert shown == named

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from safetensors.torch import save_file
 
 from latentsync.generate.vae import STANDARD
@@ -77,6 +77,14 @@ def write_vae(folder: Path, config: Mapping[str, Any] = VAE_CONFIG) -> Path:
     (folder / "config.json").write_text(json.dumps(about))
     vae = filled(AutoencoderKL(**config))
     save_file(vae.state_dict(), folder / "diffusion_pytorch_model.safetensors")
+    return folder
+
+
+def write_taesd(folder: Path) -> Path:
+    """-> the folder, which holds the weights of TAESD, at its real size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = filled(AutoencoderTiny()).state_dict()
+    save_file(state, folder / "taesd.safetensors", metadata={"format": "pt"})
     return folder
 
 

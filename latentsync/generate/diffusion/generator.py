@@ -16,6 +16,7 @@ from latentsync.generate import coding
 from latentsync.generate.base import WHISPER, ChunkMouths
 from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.diffusion import sampling
+from latentsync.generate.diffusion.guidance import guided_steps
 from latentsync.generate.diffusion.kind import NAME
 from latentsync.generate.diffusion.noise import (
     Noise,
@@ -34,9 +35,11 @@ from latentsync.generate.model_spec import (
     face_model,
     model_paths,
     unet_file,
+    vae_wanted,
 )
 from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite, output_dtype
+from latentsync.runtime.memory import to_host
 
 if TYPE_CHECKING:
     from latentsync.generate.base import GenerationRequest
@@ -182,6 +185,7 @@ class LatentSync:
             initial,
             steps=settings.steps,
             guidance=settings.guidance,
+            guidance_interval=settings.guidance_interval,
             cache_interval=max(settings.step_cache, 1),
             scheduler=settings.scheduler,
             check=self._check,
@@ -197,7 +201,7 @@ class LatentSync:
         decoded = sampling.decode(self._vae, latents[:, :, some][:, :, first], **self._batches)
         check_finite(decoded, "a generated mouth", f"chunk {chunk.index}", self._execution)
         crops = crops.to(self._vae.device)
-        return sampling.composite(decoded[which], crops, self._keep).cpu()
+        return to_host(sampling.composite(decoded[which], crops, self._keep))
 
     def _enough_memory(self) -> Any:
         settings = self._settings
@@ -244,8 +248,10 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSyn
     seed = settings.seed if settings.seed >= 0 else secrets.randbits(63)
     logger.info("seed %d", seed)
     unet = load_unet(config.model, model, paths.unet, execution)
-    unet.prepare(model, guided=settings.guidance > 1)
-    vae = load_vae(paths.vae, execution)
+    guidance = settings.guidance, settings.guidance_interval, settings.step_cache
+    for guided in {*guided_steps(settings.steps, *guidance)}:
+        unet.prepare(model, guided=guided)
+    vae = load_vae(paths.vae, execution, vae_wanted(config)[0])
     vae.prepare(model.resolution, settings.vae_batch)
     return LatentSync(
         unet,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from latentsync.generate.diffusion.guidance import WHOLE
 from latentsync.generate.model_spec import weights_wanted
 from latentsync.generate.table import GeneratorKind, imported
 
@@ -14,7 +15,7 @@ NAME = "latentsync"
 GRAPHS = "LatentSync's U-Net"  # name of its graphs in the cache
 SETTINGS = (
     *("checkpoint", "vae", "whisper", "vae_batch", "steps", "guidance", "seed", "scheduler"),
-    *("step_cache", "overlap"),
+    *("step_cache", "overlap", "guidance_interval"),
 )
 
 
@@ -22,7 +23,9 @@ def described(config: Config) -> str:
     own = config.generate
     cache = f", DeepCache interval {own.step_cache}" if own.step_cache > 1 else ""
     steps = f"{own.steps} denoising steps ({own.scheduler}{cache})"
-    return f"{NAME}, {steps}, guidance scale {own.guidance:g}"
+    low, high = own.guidance_interval
+    within = "" if (low, high) == WHOLE else f" from {low:.0%} to {high:.0%} of the steps"
+    return f"{NAME}, {steps}, guidance scale {own.guidance:g}{within if own.guidance > 1 else ''}"
 
 
 KIND = GeneratorKind(

@@ -13,7 +13,7 @@ check: called before every denoising step and every batch of the VAE; it may rai
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from latentsync.generate import coding
 from latentsync.generate.coding import Autoencoder, Check, never
+from latentsync.generate.diffusion.guidance import WHOLE, guided_steps
 from latentsync.generate.diffusion.noise import Noise
 
 SCHEDULE: dict[str, Any] = {
@@ -102,6 +103,7 @@ def denoise(
     *,
     steps: int = 20,
     guidance: float = 1.5,
+    guidance_interval: Sequence[float] = WHOLE,
     cache_interval: int = 3,
     scheduler: str = "ddim",
     check: Check = never,
@@ -111,6 +113,7 @@ def denoise(
 
     conditions: of prepare(). audio: (F, s, c). initial: (1, 4, 1, r, r) or for each frame.
     guidance: scale of classifier-free guidance, at twice the cost; up to 1.0 it is off.
+    guidance_interval: where in the trajectory it is on; see guided_steps.
     cache_interval: the whole U-Net runs in every cache_interval-th step.
     scheduler: a key of SCHEDULERS; ddim is upstream's.
     adjust: number of the step, from 0, and predicted noise (1, 4, F, r, r) -> the noise that is
@@ -121,10 +124,12 @@ def denoise(
     predict = _Predictor(unet, conditions, audio, guidance)
     x = initial.to(conditions.device, torch.float32) * sampler.init_noise_sigma
     x = x.expand(-1, -1, conditions.shape[2], -1, -1)
+    guided = guided_steps(steps, guidance, guidance_interval, cache_interval)
     for number, timestep in enumerate(sampler.timesteps.tolist()):
         check()
         scaled = sampler.scale_model_input(x, timestep)
-        noise = predict(scaled, timestep, whole=number % cache_interval == 0)
+        whole = number % cache_interval == 0
+        noise = predict(scaled, timestep, whole=whole, guided=guided[number])
         x = sampler.step(adjust(number, noise), timestep, x).prev_sample
     return x
 
@@ -141,27 +146,26 @@ class _Predictor:
     """Predicts the noise in latents x (1, 4, F, r, r), with guidance and the step cache."""
 
     def __init__(self, unet: Denoiser, conditions: Tensor, audio: Tensor, guidance: float) -> None:
-        self._unet = unet
-        self._guidance = guidance
-        self._guided = guidance > 1.0
-        audio = audio.to(conditions)
-        # The unconditional audio is zeros, which no audio gives; first in the batch, as upstream.
-        self._audio = torch.cat([torch.zeros_like(audio), audio]) if self._guided else audio
-        self._conditions = self._doubled(conditions)
+        self._unet, self._conditions, self._guidance = unet, conditions, guidance
+        self._audio = audio.to(conditions)
         self._cached: Tensor | None = None
 
-    def __call__(self, x: Tensor, timestep: int, *, whole: bool) -> Tensor:
-        sample = torch.cat([self._doubled(x.to(self._conditions)), self._conditions], dim=1)
+    def __call__(self, x: Tensor, timestep: int, *, whole: bool, guided: bool) -> Tensor:
+        """guided: as in the whole step before, whose features a cached step uses."""
+        sample = torch.cat([x.to(self._conditions), self._conditions], dim=1)
+        audio = self._audio
+        if guided:
+            # The unconditional audio is zeros, which no audio gives; first in the batch, as
+            # upstream.
+            sample = torch.cat([sample, sample])
+            audio = torch.cat([torch.zeros_like(audio), audio])
         noise, self._cached = self._unet.step(
-            sample, timestep, self._audio, cached=None if whole else self._cached
+            sample, timestep, audio, cached=None if whole else self._cached
         )
-        if not self._guided:
+        if not guided:
             return noise.float()
         unconditional, conditional = noise.float().chunk(2)
         return unconditional + self._guidance * (conditional - unconditional)
-
-    def _doubled(self, x: Tensor) -> Tensor:
-        return torch.cat([x, x]) if self._guided else x
 
 
 def decode(

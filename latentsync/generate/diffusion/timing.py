@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, face_model
+from latentsync.generate.diffusion.guidance import guided_steps
+from latentsync.generate.model_spec import (
+    CHANNELS,
+    LATENT_STEP,
+    TOKENS,
+    FaceModel,
+    face_model,
+    vae_wanted,
+)
 from latentsync.generate.timing import MUCH, Sample, Trial, coding_trial, network_trial, work
 from latentsync.models.unet import UNet3DConditionModel
 
@@ -34,15 +41,17 @@ def trials(config: Config, execution: Execution, _sample: Sample) -> list[Trial]
     model = face_model(config)
     side = model.resolution // LATENT_STEP
     steps = _steps(config, model, side, execution)
-    return [steps, coding_trial(side, execution, encoded=2, decoded=1)]
+    vae, _ = vae_wanted(config)
+    return [steps, coding_trial(vae, side, execution, encoded=2, decoded=1)]
 
 
 def _steps(config: Config, model: FaceModel, side: int, execution: Execution) -> Trial:
     settings = config.generate
-    whole_steps = math.ceil(settings.steps / max(settings.step_cache, 1))
-    copies = 2 if settings.guidance > 1 else 1
+    guidance = settings.guidance, settings.guidance_interval, settings.step_cache
+    passes = [1 + guided for guided in guided_steps(settings.steps, *guidance)]
+    whole_passes = sum(passes[:: max(settings.step_cache, 1)])
     whole, cached = _step_work(config.model, model.frames, side, model.audio)
-    steps = copies * (whole_steps * whole + (settings.steps - whole_steps) * cached)
+    steps = whole_passes * whole + (sum(passes) - whole_passes) * cached
     operations = steps / (model.frames - settings.overlap)  # shared frames are denoised twice
     structure, frames, done = config.model, model.frames, whole
     if whole > MUCH and execution.device.type == "cpu":

@@ -16,7 +16,7 @@ from latentsync.generate import coding
 from latentsync.generate.base import NORMED_WHISPER
 from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.memory import enough_memory
-from latentsync.generate.model_spec import LATENT_STEP
+from latentsync.generate.model_spec import LATENT_STEP, vae_wanted
 from latentsync.generate.musetalk.face_box import face_box, shown_part
 from latentsync.generate.musetalk.kind import NAME, SIZE, weights_wanted
 from latentsync.generate.musetalk.network import AUDIO, TOKENS, load_unet
@@ -24,6 +24,7 @@ from latentsync.generate.musetalk.one_step import inputs, predict
 from latentsync.generate.musetalk.references import choose_references
 from latentsync.generate.vae import load_vae
 from latentsync.runtime.execution import check_finite
+from latentsync.runtime.memory import to_host
 from latentsync.weights.find import find_all
 from latentsync.weights.manifest import MUSETALK
 
@@ -102,7 +103,7 @@ class MuseTalk:
             made = torch.cat([predict(self._unet, *batch) for batch in batches])
             faces = coding.decode(self._vae, made, **self._batches)
         check_finite(faces, "a generated mouth", f"chunk {chunk.index}", self._execution)
-        return faces.cpu()[which]
+        return to_host(faces)[which]
 
     def reconstruct(self, crops: Tensor) -> Tensor:
         """See latentsync.generate.base.Reconstructing."""
@@ -170,6 +171,6 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> MuseTalk:
     checkpoint, vae_file = find_all(wanted, folders=config.weights.folders)
     unet = load_unet(checkpoint, execution)
     unet.prepare(SIZE // LATENT_STEP, CHUNK)
-    vae = load_vae(vae_file, execution)
+    vae = load_vae(vae_file, execution, vae_wanted(config)[0])
     vae.prepare(SIZE, config.generate.vae_batch)
     return MuseTalk(unet, vae, settings=config.generate, execution=execution, checkpoint=checkpoint)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from latentsync.generate.model_spec import vae_wanted
 from latentsync.generate.table import GeneratorKind, imported
-from latentsync.weights.manifest import MUSETALK, VAE, WHISPER_TINY
+from latentsync.weights.manifest import MUSETALK, WHISPER_TINY
 
 if TYPE_CHECKING:
     from latentsync.settings.schema import Config
@@ -18,7 +19,7 @@ GRAPHS = "MuseTalk's U-Net"  # name of its graph in the cache
 def weights_wanted(config: Config) -> list[Wanted]:
     """Speech encoder, U-Net and VAE."""
     own = config.generate
-    return [(WHISPER_TINY, own.whisper), (MUSETALK, own.checkpoint), (VAE, own.vae)]
+    return [(WHISPER_TINY, own.whisper), (MUSETALK, own.checkpoint), vae_wanted(config)]
 
 
 KIND = GeneratorKind(

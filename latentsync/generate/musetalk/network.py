@@ -61,7 +61,8 @@ class OneStep(nn.Module):
         self.unet = unet
 
     def forward(self, latents: Tensor, audio: Tensor) -> Tensor:
-        predicted: Tensor = self.unet(latents, 0, audio, return_dict=False)[0]
+        timestep = torch.zeros(1, device=latents.device)  # from the CPU, a GPU would wait for it
+        predicted: Tensor = self.unet(latents, timestep, audio, return_dict=False)[0]
         return predicted
 
 

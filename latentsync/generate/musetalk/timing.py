@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from latentsync.generate.model_spec import LATENT_STEP
+from latentsync.generate.model_spec import LATENT_STEP, vae_wanted
 from latentsync.generate.musetalk.kind import SIZE
 from latentsync.generate.musetalk.network import STRUCTURE, OneStep, examples, make_unet
 from latentsync.generate.timing import Sample, Trial, coding_trial, network_trial, work
@@ -25,7 +25,7 @@ SMALLER = {
 """The U-Net's second level, on half the side."""
 
 
-def trials(_config: Config, execution: Execution, _sample: Sample) -> list[Trial]:
+def trials(config: Config, execution: Execution, _sample: Sample) -> list[Trial]:
     """One step of the U-Net; a frame is encoded once, as references are few, and decoded once."""
     with torch.device("meta"):
         whole, inputs = OneStep(make_unet()), [one.to("meta") for one in examples(1, SIDE)]
@@ -36,4 +36,5 @@ def trials(_config: Config, execution: Execution, _sample: Sample) -> list[Trial
     with torch.no_grad():
         done = work(lambda: small(*(one.to(execution.device) for one in given)))
     step = network_trial(small, given, operations / done, execution)
-    return [step, coding_trial(SIDE, execution, encoded=1, decoded=1)]
+    vae, _ = vae_wanted(config)
+    return [step, coding_trial(vae, SIDE, execution, encoded=1, decoded=1)]

@@ -42,30 +42,36 @@ _PARTS = {
 
 def identity_of(job: Job, engine: Engine) -> dict[str, str]:
     """For each part a hash; the seed as it is. Reads some megabytes of each file."""
-    config = dataclasses.asdict(job.config)
-    for name in _OF_THE_FILES:
-        config["output"].pop(name)
-    for section, name in _OF_THE_MACHINE:
-        config[section].pop(name)
-    for key in INPUT_FILES:  # they count by their contents
-        *sections, name = key.split(".")
-        reduce(getitem, sections, config).pop(name)
-    for one in config["speakers"]:
-        one.pop("audio")
-    seed = config["generate"].pop("seed")
-    speeches = [one["audio"] for one in config["speakers"]] or [job.config.input.audio]
-    others = (job.config.restore.reference, job.config.generate.replay.source)
+    config = job.config
+    speeches = [one.audio for one in config.speakers] or [config.input.audio]
+    others = (config.restore.reference, config.generate.replay.source)
     return {
         "source": file_hash(job.source.path),
         "audio": _hash([file_hash(Path(one)) for one in speeches if one]),
         "reference": _hash([one and file_hash(Path(one)) for one in others]),
-        "seed": str(seed),
-        "settings": _hash(config),
+        "seed": str(config.generate.seed),
+        "settings": settings_hash(config),
         "models": _hash(_models(engine, speaks=job.audio is not None)),
         "encoder": _hash([dataclasses.asdict(job.output.settings), list(job.output.size)]),
         "code": code_hash(),
-        "plugins": plugins_hash(job.config),
+        "plugins": plugins_hash(config),
     }
+
+
+def settings_hash(config: Config) -> str:
+    """Of what a frame may depend on, but for the seed and what counts by its contents."""
+    settings = dataclasses.asdict(config)
+    for name in _OF_THE_FILES:
+        settings["output"].pop(name)
+    for section, name in _OF_THE_MACHINE:
+        settings[section].pop(name)
+    for key in INPUT_FILES:
+        *sections, name = key.split(".")
+        reduce(getitem, sections, settings).pop(name)
+    for one in settings["speakers"]:
+        one.pop("audio")
+    settings["generate"].pop("seed")
+    return _hash(settings)
 
 
 def differences(now: Mapping[str, str], then: Mapping[str, Any]) -> list[str]:

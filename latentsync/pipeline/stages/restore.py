@@ -21,6 +21,7 @@ from latentsync.restoration.patch import PatchGeometry, PatchWindow
 from latentsync.restoration.strength import MatchedStrengths
 from latentsync.restoration.temporal import LONGEST, Mouth, ResidualReuse, ResidualSmoother
 from latentsync.restoration.warping_error import FlickerMeter
+from latentsync.runtime.memory import to_host
 from latentsync.settings.schema import RestoreConfig
 from latentsync.tone import extract_levels
 from latentsync.types import Frame, Patch, PatchedFrame
@@ -134,7 +135,7 @@ class RestoreStage:
             part = mouths[start : start + most].to(self.device)
             then = None if moments is None else moments[start : start + most]
             changes.append(self._window.residuals(self._restored(part, then), part))
-        return torch.cat(changes).to(mouths)
+        return to_host(torch.cat(changes).to(mouths.dtype))
 
     def _restored(self, mouths: torch.Tensor, moments: Sequence[Moment] | None) -> torch.Tensor:
         """Raises CheckpointError for a wrong shape, NaN or infinity."""

@@ -1,4 +1,4 @@
-"""What an earlier run made is not used once the code of a plug-in has changed."""
+"""What an earlier run made is not used once settings or the code of a plug-in have changed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latentsync.pipeline.segments.identity import plugins_hash
+from latentsync.pipeline.segments.identity import plugins_hash, settings_hash
 from latentsync.settings.load import load_config
 
 
@@ -22,3 +22,10 @@ def test_a_changed_plug_in_has_another_hash(
     assert plugins_hash(config) == before != plugins_hash(load_config())
     file.write_text("strength = 2\n")
     assert plugins_hash(config) != before
+
+
+@pytest.mark.parametrize("changed", ["generate.guidance_interval=[0.2,0.8]", "generate.vae=taesd"])
+def test_what_changes_the_mouths_has_another_hash(changed: str) -> None:
+    usual = settings_hash(load_config())
+    assert settings_hash(load_config(None, [changed])) != usual
+    assert settings_hash(load_config(None, ["generate.vae_batch=2", "generate.seed=3"])) == usual
