@@ -5,7 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from latentsync.commands import download, evaluate, inference, jobs, provenance, run_jobs, serve
+from latentsync.commands import (
+    cache,
+    download,
+    evaluate,
+    inference,
+    jobs,
+    provenance,
+    run_jobs,
+    serve,
+)
 
 OTHERS = {
     "download": download,
@@ -14,6 +23,7 @@ OTHERS = {
     "batch": run_jobs,
     "jobs": jobs,
     "serve": serve,
+    "cache": cache,
 }
 """First word of the command line -> its module; without one it is inference."""
 
