@@ -191,8 +191,8 @@ def padded_part(
         return part, from_part
     before, after = np.maximum(-first, 0), np.maximum(beyond, 0)
     if before.any() or after.any():
-        sides = before[1], after[1], before[0], after[0]
-        part = cv2.copyMakeBorder(part, *map(int, sides), cv2.BORDER_REPLICATE)
+        left, top, right, bottom = (int(side) for side in (*before, *after))
+        part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
     return part, _moved(from_part, -before)
 
 
