@@ -1,12 +1,7 @@
-"""Makes the demo clips under assets/: ``python -m scripts.make_demo_assets``.
-
-Needs the packages of requirements-dev.txt and espeak-ng (``apt-get install espeak-ng``). The
-project does not use this at run time; the videos are part of the repository.
-"""
+"""The demo clips: what is said, how the head moves, and how the mouth is softened."""
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -40,26 +35,22 @@ BLINKS = (31, 92, 168, 251, 330, 402)
 """Frames in which the eyes are shut."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("assets"), help="folder")
-    parser.add_argument("--crf", type=int, default=18, help="x264 quality of both videos")
-    arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-
+def make_clips(folder: Path, *, crf: int) -> None:
+    """Writes the videos, and the speech of its own that one of them goes with."""
+    folder.mkdir(parents=True, exist_ok=True)
     speech = _speech(SPOKEN, AUDIO_RATE)
-    write_wave(arguments.output / "demo_speech.wav", _speech(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
+    write_wave(folder / "demo_speech.wav", _speech(OTHER_WORDS, SPEECH_RATE), SPEECH_RATE)
     face = TalkingFace(load_portrait())
     story = _speech(STORY, AUDIO_RATE)
     speaker = [face.render(pose) for pose in _poses(story, len(story) * FPS // AUDIO_RATE)]
-    _write(arguments.output / "demo_speaker.mp4", speaker, story, crf=arguments.crf)
+    _write(folder / "demo_speaker.mp4", speaker, story, crf=crf)
     poses = _poses(speech, len(speech) * FPS // AUDIO_RATE)
     sharp = [face.render(pose) for pose in poses]
     soft = [
         soften(pixels, face.lower_face(pose)) for pixels, pose in zip(sharp, poses, strict=True)
     ]
     for name, frames in (("demo_talking.mp4", sharp), ("demo_lipsynced.mp4", soft)):
-        _write(arguments.output / name, frames, speech, crf=arguments.crf)
+        _write(folder / name, frames, speech, crf=crf)
 
 
 def _write(path: Path, frames: list[np.ndarray], speech: np.ndarray, *, crf: int) -> None:
@@ -106,7 +97,3 @@ def _blink(frame: int) -> float:
     """Shut within two frames, open again within three."""
     near = min((frame - shut for shut in BLINKS), key=abs)
     return max(0.0, 1.0 - abs(near) / (2.0 if near < 0 else 3.0))
-
-
-if __name__ == "__main__":
-    main()

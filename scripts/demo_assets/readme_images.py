@@ -1,9 +1,4 @@
-"""Makes the images of the README: ``python -m scripts.make_readme_animation``.
-
-Restores the demo clip with `Detail` and `Self`, by the same command that a user runs, and writes
-assets/before_after.webp (animated) and assets/restorers.jpg. Needs requirements-dev.txt: Pillow
-comes with scikit-image.
-"""
+"""The images of the README: the demo clip, restored, before and after, and mouths side by side."""
 
 from __future__ import annotations
 
@@ -33,7 +28,8 @@ COMPARED = (12, 37)
 WEBP_QUALITY, JPEG_QUALITY = 80, 92
 
 
-def main() -> None:
+def make_images() -> None:
+    """Restores the demo clip and writes ANIMATION and COMPARISON."""
     with tempfile.TemporaryDirectory() as folder:
         detail, personal = (restored(name, Path(folder)) for name in ("Detail", "Self"))
         save_animation(LIPSYNCED, detail, ANIMATION)
@@ -116,7 +112,3 @@ def labelled(pixels: np.ndarray, labels: Sequence[str]) -> Image.Image:
 def frames(video: Path) -> Iterator[np.ndarray]:
     """(H, W, 3) uint8 RGB each."""
     return (frame.pixels for frame in VideoReader(video))
-
-
-if __name__ == "__main__":
-    main()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from argparse import SUPPRESS
 from operator import attrgetter
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +68,34 @@ def test_the_fidelity_of_each_network_is_stated_as_it_is() -> None:
     assert f"0 to 1 for GFPGAN (default {gfpgan.DEFAULT_FIDELITY})" in stated
     highest, default = codeformer.HIGHEST_FIDELITY, codeformer.DEFAULT_FIDELITY
     assert f"0 to {highest} for CodeFormer (default {default})" in stated
+
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("[!_]*.py"))
+SLOW = {"torch", "numpy", "scipy", "cv2", "av", "PIL", "openvino", "omegaconf", "tqdm", "gradio"}
+"""Packages that take a moment to import; help is to be there in 0.3 s."""
+LOADED = """
+import json, runpy, sys
+sys.argv = [sys.argv[1], "--help"]
+try:
+    runpy.run_module(sys.argv[0], run_name="__main__")
+except SystemExit:
+    print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+
+
+@pytest.mark.parametrize("module", [f"scripts.{name}" for name in SCRIPTS])
+def test_help_is_there_at_once(module: str) -> None:
+    line = [sys.executable, "-c", LOADED, module]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT)
+    *said, last = done.stdout.splitlines()
+    assert said[0].startswith("usage: ")
+    assert SLOW.isdisjoint(json.loads(last))
+
+
+def test_the_installed_command_loads_no_more_for_all_of_its_actions() -> None:
+    code = "import sys, latentsync.commands.installed; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert SLOW.isdisjoint(done.stdout.split())
