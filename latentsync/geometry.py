@@ -33,6 +33,9 @@ FFHQ_TEMPLATE = np.array(
 The constants of facexlib, which GFPGAN's and CodeFormer's training faces were aligned with."""
 
 _TAPS = 3  # reach of a cubic in pixels, and one more
+_STRIP = 2**18
+"""Samples that are taken of a plane at once: a large patch is extracted in strips. Their planes
+stay in the processor's cache; those of the whole take fresh memory as long as arithmetic."""
 
 
 def template(resolution: int) -> np.ndarray:
@@ -137,16 +140,26 @@ def extract(
     multiple = max(1, math.ceil(float(frame_scale(matrix)) - 0.2))
     fine = matrix.astype(np.float64) * multiple
     fine[:, 2] += (multiple - 1) / 2  # pixel centres, not corners, are whole numbers
-    fine_size = height * multiple, width * multiple
-    part, fine = part_of(pixels, fine, fine_size)
     patch = np.empty((3, height, width), np.float32)
-    for source, plane in zip(cv2.split(levels(part)), patch, strict=True):
-        smooth = _averaged(_warp(source, fine, fine_size), multiple)
+    rows = max(1, _STRIP // (width * multiple**2))
+    for top in range(0, height, rows):
+        strip = patch[:, top : top + rows]
+        part, to_strip = padded_part(pixels, fine, (strip.shape[1] * multiple, width * multiple))
+        _sample(levels(part), to_strip, multiple, strip)
+        fine[1, 2] -= rows * multiple
+    return torch.from_numpy(patch)
+
+
+def _sample(part: np.ndarray, matrix: np.ndarray, multiple: int, strip: np.ndarray) -> None:
+    """part: (H, W, 3), 8-bit code values; matrix: part -> samples -> strip, (3, h, w) float32
+    [-1, 1], the means of multiple x multiple samples each."""
+    size = strip.shape[1] * multiple, strip.shape[2] * multiple
+    for source, plane in zip(cv2.split(part), strip, strict=True):
+        smooth = _averaged(_warp(source, matrix, size), multiple)
         # In numpy, a plane at a time: synchronising torch's threads takes longer than this.
         np.divide(smooth, 127.5, out=plane)
         plane -= 1
         np.clip(plane, -1, 1, out=plane)
-    return torch.from_numpy(patch)
 
 
 def part_of(
@@ -156,15 +169,47 @@ def part_of(
 
     matrix: (2, 3), pixels of the image -> patch pixels. The part has at least one pixel.
     """
+    first, last = _reach(matrix, size)
+    limit = np.array(pixels.shape[1::-1])
+    low = np.clip(first, 0, limit - 1)
+    high = np.clip(last, low + 1, limit)
+    return pixels[low[1] : high[1], low[0] : high[0]], _moved(matrix, low)
+
+
+def padded_part(
+    pixels: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """As part_of, with as many repeated border pixels as the patch reaches beyond the image; none
+    where it lies wholly outside.
+
+    OpenCV repeats them too, but takes five times as long for a pixel that needs one.
+    """
+    part, from_part = part_of(pixels, matrix, size)
+    first, last = _reach(from_part, size)
+    beyond = last - part.shape[1::-1]
+    if (last <= 0).any() or (first + beyond >= last).any():
+        return part, from_part
+    before, after = np.maximum(-first, 0), np.maximum(beyond, 0)
+    if before.any() or after.any():
+        left, top, right, bottom = (int(side) for side in (*before, *after))
+        part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    return part, _moved(from_part, -before)
+
+
+def _reach(matrix: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """First and last column and row, (2,) int each, that a patch of size (h, w) depends on."""
     height, width = size
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
     places = corners @ cv2.invertAffineTransform(matrix).T
-    limit = np.array(pixels.shape[1::-1])
-    low = np.clip(np.floor(places.min(axis=0)) - _TAPS, 0, limit - 1).astype(int)
-    high = np.clip(np.ceil(places.max(axis=0)) + _TAPS, low + 1, limit).astype(int)
-    from_part = matrix.astype(np.float64)
-    from_part[:, 2] += from_part[:, :2] @ low
-    return pixels[low[1] : high[1], low[0] : high[0]], from_part
+    first, last = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0))
+    return first.astype(int) - _TAPS, last.astype(int) + _TAPS
+
+
+def _moved(matrix: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """(2, 3) float64, for the part of the image that begins at the corner (x, y)."""
+    moved = matrix.astype(np.float64)
+    moved[:, 2] += moved[:, :2] @ corner
+    return moved
 
 
 def _warp(plane: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,20 +10,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from latentsync import __version__
 from latentsync.commands.console import DONE, USER_ERROR, Parser, add_weights_flags, run
-from latentsync.commands.progress import byte_bar
 from latentsync.errors import CheckpointError
 from latentsync.places import command
-from latentsync.settings.load import load_config
-from latentsync.settings.schema import Config
 from latentsync.weights import record
 from latentsync.weights.evaluation_files import FETCHED
 from latentsync.weights.find import find
 from latentsync.weights.licences import accept
 from latentsync.weights.manifest import MODEL_FILES
 from latentsync.weights.model_file import ModelFile
+
+if TYPE_CHECKING:
+    from latentsync.settings.schema import Config
 
 PICKLED = (".pt", ".pth", ".pkl", ".model")
 """Suffixes of PyTorch's files, which can be converted."""
@@ -79,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from latentsync.settings.load import load_config  # takes a moment
+
     accept(options.accept_licence)
     flags = {
         "restore.name": options.superres,
@@ -94,6 +97,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _fetch(config: Config, options: argparse.Namespace) -> int:
+    from latentsync.commands.progress import byte_bar
     from latentsync.pipeline.requirements import face_models, weights_wanted
     from latentsync.weights.ensure import ensure_weights, no_byte_progress
 

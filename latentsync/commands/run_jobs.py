@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latentsync import __version__
 from latentsync.commands.console import (
@@ -32,14 +32,15 @@ from latentsync.commands.console import (
 from latentsync.commands.folder import with_contents
 from latentsync.errors import ConfigError
 from latentsync.jobs import rows
-from latentsync.jobs.entries import folder_entries, read_entries
 from latentsync.jobs.job_table import TakenError
-from latentsync.jobs.manifest import ManifestError, Planned, planned_jobs
 from latentsync.jobs.rows import JobRow
 from latentsync.places import command
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.seeds import NEW, new_seed, with_seed
 from latentsync.weights.licences import accept
+
+if TYPE_CHECKING:
+    from latentsync.jobs.manifest import Planned
 
 MOST_WORKERS = 64
 
@@ -121,6 +122,7 @@ def _run(options: argparse.Namespace) -> int:
     accept(options.accept_licence)
     _check(options)
     from latentsync.commands.resume import remove_leftover  # imports torch
+    from latentsync.jobs.manifest import ManifestError
     from latentsync.jobs.places import JobFiles, default_root, open_store
 
     files = JobFiles(Path(options.state_dir) if options.state_dir else default_root())
@@ -183,6 +185,10 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _planned(options: argparse.Namespace, earlier: dict[str, JobRow]) -> list[Planned]:
+    # They read settings and videos, and take a moment to import.
+    from latentsync.jobs.entries import folder_entries, read_entries
+    from latentsync.jobs.manifest import planned_jobs
+
     folder = None if options.output_dir is None else Path(options.output_dir)
     if options.input_dir is not None:
         assert folder is not None

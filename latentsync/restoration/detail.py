@@ -8,7 +8,7 @@ degraded is left nearly unchanged, even where it is restored by force; no detail
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -39,8 +39,6 @@ _CORE = 1 / 127.5
 _CORE_WINDOW = 4.0  # pixels, sigma
 _BORDER = 24  # pixels of reflection around the box: the filter reaches some 10
 _LARGE = 300_000  # pixels: a larger box gets a wider border, of a size that transforms fast
-
-_Transfer = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Detail:
@@ -78,8 +76,8 @@ class Detail:
         if self.amount == 0.0:
             return faces.clone()
         luma = torch.einsum("nchw,c->nhw", faces, faces.new_tensor(LUMA))
-        added = _filtered(luma, lambda square: _gain_minus_one(square, self.lost, self.expected))
-        return (faces + self.amount * _cored(added)[:, None]).clamp(-1, 1)
+        change = _cored(_filtered(luma, self.lost, self.expected)) * self.amount
+        return (faces + change[:, None]).clamp_(-1, 1)
 
 
 def load(_config: RestoreConfig, _execution: Execution) -> Detail:
@@ -111,17 +109,23 @@ def _gain_minus_one(square: torch.Tensor, lost: float, expected: float) -> torch
     return (passed / (passed**2 + noise)).clamp(1, MAX_GAIN) - 1
 
 
-def _filtered(images: torch.Tensor, transfer: _Transfer) -> torch.Tensor:
-    """images: (N, h, w) float -> the same, each frequency times transfer(its square)."""
+def _filtered(images: torch.Tensor, lost: float, expected: float) -> torch.Tensor:
+    """images: (N, h, w) float -> the same, what the Wiener filter adds to them."""
     height, width = images.shape[-2:]
     top, bottom = _borders(height, large=height * width > _LARGE)
     left, right = _borders(width, large=height * width > _LARGE)
     padded = functional.pad(images, (left, right, top, bottom), mode="reflect")
     size = padded.shape[-2:]
-    down = torch.fft.fftfreq(size[0], device=images.device) ** 2
-    across = torch.fft.rfftfreq(size[1], device=images.device) ** 2
-    spectrum = torch.fft.rfft2(padded) * transfer(down[:, None] + across)
+    spectrum = torch.fft.rfft2(padded)
+    spectrum *= _transfer(*size, lost, expected).to(images.device)
     return torch.fft.irfft2(spectrum, s=size)[:, top : top + height, left : left + width]
+
+
+@lru_cache(maxsize=4)  # the mouths of a track all have one size; 3 MB of a large one
+def _transfer(height: int, width: int, lost: float, expected: float) -> torch.Tensor:
+    """(height, width // 2 + 1): gain - 1 at the frequencies of rfft2; not to be changed."""
+    down, across = torch.fft.fftfreq(height) ** 2, torch.fft.rfftfreq(width) ** 2
+    return _gain_minus_one(down[:, None] + across, lost, expected)
 
 
 def _borders(length: int, *, large: bool) -> tuple[int, int]:
@@ -134,6 +138,7 @@ def _borders(length: int, *, large: bool) -> tuple[int, int]:
 
 def _cored(added: torch.Tensor) -> torch.Tensor:
     """Keeps the detail of edges; that of flat skin is codec noise."""
-    local = _filtered(added**2, lambda f2: torch.exp(-2 * (np.pi * _CORE_WINDOW) ** 2 * f2))
-    strong = local.clamp_min(0) ** 2
-    return added * strong / (strong + _CORE**4)
+    squares = added.square().cpu().numpy()
+    local = np.stack([cv2.GaussianBlur(one, (0, 0), _CORE_WINDOW) for one in squares])
+    strong = torch.from_numpy(local).to(added.device).square_()
+    return added * strong / strong.add(_CORE**4)

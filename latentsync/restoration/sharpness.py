@@ -9,11 +9,12 @@ contrast cancels out.
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from latentsync.geometry import part_of
+from latentsync.geometry import padded_part, part_of
 from latentsync.types import Box
 
 BANDS = 5
@@ -33,10 +34,26 @@ _SIZE_STEP = 8  # pixels of height of the upright face: few sizes, so that masks
 _LARGE_STEP = 32  # the same for a large face
 _CACHED_PIXELS = 10_000_000  # of all cached masks: 110 MB
 _REACH = 112  # pixels: of the blurs of all bands, in whole steps of the coarsest band
+# The border between the frame and its repeated rows is an edge.
+_CLEAR = 2  # pixels that stay clear of it
 _BLOCK = 4096  # frames at once, so that memory does not grow with the video's length
 
 LARGE = 2.0
 """Frame pixels per pixel of the aligned crop above which a face is large: wider than 740 pixels."""
+
+
+class _BandMask(NamedTuple):
+    """values: (2, h, w) float32 in [0, 1], [mouth, rest]. weights: (2,) float64, their sums."""
+
+    values: np.ndarray
+    weights: np.ndarray
+
+
+class _Masks(NamedTuple):
+    """bands: one for each band. counted: the part of the first one that is not 0."""
+
+    bands: list[_BandMask]
+    counted: Box
 
 
 class SharpnessMeter:
@@ -47,9 +64,8 @@ class SharpnessMeter:
 
     def __init__(self, mouth_mask: np.ndarray, rest_mask: np.ndarray) -> None:
         self._masks = np.stack([mouth_mask, rest_mask]).astype(np.float32)
-        x, y, width, height = cv2.boundingRect((self._masks.max(axis=0) > 0).view(np.uint8))
-        self._counted = Box(x, y, x + width, y + height)
-        self._resized: dict[tuple[int, Box], list[np.ndarray]] = {}
+        self._counted = _counted(self._masks)
+        self._resized: dict[tuple[int, Box], _Masks] = {}
 
     def __call__(self, pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """(2, BANDS) float32: energies of [mouth, rest], code values squared, finest band first.
@@ -69,16 +85,17 @@ class SharpnessMeter:
         size = (box.x1 - box.x0, box.y1 - box.y0)
         part, upright = part_of(pixels, upright, size[::-1])
         # OpenCV's cubic is fastest on one plane of float32, and only the luma is needed.
+        gray, from_gray = padded_part(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), upright, size[::-1])
         luma = cv2.warpAffine(
-            cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32),
-            upright,
+            gray.astype(np.float32),
+            from_gray,
             size,
             flags=cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        masks = self._masks_at(rows, columns, box)
-        inside = _inside(part.shape[:2], upright, size)
-        return _energies(luma, masks if inside is None else _by_band(masks[0] * inside))
+        bands, counted = self._masks_at(rows, columns, box)
+        inside = _inside(part.shape[:2], upright, size, counted)
+        return _energies(luma, bands if inside is None else _by_band(bands[0].values * inside))
 
     def _box(self, rows: int, columns: int) -> Box:
         """The part of the upright face that its energies depend on: half of a large face."""
@@ -92,18 +109,18 @@ class SharpnessMeter:
             min(int(counted.y1 * down + _REACH) + 1, rows),
         )
 
-    def _masks_at(self, rows: int, columns: int, box: Box) -> list[np.ndarray]:
-        """Per band (2, h, w) of the box."""
+    def _masks_at(self, rows: int, columns: int, box: Box) -> _Masks:
+        """Of the box."""
         key = rows, box
         if key not in self._resized:
-            cached = sum(masks[0][0].size for masks in self._resized.values())
+            cached = sum(one.bands[0].values[0].size for one in self._resized.values())
             if cached + (box.y1 - box.y0) * (box.x1 - box.x0) > _CACHED_PIXELS:
                 self._resized.clear()
             shrunk = [
                 cv2.resize(m, (columns, rows), interpolation=cv2.INTER_AREA) for m in self._masks
             ]
             shown = np.stack(shrunk)[:, box.y0 : box.y1, box.x0 : box.x1]
-            self._resized[key] = _by_band(shown)
+            self._resized[key] = _Masks(_by_band(shown), _counted(shown))
         return self._resized[key]
 
 
@@ -151,35 +168,43 @@ def _nearest(slopes: np.ndarray, model: np.ndarray) -> np.ndarray:
     return np.concatenate([np.empty(0, np.intp), *blocks]).reshape(slopes.shape[:-1])
 
 
-def _inside(frame: tuple[int, ...], matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-    """None: the upright face lies inside the frame. (h, w): 1 where it does, 0 elsewhere."""
-    columns, rows = size
-    corners = np.array([[0, 0, 1], [columns, 0, 1], [0, rows, 1], [columns, rows, 1]], np.float64)
+def _inside(
+    frame: tuple[int, ...], matrix: np.ndarray, size: tuple[int, int], counted: Box
+) -> np.ndarray | None:
+    """(h, w) float32: 1 inside the frame, 0 elsewhere; None: all that is counted lies inside."""
+    x, y = [counted.x0, counted.x1], [counted.y0, counted.y1]
+    corners = np.array([[across, down, 1] for across in x for down in y], np.float64)
     back = corners @ cv2.invertAffineTransform(matrix).T
-    if (back >= 1).all() and (back <= [frame[1] - 2, frame[0] - 2]).all():
+    if (back >= 1 + _CLEAR).all() and (back <= np.array(frame[1::-1]) - (2 + _CLEAR)).all():
         return None
-    there = cv2.warpAffine(np.ones(frame, np.float32), matrix, size)
-    # The border between the frame and its repeated rows is an edge: two pixels keep clear of it.
-    return cv2.erode((there > 0.99).astype(np.float32), np.ones((5, 5)), borderValue=1)
+    there = cv2.warpAffine(np.ones(frame, np.float32), matrix, size) > 0.99
+    near = np.ones((2 * _CLEAR + 1, 2 * _CLEAR + 1))
+    return cv2.erode(there.view(np.uint8), near, borderValue=1).astype(np.float32)
 
 
-def _by_band(masks: np.ndarray) -> list[np.ndarray]:
+def _counted(masks: np.ndarray) -> Box:
+    """(2, h, w) -> the part in which one of them is not 0."""
+    x, y, width, height = cv2.boundingRect((masks.max(axis=0) > 0).view(np.uint8))
+    return Box(x, y, x + width, y + height)
+
+
+def _by_band(masks: np.ndarray) -> list[_BandMask]:
     """(2, h, w) -> the masks at the resolution of each band."""
     steps = [1, *(2 ** max(band - 1, 0) for band in range(1, BANDS))]
-    return [np.ascontiguousarray(masks[:, ::step, ::step]) for step in steps]
+    shrunk = [np.ascontiguousarray(masks[:, ::step, ::step]) for step in steps]
+    return [_BandMask(one, np.array([cv2.sumElems(mask)[0] for mask in one])) for one in shrunk]
 
 
-def _energies(luma: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
-    """masks: (2, h, w) for each band."""
+def _energies(luma: np.ndarray, masks: list[_BandMask]) -> np.ndarray:
+    """luma: (h, w) float32; masks: one for each band."""
     energies = np.empty((2, BANDS), np.float32)
     smooth = cv2.GaussianBlur(luma, (0, 0), 1.0)
-    for band, mask in enumerate(masks):
-        square = cv2.subtract(luma, smooth) ** 2
-        flat = mask.reshape(2, -1)
-        weight = flat.sum(axis=1, dtype=np.float64)
-        # In float64: the order of sums depends on where an array lies in memory.
-        total = (flat * square.ravel()).sum(axis=1, dtype=np.float64)
-        energies[:, band] = np.where(weight > 0, total / np.maximum(weight, 1e-6), np.nan)
+    for band, (mask, weights) in enumerate(masks):
+        square = cv2.subtract(luma, smooth)
+        cv2.multiply(square, square, dst=square)
+        # OpenCV's sums are those of float64: their order depends on where an array lies in memory.
+        totals = np.array([cv2.sumElems(cv2.multiply(part, square))[0] for part in mask])
+        energies[:, band] = np.where(weights > 0, totals / np.maximum(weights, 1e-6), np.nan)
         # A Gaussian of 1 and one of sqrt(3) make one of 2, which is 1 again on half as many pixels.
         luma = smooth if band == 0 else np.ascontiguousarray(smooth[::2, ::2])
         smooth = cv2.GaussianBlur(luma, (0, 0), np.sqrt(3.0))

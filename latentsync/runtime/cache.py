@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,6 +56,7 @@ def kept(
         return make()
     try:
         if _whole(home, key):
+            _note_use(home)
             return home / MODEL
         return _made(home, key, make, save)
     finally:
@@ -118,6 +119,12 @@ def _whole(home: Path, key: Mapping[str, str]) -> bool:
     logger.warning("%s is %s; converting again", home, reason)
     shutil.rmtree(home, ignore_errors=True)
     return False
+
+
+def _note_use(home: Path) -> None:
+    """For cache_contents, which removes what was not used for long."""
+    with suppress(OSError):  # the cache may be read-only
+        (home / ABOUT).touch()
 
 
 def _mark(path: Path) -> dict[str, str | int]:

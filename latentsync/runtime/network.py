@@ -27,6 +27,15 @@ GRAPH_VERSION = 2
 """To be raised when this code converts the same network to a different graph."""
 
 
+def versions() -> dict[str, str]:
+    """Of what converts networks: a graph that another one made is never used again."""
+    return {
+        "version": str(GRAPH_VERSION),
+        "openvino": openvino.library().__version__,
+        "torch": torch.__version__,
+    }
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """A part of a network that is run as one module.
@@ -123,9 +132,7 @@ class Networks:
         """All that a graph depends on, except the dtype of its stored weights."""
         sources = (Path(str(module.__file__)) for module in self._sources)
         return {
-            "version": str(GRAPH_VERSION),
-            "openvino": openvino.library().__version__,
-            "torch": torch.__version__,
+            **versions(),
             "network": self.name,
             "part": part.name,
             "checkpoint": sha256(self.checkpoint),

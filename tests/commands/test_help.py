@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from argparse import SUPPRESS
 from operator import attrgetter
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,7 @@ from CodeFormer import restorer as codeformer
 from GFPGAN import restorer as gfpgan
 from latentsync.commands import download, evaluate, inference
 from latentsync.commands.console import Parser
+from latentsync.commands.installed import OTHERS
 from latentsync.generate.table import GENERATORS
 from latentsync.restoration.base import RESTORERS
 from latentsync.settings.checks import RANGES
@@ -64,3 +69,38 @@ def test_the_fidelity_of_each_network_is_stated_as_it_is() -> None:
     assert f"0 to 1 for GFPGAN (default {gfpgan.DEFAULT_FIDELITY})" in stated
     highest, default = codeformer.HIGHEST_FIDELITY, codeformer.DEFAULT_FIDELITY
     assert f"0 to {highest} for CodeFormer (default {default})" in stated
+
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("[!_]*.py"))
+SLOW = {"torch", "numpy", "scipy", "cv2", "av", "PIL", "openvino", "omegaconf", "tqdm", "gradio"}
+"""Packages that take a moment to import; help is to be there in 0.3 s."""
+LOADED = """
+import json, runpy, sys
+sys.argv = [sys.argv[1], "--help"]
+try:
+    runpy.run_module(sys.argv[0], run_name="__main__")
+except SystemExit:
+    print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+
+
+@pytest.mark.parametrize("module", [f"scripts.{name}" for name in SCRIPTS])
+def test_help_is_there_at_once(module: str) -> None:
+    line = [sys.executable, "-c", LOADED, module]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT)
+    *said, last = done.stdout.splitlines()
+    assert said[0].startswith("usage: ")
+    assert SLOW.isdisjoint(json.loads(last))
+
+
+def test_the_installed_command_loads_only_what_it_runs() -> None:
+    code = "import sys, latentsync.commands.installed; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(done.stdout.split())
+    assert "latentsync.commands.installed" in loaded
+    assert loaded.isdisjoint(
+        f"latentsync.commands.{name}" for name in (*OTHERS.values(), "inference")
+    )

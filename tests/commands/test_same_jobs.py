@@ -10,6 +10,8 @@ import pytest
 
 from latentsync.commands import jobs, run_jobs, workers
 from latentsync.commands.resume import resumed
+from latentsync.jobs.entries import read_entries
+from latentsync.jobs.manifest import planned_jobs
 from latentsync.jobs.places import JobFiles, open_store
 from latentsync.jobs.rows import DONE, FAILED, WAITING
 from latentsync.pipeline.segments.folder import SegmentFolder, folder_of, kept_seed
@@ -73,7 +75,7 @@ def test_what_is_done_is_made_again_only_where_an_input_is_newer(
 
 def test_two_commands_at_once_share_one_job(state: Path) -> None:
     start = threading.Barrier(3)
-    (planned,) = run_jobs.planned_jobs("list", run_jobs.read_entries(Path("list.yaml")))
+    (planned,) = planned_jobs("list", read_entries(Path("list.yaml")))
     found = []
 
     def add() -> None:

@@ -32,6 +32,7 @@ ANSWERS: list[tuple[list[str], int, str]] = [
     (["--version"], 0, f"latentsync {latentsync.__version__}"),
     (["download", "--version"], 0, f"latentsync {latentsync.__version__}"),
     (["provenance", "--help"], 0, "make-cert"),
+    (["cache", "--help"], 0, "prune"),
     (["evaluate", "--help"], 0, "--source"),
     (["evaluate"], 2, "name a video, or a folder of videos"),
     (["evaluate", "none.mp4"], 2, "cannot open the video: none.mp4"),

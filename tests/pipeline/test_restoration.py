@@ -17,7 +17,7 @@ from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.engine import FEW, Engine
 from latentsync.pipeline.planning.plan import RenderPlan, TrackPlan
 from latentsync.pipeline.stage_timer import StageTimer
-from latentsync.pipeline.stages.restore import RestoreStage
+from latentsync.pipeline.stages.restore import RestoreStage, _all_finite
 from latentsync.restoration.base import Windowed
 from latentsync.restoration.edge_blur import FIGURES
 from latentsync.restoration.gate import MouthState
@@ -250,3 +250,14 @@ def test_a_frame_is_restored_by_its_place_in_the_output_not_in_the_video() -> No
     assert [len(item.patches) for item in items] == [0, 1, 1, 0]
     whole, half = (items[i].patches[0].pixels for i in (1, 2))
     torch.testing.assert_close(half, whole / 2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_no_number_of_a_mouth_may_be_missing_or_infinite(bad: float) -> None:
+    images = torch.full((1, 3, 8, 8), 3e38)
+    assert _all_finite(images)  # though their sum is not
+    images[0, 1, 2, 3] = bad
+    assert not _all_finite(images)
+    small = torch.zeros(1, 3, 8, 8)
+    small[0, 1, 2, 3] = bad
+    assert not _all_finite(small)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from latentsync.commands import (
+    cache,
     download,
     evaluate,
     inference,
@@ -137,8 +138,9 @@ def test_a_command_has_flags_and_settings_that_exist(is_download: bool, words: l
         ("`latentsync provenance`", provenance.build_parser()),
         ("`latentsync batch`", run_jobs.build_parser()),
         ("`latentsync jobs`", jobs.build_parser()),
+        ("`latentsync cache`", cache.build_parser()),
     ],
-    ids=["inference", "download", "evaluate", "provenance", "batch", "jobs"],
+    ids=["inference", "download", "evaluate", "provenance", "batch", "jobs", "cache"],
 )
 def test_every_flag_is_in_the_command_line_reference_and_the_other_way_round(
     heading: str, parser: argparse.ArgumentParser

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from latentsync.restoration.base import Restorer, Tunable, load_restorer
-from latentsync.restoration.detail import MAX_GAIN, Detail
+from latentsync.restoration.detail import MAX_GAIN, Detail, _cored
 from latentsync.restoration.mouth_blur import FINE, TrackBlur
 from latentsync.restoration.sharpness import BANDS, SharpnessMeter
 from latentsync.settings.schema import RestoreConfig
@@ -206,3 +207,20 @@ def test_a_large_box_is_filtered_like_a_small_one(monkeypatch: pytest.MonkeyPatc
     assert not torch.equal(large, small)
     assert torch.allclose(large, small, atol=0.5 / 127.5)  # half a code value
     assert error(large, small) < 1e-3 * error(small, faces)
+
+
+@pytest.mark.parametrize("size", [(41, 57), (600, 520)])
+def test_flat_skin_is_told_from_edges_as_by_the_gaussian_of_all_frequencies(
+    size: tuple[int, int],
+) -> None:
+    added = torch.from_numpy(np.random.default_rng(3).normal(0, 0.02, (1, *size))).float()
+    border = 24
+    padded = functional.pad(added**2, (border,) * 4, mode="reflect")
+    down, across = (torch.fft.fftfreq(side) ** 2 for side in padded.shape[-2:])
+    passed = torch.exp(-2 * (np.pi * 4.0) ** 2 * (down[:, None] + across))
+    local = torch.fft.ifft2(torch.fft.fft2(padded) * passed).real
+    strong = local[:, border:-border, border:-border].clamp_min(0) ** 2
+    plain = added * strong / (strong + (1 / 127.5) ** 4)
+    difference = (_cored(added) - plain).abs().max() * 127.5
+    assert difference < 0.01  # code values
+    assert (plain - added).abs().max() * 127.5 > 0.1

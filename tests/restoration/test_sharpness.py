@@ -6,7 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from latentsync.restoration.sharpness import BANDS, LARGE, SharpnessMeter, blur_widths, sharpness
+from latentsync.restoration.sharpness import (
+    BANDS,
+    LARGE,
+    SharpnessMeter,
+    _inside,
+    blur_widths,
+    sharpness,
+)
+from latentsync.types import Box
 
 ALIGNED = (560, 420)
 SCALE = 0.6  # frame pixels per aligned pixel
@@ -153,3 +161,22 @@ def test_a_face_that_grows_large_is_measured_with_one_meter() -> None:
     meter = SharpnessMeter(MOUTH, REST)
     just_below, just_above = (meter(*large_face(LARGE + by)) for by in (-0.002, 0.002))
     np.testing.assert_allclose(just_above, just_below, rtol=0.1)
+
+
+@pytest.mark.parametrize("way", [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_the_frames_edge_is_left_out_of_account_only_where_all_that_counts_is_inside(
+    way: tuple[int, int],
+) -> None:
+    frame, size, counted = (100, 120), (90, 70), Box(20, 10, 60, 50)
+    found = []
+    for shift in range(60):
+        matrix = np.array([[1.0, 0.02, -10 + shift * way[0]], [-0.02, 1.0, -10 + shift * way[1]]])
+        inside = _inside(frame, matrix, size, counted)
+        every = _inside(frame, matrix, size, Box(-200, -200, 300, 300))
+        assert every is not None
+        found.append(inside is None)
+        if inside is None:
+            assert every[counted.y0 : counted.y1, counted.x0 : counted.x1].all()
+        else:
+            np.testing.assert_array_equal(inside, every)
+    assert {*found} == {True, False}

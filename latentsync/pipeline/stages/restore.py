@@ -147,7 +147,7 @@ class RestoreStage:
         if restored.shape != mouths.shape:
             remedy = f"{tuple(restored.shape)}, not {tuple(mouths.shape)}"
             raise CheckpointError("the restorer returned a wrong shape", name, remedy)
-        if not restored.isfinite().all():
+        if not _all_finite(restored):
             remedy = "try runtime.precision=fp32, or other weights"
             raise CheckpointError("NaN or infinity in a restored mouth", name, remedy)
         return restored
@@ -189,6 +189,11 @@ class RestoreStage:
     def _highpass_sigma(self) -> float:
         """Sigma [patch pixels]: lower frequencies of the residual, colour and brightness, go."""
         return self._size / 56 if self._size else 0.0
+
+
+def _all_finite(images: torch.Tensor) -> bool:
+    """The sum, which takes a tenth of the time, is finite only where each number is."""
+    return bool(images.sum().isfinite()) or bool(images.isfinite().all())
 
 
 def mouth_of(item: PatchedFrame, geometry: PatchGeometry, matrix: np.ndarray) -> torch.Tensor:
