@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,17 +33,18 @@ def demo_frames() -> list[np.ndarray]:
     return [np.ascontiguousarray(frame.pixels[90:430, 140:500]) for frame in reader]
 
 
-@pytest.fixture
-def run(capsys, monkeypatch) -> Callable[..., Outcome]:
-    """Runs ``python -m scripts.inference`` in this process, with fast encoding."""
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Outcome]:
+    """Runs ``python -m scripts.inference`` in this process."""
 
     def run_command(*arguments: object) -> Outcome:
         code = None
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        captured = capsys.readouterr()
-        return Outcome(int(code or 0), captured.out, captured.err)
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                code = main([str(argument) for argument in arguments])
+            except SystemExit as stop:
+                code = stop.code
+        return Outcome(int(code or 0), out.getvalue(), err.getvalue())
 
     return run_command

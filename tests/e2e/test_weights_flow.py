@@ -44,6 +44,7 @@ from latentsync.weights import find
 find.PROJECT_ROOT = pathlib.Path.cwd()
 """
 FACES = ("FACE_FINDER", "SMALL_FACE_FINDER", "FACE_MESH", "PALM_FINDER", "HAND_LANDMARKS")
+BODY = b"not really a network" * 600_000  # large enough to be asked for
 MODELS = {"WHISPER_TINY": WHISPER_TINY, "LATENTSYNC_UNET": LATENTSYNC_UNET, "VAE": VAE}
 
 
@@ -53,6 +54,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict[str, Pa
     folder = tmp_path_factory.mktemp("models")
     large_enough_to_be_asked_for = MODEL | {"block_out_channels": [64, 96]}
     sections = write_tiny_model(folder, model=large_enough_to_be_asked_for)
+    sections["data"]["num_frames"] = 4
     own = sections.pop("generate")
     files = {
         "LATENTSYNC_UNET": Path(own["checkpoint"]),
@@ -63,58 +65,83 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict[str, Pa
     return sections | own, files
 
 
-@pytest.fixture
-def mirror(models: tuple[dict, dict[str, Path]]) -> Iterator[Loopback]:
-    with Loopback() as server:
-        for name, path in models[1].items():
-            source = MODELS[name].sources[0]
-            assert isinstance(source, HubFile)
-            server.add_to_hub(source.repo, source.filename, Served(path))
-        config = (models[1]["VAE"].parent / "config.json").read_bytes()
-        revision = hashlib.sha1(VAE.sources[0].repo.encode()).hexdigest()
-        headers = {"ETag": '"small"', "X-Repo-Commit": revision}
-        path = f"/{VAE.sources[0].repo}/resolve/main/config.json"
-        server.add(path, Served(config, headers=headers))
-        for name in FACES:
-            server.add(f"/{name}", Served(find(getattr(manifest, name))))
-        yield server
+@pytest.fixture(scope="module")
+def server() -> Iterator[Loopback]:
+    with Loopback() as running:
+        yield running
 
 
 @pytest.fixture
-def command(tmp_path: Path, models, mirror, demo_frames) -> Iterator[CommandProcess]:
-    """Runs scripts.inference and .download in an empty folder, with the mirror for a hub."""
-    sections, files = models
+def mirror(models: tuple[dict, dict[str, Path]], server: Loopback) -> Loopback:
+    """The hub, as nobody has asked it yet."""
+    server.files.clear()
+    server.asked.clear()
+    for name, path in models[1].items():
+        source = MODELS[name].sources[0]
+        assert isinstance(source, HubFile)
+        server.add_to_hub(source.repo, source.filename, Served(path))
+    config = (models[1]["VAE"].parent / "config.json").read_bytes()
+    revision = hashlib.sha1(VAE.sources[0].repo.encode()).hexdigest()
+    headers = {"ETag": '"small"', "X-Repo-Commit": revision}
+    path = f"/{VAE.sources[0].repo}/resolve/main/config.json"
+    server.add(path, Served(config, headers=headers))
+    for name in FACES:
+        server.add(f"/{name}", Served(find(getattr(manifest, name))))
+    server.add("/GFPGANv1.4.pth", Served(BODY, cut_after=30_000))
+    return server
+
+
+@pytest.fixture(scope="module")
+def process(
+    tmp_path_factory: pytest.TempPathFactory,
+    models: tuple[dict, dict[str, Path]],
+    server: Loopback,
+    graphs: Path,
+) -> Iterator[tuple[CommandProcess, Path]]:
+    """Runs scripts.inference and .download in the folder `empty` of a folder, with the mirror for a
+    hub. To import what they need takes seconds: one process serves all tests."""
+    files = {name: path.read_bytes() for name, path in models[1].items()} | {"GFPGAN": BODY}
     facts: dict[str, dict] = {
-        name: {
-            "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-        for name, path in files.items()
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in files.items()
     }
-    body = b"not really a network" * 600_000  # large enough to be asked for
-    facts["GFPGAN"] = {
-        "bytes": len(body),
-        "sha256": hashlib.sha256(body).hexdigest(),
-        "url": mirror.add("/GFPGANv1.4.pth", Served(body, cut_after=30_000)),
-    }
-    facts |= {name: {"url": mirror.url(f"/{name}")} for name in FACES}
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(sections))
-    make_video(tmp_path / "video.mp4", demo_frames, audio=[Tone(0.5)])
-    make_audio(tmp_path / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    facts["GFPGAN"]["url"] = server.url("/GFPGANv1.4.pth")
+    facts |= {name: {"url": server.url(f"/{name}")} for name in FACES}
+    folder = tmp_path_factory.mktemp("flow")
+    (folder / "empty").mkdir()
     environment = os.environ | {
-        "HF_ENDPOINT": mirror.address,
-        "HF_HOME": str(tmp_path / "hub"),
+        "HF_ENDPOINT": server.address,
+        "HF_HOME": str(folder / "hub"),
         "HF_HUB_OFFLINE": "0",
+        "LATENTSYNC_CACHE": str(graphs),
+        "XDG_STATE_HOME": str(folder / "state"),
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
-
-    empty = tmp_path / "empty"
     with CommandProcess(
-        PUBLISHED_ARE_THESE, json.dumps(facts), folder=empty, environment=environment
-    ) as process:
-        yield process
+        PUBLISHED_ARE_THESE, json.dumps(facts), folder=folder / "empty", environment=environment
+    ) as started:
+        yield started, folder
+
+
+@pytest.fixture
+def folder(process: tuple[CommandProcess, Path], models, demo_frames) -> Path:
+    """With the videos and settings of a test; nothing is left of the test before."""
+    _, folder = process
+    for path in [*(folder / "empty").iterdir(), *folder.iterdir()]:
+        if path.is_file():
+            path.unlink()
+        elif path.name not in ("empty", "streams"):  # those are the process's own
+            shutil.rmtree(path)
+    (folder / "small.yaml").write_text(yaml.safe_dump(models[0]))
+    make_video(folder / "video.mp4", demo_frames, audio=[Tone(0.5)])
+    make_audio(folder / "speech.wav", Tone(0.4, codec="pcm_s16le", rate=16000))
+    return folder
+
+
+@pytest.fixture
+def command(process: tuple[CommandProcess, Path], folder: Path, mirror: Loopback) -> CommandProcess:
+    return process[0]
 
 
 def speaking(folder: Path) -> tuple[object, ...]:
@@ -132,14 +159,14 @@ def faces_in(folder: Path) -> set[Path]:
 
 
 def test_to_restore_by_default_only_small_files_are_fetched_and_nobody_is_asked(
-    command, mirror, tmp_path
+    command, mirror, folder
 ) -> None:
-    files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4", "restore.when=always")
+    files = ("-i", folder / "video.mp4", "-o", folder / "out.mp4", "restore.when=always")
     planned = command("scripts.inference", *files, "--dry-run")
     assert planned.returncode == 0, planned.stderr
     assert "Face mesh: 1.2 MB" in planned.stdout and "6.2 MB to download" in planned.stdout
     assert "unknown" in planned.stdout.splitlines()[-1]
-    assert not mirror.asked and not files_in(tmp_path / "empty")
+    assert not mirror.asked and not files_in(folder / "empty")
     refused = command("scripts.inference", *files, "--offline")
     assert refused.returncode == 2
     (line,) = refused.stderr.strip().splitlines()
@@ -148,38 +175,38 @@ def test_to_restore_by_default_only_small_files_are_fetched_and_nobody_is_asked(
     assert result.returncode == 0, result.stderr
     (said,) = (line for line in result.stderr.splitlines() if "downloading" in line)
     assert "Face mesh (1.2 MB)" in said and "6.2 MB in total" in said and "Apache-2.0" in said
-    assert files_in(tmp_path / "empty") == faces_in(tmp_path / "empty")
-    assert len(pts_of(tmp_path / "out.mp4")) == 12
+    assert files_in(folder / "empty") == faces_in(folder / "empty")
+    assert len(pts_of(folder / "out.mp4")) == 12
 
 
 def test_one_command_in_an_empty_folder_fetches_what_it_needs_and_makes_the_video(
-    command, mirror, tmp_path
+    command, mirror, folder
 ) -> None:
-    files = (*speaking(tmp_path), "generate.silence=model")  # the speech is a tone
+    files = (*speaking(folder), "generate.silence=model")  # the speech is a tone
     result = command("scripts.inference", *files, "--superres", "none", "--yes")
     assert result.returncode == 0, result.stderr
     assert "downloading Whisper tiny" in result.stderr
     assert "in total, less than a minute at 10 MB/s" in result.stderr
     assert "Traceback" not in result.stderr and "Warning" not in result.stderr
-    assert len(pts_of(tmp_path / "out.mp4")) == 10
-    first, second = (next(iter(VideoReader(tmp_path / f))).pixels for f in ("video.mp4", "out.mp4"))
+    assert len(pts_of(folder / "out.mp4")) == 10
+    first, second = (next(iter(VideoReader(folder / f))).pixels for f in ("video.mp4", "out.mp4"))
     assert np.abs(first[220:300].astype(int) - second[220:300]).mean() > 3
-    assert faces_in(tmp_path / "empty") == files_in(tmp_path / "empty")
+    assert faces_in(folder / "empty") == files_in(folder / "empty")
     sent = mirror.sent()
     options = ("--superres", "none", "--offline", "--overwrite")
-    again = command("scripts.inference", *speaking(tmp_path), *options)
+    again = command("scripts.inference", *speaking(folder), *options)
     assert again.returncode == 0, again.stderr
     assert mirror.sent() == sent, "what is here is not fetched again"
     assert "downloading" not in again.stderr
 
 
 def test_the_first_command_in_a_fresh_clone_says_what_it_needs_and_how_to_get_it(
-    command, mirror, tmp_path
+    command, mirror, folder
 ) -> None:
-    for folder in ("configs", "assets"):
-        shutil.copytree(ROOT / folder, tmp_path / "empty" / folder)
+    for name in ("configs", "assets"):
+        shutil.copytree(ROOT / name, folder / "empty" / name)
     typed = ("--config", "configs/unet.yaml", "--superres", "CodeFormer")
-    result = command.alone("scripts.inference", *typed)
+    result = command("scripts.inference", *typed)
     assert result.returncode == 2
     (line,) = result.stderr.strip().splitlines()
     for said in ("LatentSync 1.6 (", "CodeFormer (376.6 MB)", "at 10 MB/s", "non-commercial"):
@@ -191,13 +218,13 @@ def test_the_first_command_in_a_fresh_clone_says_what_it_needs_and_how_to_get_it
 
 
 def test_nothing_is_fetched_without_a_yes_where_nobody_can_be_asked(
-    command, mirror, tmp_path
+    command, mirror, folder
 ) -> None:
-    result = command("scripts.inference", *speaking(tmp_path), "--superres", "none")
+    result = command("scripts.inference", *speaking(folder), "--superres", "none")
     assert result.returncode == 2
     (line,) = result.stderr.strip().splitlines()
     assert "--yes" in line and "--generator replay" in line
-    assert not mirror.asked and not (tmp_path / "out.mp4").exists()
+    assert not mirror.asked and not (folder / "out.mp4").exists()
     fetch = line.split("download them with: python -m scripts.download ")[1].split(";")[0]
     fetched = command("scripts.download", *shlex.split(fetch))
     assert fetched.returncode == 0, fetched.stderr
@@ -205,8 +232,8 @@ def test_nothing_is_fetched_without_a_yes_where_nobody_can_be_asked(
     assert again.returncode == 0, "all is there that the first command needs"
 
 
-def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, tmp_path) -> None:
-    files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4")
+def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, folder) -> None:
+    files = ("-i", folder / "video.mp4", "-o", folder / "out.mp4")
     result = command("scripts.inference", *files, "--superres", "GFPGAN")
     assert "python -m scripts.download --generator replay --superres GFPGAN;" in result.stderr
     assert "lip-syncs" not in result.stderr
@@ -218,38 +245,34 @@ def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, t
 
 
 @pytest.mark.skipif(THERE_ARE_NONE, reason="there are no such terminals here")
-@pytest.mark.parametrize(("answer", "requests"), [("n", 0), ("", 0), ("y", 1)])
-def test_on_a_terminal_the_question_is_asked_first(
-    command, mirror, tmp_path, answer, requests
-) -> None:
+def test_on_a_terminal_the_question_is_asked_first(command, mirror, folder) -> None:
+    """Other answers: tests/commands/test_consent.py."""
     mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # downloaded and refused, which is fast
-    files = ("-i", tmp_path / "video.mp4", "-o", tmp_path / "out.mp4", "--superres", "GFPGAN")
-    with terminal(f"{answer}\n") as made:
+    files = ("-i", folder / "video.mp4", "-o", folder / "out.mp4", "--superres", "GFPGAN")
+    with terminal("y\n") as made:
         result = command.alone("scripts.inference", *files, stdin=made.number, stderr=made.number)
     assert result.returncode == 2
     assert "GFPGANv1.4 (12.0 MB)" in made.shown and "Download them now? [y/N]" in made.shown
-    assert len(mirror.asked) == requests
+    assert len(mirror.asked) == 1
 
 
 def test_offline_names_everything_that_is_missing_at_once_and_asks_nobody(
-    command, mirror, tmp_path
+    command, mirror, folder
 ) -> None:
-    result = command.alone(
-        "scripts.inference", *speaking(tmp_path), "--superres", "GFPGAN", "--offline"
-    )
+    result = command("scripts.inference", *speaking(folder), "--superres", "GFPGAN", "--offline")
     assert result.returncode == 2
     (line,) = result.stderr.strip().splitlines()
     for name in ("Whisper tiny", "LatentSync 1.6", "sd-vae-ft-mse", "GFPGANv1.4"):
         assert name in line
     assert not mirror.asked
-    assert not (tmp_path / "out.mp4").exists()
+    assert not (folder / "out.mp4").exists()
 
 
-def test_files_are_fetched_listed_checked_and_converted(command, mirror, tmp_path) -> None:
-    options = ("--config", tmp_path / "small.yaml", "--superres", "GFPGAN")
+def test_files_are_fetched_listed_checked_and_converted(command, mirror, folder) -> None:
+    options = ("--config", folder / "small.yaml", "--superres", "GFPGAN")
     fetched = command("scripts.download", *options)
     assert fetched.returncode == 0, fetched.stderr
-    gfpgan = tmp_path / "empty" / GFPGAN.places[0]
+    gfpgan = folder / "empty" / GFPGAN.places[0]
     assert str(gfpgan) in fetched.stdout
     assert [a.range for a in mirror.requests("/GFPGANv1.4.pth")] == [None, "bytes=30000-"]
     listed = command("scripts.download", "--list")
@@ -267,17 +290,17 @@ def test_files_are_fetched_listed_checked_and_converted(command, mirror, tmp_pat
     verified = command("scripts.download", "--verify")
     assert verified.returncode == 0, verified.stdout
     assert "tiny.safetensors" in verified.stdout
-    result = command("scripts.inference", *speaking(tmp_path), "--superres", "none", "--offline")
+    result = command("scripts.inference", *speaking(folder), "--superres", "none", "--offline")
     assert result.returncode == 0, result.stderr
     assert "latentsync_unet.safetensors" in result.stderr
 
 
-def test_a_mirror_with_other_bytes_is_refused(command, mirror, tmp_path) -> None:
+def test_a_mirror_with_other_bytes_is_refused(command, mirror, folder) -> None:
     path = "/ByteDance/LatentSync-1.6/resolve/main/whisper/tiny.pt"
     served = mirror.files[path]
     served.body = served.read()[:-1] + b"?"
-    result = command.alone("scripts.inference", *speaking(tmp_path), "--superres", "none", "--yes")
+    result = command("scripts.inference", *speaking(folder), "--superres", "none", "--yes")
     assert result.returncode == 2
     assert "tiny.pt" in result.stderr.strip().splitlines()[-1]
-    assert not list((tmp_path / "hub").rglob("tiny.pt"))
-    assert not (tmp_path / "out.mp4").exists()
+    assert not list((folder / "hub").rglob("tiny.pt"))
+    assert not (folder / "out.mp4").exists()

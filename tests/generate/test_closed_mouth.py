@@ -22,6 +22,7 @@ from latentsync.generate.replay.inputs import find_faces
 from latentsync.generate.replay.lips import lip_shape
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.observation import VideoAnalysis
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import VideoFile, footage_of
 from latentsync.settings.load import load_config
@@ -32,8 +33,8 @@ PAUSE = np.arange(28, 70)
 
 
 @pytest.fixture(scope="module")
-def footage() -> Footage:
-    with Session(Engine(load_config()), VIDEO) as session:
+def footage(talking: VideoAnalysis) -> Footage:
+    with Session(Engine(load_config()), VIDEO, observed=talking) as session:
         return footage_of(VideoFile(probe(VIDEO)), session.analyze())
 
 

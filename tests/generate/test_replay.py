@@ -16,6 +16,7 @@ from latentsync.generate.replay.generator import Replay
 from latentsync.generate.replay.lips import EYE_LEFT, EYE_RIGHT, NOSE_TIP
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.observation import VideoAnalysis
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import VideoFile, footage_of
 from latentsync.settings.load import load_config
@@ -30,9 +31,9 @@ def refuse(path: str) -> Footage:
 
 
 @pytest.fixture(scope="module")
-def own_speech() -> GenerationRequest:
+def own_speech(talking: VideoAnalysis) -> GenerationRequest:
     """Self-reenactment in chunks of 16: the new speech is the video's own audio."""
-    with Session(Engine(load_config()), VIDEO) as session:
+    with Session(Engine(load_config()), VIDEO, observed=talking) as session:
         footage = footage_of(VideoFile(probe(VIDEO)), session.analyze())
     audio = footage.audio()
     assert audio is not None

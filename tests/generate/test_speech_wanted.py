@@ -13,6 +13,7 @@ from latentsync.generate.base import Footage
 from latentsync.generate.replay.inputs import find_faces, kept_faces
 from latentsync.media.probe import probe
 from latentsync.pipeline.engine import Engine
+from latentsync.pipeline.observation import VideoAnalysis
 from latentsync.pipeline.session import Session
 from latentsync.pipeline.source import VideoFile, footage_of
 from latentsync.settings.load import load_config
@@ -21,8 +22,8 @@ VIDEO = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
 
 
 @pytest.fixture(scope="module")
-def footage() -> Footage:
-    with Session(Engine(load_config()), VIDEO) as session:
+def footage(talking: VideoAnalysis) -> Footage:
+    with Session(Engine(load_config()), VIDEO, observed=talking) as session:
         return footage_of(VideoFile(probe(VIDEO)), session.analyze())
 
 

@@ -20,7 +20,7 @@ from latentsync.runtime.execution import REFERENCE
 from latentsync.runtime.openvino import Graph, plugins
 from latentsync.settings.schema import RestoreConfig
 from latentsync.types import Box
-from tests.parity.rule import face, face_of, published_shapes, weights
+from tests.parity.rule import face, face_of, published_shapes
 
 KIND = "gfpgan"
 TOLERANCE = 1e-3  # 0.13 of a code value; about 3e-5 is seen, from another order of sums
@@ -28,22 +28,9 @@ CORNER = Box(0, 0, 32, 32)
 """All that depends on the whole face, and a tenth of the rest: for what is not about the size."""
 
 
-@pytest.fixture(scope="module")
-def network() -> GFPGANv1Clean:
-    with torch.device("meta"):
-        network = GFPGANv1Clean()
-    network.load_state_dict(weights(published_shapes("gfpgan_v14")), assign=True)
-    return network.eval().requires_grad_(False)
-
-
-@pytest.fixture(scope="module")
-def one_face() -> Tensor:
-    return face("restorer.face")
-
-
-@pytest.fixture(scope="module")
-def restored_face(network: GFPGANv1Clean, one_face: Tensor) -> Tensor:
-    return restore(network, one_face)
+@pytest.fixture
+def network(gfpgan: GFPGANv1Clean) -> GFPGANv1Clean:
+    return gfpgan
 
 
 @torch.inference_mode()
@@ -124,9 +111,9 @@ def test_another_size_is_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(network: GFPGANv1Clean, tmp_path_factory: pytest.TempPathFactory) -> str:
+def checkpoint(gfpgan: GFPGANv1Clean, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("gfpgan") / "GFPGANv1.4.pth"
-    torch.save({"params_ema": network.state_dict()}, path)
+    torch.save({"params_ema": gfpgan.state_dict()}, path)
     return str(path)
 
 

@@ -18,7 +18,6 @@ from latentsync.restoration.base import Windowed
 from latentsync.runtime.execution import REFERENCE
 from latentsync.runtime.network import Networks
 from latentsync.types import Box
-from tests.parity.rule import face, published_shapes, weights
 
 TOLERANCE = 5e-5  # 0.006 of a code value; 1.3e-5 of +-3.5 is seen, from another order of sums
 MOUTH = Box(96, 288, 416, 512)
@@ -30,22 +29,14 @@ WINDOWS = {
 }
 
 
-@pytest.fixture(scope="module")
-def network() -> GFPGANv1Clean:
-    with torch.device("meta"):
-        network = GFPGANv1Clean()
-    network.load_state_dict(weights(published_shapes("gfpgan_v14")), assign=True)
-    return network.eval().requires_grad_(False)
+@pytest.fixture
+def network(gfpgan: GFPGANv1Clean) -> GFPGANv1Clean:
+    return gfpgan
 
 
-@pytest.fixture(scope="module")
-def one_face() -> Tensor:
-    return face("restorer.face")
-
-
-@pytest.fixture(scope="module")
-def painted(network: GFPGANv1Clean, one_face: Tensor) -> Tensor:
-    return network(one_face)
+@pytest.fixture
+def painted(restored_face: Tensor) -> Tensor:
+    return restored_face
 
 
 def inside(image: Tensor, window: Box) -> Tensor:
