@@ -57,9 +57,9 @@ def config_of(inputs: Mapping[str, Any], device: str = "auto", **fixed: Any) -> 
     shipped = None
     if "generator" in inputs:
         generator = model_files.chosen_generator(str(inputs["generator"]))
-        shipped = model_files.LATENTSYNC.get(generator)
-        if shipped is None:
-            flags["generate.name"] = generator
+        shipped = generator.shipped
+        if generator.name != Config().generate.name:  # else a preset may name another one
+            flags["generate.name"] = generator.name
     flags["weights.folders"] = model_files.model_folders()
     flags |= {name.replace("__", "."): value for name, value in fixed.items()}
     lines = [f"runtime.device={device}", *_lines(str(inputs.get(SETTINGS, UNSET)))]

@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import folder_paths
 
 from latentsync.errors import CheckpointError, ConfigError
-from latentsync.generate import model_spec
 from latentsync.pipeline.requirements import licences_wanted, weights_wanted
-from latentsync.restoration.base import PUBLISHED, RESTORERS
+from latentsync.restoration.base import RESTORERS
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
@@ -24,10 +24,22 @@ from latentsync.weights.find import is_here
 from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 from latentsync.weights.model_file import Licence, ModelFile, described, readable
 
-AUTO, REPLAY = "auto", "replay"
-LATENTSYNC = {"latentsync": "unet.yaml", "latentsync_256": "unet_256.yaml"}
-"""Generator -> its shipped settings; the better one first."""
-GENERATORS = (AUTO, *LATENTSYNC, REPLAY)
+AUTO = "auto"
+
+
+class Generator(NamedTuple):
+    """name: generate.name. shipped: settings of this version of its weights; None: the defaults."""
+
+    name: str
+    shipped: str | None = None
+
+
+GENERATORS = {
+    "latentsync": Generator("latentsync", "unet.yaml"),
+    "latentsync_256": Generator("latentsync", "unet_256.yaml"),
+    "replay": Generator("replay"),
+}
+"""Option -> generator; auto is the first one whose weights are here."""
 NO_RESTORER = "none"
 KEPT = 10
 """Seconds for which it is remembered what is here: ComfyUI asks for a node's inputs often."""
@@ -49,20 +61,19 @@ def model_folders() -> list[str]:
 
 def generator_options() -> list[str]:
     """auto, and each generator with what would be fetched for it."""
-    return [_labelled(name, _missing_of(name)) for name in GENERATORS]
+    return [AUTO, *(_labelled(name, _missing_of(name)) for name in GENERATORS)]
 
 
 def restorer_options() -> list[str]:
     return [_labelled(name, _missing_of(name)) for name in (*RESTORERS, NO_RESTORER)]
 
 
-def chosen_generator(option: str) -> str:
-    """The generator that an option stands for. auto: LatentSync where all its weights are, else
-    replay, which needs none. Raises ConfigError."""
-    name = _named("generator", option, GENERATORS)
-    if name != AUTO:
-        return name
-    return next((one for one in LATENTSYNC if not _missing_of(one)), REPLAY)
+def chosen_generator(option: str) -> Generator:
+    """The generator that an option stands for. Raises ConfigError."""
+    name = _named("generator", option, (AUTO, *GENERATORS))
+    if name == AUTO:
+        name = next(one for one in GENERATORS if not _missing_of(one))  # replay has no weights
+    return GENERATORS[name]
 
 
 def chosen_restorer(option: str) -> str:
@@ -139,15 +150,17 @@ def _missing_of(name: str) -> list[ModelFile]:
 def _here(_moment: int) -> frozenset[str]:
     """Keys of the files that are here."""
     folders = model_folders()
-    files = {one for name in (*LATENTSYNC, *RESTORERS) for one in _files_of(name)}
+    files = {one for name in (*GENERATORS, *RESTORERS) for one in _files_of(name)}
     return frozenset(one.key for one in files if is_here(one, folders))
 
 
 @cache
 def _files_of(name: str) -> tuple[ModelFile, ...]:
-    """The published files that a generator or a restorer needs."""
-    if name in LATENTSYNC:
-        wanted = model_spec.weights_wanted(load_config(LATENTSYNC[name]))
-        return tuple(model for model, _ in wanted)
-    model = PUBLISHED.get(name.lower())
-    return () if model is None else (model,)
+    """The published files that a generator or a restorer needs; small ones are not asked about."""
+    generator = GENERATORS.get(name)
+    if generator is None:
+        config = load_config(flags={"restore.name": name})
+    else:
+        config = load_config(generator.shipped, flags={"generate.name": generator.name})
+    wanted = weights_wanted(config, speech=generator is not None)
+    return tuple(model for model, _ in wanted if not model.is_small)

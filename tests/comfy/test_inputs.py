@@ -197,6 +197,18 @@ def test_inputs_become_settings_and_those_left_alone_leave_room_for_a_preset(new
     assert fast.generate.steps == 11
 
 
+def test_auto_is_latentsync_where_its_weights_are_and_replay_elsewhere(
+    new: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from latentsync.comfy import model_files
+
+    assert model_files.chosen_generator("auto").name == "replay"
+    monkeypatch.setattr(model_files, "is_here", lambda _model, _folders: True)
+    new.forget_what_is_here()
+    assert model_files.chosen_generator("auto") == ("latentsync", "unet.yaml")
+    assert model_files.generator_options() == ["auto", "latentsync", "latentsync_256", "replay"]
+
+
 def test_weights_are_searched_in_every_folder_for_models_but_not_among_nodes(new: Program) -> None:
     import folder_paths
 
