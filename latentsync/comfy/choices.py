@@ -21,7 +21,8 @@ OFTEN = (
     *("generate.steps", "generate.guidance", "generate.seed", "generate.silence"),
     *("output.length", "output.mix", "output.crf"),
 )
-"""Settings with an input of their own; all others are lines of the input `settings`."""
+"""Settings with an input of their own; all others are lines of the input `settings`. Their order is
+kept for ever, and new ones go to the end of a node: saved workflows hold values by their place."""
 OWN = {
     "input.video": "video",
     "input.audio": "speech",
@@ -80,12 +81,10 @@ def speech_path(inputs: Mapping[str, Any]) -> Path | None:
     given = str(inputs.get("speech_file") or UNSET).strip()
     if not given:
         return None
-    path = Path(given).expanduser()
-    if not path.is_absolute():
-        path = Path(folder_paths.get_annotated_filepath(given))
-    if not path.is_file():
+    path = _placed(given)
+    if path is None or not path.is_file():
         remedy = "give a whole path, or the name of a file in ComfyUI's input folder"
-        raise ConfigError("speech_file: no such file", path, remedy)
+        raise ConfigError("speech_file: no such file", path or given, remedy)
     return path
 
 
@@ -96,18 +95,28 @@ def fingerprint(inputs: Mapping[str, Any]) -> list[tuple[str, int, int]]:
         str(value) for key, value in inputs.items() if isinstance(value, str) and key != SETTINGS
     ]
     named += [line.partition("=")[2].strip() for line in str(inputs.get(SETTINGS, "")).splitlines()]
-    speech = inputs.get("speech_file")
-    if speech and not Path(speech).is_absolute():
-        named.append(folder_paths.get_annotated_filepath(speech))
-    found = []
-    for path in map(Path, dict.fromkeys(filter(None, named))):
-        try:
-            status = path.stat()
-        except (OSError, ValueError):  # no file, or no name of one
-            continue
-        if path.is_file():
-            found.append((str(path), status.st_mtime_ns, status.st_size))
-    return found
+    paths = [path for text in filter(None, named) for path in (Path(text), _placed(text)) if path]
+    return [mark for path in dict.fromkeys(paths) if (mark := _mark(path)) is not None]
+
+
+def _mark(path: Path) -> tuple[str, int, int] | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # no file, or no name of one
+        return None
+    return str(path), status.st_mtime_ns, status.st_size
+
+
+def _placed(text: str) -> Path | None:
+    """The path that a text names: a whole one, or one in ComfyUI's input folder; None: it leads out
+    of that folder."""
+    path = Path(text).expanduser()
+    if path.is_absolute():
+        return path
+    try:
+        return Path(folder_paths.get_annotated_filepath(text))
+    except ValueError:
+        return None
 
 
 @cache

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
 
-from latentsync.errors import Cancelled, LatentSyncError
+from latentsync.errors import LatentSyncError
+
+T = TypeVar("T")
 
 
 class LatentSyncNodeError(Exception):
@@ -16,15 +18,11 @@ def line_of(error: LatentSyncError) -> str:
     return " ".join(str(error).split())
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Errors that the user can mend leave the block as one line, without the way they came.
-
-    Cancelled passes through: see Interruption. Anything else is a bug, and keeps its traceback.
-    """
+def in_one_line(work: Callable[[], T]) -> T:
+    """What the work returns. What the user can mend is raised anew, without the way it came: that
+    would be shown, and would keep models in memory. Anything else is a bug and stays as it is."""
     try:
-        yield
-    except Cancelled:
-        raise
+        return work()
     except LatentSyncError as error:
-        raise LatentSyncNodeError(line_of(error)) from None
+        line = line_of(error)
+    raise LatentSyncNodeError(line)

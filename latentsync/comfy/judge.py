@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from latentsync.comfy import choices, inputs
+from latentsync.comfy.errors import in_one_line
 from latentsync.comfy.lipsync import CATEGORY
 
 
@@ -50,5 +51,5 @@ class LatentSyncJudge(io.ComfyNode):
     def execute(cls, **given: Any) -> io.NodeOutput:
         from latentsync.comfy import looking  # it imports the pipeline
 
-        verdict, evaluation = looking.judged(given)
+        verdict, evaluation = in_one_line(lambda: looking.judged(given))
         return io.NodeOutput(verdict, evaluation, ui=ui.PreviewText(verdict))

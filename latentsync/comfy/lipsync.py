@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from latentsync.comfy import choices, inputs
+from latentsync.comfy.errors import in_one_line
 from latentsync.comfy.outcome import summary
 
 CATEGORY = "LatentSync"
@@ -56,7 +57,7 @@ class LatentSyncLipSync(io.ComfyNode):
     def execute(cls, **given: Any) -> io.NodeOutput:
         from latentsync.comfy import files, rendering  # they import the pipeline
 
-        path, report = rendering.made(given, speaks=True)
+        path, report = in_one_line(lambda: rendering.made(given, speaks=True))
         return io.NodeOutput(
             files.as_video(path), summary(report), ui=ui.PreviewVideo([files.shown(path)])
         )

@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from latentsync.comfy import choices, inputs
+from latentsync.comfy.errors import in_one_line
 from latentsync.comfy.lipsync import CATEGORY
 
 
@@ -43,5 +44,5 @@ class LatentSyncPeople(io.ComfyNode):
     def execute(cls, **given: Any) -> io.NodeOutput:
         from latentsync.comfy import looking  # it imports the pipeline
 
-        sheet, lines, count = looking.people_of(given)
+        sheet, lines, count = in_one_line(lambda: looking.people_of(given))
         return io.NodeOutput(sheet, lines, count, ui=ui.PreviewImage(sheet, cls=cls))

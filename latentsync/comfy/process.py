@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +14,8 @@ from comfy import model_management
 
 from latentsync.runtime.device import choose_device
 
+_TELEMETRY = "openvino_telemetry"
+
 
 @contextmanager
 def as_in_our_process() -> Iterator[None]:
@@ -19,6 +23,7 @@ def as_in_our_process() -> Iterator[None]:
 
     ComfyUI runs nodes in torch's inference mode, in which nothing can be fitted.
     """
+    _import_openvino()
     threads, others = torch.get_num_threads(), cv2.getNumThreads()
     try:
         with torch.inference_mode(False):
@@ -46,3 +51,15 @@ def use_threads(count: int) -> None:
     one."""
     torch.set_num_threads(count)
     cv2.setNumThreads(1)
+
+
+def _import_openvino() -> None:
+    """OpenVINO reports its first import, and each conversion, to its makers where it finds this
+    package then: nobody has agreed to that by running a node."""
+    if "openvino" in sys.modules or _TELEMETRY in sys.modules:
+        return
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("openvino")
+    finally:
+        del sys.modules[_TELEMETRY]

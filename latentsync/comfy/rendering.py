@@ -10,7 +10,6 @@ from typing import Any
 
 from latentsync.comfy import files, model_files
 from latentsync.comfy.choices import config_of, speech_path
-from latentsync.comfy.errors import one_line_errors
 from latentsync.comfy.interruption import Interruption
 from latentsync.comfy.process import as_in_our_process, device_of_comfyui, make_room, use_threads
 from latentsync.comfy.progress import Bars, MouthPreview
@@ -29,14 +28,14 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def at_work() -> Iterator[tuple[Interruption, Bars]]:
     """What every node does around its work."""
-    with one_line_errors(), Interruption() as interruption, as_in_our_process():
+    with Interruption() as interruption, as_in_our_process():
         yield interruption, Bars(interruption)
 
 
 def made(inputs: Mapping[str, Any], *, speaks: bool) -> tuple[Path, dict[str, Any]]:
     """The result of a node and its report. inputs: id -> value of those that were given.
 
-    speaks: whether new speech is asked for. Raises LatentSyncNodeError: what the user can mend;
+    speaks: whether new speech is asked for. Raises LatentSyncError, and
     ComfyUI's exception where the user interrupts. Then no file is left.
     """
     with at_work() as (interruption, bars), ExitStack() as opened:

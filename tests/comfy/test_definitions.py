@@ -100,12 +100,31 @@ assert before[1:] == (sys.path, dict(os.environ), logging.getLogger().handlers)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_checkout_enters_its_own_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    root = loaded_root(monkeypatch)
-    monkeypatch.delitem(sys.modules, "GFPGAN", raising=False)
-    monkeypatch.setattr(sys, "path", [one for one in sys.path if one not in ("", str(ROOT))])
-    root._enter("GFPGAN", ROOT)
-    assert Path(str(sys.modules["GFPGAN"].__file__)) == ROOT / "GFPGAN" / "__init__.py"
+def test_the_checkout_enters_its_own_packages_under_their_names(tmp_path: Path) -> None:
+    script = """
+import importlib.util, sys
+from pathlib import Path
+root, before = Path(sys.argv[1]), list(sys.path)
+name = str(root).replace(".", "_x_")
+spec = importlib.util.spec_from_file_location(name, root / "__init__.py")
+sys.modules[name] = node = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(node)
+assert "latentsync" not in sys.modules
+for package in node.PACKAGES:
+    node._enter(package, node._home())
+import CodeFormer, GFPGAN, latentsync.errors
+found = [Path(one.__file__) for one in (CodeFormer, GFPGAN, latentsync.errors)]
+assert [one.relative_to(root).parts[0] for one in found] == ["CodeFormer", "GFPGAN", "latentsync"]
+assert sys.path == before
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script, str(ROOT)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_another_package_named_latentsync_is_left_alone_and_named(

@@ -148,8 +148,15 @@ def _folder_paths(program: Program) -> ModuleType:
         "custom_nodes": ([str(program.folder / "custom_nodes")], set()),
     }
     folders.get_temp_directory = lambda: str(program.temp)
-    folders.get_annotated_filepath = lambda name: str(program.folder / "input" / name)
+    folders.get_annotated_filepath = lambda name: _inside(program.folder / "input", name)
     return folders
+
+
+def _inside(folder: Path, name: str) -> str:
+    path = (folder / name).resolve()
+    if folder.resolve() not in path.parents:
+        raise ValueError(f"Invalid file path: {name!r}")
+    return str(path)
 
 
 def _count(program: Program, what: str) -> None:
