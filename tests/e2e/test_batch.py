@@ -12,7 +12,7 @@ from latentsync.media.reader import VideoReader
 from latentsync.pipeline.session import Session
 from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern, pts_of
 
-FAST = ("restore.when=always", "output.preset=ultrafast")
+FAST = ("restore.when=always", "output.preset=ultrafast", "face.occlusion=off")
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def settings(tmp_path_factory) -> Path:
     """A YAML file that lip-syncs with tiny networks and restores nothing."""
     folder = tmp_path_factory.mktemp("tiny")
     sections = write_tiny_model(folder)
+    sections["data"]["num_frames"] = 4  # a chunk that is not full costs as much as a full one
     sections["restore"] = {"name": "none"}
     sections["generate"]["silence"] = "model"  # the speech of these tests is a tone
     sections["output"] = {"preset": "ultrafast"}
@@ -55,7 +56,7 @@ def speak(settings, video, tmp_path, run) -> Callable:
     return speak_for
 
 
-@pytest.mark.parametrize(("seconds", "backend"), [(0.1, "auto"), (0.48, "torch"), (1.3, "torch")])
+@pytest.mark.parametrize(("seconds", "backend"), [(0.1, "auto"), (0.9, "torch")])
 def test_the_video_is_as_long_as_the_speech_to_within_a_frame(seconds, backend, speak):
     target, result = speak(seconds, f"runtime.backend={backend}")
     assert result.code == 0, result.err
@@ -68,14 +69,14 @@ def test_the_video_is_as_long_as_the_speech_to_within_a_frame(seconds, backend, 
 
 
 def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, video, tmp_path):
-    audio = make_audio(tmp_path / "speech.wav", Tone(1.0, codec="pcm_s16le", rate=16000))
+    audio = make_audio(tmp_path / "speech.wav", Tone(0.64, codec="pcm_s16le", rate=16000))
     engine = Engine(load_config(settings))
     before = [frame.pixels.astype(int) for frame in VideoReader(video)]
     with Session(engine, video, audio=audio) as session:
         after = [frame.pixels.astype(int) for frame in session.frames()]
-    assert len(after) == 25
-    triangle = [*range(12), *range(10, -1, -1), 1, 2]
-    for shown, made in zip(triangle, after, strict=True):
+    assert len(after) == 16
+    there_and_back = [*range(12), *range(10, 6, -1)]
+    for shown, made in zip(there_and_back, after, strict=True):
         changed = np.abs(made - before[shown]).max(axis=2)
         assert changed[200:280, 110:250].mean() > 10
         assert (changed[:120] == 0).all()
@@ -83,21 +84,21 @@ def test_only_the_lower_face_is_new_and_it_is_new_on_every_frame(settings, video
         assert (changed[:, 320:] == 0).all()
 
 
-@pytest.mark.parametrize("overlap", [0, 4])
+@pytest.mark.parametrize("overlap", [0, 2])
 def test_a_video_made_in_three_segments_is_the_video_made_whole(overlap, settings, video, tmp_path):
-    audio = make_audio(tmp_path / "speech.wav", Tone(1.2, codec="pcm_s16le", rate=16000))
-    engine = Engine(load_config(settings, ["data.num_frames=8", f"generate.overlap={overlap}"]))
+    audio = make_audio(tmp_path / "speech.wav", Tone(0.56, codec="pcm_s16le", rate=16000))
+    engine = Engine(load_config(settings, [f"generate.overlap={overlap}"]))
     with Session(engine, video, audio=audio) as session:
         plan = session.plan
         whole = [frame.pixels for frame in session.frames()]
-        (preview,) = session.preview([20])
-    assert (preview.after.pixels == whole[20]).all()
+        (preview,) = session.preview([10])
+    assert (preview.after.pixels == whole[10]).all()
     joined = []
     for start, stop in plan.segments(3):
         with Session(engine, video, audio=audio, plan=plan) as session:
             joined += [frame.pixels for frame in session.frames(start, stop)]
     assert len(plan.segments(3)) == 3 < plan.chunk.max() + 1, "one of several chunks"
-    assert len(joined) == len(whole) == 30
+    assert len(joined) == len(whole) == 14
     assert all((a == b).all() for a, b in zip(whole, joined, strict=True))
 
 
@@ -110,9 +111,9 @@ def test_the_video_s_length_can_be_kept(speak, video):
 
 
 def test_another_frame_rate(speak):
-    target, result = speak(0.5, "output.fps=50")
+    target, result = speak(0.3, "output.fps=50")
     assert result.code == 0, result.err
-    assert len(pts_of(target)) == 25
+    assert len(pts_of(target)) == 15
     assert probe(target).average_rate == 50
 
 
@@ -125,14 +126,14 @@ def test_another_frame_rate(speak):
     ids=lambda options: options[0],
 )
 def test_other_settings_work(options, speak):
-    target, result = speak(0.8, *options)
+    target, result = speak(0.2, *options)
     assert result.code == 0, result.err
-    assert len(pts_of(target)) == 20
+    assert len(pts_of(target)) == 5
 
 
 def test_compat_upstream_makes_as_many_frames_as_upstream(speak):
     """A window of speech every 1/25 s, and two more than fit: 22 where 0.8 s are 20 frames."""
-    target, result = speak(0.8, "compat=upstream")
+    target, result = speak(0.8, "compat=upstream", "data.num_frames=16")
     assert result.code == 0, result.err
     assert [round(float(t) * 25) for t in pts_of(target)] == list(range(22))
     frames = json.loads(target.with_suffix(".report.json").read_text())["frames"]
@@ -140,11 +141,11 @@ def test_compat_upstream_makes_as_many_frames_as_upstream(speak):
 
 
 def test_frames_without_a_face_are_left_unmodified(speak, tmp_path, demo_frames):
-    frames = [*demo_frames, *moving_pattern(360, 340, 6), *demo_frames]
+    frames = [*demo_frames, *moving_pattern(360, 340, 6), *demo_frames[:7]]
     source = make_video(tmp_path / "cuts.mp4", frames)
-    target, result = speak(1.2, "output.crf=1", source=source)
+    target, result = speak(1.0, "output.crf=1", source=source)
     assert result.code == 0, result.err
-    assert "6 of 30 frames without a detected face" in result.err
+    assert "6 of 25 frames without a detected face" in result.err
     before, after = (list(VideoReader(path)) for path in (source, target))
     for index in range(12, 18):
         change = before[index].pixels.astype(int) - after[index].pixels

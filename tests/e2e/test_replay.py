@@ -54,11 +54,11 @@ def test_new_words_are_spoken_with_the_speaker_s_own_mouth(tmp_path, run) -> Non
     assert np.corrcoef(made, spoken)[0, 1] > 0.6, "this mouth opens with the loudness"
 
 
-def test_self_reenactment_is_in_sync_and_only_below_the_nose() -> None:
+def test_self_reenactment_is_in_sync_and_only_below_the_nose(talking) -> None:
     own = ("generate.replay.exclude_seconds=1", "generate.replay.silence_weight=0")
     engine = Engine(load_config(None, [*REPLAY, *own, "restore.when=never"]))
     made, changed = [], 0
-    with Session(engine, TALKING, audio=TALKING) as session:
+    with Session(engine, TALKING, audio=TALKING, observed=talking) as session:
         plan = session.plan
         for item in session.rendered():
             alignment = plan.analysis.alignments[plan.source[item.index]]
@@ -79,13 +79,15 @@ def test_self_reenactment_is_in_sync_and_only_below_the_nose() -> None:
     assert 0.7 < np.abs(np.diff(found)).mean() / np.abs(np.diff(true)).mean() < 1.4
 
 
-def test_the_mouth_is_shut_while_music_or_noise_takes_the_place_of_speech(tmp_path) -> None:
-    first, gap = words()[: round(1.5 * RATE)], 1.6  # a part of speech, and the pause after it
+def test_the_mouth_is_shut_while_music_or_noise_takes_the_place_of_speech(
+    tmp_path, talking
+) -> None:
+    first, gap = words()[: round(1.5 * RATE)], 1.0  # a part of speech, and the pause after it
     spoken = len(first) / RATE
     parts = [first, music(gap, 0.08), 0.05 * noise(gap)]
     new = write_audio(tmp_path / "new.wav", np.concatenate(parts))
     engine = Engine(load_config(None, ["generate.name=replay", "restore.when=never"]))
-    with Session(engine, TALKING, audio=new) as session:
+    with Session(engine, TALKING, audio=new, observed=talking) as session:
         seconds, analysis = session.plan.seconds, session.analyze()
         pixels = [frame.pixels for frame in session.frames()]
     filmed = lip_shape(np.stack([one.landmarks for one in analysis.alignments if one]))[:, 0]

@@ -75,6 +75,7 @@ def test_with_new_speech_the_video_itself_is_the_original(tmp_path, demo_frames,
     """Through the generator's VAE; a video this short is too little to fit; that is reported."""
     settings = tmp_path / "tiny.yaml"
     sections = write_tiny_model(tmp_path / "model") | {"runtime": {"backend": "torch"}}
+    sections["data"]["num_frames"] = 4
     settings.write_text(yaml.safe_dump(sections))
     video = make_video(tmp_path / "in.mp4", demo_frames)
     speech = make_audio(tmp_path / "s.wav", Tone(0.2, codec="pcm_s16le", rate=16000))

@@ -65,7 +65,7 @@ def test_the_batch_decides_nothing_and_the_report_counts_what_changed(
     frames = rendered(made, video, speech)
     assert equal(frames, whole(generator, "restore.batch=1"))
     changed = sum(not np.array_equal(a, b) for a, b in zip(plain, frames, strict=True))
-    assert changed > 20, "otherwise nothing was restored, and nothing is proven"
+    assert changed > 15, "otherwise nothing was restored, and nothing is proven"
     with Session(made, video, audio=speech) as session:
         report = session.render(tmp_path / "out.mp4")
     assert report["frames"]["restored"] == changed
@@ -79,7 +79,7 @@ def test_the_batch_decides_nothing_and_the_report_counts_what_changed(
 )
 def test_any_parts_joined_are_the_whole(settings, video, speech, whole):
     speaks = settings[0].startswith("generate")
-    parts = rendered(engine(*settings), video, speech if speaks else None, 3, 16, 21, 22, 32)
+    parts = rendered(engine(*settings), video, speech if speaks else None, 3, 13, 14, 16, 22)
     assert equal(parts, whole(*settings, speaks=speaks))
 
 
@@ -87,7 +87,7 @@ def test_any_parts_joined_are_the_whole(settings, video, speech, whole):
 def test_codes_that_are_kept_over_time_are_kept_alike_in_parts_and_any_batch(others, video, whole):
     settings = ("restore.name=tests.support.coded_mouths:load", "restore.when=always", *others)
     kept = whole(*settings, speaks=False)
-    parts = rendered(engine(*settings, "restore.batch=7"), video, None, 3, 21, 22)
+    parts = rendered(engine(*settings, "restore.batch=7"), video, None, 3, 13, 14)
     assert equal(kept, parts)
     by_frame = whole(*settings, "restore.code_margin=0", speaks=False)
     assert not equal(kept[1:], by_frame[1:]), "otherwise no code was kept, and nothing is proven"
@@ -96,12 +96,12 @@ def test_codes_that_are_kept_over_time_are_kept_alike_in_parts_and_any_batch(oth
 
 def test_a_preview_shows_what_the_run_does(video, speech, whole):
     with Session(engine(SOFT), video, audio=speech) as session:
-        shown = session.preview([30, 5])
-        assert [one.index for one in shown] == [30, 5]
+        shown = session.preview([25, 5])
+        assert [one.index for one in shown] == [25, 5]
         assert all(np.array_equal(one.after.pixels, whole(SOFT)[one.index]) for one in shown)
         assert all((one.after.pixels != one.before.pixels).any() for one in shown)
-        with pytest.raises(ConfigError, match="0 to 39"):
-            session.preview([40])
+        with pytest.raises(ConfigError, match="0 to 29"):
+            session.preview([30])
 
 
 def test_a_plan_renders_the_same_in_another_session(video, speech, whole, tmp_path):

@@ -141,7 +141,7 @@ def test_a_plan_of_something_else_is_refused(video, speech, tmp_path):
     with pytest.raises(ConfigError, match="pixels"):
         Session(made, ASSETS / "demo_talking.mp4", plan=plan)
     other = make_video(tmp_path / "short.mp4", [f.pixels for f in VideoReader(video, stop=9)])
-    with pytest.raises(ConfigError, match="24 frames"):
+    with pytest.raises(ConfigError, match=f"{FRAMES} frames"):
         Session(made, other, plan=plan)
 
 

@@ -83,8 +83,7 @@ def mirror(models: tuple[dict, dict[str, Path]], server: Loopback) -> Loopback:
     config = (models[1]["VAE"].parent / "config.json").read_bytes()
     revision = hashlib.sha1(VAE.sources[0].repo.encode()).hexdigest()
     headers = {"ETag": '"small"', "X-Repo-Commit": revision}
-    path = f"/{VAE.sources[0].repo}/resolve/main/config.json"
-    server.add(path, Served(config, headers=headers))
+    server.add(f"/{VAE.sources[0].repo}/resolve/main/config.json", Served(config, headers=headers))
     for name in FACES:
         server.add(f"/{name}", Served(find(getattr(manifest, name))))
     server.add("/GFPGANv1.4.pth", Served(BODY, cut_after=30_000))
@@ -93,10 +92,7 @@ def mirror(models: tuple[dict, dict[str, Path]], server: Loopback) -> Loopback:
 
 @pytest.fixture(scope="module")
 def process(
-    tmp_path_factory: pytest.TempPathFactory,
-    models: tuple[dict, dict[str, Path]],
-    server: Loopback,
-    graphs: Path,
+    tmp_path_factory: pytest.TempPathFactory, models, server: Loopback
 ) -> Iterator[tuple[CommandProcess, Path]]:
     """Runs scripts.inference and .download in the folder `empty` of a folder, with the mirror for a
     hub. To import what they need takes seconds: one process serves all tests."""
@@ -113,7 +109,6 @@ def process(
         "HF_ENDPOINT": server.address,
         "HF_HOME": str(folder / "hub"),
         "HF_HUB_OFFLINE": "0",
-        "LATENTSYNC_CACHE": str(graphs),
         "XDG_STATE_HOME": str(folder / "state"),
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
@@ -246,7 +241,6 @@ def test_to_restore_only_the_restorer_s_weights_are_asked_for(command, mirror, f
 
 @pytest.mark.skipif(THERE_ARE_NONE, reason="there are no such terminals here")
 def test_on_a_terminal_the_question_is_asked_first(command, mirror, folder) -> None:
-    """Other answers: tests/commands/test_consent.py."""
     mirror.files["/GFPGANv1.4.pth"].body = b"other bytes"  # downloaded and refused, which is fast
     files = ("-i", folder / "video.mp4", "-o", folder / "out.mp4", "--superres", "GFPGAN")
     with terminal("y\n") as made:

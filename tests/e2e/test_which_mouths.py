@@ -21,7 +21,7 @@ from latentsync.types import Frame
 
 ASSETS = Path(__file__).parents[2] / "assets"
 FILMED, LIPSYNCED = ASSETS / "demo_talking.mp4", ASSETS / "demo_lipsynced.mp4"
-FRAMES = 25
+FRAMES = 16
 NOSE_TIP = LANDMARKS.index("nose_tip")
 
 
@@ -30,8 +30,9 @@ def frames_of(path: Path) -> list[Frame]:
 
 
 def planned(frames: list[Frame], *settings: str) -> RenderPlan:
-    with Session(Engine(load_config(None, settings)), Clip(VideoReader(FILMED).info, frames)) as s:
-        return s.plan
+    config = load_config(None, ["face.occlusion=off", *settings])
+    with Session(Engine(config), Clip(VideoReader(FILMED).info, frames)) as session:
+        return session.plan
 
 
 @pytest.fixture(scope="module")

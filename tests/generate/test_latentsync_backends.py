@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -34,14 +34,6 @@ ORDER_OF_SUMS = 2e-3  # a quarter of a code value; 1e-4 is seen, over a range of
 ROUNDING = 0.05  # on average; 8 bits of precision, amplified by networks with random weights
 
 Load = Callable[..., LipGenerator]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("graphs")
-        patch.setenv("LATENTSYNC_CACHE", str(folder))
-        yield folder
 
 
 @pytest.fixture(scope="module")

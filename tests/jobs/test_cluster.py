@@ -60,7 +60,7 @@ def until(happens: Callable[[], bool], seconds: float = 240) -> None:
 def local(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, bytes]]]:
     """The video, and the frames that a worker of this process makes of it."""
     folder = tmp_path_factory.mktemp("local")
-    video = sharp_video(folder)
+    video = sharp_video(folder, 24)
     files, _ = added(folder / "state", video, folder / "out.mkv")
     Worker(files, owner_here(), seconds=LENGTH).run()
     return video, frames(folder / "out.mkv")

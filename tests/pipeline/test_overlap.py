@@ -163,7 +163,7 @@ class Mixing:
         return (sample[:, :4] + sample[:, 5:9] - sample.mean()).tanh(), sample
 
 
-@pytest.mark.parametrize("overlap", OVERLAPS)
+@pytest.mark.parametrize("overlap", [1, 8])
 def test_a_segment_with_its_lead_in_is_the_whole_bit_for_bit(
     sections: dict[str, dict[str, Any]], overlap: int
 ) -> None:

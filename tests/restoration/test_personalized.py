@@ -5,13 +5,16 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from latentsync.restoration.base import Restorer
+from latentsync.restoration.personal import restorer as personal
 from latentsync.restoration.personal.degradation import Degradation
+from latentsync.restoration.personal.likelihood import LikelyDegradations, likely_degradations
 from latentsync.restoration.personal.restorer import (
     NOTHING,
     SELF,
@@ -63,6 +66,27 @@ def others() -> np.ndarray:
 def fitted(originals: np.ndarray, others: np.ndarray) -> PersonalizedRestorer:
     generated = after(Degradation(blur=1.6), others)
     return PersonalizedRestorer().fit(faces(originals), generated, seconds=SECONDS, mask=MASK)
+
+
+@pytest.fixture(scope="module")
+def estimates() -> Callable[..., LikelyDegradations]:
+    """As likely_degradations, which takes most of a fit; for the same mouths once."""
+    known: dict[tuple[bytes, bytes], LikelyDegradations] = {}
+
+    def estimate(originals: np.ndarray, generated: np.ndarray, *more: Any, **options: Any) -> Any:
+        key = originals.tobytes(), generated.tobytes()
+        if key not in known:
+            known[key] = likely_degradations(originals, generated, *more, **options)
+        return known[key]
+
+    return estimate
+
+
+@pytest.fixture(autouse=True)
+def estimated_once(
+    estimates: Callable[..., LikelyDegradations], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(personal, "likely_degradations", estimates)
 
 
 class Idle:

@@ -37,11 +37,11 @@ def sizes(observations):
 
 @pytest.mark.parametrize("shot", [1, 25, 75])
 def test_of_calm_shots_nothing_is_kept(shot):
-    assert max(sizes(seen(150, shot=shot))) < LITTLE
+    assert max(sizes(seen(100, shot=shot))) < LITTLE
 
 
 def test_of_the_last_shot_little_is_kept_where_nothing_says_that_the_video_ends():
-    found = seen(300, shot=25, finish=False)
+    found = seen(125, shot=25, finish=False)
     assert max(sizes(found[:-50])) < LITTLE
 
 
