@@ -56,12 +56,12 @@ format: $(VENV)/.installed-dev
 clean:
 	rm -rf $(VENV) $(VERSIONS:%=.venv-%) outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/.installed: requirements.txt
+$(VENV)/.installed: requirements.txt constraints.txt
 	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13; choose one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
 	@echo "[1/2] Creating the virtual environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) cannot create virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
 	@echo "[2/2] Installing requirements.txt (some minutes the first time)"
-	@$(PIP) -r requirements.txt
+	@$(PIP) -r requirements.txt -c constraints.txt
 	@touch $@
 
 # Into checkpoints/face, which make clean leaves; nothing is fetched that is there.

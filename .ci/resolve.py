@@ -1,4 +1,5 @@
-"""Whether requirements.txt can be had for each Python version named; nothing is installed.
+"""Whether requirements.txt can be had for each Python version named, in the versions of
+constraints.txt; nothing is installed.
 
 python .ci/resolve.py 3.11 3.12 3.13. Exit code 1: not for one of them. Where the package index
 cannot be reached, that is said, and is no failure.
@@ -14,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-REQUIREMENTS = ROOT / "requirements.txt"
+REQUIREMENTS, CONSTRAINTS = ROOT / "requirements.txt", ROOT / "constraints.txt"
 SOURCE_ONLY = "antlr4-python3-runtime==4.9.3"
 """What omegaconf asks for. No wheel of it is published, and for another Python version than its own
 pip considers wheels only: one is made first. It is the same for all versions."""
@@ -59,7 +60,7 @@ def _resolved(version: str, wheels: str) -> str:
             f"{wheels}/none",
         ),
         *("--python-version", version, "--only-binary=:all:", "--find-links", wheels),
-        *("-r", str(REQUIREMENTS)),
+        *("-r", str(REQUIREMENTS), "-c", str(CONSTRAINTS)),
     )
 
 

@@ -45,6 +45,8 @@ NO_PRESET = "quality"
 """As without any."""
 UNSET = ""
 """A text input that is left empty."""
+Text = str | None
+"""None: not given, or by another node."""
 
 
 def config_of(inputs: Mapping[str, Any], device: str = "auto", **fixed: Any) -> Config:
@@ -66,11 +68,16 @@ def config_of(inputs: Mapping[str, Any], device: str = "auto", **fixed: Any) -> 
     return load_config(shipped, [*lines, *_texts(inputs)], flags=flags)
 
 
-def verdict(inputs: Mapping[str, Any]) -> bool | str:
-    """For validate_inputs: whether the inputs that are known before the run fit, or why not."""
+def verdict(**inputs: Text) -> bool | str:
+    """For validate_inputs: whether these inputs fit, or why not.
+
+    ComfyUI repeats the line for each input that validate_inputs names, so that is the texts and
+    the options whose labels change; the others are checked when the node runs.
+    """
+    known = {name: value for name, value in inputs.items() if value is not None}
     try:
-        config_of(inputs)
-        speech_path(inputs)
+        config_of(known)
+        speech_path(known)
     except LatentSyncError as error:
         return line_of(error)
     return True

@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from latentsync.comfy import choices, inputs
+from latentsync.comfy.choices import Text
 from latentsync.comfy.errors import in_one_line
 from latentsync.comfy.lipsync import CATEGORY
 
@@ -40,8 +41,8 @@ class LatentSyncJudge(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, **given: Any) -> bool | str:
-        return choices.verdict(given)
+    def validate_inputs(cls, settings: Text = None, speech_file: Text = None) -> bool | str:
+        return choices.verdict(settings=settings, speech_file=speech_file)
 
     @classmethod
     def fingerprint_inputs(cls, **given: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from latentsync.comfy import choices, inputs
+from latentsync.comfy.choices import Text
 from latentsync.comfy.errors import in_one_line
 from latentsync.comfy.outcome import summary
 
@@ -46,8 +47,16 @@ class LatentSyncLipSync(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, **given: Any) -> bool | str:
-        return choices.verdict(given)
+    def validate_inputs(
+        cls,
+        settings: Text = None,
+        speech_file: Text = None,
+        generator: Text = None,
+        restorer: Text = None,
+    ) -> bool | str:
+        return choices.verdict(
+            settings=settings, speech_file=speech_file, generator=generator, restorer=restorer
+        )
 
     @classmethod
     def fingerprint_inputs(cls, **given: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from latentsync.comfy import choices, inputs
+from latentsync.comfy.choices import Text
 from latentsync.comfy.errors import in_one_line
 from latentsync.comfy.lipsync import CATEGORY
 
@@ -37,8 +38,8 @@ class LatentSyncPeople(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, **given: Any) -> bool | str:
-        return choices.verdict(given)
+    def validate_inputs(cls, settings: Text = None) -> bool | str:
+        return choices.verdict(settings=settings)
 
     @classmethod
     def execute(cls, **given: Any) -> io.NodeOutput:

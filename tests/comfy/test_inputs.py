@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import io
 import os
 from collections.abc import Callable
@@ -153,9 +155,6 @@ def test_settings_that_fit_are_accepted(verdict: Verdict) -> None:
     assert verdict(
         generator="latentsync (5.5 GB to fetch)",
         restorer="CodeFormer",
-        restore_strength="0.5",
-        restore_fidelity="1.1",
-        speaker="left",
         settings="face.occlusion=off\n# a remark\n\nrestore.fade_seconds = 0.2",
     )
 
@@ -163,7 +162,6 @@ def test_settings_that_fit_are_accepted(verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        ({"restore_strength": "2"}, "use a number from 0 to 1, or auto"),
         ({"generator": "os:system"}, "generator: os:system; use one of auto, latentsync"),
         ({"restorer": "my_restorer:load"}, "use one of Detail, Self"),
         ({"speech_file": "no.wav"}, "speech_file: no such file"),
@@ -182,6 +180,26 @@ def test_what_does_not_fit_is_refused_before_anything_runs(
     found = verdict(**inputs)
     assert said in found
     assert "\n" not in found
+
+
+def test_what_another_node_gives_is_left_for_the_run(verdict: Verdict) -> None:
+    assert verdict(settings=None, speech_file=None) is True
+
+
+@pytest.mark.parametrize("node", ["lipsync", "restore", "people", "judge"])
+def test_few_inputs_are_named_as_comfyui_repeats_the_line_for_each(new: Program, node: str) -> None:
+    made = importlib.import_module(f"latentsync.comfy.{node}")
+    (kind,) = [one for name, one in vars(made).items() if name.startswith("LatentSync")]
+    named = inspect.getfullargspec(kind.validate_inputs)
+    assert set(named.args) <= {"cls", "settings", "speech_file", "generator", "restorer"}
+    assert named.varkw is None
+
+
+def test_other_texts_are_checked_when_the_node_runs(new: Program) -> None:
+    from latentsync.comfy.choices import config_of
+
+    with pytest.raises(ConfigError, match="use a number from 0 to 1, or auto"):
+        config_of({"restore_strength": "2"})
 
 
 def test_inputs_become_settings_and_those_left_alone_leave_room_for_a_preset(new: Program) -> None:
