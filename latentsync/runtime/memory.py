@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -50,7 +51,7 @@ def to_host(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def with_need(act: Callable[[], T], device: torch.device) -> tuple[T, int]:
-    """-> the result of act, and how many bytes of GPU memory it took beside what was taken before."""
+    """-> the result of act, and the bytes of GPU memory that it took beside those taken before."""
     if device.type != "cuda":
         return act(), 0
     torch.cuda.synchronize(device)
