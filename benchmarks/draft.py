@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _totals(cores: dict[str, float], vaes: Sequence[str]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for generator, (stage, encoded) in GENERATORS.items():
         for vae in vaes:
             coding = encoded * cores[_named(vae, "encoding")] + cores[_named(vae, "decoding")]

@@ -42,8 +42,8 @@ M = TypeVar("M", bound=nn.Module)
 FPS = 25
 CLIP = 10  # seconds of video that the projection is for
 AUDIO = 384
-FAST = PRESETS["fast"]
-SETTINGS = ((20, 1), (20, 3), (int(FAST["generate.steps"]), int(FAST["generate.step_cache"])))
+FAST: Any = PRESETS["fast"]
+SETTINGS = ((20, 1), (20, 3), (FAST["generate.steps"], FAST["generate.step_cache"]))
 """Denoising steps, DeepCache interval."""
 IMAGES = 2  # images that the VAE is timed on
 

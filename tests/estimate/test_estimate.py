@@ -211,8 +211,6 @@ def test_diffusion_costs_more_the_more_steps_there_are(
 
     # The VAE is full-size, the U-Net small: it takes many steps to outweigh that.
     few = seconds("generate.steps=8", "generate.guidance=1")
-    one_pass = "generate.steps=1", "generate.guidance=1"
-    assert seconds(*one_pass, "generate.vae=taesd") < 0.2 * seconds(*one_pass)
     # From here on the networks are counted, but not run.
     monkeypatch.setattr(timing, "runner", lambda *_: lambda *_: [torch.zeros(1)])
     counted = replace(REFERENCE, device=torch.device("meta"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +14,16 @@ from diffusers import AutoencoderTiny
 from torch import Tensor
 
 from latentsync.errors import CheckpointError
-from latentsync.generate import coding
+from latentsync.generate import coding, timing
 from latentsync.generate.base import Reconstructing
 from latentsync.generate.diffusion import sampling
 from latentsync.generate.diffusion.generator import LatentSync
 from latentsync.generate.diffusion.noise import per_chunk_noise
+from latentsync.generate.diffusion.timing import trials
 from latentsync.generate.musetalk.one_step import inputs, without_lower_half
 from latentsync.generate.vae import VAEInParts, load_vae
 from latentsync.runtime.execution import REFERENCE, Execution
+from latentsync.settings.schema import Config
 from latentsync.weights.manifest import TAESD, VAE
 from tests.generate.conftest import FRAMES, Load, chunk, refusal
 from tests.parity.filled import filled
@@ -129,6 +133,17 @@ def test_self_is_fitted_to_what_the_draft_s_vae_makes_of_a_face(
 ) -> None:
     assert isinstance(draft, Reconstructing)
     near(draft.reconstruct(FACES), decoded)
+
+
+def test_a_draft_is_estimated_by_the_operations_of_its_own_vae(
+    configured: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame is encoded twice and decoded once, at 96 GFLOP for 256 pixels."""
+    monkeypatch.setattr(timing, "SMALL_SIDE", 4)
+    nothing: Any = None
+    _, coding_trial = trials(configured(vae="taesd"), REFERENCE, nothing)
+    operations = timing.work(coding_trial.run) * coding_trial.per_frame
+    assert operations == pytest.approx(96.5e9 * (RESOLUTION / 256) ** 2, rel=0.02)
 
 
 def test_weights_of_the_other_vae_are_refused(

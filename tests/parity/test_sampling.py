@@ -264,40 +264,6 @@ def test_guidance_costs_a_second_pass_above_1_only(chunk: dict[str, Tensor]) -> 
         assert set(recorder.batches) == {batch}
 
 
-@pytest.mark.parametrize(
-    ("cache_interval", "guided"),
-    [(1, range(4, 16)), (3, range(3, 15)), (20, range(20))],
-    ids=["each step by itself", "shared by three", "shared by all"],
-)
-def test_steps_outside_of_the_interval_pass_the_network_once(
-    any_video: Video, chunk: dict[str, Tensor], cache_interval: int, guided: range
-) -> None:
-    recorder = Recorder(any_video.unet)
-    options = {"guidance_interval": (0.2, 0.8), "cache_interval": cache_interval}
-    denoise(recorder, **chunk, steps=20, **options)
-    assert recorder.batches == [2 if number in guided else 1 for number in range(20)]
-
-
-@pytest.mark.parametrize("cache_interval", [1, 3])
-def test_guidance_in_the_whole_interval_is_guidance_at_every_step(
-    any_video: Video, chunk: dict[str, Tensor], cache_interval: int
-) -> None:
-    options = {"steps": 4, "cache_interval": cache_interval}
-    everywhere = denoise(any_video.unet, **chunk, **options)
-    assert torch.equal(
-        denoise(any_video.unet, **chunk, **options, guidance_interval=(0, 1)), everywhere
-    )
-    inside = denoise(any_video.unet, **chunk, **options, guidance_interval=(0.3, 0.7))
-    assert (inside - everywhere).abs().max() > 1e-3
-
-
-def test_outside_of_the_interval_a_step_is_as_without_guidance(
-    any_video: Video, chunk: dict[str, Tensor]
-) -> None:
-    late = denoise(any_video.unet, **chunk, steps=2, guidance_interval=(0, 0.1))
-    assert torch.equal(late, denoise(any_video.unet, **chunk, steps=2, guidance=1.0))
-
-
 @torch.no_grad()
 def test_guidance_leads_away_from_the_unconditional_prediction(
     any_video: Video, chunk: dict[str, Tensor]
