@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks.frame_work import HEIGHT, WIDTH, detection, still_work, timed
+from benchmarks.frame_work import SIZE, detection, still_work, timed
 from benchmarks.measure import peak_megabytes
 from benchmarks.table import Row
 from latentsync.face.detector import load_detector
@@ -24,7 +24,7 @@ def frame_work(_folder: Path, video: Path) -> list[Row]:
     still = {name.strip(): one.median / 1e3 for name, one in timed(work, TIMES).items()}
     found = detection(str(video), load_detector("mediapipe"), TIMES)
     ours, plain = still["composite"], still["plain, full frame"]
-    frame = f"{WIDTH}x{HEIGHT}, a face of {FACE} px"
+    frame = f"{SIZE[0]}x{SIZE[1]}, a face of {FACE} px"
     return [
         Row("composite", ours, plain, "a plain paste, full frame", peak, frame),
         Row("composite", ours, still["LatentSync's paste"], "LatentSync's paste"),

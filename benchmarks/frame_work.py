@@ -1,11 +1,11 @@
 """Time of the work around the networks, per frame: composite, alignment, detection.
 
-    python -m benchmarks.frame_work [VIDEO] [--face 400] [--region mouth] [--threads 2]
+    python -m benchmarks.frame_work [VIDEO] [--size 1080x1920] [--face 400] [--region mouth]
 
-The frame has 1080x1920 pixels and a face of --face pixels from cheek to cheek, restored in a square
-of 512. The composite is compared with LatentSync's own paste of the whole crop and with a plain
-paste in float32 over the full frame; detection has no baseline. All take turns in one process, so
-that a busy machine slows them alike.
+The frame has a face of --face pixels from cheek to cheek, restored in a square of 512. Composites
+are compared with LatentSync's own paste of the whole crop and a plain paste in float32 over the
+full frame; detection has no baseline. All take turns in one process, so that a busy machine slows
+them alike.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from latentsync.face.masks import region_mask, rest_mask
 from latentsync.face.upstream import paste
 from latentsync.geometry import TEMPLATE, extract, similarity
 from latentsync.media.reader import VideoReader
+from latentsync.restoration.detail import Detail
 from latentsync.restoration.patch import PatchGeometry, ffhq_geometry, own_scale_geometry
 from latentsync.restoration.sharpness import SharpnessMeter
 from latentsync.runtime.device import thread_count
 from latentsync.types import Frame, Patch
 
 DEMO = "assets/demo_speaker.mp4"
-HEIGHT, WIDTH = 1920, 1080
+SIZE = (1080, 1920)
+"""Width and height of the frame, if no other is asked for."""
 CHEEKS = 368  # aligned pixels from one cheek to the other
 CENTER = (210.0, 280.0)  # of the aligned crop
 TURN = 4.0  # degrees that the head is tilted
@@ -80,11 +82,12 @@ def plain_paste(frame: np.ndarray, patch: Patch) -> np.ndarray:
     return np.rint(frame + change * mask[..., None]).clip(0, 255).astype(np.uint8)
 
 
-def placed_face(width: int) -> np.ndarray:
-    """(2, 3), frame -> aligned crop: a face of that width in the middle of the frame."""
+def placed_face(width: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """(2, 3), frame -> aligned crop: a face of that width in the middle of the frame. size: (width,
+    height) of the frame."""
     turn = np.exp(1j * np.deg2rad(TURN)) * CHEEKS / width
     linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    shift = np.array(CENTER) - linear @ [WIDTH / 2, HEIGHT / 2]
+    shift = np.array(CENTER) - linear @ [size[0] / 2, size[1] / 2]
     return np.concatenate([linear, shift[:, None]], axis=1)
 
 
@@ -102,13 +105,17 @@ def geometries(matrix: np.ndarray, region: str) -> tuple[PatchGeometry, PatchGeo
     return ffhq_geometry(matrix[None], points[None], mask), own_scale_geometry(matrix[None], mask)
 
 
-def still_work(width: int, region: str) -> dict[str, Callable[[], object]]:
-    """Composite and alignment of one frame, by name."""
-    matrix, pixels = placed_face(width), textured(HEIGHT, WIDTH)
+def still_work(
+    width: int, region: str, size: tuple[int, int] = SIZE
+) -> dict[str, Callable[[], object]]:
+    """Composite, alignment and Detail for one frame, by name. size: its width and height."""
+    matrix, pixels = placed_face(width, size), textured(size[1], size[0])
     square, box = geometries(matrix, region)
     frame = Frame(0, 0.0, 0, pixels)
     detail = torch.from_numpy(textured(*square.size)).permute(2, 0, 1).float() / 127.5 - 1
     patch = Patch(detail.contiguous() / 4, square.matrix(matrix), square.mask, additive=True)
+    mouth, restorer = extract(pixels, box.matrix(matrix), box.size)[None], Detail(1.0, 1.5, 1.0)
+    own = Patch(mouth[0] / 4, box.matrix(matrix), box.mask, additive=True)
     points = TEMPLATE @ cv2.invertAffineTransform(matrix)[:, :2].T
     meter = SharpnessMeter(region_mask("mouth"), rest_mask())
 
@@ -118,10 +125,12 @@ def still_work(width: int, region: str) -> dict[str, Callable[[], object]]:
 
     return {
         "composite": lambda: composited(frame, [patch]),
+        "composite, own scale": lambda: composited(frame, [own]),
         "  plain, full frame": lambda: plain_paste(pixels, patch),
         "  LatentSync's paste": lambda: paste(pixels, detail, matrix),
         "align, 512 square": lambda: crop(square),
         "align, own scale": lambda: crop(box),
+        "Detail": lambda: restorer(mouth),
         "sharpness": lambda: meter(pixels, matrix),
     }
 
@@ -150,6 +159,7 @@ def main() -> None:
         description="Time of composite, alignment and detection per frame."
     )
     parser.add_argument("video", nargs="?", default=DEMO)
+    parser.add_argument("--size", default="1080x1920", help="of the frame")
     parser.add_argument("--face", type=int, default=400, help="pixels from cheek to cheek")
     parser.add_argument("--region", default="mouth", help="mouth, lower_face or face")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
@@ -157,11 +167,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(thread_count(options.threads))
     cv2.setNumThreads(options.threads or -1)
-    still = timed(still_work(options.face, options.region), options.rounds)
+    width, height = (int(side) for side in options.size.split("x"))
+    work = still_work(options.face, options.region, (width, height))
+    still = timed(work, options.rounds)
     moving = detection(options.video, load_detector("mediapipe"), options.rounds)
     ours = still["composite"].median
     print(
-        f"{WIDTH}x{HEIGHT}, a face of {options.face} px, {options.region}; faces of {options.video}"
+        f"{options.size}, a face of {options.face} px, {options.region}; faces of {options.video}"
     )
     print(f"{'':22s}{'median':>9s}{'p95':>9s}{'CPU':>9s}  ms    relative to ours")
     for name, one in {**still, **moving}.items():

@@ -52,14 +52,16 @@ def is_as_asked(asked: OutputConfig, source: VideoInfo) -> bool:
 
 
 def first_change(
-    rendered: Generator[Rendered, None, None], step: Callable[[], None]
+    rendered: Generator[Rendered, None, None], last: int, step: Callable[[], None]
 ) -> Rendered | None:
     """Takes frames up to the first one of which a pixel was changed; None: there is none.
 
-    step: called for each frame before it.
+    last: the last one that may be changed. step: called for each frame before it.
     """
     try:
         for item in rendered:
+            if item.index > last:
+                break
             changes = (*item.generated.values(), *item.restored.values())
             if any(change.largest for change in changes):
                 return item
@@ -67,6 +69,7 @@ def first_change(
     except BaseException:
         rendered.close()
         raise
+    rendered.close()
     return None
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from latentsync.media.picture.writer import PictureWriter
 from latentsync.media.probe import VideoInfo
 from latentsync.media.settings import NewAudio
@@ -180,14 +182,16 @@ def _write(
     """Writes the result and its comparison. copy: copies the source's video stream for the result,
     and returns whether that was possible."""
     title = "generating" if session.speaks else "restoring"
-    may_copy, changed = may_be_copied(session, output, plan), bool(plan.changes.any())
+    may_change = np.flatnonzero(plan.changes)
+    may_copy, changed = may_be_copied(session, output, plan), bool(len(may_change))
     if may_copy and changed and not any(one.generates for one in plan.speakers):
-        ahead = session.rendered()
+        start, last = int(may_change[0]), int(may_change[-1])
+        ahead = session.rendered(start)
         with progress(title, len(plan)) as step:
-            first = first_change(ahead, step)
+            first = first_change(ahead, last, step)
             if first is not None:
                 frames = from_the_start(session, first, ahead)
-                step = _after(first.index, step)
+                step = _after(first.index - start, step)
                 _encode(session, frames, (output, output.comparison), plan, written, step)
                 return
         changed = False

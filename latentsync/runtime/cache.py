@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -23,8 +23,7 @@ from latentsync.weights.record import file_sha256
 
 logger = logging.getLogger(__name__)
 
-MODEL = "model.xml"
-FILES = (MODEL, "model.bin")
+FILES = ("model.xml", "model.bin")
 ABOUT = "key.json"
 NAME_LENGTH = 32  # hexadecimal digits of the hash that a folder is named after
 
@@ -39,11 +38,14 @@ def folder() -> Path:
 
 
 def kept(
-    key: Mapping[str, str], make: Callable[[], M], save: Callable[[M, Path], None]
+    key: Mapping[str, str],
+    make: Callable[[], M],
+    save: Callable[[M, Path], None],
+    files: Sequence[str] = FILES,
 ) -> Path | M:
     """The file of the graph in the cache, made by ``make`` where it is missing or damaged.
 
-    key: all that the graph depends on. save: writes FILES, given the path of the first; raises
+    key: all that the graph depends on. save: writes the files, given the path of the first; raises
     OSError or RuntimeError. Processes and threads that need the same graph take turns. Returns the
     graph itself where it cannot be saved. Raises whatever ``make`` raises.
     """
@@ -55,10 +57,10 @@ def kept(
         logger.warning("%s: %s; graphs are not cached", home.parent, error.strerror or error)
         return make()
     try:
-        if _whole(home, key):
+        if _whole(home, key, files):
             _note_use(home)
-            return home / MODEL
-        return _made(home, key, make, save)
+            return home / files[0]
+        return _made(home, key, make, save, files)
     finally:
         turn.release()
 
@@ -75,19 +77,23 @@ def _my_turn(home: Path) -> FileLock:
 
 
 def _made(
-    home: Path, key: Mapping[str, str], make: Callable[[], M], save: Callable[[M, Path], None]
+    home: Path,
+    key: Mapping[str, str],
+    make: Callable[[], M],
+    save: Callable[[M, Path], None],
+    files: Sequence[str],
 ) -> Path | M:
     model = make()
     try:
         with _complete_or_not_at_all(home) as part:
-            save(model, part / MODEL)
-            marks = {name: _mark(part / name) for name in FILES}
+            save(model, part / files[0])
+            marks = {name: _mark(part / name) for name in files}
             (part / ABOUT).write_text(json.dumps({"key": dict(key), "files": marks}, indent=1))
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         logger.warning("%s: %s; the graph is not cached", home, reason)
         return model
-    return home / MODEL
+    return home / files[0]
 
 
 @contextmanager
@@ -103,14 +109,14 @@ def _complete_or_not_at_all(home: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _whole(home: Path, key: Mapping[str, str]) -> bool:
+def _whole(home: Path, key: Mapping[str, str], files: Sequence[str]) -> bool:
     """Whether the cached graph is complete and unchanged; a damaged one is removed."""
     if not home.is_dir():
         return False
     try:
         about = json.loads((home / ABOUT).read_text())
         if about["key"] == dict(key) and all(
-            about["files"][name] == _mark(home / name) for name in FILES
+            about["files"][name] == _mark(home / name) for name in files
         ):
             return True
         reason = "damaged"

@@ -94,7 +94,7 @@ def _reason(one: Kept, versions: Mapping[str, str]) -> str:
     if not one.key:
         return "not complete"
     for name, now in versions.items():
-        if one.key.get(name) != now:
+        if one.key.get(name, now) != now:  # a compiled model file does not depend on torch
             return f"made by another {'version' if name == 'version' else f'version of {name}'}"
     return ""
 

@@ -182,3 +182,27 @@ def test_a_session_that_is_cancelled_while_it_copies_leaves_nothing(video, tmp_p
         with pytest.raises(Cancelled):
             session.render(target, lambda _title, _total: StubProgress())
     assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}
+
+
+@pytest.mark.parametrize("restorer", [0, 1000], ids=["all changed", "nothing changed"])
+def test_frames_that_cannot_change_are_not_read_to_see_whether_they_do(
+    video, tmp_path, monkeypatch, restorer
+) -> None:
+    (tmp_path / f"since_{restorer}.py").write_text(RESTORER.format(since=restorer))
+    monkeypatch.syspath_prepend(tmp_path)
+    named = f"restore.name=since_{restorer}:load"
+    settings = [named, "restore.when=always", "restore.strength=1"]
+    with Session(Engine(load_config(None, settings)), video) as session:
+        plan, read = session.plan, []
+        plan.strength[:6] = plan.strength[9:] = 0
+        shown = session.source.shown
+        monkeypatch.setattr(
+            session.source, "shown", lambda some: (read.append(list(some)), shown(some))[1]
+        )
+        report = session.render(tmp_path / "out.mp4")
+    assert read[0] == [6, 7, 8, 9, 10, 11]
+    assert read[1:] == ([[0, 1, 2, 3, 4, 5]] if restorer == 0 else [])
+    assert report["output"]["video"] == ("encoded" if restorer == 0 else "copied")
+    assert np.flatnonzero(report["per_frame"]["change"]).tolist() == (
+        [6, 7, 8] if restorer == 0 else []
+    )

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from latentsync.errors import CheckpointError
+from latentsync.runtime import model_file, openvino
+from latentsync.runtime.cache_contents import contents
 from latentsync.runtime.model_file import ModelRunner
 from latentsync.weights import manifest
 from latentsync.weights.find import find
@@ -75,3 +77,37 @@ def test_a_replaced_file_is_read_anew(path: Path, tmp_path: Path) -> None:
     assert ModelRunner(copy).shapes == ((1, 128, 128, 3),)
     copy.write_bytes(find(manifest.FACE_MESH).read_bytes())
     assert ModelRunner(copy).shapes == ((1, 192, 192, 3),)
+
+
+def test_what_was_compiled_before_gives_the_same_numbers(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
+    (given,) = inputs(1)
+    core = openvino.library().Core()
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    plain = core.compile_model(core.read_model(path), "CPU", settings)
+    expected = list(plain.create_infer_request().infer([given]).to_tuple())
+    saved: list[Path] = []
+    save = model_file._save
+    monkeypatch.setattr(model_file, "_save", lambda one, to: (saved.append(to), save(one, to)))
+    for _ in range(2):  # compiled, then read
+        monkeypatch.setattr(model_file, "_COMPILED", {})
+        for made, wanted in zip(ModelRunner(path)(given), expected, strict=True):
+            np.testing.assert_array_equal(made, wanted)
+        assert len(saved) == 1
+        (compiled,) = model_file._COMPILED.values()
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    (kept,) = contents()
+    assert str(kept) == f"{path.name}, compiled"
+
+
+def test_what_was_compiled_before_and_is_damaged_is_compiled_again(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
+    for _ in range(2):
+        monkeypatch.setattr(model_file, "_COMPILED", {})
+        assert ModelRunner(path).shapes == ((1, 128, 128, 3),)
+        (contents()[0].folder / model_file.BLOB).write_bytes(b"damaged")
+    assert "damaged" in caplog.text
