@@ -6,8 +6,8 @@
 Needs only PyTorch, einops and NumPy, and no weights: random ones run as fast. The speed for a video
 is that of the GPU including its transfers, which overlap with the computation; decoding, alignment,
 compositing and encoding run on the CPU at the same time and are not included. Modes: see
-gpu_stages.MODES. The figures are what the GPU can do: the command runs the networks as in mode
-channels_last, without graphs and without overlapped copies.
+gpu_stages.MODES. The figures are what the GPU can do with PyTorch's own kernels; what the command
+does with it is measured by benchmarks.gpu_product.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ from latentsync.generate.vae import STANDARD, VAEInParts, make_vae
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel
 from latentsync.pipeline.lipsync import WHOLE
 from latentsync.runtime.execution import Execution, configure_execution
+from latentsync.runtime.memory import to_host
 from latentsync.runtime.network import Networks
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import GenerateConfig, RuntimeConfig
@@ -162,7 +163,7 @@ def faces_restored(
         seconds = []
         for _ in range(own.repeat + 1):
             begin = time.perf_counter()
-            restorer(faces.to(how.device)).cpu()
+            to_host(restorer(faces.to(how.device)))
             seconds.append(time.perf_counter() - begin)
         rows.append(row(f"{name}, {batch} at once", median(seconds[1:]) / batch, seconds[0], how))
     return rows

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentsync.runtime.memory import free_share
+from latentsync.runtime.memory import free_bytes, with_need
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,9 @@ Compute = Callable[..., "Tensor | tuple[Tensor, ...]"]
 
 UNRECORDED = 2  # calls with inputs of a shape before it is worth a graph
 MOST = 8  # graphs of one function
-FREE = 0.5  # share of the GPU's memory that has to be free: a graph keeps memory of its own
+TIMES = (
+    4  # what a call needs of GPU memory has to be free so often: a graph keeps memory of its own
+)
 WARM_UPS = 3  # cuDNN tries its kernels in the first, a compiler may work until the second
 
 
@@ -138,23 +140,31 @@ class Recorded:
         See capture for what it may do."""
         self._function, self._place = function, place
         self._calls: Counter[object] = Counter()
+        self._needs: dict[object, int] = {}
         self._graphs: dict[object, Captured | None] = {}
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         shapes = tuple(tuple(one.shape) for one in inputs)
         with _TURN:
             self._calls[shapes] += 1
-            often = self._calls[shapes] > UNRECORDED
-            if often and shapes not in self._graphs and len(self._graphs) < MOST:
-                self._graphs[shapes] = self._graph(inputs)
+            if self._calls[shapes] == UNRECORDED:
+                return self._measured(shapes, inputs)
+            due = self._calls[shapes] > UNRECORDED and len(self._graphs) < MOST
+            if due and shapes not in self._graphs:
+                self._graphs[shapes] = self._graph(shapes, inputs)
             graph = self._graphs.get(shapes)
             if graph is not None:
                 return graph(*inputs)
         return self._function(*inputs)
 
-    def _graph(self, inputs: Sequence[Tensor]) -> Captured | None:
+    def _measured(self, shapes: object, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        device = self._place(inputs[0]).device
+        result, self._needs[shapes] = with_need(lambda: self._function(*inputs), device)
+        return result
+
+    def _graph(self, shapes: object, inputs: Sequence[Tensor]) -> Captured | None:
         examples = [self._place(one) for one in inputs]
-        if free_share(examples[0].device) < FREE:
+        if free_bytes(examples[0].device) < TIMES * self._needs[shapes]:
             return None
         try:
             return capture(self._function, *examples, pool=_POOL)

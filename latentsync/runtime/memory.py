@@ -6,9 +6,12 @@ import ctypes
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import torch
 from torch import nn
+
+T = TypeVar("T")
 
 SHARE = 0.8  # of the free memory: a batch may need more than its size times one image
 
@@ -22,7 +25,7 @@ def fitting_batch(run: Callable[[int], object], *, most: int, device: torch.devi
     if device.type != "cuda":
         return most
     run(1)
-    need = _peak_bytes(run, device)
+    _, need = with_need(lambda: run(1), device)
     batch = most
     while batch > 1 and batch * need > SHARE * free_bytes(device):
         batch //= 2
@@ -30,16 +33,12 @@ def fitting_batch(run: Callable[[int], object], *, most: int, device: torch.devi
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory available to PyTorch: free on the GPU, or reserved by PyTorch and unused."""
+    """Memory available to PyTorch: free on the GPU, or reserved by PyTorch and unused; elsewhere
+    without limit."""
+    if device.type != "cuda":
+        return sys.maxsize
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-
-
-def free_share(device: torch.device) -> float:
-    """free_bytes as a share of the GPU's memory; 1 on other devices."""
-    if device.type != "cuda":
-        return 1.0
-    return free_bytes(device) / torch.cuda.mem_get_info(device)[1]
 
 
 def to_host(tensor: torch.Tensor) -> torch.Tensor:
@@ -53,13 +52,16 @@ def to_host(tensor: torch.Tensor) -> torch.Tensor:
     return host
 
 
-def _peak_bytes(run: Callable[[int], object], device: torch.device) -> int:
+def with_need(act: Callable[[], T], device: torch.device) -> tuple[T, int]:
+    """-> the result of act, and the bytes of GPU memory that it took beside those taken before."""
+    if device.type != "cuda":
+        return act(), 0
     torch.cuda.synchronize(device)
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    run(1)
+    result = act()
     torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - before
+    return result, torch.cuda.max_memory_allocated(device) - before
 
 
 def set_memory_format(network: nn.Module, order: torch.memory_format) -> None:
