@@ -7,25 +7,29 @@ does with any other mouth.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from diffusers import AutoencoderKL
 
 from latentsync import Engine, Session, load_config
 from latentsync.generate.coding import never
+from latentsync.generate.musetalk.network import make_unet
 from latentsync.media.reader import VideoReader
-from latentsync.speech.encoder import PART, tiny
+from latentsync.speech.encoder import PART, WhisperEncoder, tiny
 from latentsync.speech.half_minutes import HalfMinuteFeatures
 from latentsync.weights.load import build
 from latentsync.weights.manifest import WHISPER_TINY
 from tests.support.media_factory import Tone, make_audio, make_video, pts_of
-from tests.support.tiny_musetalk import write_tiny_musetalk
+from tests.support.tiny_musetalk import MODEL, VAE_CONFIG, write_tiny_musetalk
+from tests.support.tiny_restorers import write_tiny_restorer
 
-COUNT = 12
+COUNT = 10  # a chunk of 8, and a short one
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +44,26 @@ def settings(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def encoded_once() -> Iterator[None]:
+    """The speech is mostly the same, and Whisper takes a second for each half minute of it."""
+    known: dict[bytes, torch.Tensor] = {}
+    encode = WhisperEncoder.forward
+
+    def remembered(self: WhisperEncoder, mel: torch.Tensor) -> torch.Tensor:
+        key = mel.numpy().tobytes()
+        if key not in known:
+            known[key] = encode(self, mel)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhisperEncoder, "forward", remembered)
+        yield
+
+
 @pytest.fixture
 def video(tmp_path, demo_frames) -> Path:
-    return make_video(tmp_path / "video.mp4", demo_frames, audio=[Tone(0.5)])
+    return make_video(tmp_path / "video.mp4", demo_frames[:COUNT], audio=[Tone(COUNT / 25)])
 
 
 @pytest.fixture
@@ -51,16 +72,22 @@ def speech(tmp_path) -> Path:
 
 
 @pytest.fixture
-def speak(settings, video, speech, tmp_path, run) -> Callable:
+def speak(settings, encoded_once, demo_frames, tmp_path, run) -> Callable:
+    """One frame speaks."""
+
     def speak_with(*options: str):
-        target = tmp_path / "out.mp4"
-        files = ("--video_path", video, "--audio_path", speech, "--video_out_path", target)
-        return target, run("--config", settings, *files, *options)
+        video, target = tmp_path / "one.mp4", tmp_path / "out.mp4"
+        if not video.exists():
+            make_video(video, demo_frames[:1])
+            make_audio(tmp_path / "one.wav", Tone(1 / 25, codec="pcm_s16le", rate=16000))
+        files = ("--video_path", video, "--audio_path", tmp_path / "one.wav")
+        result = run("--config", settings, *files, "--video_out_path", target, *options)
+        return target, result
 
     return speak_with
 
 
-def test_a_video_made_in_pieces_is_the_video_made_whole(settings, video, speech):
+def test_a_video_made_in_pieces_is_the_video_made_whole(settings, encoded_once, video, speech):
     engine = Engine(load_config(settings, ["restore.name=none"]))
     with Session(engine, video, audio=speech) as session:
         plan = session.plan
@@ -96,19 +123,33 @@ def test_the_speech_is_encoded_as_musetalk_takes_it(settings):
     torch.testing.assert_close(*windows, rtol=0, atol=1e-4)
 
 
-def test_the_mouths_are_restored_and_the_report_says_what_made_them(speak, settings):
-    target, result = speak("restore.when=always")
+@pytest.mark.parametrize("name", ["GFPGAN", "CodeFormer"])
+def test_the_mouths_are_restored_and_the_report_says_what_made_them(
+    name, speak, settings, tmp_path, monkeypatch
+):
+    target, result = speak("restore.name=none", "output.crf=4")
     assert result.code == 0, result.err
-    assert len(pts_of(target)) == COUNT
+    plain = next(iter(VideoReader(target))).pixels.astype(int)
+    monkeypatch.setenv("LATENTSYNC_ACCEPT_LICENCES", "CodeFormer")
+    checkpoint = write_tiny_restorer(name, tmp_path / "restorer.pth", monkeypatch)
+    named = ("--superres", name, f"restore.checkpoint={checkpoint}", "restore.strength=1")
+    target, result = speak(*named, "restore.when=always", "output.crf=4", "--overwrite")
+    assert result.code == 0, result.err
+    assert len(pts_of(target)) == 1
     assert "CreativeML OpenRAIL-M by its hub page, any purpose by its README" in result.err
     report = json.loads(target.with_suffix(".report.json").read_text())
-    counted = ("total", "with_face", "generated", "selected")
-    assert report["frames"].items() >= dict.fromkeys(counted, COUNT).items()
+    counted = ("total", "with_face", "generated", "selected", "restored")
+    assert report["frames"].items() >= dict.fromkeys(counted, 1).items()
     assert report["generator"]["name"] == "musetalk"
     assert report["generator"]["checkpoint"] == str(settings.parent / "unet.pth")
+    assert report["restorer"]["checkpoint"] == str(checkpoint)
+    changed = np.abs(next(iter(VideoReader(target))).pixels - plain).max(axis=2)
+    assert changed[230:280, 130:230].mean() > 10 and changed[:150].mean() < 2
 
 
-def test_in_silence_the_filmed_mouth_or_a_closed_one_is_shown(settings, video, tmp_path, run):
+def test_in_silence_the_filmed_mouth_or_a_closed_one_is_shown(
+    settings, encoded_once, video, tmp_path, run
+):
     audio = make_audio(tmp_path / "s.wav", Tone(0.4, hertz=0, codec="pcm_s16le", rate=16000))
     target = tmp_path / "out.mp4"
     files = ("-i", video, "--audio_path", audio, "-o", target)
@@ -122,7 +163,9 @@ def test_in_silence_the_filmed_mouth_or_a_closed_one_is_shown(settings, video, t
 
 def test_a_dry_run_needs_no_weights(video, speech, run, tmp_path, monkeypatch):
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
-    monkeypatch.setattr("latentsync.generate.timing.runner", lambda *_: lambda *_: [torch.zeros(1)])
+    monkeypatch.setattr("latentsync.generate.musetalk.timing.make_unet", _narrow)
+    tiny_vae = partial(AutoencoderKL, **VAE_CONFIG)
+    monkeypatch.setattr("latentsync.generate.timing.make_vae", tiny_vae)
     files = ("-i", video, "--audio_path", speech, "-o", tmp_path / "out.mp4")
     options = ("--generator", "musetalk", "--dry-run", "restore.name=none")
     result = run(*files, *options, "runtime.backend=torch")
@@ -130,6 +173,12 @@ def test_a_dry_run_needs_no_weights(video, speech, run, tmp_path, monkeypatch):
     assert "musetalk, one step" in result.out
     assert "3.8 GB to download first" in result.out and "MuseTalk 1.5" in result.out
     assert result.out.splitlines()[-1].startswith("time ")
+
+
+def _narrow(structure=MODEL):
+    """Its U-Net, with few channels at every level."""
+    levels = len(structure["block_out_channels"])
+    return make_unet({**structure, "block_out_channels": [32] * levels})
 
 
 def test_compat_upstream_is_latentsync_s_and_is_refused(speak):

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from latentsync.server.errors import ApiError
+from latentsync.server.quick.generators import generators
 from latentsync.server.settings import ServerSettings
 from latentsync.server.views import (
     COMPLETED,
@@ -141,6 +142,9 @@ class PageService(MadeUpService):
     def _finish(self, user: str, task: TaskView, result: object) -> TaskView:
         self.tasks[user, task.id] = replace(task, state=COMPLETED, result=result)
         return task
+
+    def generators(self) -> list[tuple[str, str]]:
+        return generators()
 
     def restorers(self) -> list[str]:
         return ["Detail", "Self", "GFPGAN", "CodeFormer", "none"]
