@@ -21,11 +21,20 @@ CHANNELS, TOKENS, STEPS = 64, 64, 8
 def available() -> bool:
     """Whether Triton is there and can make kernels, for which it needs a C compiler."""
     try:
+        _kernels()
         sums(torch.ones(1, 2, 2, device="cuda"))
-    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError, *_own()) as error:
         logger.info("Triton makes no kernels here (%s): group norms are slower", error)
         return False
     return True
+
+
+def _own() -> tuple[type[Exception], ...]:
+    """Triton's own errors: where its compiler does not know the GPU, for instance."""
+    try:
+        return (importlib.import_module("triton.errors").TritonError,)
+    except ImportError:
+        return ()
 
 
 def sums(tokens: Tensor) -> tuple[Tensor, Tensor]:

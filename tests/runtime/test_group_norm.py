@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.models.resnet import FramesGroupNorm
+from latentsync.runtime import norm_kernels
 from latentsync.runtime.group_norm import ChannelsLastNorm, use_channels_last_norms
 
 TOLERANCE = 1e-5  # from another order of sums
@@ -75,3 +76,9 @@ def test_without_weights_of_its_own_it_only_normalises() -> None:
     expected = own(x)
     use_channels_last_norms(own)
     torch.testing.assert_close(own(x), expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_triton_pytorch_computes_the_sums() -> None:
+    norm_kernels.available.cache_clear()
+    assert not norm_kernels.available(), "there is neither Triton nor a GPU here"
