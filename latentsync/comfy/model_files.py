@@ -15,7 +15,7 @@ from typing import NamedTuple
 import folder_paths
 
 from latentsync.errors import CheckpointError, ConfigError
-from latentsync.pipeline.requirements import licences_wanted, weights_wanted
+from latentsync.pipeline.requirements import licences_wanted, missing_weights, weights_wanted
 from latentsync.restoration.base import RESTORERS
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
@@ -113,10 +113,12 @@ def check_licences(wanted: Iterable[Licence], *, accepted: bool) -> None:
     licences.accept(one.ask_as for one in asked)
 
 
-def refuse(missing: Sequence[ModelFile]) -> None:
-    """The consent of a user who has not ticked fetch_weights; see weights.ensure."""
-    remedy = "tick fetch_weights in the node, or choose what needs none: Detail, replay"
-    raise CheckpointError("weights are missing", described(missing), remedy)
+def check_here(config: Config, *, speech: bool) -> None:
+    """Raises CheckpointError where weights are missing that are not small."""
+    missing = [model for model in missing_weights(config, speech=speech) if not model.is_small]
+    if missing:
+        remedy = "tick fetch_weights in the node, or choose what needs none: Detail, replay"
+        raise CheckpointError("weights are missing", described(missing), remedy)
 
 
 def _named(what: str, option: str, known: Sequence[str]) -> str:

@@ -20,7 +20,6 @@ from latentsync.pipeline.requirements import runs_networks
 from latentsync.pipeline.session import Session
 from latentsync.runtime.execution import torch_threads
 from latentsync.settings.schema import Config
-from latentsync.weights.ensure import consent_to_all
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +87,9 @@ def _rendered(
         logger.info("the generator is %s", config.generate.name)
     accepted = bool(inputs.get("accept_licences"))
     model_files.accept_licences(config, speech=speech, accepted=accepted)
-    consent = consent_to_all if inputs.get("fetch_weights") else model_files.refuse
-    job = prepare(config, bars.bytes, consent)
+    if not inputs.get("fetch_weights"):
+        model_files.check_here(config, speech=speech)
+    job = prepare(config, bars.bytes)
     interruption.check()
     networks = runs_networks(config, speech=speech)
     if networks:
