@@ -23,18 +23,19 @@ def available() -> bool:
     try:
         _kernels()
         sums(torch.ones(1, 2, 2, device="cuda"))
-    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError, *_own()) as error:
+    except _failures() as error:
         logger.info("Triton makes no kernels here (%s): group norms are slower", error)
         return False
     return True
 
 
-def _own() -> tuple[type[Exception], ...]:
-    """Triton's own errors: where its compiler does not know the GPU, for instance."""
+def _failures() -> tuple[type[Exception], ...]:
+    """With Triton's own: its compiler does not know every GPU."""
+    known = (ImportError, RuntimeError, OSError, subprocess.SubprocessError)
     try:
-        return (importlib.import_module("triton.errors").TritonError,)
+        return (*known, importlib.import_module("triton.errors").TritonError)
     except ImportError:
-        return ()
+        return known
 
 
 def sums(tokens: Tensor) -> tuple[Tensor, Tensor]:
