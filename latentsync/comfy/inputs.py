@@ -157,7 +157,10 @@ def report() -> io.Input:
 def outputs() -> list[io.Output]:
     """Of the nodes that make a video."""
     about = "What was done, to how many frames and why, as JSON."
-    return [io.Video.Output("result"), io.String.Output("summary", tooltip=about)]
+    return [
+        io.Video.Output("result", display_name="result"),
+        io.String.Output("summary", display_name="summary", tooltip=about),
+    ]
 
 
 def _of(setting: Setting) -> io.Input:

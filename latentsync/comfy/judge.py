@@ -35,8 +35,10 @@ class LatentSyncJudge(io.ComfyNode):
                 inputs.settings(),
             ],
             outputs=[
-                io.String.Output("verdict", tooltip="In words."),
-                io.String.Output("evaluation", tooltip="All figures, as JSON."),
+                io.String.Output("verdict", display_name="verdict", tooltip="In words."),
+                io.String.Output(
+                    "evaluation", display_name="evaluation", tooltip="All figures, as JSON."
+                ),
             ],
         )
 

@@ -32,8 +32,10 @@ class LatentSyncPeople(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output("sheet", display_name="contact sheet"),
-                io.String.Output("people", tooltip="A table: number, place and times."),
-                io.Int.Output("count", tooltip="How many people there are."),
+                io.String.Output(
+                    "people", display_name="people", tooltip="A table: number, place and times."
+                ),
+                io.Int.Output("count", display_name="count", tooltip="How many people there are."),
             ],
         )
 

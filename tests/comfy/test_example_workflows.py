@@ -56,7 +56,7 @@ def test_its_inputs_and_outputs_are_those_of_the_node_in_order(program: Any, nam
     node, schema = own_node(name), declared(WORKFLOWS[name])
     assert [one["name"] for one in node["inputs"]] == [one.id for one in schema.inputs]
     assert [one["type"] for one in node["inputs"]] == [one.io_type for one in schema.inputs]
-    assert len(node["outputs"]) == len(schema.outputs)
+    assert [one["name"] for one in node["outputs"]] == [one.display_name for one in schema.outputs]
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
