@@ -59,7 +59,7 @@ def config_of(inputs: Mapping[str, Any], device: str = "auto", **fixed: Any) -> 
     shipped = None
     if "generator" in inputs:
         generator = model_files.chosen_generator(str(inputs["generator"]))
-        shipped = generator.shipped
+        shipped = generator.settings
         if generator.name != Config().generate.name:  # else a preset may name another one
             flags["generate.name"] = generator.name
     flags["weights.folders"] = model_files.model_folders()

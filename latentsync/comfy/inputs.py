@@ -76,7 +76,7 @@ def speech_file() -> io.Input:
 
 def generator() -> io.Input:
     about = (
-        "What makes the new mouth. auto: LatentSync where its weights are, else replay, which "
+        "What makes the new mouth. auto: the first of the others whose weights are here. replay "
         "takes the video's own mouths in a new order and needs no weights."
     )
     return io.Combo.Input(
@@ -84,7 +84,7 @@ def generator() -> io.Input:
         options=model_files.generator_options(),
         default=model_files.AUTO,
         optional=True,
-        tooltip=about + model_files.weights_note(model_files.GENERATORS),
+        tooltip=about + model_files.weights_note(model_files.generators()),
     )
 
 

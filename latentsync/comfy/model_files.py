@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import folder_paths
 
 from latentsync.errors import CheckpointError, ConfigError
+from latentsync.pipeline.generator_versions import NAME, Version, named_versions
 from latentsync.pipeline.requirements import licences_wanted, missing_weights, weights_wanted
 from latentsync.restoration.base import RESTORERS
 from latentsync.settings.load import load_config
@@ -25,21 +25,7 @@ from latentsync.weights.known_licences import LICENCES_TO_ACCEPT
 from latentsync.weights.model_file import Licence, ModelFile, described, readable
 
 AUTO = "auto"
-
-
-class Generator(NamedTuple):
-    """name: generate.name. shipped: settings of this version of its weights; None: the defaults."""
-
-    name: str
-    shipped: str | None = None
-
-
-GENERATORS = {
-    "latentsync": Generator("latentsync", "unet.yaml"),
-    "latentsync_256": Generator("latentsync", "unet_256.yaml"),
-    "replay": Generator("replay"),
-}
-"""Option -> generator; auto is the first one whose weights are here."""
+"""The first version of the table whose weights are here."""
 NO_RESTORER = "none"
 KEPT = 10
 """Seconds for which it is remembered what is here: ComfyUI asks for a node's inputs often."""
@@ -59,21 +45,27 @@ def model_folders() -> list[str]:
     return [one for one in every if not any(Path(other) in Path(one).parents for other in every)]
 
 
+@cache
+def generators() -> dict[str, Version]:
+    """Option -> generator with a version of its weights."""
+    return named_versions()
+
+
 def generator_options() -> list[str]:
     """auto, and each generator with what would be fetched for it."""
-    return [AUTO, *(_labelled(name, _missing_of(name)) for name in GENERATORS)]
+    return [AUTO, *(_labelled(name, _missing_of(name)) for name in generators())]
 
 
 def restorer_options() -> list[str]:
     return [_labelled(name, _missing_of(name)) for name in (*RESTORERS, NO_RESTORER)]
 
 
-def chosen_generator(option: str) -> Generator:
+def chosen_generator(option: str) -> Version:
     """The generator that an option stands for. Raises ConfigError."""
-    name = _named("generator", option, (AUTO, *GENERATORS))
+    name = _named("generator", option, (AUTO, *generators()))
     if name == AUTO:
-        name = next(one for one in GENERATORS if not _missing_of(one))  # replay has no weights
-    return GENERATORS[name]
+        name = next(one for one in generators() if not _missing_of(one))  # replay has no weights
+    return generators()[name]
 
 
 def chosen_restorer(option: str) -> str:
@@ -152,17 +144,17 @@ def _missing_of(name: str) -> list[ModelFile]:
 def _here(_moment: int) -> frozenset[str]:
     """Keys of the files that are here."""
     folders = model_folders()
-    files = {one for name in (*GENERATORS, *RESTORERS) for one in _files_of(name)}
+    files = {one for name in (*generators(), *RESTORERS) for one in _files_of(name)}
     return frozenset(one.key for one in files if is_here(one, folders))
 
 
 @cache
 def _files_of(name: str) -> tuple[ModelFile, ...]:
     """The published files that a generator or a restorer needs; small ones are not asked about."""
-    generator = GENERATORS.get(name)
+    generator = generators().get(name)
     if generator is None:
         config = load_config(flags={"restore.name": name})
     else:
-        config = load_config(generator.shipped, flags={"generate.name": generator.name})
+        config = load_config(generator.settings, flags={NAME: generator.name})
     wanted = weights_wanted(config, speech=generator is not None)
     return tuple(model for model, _ in wanted if not model.is_small)

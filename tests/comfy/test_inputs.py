@@ -19,6 +19,7 @@ import torch
 from latentsync.errors import ConfigError
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
+from latentsync.pipeline.generator_versions import Version
 from tests.support.made_up_comfy.program import NEW, Program, installed
 from tests.support.made_up_comfy.videos import VideoComponents, VideoFromComponents
 from tests.support.media_factory import make_audio, make_video, moving_pattern
@@ -223,8 +224,9 @@ def test_auto_is_latentsync_where_its_weights_are_and_replay_elsewhere(
     assert model_files.chosen_generator("auto").name == "replay"
     monkeypatch.setattr(model_files, "is_here", lambda _model, _folders: True)
     new.forget_what_is_here()
-    assert model_files.chosen_generator("auto") == ("latentsync", "unet.yaml")
-    assert model_files.generator_options() == ["auto", "latentsync", "latentsync_256", "replay"]
+    assert model_files.chosen_generator("auto") == Version("latentsync", Path("unet.yaml"))
+    others = ["latentsync", "latentsync_256", "musetalk", "replay"]
+    assert model_files.generator_options() == ["auto", *others]
 
 
 def test_weights_are_searched_in_every_folder_for_models_but_not_among_nodes(new: Program) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 from latentsync.errors import ConfigError, MediaError
 from latentsync.generate.table import DEFAULT, GENERATORS, kind_of
+from latentsync.pipeline.generator_versions import NAME, Version, versions
 from latentsync.pipeline.purpose import check_picture, check_purpose
 from latentsync.server.errors import ApiError
 from latentsync.server.files.uploads import Files
 from latentsync.server.jobs.outside import as_api_error, check_speaker, checked, configured
-from latentsync.server.quick.generators import NAME, Version, versions
+from latentsync.server.quick.generators import all_here
 from latentsync.server.settings import ServerSettings
 from latentsync.server.views import JobRequest
 from latentsync.settings.schema import Config
@@ -86,7 +87,7 @@ def _with_generator(flags: Mapping[str, Any], files: Files, *, chosen: bool) -> 
 
 
 def _can_be_used(version: Version, flags: Mapping[str, Any], files: Files) -> bool:
-    if not version.is_here:
+    if not all_here(version):
         return False
     config = _config(version, flags)
     try:
