@@ -14,9 +14,10 @@ import torch
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
-from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from latentsync.errors import ConfigError
+from latentsync.media.color import ColorTags, Conversion, FromRgb, output_tags
 
 logger = logging.getLogger(__name__)
 
@@ -42,19 +43,17 @@ def write_frames(
         "from a file costs neither",
         *(len(images), images.nelement() * images.element_size() / 1e9),
     )
-    height, width = images.shape[1:3]
+    fps = Fraction(rate).limit_denominator(RATES)
     with av.open(str(path), "w") as output:
-        shown = output.add_stream(
-            "libx264", Fraction(rate).limit_denominator(RATES), options=dict(NEARLY_LOSSLESS)
-        )
-        shown.width, shown.height = width, height
-        shown.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-        heard = None if audio is None else _Sound(output, audio, "aac", bit_rate=AAC_BITS)
-        for image in images:
-            output.mux(shown.encode(_frame(image)))
-        output.mux(shown.encode(None))
-        if heard is not None:
-            heard.write()
+        stream, from_rgb = _video_stream(output, fps, *images.shape[1:3])
+        track = None if audio is None else _AudioTrack(output, audio, "aac", bit_rate=AAC_BITS)
+        for index, image in enumerate(images):
+            frame = from_rgb(_pixels(image))
+            frame.pts, frame.time_base = index, 1 / fps
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        if track is not None:
+            track.write()
 
 
 def write_audio(path: Path, audio: Mapping[str, Any]) -> None:
@@ -63,10 +62,24 @@ def write_audio(path: Path, audio: Mapping[str, Any]) -> None:
     Raises ConfigError for a batch of several.
     """
     with av.open(str(path), "w") as output:
-        _Sound(output, audio, "pcm_f32le").write()
+        _AudioTrack(output, audio, "pcm_f32le").write()
 
 
-class _Sound:
+def _video_stream(
+    output: OutputContainer, fps: Fraction, height: int, width: int
+) -> tuple[VideoStream, FromRgb]:
+    """A stream with the matrix that players assume for frames of that size, which it is tagged
+    with, and the conversion of pixels for it."""
+    stream = output.add_stream("libx264", fps, options=dict(NEARLY_LOSSLESS))
+    stream.width, stream.height = width, height
+    stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
+    tags = output_tags(ColorTags(), "rgb24", width, height)
+    for name, code in tags.codes().items():
+        setattr(stream.codec_context, name, code)
+    return stream, FromRgb(Conversion.of(tags, stream.pix_fmt, width, height), stream.pix_fmt)
+
+
+class _AudioTrack:
     """An audio stream of a file. For audio see write_audio."""
 
     def __init__(
@@ -94,6 +107,7 @@ class _Sound:
             yield frame
 
 
-def _frame(image: torch.Tensor) -> VideoFrame:
-    levels = (image[..., :3] * 255).round().clamp(0, 255).byte().cpu().numpy()
-    return VideoFrame.from_ndarray(np.ascontiguousarray(levels), format="rgb24")
+def _pixels(image: torch.Tensor) -> np.ndarray:
+    """(H, W, 3 or 4) float RGB [0, 1] -> (H, W, 3) uint8, contiguous."""
+    pixels = (image[..., :3] * 255).round().clamp(0, 255).byte().cpu().numpy()
+    return np.ascontiguousarray(pixels)

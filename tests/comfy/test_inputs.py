@@ -122,6 +122,19 @@ def test_an_odd_number_of_columns_is_kept(new: Program) -> None:
         assert frames(path)[0].shape == (32, 33, 3)
 
 
+@pytest.mark.parametrize("size", [(64, 96), (720, 1280)])  # players take HD for BT.709
+def test_frames_in_memory_keep_their_colour_at_any_size(
+    new: Program, size: tuple[int, int]
+) -> None:
+    from latentsync.comfy.files import video_file
+
+    colour = torch.tensor([204, 76, 51])
+    images = (colour / 255).expand(1, *size, 3)
+    with video_file(None, images, 25.0) as path:
+        difference = frames(path)[0].astype(int) - colour.numpy()
+    assert np.abs(difference).max() <= 2
+
+
 def test_video_and_images_are_not_both_taken(new: Program, video: Path) -> None:
     from latentsync.comfy.files import video_file
 
