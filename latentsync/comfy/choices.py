@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -12,8 +14,10 @@ import folder_paths
 from latentsync.comfy import model_files
 from latentsync.comfy.errors import line_of
 from latentsync.errors import ConfigError, LatentSyncError
+from latentsync.face.detector import DETECTORS
 from latentsync.settings.described import Setting, described
-from latentsync.settings.load import load_config
+from latentsync.settings.load import load_config, split_override
+from latentsync.settings.old_keys import RENAMED
 from latentsync.settings.schema import Config
 
 OFTEN = (
@@ -37,14 +41,15 @@ OWN = {
 """Settings -> the input that stands for them: not for the text."""
 CLOSED = (
     *("output.path", "output.overwrite", "output.compare", "output.evaluate", "speakers"),
-    "output.watermark",
+    *("output.watermark", "weights.folders"),
 )
-"""What has no place in a node, or names code."""
+"""What has no place in a node, or names code. Weights are searched in ComfyUI's own folders."""
 SETTINGS = "settings"
 NO_PRESET = "quality"
 """As without any."""
 UNSET = ""
 """A text input that is left empty."""
+_REMARK = re.compile(r"(^|\s)#.*")
 Text = str | None
 """None: not given, or by another node."""
 
@@ -64,8 +69,12 @@ def config_of(inputs: Mapping[str, Any], device: str = "auto", **fixed: Any) -> 
             flags["generate.name"] = generator.name
     flags["weights.folders"] = model_files.model_folders()
     flags |= {name.replace("__", "."): value for name, value in fixed.items()}
-    lines = [f"runtime.device={device}", *_lines(str(inputs.get(SETTINGS, UNSET)))]
-    return load_config(shipped, [*lines, *_texts(inputs)], flags=flags)
+    lines = [*_lines(str(inputs.get(SETTINGS, UNSET))), *_texts(inputs)]
+    config = load_config(shipped, [f"runtime.device={device}", *lines], flags=flags)
+    detector = config.face.detector  # however it was written: a page may be open to others
+    if detector.lower() not in DETECTORS:
+        raise ConfigError("face.detector", detector, f"use one of {', '.join(DETECTORS)}")
+    return config
 
 
 def verdict(**inputs: Text) -> bool | str:
@@ -101,7 +110,8 @@ def fingerprint(inputs: Mapping[str, Any]) -> list[tuple[str, int, int]]:
     named = [
         str(value) for key, value in inputs.items() if isinstance(value, str) and key != SETTINGS
     ]
-    named += [line.partition("=")[2].strip() for line in str(inputs.get(SETTINGS, "")).splitlines()]
+    lines = _without_remarks(str(inputs.get(SETTINGS, UNSET)))
+    named += [line.partition("=")[2].strip() for line in lines]
     paths = [path for text in filter(None, named) for path in (Path(text), _placed(text)) if path]
     return [mark for path in dict.fromkeys(paths) if (mark := _mark(path)) is not None]
 
@@ -117,7 +127,7 @@ def _mark(path: Path) -> tuple[str, int, int] | None:
 def _placed(text: str) -> Path | None:
     """The path that a text names: a whole one, or one in ComfyUI's input folder; None: it leads out
     of that folder."""
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  Path's own raises for unknown users
     if path.is_absolute():
         return path
     try:
@@ -155,10 +165,10 @@ def _given(inputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "restore.name", model_files.chosen_restorer(str(inputs["restorer"]))
     if inputs.get("preset", NO_PRESET) != NO_PRESET:
         yield "preset", inputs["preset"]
-    if str(inputs.get("speaker", UNSET)).strip():
-        yield "face.speaker", str(inputs["speaker"]).strip()
-    if "report" in inputs:
-        yield "output.report", bool(inputs["report"])
+    speaker = str(inputs.get("speaker", UNSET)).strip()
+    if speaker:
+        _check_plain("speaker", speaker)
+        yield "face.speaker", speaker
     for setting in _often():
         value = inputs.get(OWN[setting.key])
         if not is_text(setting) and value not in (None, setting.default):
@@ -170,20 +180,37 @@ def _texts(inputs: Mapping[str, Any]) -> Iterator[str]:
     for setting in filter(is_text, _often()):
         value = str(inputs.get(OWN[setting.key], UNSET)).strip()
         if value not in (UNSET, str(setting.default)):
-            yield f"{setting.key}={value}"
+            text = f"{setting.key}={value}"
+            _check_plain(OWN[setting.key], split_override(text)[1])
+            yield text
 
 
 def _lines(text: str) -> Iterator[str]:
-    """The lines key=value of the text, each checked for its key; # begins a remark."""
-    for line in text.splitlines():
-        line = line.partition("#")[0].strip()
-        if not line:
-            continue
-        key, _, value = (part.strip() for part in line.partition("="))
+    """The lines key=value of the text, each checked for its key."""
+    for line in _without_remarks(text):
+        written, value = split_override(line)
+        plain = written.replace("-", "_")  # as it is read
+        key, what = RENAMED[plain].key if plain in RENAMED else plain, f"{SETTINGS}: {written}"
         if key in OWN:
-            raise ConfigError(f"{SETTINGS}: {key}", value, f"use the input {OWN[key]} for it")
+            raise ConfigError(what, value, f"use the input {OWN[key]} for it")
         if is_closed(key):
-            raise ConfigError(f"{SETTINGS}: {key}", value, "leave it out: it has no use in a node")
-        if key == "face.detector" and ":" in value:
-            raise ConfigError(f"{SETTINGS}: {key}", value, "name a built-in detector, not a module")
+            raise ConfigError(what, value, "leave it out: it has no use in a node")
+        if any(one.startswith(f"{key}.") for one in by_key()):
+            raise ConfigError(what, value, "this is a section: set the keys below it, one a line")
+        _check_plain(what, value)
         yield line
+
+
+def _without_remarks(text: str) -> Iterator[str]:
+    """Its lines that say something. As in YAML, # begins a remark after a space only."""
+    for line in text.splitlines():
+        line = _REMARK.sub("", line).strip()
+        if line:
+            yield line
+
+
+def _check_plain(what: str, value: object) -> None:
+    """Raises ConfigError for what stands for another setting or a variable of the environment,
+    whose value would be shown."""
+    if "${" in str(value):
+        raise ConfigError(what, value, "write the value itself, without ${")

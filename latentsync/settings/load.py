@@ -54,7 +54,7 @@ def load_config(
     merged = deepcopy(_defaults())
     source = None if path is None else _located(Path(path))
     file = {} if source is None else _read_yaml(source)
-    settings = _nested([_split_override(text) for text in overrides])
+    settings = _nested([split_override(text) for text in overrides])
     given = _nested([(k, v) for k, v in (flags or {}).items() if v is not None])
     layers = _with_presets(file, settings, given)
     for notice in [*_use_new_keys(layers), *use_one_length(layers)]:
@@ -215,7 +215,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def _split_override(text: str) -> tuple[str, Any]:
+def split_override(text: str) -> tuple[str, Any]:
+    """Key and value of key=value, the value as YAML reads it. Raises ConfigError."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(

@@ -20,6 +20,7 @@ from latentsync.errors import ConfigError
 from latentsync.media.probe import probe
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.generator_versions import Version
+from latentsync.settings.schema import Config
 from tests.support.made_up_comfy.program import NEW, Program, installed
 from tests.support.made_up_comfy.videos import VideoComponents, VideoFromComponents
 from tests.support.media_factory import make_audio, make_video, moving_pattern
@@ -183,7 +184,18 @@ def test_settings_that_fit_are_accepted(verdict: Verdict) -> None:
         ({"settings": "face.oclusion=off"}, "did you mean face.occlusion?"),
         ({"settings": "output.path=/tmp/x.mp4"}, "leave it out: it has no use in a node"),
         ({"settings": "output.watermark=os:system"}, "leave it out"),
-        ({"settings": "face.detector=os:system"}, "name a built-in detector, not a module"),
+        ({"settings": "face.detector=os:system"}, "face.detector: os:system; use one of mediapipe"),
+        ({"settings": 'face.detector="os\\x3asystem"'}, "face.detector: os:system; use one of"),
+        (
+            {"settings": "output={watermark: 'os:system'}"},
+            "output: {'watermark': 'os:system'}; this",
+        ),
+        ({"settings": "generate={name: 'os:system'}"}, "this is a section"),
+        ({"settings": "weights.folders=[/]"}, "leave it out"),
+        ({"settings": "face.select=left"}, "use the input speaker for it"),
+        ({"settings": "generate.vae=${oc.env:HOME}"}, "write the value itself"),
+        ({"settings": 'generate.vae="\\x24{oc.env:HOME}"'}, "write the value itself"),
+        ({"speech_file": "~nobody-of-that-name/no.wav"}, "speech_file: no such file"),
         ({"settings": "restore.when=always"}, "use the input restore_when for it"),
         ({"settings": "nonsense"}, "write settings as key=value"),
     ],
@@ -214,6 +226,22 @@ def test_other_texts_are_checked_when_the_node_runs(new: Program) -> None:
 
     with pytest.raises(ConfigError, match="use a number from 0 to 1, or auto"):
         config_of({"restore_strength": "2"})
+
+
+@pytest.mark.parametrize("name", ["speaker", "restore_strength"])
+def test_a_text_does_not_show_the_environment(new: Program, name: str) -> None:
+    from latentsync.comfy.choices import config_of
+
+    with pytest.raises(ConfigError, match=r"\$\{oc.env:HOME\}; write the value itself"):
+        config_of({name: "${oc.env:HOME}"})
+
+
+def test_a_remark_begins_after_a_space(new: Program) -> None:
+    from latentsync.comfy.choices import config_of
+
+    config = config_of({"settings": "generate.checkpoint=/models/#1/unet.pt # mine\n#output.fps=9"})
+    assert config.generate.checkpoint == "/models/#1/unet.pt"
+    assert config.output.fps == Config().output.fps
 
 
 def test_inputs_become_settings_and_those_left_alone_leave_room_for_a_preset(new: Program) -> None:
@@ -256,8 +284,10 @@ def test_a_file_named_as_text_counts_with_its_content(new: Program, tmp_path: Pa
     from latentsync.comfy.lipsync import LatentSyncLipSync
 
     speech = make_audio(tmp_path / "speech.m4a")
-    given = {"speech_file": str(speech), "speaker": "left"}
-    before = LatentSyncLipSync.fingerprint_inputs(**given)
-    assert before == LatentSyncLipSync.fingerprint_inputs(**given)
-    os.utime(speech, ns=(1, 1))
-    assert before != LatentSyncLipSync.fingerprint_inputs(**given)
+    setting = f"output.soundtrack={speech}  # of the day"
+    for given in ({"speech_file": str(speech), "speaker": "~left"}, {"settings": setting}):
+        os.utime(speech)
+        before = LatentSyncLipSync.fingerprint_inputs(**given)
+        assert before == LatentSyncLipSync.fingerprint_inputs(**given)
+        os.utime(speech, ns=(1, 1))
+        assert before != LatentSyncLipSync.fingerprint_inputs(**given)
