@@ -8,6 +8,7 @@ python -m scripts.cache prepare --superres GFPGAN
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING
 from latentsync import __version__
 from latentsync.commands.console import DONE, Parser, add_weights_flags, run
 from latentsync.errors import ConfigError
+from latentsync.generate.table import WITHOUT_WEIGHTS
 from latentsync.places import command
 
 if TYPE_CHECKING:
     from latentsync.runtime.cache_contents import Kept
+    from latentsync.settings.schema import Config
 
 MEGABYTE, GIGABYTE = 1e6, 1e9
 NOTHING = "nothing is removed"
@@ -47,15 +50,24 @@ def build_parser() -> Parser:
 
 def _add_prune_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--unused", type=float, metavar="DAYS", help="also those not used for so many days")
+    add("--unused", type=_amount, metavar="DAYS", help="also those not used for so many days")
     add(
         "--size",
-        type=float,
+        type=_amount,
         metavar="GB",
         help="also those not used for the longest time, until the rest takes no more than that",
     )
     add("--all", action="store_true", help="all of them; the next run converts what it needs")
     add("--yes", action="store_true", help="remove them without asking")
+
+
+def _amount(text: str) -> float:
+    try:
+        if 0 <= (amount := float(text)) < math.inf:
+            return amount
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text}: use a number that is not below 0")
 
 
 def _add_prepare_flags(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +147,7 @@ def _prepare(options: argparse.Namespace) -> int:
         "weights.offline": options.offline,
     }
     config = load_config(options.config, options.overrides, flags=flags)
+    _check_weights(config, options)
     from latentsync.pipeline.engine import Engine  # imports torch
     from latentsync.runtime.cache_contents import contents
     from latentsync.runtime.execution import torch_threads
@@ -151,6 +164,24 @@ def _prepare(options: argparse.Namespace) -> int:
     if not ready:
         print(f"these settings run no network that is converted ({execution})")
     return DONE
+
+
+def _check_weights(config: Config, options: argparse.Namespace) -> None:
+    """Raises CheckpointError where weights would be downloaded that are not small."""
+    from latentsync.pipeline.requirements import missing_weights
+    from latentsync.weights.refusal import refusal
+
+    generator = options.generator
+    missing = missing_weights(config, speech=generator is not None)
+    large = [model for model in missing if not model.is_small]
+    if large:
+        flags = {
+            "--config": options.config,
+            "--generator": generator or WITHOUT_WEIGHTS,
+            "--superres": options.superres,
+        }
+        named = [word for flag, value in flags.items() if value for word in (flag, value)]
+        raise refusal(large, [*named, *options.overrides], or_else="name others that are here")
 
 
 def _described(one: Kept) -> str:

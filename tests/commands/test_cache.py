@@ -69,6 +69,27 @@ def test_settings_without_a_network_have_nothing_to_prepare(
     assert "run no network that is converted" in capsys.readouterr().out
 
 
+def test_large_weights_are_not_downloaded_to_prepare_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "latentsync.weights.ensure.fetch_all", lambda *_args: pytest.fail("fetched")
+    )
+    assert command.main(["prepare", "--superres", "GFPGAN"]) == USER_ERROR
+    said = capsys.readouterr().err
+    assert "weights are missing: GFPGANv1.4 (348.6 MB)" in said
+    assert "download --generator replay --superres GFPGAN" in said
+
+
+@pytest.mark.parametrize("amount", ["nan", "inf", "-1", "many"])
+def test_an_amount_is_a_number_that_is_not_below_0(
+    amount: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["prune", "--yes", f"--size={amount}"])
+    assert f"{amount}: use a number that is not below 0" in capsys.readouterr().err
+
+
 def test_what_is_prepared_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,6 +108,8 @@ def test_what_is_prepared_is_named(
             return self
 
     monkeypatch.setattr("latentsync.pipeline.engine.Engine", Engine)
+    wanted = "latentsync.pipeline.requirements.missing_weights"
+    monkeypatch.setattr(wanted, lambda _config, *, speech: [])
     monkeypatch.setattr("latentsync.commands.console.use_threads", lambda _count: None)
     assert (
         command.main(["prepare", "restore.name=CodeFormer", "--accept-licence", "CodeFormer"])
