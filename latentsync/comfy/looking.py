@@ -12,9 +12,11 @@ import torch
 
 from latentsync.comfy import files
 from latentsync.comfy.choices import config_of
+from latentsync.comfy.interruption import Interruption
 from latentsync.comfy.process import device_of_comfyui, make_room, use_threads
+from latentsync.comfy.progress import Bars
 from latentsync.comfy.rendering import at_work, given_speech
-from latentsync.evaluate.judge import case_of, judge
+from latentsync.evaluate.judge import Case, case_of, judge
 from latentsync.evaluate.networks import load_judges
 from latentsync.evaluate.pairs_of_files import evaluation_engine
 from latentsync.evaluate.text import summary_lines
@@ -24,6 +26,7 @@ from latentsync.pipeline.engine import Engine
 from latentsync.pipeline.requirements import ensure_face_models
 from latentsync.pipeline.session import Session
 from latentsync.runtime.execution import torch_threads
+from latentsync.settings.schema import Config
 
 
 def people_of(inputs: Mapping[str, Any]) -> tuple[torch.Tensor, str, int]:
@@ -35,16 +38,23 @@ def people_of(inputs: Mapping[str, Any]) -> tuple[torch.Tensor, str, int]:
         config = config_of(
             inputs, device_of_comfyui(), restore__name="none", input__video=str(video)
         )
-        ensure_face_models(config)
-        info = probe(video)
-        use_threads(1)
-        with interruption.stops(Session(Engine(config), info)) as session:
-            times = session.observe(bars.frames).pts_seconds
-            people, spoken = session.people.all, session.people.speaking
-        speech = spoken.spans if spoken.evidence else None
-        seconds = float(times[-1] + 1 / info.average_rate)
-        sheet = contact_sheet(people, seconds=seconds, speech=speech)
-        lines = people_table(people, speech=speech)
+        return _people(config, video, interruption, bars)
+
+
+def _people(
+    config: Config, video: Path, interruption: Interruption, bars: Bars
+) -> tuple[torch.Tensor, str, int]:
+    """A function of its own: its models are released when it returns, before at_work ends."""
+    ensure_face_models(config)
+    info = probe(video)
+    use_threads(1)
+    with interruption.stops(Session(Engine(config), info)) as session:
+        times = session.observe(bars.frames).pts_seconds
+        people, spoken = session.people.all, session.people.speaking
+    speech = spoken.spans if spoken.evidence else None
+    seconds = float(times[-1] + 1 / info.average_rate)
+    sheet = contact_sheet(people, seconds=seconds, speech=speech)
+    lines = people_table(people, speech=speech)
     return torch.from_numpy(sheet).float()[None] / 255, "\n".join(lines), len(people)
 
 
@@ -57,11 +67,16 @@ def judged(inputs: Mapping[str, Any]) -> tuple[str, str]:
         if source is not None:
             source = opened.enter_context(files.video_file(source))
         config = config_of(inputs, device_of_comfyui())
-        judges = load_judges(config)
-        if judges.execution is not None:
-            make_room()
-            use_threads(torch_threads(judges.execution))
-        case = case_of(Path(result), source, given_speech(inputs, opened))
-        engine = evaluation_engine(config)
-        found = judge(engine, case, judges=judges, progress=bars.frames).evaluation
+        case = case_of(result, source, given_speech(inputs, opened))
+        return _judged(config, case, bars)
+
+
+def _judged(config: Config, case: Case, bars: Bars) -> tuple[str, str]:
+    """See _people."""
+    judges = load_judges(config)
+    if judges.execution is not None:
+        make_room()
+        use_threads(torch_threads(judges.execution))
+    engine = evaluation_engine(config)
+    found = judge(engine, case, judges=judges, progress=bars.frames).evaluation
     return "\n".join(summary_lines(found)), json.dumps(found, indent=1, default=str)

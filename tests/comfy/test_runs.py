@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -213,3 +214,28 @@ def test_a_result_is_judged_in_words_and_figures(
     assert output.ui.value == verdict
     assert verdict.splitlines()[0] == found["summary"][0]
     assert found["figures"]
+
+
+def test_what_judges_is_released_before_its_memory_is_given_back(
+    new: Program, blurry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from latentsync.comfy import looking, process
+
+    class Judges:
+        execution = None
+
+    made: list[weakref.ref[Judges]] = []
+
+    def load(_config: object) -> Judges:
+        made.append(weakref.ref(judges := Judges()))
+        return judges
+
+    verdict = SimpleNamespace(evaluation={})
+    monkeypatch.setattr(looking, "load_judges", load)
+    monkeypatch.setattr(looking, "judge", lambda *_args, **_more: verdict)
+    monkeypatch.setattr(looking, "summary_lines", lambda _found: ["fine"])
+    kept: list[Judges | None] = []
+    release = {"soft_empty_cache": lambda: kept.append(made[0]())}
+    monkeypatch.setattr(process, "model_management", SimpleNamespace(cpu_mode=bool, **release))
+    assert looking.judged({"result": new.video(blurry)}) == ("fine", "{}")
+    assert kept == [None]
