@@ -1,7 +1,7 @@
 """Files of a run, in ComfyUI's temp folder: what the pipeline reads, and what it writes.
 
 A VIDEO is read from its own file where it has one. What is made for a run only is removed after it;
-results stay, as ComfyUI keeps them in mind: it empties the folder itself, at its next start.
+results stay, as ComfyUI caches what nodes return: it empties the folder itself, at its next start.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether the user interrupts the queue: the one place that asks ComfyUI.
 
-ComfyUI's question resets its flag, so whoever asks first is the only one who knows. A thread looks
-at the flag without that, and stops what runs; the question is asked once, when that has stopped.
+ComfyUI's function that asks resets its flag, so only the first call gets the answer. A thread looks
+at the flag without that, and stops what runs; the function is called once, when that has stopped.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Interruption:
         self._watch.join()
         if kind is not None and issubclass(kind, Cancelled):
             model_management.throw_exception_if_processing_interrupted()
-            raise model_management.InterruptProcessingException  # somebody else has asked
+            raise model_management.InterruptProcessingException  # another call has reset the flag
 
     def check(self) -> None:
         """Raises Cancelled once the user has interrupted."""
@@ -57,8 +57,8 @@ class Interruption:
         with session:
             with self._lock:
                 self._sessions.append(session)
-            self.check()
             try:
+                self.check()
                 yield session
             finally:
                 with self._lock:

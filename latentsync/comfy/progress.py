@@ -32,7 +32,7 @@ class Bars:
 
     def __init__(self, interruption: Interruption) -> None:
         self._interruption = interruption
-        self._picture: Image.Image | None = None
+        self._image: Image.Image | None = None
 
     @contextmanager
     def frames(self, title: str, total: int) -> Iterator[Callable[[], None]]:
@@ -51,18 +51,18 @@ class Bars:
             nonlocal done
             self._interruption.check()
             done += more
-            bar.update_absolute(done, max(total, done, 1), self._new_picture())
+            bar.update_absolute(done, max(total, done, 1), self._new_image())
 
         yield step
 
-    def show(self, picture: Image.Image) -> None:
+    def show(self, image: Image.Image) -> None:
         """With the next step, from any thread."""
-        self._picture = picture
+        self._image = image
 
-    def _new_picture(self) -> tuple[str, Image.Image, int] | None:
+    def _new_image(self) -> tuple[str, Image.Image, int] | None:
         """As ComfyUI takes it; each once."""
-        picture, self._picture = self._picture, None
-        return None if picture is None else ("JPEG", picture, SIDE)
+        image, self._image = self._image, None
+        return None if image is None else ("JPEG", image, SIDE)
 
 
 class MouthPreview:
