@@ -79,8 +79,8 @@ def test_the_result_is_the_commands_packet_by_packet(
     assert summary["frames"]["restored"] == FRAMES
     assert "per_frame" not in summary
     assert program.steps[-1] == (FRAMES, FRAMES)
-    kind, picture, side = program.previews[0]
-    assert (kind, picture.size, side) == ("JPEG", (256, 154), 256)
+    kind, image, side = program.previews[0]
+    assert (kind, image.size, side) == ("JPEG", (256, 154), 256)
     assert program.unloaded == 0  # Detail is no network
 
 

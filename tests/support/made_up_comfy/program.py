@@ -27,7 +27,7 @@ OURS = "latentsync.comfy"
 
 @dataclass
 class Program:
-    """version: OLD or NEW. steps: (value, total) of its bars. previews: pictures sent with them.
+    """version: OLD or NEW. steps: (value, total) of its bars. previews: images sent with them.
     unloaded: how often other models had to leave."""
 
     version: str
