@@ -15,6 +15,7 @@ from latentsync.comfy import model_files
 from latentsync.comfy.errors import line_of
 from latentsync.errors import ConfigError, LatentSyncError
 from latentsync.face.detector import DETECTORS
+from latentsync.generate.table import DEFAULT
 from latentsync.settings.described import Setting, described
 from latentsync.settings.load import load_config, split_override
 from latentsync.settings.old_keys import RENAMED
@@ -63,9 +64,13 @@ def config_of(inputs: Mapping[str, Any], device: str = "auto", **fixed: Any) -> 
     flags = dict(_given(inputs))
     shipped = None
     if "generator" in inputs:
-        generator = model_files.chosen_generator(str(inputs["generator"]))
+        option = str(inputs["generator"])
+        generator = model_files.chosen_generator(option)
         shipped = generator.settings
-        if generator.name != Config().generate.name:  # else a preset may name another one
+        if (option, generator.name) != (
+            model_files.AUTO,
+            DEFAULT,
+        ):  # else a preset may name another
             flags["generate.name"] = generator.name
     flags["weights.folders"] = model_files.model_folders()
     flags |= {name.replace("__", "."): value for name, value in fixed.items()}

@@ -258,6 +258,18 @@ def test_inputs_become_settings_and_those_left_alone_leave_room_for_a_preset(new
     assert fast.generate.steps == 11
 
 
+def test_a_generator_that_is_chosen_wins_over_a_preset_and_auto_does_not(
+    new: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from latentsync.comfy import model_files
+    from latentsync.comfy.choices import config_of
+
+    monkeypatch.setattr(model_files, "is_here", lambda _model, _folders: True)
+    new.forget_what_is_here()
+    for option, name in (("latentsync", "latentsync"), ("auto", "auto")):
+        assert config_of({"generator": option, "preset": "draft"}).generate.name == name
+
+
 def test_auto_is_latentsync_where_its_weights_are_and_replay_elsewhere(
     new: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
