@@ -14,3 +14,9 @@ def program(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Program:
     return installed(monkeypatch, request.param, tmp_path / "ComfyUI")
+
+
+@pytest.fixture
+def new(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
+    """The newer version only."""
+    return installed(monkeypatch, NEW, tmp_path / "ComfyUI")

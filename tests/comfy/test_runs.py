@@ -18,7 +18,7 @@ import torch
 
 import latentsync
 from latentsync.media.reader import VideoReader
-from tests.support.made_up_comfy.program import NEW, Program, installed
+from tests.support.made_up_comfy.program import Program
 from tests.support.media_factory import Tone, make_video, moving_pattern
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -41,11 +41,6 @@ def by_command(blurry: Path) -> Path:
     settings = {"output__preset": "ultrafast", "face__occlusion": "off"}
     latentsync.restore(blurry, target, **settings)
     return target
-
-
-@pytest.fixture
-def new(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
-    return installed(monkeypatch, NEW, tmp_path / "ComfyUI")
 
 
 def packets(path: Path) -> list[bytes]:
