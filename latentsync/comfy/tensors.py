@@ -12,6 +12,7 @@ import av
 import numpy as np
 import torch
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
@@ -71,13 +72,14 @@ class _Sound:
     def __init__(
         self, output: OutputContainer, audio: Mapping[str, Any], codec: str, **options: Any
     ) -> None:
-        waveform, rate = audio["waveform"], int(audio["sample_rate"])
+        waveform, self._rate = audio["waveform"], int(audio["sample_rate"])
         if len(waveform) != 1:
             raise ConfigError("audio", f"a batch of {len(waveform)}", "connect a single one")
         self._samples = waveform[0].float().cpu().numpy()
         self._layout = {1: "mono", 2: "stereo"}.get(len(self._samples), f"{len(self._samples)}c")
-        self._output = output
-        self._stream = output.add_stream(codec, rate=rate, layout=self._layout, **options)
+        stream = output.add_stream(codec, rate=self._rate, layout=self._layout, **options)
+        assert isinstance(stream, AudioStream)
+        self._output, self._stream = output, stream
 
     def write(self) -> None:
         for frame in self._frames():
@@ -88,7 +90,7 @@ class _Sound:
         for start in range(0, self._samples.shape[1], BLOCK):
             block = np.ascontiguousarray(self._samples[:, start : start + BLOCK])
             frame = AudioFrame.from_ndarray(block, format="fltp", layout=self._layout)
-            frame.sample_rate, frame.pts = self._stream.rate, start
+            frame.sample_rate, frame.pts = self._rate, start
             yield frame
 
 
