@@ -17,13 +17,13 @@ INPUT_PATHS = (
     *("generate.checkpoint", "generate.vae", "generate.whisper", "generate.replay.source"),
     *("output.soundtrack", "output.sign.cert", "output.sign.key", "speakers.audio"),
 )
+"""Settings that are paths of input files and folders; below speakers, of each entry."""
 INPUT_FILES = ("input.video", "input.audio", "restore.reference", "generate.replay.source")
 """The videos and the audio among them; below speakers there may be more."""
 WORDS = (("generate.vae", TAESD),)
 """A setting that may be a path, and a value of it that is none."""
 PICTURES = ("face.speaker", "speakers.speaker")
 """Settings that may be the path of a picture: resolved where the file is there."""
-"""Settings that are paths of input files and folders; below speakers, of each entry."""
 
 
 def resolve_paths(file: dict[str, Any], folder: Path) -> None:
