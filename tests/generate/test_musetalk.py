@@ -114,7 +114,7 @@ def test_a_frame_does_not_depend_on_its_chunk(generator: MuseTalk, made: Tensor)
 
 
 class Shades:
-    """A video of three frames in which the crop of frame i is full of i."""
+    """A video of three frames in which the crop of frame i is one shade, i / 4."""
 
     def __init__(self) -> None:
         self.read: list[int] = []
@@ -155,6 +155,19 @@ def test_each_reference_is_read_and_encoded_once(
     torch.testing.assert_close(first, again, rtol=0, atol=3e-4)
     others = prepared(generator, {0: 1, 1: 0}, video)(replace(chunk(), frames=np.array([0, 1])))
     assert not torch.allclose(first, others, atol=0.01)
+
+
+def test_only_the_latest_references_are_kept(
+    generator: MuseTalk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latentsync.generate.musetalk.generator.KEPT", 1)
+    video = Shades()
+    references = prepared(generator, {0: 1, 1: 2}, video)._references
+    assert references is not None
+    for number in (0, 1, 1, 0):
+        assert references(np.array([number])).shape[0] == 1
+    assert video.read == [1, 2, 1]
+    assert len(references(np.array([0, 1]))) == 2, "more than are kept, at once"
 
 
 def test_a_video_is_let_go_with_the_generator_that_was_prepared_for_it(
