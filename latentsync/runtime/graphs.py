@@ -135,8 +135,8 @@ class Recorded:
     def __init__(
         self, function: Callable[..., tuple[Tensor, ...]], place: Callable[[Tensor], Tensor]
     ) -> None:
-        """function: takes tensors from anywhere. place: a tensor -> as it needs it, on its device.
-        See capture for what it may do."""
+        """function: takes tensors from anywhere; see capture for what it may do. place: moves a
+        tensor to the function's device, dtype and layout."""
         self._function, self._place = function, place
         self._calls: Counter[object] = Counter()
         self._needs: dict[object, int] = {}
