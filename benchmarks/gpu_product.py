@@ -171,6 +171,7 @@ def faces_restored(
 
 def whisper(own: argparse.Namespace, how: Execution) -> list[dict[str, Any]]:
     mel = torch.randn(1, 80, 3000)
+    start_of_peak(how.device)
     run = networks(tiny, how).part(WHOLE, mel)
     seconds = []
     for _ in range(own.repeat + 1):

@@ -35,7 +35,8 @@ The constants of facexlib, which GFPGAN's and CodeFormer's training faces were a
 _TAPS = 3  # reach of a cubic in pixels, and one more
 _STRIP = 2**18
 """Samples that are taken of a plane at once: a large patch is extracted in strips. Their planes
-stay in the processor's cache; those of the whole take fresh memory as long as arithmetic."""
+stay in the processor's cache. To get memory for those of the whole takes as long as the
+arithmetic."""
 
 
 def template(resolution: int) -> np.ndarray:

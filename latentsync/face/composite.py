@@ -28,7 +28,7 @@ cubic. Nothing beyond the layer shows then; OpenCV takes five times as long for 
 
 LARGE, STRIP = 300_000, 2**17
 """Pixels of a box above which it is composited in strips, and those of a strip: its planes stay in
-the processor's cache, where those of a large box take fresh memory as long as arithmetic."""
+the processor's cache. To get memory for those of a large box takes as long as the arithmetic."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

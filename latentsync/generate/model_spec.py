@@ -30,7 +30,7 @@ LATENT_STEP = 8  # pixels to a latent
 RESOLUTION_15 = 256  # of version 1.5; 1.6: 512
 
 SMALL_VAE = "taesd"
-"""Value of generate.vae that is no path."""
+"""Value of generate.vae that is no path; also settings.schema.TAESD."""
 
 CHANNELS = {"in_channels": 13, "out_channels": 4}
 """In: noisy latents 4, mask 1, masked latents 4, reference latents 4. Out: the noise."""

@@ -85,7 +85,8 @@ def remove(folders: Iterable[Path]) -> None:
         try:
             # The file of the lock stays: others may be waiting for it.
             with FileLock(path.with_suffix(".lock")).acquire(timeout=0):
-                shutil.rmtree(path)
+                if path.is_dir():  # else renamed since by its conversion, or removed by others
+                    shutil.rmtree(path)
         except Timeout:
             logger.warning("%s is being converted, and stays", path)
 

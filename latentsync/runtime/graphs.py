@@ -24,9 +24,8 @@ Compute = Callable[..., "Tensor | tuple[Tensor, ...]"]
 
 UNRECORDED = 2  # calls with inputs of a shape before it is worth a graph
 MOST = 8  # graphs of one function
-TIMES = (
-    4  # what a call needs of GPU memory has to be free so often: a graph keeps memory of its own
-)
+TIMES = 4
+"""What a call needs of GPU memory has to be free so often: a graph keeps memory of its own."""
 WARM_UPS = 3  # cuDNN tries its kernels in the first, a compiler may work until the second
 
 
@@ -136,8 +135,8 @@ class Recorded:
     def __init__(
         self, function: Callable[..., tuple[Tensor, ...]], place: Callable[[Tensor], Tensor]
     ) -> None:
-        """function: takes tensors from anywhere. place: a tensor -> as it needs it, on its device.
-        See capture for what it may do."""
+        """function: takes tensors from anywhere; see capture for what it may do. place: moves a
+        tensor to the function's device, dtype and layout."""
         self._function, self._place = function, place
         self._calls: Counter[object] = Counter()
         self._needs: dict[object, int] = {}
@@ -147,10 +146,10 @@ class Recorded:
         shapes = tuple(tuple(one.shape) for one in inputs)
         with _TURN:
             self._calls[shapes] += 1
-            if self._calls[shapes] == UNRECORDED:
+            often = self._calls[shapes] >= UNRECORDED
+            if often and shapes not in self._needs:  # again, where it failed the first time
                 return self._measured(shapes, inputs)
-            due = self._calls[shapes] > UNRECORDED and len(self._graphs) < MOST
-            if due and shapes not in self._graphs:
+            if often and shapes not in self._graphs and len(self._graphs) < MOST:
                 self._graphs[shapes] = self._graph(shapes, inputs)
             graph = self._graphs.get(shapes)
             if graph is not None:

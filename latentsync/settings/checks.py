@@ -153,13 +153,13 @@ def _check_guidance(config: Config) -> None:
         remedy = "use two rising numbers from 0 to 1, such as [0.2, 0.8]"
         raise ConfigError("generate.guidance_interval", interval, remedy)
     if config.as_upstream and interval != GenerateConfig().guidance_interval:
-        remedy = f"use [0, 1]: with compat={COMPAT} every step is guided"
+        remedy = f"set it to [0, 1], also where a preset sets it: compat={COMPAT} guides every step"
         raise ConfigError("generate.guidance_interval", interval, remedy)
 
 
 def _check_vae(config: Config) -> None:
     if config.as_upstream and config.generate.vae == TAESD:
-        remedy = f"leave it out: with compat={COMPAT} the VAE is LatentSync's"
+        remedy = f"set it to null, also where a preset sets it: compat={COMPAT} takes LatentSync's"
         raise ConfigError("generate.vae", TAESD, remedy)
 
 

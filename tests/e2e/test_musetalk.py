@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from diffusers import AutoencoderKL
 from latentsync import Engine, Session, load_config
 from latentsync.generate.coding import never
 from latentsync.generate.musetalk.network import make_unet
+from latentsync.generate.vae import DESIGNS
 from latentsync.media.reader import VideoReader
 from latentsync.speech.encoder import PART, WhisperEncoder, tiny
 from latentsync.speech.half_minutes import HalfMinuteFeatures
 from latentsync.weights.load import build
-from latentsync.weights.manifest import WHISPER_TINY
+from latentsync.weights.manifest import VAE, WHISPER_TINY
 from tests.support.media_factory import Tone, make_audio, make_video, pts_of
 from tests.support.tiny_musetalk import MODEL, VAE_CONFIG, write_tiny_musetalk
 from tests.support.tiny_restorers import write_tiny_restorer
@@ -164,8 +166,8 @@ def test_in_silence_the_filmed_mouth_or_a_closed_one_is_shown(
 def test_a_dry_run_needs_no_weights(video, speech, run, tmp_path, monkeypatch):
     monkeypatch.setattr("latentsync.weights.find.PROJECT_ROOT", tmp_path)
     monkeypatch.setattr("latentsync.generate.musetalk.timing.make_unet", _narrow)
-    tiny_vae = partial(AutoencoderKL, **VAE_CONFIG)
-    monkeypatch.setattr("latentsync.generate.timing.make_vae", tiny_vae)
+    tiny_vae = replace(DESIGNS[VAE.key], make=partial(AutoencoderKL, **VAE_CONFIG))
+    monkeypatch.setitem(DESIGNS, VAE.key, tiny_vae)
     files = ("-i", video, "--audio_path", speech, "-o", tmp_path / "out.mp4")
     options = ("--generator", "musetalk", "--dry-run", "restore.name=none")
     result = run(*files, *options, "runtime.backend=torch")
@@ -207,4 +209,4 @@ def test_a_third_generator_is_a_plug_in_of_one_file(video, speech, run, tmp_path
     refused = run(*files, *named, *options, "--overwrite", "generate.seed=-1")
     assert refused.code == 2 and "the painter wants it known" in refused.err
     lines = Path("tests/support/third_generator.py").read_text().splitlines()
-    assert len(lines) <= 75
+    assert len(lines) <= 60

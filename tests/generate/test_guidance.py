@@ -16,7 +16,7 @@ INITIAL = torch.randn(1, 4, 1, SIDE, SIDE, generator=torch.Generator().manual_se
 AUDIO = torch.randn(FRAMES, 50, 8, generator=torch.Generator().manual_seed(1))
 
 
-class Listening:
+class Counting:
     """A U-Net whose prediction depends on latents and audio; with the size of each batch.
 
     A cached step uses features of as many passes as it has itself.
@@ -35,7 +35,7 @@ class Listening:
         return (sample[:, :4] * 0.3 + deep + 5 * speech).sin(), deep
 
 
-def denoised(unet: Listening, **options: Any) -> Tensor:
+def denoised(unet: Counting, **options: Any) -> Tensor:
     return denoise(unet, torch.zeros(1, 9, FRAMES, SIDE, SIDE), AUDIO, INITIAL, **options)
 
 
@@ -47,7 +47,7 @@ def denoised(unet: Listening, **options: Any) -> Tensor:
 def test_steps_outside_of_the_interval_pass_the_network_once(
     cache_interval: int, guided: range
 ) -> None:
-    unet = Listening()
+    unet = Counting()
     denoised(unet, steps=20, guidance_interval=[0.2, 0.8], cache_interval=cache_interval)
     assert unet.batches == [2 if number in guided else 1 for number in range(20)]
 
@@ -55,17 +55,17 @@ def test_steps_outside_of_the_interval_pass_the_network_once(
 @pytest.mark.parametrize("cache_interval", [1, 3])
 def test_guidance_in_the_whole_interval_is_guidance_at_every_step(cache_interval: int) -> None:
     options = {"steps": 8, "cache_interval": cache_interval}
-    unet = Listening()
+    unet = Counting()
     everywhere = denoised(unet, **options)
     assert unet.batches == [2] * 8
-    assert torch.equal(denoised(Listening(), **options, guidance_interval=[0, 1]), everywhere)
-    inside = denoised(Listening(), **options, guidance_interval=[0.2, 0.8])
+    assert torch.equal(denoised(Counting(), **options, guidance_interval=[0, 1]), everywhere)
+    inside = denoised(Counting(), **options, guidance_interval=[0.2, 0.8])
     assert (inside - everywhere).abs().max() > 1e-3
 
 
 def test_outside_of_the_interval_a_step_is_as_without_guidance() -> None:
-    nowhere = denoised(Listening(), steps=4, guidance_interval=[0, 0.1])
-    assert torch.equal(nowhere, denoised(Listening(), steps=4, guidance=1.0))
+    nowhere = denoised(Counting(), steps=4, guidance_interval=[0, 0.1])
+    assert torch.equal(nowhere, denoised(Counting(), steps=4, guidance=1.0))
 
 
 def test_without_guidance_no_interval_brings_it_back() -> None:

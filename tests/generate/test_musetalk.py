@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -85,14 +87,14 @@ def test_the_mouth_depends_on_the_audio_and_on_the_frame_s_upper_half_alone(
     given = chunk()
     other = generator(replace(given, audio=given.audio.flip(0)))
     assert (other - made).abs().max() > 0.01
-    closed_book = prepared(generator, {0: 2, 1: 2})
-    first = closed_book(replace(given, frames=np.array([0, 1])))
+    speaking = prepared(generator, {0: 2, 1: 2})
+    first = speaking(replace(given, frames=np.array([0, 1])))
     lips = given.crops.clone()
     lips[:, :, SIZE // 2 :] *= -1
-    assert torch.equal(closed_book(replace(given, crops=lips, frames=np.array([0, 1]))), first)
+    assert torch.equal(speaking(replace(given, crops=lips, frames=np.array([0, 1]))), first)
     brow = given.crops.clone()
     brow[:, :, : SIZE // 2] *= -1
-    assert not torch.equal(closed_book(replace(given, crops=brow, frames=np.array([0, 1]))), first)
+    assert not torch.equal(speaking(replace(given, crops=brow, frames=np.array([0, 1]))), first)
 
 
 def test_padding_is_generated_once(generator: MuseTalk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +113,8 @@ def test_a_frame_does_not_depend_on_its_chunk(generator: MuseTalk, made: Tensor)
     torch.testing.assert_close(alone[0], made[1], rtol=0, atol=3e-4)  # another order of sums
 
 
-class Film:
-    """A video of three frames in which the crop of frame i is full of i."""
+class Shades:
+    """A video of three frames in which the crop of frame i is one shade, i / 4."""
 
     def __init__(self) -> None:
         self.read: list[int] = []
@@ -127,10 +129,10 @@ def prepared(
     generator: MuseTalk, chosen: dict[int, int], video: Any = None, source: Any = (0, 1)
 ) -> MuseTalk:
     """For a video with those references."""
-    video = video or Film()
+    video = video or Shades()
     alignments = [alignment_of(0) for _ in range(3)]
     nothing: Any = None
-    footage = Footage("film", alignments, np.arange(3) / 25, *(nothing,) * 4, crops=video.crops)
+    footage = Footage("video", alignments, np.arange(3) / 25, *(nothing,) * 4, crops=video.crops)
     of_chunks = np.zeros(len(source), np.int64)
     given = replace(request([2]), video=footage, source=np.array(source), chunks=of_chunks)
     with pytest.MonkeyPatch.context() as patch:
@@ -142,17 +144,47 @@ def prepared(
 def test_each_reference_is_read_and_encoded_once(
     generator: MuseTalk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film, encoded = Film(), []
+    video, encoded = Shades(), []
     encode = generator._vae.encode
     monkeypatch.setattr(generator._vae, "encode", lambda x: (encoded.append(len(x)), encode(x))[1])
-    speaking = prepared(generator, {0: 2, 1: 2}, film, source=[0, 1, 1, 0])
+    speaking = prepared(generator, {0: 2, 1: 2}, video, source=[0, 1, 1, 0])
     first = speaking(replace(chunk(), frames=np.array([0, 1])))
     again = speaking(replace(chunk(), frames=np.array([3, 2])))
-    assert film.read == [2]
+    assert video.read == [2]
     assert sum(encoded) == 2 + 1 + 2, "each frame once, and the reference"
     torch.testing.assert_close(first, again, rtol=0, atol=3e-4)
-    others = prepared(generator, {0: 1, 1: 0}, film)(replace(chunk(), frames=np.array([0, 1])))
+    others = prepared(generator, {0: 1, 1: 0}, video)(replace(chunk(), frames=np.array([0, 1])))
     assert not torch.allclose(first, others, atol=0.01)
+
+
+def test_only_the_latest_references_are_kept(
+    generator: MuseTalk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latentsync.generate.musetalk.generator.KEPT", 1)
+    video = Shades()
+    references = prepared(generator, {0: 1, 1: 2}, video)._references
+    assert references is not None
+    for number in (0, 1, 1, 0):
+        assert references(np.array([number])).shape[0] == 1
+    assert video.read == [1, 2, 1]
+    assert len(references(np.array([0, 1]))) == 2, "more than are kept, at once"
+
+
+def test_a_video_is_let_go_with_the_generator_that_was_prepared_for_it(
+    generator: MuseTalk,
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        video = Shades()
+        kept = weakref.ref(video)
+        speaking = prepared(generator, {0: 2, 1: 2}, video)
+        del video
+        assert kept() is not None
+        del speaking
+        assert kept() is None, "a cycle would keep the open video until garbage is collected"
+    finally:
+        gc.enable()
 
 
 def test_openvino_and_bf16_are_near(settings: dict[str, Any], made: Tensor) -> None:

@@ -91,7 +91,7 @@ def test_cheek_widths_narrow_their_own_side() -> None:
 # The reference
 
 
-def film(apertures: list[float], turns: list[float] | None = None, **more: Any) -> Footage:
+def video_of(apertures: list[float], turns: list[float] | None = None, **more: Any) -> Footage:
     """A video of those faces. apertures: in pixels. turns: of the nose, in pixels."""
     turns = turns or [0.0] * len(apertures)
     tracks = more.pop("tracks", [0] * len(apertures))
@@ -104,26 +104,26 @@ def film(apertures: list[float], turns: list[float] | None = None, **more: Any) 
     covered = more.pop("covered", ())
     occluded = np.isin(np.arange(len(faces)), covered)
     nothing: Any = None
-    return Footage("film", faces, np.arange(len(faces)) / 25, nothing, occluded, *(nothing,) * 3)
+    return Footage("video", faces, np.arange(len(faces)) / 25, nothing, occluded, *(nothing,) * 3)
 
 
 def test_the_reference_is_the_frame_with_the_most_closed_lips() -> None:
     apertures = [9.0, 8, 7, 0.5, 6, 9, 12, 11]
-    chosen = choose_references(film(apertures), np.arange(8))
+    chosen = choose_references(video_of(apertures), np.arange(8))
     assert set(chosen.values()) == {3} and set(chosen) == set(range(8))
 
 
 def test_nothing_is_in_front_of_a_reference() -> None:
     apertures = [9.0, 8, 7, 0.5, 6, 9, 12, 11]
-    chosen = choose_references(film(apertures, covered=[3]), np.arange(8))
+    chosen = choose_references(video_of(apertures, covered=[3]), np.arange(8))
     assert set(chosen.values()) == {4}
-    all_covered = choose_references(film(apertures, covered=range(8)), np.arange(8))
+    all_covered = choose_references(video_of(apertures, covered=range(8)), np.arange(8))
     assert set(all_covered.values()) == {3}, "if every frame is covered, the face still speaks"
 
 
 def test_each_track_has_its_own_reference() -> None:
     tracks = [0, 0, 0, 1, 1, 1]
-    chosen = choose_references(film([5.0, 0, 7, 8, 9, 2], tracks=tracks), np.arange(6))
+    chosen = choose_references(video_of([5.0, 0, 7, 8, 9, 2], tracks=tracks), np.arange(6))
     assert [chosen[i] for i in range(6)] == [1, 1, 1, 5, 5, 5]
 
 
@@ -131,16 +131,16 @@ def test_the_reference_has_a_like_pose_and_does_not_change_back_and_forth() -> N
     apertures, turns = [9.0] * 60, [0.0] * 30 + [40.0] * 30
     for closed in (2, 5, 20, 25, 31, 40, 45, 50):
         apertures[closed] = 0.0
-    chosen = choose_references(film(apertures, turns), np.arange(60))
+    chosen = choose_references(video_of(apertures, turns), np.arange(60))
     path = [chosen[i] for i in range(60)]
     assert set(path[:30]) < {2, 5, 20, 25} and set(path[30:]) < {31, 40, 45, 50}
     assert sum(a != b for a, b in itertools.pairwise(path)) == 1
     nod = [0.0] * 30 + [40.0] + [0.0] * 29
     apertures[30] = 0.0  # in that moment there is a reference that fits better
-    steady = choose_references(film(apertures, nod), np.arange(60))
+    steady = choose_references(video_of(apertures, nod), np.arange(60))
     assert len(set(steady.values())) == 1, "for a moment it is kept"
 
 
 def test_only_frames_that_are_generated_get_one_and_a_single_frame_is_its_own() -> None:
-    assert set(choose_references(film([1.0, 2, 3]), np.array([1]))) == {1}
-    assert choose_references(film([9.0]), np.array([0])) == {0: 0}
+    assert set(choose_references(video_of([1.0, 2, 3]), np.array([1]))) == {1}
+    assert choose_references(video_of([9.0]), np.array([0])) == {0: 0}

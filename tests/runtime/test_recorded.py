@@ -93,6 +93,24 @@ def test_what_cannot_be_recorded_runs_without_a_graph(monkeypatch: pytest.Monkey
     assert tried == [1], "a failure costs time: it is not repeated"
 
 
+def test_a_call_that_fails_does_not_spoil_the_next(captured: list[tuple[int, ...]]) -> None:
+    fails = False
+
+    def halved_or_not(x: Tensor) -> tuple[Tensor, ...]:
+        if fails:
+            raise MemoryError
+        return halved(x)
+
+    run = Recorded(halved_or_not, lambda x: x)
+    calls(run, 3, UNRECORDED - 1)
+    fails = True
+    with pytest.raises(MemoryError):
+        calls(run, 3, 1)
+    fails = False
+    calls(run, 3, 3)
+    assert captured == [(3,)]
+
+
 def test_pytorch_records_on_a_gpu_alone(tmp_path: Path) -> None:
     def kind(execution: Execution) -> type:
         own = Networks(lambda _: nn.Identity(), name="", checkpoint=tmp_path, execution=execution)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,15 @@ if TYPE_CHECKING:
 CHUNK = 8  # frames; they do not depend on each other
 KEPT = 64  # latents of references that are kept: 1 MB
 
-References = Callable[[np.ndarray, Tensor], Tensor]
-"""Numbers (F,) and crops (F, 3, R, R) of output frames -> latents (F, 4, r, r) of references."""
+References = Callable[[np.ndarray], Tensor]
+"""Numbers (F,) of output frames -> latents (F, 4, r, r) of their references."""
 
 
 class MuseTalk:
     """See latentsync.generate.base.LipGenerator, Preparing, Boxed and Reconstructing.
 
-    No state between calls. mask: (R, R) float in [0, 1], where its pixels may be shown. Nothing is
-    random. checkpoint, licence: of the U-Net.
+    No state between calls but latents of references, in what prepare() returns. Nothing is random.
+    mask: (R, R) float in [0, 1], where its pixels may be shown. checkpoint, licence: of the U-Net.
     """
 
     name = NAME
@@ -69,7 +70,7 @@ class MuseTalk:
         self.checkpoint, self.licence = checkpoint, str(MUSETALK.licence)
         self._unet, self._vae, self._settings, self._execution = unet, vae, settings, execution
         self._check: Check = coding.never
-        self._references: References = lambda _numbers, crops: self._encoded(crops)
+        self._references: References | None = None
 
     def box(self, faces: Sequence[Alignment]) -> tuple[float, float, float, float]:
         """See latentsync.generate.base.Boxed."""
@@ -85,7 +86,9 @@ class MuseTalk:
         other._check = request.check
         generated = np.unique(request.source[request.chunks >= 0])
         chosen = choose_references(request.video, generated)
-        other._references = _OtherFrames(request.video, request.source, chosen, other._encoded)
+        # Not a method of other: a cycle would keep the video open until garbage is collected.
+        encode = partial(coding.encode, self._vae, **other._batches)
+        other._references = _OtherFrames(request.video, request.source, chosen, encode)
         return other
 
     def __call__(self, chunk: Chunk) -> Tensor:
@@ -98,7 +101,7 @@ class MuseTalk:
         numbers, first, which = np.unique(numbers, return_index=True, return_inverse=True)
         crops, audio = chunk.crops[first], chunk.audio[first]  # padding is generated once
         with self._enough_memory():
-            latents = inputs(self._vae, crops, self._references(numbers, crops), **self._batches)
+            latents = inputs(self._vae, crops, self._referred(numbers, crops), **self._batches)
             batches = zip(*(one.split(CHUNK) for one in (latents, audio)), strict=True)
             made = torch.cat([predict(self._unet, *batch) for batch in batches])
             faces = coding.decode(self._vae, made, **self._batches)
@@ -110,8 +113,11 @@ class MuseTalk:
         with self._enough_memory():
             return coding.reconstruct(self._vae, crops, **self._batches).cpu()
 
-    def _encoded(self, crops: Tensor) -> Tensor:
-        return coding.encode(self._vae, crops, **self._batches)
+    def _referred(self, numbers: np.ndarray, crops: Tensor) -> Tensor:
+        """The latents of the frames' references."""
+        if self._references is None:
+            return coding.encode(self._vae, crops, **self._batches)
+        return self._references(numbers)
 
     @property
     def _batches(self) -> Any:
@@ -150,7 +156,7 @@ class _OtherFrames:
         self._known: dict[int, Tensor] = {}
         self._turn = threading.Lock()
 
-    def __call__(self, numbers: np.ndarray, _crops: Tensor) -> Tensor:
+    def __call__(self, numbers: np.ndarray) -> Tensor:
         wanted = [self._chosen[int(frame)] for frame in self._source[numbers]]
         with self._turn:
             for frame in sorted({*wanted} - {*self._known}):

@@ -21,7 +21,7 @@ head has to be turned for some time until it is worth while."""
 def choose_references(footage: Footage, frames: np.ndarray) -> dict[int, int]:
     """Frame -> its reference. frames: rising indices, each with a face.
 
-    Nothing in front of the face of a reference, unless the track shows no such frame.
+    Nothing is in front of the face of a reference, unless every frame of the track is covered.
     """
     tracks = np.array([-1 if one is None else one.track for one in footage.alignments])
     chosen: dict[int, int] = {}

@@ -33,8 +33,7 @@ def trials(config: Config, execution: Execution, _sample: Sample) -> list[Trial]
     with torch.device(execution.device):
         small = OneStep(make_unet(STRUCTURE | SMALLER))
     given = examples(1, SIDE // 2)
-    with torch.no_grad():
-        done = work(lambda: small(*(one.to(execution.device) for one in given)))
+    done = work(lambda: small(*(one.to(execution.device) for one in given)))
     step = network_trial(small, given, operations / done, execution)
     vae, _ = vae_wanted(config)
     return [step, coding_trial(vae, SIDE, execution, encoded=1, decoded=1)]

@@ -24,7 +24,14 @@ def test_a_changed_plug_in_has_another_hash(
     assert plugins_hash(config) != before
 
 
-@pytest.mark.parametrize("changed", ["generate.guidance_interval=[0.2,0.8]", "generate.vae=taesd"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "generate.guidance_interval=[0.2,0.8]",
+        "generate.vae=taesd",
+        "generate.musetalk.bbox_shift=5",
+    ],
+)
 def test_what_changes_the_mouths_has_another_hash(changed: str) -> None:
     usual = settings_hash(load_config())
     assert settings_hash(load_config(None, [changed])) != usual
