@@ -18,7 +18,7 @@ from latentsync.jobs.store import Store
 from latentsync.server.errors import ApiError
 from latentsync.server.service import Service
 from latentsync.server.settings import Limits, ServerSettings
-from latentsync.server.views import JobView
+from latentsync.server.views import JobRequest, JobView
 from tests.support.media_factory import Tone, make_audio, make_video, moving_pattern
 
 ANNA, BEN = "anna", "Ben <b>"
@@ -85,6 +85,11 @@ async def chunks(content: bytes, size: int = 1 << 16) -> AsyncIterator[bytes]:
 async def given(service: Service, path: Path, user: str = ANNA) -> str:
     """The id of an upload of that file."""
     return (await service.receive(user, path.name, chunks(path.read_bytes()))).id
+
+
+async def queued(service: Service, folder: Path, user: str = ANNA, **more: Any) -> JobView:
+    video = await given(service, small_video(folder), user)
+    return (await service.create(user, JobRequest(video, **more)))[0]
 
 
 def small_video(folder: Path, name: str = "clip.mp4", **more: Any) -> Path:
