@@ -23,7 +23,7 @@ TOLERANCE = 1e-4  # about 4e-6 is seen, from another order of sums; the output's
 
 
 @pytest.fixture(scope="module")
-def graphs() -> dict[str, tuple[Any, tuple[Tensor, ...]]]:
+def converted() -> dict[str, tuple[Any, tuple[Tensor, ...]]]:
     """Both parts of the golden file's network, with what goes into them."""
     golden = np.load(HERE / "golden" / "unet_tiny.npz")
     about = json.loads((HERE / "golden" / "unet_tiny.json").read_text())
@@ -39,9 +39,9 @@ def graphs() -> dict[str, tuple[Any, tuple[Tensor, ...]]]:
     return {name: (openvino.convert(part, given), given) for name, (part, given) in parts.items()}
 
 
-def by_openvino(graphs: Any, dtype: torch.dtype) -> Tensor:
-    """The golden output. graphs: models, or paths of models."""
-    (first, given), (second, (sample, _, *others)) = graphs["deep"], graphs["last"]
+def by_openvino(converted: Any, dtype: torch.dtype) -> Tensor:
+    """The golden output. converted: models, or paths of models."""
+    (first, given), (second, (sample, _, *others)) = converted["deep"], converted["last"]
     execution = replace(REFERENCE, backend="openvino", threads=1)
 
     def part(model: Any, *inputs: Tensor) -> Tensor:
@@ -50,9 +50,9 @@ def by_openvino(graphs: Any, dtype: torch.dtype) -> Tensor:
     return part(second, sample, part(first, *given), *others)
 
 
-def test_openvino_reproduces_the_golden_output_in_float32(graphs: Any) -> None:
+def test_openvino_reproduces_the_golden_output_in_float32(converted: Any) -> None:
     golden = torch.from_numpy(np.load(HERE / "golden" / "unet_tiny.npz")["out"])
-    made = by_openvino(graphs, torch.float32)
+    made = by_openvino(converted, torch.float32)
     torch.testing.assert_close(made, golden, rtol=0, atol=TOLERANCE)
 
 
@@ -60,16 +60,16 @@ def test_openvino_reproduces_the_golden_output_in_float32(graphs: Any) -> None:
     "BF16" not in openvino.plugins().get("CPU", ()), reason="this CPU does not compute in bf16"
 )
 def test_openvino_s_bf16_is_near_and_weights_kept_in_fp16_take_nothing_from_it(
-    graphs: Any, tmp_path: Path
+    converted: Any, tmp_path: Path
 ) -> None:
     golden = torch.from_numpy(np.load(HERE / "golden" / "unet_tiny.npz")["out"])
     kept = {}
-    for name, (model, given) in graphs.items():
+    for name, (model, given) in converted.items():
         openvino.save(model, tmp_path / f"{name}.xml", halved=True)
         kept[name] = tmp_path / f"{name}.xml", given
     errors = [
         (by_openvino(either, torch.bfloat16) - golden).std() / golden.std()
-        for either in (graphs, kept)
+        for either in (converted, kept)
     ]
     assert 1e-3 < errors[0] < 0.05, "as PyTorch's own; below, it would not be bf16"
     # Rounded to 11 bits first and then to 8, a weight is hardly ever another one.
