@@ -159,7 +159,10 @@ def test_in_silence_the_filmed_mouth_or_a_closed_one_is_shown(
     assert result.code == 0, result.err
     after = [frame.pixels.astype(int) for frame in VideoReader(target)]
     before = [frame.pixels.astype(int) for frame in VideoReader(video)]
-    changed = [np.abs(a - b)[230:280, 130:230].mean() for a, b in zip(after, before, strict=False)]
+    changed = [
+        np.abs(a - b)[230:280, 130:230].mean()
+        for a, b in zip(after, before[: len(after)], strict=True)
+    ]
     assert np.median(changed) < 3, "no noise, where the video has a closed mouth"
 
 
