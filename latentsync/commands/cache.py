@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from latentsync import __version__
-from latentsync.commands.console import DONE, Parser, add_weights_flags, run
+from latentsync.commands.console import DONE, Parser, add_weights_flags, agrees, run, weights_config
 from latentsync.errors import ConfigError
 from latentsync.generate.table import WITHOUT_WEIGHTS
 from latentsync.places import command
@@ -129,24 +129,16 @@ def _prune(options: argparse.Namespace) -> int:
 
 def _agreed(goes: Sequence[Kept]) -> bool:
     """Asks on a terminal. Raises ConfigError elsewhere."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+    agreed = agrees(f"Remove {_size(goes)}?")
+    if agreed is None:
         raise ConfigError(NOTHING, _size(goes), "add --yes to remove them")
-    print(f"Remove {_size(goes)}? [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return agreed
 
 
 def _prepare(options: argparse.Namespace) -> int:
     from latentsync.commands.console import use_threads
-    from latentsync.settings.load import load_config
-    from latentsync.weights.licences import accept
 
-    accept(options.accept_licence)
-    flags = {
-        "restore.name": options.superres,
-        "generate.name": options.generator,
-        "weights.offline": options.offline,
-    }
-    config = load_config(options.config, options.overrides, flags=flags)
+    config = weights_config(options)
     _check_weights(config, options)
     from latentsync.pipeline.engine import Engine  # imports torch
     from latentsync.runtime.cache_contents import contents

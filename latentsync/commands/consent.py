@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
+from latentsync.commands.console import agrees
 from latentsync.generate.table import WITHOUT_WEIGHTS
 from latentsync.settings.schema import Config
 from latentsync.weights import licences
@@ -50,8 +50,4 @@ def _or_else(missing: Sequence[ModelFile]) -> str:
 
 def _agreed(missing: Sequence[ModelFile]) -> bool:
     """Asks on a terminal; elsewhere the answer is no."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    question = f"weights are missing: {described(missing)}. Download them now? [y/N] "
-    print(question, end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return bool(agrees(f"weights are missing: {described(missing)}. Download them now?"))

@@ -8,11 +8,14 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from latentsync.commands.quiet import quiet_libraries
 from latentsync.errors import LatentSyncError
 from latentsync.runtime.allocator import share_freed_memory
+
+if TYPE_CHECKING:
+    from latentsync.settings.schema import Config
 
 DONE, USER_ERROR, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 SETTINGS = "settings"
@@ -64,6 +67,21 @@ def add_weights_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def weights_config(options: argparse.Namespace) -> Config:
+    """The settings of a command about weights, its licences accepted. options: with the flags of
+    add_weights_flags, and config, superres, generator and overrides. Raises ConfigError."""
+    from latentsync.settings.load import load_config  # takes a moment
+    from latentsync.weights.licences import accept
+
+    accept(options.accept_licence)
+    flags = {
+        "restore.name": options.superres,
+        "generate.name": options.generator,
+        "weights.offline": options.offline,
+    }
+    return load_config(options.config, options.overrides, flags=flags)
+
+
 class _OneLine(logging.Handler):
     """Log records as single lines on stderr, above a running progress bar."""
 
@@ -99,6 +117,14 @@ def run(main: Callable[[], int], *, quiet: bool = False) -> int:
 def print_error(error: LatentSyncError, *, of: str = "") -> None:
     """Prints one line. of: the video that it came from, if there are several."""
     print(f"error: {of}{': ' if of else ''}{' '.join(str(error).split())}", file=sys.stderr)
+
+
+def agrees(question: str) -> bool | None:
+    """Asks on a terminal, on stderr -> whether the answer is yes. None: there is no terminal."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def use_threads(count: int) -> None:

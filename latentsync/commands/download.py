@@ -13,13 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentsync import __version__
-from latentsync.commands.console import DONE, USER_ERROR, Parser, add_weights_flags, run
+from latentsync.commands.console import (
+    DONE,
+    USER_ERROR,
+    Parser,
+    add_weights_flags,
+    run,
+    weights_config,
+)
 from latentsync.errors import CheckpointError
 from latentsync.places import command
 from latentsync.weights import record
 from latentsync.weights.evaluation_files import FETCHED
 from latentsync.weights.find import find
-from latentsync.weights.licences import accept
 from latentsync.weights.manifest import MODEL_FILES
 from latentsync.weights.model_file import ModelFile
 
@@ -80,15 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from latentsync.settings.load import load_config  # takes a moment
-
-    accept(options.accept_licence)
-    flags = {
-        "restore.name": options.superres,
-        "generate.name": options.generator,
-        "weights.offline": options.offline,
-    }
-    config = load_config(options.config, options.overrides, flags=flags)
+    config = weights_config(options)
     if options.list:
         return _list(config)
     if options.verify:

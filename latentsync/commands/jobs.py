@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from latentsync import __version__
-from latentsync.commands.console import DONE, Parser, run
+from latentsync.commands.console import DONE, Parser, agrees, run
 from latentsync.commands.run_jobs import summary
 from latentsync.errors import ConfigError
 from latentsync.jobs import rows
@@ -159,7 +159,7 @@ def _clean(store: Any, files: Any, options: argparse.Namespace) -> int:
         print(
             f"job {job.number}, {job.name} ({job.state}): its log and its place in the list{more}"
         )
-    if not (options.yes or _agreed()):
+    if not (options.yes or agrees("Remove these?")):
         print("nothing was removed")
         return DONE
     for job in ended:
@@ -171,10 +171,3 @@ def _clean(store: Any, files: Any, options: argparse.Namespace) -> int:
         store.forget(job.id)
     print(f"{len(ended)} jobs removed; no output was touched")
     return DONE
-
-
-def _agreed() -> bool:
-    if not (sys.stdin and sys.stdin.isatty()):
-        return False
-    print("Remove these? [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -7,6 +7,7 @@ exist (404). Errors are ApiError, worded as the command words them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,6 +30,8 @@ from latentsync.server.records import JobRecord, Records
 from latentsync.server.settings import ServerSettings
 from latentsync.server.views import JobRequest, JobView, ModelView, TaskView, UploadView
 from latentsync.server.work.process import EngineProcess
+
+logger = logging.getLogger(__name__)
 
 DATABASE = "server.sqlite"
 LOCAL = "local"
@@ -65,6 +68,8 @@ class Service:
         await asyncio.to_thread(self._desk.forget_unmade)
         work = (self._watch.run(), self._webhooks.run(), self._retention.run())
         self._background = [asyncio.create_task(one) for one in work]
+        for task in self._background:
+            task.add_done_callback(_log_failure)
         self._changed()
 
     async def stop(self) -> None:
@@ -223,3 +228,9 @@ class Service:
             self._webhooks.add(view, record.request.webhook)
         if "video" in view.links:
             self._asking.copy_result(self._desk.file(record.user, record.id, "video"))
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Background work ends when it is cancelled; before that, it has failed."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("background work of the server has ended", exc_info=error)

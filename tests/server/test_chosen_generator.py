@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,8 @@ from tests.support.serving import (
 
 
 @pytest.fixture(autouse=True)
-def no_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Weights that jobs are without; the small ones are there."""
-    missing: list[Any] = []
-    monkeypatch.setattr(weights, "missing_weights", lambda _config, *, speech: missing)
-    monkeypatch.setattr(generators, "is_here", lambda _model: False)
-    yield missing
+def nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "missing_weights", lambda _config, *, speech: [])
 
 
 def test_new_speech_is_made_by_latentsync_where_its_weights_are(

@@ -15,10 +15,11 @@ from latentsync.server.quick import weights
 from latentsync.server.service import Service
 from latentsync.server.settings import ServerSettings
 from latentsync.server.views import JobRequest
-from tests.server.test_jobs import finish, queued
 from tests.support.serving import (
     ANNA,
+    finish,
     given,
+    queued,
     refused,
     serving,
     small_video,
@@ -179,3 +180,26 @@ def test_a_failure_does_not_end_the_sweeping(
             await until(lambda: names(tmp_path, "jobs") == set())
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"), [(OSError("the disk is full"), False), (KeyError(), True)]
+)
+def test_what_a_disk_refuses_is_tried_again_and_any_other_end_of_it_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog, error: Exception, ends: bool
+) -> None:
+    tried = []
+
+    def fail(_retention: retention.Retention) -> None:
+        tried.append(1)
+        raise error
+
+    monkeypatch.setattr(retention.Retention, "remove_deleted", fail)
+
+    async def run() -> None:
+        async with serving(tmp_path):
+            await until(lambda: len(tried) > 2 or (ends and bool(caplog.records)))
+
+    asyncio.run(run())
+    said = "background work of the server has ended" if ends else "could not be deleted"
+    assert said in caplog.text and (len(tried) == 1) == ends

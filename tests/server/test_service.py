@@ -13,12 +13,12 @@ from latentsync.server.files.folders import folder_name, shown_name
 from latentsync.server.jobs import ordering
 from latentsync.server.quick import generators, weights
 from latentsync.server.views import QUEUED, JobRequest
-from tests.server.test_jobs import queued
 from tests.support.serving import (
     ANNA,
     BEN,
     StandIn,
     given,
+    queued,
     refused,
     serving,
     small_video,

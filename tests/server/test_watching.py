@@ -14,8 +14,7 @@ from latentsync.server.jobs import watching
 from latentsync.server.quick import weights
 from latentsync.server.service import Service
 from latentsync.server.views import CANCELLED, COMPLETED, IN_PROGRESS, QUEUED, JobView
-from tests.server.test_jobs import finish, queued
-from tests.support.serving import ANNA, BEN, refused, serving, store_of, until
+from tests.support.serving import ANNA, BEN, finish, queued, refused, serving, store_of, until
 
 
 @pytest.fixture(autouse=True)

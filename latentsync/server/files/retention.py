@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from functools import partial
 
+from latentsync.errors import LatentSyncError
 from latentsync.jobs.rows import OPEN
 from latentsync.jobs.store import Store
 from latentsync.server.files.folders import ServerFiles, remove
@@ -53,7 +55,7 @@ class Retention:
                 if time.monotonic() - swept >= HOUR:
                     swept = time.monotonic()
                     await asyncio.to_thread(self.sweep)
-            except Exception:
+            except (OSError, sqlite3.Error, LatentSyncError):
                 logger.exception("files that are no longer kept could not be deleted")
             await asyncio.sleep(_SOON)
 

@@ -123,7 +123,9 @@ class LastResort:
 
         try:
             await self.app(scope, receive, watched)
-        except Exception:
+        except (
+            Exception
+        ):  # whatever it is: a client waits for an answer, and the log has the reason
             if scope["type"] != "http":
                 raise
             logger.exception("%s %s failed", scope["method"], scope["path"])

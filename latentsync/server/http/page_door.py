@@ -37,7 +37,7 @@ class Page:
             try:
                 app = await asyncio.to_thread(self._build)
                 await stack.enter_async_context(app.router.lifespan_context(app))
-            except Exception:
+            except Exception:  # of any of gradio's packages: the API answers without a page, too
                 logger.exception("the page could not be made")
                 self.reason = "The page could not be made; the server's log says why."
                 return
