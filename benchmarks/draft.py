@@ -17,11 +17,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.musetalk import CLIP, SIZE, in_turns, networks
+from benchmarks.musetalk import CLIP, SIZE, in_turns
+from benchmarks.random_networks import networks
 from benchmarks.table import markdown
 from latentsync.generate.coding import CHANNELS
 from latentsync.generate.diffusion.timing import trials
 from latentsync.generate.model_spec import LATENT_STEP
+from latentsync.generate.musetalk import network
 from latentsync.generate.musetalk.network import UNetInOneStep, examples, make_unet
 from latentsync.generate.vae import DESIGNS, VAEInParts
 from latentsync.runtime.execution import Execution, configure_execution
@@ -78,13 +80,16 @@ def _denoising(how: Execution) -> Tasks:
 
 
 def _one_step(how: Execution) -> Tasks:
-    unet, given = UNetInOneStep(networks(make_unet, "MuseTalk's U-Net", how)), examples(1, SIDE)
+    unet, given = (
+        UNetInOneStep(networks(make_unet, how, name="MuseTalk's U-Net", sources=[network])),
+        examples(1, SIDE),
+    )
     unet.prepare(SIDE, 1)
     return {ONE_STEP: (lambda: unet(*given), 1.0)}
 
 
 def _coding(how: Execution, key: str) -> Tasks:
-    vae = VAEInParts(networks(DESIGNS[key].make, key, how), DESIGNS[key])
+    vae = VAEInParts(networks(DESIGNS[key].make, how, name=key, sources=[network]), DESIGNS[key])
     vae.prepare(SIZE, 1)
     shape, latents = (1, 3, SIZE, SIZE), torch.randn(1, CHANNELS, SIDE, SIDE)
     return {  # new images each time: the same one would not be encoded again

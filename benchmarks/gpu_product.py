@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.gpu_measure import peak_gigabytes, start_of_peak
-from benchmarks.gpu_stages import random_weights
+from benchmarks.random_networks import networks
 from CodeFormer.network import CodeFormer
 from CodeFormer.restorer import CodeFormerRestorer
 from GFPGAN.network import GFPGANv1Clean
@@ -40,7 +40,6 @@ from latentsync.models.unet import WIDTHS, UNet3DConditionModel
 from latentsync.pipeline.lipsync import WHOLE
 from latentsync.runtime.execution import Execution, configure_execution
 from latentsync.runtime.memory import to_host
-from latentsync.runtime.network import Networks
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import GenerateConfig, RuntimeConfig
 from latentsync.speech.encoder import tiny
@@ -50,14 +49,6 @@ FRAMES, AUDIO, TOKENS = 16, 384, 50
 SMALL, SMALL_WIDTHS = 64, (32, 64, 64, 64)  # pixels, channels
 BATCHES = (1, 4, 16)  # faces restored at once
 KINDS = ("latentsync", "musetalk", "gfpgan", "codeformer", "whisper")
-
-
-def networks(make: Callable[[], nn.Module], how: Execution) -> Networks:
-    def build(dtype: torch.dtype) -> nn.Module:
-        torch.manual_seed(0)
-        return random_weights(make, how.device, dtype)
-
-    return Networks(build, name="random weights", checkpoint=Path(__file__), execution=how)
 
 
 def vae(own: argparse.Namespace, how: Execution, size: int) -> VAEInParts:

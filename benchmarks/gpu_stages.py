@@ -8,7 +8,6 @@ CPU wait. Networks have random weights, which run as fast as the published ones.
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.gpu_vae import LATENTS, PlainVAE
+from benchmarks.random_networks import random_weights
 from GFPGAN.network import SIZE, GFPGANv1Clean
 from latentsync.errors import ConfigError
 from latentsync.generate.coding import LATENT_SCALE
@@ -73,26 +73,6 @@ def make_models(setting: Setting) -> Models:
     where = setting.device, setting.dtype
     restorer = random_weights(GFPGANv1Clean, *where) if setting.faces else None
     return Models(random_weights(unet, *where), random_weights(vae, *where), restorer)
-
-
-def random_weights(make: Callable[[], M], device: torch.device, dtype: torch.dtype) -> M:
-    """The network, for evaluation only, with weights of a size that keeps activations finite."""
-    with torch.device("meta"):
-        network = make()
-    state = {
-        key: _random(value, device, dtype) if value.is_meta else value.to(device, dtype)
-        for key, value in network.state_dict().items()
-    }
-    network.load_state_dict(state, strict=True, assign=True)
-    return network.eval().requires_grad_(False)
-
-
-def _random(like: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    value = torch.empty(like.shape, device=device, dtype=dtype)
-    if like.dim() < 2:
-        return value.fill_(0.5)
-    bound = math.sqrt(3 / math.prod(like.shape[1:]))
-    return value.uniform_(-bound, bound)
 
 
 def ddim(steps: int) -> Tensor:

@@ -14,21 +14,18 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
 
-from benchmarks.gpu_stages import random_weights
+from benchmarks.random_networks import networks
 from latentsync.generate.diffusion.timing import trials
 from latentsync.generate.model_spec import LATENT_STEP
 from latentsync.generate.musetalk import network
 from latentsync.generate.musetalk.network import UNetInOneStep, examples, make_unet
 from latentsync.generate.vae import VAEInParts, make_vae
 from latentsync.runtime.execution import Execution, configure_execution
-from latentsync.runtime.network import Networks
 from latentsync.settings.load import load_config
 from latentsync.settings.schema import RuntimeConfig
 
@@ -65,9 +62,9 @@ def _total(name: str, parts: list[tuple[float, ...]]) -> None:
 
 def _musetalk(how: Execution) -> dict[str, tuple[Callable[[], object], float]]:
     side = SIZE // LATENT_STEP
-    unet = UNetInOneStep(networks(make_unet, "MuseTalk's U-Net", how))
+    unet = UNetInOneStep(networks(make_unet, how, name="MuseTalk's U-Net", sources=[network]))
     unet.prepare(side, 1)
-    vae = VAEInParts(networks(make_vae, "VAE", how))
+    vae = VAEInParts(networks(make_vae, how, name="VAE", sources=[network]))
     vae.prepare(SIZE, 1)
     given, latents = examples(1, side), torch.randn(1, 4, side, side)
     shape = 1, 3, SIZE, SIZE  # new images each time: the same one would not be encoded again
@@ -86,20 +83,6 @@ def _latentsync(how: Execution) -> dict[str, tuple[Callable[[], object], float]]
         "LatentSync's steps": (steps.run, steps.per_frame),
         "LatentSync's VAE": (coding.run, coding.per_frame),
     }
-
-
-def networks(make: Callable[[], nn.Module], name: str, how: Execution) -> Networks:
-    def build(dtype: torch.dtype) -> nn.Module:
-        torch.manual_seed(0)
-        return random_weights(make, how.device, dtype)
-
-    return Networks(
-        build,
-        name=f"{name} with random weights",
-        checkpoint=Path(__file__),
-        execution=how,
-        sources=[network],
-    )
 
 
 @torch.no_grad()

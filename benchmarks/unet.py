@@ -26,14 +26,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu_stages import random_weights
 from benchmarks.measure import peak_megabytes
+from benchmarks.random_networks import networks
 from latentsync.generate.diffusion.unet_runner import SOURCES, UNetInParts
 from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel
 from latentsync.generate.vae import VAEInParts, make_vae
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel
 from latentsync.runtime.execution import Execution, configure_execution, output_dtype
-from latentsync.runtime.network import Networks
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import RuntimeConfig
 
@@ -79,9 +78,11 @@ class Subject:
 
         begin = time.perf_counter()
         self.unet = UNetInParts(
-            networks(UNet3DConditionModel, "U-Net", execution), width=WIDTHS[0], audio=AUDIO
+            networks(UNet3DConditionModel, execution, name="U-Net", sources=SOURCES),
+            width=WIDTHS[0],
+            audio=AUDIO,
         )
-        self.vae = VAEInParts(networks(make_vae, "VAE", execution))
+        self.vae = VAEInParts(networks(make_vae, execution, name="VAE", sources=SOURCES))
         for count in copies:
             model = FaceModel(own.resolution, own.frames, AUDIO)
             self.unet.prepare(model, guided=count == 2)
@@ -113,22 +114,6 @@ class Subject:
 
     def _whole(self, copies: int) -> None:
         self.deep[copies] = self._step(copies, None)[1]
-
-
-def networks(make: Callable[[], nn.Module], name: str, execution: Execution) -> Networks:
-    """The same random weights in each run, so that converted graphs can be kept."""
-
-    def build(dtype: torch.dtype) -> nn.Module:
-        torch.manual_seed(0)
-        return random_weights(make, execution.device, dtype)
-
-    return Networks(
-        build,
-        name=f"{name} with random weights",
-        checkpoint=Path(__file__),
-        execution=execution,
-        sources=SOURCES,
-    )
 
 
 @torch.no_grad()
