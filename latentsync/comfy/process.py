@@ -12,6 +12,7 @@ import cv2
 import torch
 from comfy import model_management
 
+from latentsync.runtime.allocator import return_freed_memory
 from latentsync.runtime.device import choose_device
 
 _TELEMETRY = "openvino_telemetry"
@@ -32,6 +33,7 @@ def as_in_our_process() -> Iterator[None]:
         torch.set_num_threads(threads)
         cv2.setNumThreads(others)
         gc.collect()
+        return_freed_memory()
         model_management.soft_empty_cache()
 
 
