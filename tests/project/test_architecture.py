@@ -39,11 +39,12 @@ MAY_IMPORT = {  # package -> others of the project; scripts, benchmarks and test
     "estimate": f"{BELOW} pipeline",
     "evaluate": f"{BELOW} pipeline __version__",
     "jobs": f"{BELOW} pipeline evaluate",
+    "training": f"{BELOW} pipeline estimate evaluate jobs __version__",
     "server": f"{BELOW} pipeline estimate evaluate jobs __version__",
     "client": "",
     "comfy": f"{BELOW} pipeline evaluate",
     "api": f"{BELOW} pipeline evaluate",
-    "commands": f"{BELOW} pipeline estimate evaluate jobs server __version__",
+    "commands": f"{BELOW} pipeline estimate evaluate jobs training server __version__",
 }
 MAY_ANNOTATE_WITH = dict.fromkeys(
     ("restoration", "runtime", "generate", "GFPGAN", "CodeFormer"), "settings"
@@ -62,7 +63,8 @@ FORBIDDEN_IN = {
     "frame_times": "av cv2 omegaconf torch",
     "media": "torch omegaconf",
     **dict.fromkeys(
-        ("pipeline", "estimate", "evaluate", "api", "comfy"), "argparse omegaconf yaml ray tqdm"
+        ("pipeline", "estimate", "evaluate", "training", "api", "comfy"),
+        "argparse omegaconf yaml ray tqdm",
     ),
     "jobs": "argparse omegaconf tqdm",
     **dict.fromkeys(("speech", "face", "models"), "av omegaconf yaml tqdm argparse"),
