@@ -22,6 +22,7 @@ from latentsync.media.container import METADATA_ERRORS, file_url, main_video
 from latentsync.media.encoder import Encoder
 from latentsync.media.probe import VideoInfo
 from latentsync.media.remux import Interleaver, PacketCopy, describe, describe_file
+from latentsync.media.scheduling import scheduling_kept
 from latentsync.media.settings import EncodeSettings
 from latentsync.media.streams import OtherPlan
 from latentsync.media.tags import kept_tags, own_keys
@@ -104,7 +105,8 @@ class Muxing:
         packets = [copy.packets(end) for copy in self.copies.values()]
         packets += [track.packets() for track in self._encoded]
         self._audio = [Interleaver(stream, self._output) for stream in packets]
-        self._output.start_encoding()
+        with scheduling_kept():
+            self._output.start_encoding()
         if self._carrying is not None:
             self._carrying.start()
 

@@ -25,6 +25,7 @@ from latentsync.media.container import file_url
 from latentsync.media.encoder import Encoder, padding
 from latentsync.media.encoders import ENCODERS
 from latentsync.media.probe import VideoInfo
+from latentsync.media.scheduling import scheduling_kept
 from latentsync.media.settings import EncodeSettings
 from latentsync.media.target import as_media_error
 from latentsync.types import Box, Frame
@@ -69,7 +70,8 @@ class SegmentWriter:
             output = av.open(file_url(self._part), "w", format=container_of(self._settings.codec))
             self._output = output
             self._encoder = Encoder(output, self._source, self._settings, size=self._size)
-            output.start_encoding()
+            with scheduling_kept():
+                output.start_encoding()
         return self
 
     def convert(self, frame: Frame, *, roi: Box | None = None) -> VideoFrame:
