@@ -17,7 +17,7 @@ from latentsync.evaluate.measures.outside import Outside
 from latentsync.evaluate.measures.pixels import PixelMeasure
 from latentsync.evaluate.needs import AFTERWARDS, OTHER_SPEECH, UNREADABLE, Lacking
 from latentsync.evaluate.networks import Judges
-from latentsync.evaluate.pair import Measure
+from latentsync.evaluate.pair import Measure, OfNewMouths
 from latentsync.face.speaking_evidence import Speech
 from latentsync.pipeline.speaking import measure_speech
 from latentsync.settings.schema import Config
@@ -45,11 +45,12 @@ class Inputs:
 
 def measures_for(inputs: Inputs) -> tuple[list[Measure], Lacking]:
     """New measures, and what some lack (weights, for instance)."""
-    measures: list[Measure] = [PixelMeasure(), Outside()]
+    mouths = OfNewMouths if inputs.generated else _unchanged
+    measures: list[Measure] = [mouths(PixelMeasure()), Outside()]
     networks = dict.fromkeys(("syncnet", "stable_syncnet", "hyperiqa"), AFTERWARDS)
     lacking: dict[Any, str] = {**networks} if inputs.judges is None else {**inputs.judges.lacking}
     if inputs.judges is not None and inputs.judges.face is not None:
-        measures.append(FaceQuality(inputs.judges.face))
+        measures.append(mouths(FaceQuality(inputs.judges.face)))
     audio = own = _audio(inputs.heard)
     if inputs.heard_with_source is not inputs.heard:
         own = _audio(inputs.heard_with_source)
@@ -58,12 +59,16 @@ def measures_for(inputs: Inputs) -> tuple[list[Measure], Lacking]:
         measures.append(_lips(audio, audio if same and own is not None else own))
     elif inputs.heard is not None:
         lacking["speech"] = UNREADABLE
-    measures.append(Jitter(same_speech=same))
+    measures.append(mouths(Jitter(same_speech=same)))
     if same:
         measures.append(KeypointDistance())
     else:
         lacking["same_speech"] = OTHER_SPEECH
     return measures, lacking
+
+
+def _unchanged(measure: Measure) -> Measure:
+    return measure
 
 
 @dataclass(frozen=True, slots=True, eq=False)

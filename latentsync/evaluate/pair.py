@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,7 +33,8 @@ class FramePair:
     None: there is none, or it is not known which frame it was. face, source_face: of the speaker;
     None: not seen. follows: whether the pair before this one was the neighbouring frame of the same
     shot and track, so that motion can be measured. mask: (560, 420) float32 [0, 1] in the aligned
-    crop, where new pixels may be; its rim is the seam.
+    crop, where new pixels may be; its rim is the seam. new_mouth: whether a mouth was generated in
+    this frame; True where that is not known.
     """
 
     index: int
@@ -44,6 +45,7 @@ class FramePair:
     source_face: SeenFace | None
     follows: bool
     mask: np.ndarray
+    new_mouth: bool = True
 
 
 class Measure(Protocol):
@@ -54,3 +56,22 @@ class Measure(Protocol):
     def results(self) -> list[Measured]:
         """One for each figure that could be measured."""
         ...
+
+
+class OfNewMouths:
+    """A Measure that sees the frames with a generated mouth only.
+
+    Most frames of a video that is dubbed in part are the source's: they would say that all is well.
+    """
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+        self._skipped = False
+
+    def add(self, pair: FramePair) -> None:
+        if pair.new_mouth:
+            self._measure.add(replace(pair, follows=pair.follows and not self._skipped))
+        self._skipped = not pair.new_mouth
+
+    def results(self) -> list[Measured]:
+        return self._measure.results()

@@ -28,6 +28,7 @@ from latentsync.evaluate.pairing import (
 from latentsync.evaluate.sampling import Bursts, SampledVideo, frames_of
 from latentsync.evaluate.shots import Moment
 from latentsync.face.masks import region_mask
+from latentsync.frame_times import PTS_ROUNDING
 from latentsync.media.probe import VideoInfo, probed
 from latentsync.pipeline.analysis import SourceAnalysis
 from latentsync.pipeline.engine import Engine
@@ -185,7 +186,10 @@ class PairsOfFiles:
                 self.misfits += 1
         moment = frame.index, frame.pts_seconds
         return FramePair(
-            *moment, frame.pixels, behind, face, source_face, follows=False, mask=self._mask
+            *(*moment, frame.pixels, behind, face, source_face),
+            follows=False,
+            mask=self._mask,
+            new_mouth=has_new_mouth(self._report, frame.pts_seconds),
         )
 
 
@@ -218,6 +222,14 @@ def changed_region(report: Mapping[str, Any] | None) -> str:
     if report is None or report["frames"]["generated"]:
         return SHOWN
     return str(report["settings"]["restore"]["region"])
+
+
+def has_new_mouth(report: Mapping[str, Any] | None, seconds: float) -> bool:
+    """Whether a mouth was generated at that second of the result; True where it is not known."""
+    if report is None or not report["frames"]["generated"]:
+        return True
+    spans = report["spans_seconds"]["generated"]
+    return any(begin - PTS_ROUNDING <= seconds <= end + PTS_ROUNDING for begin, end in spans)
 
 
 def continues(last: FramePair, pair: FramePair) -> bool:

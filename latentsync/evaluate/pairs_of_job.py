@@ -176,6 +176,7 @@ class PairsOfJob:
             *(item.index, second, after, before, face, source_face),
             follows=False,
             mask=self._mask,
+            new_mouth=alignment is not None and _is_new(item, alignment.track),
         )
 
     def _behind(self, index: int) -> tuple[int, float]:
@@ -189,3 +190,9 @@ class PairsOfJob:
         assert self._plan is not None
         found = self._plan.analysis.alignments[self._plan.source[index]]
         return found and replace(found, matrix=self._plan.matrices[index])
+
+
+def _is_new(item: Rendered, track: int) -> bool:
+    """Whether a generated mouth changed the frame."""
+    change = item.generated.get(track)
+    return change is not None and change.largest > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentsync.evaluate.pairs_of_files import PairsOfFiles
+from latentsync.evaluate.pairs_of_files import PairsOfFiles, has_new_mouth
 from tests.support.judged import blurred, judging_engine, talking, video_of
 
 COUNT = 6
@@ -18,6 +18,7 @@ def report_of(result: Path, sources: list[int] | None, total: int) -> dict:
     return {
         "output": {"path": str(result)},
         "frames": {"total": total, "generated": total},
+        "spans_seconds": {"generated": [[0.0, 60.0]]},
         "per_frame": {"source": sources},
         "settings": {"restore": {"region": "mouth"}},
         "speaker": {"chosen_by": ["largest"]},
@@ -111,3 +112,14 @@ def test_without_a_source_faces_are_found_in_the_result(tmp_path: Path) -> None:
     pairs = PairsOfFiles(judging_engine(), result)
     assert all(one.source is None and one.face is not None for one in pairs)
     assert pairs.without_source is None and pairs.measured == 2
+
+
+def test_the_report_says_in_which_frames_a_mouth_was_generated() -> None:
+    report = {
+        "frames": {"generated": 30},
+        "spans_seconds": {"generated": [[0.0, 0.4], [1.0, 1.72]]},
+    }
+    found = [has_new_mouth(report, seconds) for seconds in (0.0, 0.4, 0.44, 0.96, 1.0, 1.72, 1.76)]
+    assert found == [True, True, False, False, True, True, False]
+    assert has_new_mouth(None, 5.0)
+    assert has_new_mouth({"frames": {"generated": 0}}, 5.0)  # a restoration: every frame counts

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latentsync.evaluate.pair import FramePair
+from latentsync.evaluate.pair import FramePair, OfNewMouths
 from latentsync.evaluate.pairs_of_job import PairsOfJob
 from latentsync.evaluate.statistics import Measured
 from latentsync.pipeline.analysis import SourceAnalysis
@@ -70,6 +70,33 @@ def observed(
             pairs.add(item)
         pairs.finish()
     return pairs
+
+
+def test_pairs_say_in_which_frames_a_mouth_was_generated(analysis) -> None:
+    kept = Kept()
+    observed(plan_of(analysis), kept)
+    assert not any(pair.new_mouth for pair in kept.pairs)
+    of_track = int(analysis.alignments[0].track)
+    kept = Kept()
+    with PairsOfJob(lambda _plan: [kept], share=1.0) as pairs:
+        pairs.begin(plan_of(analysis), StageTimer())
+        for item in rendered(frozenset({2, 4})):
+            change = item.restored.get(0)
+            new = {of_track: change} if change and item.index == 2 else {of_track + 1: change}
+            pairs.add(replace(item, generated=new if change else {}, restored={}))
+        pairs.finish()
+    assert [pair.index for pair in kept.pairs if pair.new_mouth] == [2]
+
+
+def test_a_measure_of_new_mouths_sees_no_other_frame(analysis) -> None:
+    every = Kept()
+    observed(plan_of(analysis), every)
+    new, measure = (1, 2, 4), OfNewMouths(kept := Kept())
+    for pair in every.pairs:
+        measure.add(replace(pair, new_mouth=pair.index in new))
+    assert tuple(pair.index for pair in kept.pairs) == new
+    # 1 and 4 have no neighbour before them that the measure has seen
+    assert [pair.follows for pair in kept.pairs] == [False, True, False]
 
 
 def test_frames_come_before_the_encode_with_the_faces_that_the_job_found(analysis) -> None:
