@@ -1,6 +1,7 @@
 """One table: the time that each part of the work takes here, and with a plain baseline.
 
     python -m benchmarks [--video VIDEO] [--only NAME ...] [--unet] [--json FILE]
+    python -m benchmarks --peers [--quick] [--only NAME ...] [--json FILE]
 
 Each benchmark runs in a process of its own, so that its peak memory is known. Converted networks go
 to a temporary folder; conversion has a row of its own. Takes 5 to 10 minutes on two cores.
@@ -30,6 +31,8 @@ DEMO = ROOT / "assets" / "demo_speaker.mp4"
 RESTORERS = ("gfpgan", "codeformer")
 CONVERTED = (*RESTORERS, "whisper", "vae", "unet")
 BENCHMARKS = ("floor", "frame", "detail", *CONVERTED)
+OF_PEERS = ("latentsync", "musetalk")
+"""Networks that only --peers compares, beside RESTORERS."""
 BY_DEFAULT = tuple(name for name in BENCHMARKS if name != "unet")
 
 
@@ -64,7 +67,14 @@ def _converted(name: str) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.peers:
+        from benchmarks.peers.run import main as compare  # which needs further packages
+
+        return compare(options)
+    if options.quick or {*(options.only or ())} - {*BENCHMARKS}:
+        parser.error(f"--quick and {', '.join(OF_PEERS)} belong to --peers")
     if options.benchmark is not None:
         act = partial(prepare, options.benchmark) if options.prepare else None
         found = (act or benchmark_of(options.benchmark, options.video))(options.folder)
@@ -117,7 +127,17 @@ def _parser() -> argparse.ArgumentParser:
         "--video", type=Path, default=DEMO, help="video for the benchmarks detail and frame"
     )
     parser.add_argument(
-        "--only", nargs="+", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS)
+        "--only",
+        nargs="+",
+        choices=(*BENCHMARKS, *OF_PEERS),
+        metavar="NAME",
+        help=f"{', '.join(BENCHMARKS)}; with --peers {', '.join((*RESTORERS, *OF_PEERS))}",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="other projects' ways to run the networks, beside ours"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="with --peers: fewer frames, under 10 minutes"
     )
     parser.add_argument(
         "--unet", action="store_true", help="also a U-Net of half width: minutes more"
