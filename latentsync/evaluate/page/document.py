@@ -13,13 +13,13 @@ from latentsync.evaluate.page.markup import Markup
 FOLDER = Path(__file__).parent
 
 
-def document(title: str, body: Markup, *, script: str) -> str:
-    """One self-contained page. script: name of a file in this folder.
+def document(title: str, body: Markup, *, script: str | None) -> str:
+    """One self-contained page. script: name of a file in this folder; None: it needs none.
 
     The page may show pictures it brings along, and run this style and this script, known by their
     hashes; everything else is forbidden, requests included.
     """
-    style, code = (_read(name) for name in ("page.css", script))
+    style, code = _read("page.css"), "" if script is None else _read(script)
     policy = {
         "default-src": "'none'",
         "img-src": "data:",
