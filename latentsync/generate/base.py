@@ -24,7 +24,8 @@ class LipGenerator(Protocol):
     audio: its audio features: "whisper" (of the speech encoder), "normed_whisper" (with the norm
         after its last layer, each half minute by itself; see speech.half_minutes), "cepstra", or
         None. Without the attribute it gets Whisper's features. The attribute audio_width: 384 or
-        768, of Whisper's features; without it by model.cross_attention_dim.
+        768, of Whisper's features; without it by model.cross_attention_dim. The attribute files:
+        the weights files that its mouths depend on; without it ``checkpoint``, if it has one.
     __call__: chunk.crops (F, 3, R, R), chunk.audio (F, tokens, C) -> (F, 3, R, R) float32 RGB on
         the CPU, about [-1, 1], not clamped. Where the mask is 0, the crops are unchanged.
         The result depends on the chunk alone; it is called from any thread, repeatedly. A failure

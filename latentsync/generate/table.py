@@ -73,8 +73,9 @@ class GeneratorKind:
 
     load: see GeneratorLoader. size: R, side of its square crops. weights: the files that it needs,
     each with its path in the configuration. check: raises ConfigError for settings that it cannot
-    take; still: the video is a picture. described: what will generate, in a few words. trials: what
-    the time of one frame is estimated from; None: it cannot be. network: whether it runs networks.
+    take, CheckpointError for small files that they name; still: the video is a picture. described:
+    what will generate, in a few words. trials: what the time of one frame is estimated from; None:
+    it cannot be. network: whether it runs networks.
     graphs: the name under which its networks are kept once they are converted; empty: they are not.
     first_pass: what it reads the whole video for, before the first mouth; empty: it does not.
     settings: the keys below `generate` that it goes by, beside name and silence; None: any.
@@ -122,9 +123,9 @@ def kind_of(name: str) -> GeneratorKind:
 
 
 def _fastest(config: Config) -> GeneratorKind:
-    """See AUTO. A path in generate.checkpoint is of the default's weights."""
+    """See AUTO. A path in generate.checkpoint is of the default's weights, and so is a LoRA."""
     kind = kind_of(ON_CPU)
-    if config.generate.checkpoint:
+    if config.generate.checkpoint or config.generate.lora:
         return kind_of(DEFAULT)
     try:
         large = [one for one in kind.weights(config) if not one[0].is_small]

@@ -198,6 +198,13 @@ def load_vae(path: Path, execution: Execution, model: ModelFile = VAE) -> VAEInP
     return VAEInParts(networks, design)
 
 
+def read_autoencoder(path: Path, device: torch.device, dtype: torch.dtype) -> Any:
+    """diffusers.AutoencoderKL with the weights of the file, frozen, in eval mode: in training
+    gradients flow through it. Raises CheckpointError."""
+    structure = _structure(path.with_name(CONFIG_NAME))
+    return build(lambda: make_vae(structure), VAE, path, device, dtype=dtype, rename=_current_name)
+
+
 def make_vae(structure: Mapping[str, Any] = STANDARD) -> Any:
     """diffusers.AutoencoderKL with initial weights."""
     from diffusers import AutoencoderKL  # the import takes seconds

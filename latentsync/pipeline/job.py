@@ -40,8 +40,8 @@ class Job:
 def checked(config: Config) -> Job:
     """Checks files and settings, without decoding the video and without weights.
 
-    Speech is read where its length matters, and mixed where it has to be. Raises ConfigError and
-    MediaError.
+    Speech is read where its length matters, and mixed where it has to be. Raises ConfigError,
+    MediaError, and CheckpointError for a LoRA that cannot be used.
     """
     if config.input.video is None:
         raise ConfigError("input.video", "not given", "pass --input VIDEO")

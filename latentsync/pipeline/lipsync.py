@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -54,6 +55,7 @@ Speech = SpeechFeatures | AcousticFeatures | SpeechLength
 class LipSync:
     """Speech encoder and generator of one configuration, for any number of videos at once.
 
+    encoder_files: the weights of the speech encoder; empty: the generator needs none.
     Raises ConfigError and CheckpointError.
     """
 
@@ -65,6 +67,7 @@ class LipSync:
         if config.as_upstream and isinstance(self.generator, Boxed):
             remedy = f"it reproduces LatentSync; leave it out with {self.generator.name}"
             raise ConfigError("compat", config.compat, remedy)
+        self.encoder_files: tuple[Path, ...] = ()
         encodes = self.audio in (WHISPER, NORMED_WHISPER)
         self._encoder = self._load_encoder() if encodes else None
 
@@ -99,6 +102,7 @@ class LipSync:
         wanted = [(file, config.generate.whisper)]
         (path,) = ensure_weights(wanted, folders=weights.folders, offline=weights.offline)
         log_weights_used(file, path)
+        self.encoder_files = (path,)
         networks = Networks(
             lambda dtype: build(
                 lambda: whisper.ENCODERS[width](normed=normed),

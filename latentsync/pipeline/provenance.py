@@ -236,5 +236,7 @@ def spans_of(
 
 
 def _tool(model: Restorer | LipGenerator) -> Tool:
-    """A plug-in counts as a network unless its attribute ``network`` says otherwise."""
-    return Tool(model.name, bool(getattr(model, "network", True)))
+    """A plug-in counts as a network unless its attribute ``network`` says otherwise. Its attribute
+    ``label`` is a longer name, with the LoRA in use."""
+    name = str(getattr(model, "label", model.name))
+    return Tool(name, bool(getattr(model, "network", True)))

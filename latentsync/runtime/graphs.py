@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -42,6 +43,10 @@ class Pool:
         if self._handle is None:
             self._handle = torch.cuda.graph_pool_handle()
         return self._handle
+
+    def forget(self) -> None:
+        """Its graphs are gone: the next one gets new memory."""
+        self._handle = None
 
 
 class Captured:
@@ -129,7 +134,8 @@ class Recorded:
     """A function that records a graph for inputs of shapes that come often.
 
     Thread-safe: graphs take turns, as they share memory; so all calls are on one stream. Where no
-    graph can be recorded, or memory is short, the function is called.
+    graph can be recorded, or memory is short, the function is called. Where memory runs out, all
+    graphs of the process are dropped for it, and the function is called once more.
     """
 
     def __init__(
@@ -141,8 +147,24 @@ class Recorded:
         self._calls: Counter[object] = Counter()
         self._needs: dict[object, int] = {}
         self._graphs: dict[object, Captured | None] = {}
+        with _TURN:
+            _ALL.add(self)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        try:
+            return self._called(inputs)
+        except torch.OutOfMemoryError:
+            if not _drop_graphs():
+                raise
+        return self._function(*inputs)  # here the error no longer holds what was computed
+
+    def drop(self) -> bool:
+        """Whether there were graphs; their shapes are not recorded again. Called in a turn."""
+        had = any(graph is not None for graph in self._graphs.values())
+        self._graphs = dict.fromkeys(self._graphs)
+        return had
+
+    def _called(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         shapes = tuple(tuple(one.shape) for one in inputs)
         with _TURN:
             self._calls[shapes] += 1
@@ -173,3 +195,19 @@ class Recorded:
 
 
 _TURN, _POOL = threading.Lock(), Pool()
+_ALL: weakref.WeakSet[Recorded] = weakref.WeakSet()
+
+
+def _drop_graphs() -> bool:
+    """Frees the memory that graphs keep, which counts as free (see free_bytes) but is for them
+    alone. Returns whether there were any."""
+    with _TURN:
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()  # the last replay may still be running
+        had = [one.drop() for one in _ALL]  # of all of them, not up to the first
+        if not any(had):
+            return False
+        _POOL.forget()
+        torch.cuda.empty_cache()
+    logger.warning("GPU memory ran out: CUDA graphs are dropped, which makes steps slower")
+    return True

@@ -52,6 +52,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "output.finer_mouth": (0, 30),
     "output.quality": (1, 100),
     "output.max_remap": (0, 1),
+    "generate.lora_strength": (0, 2),
     "generate.steps": (1, 1000),
     "generate.guidance": (1, 20),
     "generate.seed": (-1, 2**63 - 1),

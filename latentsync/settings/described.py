@@ -24,13 +24,16 @@ from latentsync.settings.paths import INPUT_PATHS
 from latentsync.settings.presets import PRESETS
 from latentsync.settings.schema import COMPAT, Config
 
-Kind = Literal["bool", "int", "float", "text", "choice", "list"]
+Kind = Literal["bool", "int", "float", "text", "choice", "numbers", "list"]
 
+MOST_NUMBERS = 8
+"""In a setting of kind "numbers", a list of them."""
 _EXPLAINED = Path("demo.yaml")
 _PLACES = (*INPUT_PATHS, "output.path")
 _MORE_CHOICES: dict[str, Sequence[str]] = {"preset": tuple(PRESETS), "compat": (COMPAT,)}
 _KINDS: tuple[tuple[str, Kind], ...] = (
-    *(("bool", "bool"), ("list", "list"), ("float", "float"), ("int", "int"), ("str", "text")),
+    *(("bool", "bool"), ("list[float]", "numbers"), ("list", "list")),
+    *(("float", "float"), ("int", "int"), ("str", "text")),
 )
 """Part of an annotation -> kind; the first that is found."""
 _OF_THE_COMMAND = re.compile(
@@ -76,6 +79,8 @@ class Setting:
     def _values(self) -> dict[str, Any]:
         if self.kind == "choice":
             return {"type": "string", "enum": list(self.choices)}
+        if self.kind == "numbers":
+            return {"type": "array", "items": {"type": "number"}, "maxItems": MOST_NUMBERS}
         kinds = {"bool": "boolean", "int": "integer", "float": "number", "list": "array"}
         ends = {"minimum": self.low, "maximum": self.high}
         return {

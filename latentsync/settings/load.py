@@ -53,9 +53,9 @@ def load_config(
     """
     merged = deepcopy(_defaults())
     source = None if path is None else _located(Path(path))
-    file = {} if source is None else _read_yaml(source)
-    settings = _nested([split_override(text) for text in overrides])
-    given = _nested([(k, v) for k, v in (flags or {}).items() if v is not None])
+    file = {} if source is None else read_yaml(source)
+    settings = nested([split_override(text) for text in overrides])
+    given = nested([(k, v) for k, v in (flags or {}).items() if v is not None])
     layers = _with_presets(file, settings, given)
     for notice in [*_use_new_keys(layers), *use_one_length(layers)]:
         logger.warning(notice)
@@ -191,7 +191,7 @@ def _notice(old: str, value: Any, now: Renamed, taken: Any) -> str:
 
 
 def _preset(name: object) -> dict[str, Any]:
-    return {} if name is None else _nested(list(preset_settings(name).items()))
+    return {} if name is None else nested(list(preset_settings(name).items()))
 
 
 def _located(path: Path) -> Path:
@@ -204,7 +204,8 @@ def _located(path: Path) -> Path:
     return shipped
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The content as plain data, with its references resolved. Raises ConfigError."""
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
@@ -230,7 +231,8 @@ def split_override(text: str) -> tuple[str, Any]:
     return key.strip(), value if is_text else parsed
 
 
-def _nested(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def nested(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Dotted keys with their values -> sections. Raises ConfigError."""
     tree: dict[str, Any] = {}
     for dotted, value in pairs:
         *parents, last = _normal(dotted).split(".")

@@ -14,7 +14,8 @@ from latentsync.settings.schema import TAESD
 
 INPUT_PATHS = (
     *("input.video", "input.audio", "restore.reference", "restore.checkpoint", "weights.folders"),
-    *("generate.checkpoint", "generate.vae", "generate.whisper", "generate.replay.source"),
+    *("generate.checkpoint", "generate.vae", "generate.whisper", "generate.lora"),
+    "generate.replay.source",
     *("output.soundtrack", "output.sign.cert", "output.sign.key", "speakers.audio"),
 )
 """Settings that are paths of input files and folders; below speakers, of each entry."""

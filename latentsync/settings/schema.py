@@ -90,6 +90,8 @@ class GenerateConfig:
     checkpoint: str | None = None
     vae: str | None = None
     whisper: str | None = None
+    lora: str | None = None
+    lora_strength: float = 1.0
     steps: int = 20
     guidance: float = 1.5
     guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])

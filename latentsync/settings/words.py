@@ -34,6 +34,7 @@ NAMES = {
     "face.occlusion": "Hands and things before the mouth",
     "face.smoothing_seconds": "Smoothing of the face's position, in seconds",
     "generate.guidance": "How strongly the mouth follows the audio",
+    "generate.guidance_interval": "Part of the denoising in which it follows the audio so strongly",
     "generate.musetalk.bbox_shift": "Height of the line between the old and the new face",
     "generate.musetalk.extra_margin": "Room below the chin",
     "generate.musetalk.left_cheek_width": "Width of the new face to the left",

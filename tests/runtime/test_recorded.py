@@ -6,6 +6,8 @@ the same on a GPU.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,3 +143,37 @@ def test_off_the_gpu_copies_and_needs_are_plain() -> None:
     x = torch.arange(4.0)
     assert to_host(x).tolist() == [0, 1, 2, 3]
     assert with_need(lambda: 7, x.device) == (7, 0)
+
+
+def test_where_memory_runs_out_all_graphs_are_dropped_and_the_call_is_made_again(
+    captured: list[tuple[int, ...]], caplog: pytest.LogCaptureFixture
+) -> None:
+    other = recorded()
+    calls(other, 3, 4)
+    kept = [weakref.ref(one) for one in other._graphs.values()]
+
+    def needs_much(x: Tensor) -> tuple[Tensor, ...]:
+        gc.collect()
+        if any(one() is not None for one in kept):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return halved(x)
+
+    calls(Recorded(needs_much, lambda x: x), 5, 1)
+    assert [record.message for record in caplog.records if "memory ran out" in record.message]
+    calls(other, 3, 4)
+    assert captured == [(3,)], "what had to give way is not recorded again"
+    calls(other, 7, 4)
+    assert captured == [(3,), (7,)]
+
+
+def test_where_no_graph_keeps_memory_its_lack_is_an_error_at_once() -> None:
+    tried = []
+
+    def needs_more(x: Tensor) -> tuple[Tensor, ...]:
+        tried.append(1)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    graphs._drop_graphs()
+    with pytest.raises(torch.OutOfMemoryError):
+        Recorded(needs_more, lambda x: x)(torch.zeros(3))
+    assert tried == [1]

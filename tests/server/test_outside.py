@@ -64,6 +64,9 @@ def test_what_is_the_servers_own_is_refused(settings: dict[str, Any]) -> None:
         ({"output.mix": "-18dB\nx"}, "at most"),
         ({"output.aigc.producer": "x" * 501}, "at most 500 characters"),
         ({"output.crf": [1, 2]}, "use a number, a text"),
+        ({"generate.guidance_interval": ["/etc/passwd", 1]}, "use a list of numbers"),
+        ({"generate.guidance_interval": [True, 1]}, "use a list of numbers"),
+        ({"generate.guidance_interval": [0.5] * 9}, "use a list of numbers"),
     ],
 )
 def test_a_value_names_no_file_no_module_and_no_variable(
@@ -86,6 +89,13 @@ def test_a_file_that_is_there_is_refused_as_one_that_is_not() -> None:
 def test_settings_may_be_nested_as_in_a_yaml_file_and_null_is_not_given() -> None:
     tree = {"output": {"crf": 20, "codec": None}, "restore.name": "gfpgan", "face": {"speaker": 2}}
     assert checked(tree) == {"output.crf": 20, "restore.name": "gfpgan", "face.speaker": 2}
+
+
+def test_a_list_of_numbers_may_be_set_where_one_is_meant() -> None:
+    settings = {"generate.guidance_interval": [0.2, 0.8]}
+    assert configured(None, checked(settings)).generate.guidance_interval == [0.2, 0.8]
+    with refused(422, "setting", "two rising numbers", field="generate.guidance_interval"):
+        configured(None, checked({"generate.guidance_interval": [0.8, 0.2]}))
 
 
 def test_a_key_without_end_is_refused_at_once() -> None:

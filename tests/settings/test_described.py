@@ -70,6 +70,7 @@ VALUES: list[tuple[str, Any]] = [
     *(("generate.steps", 20), ("generate.steps", 0), ("generate.silence", "closed")),
     *(("generate.silence", "loud"), ("restore.fidelity", None), ("output.report", True)),
     *(("preset", "fast"), ("preset", "slow"), ("output.fps", "25"), ("restore.when", "always")),
+    *(("generate.guidance_interval", one) for one in ([0.2, 0.8], [0, 1], ["a", "b"], 0.5)),
 ]
 
 

@@ -18,6 +18,7 @@ from latentsync.generate.coding import Autoencoder, Check
 from latentsync.generate.diffusion import sampling
 from latentsync.generate.diffusion.guidance import guided_steps
 from latentsync.generate.diffusion.kind import NAME
+from latentsync.generate.diffusion.lora import UsedLora, used_lora
 from latentsync.generate.diffusion.noise import (
     Noise,
     UpstreamNoise,
@@ -42,6 +43,8 @@ from latentsync.runtime.execution import check_finite, output_dtype
 from latentsync.runtime.memory import to_host
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from latentsync.generate.base import GenerationRequest
     from latentsync.runtime.execution import Execution
     from latentsync.settings.schema import Config, GenerateConfig
@@ -56,7 +59,8 @@ class LatentSync:
     For any number of videos, from any number of threads: prepare() returns one for a video.
     upstream: whether noise is sampled in LatentSync's own order, for the whole video. mask: (R, R)
     float in [0, 1], 1 where the face is generated. seed: in use, for the report. checkpoint,
-    licence: of the U-Net.
+    licence: of the U-Net. files: all that its mouths depend on. facts: of a LoRA, for the report;
+    label: name with the LoRA's.
     """
 
     name = NAME
@@ -73,11 +77,16 @@ class LatentSync:
         mask: np.ndarray,
         seed: int,
         checkpoint: Path,
+        files: Sequence[Path] = (),
+        lora: UsedLora | None = None,
         upstream: bool = False,
     ) -> None:
         self.size, self.chunk_frames = model.resolution, model.frames
         self.overlap = settings.overlap
         self.seed, self.checkpoint, self.licence = seed, checkpoint, str(unet_file(model).licence)
+        self.files = tuple(files) or (checkpoint,)
+        self.facts = {} if lora is None else {"lora": lora.facts}
+        self.label = NAME if lora is None else f"{NAME}, {lora.label}"
         self._unet, self._vae, self._settings, self._model = unet, vae, settings, model
         self._keep, self._execution = torch.from_numpy(1 - mask), execution
         self._check: Check = coding.never
@@ -247,7 +256,8 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSyn
     paths = model_paths(config)
     seed = settings.seed if settings.seed >= 0 else secrets.randbits(63)
     logger.info("seed %d", seed)
-    unet = load_unet(config.model, model, paths.unet, execution)
+    lora = used_lora(settings, paths.unet)
+    unet = load_unet(config.model, model, paths.unet, execution, lora)
     guidance = settings.guidance, settings.guidance_interval, settings.step_cache
     for guided in {*guided_steps(settings.steps, *guidance)}:
         unet.prepare(model, guided=guided)
@@ -262,5 +272,7 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> LatentSyn
         mask=mask,
         seed=seed,
         checkpoint=paths.unet,
+        files=[*paths, *([] if lora is None else [lora.path])],
+        lora=lora,
         upstream=config.as_upstream,
     )

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.generate.diffusion.kind import GRAPHS
+from latentsync.generate.diffusion.lora import UsedLora
 from latentsync.generate.model_spec import CHANNELS, LATENT_STEP, TOKENS, FaceModel, unet_file
-from latentsync.models import attention, blocks, motion_module, parts, resnet, topology, unet
+from latentsync.models import attention, blocks, lora, motion_module, parts, resnet, topology, unet
 from latentsync.models.parts import DeepLayers, LastLayer
 from latentsync.models.unet import WIDTHS, UNet3DConditionModel, time_waves
 from latentsync.runtime.execution import Execution
@@ -104,29 +105,41 @@ class UNetInParts:
 
 
 def load_unet(
-    settings: Mapping[str, Any], model: FaceModel, path: Path, execution: Execution
+    settings: Mapping[str, Any],
+    model: FaceModel,
+    path: Path,
+    execution: Execution,
+    used: UsedLora | None = None,
 ) -> UNetInParts:
-    """The U-Net with the weights of the file. settings: the configuration's `model`.
+    """The U-Net with the weights of the file, and a LoRA merged into them.
 
-    Raises CheckpointError, and ConfigError for a setting of another network.
+    settings: the configuration's `model`. Raises CheckpointError, and ConfigError for a setting of
+    another network.
     """
     file = unet_file(model)
     log_weights_used(file, path)
+
+    def make() -> UNet3DConditionModel:
+        return UNet3DConditionModel(**settings)
+
+    amend = None if used is None else used.amend(make)  # at once: a bad file raises early
+    changed = used is not None and bool(used.identity)
     networks = Networks(
         lambda dtype: build(
-            lambda: UNet3DConditionModel(**settings),
-            file,
-            path,
-            execution.device,
-            dtype=dtype,
-            logged=True,
+            make, file, path, execution.device, dtype=dtype, amend=amend, logged=True
         ),
         name=GRAPHS,
         checkpoint=path,
         execution=execution,
-        sources=SOURCES,
-        variant=json.dumps(dict(settings), sort_keys=True, default=str),
+        sources=(*SOURCES, lora) if changed else SOURCES,
+        variant=_variant(settings, used.identity if used is not None else ""),
     )
     return UNetInParts(
         networks, width=settings.get("block_out_channels", WIDTHS)[0], audio=model.audio
     )
+
+
+def _variant(settings: Mapping[str, Any], lora_identity: str) -> str:
+    """What graphs depend on beside weights and sources; without a LoRA the settings alone."""
+    own = json.dumps(dict(settings), sort_keys=True, default=str)
+    return f"{own} {lora_identity}" if lora_identity else own

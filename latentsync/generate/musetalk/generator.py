@@ -49,6 +49,7 @@ class MuseTalk:
 
     No state between calls but latents of references, in what prepare() returns. Nothing is random.
     mask: (R, R) float in [0, 1], where its pixels may be shown. checkpoint, licence: of the U-Net.
+    files: all that its mouths depend on.
     """
 
     name = NAME
@@ -64,10 +65,12 @@ class MuseTalk:
         settings: GenerateConfig,
         execution: Execution,
         checkpoint: Path,
+        files: Sequence[Path] = (),
     ) -> None:
         own = settings.musetalk
         self.mask = shown_part(SIZE, left=own.left_cheek_width, right=own.right_cheek_width)
         self.checkpoint, self.licence = checkpoint, str(MUSETALK.licence)
+        self.files = tuple(files) or (checkpoint,)
         self._unet, self._vae, self._settings, self._execution = unet, vae, settings, execution
         self._check: Check = coding.never
         self._references: References | None = None
@@ -179,4 +182,11 @@ def load(config: Config, execution: Execution, *, mask: np.ndarray) -> MuseTalk:
     unet.prepare(SIZE // LATENT_STEP, CHUNK)
     vae = load_vae(vae_file, execution, vae_wanted(config)[0])
     vae.prepare(SIZE, config.generate.vae_batch)
-    return MuseTalk(unet, vae, settings=config.generate, execution=execution, checkpoint=checkpoint)
+    return MuseTalk(
+        unet,
+        vae,
+        settings=config.generate,
+        execution=execution,
+        checkpoint=checkpoint,
+        files=(checkpoint, vae_file),
+    )

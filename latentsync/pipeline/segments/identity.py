@@ -111,12 +111,21 @@ def plugins_hash(config: Config) -> str:
 
 
 def _models(engine: Engine, *, speaks: bool) -> list[Any]:
+    """Names of what is loaded, and the contents of all weights files, whatever they are called."""
     loaded: list[Any] = [engine.restorer]
+    encoder: tuple[Path, ...] = ()
     if speaks:
         loaded.append(engine.lipsync.generator)
-    checkpoints = [getattr(one, "checkpoint", None) for one in loaded]
+        encoder = engine.lipsync.encoder_files
     names = [getattr(one, "name", None) for one in loaded]
-    return [*names, *(record.sha256(Path(one)) for one in checkpoints if one is not None)]
+    files = [Path(path) for one in loaded for path in _files(one)]
+    return [*names, *(record.sha256(path) for path in (*files, *encoder))]
+
+
+def _files(model: Any) -> list[Any]:
+    """The weights files of a generator or a restorer."""
+    checkpoint = getattr(model, "checkpoint", None)
+    return list(getattr(model, "files", ()) or ([] if checkpoint is None else [checkpoint]))
 
 
 def _hash(value: Any) -> str:

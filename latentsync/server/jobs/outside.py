@@ -1,8 +1,8 @@
 """Which settings may come from outside, and their check, worded as that of the command.
 
-What may be set is listed by its kind: numbers, switches and choices. A text may be the name of a
-file, of a module, or anything else, so only those named here may be set: a new setting that is a
-path is refused from the day it is made.
+What may be set is listed by its kind: numbers, lists of them, switches and choices. A text may be
+the name of a file, of a module, or anything else, so only those named here may be set: a new
+setting that is a path is refused from the day it is made.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from latentsync.face.speaker_choice import WORDS, parse_speaker
 from latentsync.generate.table import GENERATORS
 from latentsync.restoration.base import RESTORERS
 from latentsync.server.errors import ApiError
-from latentsync.settings.described import Setting, described
+from latentsync.settings.described import MOST_NUMBERS, Setting, described
 from latentsync.settings.load import load_config
 from latentsync.settings.old_keys import RENAMED
 from latentsync.settings.schema import Config
@@ -37,7 +37,7 @@ PLUGINS = {
 }
 """Settings that name code: what is built in, but no module."""
 OF_THE_SERVER = (
-    *("weights.", "runtime.", "output.sign."),
+    *("weights.", "runtime.", "output.sign.", "generate.lora"),
     *("output.overwrite", "output.report", "output.evaluate"),
 )
 """What these begin with is the server's own business."""
@@ -51,7 +51,7 @@ DEEPEST = 4
 
 def may_be_set(key: str) -> bool:
     """Whether requests may set a setting, by its dotted key."""
-    setting = _settings().get(RENAMED[key].key if key in RENAMED else key)
+    setting = _settings().get(_now(key))
     if setting is None or (key.startswith(OF_THE_SERVER) and key not in HARMLESS):
         return False
     return setting.kind not in ("text", "list") or setting.key in TEXTS
@@ -99,6 +99,9 @@ def _check_key(key: str, value: Any) -> None:
 
 
 def _check_value(key: str, value: Any) -> None:
+    if isinstance(value, list) and _settings()[_now(key)].kind == "numbers":
+        _check_numbers(key, value)
+        return
     if not isinstance(value, bool | int | float | str):
         message = f"{key}: {_short(value)}; use a number, a text, true or false"
         raise ApiError(422, CODE, message, key)
@@ -109,8 +112,20 @@ def _check_value(key: str, value: Any) -> None:
     if key in PLUGINS and text.lower() not in map(str.lower, PLUGINS[key]):
         message = f"{key}: {value}; use one of {', '.join(PLUGINS[key])}"
         raise ApiError(422, CODE, message, key)
-    if key == SPEAKER or (key in RENAMED and RENAMED[key].key == SPEAKER):
+    if _now(key) == SPEAKER:
         check_speaker(text, key)
+
+
+def _check_numbers(key: str, values: list[Any]) -> None:
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
+    if not numbers or len(values) > MOST_NUMBERS:
+        message = f"{key}: {_short(values)}; use a list of numbers, such as [0.2, 0.8]"
+        raise ApiError(422, CODE, message, key)
+
+
+def _now(key: str) -> str:
+    """The key by its present name."""
+    return RENAMED[key].key if key in RENAMED else key
 
 
 def check_speaker(value: str, field: str) -> None:

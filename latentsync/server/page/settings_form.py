@@ -62,9 +62,11 @@ def collect(values: Sequence[Any]) -> dict[str, Any]:
     return {key: _value(known[key], text) for key, text in texts.items() if text}
 
 
-def _value(setting: Setting, text: str) -> bool | int | float | str:
+def _value(setting: Setting, text: str) -> bool | int | float | str | list[float]:
     if setting.kind == "bool":
         return text == "true"
+    if setting.kind == "numbers":
+        return _numbers(text)
     if setting.kind not in ("int", "float"):
         return text
     try:
@@ -72,6 +74,14 @@ def _value(setting: Setting, text: str) -> bool | int | float | str:
     except ValueError:
         return text
     return int(number) if number.is_integer() and setting.kind == "int" else number
+
+
+def _numbers(text: str) -> list[float] | str:
+    """Of numbers between commas or spaces, also in brackets."""
+    try:
+        return [float(part) for part in re.split(r"[\s,;]+", text.strip("[]() "))]
+    except ValueError:
+        return text
 
 
 def form(shown: Callable[[str], bool]) -> Markup:

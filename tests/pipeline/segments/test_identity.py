@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from latentsync.pipeline.segments.identity import plugins_hash, settings_hash
+from latentsync.pipeline.segments.identity import _models, plugins_hash, settings_hash
 from latentsync.settings.load import load_config
 
 
@@ -29,6 +31,8 @@ def test_a_changed_plug_in_has_another_hash(
     [
         "generate.guidance_interval=[0.2,0.8]",
         "generate.vae=taesd",
+        "generate.lora=anna.safetensors",
+        "generate.lora_strength=0.5",
         "generate.musetalk.bbox_shift=5",
     ],
 )
@@ -36,3 +40,20 @@ def test_what_changes_the_mouths_has_another_hash(changed: str) -> None:
     usual = settings_hash(load_config())
     assert settings_hash(load_config(None, [changed])) != usual
     assert settings_hash(load_config(None, ["generate.vae_batch=2", "generate.seed=3"])) == usual
+
+
+@pytest.mark.parametrize("replaced", ["unet", "vae", "anna", "whisper", "gfpgan"])
+def test_weights_count_by_their_contents_not_by_their_names(tmp_path: Path, replaced: str) -> None:
+    files = {name: tmp_path / name for name in ("unet", "vae", "anna", "whisper", "gfpgan")}
+    for path in files.values():
+        path.write_text("published")
+    unet, vae, anna, whisper, gfpgan = files.values()
+    generator = SimpleNamespace(name="latentsync", checkpoint=unet, files=(unet, vae, anna))
+    lipsync = SimpleNamespace(generator=generator, encoder_files=(whisper,))
+    restorer = SimpleNamespace(name="GFPGAN", checkpoint=gfpgan)
+    engine: Any = SimpleNamespace(restorer=restorer, lipsync=lipsync)
+    before = _models(engine, speaks=True), _models(engine, speaks=False)
+    assert _models(engine, speaks=True) == before[0]
+    files[replaced].write_text("trained since")
+    assert _models(engine, speaks=True) != before[0]
+    assert (_models(engine, speaks=False) != before[1]) == (replaced == "gfpgan")

@@ -65,6 +65,7 @@ def test_only_what_was_changed_is_collected_with_its_kind() -> None:
         "restore.strength": " 0.5 ",
         "output.copy_unchanged": "false",
         "output.fps": "25",
+        "generate.guidance_interval": "0.2, 0.8",
         "restore.when": "",
         "no.such": "1",
     }
@@ -74,12 +75,17 @@ def test_only_what_was_changed_is_collected_with_its_kind() -> None:
         "restore.strength": 0.5,
         "output.copy_unchanged": False,
         "output.fps": "25",
+        "generate.guidance_interval": [0.2, 0.8],
     }
-    assert load_config(flags=collect([given])).generate.guidance == 2.5
+    config = load_config(flags=collect([given]))
+    assert config.generate.guidance == 2.5 and config.generate.guidance_interval == [0.2, 0.8]
 
 
 def test_what_is_no_number_is_left_to_the_check_of_settings() -> None:
     assert collect([{"generate.steps": "many"}]) == {"generate.steps": "many"}
+    for text, numbers in (("[0.2 0.8]", [0.2, 0.8]), ("half, all", "half, all")):
+        key = "generate.guidance_interval"
+        assert collect([{key: text}]) == {key: numbers}
     assert collect([{"restore.strength": "auto"}]) == {"restore.strength": "auto"}
 
 
