@@ -14,6 +14,9 @@ OTHERS = {
     "jobs": "jobs",
     "serve": "serve",
     "cache": "cache",
+    "train_unet": "train_unet",
+    "train_syncnet": "train_syncnet",
+    "prepare_data": "prepare_data",
 }
 """First word of the command line -> its module beside this one; without one it is inference."""
 

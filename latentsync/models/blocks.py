@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from latentsync.models.attention import SpatialTransformer
 from latentsync.models.motion_module import MotionModule
+from latentsync.models.recompute import Recomputing
 from latentsync.models.resnet import Downsample, ResBlock, Upsample
 
 
@@ -31,7 +32,7 @@ class Layers(NamedTuple):
     motion_modules: list[MotionModule]
 
 
-class Stage(nn.Module):
+class Stage(Recomputing):
     def __init__(self, layers: Layers) -> None:
         super().__init__()
         self.attentions = nn.ModuleList(layers.attentions)
@@ -39,11 +40,11 @@ class Stage(nn.Module):
         self.motion_modules = nn.ModuleList(layers.motion_modules)
 
     def _layer(self, index: int, x: Tensor, conditions: Conditions) -> Tensor:
-        x = self.resnets[index](x, conditions.embedding, conditions.frames)
+        x = self._run(self.resnets[index], x, conditions.embedding, conditions.frames)
         if self.attentions:
-            x = self.attentions[index](x, conditions.audio)
+            x = self._run(self.attentions[index], x, conditions.audio)
         if self.motion_modules:
-            x = self.motion_modules[index](x, conditions.frames)
+            x = self._run(self.motion_modules[index], x, conditions.frames)
         return x
 
 
@@ -68,7 +69,7 @@ class MidBlock(Stage):
 
     def forward(self, x: Tensor, conditions: Conditions) -> Tensor:
         x = self._layer(0, x, conditions)
-        return self.resnets[1](x, conditions.embedding, conditions.frames)
+        return self._run(self.resnets[1], x, conditions.embedding, conditions.frames)
 
 
 class UpBlock(Stage):

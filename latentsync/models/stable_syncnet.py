@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latentsync.models.attention import Attention, FeedForward
+from latentsync.models.recompute import Recomputing
 from latentsync.models.sync_options import RELEASED, EncoderOptions, encoder_options
 
 FRAMES = 16
@@ -59,13 +61,16 @@ def agreement(vision: Tensor, audio: Tensor) -> Tensor:
 def sync_losses(vision: Tensor, audio: Tensor, in_sync: Tensor) -> Tensor:
     """(B, D) twice, in_sync: (B,) float, 1 or 0 -> (B,) float32: cross entropy of the cosine.
 
-    0 where the cosine is as labelled; 100 at most.
+    0 where the cosine is as labelled; 100 at most. Where it is not a number the loss is none
+    either; torch's own function ends the process for it on a GPU.
     """
-    cosine = agreement(vision, audio).clamp(0, 1)
-    return F.binary_cross_entropy(cosine, in_sync.float(), reduction="none")
+    cosine = agreement(vision, audio)
+    known = cosine.nan_to_num(0.5).clamp(0, 1)
+    losses = F.binary_cross_entropy(known, in_sync.float(), reduction="none")
+    return torch.where(cosine.isnan(), cosine, losses)
 
 
-class _Encoder(nn.Module):
+class _Encoder(Recomputing):
     """(B, c, h, w) -> (B, D): no negative part, length 1 (0 where all is 0)."""
 
     def __init__(self, options: EncoderOptions) -> None:
@@ -83,7 +88,7 @@ class _Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
         for block in self.down_blocks:
-            x = block(x)
+            x = self._run(block, x)
         flat = F.relu(self.norm_out(x)).flatten(1)
         # In float32: the smallest divisor of F.normalize is 0 in half precision.
         return F.normalize(flat.float()).to(x.dtype)

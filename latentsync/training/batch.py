@@ -19,7 +19,7 @@ class UNetBatch:
     mel: (B, 1, 80, 52) float32, see speech.sync_mel: of the frames; None: no loss needs it.
     seeds: (B,) int64. All that is random in a step is drawn clip by clip from these, so that it
         does not depend on how clips are put into batches and onto devices.
-    clips: names of the clips, for messages.
+    clips: names of the clips, for messages. notes: what could not be read on the way to them.
     """
 
     faces: Tensor
@@ -28,6 +28,7 @@ class UNetBatch:
     mel: Tensor | None
     seeds: Tensor
     clips: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +37,14 @@ class SyncBatch:
 
     faces: (B, 16, 3, R, R) float32 RGB [-1, 1], aligned. mel: (B, 1, 80, 52) float32.
     in_sync: (B,) float32, 1 where the audio belongs to the frames, else 0.
-    clips: names of the clips, for messages.
+    clips: names of the clips, for messages. notes: what could not be read on the way to them.
     """
 
     faces: Tensor
     mel: Tensor
     in_sync: Tensor
     clips: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -152,6 +152,11 @@ def _listed(wanted: Sequence[tuple[ModelFile, str | None]], missing: Sequence[Mo
 
 
 def _remedy(*models: ModelFile) -> str:
+    by_hand = [model for model in models if not model.sources]
+    if by_hand:
+        gets = (f"get {m.filename} from {m.home} and put it at {m.places[0]}" for m in by_hand)
+        others = [model for model in models if model.sources]
+        return "; ".join([*gets, *([_remedy(*others)] if others else [])])
     total = readable(sum(model.bytes for model in models))
     licences = ", ".join(dict.fromkeys(str(model.licence) for model in models))
     homes = ", ".join(model.places[0] for model in models)

@@ -15,6 +15,21 @@ OPENRAIL = Licence(
     "any use but the harmful ones that it lists",
     url="https://huggingface.co/stabilityai/stable-diffusion-2/blob/main/LICENSE-MODEL",
 )
+BSD_2 = Licence(
+    "BSD-2-Clause",
+    "any use, with the notice kept",
+    url="https://opensource.org/license/bsd-2-clause",
+)
+BSD_3_IMAGENET = Licence(
+    "BSD-3-Clause",
+    "any use, with the notice kept; computed from ImageNet, whose images have terms of their own",
+    url="https://github.com/pytorch/vision/blob/main/LICENSE",
+)
+VIDEOMAE_PAGES = Licence(
+    "Apache-2.0 by the hub page OpenGVLab/VideoMAE2",
+    "any use; pages of other files of this network say CC BY-NC 4.0, ask its authors",
+    url="https://huggingface.co/OpenGVLab/VideoMAE2",
+)
 SLAB = Licence(
     "S-Lab License 1.0",
     "non-commercial use only",

@@ -27,6 +27,8 @@ WRAPPERS = (
     "params",
     "model_state_dict",
     "state_dict",
+    "model",
+    "module",
 )  # averaged weights (EMA) first: they are the published ones
 PARALLEL_PREFIX = "module."  # left by training on several GPUs
 UNUSED = "num_batches_tracked"
@@ -43,13 +45,15 @@ def build(
     part: str = "",
     dtype: torch.dtype = torch.float32,
     rename: Callable[[str], str] = str,
+    amend: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None,
     logged: bool = False,
 ) -> M:
     """The network with the weights of the file, on the device, in eval mode.
 
     make: constructs the network. path: of weights.find. part: prefix of the wanted keys; others
     belong to another network in the same file. dtype: of its weights. rename: the file's keys ->
-    the network's. logged: log_weights_used() was called. Raises CheckpointError, and ConfigError
+    the network's. amend: changes them before they are converted to the dtype; same keys and shapes.
+    logged: log_weights_used() was called. Raises CheckpointError, and ConfigError
     where the licence has not been accepted.
     """
     licences.require([model.licence])
@@ -60,7 +64,7 @@ def build(
     whole = read_state_dict(path)
     read = {rename(key): value for key, value in whole.items() if key.startswith(part)}
     try:
-        load_strictly(network, optional | read, path)
+        load_strictly(network, optional | (read if amend is None else amend(read)), path)
     except CheckpointError as error:
         raise _wrong_model(error, whole, model, path) from None
     if not logged:
@@ -167,12 +171,20 @@ def load_strictly(module: nn.Module, state_dict: Mapping[str, Tensor], path: Pat
     unexpected keys and wrong shapes.
     """
     wanted = module.state_dict()
-    complaints = _complaints(wanted, state_dict)
+    require_fit(wanted, state_dict, path)
+    converted = {key: state_dict[key].to(value.dtype) for key, value in wanted.items()}
+    module.load_state_dict(converted, strict=True, assign=True)
+
+
+def require_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path) -> None:
+    """Raises CheckpointError naming the first missing and unexpected keys and wrong shapes.
+
+    wanted: the network's state_dict. given: the file's.
+    """
+    complaints = _complaints(wanted, given)
     if complaints:
         remedy = "this file belongs to another network, or is not complete"
         raise CheckpointError("weights do not fit", f"{path}: {'; '.join(complaints)}", remedy)
-    converted = {key: state_dict[key].to(value.dtype) for key, value in wanted.items()}
-    module.load_state_dict(converted, strict=True, assign=True)
 
 
 def _complaints(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from latentsync.weights.evaluation_files import HYPERIQA, S3FD, STABLE_SYNCNET, SYNCNET
 from latentsync.weights.known_licences import APACHE, MIT, MUSETALK_OPENRAIL, OPENRAIL, SLAB
 from latentsync.weights.model_file import HubFile, ModelFile, ReleaseFile, WheelFile
+from latentsync.weights.training_files import LPIPS, VGG16, VIDEOMAE
 
 GFPGAN = ModelFile(
     key="GFPGANv1.4",
@@ -263,5 +264,11 @@ MODEL_FILES: dict[str, ModelFile] = {
         STABLE_SYNCNET,
         S3FD,
         HYPERIQA,
+        VGG16,
+        LPIPS,
     )
 }
+
+BY_HAND = (VIDEOMAE,)
+"""Files whose checksums are not known: they are found where a person has put them, and never
+downloaded."""

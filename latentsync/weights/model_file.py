@@ -70,7 +70,7 @@ class ModelFile:
     places: paths relative to the project's root; the first is recommended. bytes, sha256: of the
     published file. sources: tried in order. beside: further files needed from the same folder of
     the source. needed_by: the configuration that needs it. setting: the configuration key for
-    another path.
+    another path. home: where a person can get a file that has no sources.
     """
 
     key: str
@@ -84,6 +84,7 @@ class ModelFile:
     setting: str
     aliases: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    home: str = ""
 
     @property
     def size(self) -> str:

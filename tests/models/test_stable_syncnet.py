@@ -88,3 +88,12 @@ def test_the_lower_halves_of_the_faces_are_stacked_frame_by_frame() -> None:
     frames = stacked(faces[None])
     assert frames.shape == (1, 48, 4, 8)
     assert frames[0, :, 0, 0].tolist() == [frame for frame in range(16) for _ in range(3)]
+
+
+def test_the_loss_of_what_is_not_a_number_is_none_and_leaves_the_others() -> None:
+    """It is to be noticed by the training; torch's own function would end it."""
+    vision = torch.tensor([[1.0, 0.0], [float("nan"), 1.0]], requires_grad=True)
+    losses = sync_losses(vision, torch.tensor([[1.0, 1.0], [1.0, 1.0]]), torch.ones(2))
+    assert torch.isfinite(losses).tolist() == [True, False]
+    (gradient,) = torch.autograd.grad(losses[0], vision)
+    assert torch.isfinite(gradient[0]).all()

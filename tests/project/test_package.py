@@ -80,8 +80,11 @@ def test_all_that_the_library_reads_is_installed(installed: Path) -> None:
         for name in ("latentsync", "GFPGAN", "CodeFormer"):
             wanted = {path.relative_to(ROOT) for path in (ROOT / name).rglob(pattern)}
             assert {path for path in wanted if not (installed / path).is_file()} == set()
-    shipped = {path.name for path in (installed / "latentsync" / "configs").iterdir()}
-    assert shipped == {path.name for path in (ROOT / "configs").glob("*.yaml")}
+    configs = installed / "latentsync" / "configs"
+    shipped = {path.relative_to(configs) for path in configs.rglob("*.*")}
+    assert shipped == {
+        path.relative_to(ROOT / "configs") for path in ROOT.glob("configs/**/*.yaml")
+    }
 
 
 def test_the_demo_s_inputs_are_installed_where_its_configuration_names_them(

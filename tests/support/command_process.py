@@ -96,6 +96,11 @@ class CommandProcess:
         assert code, f"the process has ended: {self._last}"
         return subprocess.CompletedProcess(asked, int(code), out, self._last)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that this object's calls share."""
+        return self._started().pid
+
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
             self._process = subprocess.Popen(

@@ -11,6 +11,7 @@ import pytest
 from latentsync.errors import CheckpointError
 from latentsync.weights.find import find, find_all, recommended_place
 from latentsync.weights.manifest import (
+    BY_HAND,
     CODEFORMER,
     GFPGAN,
     LATENTSYNC_UNET,
@@ -148,7 +149,7 @@ def test_a_converted_file_is_preferred_while_it_is_not_older() -> None:
 @pytest.mark.parametrize("model", MODEL_FILES.values(), ids=MODEL_FILES)
 def test_every_entry_of_the_manifest_is_complete(model: ModelFile) -> None:
     assert len(bytes.fromhex(model.sha256)) == 32
-    assert model.bytes > 2e5
+    assert model.bytes > 5e3
     assert all(place.endswith(f"/{model.filename}") for place in model.places)
     for source in model.sources:
         assert str(source).endswith((model.filename, *model.aliases))
@@ -159,3 +160,18 @@ def test_every_entry_of_the_manifest_is_complete(model: ModelFile) -> None:
 def test_no_hash_stands_for_two_files() -> None:
     hashes = [model.sha256 for model in MODEL_FILES.values()]
     assert len(set(hashes)) == len(hashes)
+
+
+@pytest.mark.parametrize("model", BY_HAND, ids=lambda model: model.key)
+def test_a_file_of_unknown_checksum_is_found_where_it_was_put_and_never_downloaded(
+    model: ModelFile,
+) -> None:
+    assert not model.sources and model.key not in MODEL_FILES
+    said = refusal(lambda: find(model))
+    assert f"get {model.filename} from {model.home} and put it at {model.places[0]}" in said
+    assert "downloads what is missing" not in said
+    both = refusal(lambda: find_all([(model, None), (WHISPER_TINY, None)]))
+    assert f"get {model.filename} from" in both
+    assert f"downloads what is missing ({WHISPER_TINY.size}" in both
+    file = put(Path.cwd() / model.places[0], 10)
+    assert find(model) == file

@@ -1,0 +1,130 @@
+"""Which clip comes when: an order that any number of processes share and that can be entered
+anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from latentsync.errors import LatentSyncError
+
+Place = tuple[int, int]
+"""Epoch, index in the dataset."""
+
+
+class Clips(Protocol):
+    """A dataset whose items depend on its seed, the epoch and the index only."""
+
+    def __len__(self) -> int: ...
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __getitem__(self, index: int) -> Any: ...
+
+
+class Order:
+    """position of a sample since the start of the training -> epoch and index.
+
+    In each epoch every clip comes once, shuffled by the seed and the epoch's number. A batch may
+    lie in two epochs: nothing is dropped.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed = count, seed
+        self._epoch, self._shuffled = -1, torch.empty(0, dtype=torch.int64)
+
+    def __getitem__(self, position: int) -> Place:
+        epoch, place = divmod(position, self.count)
+        if epoch != self._epoch:
+            self._epoch, self._shuffled = epoch, shuffled(self.count, self.seed, epoch)
+        return epoch, int(self._shuffled[place])
+
+
+def shuffled(count: int, seed: int, epoch: int) -> Tensor:
+    """(count,) int64, each number once."""
+    name = hashlib.blake2b(f"order {seed} {epoch}".encode(), digest_size=8).digest()
+    number = int.from_bytes(name, "little") >> 1
+    return torch.randperm(count, generator=Generator().manual_seed(number))
+
+
+class RankBatches(Sampler[list[Place]]):
+    """The batches of one process. Together, the processes' batches of a turn are one stretch of
+    the order, so that two processes train on what one with twice the batch does.
+
+    position: of the first sample of all processes.
+    """
+
+    def __init__(
+        self, order: Order, *, position: int, turns: int, batch: int, rank: int, processes: int
+    ) -> None:
+        self.order, self.position, self.turns = order, position, turns
+        self.batch, self.rank, self.processes = batch, rank, processes
+
+    def __len__(self) -> int:
+        return self.turns
+
+    def __iter__(self) -> Iterator[list[Place]]:
+        for turn in range(self.turns):
+            first = self.position + (turn * self.processes + self.rank) * self.batch
+            yield [self.order[place] for place in range(first, first + self.batch)]
+
+
+class _ByEpoch(Dataset[Any]):
+    """Sets the epoch where it changes: also in processes that read ahead. An error that a user can
+    act on is returned, as PyTorch's loader would turn it into another one."""
+
+    def __init__(self, clips: Clips) -> None:
+        self._clips, self._epoch = clips, -1
+
+    def __getitem__(self, place: Place) -> Any:
+        epoch, index = place
+        if epoch != self._epoch:
+            self._clips.set_epoch(epoch)
+            self._epoch = epoch
+        try:
+            return self._clips[index]
+        except LatentSyncError as error:
+            return error
+
+
+class _Collate:
+    def __init__(self, collate: Callable[[Sequence[Any]], Any]) -> None:
+        self._collate = collate
+
+    def __call__(self, items: Sequence[Any]) -> Any:
+        failed = next((item for item in items if isinstance(item, LatentSyncError)), None)
+        return self._collate(items) if failed is None else failed
+
+
+def batches(
+    clips: Clips, collate: Callable[[Sequence[Any]], Any], sampler: RankBatches, *, workers: int
+) -> Iterator[Any]:
+    """The batches of one process, in order; with workers they are read ahead.
+
+    Raises what the dataset raises.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        _ByEpoch(clips),
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_Collate(collate),
+        worker_init_fn=_alone if workers else None,
+        generator=Generator().manual_seed(0),  # else it draws from the global one
+    )
+    for batch in loader:
+        if isinstance(batch, LatentSyncError):
+            raise batch
+        yield batch
+
+
+def _alone(_worker: int) -> None:
+    """For a reading process: Ctrl-C is its parent's to handle, which ends it in its own time."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
