@@ -60,7 +60,7 @@ def identity_of(config: Config) -> Mapping[str, Any]:
 def _contents(config: Config) -> dict[str, str | None]:
     """Key of a model -> SHA-256 of its file; None: it is not here."""
     found = {model.key: _found(model, config) for model in (SYNCNET, HYPERIQA, LR_ASD)}
-    return {key: path and sha256(path) for key, path in found.items()}
+    return {key: None if path is None else sha256(path) for key, path in found.items()}
 
 
 def _found(model: ModelFile, config: Config) -> Path | None:
