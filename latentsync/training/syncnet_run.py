@@ -16,7 +16,7 @@ from latentsync.models.stable_syncnet import StableSyncNet
 from latentsync.training.data.datasets import SyncNetDataset
 from latentsync.training.diagnosis import StuckWatch, diagnose
 from latentsync.training.loop import resume as resuming
-from latentsync.training.loop.devices import chosen_precision, on_device
+from latentsync.training.loop.devices import chosen_precision, on_device, require_device
 from latentsync.training.loop.guard import means
 from latentsync.training.loop.settings import LoopSettings
 from latentsync.training.loop.start import start_strictly
@@ -52,6 +52,7 @@ def syncnet_run(
         folders = settings.training.weights_folders
         vae_path = find(VAE, settings.ckpt.vae or None, folders=folders)
     begin = start_file(settings.ckpt.resume_ckpt_path, "ckpt.resume_ckpt_path")
+    require_device(settings.training.device)
     loop = loop_settings(settings)
     cpu = settings.training.device == "cpu" or not torch.cuda.is_available()
     dtype = DTYPES[chosen_precision(loop.precision, cpu=cpu)]

@@ -20,7 +20,7 @@ from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.training.data.datasets import UNetDataset
 from latentsync.training.loop import resume as resuming
-from latentsync.training.loop.devices import chosen_precision
+from latentsync.training.loop.devices import chosen_precision, require_device
 from latentsync.training.loop.settings import LoopSettings
 from latentsync.training.loop.start import start_strictly, start_unet
 from latentsync.training.loop.state import seed_random
@@ -60,6 +60,7 @@ def unet_run(
     lora = lora_settings(settings.lora)
     files = frozen_files(settings)
     begin = start_file(settings.ckpt.resume_ckpt_path, "ckpt.resume_ckpt_path")
+    require_device(settings.training.device)
     loop = loop_settings(settings)
     precision = chosen_precision(loop.precision, cpu=on_cpu(settings))
     clips = UNetDataset(settings)

@@ -162,6 +162,7 @@ def test_what_is_wrong_is_said_in_one_line_before_any_work(
         (["ckpt.resume_ckpt_path=no.pt"], "ckpt.resume_ckpt_path: no such file: no.pt"),
         (["ckpt.vae=no.safetensors"], "no such file: no.safetensors"),
         (["training.precision=fp16"], "a CPU has no fp16"),
+        *([] if torch.cuda.is_available() else [(["training.device=cuda"], "no CUDA GPU here")]),
         (["run.trainable_modules=[atention]"], "atention"),
     ):
         code, said = command("train_unet", *given, *more)

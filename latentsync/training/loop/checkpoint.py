@@ -29,6 +29,7 @@ FOLDER, ABOUT, STATE = "checkpoints", "about.json", "training_state.pt"
 MADE_BY = "latentsync training"
 _NAME = re.compile(r"step-(\d{8,})")
 _PART = ".part"
+_OLD = f".old{_PART}"
 SAFE = ".safetensors"
 
 Write = Callable[[Path], None]
@@ -127,7 +128,7 @@ def _write(path: Path, content: bytes) -> None:
 def _in_place_of(path: Path, part: Path) -> None:
     """The finished folder takes its name. One that has it already gives way until then."""
     old = checkpoint_at(path)
-    aside = path.with_name(f".{path.name}.old{_PART}")
+    aside = path.with_name(f".{path.name}{_OLD}")
     if old is not None:
         path.rename(aside)
     part.rename(path)
@@ -135,12 +136,14 @@ def _in_place_of(path: Path, part: Path) -> None:
         _delete(aside, old.about["files"])
 
 
-def prune(output: Path, keep: int) -> list[Path]:
+def prune(output: Path, keep: int, *, step: int) -> list[Path]:
     """Deletes all but the last ones of this output -> their folders. keep 0: none.
 
-    What somebody else put into such a folder stays, and the folder with it.
+    step: of the newest. Later ones, of a training that was taken up again at an earlier step, stay
+    and do not count. What somebody else put into such a folder stays, and the folder with it.
     """
-    gone = checkpoints_of(output)[:-keep] if keep else []
+    own = [one for one in checkpoints_of(output) if one.step <= step]
+    gone = own[:-keep] if keep else []
     for one in gone:
         _delete(one.path, one.about["files"])
     return [one.path for one in gone]
@@ -150,6 +153,10 @@ def clear_remains(output: Path, weights: str) -> None:
     """Deletes what a killed process left of a checkpoint that it was writing. weights: name of
     that file. To be called where nobody else trains into this output."""
     folder = output / FOLDER
+    for aside in folder.glob(f".step-*{_OLD}") if folder.is_dir() else []:
+        home = aside.with_name(aside.name[1:].removesuffix(_OLD))
+        if not home.exists():  # killed before the new one had taken its place
+            aside.rename(home)
     for path in folder.glob(f".step-*{_PART}") if folder.is_dir() else []:
         _delete(path, [weights, averaged(weights), STATE, ABOUT])
 

@@ -24,6 +24,12 @@ LONGEST_WAIT = timedelta(days=7)
 B = TypeVar("B")
 
 
+def require_device(name: str) -> None:
+    """name: auto, cpu or cuda. Raises ConfigError: there is no such device."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("training.device", name, "there is no CUDA GPU here: set auto or cpu")
+
+
 def make_accelerator(settings: LoopSettings) -> Accelerator:
     """accelerate, as its launcher set it up, or one process. Raises ConfigError: not installed, or
     a precision that the device has not."""

@@ -242,7 +242,7 @@ class Trainer:
         if log is not None:
             try:
                 found = write_checkpoint(self.output, self._described(), files)
-                prune(self.output, self.settings.keep)
+                prune(self.output, self.settings.keep, step=self.step)
                 log.line(self.step, {"checkpoint": str(found.path)})
             except CheckpointError as error:
                 found = error

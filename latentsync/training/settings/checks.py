@@ -54,7 +54,7 @@ POSITIVE = ("optimizer.lr", "optimizer.max_grad_norm")
 CHOICES: dict[str, tuple[str, ...]] = {
     "data.speech_features": (SPEECH_OF_WHISPER, MEL),
     "optimizer.lr_scheduler": ("constant", "constant_with_warmup", "linear", "cosine"),
-    "training.device": ("auto", "cpu", "cuda", "mps"),
+    "training.device": ("auto", "cpu", "cuda"),
     "training.precision": ("auto", "fp32", "bf16", "fp16"),
 }
 FIXED: dict[str, tuple[Any, str]] = {

@@ -63,10 +63,25 @@ def test_pruning_leaves_what_is_not_its_own(tmp_path: Path) -> None:
     foreign = tmp_path / "checkpoints" / "step-00000000"
     foreign.mkdir()
     (foreign / "about.json").write_text("{}")
-    assert prune(tmp_path, 1) == paths[:2]
+    assert prune(tmp_path, 1, step=3) == paths[:2]
     assert [p.name for p in paths[0].iterdir()] == ["notes.txt"] and not paths[1].exists()
     assert foreign.is_dir() and [one.path for one in checkpoints_of(tmp_path)] == paths[2:]
-    assert prune(tmp_path, 0) == []
+    assert prune(tmp_path, 0, step=3) == []
+
+
+def test_pruning_leaves_the_newest_where_later_steps_are_of_an_earlier_run(tmp_path: Path) -> None:
+    paths = [written(tmp_path, step) for step in (300, 400, 500, 210)]
+    assert prune(tmp_path, 1, step=210) == []
+    assert all(path.is_dir() for path in paths)
+
+
+def test_a_checkpoint_that_had_to_give_way_comes_back_where_none_took_its_place(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, 7)
+    path.rename(path.with_name(f".{path.name}.old.part"))
+    clear_remains(tmp_path, "weights.pt")
+    assert [one.path for one in checkpoints_of(tmp_path)] == [path]
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(
