@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from latentsync.errors import ConfigError
 from latentsync.generate.diffusion.lora import about_trained
-from latentsync.models.lora import TARGETS, inject, load_lora_state, lora_state
+from latentsync.models.lora import TARGETS, inject
 from latentsync.training.settings.schema import Lora
 from latentsync.weights.lora_about import LONGEST_TEXT
 from latentsync.weights.lora_file import save_lora
@@ -61,7 +61,7 @@ class LoraSettings:
         minutes = seconds / SECONDS
         if minutes < self.least_minutes:
             least = f"{self.least_minutes:g} minutes are asked for"
-            remedy = f"{least} (lora.least_minutes); film more, or lower that"
+            remedy = f"{least} (lora.least_minutes); record more, or lower that"
             raise ConfigError("the footage is short", f"{minutes:.1f} minutes", remedy)
 
 
@@ -73,16 +73,8 @@ class Adapted:
     settings: LoraSettings
     parameters: list[nn.Parameter]
 
-    def state(self) -> dict[str, Tensor]:
-        """What a checkpoint holds of the U-Net, copied to the CPU: the weights that train."""
-        return lora_state(self.unet)
-
-    def load(self, state: Mapping[str, Tensor], name: str) -> None:
-        """Sets them, for training to go on. name: of the file. Raises CheckpointError."""
-        load_lora_state(self.unet, state, name)
-
     def packer(self, base: Path, model: ModelFile) -> Callable[[Mapping[str, Tensor], int], Write]:
-        """Weights (of state(), or averages of them) and step -> what writes the file that
+        """Weights that train, or averages of them, and step -> what writes the file that
         generate.lora takes. base: the U-Net's weights; model: the published file that they are, or
         are trained from. Writing raises CheckpointError: NaN or infinity, or not writable."""
         own = self.settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from latentsync.errors import ConfigError
 from latentsync.pipeline.segments.lock import held
 from latentsync.training.batch import Task
-from latentsync.training.loop.checkpoint import Checkpoint, clear_remains
+from latentsync.training.loop.checkpoint import Checkpoint, checkpoints_of, clear_remains
 from latentsync.training.loop.dry_run import Cost, check_disk, dry_run
 from latentsync.training.loop.meter import Report
 from latentsync.training.loop.order import Clips
@@ -23,6 +24,9 @@ from latentsync.training.loop.trainer import (
     Watch,
     as_latentsync,
 )
+from latentsync.training.settings.schema import SyncNetTraining, UNetTraining
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,11 +69,16 @@ class Run:
         return self.hint.format(folder / self.loop.weights)
 
     def _trainer(self, see: Callable[[Report], None]) -> Trainer:
+        known = None if self.resume is None else self.resume.about.get("clips")
+        if known not in (None, len(self.clips)):
+            what = f"{known} clips when it was saved, {len(self.clips)} now"
+            logger.warning("%s: it goes on with other clips than it would have", what)
         check_disk(
             self.output,
             self.task.model,
             averages=bool(self.loop.ema),
             keep=self.loop.keep,
+            there=len(checkpoints_of(self.output)),
             trained_only=self.loop.trained_only,
         )
         return Trainer(
@@ -86,6 +95,28 @@ class Run:
             see=see,
             pack=self.pack,
         )
+
+
+def loop_of(settings: UNetTraining | SyncNetTraining, **own: Any) -> LoopSettings:
+    """own: what only one of the two trainings has, or has elsewhere."""
+    data, run, extras = settings.data, settings.run, settings.training
+    return LoopSettings(
+        steps=run.max_train_steps,
+        batch_size=data.batch_size,
+        accumulation=settings.gradient_accumulation,
+        learning_rate=settings.optimizer.lr,
+        max_grad_norm=settings.optimizer.max_grad_norm,
+        precision=settings.precision,
+        cpu=extras.device == "cpu",
+        seed=run.seed,
+        ema=extras.ema,
+        workers=data.num_workers,
+        save_every=settings.ckpt.save_ckpt_steps,
+        keep=extras.keep_checkpoints,
+        log_every=extras.log_every,
+        most_skipped=extras.max_nan_steps,
+        **own,
+    )
 
 
 def last_step(wanted: int, start: int, *, key: str = "run.max_train_steps") -> int:

@@ -23,7 +23,7 @@ from latentsync.training.loop.start import start_strictly
 from latentsync.training.loop.state import seed_random
 from latentsync.training.loop.trainer import Watch
 from latentsync.training.networks import DTYPES
-from latentsync.training.run import Run, last_step, start_file
+from latentsync.training.run import Run, last_step, loop_of, start_file
 from latentsync.training.settings.schema import SyncNetTraining
 from latentsync.training.syncnet_step import SyncNetStep
 from latentsync.weights.find import find
@@ -105,25 +105,7 @@ def _watch_of(stuck: StuckWatch) -> Watch:
 
 
 def loop_settings(settings: SyncNetTraining) -> LoopSettings:
-    data, run, extras = settings.data, settings.run, settings.training
-    return LoopSettings(
-        steps=run.max_train_steps,
-        batch_size=data.batch_size,
-        accumulation=settings.gradient_accumulation,
-        learning_rate=settings.optimizer.lr,
-        max_grad_norm=settings.optimizer.max_grad_norm,
-        precision=settings.precision,
-        cpu=extras.device == "cpu",
-        seed=run.seed,
-        ema=extras.ema,
-        workers=data.num_workers,
-        save_every=settings.ckpt.save_ckpt_steps,
-        keep=extras.keep_checkpoints,
-        validate_every=run.validation_steps,
-        log_every=extras.log_every,
-        most_skipped=extras.max_nan_steps,
-        weights=WEIGHTS,
-    )
+    return loop_of(settings, validate_every=settings.run.validation_steps, weights=WEIGHTS)
 
 
 def _held_out(settings: SyncNetTraining) -> SyncNetDataset | None:
@@ -135,7 +117,10 @@ def _held_out(settings: SyncNetTraining) -> SyncNetDataset | None:
 
 
 class HeldOut:
-    """Loss and accuracy on clips that are not trained on; the same pairs each time."""
+    """Loss and accuracy on clips that are not trained on; the same pairs each time. Of the network
+    as it trains, not of averaged weights."""
+
+    runs_the_model = True
 
     def __init__(self, task: SyncNetStep, clips: SyncNetDataset) -> None:
         self._task, self._clips = task, clips

@@ -20,7 +20,7 @@ from latentsync.settings.load import load_config
 from latentsync.settings.schema import Config
 from latentsync.training.data.datasets import UNetDataset
 from latentsync.training.loop import resume as resuming
-from latentsync.training.loop.devices import chosen_precision, require_device
+from latentsync.training.loop.devices import chosen_precision, process_count, require_device
 from latentsync.training.loop.settings import LoopSettings
 from latentsync.training.loop.start import start_strictly, start_unet
 from latentsync.training.loop.state import seed_random
@@ -30,7 +30,7 @@ from latentsync.training.networks import FrozenFiles, frozen_files, load_frozen
 from latentsync.training.person import FILE as LORA_FILE
 from latentsync.training.person import LoraSettings, adapt, lora_settings
 from latentsync.training.preview import Preview
-from latentsync.training.run import Run, last_step, start_file
+from latentsync.training.run import Run, last_step, loop_of, start_file
 from latentsync.training.settings.schema import PIXELS, WHISPER, UNetTraining
 from latentsync.training.trainable import ALL, choose
 from latentsync.training.unet_step import LossWeights, UNetStep
@@ -49,8 +49,8 @@ def unet_run(
     dry: bool = False,
     stop: Callable[[], int] = lambda: 0,
 ) -> Run:
-    """output: None: data.train_output_dir. resume: see checkpoint_to_resume. dry: nothing is to be
-    written, so that nothing is resumed where that is not wanted explicitly.
+    """output: None: data.train_output_dir. resume: see checkpoint_to_resume. dry: nothing
+    is validated.
 
     Checks what is quick to check first. Raises ConfigError, CheckpointError and MediaError.
     """
@@ -79,8 +79,8 @@ def unet_run(
         start = started.step
         for line in started.said:
             logger.warning(line)
-    per_step = loop.samples_of_step(1)
-    loop = replace(loop, steps=last_step(_steps(settings, len(clips), per_step), start))
+    per_step = loop.samples_of_step(process_count())
+    loop = replace(loop, steps=_last_step(settings, len(clips), per_step, start))
     task, vae = _task(settings, unet, files, precision)
     return Run(
         task=task,
@@ -118,37 +118,25 @@ def on_cpu(settings: UNetTraining) -> bool:
 
 
 def loop_settings(settings: UNetTraining) -> LoopSettings:
-    data, run, extras, own = settings.data, settings.run, settings.training, settings.optimizer
-    return LoopSettings(
-        steps=run.max_train_steps,
-        batch_size=data.batch_size,
-        accumulation=settings.gradient_accumulation,
-        learning_rate=own.lr,
+    own = settings.optimizer
+    return loop_of(
+        settings,
         scale_lr=own.scale_lr,
         schedule=own.lr_scheduler,
         warmup_steps=own.lr_warmup_steps,
-        max_grad_norm=own.max_grad_norm,
-        precision=settings.precision,
-        cpu=extras.device == "cpu",
-        seed=run.seed,
-        ema=extras.ema,
-        workers=data.num_workers,
-        save_every=settings.ckpt.save_ckpt_steps,
-        keep=extras.keep_checkpoints,
-        validate_every=extras.validate_steps or settings.ckpt.save_ckpt_steps,
-        log_every=extras.log_every,
-        most_skipped=extras.max_nan_steps,
+        validate_every=settings.training.validate_steps or settings.ckpt.save_ckpt_steps,
         weights=LORA_FILE if settings.lora.rank else WEIGHTS,
         trained_only=bool(settings.lora.rank),
     )
 
 
-def _steps(settings: UNetTraining, clips: int, of_step: int) -> int:
-    """max_train_epochs counts where there are no steps, for one process."""
+def _last_step(settings: UNetTraining, clips: int, of_step: int, start: int) -> int:
+    """max_train_epochs counts where there are no steps, from the start weights on. Raises
+    ConfigError."""
     run = settings.run
     if run.max_train_steps != -1:
-        return run.max_train_steps
-    return max(1, run.max_train_epochs * clips // of_step)
+        return last_step(run.max_train_steps, start)
+    return start + max(1, run.max_train_epochs * clips // of_step)
 
 
 def _task(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentsync.errors import CheckpointError, ConfigError
 from latentsync.generate.diffusion.lora import merge
-from latentsync.models.lora import TARGETS
+from latentsync.models.lora import TARGETS, load_lora_state, lora_state
 from latentsync.models.unet import UNet3DConditionModel
 from latentsync.training.person import Adapted, LoraSettings, adapt, lora_settings
 from latentsync.training.settings.schema import Lora
@@ -54,16 +54,16 @@ def trained(one: Adapted) -> Adapted:
 
 def test_what_a_checkpoint_holds_brings_the_training_back(plain: UNet3DConditionModel) -> None:
     one = trained(adapted(plain))
-    state = one.state()
+    state = lora_state(one.unet)
     assert sum(value.numel() for value in state.values()) < 0.2 * sum(
         value.numel() for value in plain.state_dict().values()
     )
     other = adapted(plain, seed=1)
-    other.load(state, "checkpoint")
+    load_lora_state(other.unet, state, "checkpoint")
     with torch.no_grad():
         assert torch.equal(noise_of(other.unet), noise_of(one.unet))
     with pytest.raises(CheckpointError, match=r"does not fit: step-7: missing"):
-        other.load({}, "step-7")
+        load_lora_state(other.unet, {}, "step-7")
 
 
 def test_the_file_is_what_inference_takes_and_says_where_it_comes_from(
@@ -73,7 +73,7 @@ def test_the_file_is_what_inference_takes_and_says_where_it_comes_from(
     torch.save({"state_dict": plain.state_dict()}, base)
     one = trained(adapted(plain))
     path = tmp_path / "anna.safetensors"
-    one.packer(base, LATENTSYNC_UNET)(one.state(), 2)(path)
+    one.packer(base, LATENTSYNC_UNET)(lora_state(one.unet), 2)(path)
     about = read_about(path)
     assert (about.name, about.licence, about.source) == (GIVEN.name, GIVEN.licence, GIVEN.source)
     assert (about.rank, about.alpha, about.targets, about.steps) == (4, 4, GIVEN.targets, 2)

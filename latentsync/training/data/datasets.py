@@ -132,8 +132,9 @@ class SyncNetDataset(ClipDataset[SyncSample]):
         named = (data.train_fileslist, data.train_data_dir)
         if validation:
             named = (data.val_fileslist, data.val_data_dir)
+        clips = find_clips(*named, key="data.val" if validation else "data.train")
         found = survey(
-            find_clips(*named, key="data.val" if validation else "data.train"),
+            aligned_clips(clips, data.resolution, cache) if data.align else clips,
             cache,
             least_frames=max(2 * self._length, needed_frames(self._length, self._away)),
             max_bad_share=extras.max_bad_share,

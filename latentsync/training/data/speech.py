@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,21 +66,6 @@ class WhisperSpeech:
     def features(self, clip: Path) -> np.ndarray:
         """(L, S, C) float16, 50 a second. Raises MediaError."""
         return self.cache.get(clip, lambda: self._computed(clip))
-
-    def fill(self, clips: Iterable[Path], device: torch.device) -> int:
-        """Computes the features of all clips that are not in the cache, on that device; returns how
-        many. Before a training on a GPU: else each reading process does it on a core, 0.5 s a clip.
-
-        Clips that cannot be read are left to the dataset. Several processes may do a part each.
-        """
-        self.device, self._network, computed = device, None, 0
-        for clip in clips:
-            with suppress(MediaError, OSError):
-                if not self.cache.has(clip):
-                    self.features(clip)
-                    computed += 1
-        self.device, self._network = torch.device("cpu"), None
-        return computed
 
     def _computed(self, clip: Path) -> np.ndarray:
         samples = read_samples(clip)

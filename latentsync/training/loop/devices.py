@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
@@ -22,6 +23,16 @@ FIRST_WITH_BF16 = 8  # compute capability
 LONGEST_WAIT = timedelta(days=7)
 """... of other processes for the first one, which validates."""
 B = TypeVar("B")
+
+
+def is_sharded(accelerator: Accelerator) -> bool:
+    """Whether each process has a part of the network only."""
+    return bool(accelerator.distributed_type == "FSDP")
+
+
+def process_count() -> int:
+    """As torchrun and accelerate's launcher say it to each process; 1 without them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def require_device(name: str) -> None:

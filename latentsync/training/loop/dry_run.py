@@ -85,14 +85,22 @@ def checkpoint_bytes(model: nn.Module, *, averages: bool, trained_only: bool = F
 
 
 def check_disk(
-    output: Path, model: nn.Module, *, averages: bool, keep: int, trained_only: bool = False
+    output: Path,
+    model: nn.Module,
+    *,
+    averages: bool,
+    keep: int,
+    there: int = 0,
+    trained_only: bool = False,
 ) -> None:
-    """Raises ConfigError where not even the first checkpoints have room. keep 0: all stay."""
+    """Raises ConfigError where not even the first checkpoints have room. keep 0: all stay. there:
+    checkpoints of this output that are there, and will give way."""
     one = checkpoint_bytes(model, averages=averages, trained_only=trained_only)
     free = free_bytes(output)
-    wanted = one * (keep + 1 if keep else 2)  # a new one is complete before an old one goes
+    count = max(1, keep + 1 - there) if keep else 2  # a new one is complete before an old one goes
+    wanted = one * count
     if free < wanted:
-        kept = f"keeping {keep} and writing one" if keep else "two checkpoints"
-        need = f"{kept} takes {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        what = f"its next {count} checkpoints" if count > 1 else "its next checkpoint"
+        need = f"{what} {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
         remedy = "free some space, name another --output, or keep fewer (training.keep_checkpoints)"
         raise ConfigError(f"too little room at {output}", need, remedy)

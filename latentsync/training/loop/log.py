@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +26,7 @@ class Log:
         self._path = output / NAME
         self._file = self._path.open("a", encoding="utf-8")
         self._board = _board(output / BOARD, step)
+        self._failed = False
 
     def __enter__(self) -> Log:
         return self
@@ -32,20 +34,29 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: object, place: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take is written again here
+            self._file.close()
         if self._board is not None:
             self._board.close()
 
     def line(self, step: int, values: Mapping[str, Any]) -> None:
-        """Numbers go to TensorBoard as well. What is not finite is null: JSON has no such word."""
+        """Numbers go to TensorBoard as well. What is not finite is null: JSON has no such word.
+
+        A line that cannot be written is lost, which is said once: the training goes on.
+        """
         written = {"time": round(time.time(), 1), "step": step, **values}
         finite = {k: None if _not_finite(v) else v for k, v in written.items()}
-        self._file.write(json.dumps(finite, allow_nan=False) + "\n")
-        self._file.flush()
-        if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, int | float) and name != "step":
-                    self._board.add_scalar(name, value, step)
+        try:
+            self._file.write(json.dumps(finite, allow_nan=False) + "\n")
+            self._file.flush()
+            if self._board is not None:
+                for name, value in values.items():
+                    if isinstance(value, int | float) and name != "step":
+                        self._board.add_scalar(name, value, step)
+        except OSError as error:
+            if not self._failed:
+                logger.warning("the log cannot be written, training goes on: %s", error)
+            self._failed = True
 
 
 def _not_finite(value: object) -> bool:

@@ -1,15 +1,14 @@
-"""Which clip comes when: an order that any number of processes share and that can be entered
-anywhere."""
+"""Which samples a process reads: batches of an order that any number of processes share and that
+can be entered anywhere."""
 
 from __future__ import annotations
 
-import hashlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from latentsync.errors import LatentSyncError
@@ -19,7 +18,8 @@ Place = tuple[int, int]
 
 
 class Clips(Protocol):
-    """A dataset whose items depend on its seed, the epoch and the index only."""
+    """A dataset whose items depend on its seed, the epoch and the index only, and come in an order
+    of the epoch's own: see data.order."""
 
     def __len__(self) -> int: ...
 
@@ -28,42 +28,19 @@ class Clips(Protocol):
     def __getitem__(self, index: int) -> Any: ...
 
 
-class Order:
-    """position of a sample since the start of the training -> epoch and index.
-
-    In each epoch every clip comes once, shuffled by the seed and the epoch's number. A batch may
-    lie in two epochs: nothing is dropped.
-    """
-
-    def __init__(self, count: int, seed: int) -> None:
-        self.count, self.seed = count, seed
-        self._epoch, self._shuffled = -1, torch.empty(0, dtype=torch.int64)
-
-    def __getitem__(self, position: int) -> Place:
-        epoch, place = divmod(position, self.count)
-        if epoch != self._epoch:
-            self._epoch, self._shuffled = epoch, shuffled(self.count, self.seed, epoch)
-        return epoch, int(self._shuffled[place])
-
-
-def shuffled(count: int, seed: int, epoch: int) -> Tensor:
-    """(count,) int64, each number once."""
-    name = hashlib.blake2b(f"order {seed} {epoch}".encode(), digest_size=8).digest()
-    number = int.from_bytes(name, "little") >> 1
-    return torch.randperm(count, generator=Generator().manual_seed(number))
-
-
 class RankBatches(Sampler[list[Place]]):
     """The batches of one process. Together, the processes' batches of a turn are one stretch of
     the order, so that two processes train on what one with twice the batch does.
 
-    position: of the first sample of all processes.
+    count: of samples in an epoch, which follow each other by index: their dataset shuffles them.
+    position: of the first sample of all processes, since the start of the training. A batch may lie
+    in two epochs: nothing is dropped.
     """
 
     def __init__(
-        self, order: Order, *, position: int, turns: int, batch: int, rank: int, processes: int
+        self, count: int, *, position: int, turns: int, batch: int, rank: int, processes: int
     ) -> None:
-        self.order, self.position, self.turns = order, position, turns
+        self.count, self.position, self.turns = count, position, turns
         self.batch, self.rank, self.processes = batch, rank, processes
 
     def __len__(self) -> int:
@@ -72,7 +49,7 @@ class RankBatches(Sampler[list[Place]]):
     def __iter__(self) -> Iterator[list[Place]]:
         for turn in range(self.turns):
             first = self.position + (turn * self.processes + self.rank) * self.batch
-            yield [self.order[place] for place in range(first, first + self.batch)]
+            yield [divmod(place, self.count) for place in range(first, first + self.batch)]
 
 
 class _ByEpoch(Dataset[Any]):

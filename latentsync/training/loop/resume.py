@@ -24,13 +24,18 @@ FREE = {
     *("training.log_every", "training.validate_steps", "training.cache_dir"),
     *("training.weights_folders", "training.max_nan_steps", "training.max_bad_share", "path"),
 }
-"""Settings that may change while a training goes on: they do not change what it learns."""
+"""Settings that may change while a training goes on: they do not change what it learns.
+LENGTHS do where the learning rate falls to the last step."""
+LENGTHS = ("run.max_train_steps", "run.max_train_epochs")
 NAMED_AT_MOST = 3
 
 
 def identity(settings: Any) -> dict[str, Any]:
     """Dotted key -> plain value of the settings that a training is recognised by."""
-    return {key: value for key, value in _leaves(settings) if key not in FREE}
+    every = dict(_leaves(settings))
+    falls = every.get("optimizer.lr_scheduler") in ("linear", "cosine")  # to the last step
+    free = FREE - {*LENGTHS} if falls else FREE
+    return {key: value for key, value in every.items() if key not in free}
 
 
 def _leaves(value: Any, at: str = "") -> list[tuple[str, Any]]:

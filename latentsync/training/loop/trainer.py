@@ -22,11 +22,11 @@ from latentsync.training.loop.checkpoint import (
     prune,
     write_checkpoint,
 )
-from latentsync.training.loop.devices import Across, make_accelerator, on_device
+from latentsync.training.loop.devices import Across, is_sharded, make_accelerator, on_device
 from latentsync.training.loop.ema import Averages
 from latentsync.training.loop.log import Log
 from latentsync.training.loop.meter import Meter, Report
-from latentsync.training.loop.order import Clips, Order, RankBatches, batches
+from latentsync.training.loop.order import Clips, RankBatches, batches
 from latentsync.training.loop.saving import Pack, as_latentsync, files_of, load_weights, restore
 from latentsync.training.loop.schedule import make_optimizer, make_schedule
 from latentsync.training.loop.settings import LoopSettings
@@ -79,10 +79,14 @@ class Trainer:
     ) -> None:
         self.task, self.settings, self.output = task, settings, output
         self._clips, self._collate, self._about = clips, collate, dict(about or {})
-        self._validate, self._watches, self._see = validate, watches, see
+        self._watches, self._see = watches, see
         self.pack, self._said = pack, set[str]()
         self.accelerator = make_accelerator(settings)
         self.across = Across(self.accelerator)
+        if is_sharded(self.accelerator) and getattr(validate, "runs_the_model", False):
+            logger.warning("no validation during the training: FSDP keeps the network in parts")
+            validate = None
+        self._validate = validate
         self.start_step = start_step if resume is None else int(resume.about["start_step"])
         self.step, self.samples = self.start_step, 0
         self.last: Checkpoint | None = resume
@@ -103,7 +107,7 @@ class Trainer:
         # Before accelerate wraps the optimizer: else PyTorch warns that its step was replaced.
         self.schedule = make_schedule(optimizer, settings, steps=settings.steps - self.start_step)
         self.model, self.optimizer = self.accelerator.prepare(task.model, optimizer)
-        if settings.ema and self.accelerator.distributed_type == "FSDP":
+        if settings.ema and is_sharded(self.accelerator):
             raise ConfigError("ema", settings.ema, "FSDP has no averages here: set it to 0")
         self.averages = Averages(self.plain_model, settings.ema) if settings.ema else None
         self.stepper = Stepper(
@@ -201,7 +205,7 @@ class Trainer:
 
     def _batches(self, steps: int) -> Iterator[Any]:
         sampler = RankBatches(
-            Order(len(self._clips), self.settings.seed),
+            len(self._clips),
             position=self.samples,
             turns=steps * self.settings.accumulation,
             batch=self.settings.batch_size,
@@ -283,7 +287,9 @@ class Trainer:
             return {}
         except FAILURES as error:
             said = " ".join(str(error).split()) or type(error).__name__
-            logger.warning("validation of step %d failed, training goes on: %s", self.step, said)
+            bug = not isinstance(error, LatentSyncError)
+            what = "validation of step %d failed, training goes on: %s"
+            logger.warning(what, self.step, said, exc_info=bug)
             return {"failed": said}
 
     def _kept(self) -> str:

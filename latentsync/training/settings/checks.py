@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from latentsync.errors import ConfigError
@@ -12,7 +13,13 @@ from latentsync.generate.model_spec import LATENT_STEP, WHISPER
 from latentsync.models.stable_syncnet import FRAMES
 from latentsync.models.sync_options import encoder_options
 from latentsync.speech.sync_mel import N_MELS
-from latentsync.training.settings.schema import MEL, PIXELS, SyncNetTraining, UNetTraining
+from latentsync.training.settings.schema import (
+    AUDIO_WIDTH,
+    MEL,
+    PIXELS,
+    SyncNetTraining,
+    UNetTraining,
+)
 from latentsync.training.settings.schema import WHISPER as SPEECH_OF_WHISPER
 
 ANY = math.inf
@@ -77,13 +84,16 @@ def check_unet(settings: UNetTraining) -> None:
     data, run, ckpt = settings.data, settings.run, settings.ckpt
     _check_steps(run.max_train_steps, run.max_train_epochs)
     _check_output(settings)
-    if not data.mask_image_path.endswith(BUILT_IN_MASK):
+    if PurePath(data.mask_image_path).name != BUILT_IN_MASK:
         remedy = f"only LatentSync's {BUILT_IN_MASK} is supported, which is built in"
         raise ConfigError("data.mask_image_path", data.mask_image_path, remedy)
     if ckpt.vae != PIXELS and data.resolution % LATENT_STEP:
         raise ConfigError("data.resolution", data.resolution, f"use a multiple of {LATENT_STEP}")
     if data.resolution % 2:
         raise ConfigError("data.resolution", data.resolution, "use an even number")
+    width = settings.model.get("cross_attention_dim", AUDIO_WIDTH)
+    if not isinstance(width, int):
+        raise ConfigError("model.cross_attention_dim", width, "use a whole number")
     if settings.needs_mel and data.num_frames != FRAMES:
         remedy = f"SyncNet takes {FRAMES}; set run.use_syncnet=false for another number"
         raise ConfigError("data.num_frames", data.num_frames, remedy)
@@ -114,6 +124,16 @@ def check_syncnet(settings: SyncNetTraining) -> None:
         raise ConfigError("data.num_frames", data.num_frames, f"StableSyncNet takes {FRAMES}")
     if data.latent_space and data.lower_half:
         raise ConfigError("data.lower_half", True, "set it to false: latents are of whole faces")
+    elsewhere = {
+        "training.validate_steps": (settings.training.validate_steps, 0, "run.validation_steps"),
+        "training.gradient_accumulation": (
+            *(settings.training.gradient_accumulation, 1),
+            "data.gradient_accumulation_steps",
+        ),
+    }
+    for key, (value, default, instead) in elsewhere.items():
+        if value != default:
+            raise ConfigError(key, value, f"it is {instead} in the training of SyncNet")
     visual = encoder_options(settings.model, "visual_encoder")
     encoder_options(settings.model, "audio_encoder")
     channels = FRAMES * (4 if data.latent_space else 3)
@@ -121,6 +141,9 @@ def check_syncnet(settings: SyncNetTraining) -> None:
         kind = "latents" if data.latent_space else "RGB"
         remedy = f"{channels} are needed for {FRAMES} frames of {kind} (data.latent_space)"
         raise ConfigError("model.visual_encoder.in_channels", visual.in_channels, remedy)
+    if not data.latent_space and not data.lower_half:
+        remedy = "leave it true: SyncNet sees the lower halves of faces"
+        raise ConfigError("data.lower_half", False, remedy)
 
 
 def without_effect(tree: Mapping[str, Any], network: str) -> list[str]:

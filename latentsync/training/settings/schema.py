@@ -13,6 +13,8 @@ from typing import Any
 
 PIXELS = "pixels"
 """Value of ckpt.vae that is no path: no VAE, see training.tiny."""
+AUDIO_WIDTH = 384
+"""Channels of an audio token of Whisper tiny, which a file without cross_attention_dim means."""
 WHISPER, MEL = "whisper", "mel"
 """Values of data.speech_features."""
 
@@ -163,6 +165,11 @@ class SyncNetOptimizer:
     max_grad_norm: float = 1.0
 
 
+def _precision(extras: Extras, run: UNetRun | SyncNetRun) -> str:
+    """auto, fp32, bf16 or fp16; auto: bf16 or fp16, whichever the device has."""
+    return extras.precision if run.mixed_precision_training else "fp32"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class UNetTraining:
     """model: the `model` section as it is, for UNet3DConditionModel. path: the YAML file."""
@@ -178,8 +185,7 @@ class UNetTraining:
 
     @property
     def precision(self) -> str:
-        """auto, fp32, bf16 or fp16; auto: bf16 or fp16, whichever the device has."""
-        return self.training.precision if self.run.mixed_precision_training else "fp32"
+        return _precision(self.training, self.run)
 
     @property
     def gradient_accumulation(self) -> int:
@@ -188,7 +194,7 @@ class UNetTraining:
     @property
     def audio_width(self) -> int:
         """Channels of an audio token."""
-        return int(self.model.get("cross_attention_dim", 384))
+        return int(self.model.get("cross_attention_dim", AUDIO_WIDTH))
 
     @property
     def needs_mel(self) -> bool:
@@ -210,8 +216,7 @@ class SyncNetTraining:
 
     @property
     def precision(self) -> str:
-        """auto, fp32, bf16 or fp16; auto: bf16 or fp16, whichever the device has."""
-        return self.training.precision if self.run.mixed_precision_training else "fp32"
+        return _precision(self.training, self.run)
 
     @property
     def gradient_accumulation(self) -> int:

@@ -67,15 +67,3 @@ def test_other_weights_have_features_of_their_own(tmp_path: Path, loads: list[Pa
 def test_weights_that_are_not_here_are_said_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="whisper"):
         speech_of(UNetTraining(), tmp_path)
-
-
-def test_features_can_be_computed_before_a_training(tmp_path: Path, loads: list[Path]) -> None:
-    clips = [make_clip(tmp_path / f"{n}.mp4", hertz=200.0 + n) for n in range(2)]
-    weights = tmp_path / "tiny.pt"
-    weights.write_bytes(b"123")
-    whisper = WhisperSpeech(weights, 384, tmp_path / "cache")
-    given = [*clips, tmp_path / "gone.mp4"]
-    assert whisper.fill(given, torch.device("cpu")) == 2
-    assert whisper.fill(given, torch.device("cpu")) == 0
-    whisper.tokens(clips[1], NO_MEL, 3, 2)
-    assert len(loads) == 1

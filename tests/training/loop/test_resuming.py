@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from latentsync.training.loop.checkpoint import (
 )
 from latentsync.training.loop.dry_run import check_disk
 from latentsync.training.loop.resume import AUTO, NEVER, checkpoint_to_resume, identity
-from latentsync.training.settings.schema import UNetTraining
+from latentsync.training.settings.schema import UNetOptimizer, UNetTraining
 from tests.support.small_task import small_network
 
 
@@ -55,6 +56,11 @@ def test_settings_that_change_nothing_learned_may_change() -> None:
     assert one["optimizer.lr"] == 1e-5 and one["data.resolution"] == 512
     assert json.loads(json.dumps(one)) == one
     assert "run.max_train_steps" not in one and "ckpt.save_ckpt_steps" not in one
+
+
+def test_where_the_learning_rate_falls_the_last_step_counts() -> None:
+    falls = replace(UNetTraining(), optimizer=UNetOptimizer(lr_scheduler="cosine"))
+    assert "run.max_train_steps" in identity(falls)
 
 
 def test_pruning_leaves_what_is_not_its_own(tmp_path: Path) -> None:
@@ -116,3 +122,4 @@ def test_too_little_room_is_said_before_any_work(
     monkeypatch.setattr("latentsync.training.loop.dry_run.free_bytes", lambda _: 10_000)
     with pytest.raises(ConfigError, match="too little room"):
         check_disk(tmp_path, small_network(), averages=True, keep=3)
+    check_disk(tmp_path, small_network(), averages=True, keep=3, there=3)  # one takes 9 kB

@@ -226,6 +226,14 @@ def test_a_network_that_does_not_fit_the_frames_is_refused(tmp_path: Path) -> No
         load_syncnet_training(written(tmp_path, UPSTREAM_SYNCNET), ["data.lower_half=true"])
 
 
+@pytest.mark.parametrize(
+    "setting", ["training.validate_steps=10", "training.gradient_accumulation=4"]
+)
+def test_syncnet_refuses_what_it_has_under_another_name(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(ConfigError, match=setting.partition("=")[0]):
+        load_syncnet_training(written(tmp_path, UPSTREAM_SYNCNET), [setting])
+
+
 def test_mixed_precision_off_means_fp32(tmp_path: Path) -> None:
     path = written(tmp_path, UPSTREAM_UNET)
     assert load_unet_training(path).precision == "auto"
