@@ -1,4 +1,4 @@
-"""Pictures of what a U-Net generates for a clip of its own data, where it trains with PixelVae."""
+"""PNGs of what a U-Net generates for a clip of its own data, where it trains with PixelVae."""
 
 from __future__ import annotations
 

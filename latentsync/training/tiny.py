@@ -1,4 +1,4 @@
-"""In place of the VAE where a training is only tried out: small grey pictures as latents.
+"""In place of the VAE where a training is only tried out: small grey images as latents.
 
 No weights, nothing learned: a face of R pixels is averaged down to R / 4 grey pixels a side, of
 which each 2 x 2 become the 4 channels of a latent. What a U-Net that trains with it has learned can

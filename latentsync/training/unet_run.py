@@ -177,7 +177,7 @@ def _validation(
     output: Path,
     stop: Callable[[], int],
 ) -> Validate | None:
-    """None: it is not possible, which is said. Pictures of a clip where there is no inference for
+    """None: it is not possible, which is said. Previews of a clip where there is no inference for
     such a U-Net."""
     if settings.ckpt.vae == PIXELS:
         steps = settings.run.inference_steps
