@@ -9,11 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from latentsync.errors import MediaError
 from latentsync.geometry import extract, square
 from latentsync.media.probe import VideoInfo
 from latentsync.training.preparation.clip_file import ClipFile
 from latentsync.training.preparation.frames import SteadyFrames
 from latentsync.training.preparation.manifest import (
+    FRAME_RATE,
     NOT_JUDGED,
     Figures,
     Journal,
@@ -73,7 +75,10 @@ def make_clips(
     journal: Journal,
     frames: SteadyFrames,
 ) -> list[MadeClip]:
-    """Writes the clips that are kept into the folder. Raises MediaError."""
+    """Writes the clips that are kept into the folder.
+
+    Raises MediaError: one cannot be written, or the frames end before the last clip does.
+    """
     waiting = sorted(planned, key=lambda one: one.piece.start)
     if not waiting:
         return []
@@ -93,6 +98,10 @@ def make_clips(
                 made += clip.finished()
             if frame.index + 1 >= last:
                 break
+        if waiting or running:
+            what = f"no end of {len(waiting) + len(running)} planned clips"
+            remedy = f"its frames ended before {last / FRAME_RATE:.2f} s, unlike when first read"
+            raise MediaError(what, source.info.path, remedy)
     finally:
         for clip in running:  # only where something failed
             clip.file.discard()
