@@ -16,6 +16,7 @@ from latentsync.training.preparation.clip_file import ClipFile
 from latentsync.training.preparation.frames import SteadyFrames
 from latentsync.training.preparation.manifest import (
     FRAME_RATE,
+    LEFT_OUT,
     NOT_JUDGED,
     Figures,
     Journal,
@@ -172,14 +173,14 @@ class _Clip:
 
     def _judge_sync(self) -> Judged:
         if not self._settings.judges("sync"):
-            return Judged(self.piece, NOT_JUDGED, "the step is left out")
+            return Judged(self.piece, NOT_JUDGED, LEFT_OUT)
         if self._sync is not None:
             return self._sync.judged(self.piece, self._settings)
         return judge_lag(self.piece, self._planned.lag or Lag(), self._settings)
 
     def _judge_quality(self) -> Judged:
         if self._quality is None:
-            return Judged(self.piece, NOT_JUDGED, "the step is left out")
+            return Judged(self.piece, NOT_JUDGED, LEFT_OUT)
         return self._quality.judged(self.piece, self._settings)
 
 
