@@ -13,6 +13,7 @@ from latentsync.errors import MediaError
 from latentsync.geometry import extract, square
 from latentsync.media.probe import VideoInfo
 from latentsync.training.preparation.clip_file import ClipFile
+from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.frames import SteadyFrames
 from latentsync.training.preparation.manifest import (
     FRAME_RATE,
@@ -196,4 +197,6 @@ class _Pictures:
         self._count += 1
         small = cv2.resize(clip.picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG])
-        (self._folder / f"{clip.name}.jpg").write_bytes(data.tobytes())
+        path = self._folder / f"{clip.name}.jpg"
+        with writing("a picture", path):
+            path.write_bytes(data.tobytes())
