@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,7 @@ def test_a_second_run_makes_no_clip_again_and_removes_what_a_killed_one_left(
     (line,) = (data / "train.txt").read_text().splitlines()
     before = Path(line).stat()
     (data / "clips" / ".part-half.1").mkdir()
+    os.utime(data / "clips" / ".part-half.1", (0, 0))
     assert prepare_data.main([str(raw), str(data), *FLAGS]) == 0
     assert (Path(line).stat().st_ino, Path(line).stat().st_mtime) == (
         before.st_ino,

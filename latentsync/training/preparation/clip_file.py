@@ -12,6 +12,7 @@ one and a half frames, which only readers that follow the edit list leave out.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,11 +23,12 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from latentsync.errors import MediaError
+from latentsync.training.preparation.failures import unwritten
 from latentsync.training.preparation.manifest import FRAME_RATE, SAMPLE_RATE
 
 _EXACT = 0x4 | 0x40000 | 0x4000  # FFmpeg's SWS_BICUBIC, SWS_ACCURATE_RND, SWS_FULL_CHR_H_INP
 _BT601, _LIMITED = 6, 1  # as H.264 numbers matrices and ranges
-_PIECE = 4096  # samples handed over at once
+_BLOCK = 4096  # samples handed over at once
 
 
 class ClipFile:
@@ -70,9 +72,9 @@ class ClipFile:
     def finish(self, samples: np.ndarray) -> None:
         """samples: (640 frames,) int16 mono at 16 kHz. Closes the file."""
         self._mux(self._video.encode(None))
-        for start in range(0, len(samples), _PIECE):
-            piece = np.ascontiguousarray(samples[None, start : start + _PIECE])
-            frame = av.AudioFrame.from_ndarray(piece, format="s16p", layout="mono")
+        for start in range(0, len(samples), _BLOCK):
+            block = np.ascontiguousarray(samples[None, start : start + _BLOCK])
+            frame = av.AudioFrame.from_ndarray(block, format="s16p", layout="mono")
             frame.sample_rate, frame.pts = SAMPLE_RATE, start
             frame.time_base = Fraction(1, SAMPLE_RATE)
             self._mux(self._audio.encode(frame))
@@ -84,10 +86,9 @@ class ClipFile:
 
     def discard(self) -> None:
         """Deletes what is there of it."""
-        try:
+        with suppress(OSError):  # its end cannot be written either where the disk is full
             self._output.close()
-        finally:
-            self.path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def _mux(self, packets: list[av.Packet]) -> None:
         try:
@@ -96,5 +97,4 @@ class ClipFile:
             raise self._unwritten(error) from error
 
     def _unwritten(self, error: OSError) -> MediaError:
-        remedy = error.strerror or str(error)
-        return MediaError("cannot write a clip", self.path, remedy)
+        return unwritten("a clip", self.path, error)

@@ -9,11 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from latentsync.errors import MediaError
 from latentsync.geometry import extract, square
 from latentsync.media.probe import VideoInfo
 from latentsync.training.preparation.clip_file import ClipFile
+from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.frames import SteadyFrames
 from latentsync.training.preparation.manifest import (
+    FRAME_RATE,
+    LEFT_OUT,
     NOT_JUDGED,
     Figures,
     Journal,
@@ -73,7 +77,10 @@ def make_clips(
     journal: Journal,
     frames: SteadyFrames,
 ) -> list[MadeClip]:
-    """Writes the clips that are kept into the folder. Raises MediaError."""
+    """Writes the clips that are kept into the folder.
+
+    Raises MediaError: one cannot be written, or the frames end before the last clip does.
+    """
     waiting = sorted(planned, key=lambda one: one.piece.start)
     if not waiting:
         return []
@@ -93,6 +100,10 @@ def make_clips(
                 made += clip.finished()
             if frame.index + 1 >= last:
                 break
+        if waiting or running:
+            what = f"no end of {len(waiting) + len(running)} planned clips"
+            remedy = f"its frames ended before {last / FRAME_RATE:.2f} s, unlike when first read"
+            raise MediaError(what, source.info.path, remedy)
     finally:
         for clip in running:  # only where something failed
             clip.file.discard()
@@ -163,14 +174,14 @@ class _Clip:
 
     def _judge_sync(self) -> Judged:
         if not self._settings.judges("sync"):
-            return Judged(self.piece, NOT_JUDGED, "the step is left out")
+            return Judged(self.piece, NOT_JUDGED, LEFT_OUT)
         if self._sync is not None:
             return self._sync.judged(self.piece, self._settings)
         return judge_lag(self.piece, self._planned.lag or Lag(), self._settings)
 
     def _judge_quality(self) -> Judged:
         if self._quality is None:
-            return Judged(self.piece, NOT_JUDGED, "the step is left out")
+            return Judged(self.piece, NOT_JUDGED, LEFT_OUT)
         return self._quality.judged(self.piece, self._settings)
 
 
@@ -186,4 +197,6 @@ class _Pictures:
         self._count += 1
         small = cv2.resize(clip.picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG])
-        (self._folder / f"{clip.name}.jpg").write_bytes(data.tobytes())
+        path = self._folder / f"{clip.name}.jpg"
+        with writing("a picture", path):
+            path.write_bytes(data.tobytes())

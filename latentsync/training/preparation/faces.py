@@ -8,7 +8,15 @@ import numpy as np
 
 from latentsync.face.people import Person
 from latentsync.face.tracks import Track
-from latentsync.training.preparation.manifest import DROPPED, FRAME_RATE, Judged, Piece, seconds
+from latentsync.training.preparation.manifest import (
+    DROPPED,
+    FRAME_RATE,
+    LEFT_OUT,
+    NOT_JUDGED,
+    Judged,
+    Piece,
+    seconds,
+)
 from latentsync.training.preparation.settings import PreparationSettings
 
 NOTED = FRAME_RATE
@@ -48,12 +56,15 @@ def judge_size(
     """By the median width of the face [source pixels]."""
     for piece in pieces:
         width = face_width(piece, track_of(piece, people))
-        if settings.judges("size") and width < settings.face_width:
+        figures = {"face_width": width}
+        if not settings.judges("size"):
+            yield Judged(piece, NOT_JUDGED, LEFT_OUT, figures)
+        elif width < settings.face_width:
             least = f"at least {settings.face_width} are needed (--min_face)"
             reason = f"the face is {width:.0f} pixels wide, {least}"
-            yield Judged(piece, DROPPED, reason, {"face_width": width})
+            yield Judged(piece, DROPPED, reason, figures)
         else:
-            yield Judged(piece, figures={"face_width": width})
+            yield Judged(piece, figures=figures)
 
 
 def face_width(piece: Piece, track: Track) -> float:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsync.errors import ConfigError, LatentSyncError, MediaError
+from latentsync.errors import ConfigError, LatentSyncError
 from latentsync.media.probe import probe
 from latentsync.places import part_file
+from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.manifest import FRAME_RATE
 from latentsync.training.preparation.readable import whole
 from latentsync.training.preparation.workers import Work
@@ -95,11 +96,8 @@ def inspected(one: Input, cache: Path) -> Input:
     except OSError as error:
         return _with(one, error=f"it cannot be opened: {error.strerror or error}")
     facts = {**stamp, "sha256": sha256, "seconds": _seconds(one.path)}
-    try:
-        with part_file(place) as part:
-            part.write_text(json.dumps(facts), "utf-8")
-    except OSError as error:
-        raise MediaError("cannot write", place, error.strerror or str(error)) from error
+    with writing("what is known of a file", place), part_file(place) as part:
+        part.write_text(json.dumps(facts), "utf-8")
     return _with(one, sha256=sha256, seconds=facts["seconds"])
 
 

@@ -32,6 +32,8 @@ STEPS = {
 }
 """Name of a step -> what it asks. In this order, but for the last, which is asked first."""
 SKIPPABLE = ("size", "speaker", "speech", "sync", "quality")
+LEFT_OUT = "the step is left out"
+"""Reason of a step that is skipped: its verdict is NOT_JUDGED."""
 WHOLE = ""
 """The name of the piece that is a whole source."""
 

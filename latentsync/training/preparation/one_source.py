@@ -23,6 +23,7 @@ from latentsync.training.preparation.clips import (
     make_clips,
 )
 from latentsync.training.preparation.faces import judge_faces, judge_size
+from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.frames import SteadyFrames
 from latentsync.training.preparation.manifest import DROPPED, WHOLE, Journal, Judged, Piece
 from latentsync.training.preparation.readable import (
@@ -83,7 +84,7 @@ def prepare_source(
 
     name: of the source in the table. stem: what names of clips begin with. A file that cannot be
     used has a verdict that says why. Raises what is not the file's fault: CheckpointError,
-    ConfigError, and MediaError where a clip cannot be written.
+    ConfigError, and MediaError where a clip or a picture cannot be written.
     """
     prepared = Prepared(Journal(name, stem))
     watched = _watch(path, prepared.journal, tools, settings, tick)
@@ -199,7 +200,9 @@ def _keep_portraits(people: Sequence[Person], journal: Journal, folder: Path) ->
     }
     shown = [piece for piece in journal.dropped if piece.person in faces]
     for piece in shown[:PICTURES]:
-        (folder / f"{journal.name(piece)}.jpg").write_bytes(faces[piece.person])
+        path = folder / f"{journal.name(piece)}.jpg"
+        with writing("a picture", path):
+            path.write_bytes(faces[piece.person])
 
 
 def _planned(

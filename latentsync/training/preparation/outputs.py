@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from latentsync.errors import MediaError
 from latentsync.places import part_file
+from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.manifest import FRAME_RATE, SAMPLE_RATE
 from latentsync.training.preparation.splitting import TRAIN, VALIDATION, Split
 from latentsync.training.preparation.store import Clip
@@ -42,11 +42,9 @@ def write_lists(clips: Sequence[Clip], split: Split, output: Path) -> None:
     as they are. Raises MediaError."""
     for part in (TRAIN, VALIDATION):
         lines = [str(clip.path.absolute()) for clip in clips if split.parts[clip.name] == part]
-        try:
-            with part_file(output / f"{part}.txt") as file:
-                file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        except OSError as error:
-            raise MediaError("cannot write the list", output / f"{part}.txt", str(error)) from error
+        path = output / f"{part}.txt"
+        with writing("the list", path), part_file(path) as file:
+            file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
 def write_shards(
@@ -73,7 +71,7 @@ def write_shards(
         return len(plan)
     by_name = {clip.name: clip for clip in clips}
     part_folder = output / f".{SHARDS}.part"
-    try:
+    with writing("the shards", folder):
         shutil.rmtree(part_folder, ignore_errors=True)
         part_folder.mkdir()
         for shard, names in plan.items():
@@ -81,8 +79,6 @@ def write_shards(
         (part_folder / INDEX).write_text(index, "utf-8")
         remove_shards(output)
         part_folder.replace(folder)
-    except OSError as error:
-        raise MediaError("cannot write the shards", folder, str(error)) from error
     return len(plan)
 
 
@@ -110,10 +106,10 @@ def _write_shard(path: Path, clips: Sequence[Clip], samples: Mapping[str, Any]) 
     """Times and owners are left out: the same clips give the same bytes."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
         for clip in clips:
-            told = json.dumps(samples[clip.name], sort_keys=True).encode()
+            facts = json.dumps(samples[clip.name], sort_keys=True).encode()
             with clip.path.open("rb") as file:
                 _add(archive, f"{clip.name}.mp4", file, clip.path.stat().st_size)
-            _add(archive, f"{clip.name}.json", io.BytesIO(told), len(told))
+            _add(archive, f"{clip.name}.json", io.BytesIO(facts), len(facts))
 
 
 def _add(archive: tarfile.TarFile, name: str, file: Any, size: int) -> None:

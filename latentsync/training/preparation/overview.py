@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -118,23 +119,28 @@ def _dropped(rows: Sequence[Row], store: Store) -> Iterator[Markup]:
             by_step[row.step].append(row)
     for step in [name for name in STEPS if name in by_step]:
         dropped = by_step[step]
-        cards = [_card(store, row.clip, row.reason, "") for row in dropped]
-        there = [card for card in cards if card is not None][:SHOWN]
+        cards = (_card(store, row.clip, row.reason, "") for row in dropped)
+        there = list(islice((card for card in cards if card is not None), SHOWN))
         if there:
             yield section(f"dropped-{step}", f"Dropped: {step}", _gallery(there))
 
 
 def _card(store: Store, name: str, said: str, figures: str) -> Markup | None:
-    """None: there is no picture of it."""
-    path = store.clips / name.split("_", 1)[0] / f"{name}.jpg"
-    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else None
-    if data is None:
+    """None: there is no picture of it, or a damaged one."""
+    pixels = _pixels(store.clips / name.split("_", 1)[0] / f"{name}.jpg")
+    if pixels is None:
         return None
-    pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1]
-    made = picture(np.ascontiguousarray(pixels), pixels.shape[0], _QUALITY)
+    made = picture(pixels, pixels.shape[0], _QUALITY)
     image = element("img", src=made.uri, alt="", width=made.width, height=made.height)
     lines = [element("dd", line, class_="said") for line in (said, figures) if line]
     return element("div", element("dt", image, element("div", name)), *lines, class_="card")
+
+
+def _pixels(path: Path) -> np.ndarray | None:
+    """(H, W, 3) uint8 RGB; None: no file, or none that can be decoded."""
+    data = np.frombuffer(path.read_bytes() if path.is_file() else b"", np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if decoded is None else np.ascontiguousarray(decoded[..., ::-1])
 
 
 def _gallery(cards: Sequence[Markup]) -> Markup:

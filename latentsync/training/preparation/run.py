@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -24,13 +25,13 @@ from latentsync.training.preparation.table import write_table
 from latentsync.training.preparation.tools import has_syncnet, identity_of, load_tools
 from latentsync.training.preparation.workers import Advanced, Done, Start, Work
 
-Events = Iterator[Done[Input] | Advanced[Input]]
+Events = Generator[Done[Input] | Advanced[Input], None, None]
 Pool = Callable[[Sequence[Input], Start], Events]
 """Works on the inputs; see workers.work_on."""
 
 
 class Watcher(Protocol):
-    """Is told how far it has come."""
+    """Shows how far the work has come."""
 
     def found(self, files: int, finished: int, seconds: float) -> None:
         """seconds: of the videos that are still to be done."""
@@ -83,7 +84,8 @@ class SourceWork:
         def work(one: Input, tick: Callable[[], None]) -> None:
             with kept.making(one) as part:
                 stem = kept.stem(one)
-                done = prepare_source(one.path, one.name, stem, part, tools, settings, tick)
+                ticked = kept.keep_alive(part, tick)
+                done = prepare_source(one.path, one.name, stem, part, tools, settings, ticked)
                 kept.write(part, one, done)
 
         return work
@@ -106,8 +108,9 @@ def prepare(
     set_up: called first in each process that makes clips; the other: in those that only look at
     files, which should be light.
 
-    Raises ConfigError, before any work: settings, folders, disk, weights; MediaError: an output
-    cannot be written.
+    Raises ConfigError, before any work: settings, folders, disk, weights; later on CheckpointError:
+    wrong weights, or MediaError: the disk is full, or an output cannot be written. What is finished
+    stays.
     """
     found = checked_inputs(folder, output, settings, options, config)
     store.mark(output)
@@ -123,7 +126,11 @@ def prepare(
         watcher.found(len(inputs), len(unique) - len(todo), seconds)
         todo.sort(key=lambda one: -one.seconds)  # the longest first, so that none is left alone
         work = SourceWork(config, settings, kept, set_up)
-        failures = _worked(pool(todo, work) if todo else iter(()), watcher)
+        try:
+            with closing(pool(todo, work)) as events:
+                failures = _worked(events, watcher)
+        finally:
+            kept.remove_own_parts()
         outcome = _gathered(inputs, unique, kept, failures)
         _write(outcome, settings, options, config, kept)
     return outcome

@@ -11,6 +11,7 @@ from latentsync.training.preparation.faces import stretches
 from latentsync.training.preparation.manifest import (
     DROPPED,
     FRAME_RATE,
+    LEFT_OUT,
     NOT_JUDGED,
     Judged,
     Piece,
@@ -28,7 +29,7 @@ def judge_speaker(
     """Where another person speaks, a piece is cut. spans: None: nobody else is in the video."""
     for piece in pieces:
         if not settings.judges("speaker"):
-            yield Judged(piece, NOT_JUDGED, "the step is left out")
+            yield Judged(piece, NOT_JUDGED, LEFT_OUT)
         elif spans is None:
             yield Judged(piece)
         else:
@@ -71,7 +72,9 @@ def judge_speech(
             there = in_frames(spans.get(piece.person, ()), len(spoken))
         share = float(there[piece.start : piece.stop].mean()) if piece.frames else 0.0
         figures = {"speech": share}
-        if settings.judges("speech") and share < settings.min_speech:
+        if not settings.judges("speech"):
+            yield Judged(piece, NOT_JUDGED, LEFT_OUT, figures)
+        elif share < settings.min_speech:
             reason = f"{share:.0%} of it are speech of this person (--min_speech)"
             yield Judged(piece, DROPPED, reason, figures)
         else:

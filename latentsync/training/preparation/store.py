@@ -1,7 +1,7 @@
 """The output folder: what is finished there, and what this command may write and delete in it.
 
 clips/NAME-KEY/       the clips of one source, with record.json; appears when it is complete
-clips/.part-...       of a source at work; deleted by the next run
+clips/.part-...       of a source at work; deleted by a run an hour after the last sign of work
 inputs/               what is known of the input files: hash and length
 prepare_data.json     marks the folder as made by this command
 """
@@ -13,8 +13,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -23,15 +24,18 @@ from uuid import uuid4
 
 import numpy as np
 
-from latentsync.errors import ConfigError, MediaError
+from latentsync.errors import ConfigError
 from latentsync.places import PACKAGE, part_file
+from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.inputs import Input
 from latentsync.training.preparation.manifest import FRAME_RATE, Row
 from latentsync.training.preparation.one_source import Prepared
 
 MARK, RECORD, VECTORS = "prepare_data.json", "record.json", "faces.npz"
 KIND = "latentsync training data"
-_PART = ".part-"
+ABANDONED = 3600.0
+"""Seconds after which a part that nothing was done to is of a run that was killed."""
+_PART, _SHOW_EVERY = ".part-", 60.0
 _DECIDES = (
     *("training/preparation", "face", "media", "speech", "models", "restoration", "evaluate"),
     *("pipeline", "geometry.py", "tone.py", "curves.py", "frame_times.py", "types.py"),
@@ -73,6 +77,7 @@ class Store:
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder, self.clips, self.inputs = folder, folder / "clips", folder / "inputs"
+        self._run = uuid4().hex[:8]
         self._identity = json.dumps([identity, code_hash()], sort_keys=True)
 
     def stem(self, one: Input) -> str:
@@ -101,10 +106,14 @@ class Store:
 
     @contextmanager
     def making(self, one: Input) -> Iterator[Path]:
-        """A folder for the clips of a source; see write(). Deleted where it was not written."""
-        part = self.clips / f"{_PART}{self.stem(one)}.{os.getpid()}"
+        """A folder for the clips of a source; see write(). Deleted where it was not written.
+
+        Raises MediaError: it cannot be made.
+        """
+        part = self.clips / f"{_PART}{self.stem(one)}.{self._run}"
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        with writing("the clips", part):
+            part.mkdir(parents=True)
         try:
             yield part
         finally:
@@ -119,7 +128,7 @@ class Store:
             "rows": [asdict(row) for row in prepared.journal.rows],
             "clips": [asdict(clip) for clip in prepared.clips],
         }
-        try:
+        with writing("the clips", part):
             vectors = {str(number): each for number, each in prepared.vectors.items()}
             if vectors:
                 np.savez(part / VECTORS, allow_pickle=False, **vectors)
@@ -127,12 +136,32 @@ class Store:
             target = self.clips / self.stem(one)
             if not target.exists():  # another run may have been quicker
                 part.replace(target)
-        except OSError as error:
-            raise MediaError("cannot write the clips", part, str(error)) from error
+
+    def keep_alive(self, part: Path, tick: Callable[[], None]) -> Callable[[], None]:
+        """tick, which also shows other machines now and then that the part is worked on."""
+        shown = time.monotonic()
+
+        def ticked() -> None:
+            nonlocal shown
+            tick()
+            if time.monotonic() - shown > _SHOW_EVERY:
+                shown = time.monotonic()
+                with suppress(OSError):
+                    os.utime(part)
+
+        return ticked
 
     def remove_parts(self) -> None:
-        """Of runs that were killed. Only while no other run works here."""
+        """Of runs that were killed: those untouched for ABANDONED. Younger ones may be of a run on
+        another machine, where the disk has no locks."""
         for part in self.clips.glob(f"{_PART}*"):
+            with suppress(OSError):
+                if time.time() - part.stat().st_mtime > ABANDONED:
+                    shutil.rmtree(part, ignore_errors=True)
+
+    def remove_own_parts(self) -> None:
+        """Of this run, after its processes have ended."""
+        for part in self.clips.glob(f"{_PART}*.{self._run}"):
             shutil.rmtree(part, ignore_errors=True)
 
     def unused(self, inputs: list[Input]) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -11,6 +11,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
 
 from latentsync.errors import LatentSyncError
+from latentsync.training.preparation.failures import stops_all
 
 T = TypeVar("T")
 FRAMES_PER_MESSAGE = 25
@@ -42,11 +43,14 @@ class OrphanedError(SystemExit):
     """The process that hands out the tasks is gone."""
 
 
-def work_on(tasks: Sequence[T], count: int, start: Start) -> Iterator[Done[T] | Advanced[T]]:
+def work_on(
+    tasks: Sequence[T], count: int, start: Start
+) -> Generator[Done[T] | Advanced[T], None, None]:
     """Yields what happens, until every task has ended once.
 
     start: called in each process, before its first task; picklable. A LatentSyncError of a task is
-    its result; one of `start` is raised here. A process that dies otherwise is replaced.
+    its result; one of `start` is raised here, and so is one that each further task would meet, see
+    failures.stops_all. A process that dies otherwise is replaced.
     """
     waiting = list(reversed(tasks))
     seats = [_Seat(start) for _ in range(min(count, len(waiting)))]
@@ -95,7 +99,7 @@ class _Seat:
             return self._replaced(task)
         if kind == "frames":
             return Advanced(task, value / FRAMES_PER_SECOND)
-        if kind == "start":
+        if kind == "stop":
             raise value
         self.task = None
         return Done(task, error=value) if kind == "error" else Done(task, value)
@@ -121,7 +125,7 @@ def _serve(connection: Connection, start: Start) -> None:
     try:
         work = start()
     except LatentSyncError as error:
-        connection.send(("start", error))
+        connection.send(("stop", error))
         return
     while True:
         try:
@@ -131,7 +135,7 @@ def _serve(connection: Connection, start: Start) -> None:
         try:
             connection.send(("done", work(task, _Counter(connection))))
         except LatentSyncError as error:
-            connection.send(("error", error))
+            connection.send(("stop" if stops_all(error) else "error", error))
 
 
 class _Counter:

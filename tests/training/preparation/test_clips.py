@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from latentsync.errors import MediaError
 from latentsync.evaluate.networks import Judges
 from latentsync.evaluate.sync.measure import SyncNetworks
 from latentsync.media.audio.reader import AudioReader
@@ -100,3 +101,16 @@ def test_audio_beyond_the_recording_is_silence() -> None:
     assert not early[:640].any() and np.array_equal(early[640:], recording.samples[:640])
     late = recording.of_frames(1, 4)
     assert np.array_equal(late[:640], recording.samples[640:]) and not late[640:].any()
+
+
+def test_frames_that_end_early_are_an_error_and_leave_no_file(video: Path, tmp_path: Path) -> None:
+    source = Source(probe(video), Recording(loudness(0)), None, tmp_path)
+    tools = SimpleNamespace(judges=Judges())
+    plain = PreparationSettings(min_seconds=2.0, skip=("sync", "quality"))
+    early = [frame for frame in SteadyFrames(source.info) if frame.index < STOP - 1]
+    for start in (START, LENGTH + 5):  # one that has begun, one that has not
+        piece = Piece("s000", start, start + STOP - START, 1, 0)
+        planned = [Planned(piece, [alignment(SIDE)] * piece.frames)]
+        with pytest.raises(MediaError, match=r"no end of 1 planned clips"):
+            make_clips(source, planned, tools, plain, Journal("v.mp4", "v"), early)  # type: ignore[arg-type]
+    assert not list(tmp_path.glob("*.mp4"))

@@ -55,7 +55,7 @@ def test_a_small_face_is_dropped_unless_the_step_is_left_out() -> None:
     assert (judged.verdict, judged.figures["face_width"]) == (DROPPED, 100)
     assert "128" in judged.reason
     (judged,) = judge_size([piece], people, PreparationSettings(skip=("size",)))
-    assert judged.verdict == KEPT
+    assert (judged.verdict, judged.figures["face_width"]) == (NOT_JUDGED, 100)
 
 
 def test_where_another_person_speaks_a_piece_is_cut() -> None:
@@ -73,6 +73,8 @@ def test_speech_counts_for_its_own_person_only() -> None:
     (alone,) = judge_speech([piece], spoken, None, SETTINGS)
     (other,) = judge_speech([piece], spoken, {2: [(0.0, 10.0)]}, SETTINGS)
     assert (alone.verdict, other.verdict) == (KEPT, DROPPED)
+    (skipped,) = judge_speech([piece], spoken, None, PreparationSettings(skip=("speech",)))
+    assert (skipped.verdict, skipped.reason) == (NOT_JUDGED, "the step is left out")
 
 
 @pytest.mark.parametrize("frames", [124, 125, 250, 251, 499, 750, 751])

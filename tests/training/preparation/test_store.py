@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from latentsync.errors import ConfigError
+from latentsync.errors import ConfigError, MediaError
 from latentsync.training.preparation.clips import MadeClip
 from latentsync.training.preparation.inputs import Input
 from latentsync.training.preparation.manifest import Journal, Judged, Piece
@@ -52,10 +54,46 @@ def test_a_source_is_finished_all_at_once(tmp_path: Path) -> None:
 def test_what_was_left_by_a_killed_run_is_removed_and_nothing_else(tmp_path: Path) -> None:
     store = Store(tmp_path, {})
     written(store)
-    (store.clips / ".part-x.1").mkdir()
-    (store.clips / "mine").mkdir()
-    store.remove_parts()
-    assert {one.name for one in store.clips.iterdir()} == {store.stem(ONE), "mine"}
+    for name in (".part-x.1", ".part-y.2", "mine"):
+        (store.clips / name).mkdir()
+    for name in (".part-x.1", "mine"):
+        os.utime(store.clips / name, (0, 0))
+    store.remove_parts()  # another machine may be at work on y
+    assert {one.name for one in store.clips.iterdir()} == {store.stem(ONE), ".part-y.2", "mine"}
+
+
+def test_a_long_source_shows_that_it_is_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, now = Store(tmp_path, {}), [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with store.making(ONE) as part:
+        tick = store.keep_alive(part, lambda: None)
+        os.utime(part, (0, 0))
+        tick()
+        assert part.stat().st_mtime == 0
+        now[0] = 61.0
+        tick()
+        store.remove_parts()
+        assert part.is_dir()
+
+
+def test_a_run_removes_its_own_parts_at_once_and_those_of_no_other(tmp_path: Path) -> None:
+    store, other = Store(tmp_path, {}), Store(tmp_path, {})
+    with store.making(ONE) as mine, other.making(ONE) as theirs:
+        store.remove_own_parts()
+        assert not mine.exists() and theirs.exists()
+
+
+def test_a_disk_that_takes_no_folder_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(MediaError, match="make room"), Store(tmp_path, {}).making(ONE):
+        pass
 
 
 def test_other_settings_or_contents_are_other_work_and_another_name_is_not(tmp_path: Path) -> None:
