@@ -32,6 +32,7 @@ from latentsync.media.encoder_options import (
     x265,
 )
 from latentsync.media.hdr import AMBIENT, CAPTIONS, HDR10_PLUS, HdrMetadata
+from latentsync.media.scheduling import scheduling_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,8 @@ def _formats_of(name: str) -> frozenset[str]:
 def refusal(name: str, asked: Quality, size: tuple[int, int]) -> str:
     """Why it encodes no frames of that (width, height) on this machine; "" if it does."""
     try:
-        made = _encoded(name, asked, size)
+        with scheduling_kept():
+            made = _encoded(name, asked, size)
     except (av.FFmpegError, OSError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
     return "" if made else "it returns nothing"

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from latentsync.media.encoder_options import PRESETS, Quality
 from latentsync.media.encoders import ENCODERS, installed, refusal, usable_formats
 from latentsync.media.hdr import HdrMetadata
+from latentsync.media.scheduling import scheduling_kept
 from latentsync.media.settings import EncodeSettings
 
 SIZE = (96, 64)
@@ -100,7 +101,7 @@ def _noise(pix_fmt: str, *, grain: float = 40, count: int = 3) -> Iterator[Video
 
 def _through(settings: EncodeSettings, frames: list[VideoFrame]) -> list[VideoFrame]:
     file = BytesIO()
-    with av.open(file, "w", format="matroska") as output:
+    with scheduling_kept(), av.open(file, "w", format="matroska") as output:
         stream = output.add_stream(settings.codec, rate=25)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = *SIZE, settings.pix_fmt
