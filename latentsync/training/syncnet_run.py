@@ -117,8 +117,7 @@ def _held_out(settings: SyncNetTraining) -> SyncNetDataset | None:
 
 
 class HeldOut:
-    """Loss and accuracy on clips that are not trained on; the same pairs each time. Of the network
-    as it trains, not of averaged weights."""
+    """Loss and accuracy on clips that are not trained on; the same pairs each time."""
 
     runs_the_model = True
 
