@@ -60,7 +60,9 @@ def unet_run(
     found = resuming.checkpoint_to_resume(folder, resume, identity)
     lora = lora_settings(settings.lora)
     files = frozen_files(settings)
-    begin = start_file(settings.ckpt.resume_ckpt_path, "ckpt.resume_ckpt_path")
+    begin = None
+    if found is None or lora is not None:  # a LoRA has only its own part of the weights
+        begin = start_file(settings.ckpt.resume_ckpt_path, "ckpt.resume_ckpt_path")
     require_device(settings.training.device)
     loop = loop_settings(settings)
     precision = chosen_precision(loop.precision, cpu=on_cpu(settings))
