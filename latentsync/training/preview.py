@@ -40,8 +40,8 @@ class Preview:
     """Writes OUTPUT/previews/step-00001000.png: frames of the first clip, one beside the other;
     below each what the U-Net was given of it, and below that what it has made of it.
 
-    unet: as it is trained, on any device; not averaged weights. keep: (R, R) float, 1 where the
-    face is kept.
+    unet: as it is trained, on any device; the trainer puts averaged weights in. keep: (R, R) float,
+    1 where the face is kept.
     """
 
     runs_the_model = True

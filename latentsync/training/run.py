@@ -13,6 +13,7 @@ from latentsync.pipeline.segments.lock import held
 from latentsync.training.batch import Task
 from latentsync.training.loop.checkpoint import Checkpoint, checkpoints_of, clear_remains
 from latentsync.training.loop.dry_run import Cost, check_disk, dry_run
+from latentsync.training.loop.figures import Validate
 from latentsync.training.loop.meter import Report
 from latentsync.training.loop.order import Clips
 from latentsync.training.loop.settings import LoopSettings
@@ -20,7 +21,6 @@ from latentsync.training.loop.trainer import (
     Outcome,
     Pack,
     Trainer,
-    Validate,
     Watch,
     as_latentsync,
 )

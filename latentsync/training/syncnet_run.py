@@ -51,7 +51,9 @@ def syncnet_run(
     if settings.data.latent_space:
         folders = settings.training.weights_folders
         vae_path = find(VAE, settings.ckpt.vae or None, folders=folders)
-    begin = start_file(settings.ckpt.resume_ckpt_path, "ckpt.resume_ckpt_path")
+    begin = None
+    if found is None:
+        begin = start_file(settings.ckpt.resume_ckpt_path, "ckpt.resume_ckpt_path")
     require_device(settings.training.device)
     loop = loop_settings(settings)
     cpu = settings.training.device == "cpu" or not torch.cuda.is_available()
@@ -117,8 +119,7 @@ def _held_out(settings: SyncNetTraining) -> SyncNetDataset | None:
 
 
 class HeldOut:
-    """Loss and accuracy on clips that are not trained on; the same pairs each time. Of the network
-    as it trains, not of averaged weights."""
+    """Loss and accuracy on clips that are not trained on; the same pairs each time."""
 
     runs_the_model = True
 

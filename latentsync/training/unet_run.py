@@ -21,10 +21,11 @@ from latentsync.settings.schema import Config
 from latentsync.training.data.datasets import UNetDataset
 from latentsync.training.loop import resume as resuming
 from latentsync.training.loop.devices import chosen_precision, process_count, require_device
+from latentsync.training.loop.figures import Validate
 from latentsync.training.loop.settings import LoopSettings
 from latentsync.training.loop.start import start_strictly, start_unet
 from latentsync.training.loop.state import seed_random
-from latentsync.training.loop.trainer import Pack, Validate, as_latentsync
+from latentsync.training.loop.trainer import Pack, as_latentsync
 from latentsync.training.loop.validation import Validation, cannot_validate
 from latentsync.training.networks import FrozenFiles, frozen_files, load_frozen
 from latentsync.training.person import FILE as LORA_FILE
@@ -59,7 +60,9 @@ def unet_run(
     found = resuming.checkpoint_to_resume(folder, resume, identity)
     lora = lora_settings(settings.lora)
     files = frozen_files(settings)
-    begin = start_file(settings.ckpt.resume_ckpt_path, "ckpt.resume_ckpt_path")
+    begin = None
+    if found is None or lora is not None:  # a LoRA has only its own part of the weights
+        begin = start_file(settings.ckpt.resume_ckpt_path, "ckpt.resume_ckpt_path")
     require_device(settings.training.device)
     loop = loop_settings(settings)
     precision = chosen_precision(loop.precision, cpu=on_cpu(settings))

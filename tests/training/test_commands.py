@@ -127,6 +127,9 @@ def test_stage_2_goes_on_from_stage_1(command: Command, place: Path, tmp_path: P
         up_block_types=["UpBlock3D", "CrossAttnUpBlock3D"],
     )
     unet.load_state_dict(after)
+    start.unlink()
+    code, said = command("train_unet", *given, "run.max_train_steps=4")
+    assert code == 0, f"what it goes on from has all weights: {said}"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

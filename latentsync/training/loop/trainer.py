@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentsync.errors import Cancelled, CheckpointError, ConfigError, LatentSyncError
+from latentsync.errors import CheckpointError, ConfigError
 from latentsync.training.batch import Task
 from latentsync.training.loop import state as states
 from latentsync.training.loop.checkpoint import (
@@ -24,6 +24,7 @@ from latentsync.training.loop.checkpoint import (
 )
 from latentsync.training.loop.devices import Across, is_sharded, make_accelerator, on_device
 from latentsync.training.loop.ema import Averages
+from latentsync.training.loop.figures import Validate, figures_of, runs_the_model
 from latentsync.training.loop.log import Log
 from latentsync.training.loop.meter import Meter, Report
 from latentsync.training.loop.order import Clips, RankBatches, batches
@@ -34,10 +35,6 @@ from latentsync.training.loop.step import Stepper, StepResult
 
 logger = logging.getLogger(__name__)
 
-Validate = Callable[[Path, int], Mapping[str, Any]]
-"""Weights, step -> figures."""
-FAILURES = (LatentSyncError, RuntimeError, OSError, ValueError, LookupError, ArithmeticError)
-"""What a validation may fail with; PyTorch's lack of memory is a RuntimeError."""
 Watch = Callable[[Report], str | None]
 """Looks at the reports; returns a sentence where something should be said."""
 
@@ -83,7 +80,7 @@ class Trainer:
         self.pack, self._said = pack, set[str]()
         self.accelerator = make_accelerator(settings)
         self.across = Across(self.accelerator)
-        if is_sharded(self.accelerator) and getattr(validate, "runs_the_model", False):
+        if is_sharded(self.accelerator) and runs_the_model(validate):
             logger.warning("no validation during the training: FSDP keeps the network in parts")
             validate = None
         self._validate = validate
@@ -271,7 +268,8 @@ class Trainer:
             name = self.settings.weights
             weights = self.last.path / (name if self.averages is None else averaged(name))
             kept = states.random_state()
-            found = self._figures(self._validate, weights)
+            with self._as_validated(self._validate):
+                found = figures_of(self._validate, weights, self.step)
             states.restore_random(kept)
             self.model.train()
             if found:
@@ -279,18 +277,11 @@ class Trainer:
         self.across.wait()
         self._meter.start()
 
-    def _figures(self, validate: Validate, weights: Path) -> Mapping[str, Any]:
-        """Nothing where it fails: that is logged, and the training goes on."""
-        try:
-            return validate(weights, self.step)
-        except Cancelled:
-            return {}
-        except FAILURES as error:
-            said = " ".join(str(error).split()) or type(error).__name__
-            bug = not isinstance(error, LatentSyncError)
-            what = "validation of step %d failed, training goes on: %s"
-            logger.warning(what, self.step, said, exc_info=bug)
-            return {"failed": said}
+    def _as_validated(self, validate: Validate) -> AbstractContextManager[None]:
+        """With averaged weights in the model, where there are any and the validation runs it."""
+        if self.averages is None or not runs_the_model(validate):
+            return nullcontext()
+        return self.averages.in_place(self.plain_model)
 
     def _kept(self) -> str:
         if self.last is None:

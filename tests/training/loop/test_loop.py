@@ -66,6 +66,27 @@ def test_validation_sees_the_averaged_weights_and_changes_nothing(tmp_path: Path
     assert [line["step"] for line in lines if "validation/sync" in line] == [8, 16, 20]
 
 
+def test_a_validation_that_runs_the_network_runs_the_averaged_one(tmp_path: Path) -> None:
+    class Running:
+        runs_the_model = True
+
+        def __call__(self, weights: Path, _step: int) -> dict[str, float]:
+            averages = torch.load(weights, weights_only=True)["state_dict"]
+            now = trainer.task.model.state_dict()
+            same.append(all(torch.equal(now[name], value) for name, value in averages.items()))
+            return {"seen": 1.0}
+
+    same: list[bool] = []
+    trainer = made(tmp_path, {"steps": 4, "validate_every": 2}, validate=Running())
+    outcome = trainer.fit()
+    assert same == [True, True] and outcome.checkpoint is not None
+    saved = torch.load(outcome.checkpoint / "weights.pt", weights_only=True)
+    averages = torch.load(outcome.checkpoint / "weights_ema.pt", weights_only=True)
+    trained = trainer.task.model.state_dict()
+    assert all(torch.equal(value, saved["state_dict"][key]) for key, value in trained.items())
+    assert not torch.equal(averages["state_dict"]["2.weight"], trained["2.weight"])
+
+
 def test_a_validation_that_fails_loses_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
