@@ -13,8 +13,8 @@ from typing import Any
 from latentsync.places import part_file
 from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.manifest import FRAME_RATE, SAMPLE_RATE
+from latentsync.training.preparation.record import Clip
 from latentsync.training.preparation.splitting import TRAIN, VALIDATION, Split
-from latentsync.training.preparation.store import Clip
 
 SHARDS, INDEX = "shards", "index.json"
 

@@ -18,9 +18,10 @@ from latentsync.training.preparation.inputs import Input, InspectWork, find_inpu
 from latentsync.training.preparation.manifest import DROPPED, FAILED, Row
 from latentsync.training.preparation.one_source import prepare_source
 from latentsync.training.preparation.overview import write_overview
+from latentsync.training.preparation.record import Clip, Record
 from latentsync.training.preparation.settings import PreparationSettings, check
 from latentsync.training.preparation.splitting import Split, split
-from latentsync.training.preparation.store import Clip, Record, Store, check_output
+from latentsync.training.preparation.store import Store, check_output
 from latentsync.training.preparation.table import write_table
 from latentsync.training.preparation.tools import has_syncnet, identity_of, load_tools
 from latentsync.training.preparation.workers import Advanced, Done, Start, Work

@@ -10,7 +10,7 @@ from pathlib import PurePath
 import numpy as np
 
 from latentsync.face.identity import Embedding, numbered
-from latentsync.training.preparation.store import Clip, Record
+from latentsync.training.preparation.record import Clip, Record
 
 TRAIN, VALIDATION = "train", "validation"
 WAYS = ("looks", "folder", "file")

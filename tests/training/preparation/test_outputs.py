@@ -10,8 +10,8 @@ import pytest
 
 from latentsync.training.preparation.manifest import DROPPED, NOT_JUDGED, Row
 from latentsync.training.preparation.outputs import remove_shards, write_lists, write_shards
+from latentsync.training.preparation.record import Clip
 from latentsync.training.preparation.splitting import TRAIN, VALIDATION, Split
-from latentsync.training.preparation.store import Clip
 from latentsync.training.preparation.table import csv_text, sums
 from tests.training.preparation.made_up import clip
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from latentsync.training.preparation.record import Clip, Record
 from latentsync.training.preparation.splitting import TRAIN, VALIDATION, split
-from latentsync.training.preparation.store import Clip, Record
 from tests.training.preparation.made_up import clip, record
 
 
