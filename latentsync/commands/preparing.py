@@ -18,7 +18,6 @@ from latentsync.errors import CheckpointError
 from latentsync.evaluate.words import counted
 from latentsync.pipeline.requirements import ensure_face_models
 from latentsync.settings.schema import Config
-from latentsync.training.preparation.disk import needed
 from latentsync.training.preparation.inputs import Input
 from latentsync.training.preparation.overview import minutes
 from latentsync.training.preparation.run import Options, Outcome, Pool, checked_inputs, prepare
@@ -52,7 +51,7 @@ def run_preparation(
     checked_inputs(folder, output, settings, options, config)
     _fetch(config)
     config = replace(config, weights=replace(config.weights, offline=True))
-    progress = Progress(settings, shards=options.shard_bytes > 0, quiet=quiet)
+    progress = Progress(quiet=quiet)
     with progress:
         outcome = prepare(
             folder,
@@ -88,8 +87,8 @@ def _fetch(config: Config) -> None:
 class Progress:
     """A run.Watcher: a bar on a terminal, else a line now and then."""
 
-    def __init__(self, settings: PreparationSettings, *, shards: bool, quiet: bool) -> None:
-        self._settings, self._shards, self._quiet = settings, shards, quiet
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
         self._bar: tqdm | None = None
         self._begin = self._said = time.monotonic()
         self._files = self._ended = 0
@@ -102,16 +101,15 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def found(self, files: int, finished: int, seconds: float) -> None:
+    def found(self, files: int, finished: int, seconds: float, room: int) -> None:
         self._files, self._seconds = files - finished, seconds
         self._begin = self._said = time.monotonic()
         if self._quiet:
             return
-        room = readable(needed(seconds, self._settings, shards=self._shards))
         done = f", {finished} finished before" if finished else ""
         print(
             f"{files} files{done}; {minutes(seconds)} of video to prepare, for which at most "
-            f"about {room} of disk are needed",
+            f"about {readable(room)} of disk are needed",
             file=sys.stderr,
         )
         if sys.stderr.isatty():

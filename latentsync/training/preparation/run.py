@@ -13,7 +13,7 @@ from latentsync.face.identity import load_embedding
 from latentsync.pipeline.segments.lock import held
 from latentsync.settings.schema import Config
 from latentsync.training.preparation import outputs, store
-from latentsync.training.preparation.disk import check_disk
+from latentsync.training.preparation.disk import check_disk, needed
 from latentsync.training.preparation.inputs import Input, InspectWork, find_inputs
 from latentsync.training.preparation.manifest import DROPPED, FAILED, Row
 from latentsync.training.preparation.one_source import prepare_source
@@ -34,8 +34,8 @@ Pool = Callable[[Sequence[Input], Start], Events]
 class Watcher(Protocol):
     """Shows how far the work has come."""
 
-    def found(self, files: int, finished: int, seconds: float) -> None:
-        """seconds: of the videos that are still to be done."""
+    def found(self, files: int, finished: int, seconds: float, room: int) -> None:
+        """seconds: of the videos that are still to be done. room: bytes of disk for them."""
         ...
 
     def advanced(self, seconds: float) -> None:
@@ -120,11 +120,13 @@ def prepare(
         kept.remove_parts()
         inputs = _inspected(found, pool, InspectWork(kept.inputs, set_up_inspection))
         unique = _unique(inputs)
-        todo = [one for one in unique if kept.finished(one) is None]
+        done = [(one, kept.finished(one)) for one in unique]
+        todo = [one for one, record in done if record is None]
         seconds = sum(one.seconds for one in todo)
+        room = _room(seconds, settings, options, [record for _, record in done if record], output)
         if options.check_disk:
-            check_disk(output, seconds, settings, shards=options.shard_bytes > 0)
-        watcher.found(len(inputs), len(unique) - len(todo), seconds)
+            check_disk(output, room, shards=options.shard_bytes > 0)
+        watcher.found(len(inputs), len(unique) - len(todo), seconds, room)
         todo.sort(key=lambda one: -one.seconds)  # the longest first, so that none is left alone
         work = SourceWork(config, settings, kept, set_up)
         try:
@@ -151,6 +153,20 @@ def checked_inputs(
 
 def _plain(settings: PreparationSettings) -> dict[str, object]:
     return {name: getattr(settings, name) for name in settings.__slots__}
+
+
+def _room(
+    seconds: float,
+    settings: PreparationSettings,
+    options: Options,
+    finished: Sequence[Record],
+    output: Path,
+) -> int:
+    if not options.shard_bytes:
+        return needed(seconds, settings)
+    clips = (clip.path for record in finished for clip in record.clips)
+    kept = sum(path.stat().st_size for path in clips if path.exists())
+    return needed(seconds, settings, kept=kept, shards=outputs.bytes_of_shards(output))
 
 
 def _inspected(found: Sequence[Input], pool: Pool, work: InspectWork) -> list[Input]:
