@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from latentsync.training.preparation.workers import Advanced, Done, Start, Work
 
 Events = Generator[Done[Input] | Advanced[Input], None, None]
 Pool = Callable[[Sequence[Input], Start], Events]
-"""Works on the inputs; see workers.work_on."""
+"""Works on the inputs; see workers.work_on and cluster.work_on_cluster."""
 
 
 class Watcher(Protocol):
@@ -79,8 +80,13 @@ class SourceWork:
     set_up: Callable[[], None]
 
     def __call__(self) -> Work:
+        """Raises any LatentSyncError that loading raises; ConfigError: what is made here would not
+        be what is made where the store was opened."""
         self.set_up()
         tools, kept, settings = load_tools(self.config), self.store, self.settings
+        if not kept.is_for(_identity(settings, self.config)):
+            remedy = "all machines need the same program and weights"
+            raise ConfigError("other weights or another program", platform.node(), remedy)
 
         def work(one: Input, tick: Callable[[], None]) -> None:
             with kept.making(one) as part:
@@ -116,7 +122,7 @@ def prepare(
     found = checked_inputs(folder, output, settings, options, config)
     store.mark(output)
     with held(output / "run", shared=False):
-        kept = Store(output, {"settings": _plain(settings), **identity_of(config)})
+        kept = Store(output, _identity(settings, config))
         kept.remove_parts()
         inputs = _inspected(found, pool, InspectWork(kept.inputs, set_up_inspection))
         unique = _unique(inputs)
@@ -151,8 +157,10 @@ def checked_inputs(
     return find_inputs(folder)
 
 
-def _plain(settings: PreparationSettings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in settings.__slots__}
+def _identity(settings: PreparationSettings, config: Config) -> dict[str, object]:
+    """See store.Store; of this machine."""
+    plain = {name: getattr(settings, name) for name in settings.__slots__}
+    return {"settings": plain, **identity_of(config)}
 
 
 def _room(

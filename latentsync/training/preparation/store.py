@@ -44,7 +44,11 @@ class Store:
         self.folder, self.clips, self.inputs = folder, folder / "clips", folder / "inputs"
         self._run = uuid4().hex[:8]
         self._names: dict[str, str] | None = None  # by key, of the folders at the first look
-        self._identity = json.dumps([identity, code_hash()], sort_keys=True)
+        self._identity = _plain(identity)
+
+    def is_for(self, identity: Mapping[str, Any]) -> bool:
+        """Whether what is made here, where this is the identity, is what belongs into it."""
+        return self._identity == _plain(identity)
 
     def stem(self, one: Input) -> str:
         """What the names of its clips begin with; unlike for other content and other settings."""
@@ -69,12 +73,12 @@ class Store:
 
     @contextmanager
     def making(self, one: Input) -> Iterator[Path]:
-        """A folder for the clips of a source; see write(). Deleted where it was not written.
+        """A folder for the clips of a source; see write(). Deleted where it was not written. Each
+        attempt has its own: a machine that was taken for dead may still write.
 
         Raises MediaError: it cannot be made.
         """
-        part = self.clips / f"{_PART}{self.stem(one)}.{self._run}"
-        shutil.rmtree(part, ignore_errors=True)
+        part = self.clips / f"{_PART}{self.stem(one)}.{self._run}.{uuid4().hex[:8]}"
         with writing("the clips", part):
             part.mkdir(parents=True)
         try:
@@ -116,7 +120,7 @@ class Store:
 
     def remove_own_parts(self) -> None:
         """Of this run, after its processes have ended."""
-        for part in self.clips.glob(f"{_PART}*.{self._run}"):
+        for part in self.clips.glob(f"{_PART}*.{self._run}.*"):
             shutil.rmtree(part, ignore_errors=True)
 
     def unused(self, inputs: list[Input]) -> list[Path]:
@@ -126,6 +130,23 @@ class Store:
             return []
         folders = (one for one in self.clips.iterdir() if (one / RECORD).is_file())
         return sorted(one for one in folders if one.name not in used)
+
+
+def _plain(identity: Mapping[str, Any]) -> str:
+    return json.dumps([identity, code_hash()], sort_keys=True)
+
+
+@contextmanager
+def mark_of_run(output: Path) -> Iterator[Path]:
+    """A folder that is there while the block runs: who sees it sees the output."""
+    folder = output / "clips" / f"{_PART}seen.{uuid4().hex}"
+    with writing("the clips", folder):
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def check_output(inputs: Path, output: Path) -> None:
