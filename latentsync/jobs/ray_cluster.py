@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ LOOK = 0.5
 """Seconds between two looks at a task."""
 CONTROL = "control"
 """Of a worker's process, the thread that answers while a task runs."""
+REACHED_IN = 10.0
+"""Seconds in which a cluster has to answer."""
 WAITS_LONG = 30.0
 """Seconds after which a worker that cannot start is said."""
 
@@ -50,6 +53,7 @@ def connected(address: str) -> tuple[Any, bool]:
         how = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     terminate = signal.getsignal(signal.SIGTERM)
     try:
+        _reach(os.environ["RAY_ADDRESS"] if address == "auto" and not starts else address)
         ray.init(**how, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -57,6 +61,13 @@ def connected(address: str) -> tuple[Any, bool]:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminate)  # Ray has put its own there
     return ray, True
+
+
+def _reach(address: str) -> None:
+    """Raises OSError at once where nobody listens; Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_IN).close()
 
 
 def shares(resources: Mapping[str, float], workers: int | None) -> list[Share]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -199,3 +201,18 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install '\.\[cluster\]'"):
         connected("auto")
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_an_address_without_a_cluster_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, by_name: bool
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"  # nobody listens
+        monkeypatch.setenv("RAY_ADDRESS", address if by_name else "")
+        begin = time.monotonic()
+        with pytest.raises(ConfigError, match=r"no cluster there: .*refused"):
+            connected("auto" if by_name else address)
+        assert time.monotonic() - begin < 30
