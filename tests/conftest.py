@@ -39,7 +39,8 @@ HOMES = itertools.count()
 LONG = (
     *("parity/test_codeformer.py", "e2e/test_replay.py", "e2e/test_killed.py"),
     *("e2e/test_lipsync.py", "e2e/test_session.py", "parity/test_gfpgan.py"),
-    *("jobs/test_cluster.py", "e2e/test_page.py", "parity/test_unet_openvino.py"),
+    *("jobs/test_cluster.py", "training/preparation/test_cluster.py", "e2e/test_page.py"),
+    "parity/test_unet_openvino.py",
     *("e2e/test_weights_flow.py", "e2e/test_self.py", "e2e/test_hostile.py", "e2e/test_server.py"),
     *("pipeline/test_side_by_side.py", "restoration/test_personalized.py"),
     *("pipeline/test_overlap.py", "e2e/test_enhance.py", "e2e/test_networks.py"),

@@ -1,6 +1,7 @@
 """Make training data of videos: aligned clips of 5 to 10 s, and a table of why not the rest.
 
 python -m scripts.prepare_data raw/ data/ --workers 4
+python -m scripts.prepare_data raw/ data/ --cluster auto
 """
 
 from __future__ import annotations
@@ -40,7 +41,19 @@ def build_parser() -> Parser:
     add("--version", action="version", version=f"latentsync {__version__}")
     add("input", metavar="RAW", help="folder of videos, with those below it; or one video")
     add("output", metavar="DATA", help="folder for the training data; new, or of an earlier run")
-    add("--workers", type=int, metavar="N", help="processes; default: one for each two cores")
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes, with --cluster on each machine; default: one for each two cores",
+    )
+    add(
+        "--cluster",
+        metavar="WHERE",
+        help="work with all machines of a Ray cluster, which have to see RAW and DATA under the "
+        "same paths: its address; auto: the one that this command runs in, else one is started "
+        "here",
+    )
     _add_thresholds(parser)
     _add_outputs(parser)
     add_weights_flags(parser)
@@ -130,6 +143,7 @@ def _run(options: argparse.Namespace) -> int:
         _options(options),
         config,
         workers=workers,
+        cluster=options.cluster,
         quiet=options.quiet,
     )
 

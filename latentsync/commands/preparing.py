@@ -7,18 +7,23 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from latentsync.commands.console import DONE, USER_ERROR
+from latentsync.commands.quiet import no_usage_report
 from latentsync.commands.worker_process import ignore_interrupts, in_worker
 from latentsync.errors import CheckpointError
 from latentsync.evaluate.words import counted
+from latentsync.jobs.ray_cluster import connected
 from latentsync.pipeline.requirements import ensure_face_models
 from latentsync.settings.schema import Config
-from latentsync.training.preparation.disk import needed
+from latentsync.training.preparation.cluster import CORES, work_on_cluster
 from latentsync.training.preparation.inputs import Input
 from latentsync.training.preparation.overview import minutes
 from latentsync.training.preparation.run import Options, Outcome, Pool, checked_inputs, prepare
@@ -43,25 +48,27 @@ def run_preparation(
     config: Config,
     *,
     workers: int | None,
+    cluster: str | None = None,
     quiet: bool,
 ) -> int:
-    """Exit code: 2 if the program failed on a file. Raises as run.prepare does.
+    """Exit code: 2 if the program failed on a file. Raises as run.prepare does, and ConfigError
+    where there is no cluster, before any work.
 
-    workers: None: the default.
+    workers: processes, of each machine; None: the default. cluster: see jobs.ray_cluster.connected;
+    None: all processes run here.
     """
     checked_inputs(folder, output, settings, options, config)
-    _fetch(config)
-    config = replace(config, weights=replace(config.weights, offline=True))
-    progress = Progress(settings, shards=options.shard_bytes > 0, quiet=quiet)
-    with progress:
+    with _processes(cluster, workers, output) as pool, Progress(quiet=quiet) as progress:
+        _fetch(config)
+        offline = replace(config, weights=replace(config.weights, offline=True))
         outcome = prepare(
             folder,
             output,
             settings,
             options,
-            config,
-            pool=_pool(workers),
-            set_up=in_worker,
+            offline,
+            pool=pool,
+            set_up=in_worker if cluster is None else partial(_on_machine, config),
             set_up_inspection=ignore_interrupts,
             watcher=progress,
         )
@@ -70,9 +77,25 @@ def run_preparation(
     return USER_ERROR if outcome.failed else DONE
 
 
-def _pool(workers: int | None) -> Pool:
-    count = workers or max(1, (os.cpu_count() or 1) // 2)
-    return lambda tasks, start: work_on(tasks, count, start)
+@contextmanager
+def _processes(cluster: str | None, workers: int | None, output: Path) -> Iterator[Pool]:
+    if cluster is None:
+        count = workers or max(1, (os.cpu_count() or 1) // CORES)
+        yield lambda tasks, start: work_on(tasks, count, start)
+        return
+    no_usage_report()
+    ray, ours = connected(cluster)
+    try:
+        yield lambda tasks, start: work_on_cluster(ray, tasks, start, output, workers=workers)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _on_machine(config: Config) -> None:
+    """In a process of a cluster, whose machine may lack small models."""
+    in_worker()
+    _fetch(config)
 
 
 def _fetch(config: Config) -> None:
@@ -88,8 +111,8 @@ def _fetch(config: Config) -> None:
 class Progress:
     """A run.Watcher: a bar on a terminal, else a line now and then."""
 
-    def __init__(self, settings: PreparationSettings, *, shards: bool, quiet: bool) -> None:
-        self._settings, self._shards, self._quiet = settings, shards, quiet
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
         self._bar: tqdm | None = None
         self._begin = self._said = time.monotonic()
         self._files = self._ended = 0
@@ -102,16 +125,15 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def found(self, files: int, finished: int, seconds: float) -> None:
+    def found(self, files: int, finished: int, seconds: float, room: int) -> None:
         self._files, self._seconds = files - finished, seconds
         self._begin = self._said = time.monotonic()
         if self._quiet:
             return
-        room = readable(needed(seconds, self._settings, shards=self._shards))
         done = f", {finished} finished before" if finished else ""
         print(
             f"{files} files{done}; {minutes(seconds)} of video to prepare, for which at most "
-            f"about {room} of disk are needed",
+            f"about {readable(room)} of disk are needed",
             file=sys.stderr,
         )
         if sys.stderr.isatty():

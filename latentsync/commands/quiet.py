@@ -30,3 +30,8 @@ def quiet_libraries() -> Iterator[None]:
     if "openvino" not in sys.modules:  # disables OpenVINO telemetry
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     yield
+
+
+def no_usage_report() -> None:
+    """Ray's to its makers, of what is started from here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 
 
 def ignore_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal: the first one ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C reaches all processes of a terminal: the first one ends the others. Those of Ray are
+    kept from it, and are called in threads, which cannot change signals."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def in_worker() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from latentsync.commands.console import run, use_threads
+from latentsync.commands.quiet import no_usage_report
 from latentsync.jobs import rows
 from latentsync.jobs.places import JobFiles
 from latentsync.jobs.rows import JobRow
@@ -60,7 +61,7 @@ def _work_on_cluster(
 ) -> None:
     from latentsync.jobs.cluster import work_on_cluster
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers
+    no_usage_report()
     work_on_cluster(files, ids, address, workers=workers)
 
 

@@ -1,16 +1,13 @@
 """Works on the jobs of a store with the machines of a Ray cluster.
 
-This is the only module that imports Ray. The process that calls work_on_cluster keeps the store. It
-has a thread for each worker on another machine: the thread leases a task, hands it to the worker,
-and gets the result; where the worker is gone, the task goes back to the store, and the thread
-starts another worker.
+The process that calls work_on_cluster keeps the store. It has a thread for each worker on another
+machine: the thread leases a task, hands it to the worker, and gets the result; where the worker is
+gone, the task goes back to the store, and the thread starts another worker.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 import time
 import uuid
@@ -21,24 +18,28 @@ from typing import Any
 
 from latentsync.errors import ConfigError
 from latentsync.jobs import rows
-from latentsync.jobs.cluster_jobs import CONTROL, LOOK, JobsOfRun, OnNode, streamed
+from latentsync.jobs.cluster_jobs import JobsOfRun, OnNode, streamed
 from latentsync.jobs.cluster_node import NodeWorker
 from latentsync.jobs.failures import WorkerLostError
 from latentsync.jobs.file_blocks import blocks
 from latentsync.jobs.places import JobFiles
+from latentsync.jobs.ray_cluster import (
+    LOOK,
+    RESTARTS,
+    Share,
+    Waiting,
+    check_version,
+    connected,
+    machines,
+    new_process,
+    on,
+    shares,
+)
 from latentsync.jobs.store import Store
 from latentsync.jobs.worker import Worker, owner_here
 from latentsync.pipeline.segments.borders import SECONDS
-from latentsync.pipeline.segments.identity import code_hash
-from latentsync.weights import licences
 
 logger = logging.getLogger(__name__)
-
-CORES = 8
-"""CPU cores of a worker on a machine without GPUs: more make one job hardly faster."""
-RESTARTS = 5
-"""Of one worker that is lost while its machine is there."""
-_WAITS_LONG = 30.0  # seconds after which a worker that cannot start is said
 
 
 def work_on_cluster(
@@ -65,47 +66,6 @@ def work_on_cluster(
             ray.shutdown()
 
 
-def connected(address: str) -> tuple[Any, bool]:
-    """Ray, connected to the cluster, and whether it was not before."""
-    try:
-        import ray
-    except ImportError as error:
-        remedy = "install it: pip install '.[cluster]'"
-        raise ConfigError("--cluster needs Ray", "not installed", remedy) from error
-    if ray.is_initialized():
-        return ray, False
-    if address.startswith("ray://"):
-        remedy = "run the command on a machine of the cluster, or submit it as a job"
-        raise ConfigError("--cluster", address, remedy)
-    starts = address == "auto" and not os.environ.get("RAY_ADDRESS")
-    how: dict[str, Any] = {"address": address}
-    if starts:
-        how = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    terminate = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(**how, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError("--cluster", address, f"no cluster there: {reason}") from error
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminate)  # Ray has put its own there
-    return ray, True
-
-
-def shares(resources: Mapping[str, float], workers: int | None) -> list[tuple[float, float]]:
-    """CPU cores and GPUs of each worker of a machine."""
-    cores, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    if not cores and not gpus:
-        return []
-    count = workers or int(gpus) or max(1, int(cores // CORES))
-    return [(_whole(cores / count), _whole(gpus / count))] * count
-
-
-def _whole(amount: float) -> float:
-    """Ray divides one core, or one GPU, but not several."""
-    return float(int(amount)) if amount >= 1 else amount
-
-
 class ClusterWorker(NodeWorker):
     """A worker whose files come through Ray's object store. home: the node that has them."""
 
@@ -117,7 +77,7 @@ class ClusterWorker(NodeWorker):
     def _read(self, path: str) -> Iterable[bytes]:
         import ray
 
-        task: Any = ray.remote(blocks).options(**streamed(), num_cpus=0, **_on(self._home))
+        task: Any = ray.remote(blocks).options(**streamed(), num_cpus=0, **on(self._home))
         return (ray.get(one) for one in task.remote(path))
 
     def _plan_of(self, plan: Any) -> Mapping[str, bytes]:
@@ -125,12 +85,6 @@ class ClusterWorker(NodeWorker):
 
         contents: Mapping[str, bytes] = ray.get(plan[0])
         return contents
-
-
-def _on(node: str) -> dict[str, Any]:
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
 
 
 class _Logged(JobFiles):
@@ -176,11 +130,7 @@ class _Run:
             self._leave()
 
     def nodes(self) -> dict[str, Mapping[str, float]]:
-        """Id and resources of each machine that can be used: those with GPUs, if there are any, as
-        frames made on a CPU are not exactly those of a GPU."""
-        alive = {n["NodeID"]: n["Resources"] for n in self.ray.nodes() if n["Alive"]}
-        with_gpu = {node: has for node, has in alive.items() if has.get("GPU", 0)}
-        return with_gpu or alive
+        return machines(self.ray)
 
     def _take_places(self) -> None:
         for node, resources in self.nodes().items():
@@ -203,7 +153,7 @@ class _Run:
 class _Seat(threading.Thread):
     """Keeps a worker on a machine. share: its CPU cores and GPUs."""
 
-    def __init__(self, run: _Run, node: str, number: int, share: tuple[float, float]) -> None:
+    def __init__(self, run: _Run, node: str, number: int, share: Share) -> None:
         super().__init__(daemon=True)
         self._run_of, self._node, self._share = run, node, share
         self._owner = owner_here(number)
@@ -245,33 +195,21 @@ class _Seat(threading.Thread):
                 return
 
     def _new_actor(self) -> Any:
-        run, (cores, gpus) = self._run_of, self._share
-        kind = run.ray.remote(concurrency_groups={CONTROL: 1})(ClusterWorker)
-        variables = {"OPENCV_FOR_THREADS_NUM": "1", licences.VARIABLE: licences.accepted()}
-        return kind.options(
-            num_cpus=cores,
-            num_gpus=gpus,
-            runtime_env={"env_vars": variables},
-            **_on(self._node),
-        ).remote(run.token, str(Path.cwd()), run.seconds, run.home)
+        run = self._run_of
+        given = run.token, str(Path.cwd()), run.seconds, run.home
+        return new_process(run.ray, ClusterWorker, self._node, self._share, *given)
 
     def _wait_for(self, actor: Any) -> None:
         """Until it has started. Raises ConfigError where it runs another version of the program."""
-        run, begin, said = self._run_of, time.monotonic(), False
+        run, waiting = self._run_of, Waiting(self._node, self._share)
         about = actor.about.remote()
         while not run.ray.wait([about], timeout=LOOK)[0]:
             if self._stop_asked.is_set():
                 return
             if self._node not in run.nodes():
                 raise WorkerLostError(self._node, "the machine left the cluster")
-            if not said and time.monotonic() - begin > _WAITS_LONG:
-                said = True
-                what = "a worker waits for %g cores and %g GPUs of machine %s"
-                logger.warning(what, *self._share, self._node[:8])
-        code, machine = run.ray.get(about)
-        if code != code_hash():
-            remedy = "install the version of this machine there"
-            raise ConfigError("a machine has another version of latentsync", machine, remedy)
+            waiting.look()
+        check_version(run.ray.get(about))
 
     def _work(self, actor: Any) -> None:
         run = self._run_of

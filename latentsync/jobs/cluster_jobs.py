@@ -12,6 +12,7 @@ from typing import Any
 from latentsync.jobs.cluster_files import PLAN_FILES, JobSpec, Reply, inputs_of, write
 from latentsync.jobs.failures import WorkerLostError
 from latentsync.jobs.places import JobFiles
+from latentsync.jobs.ray_cluster import CONTROL, LOOK
 from latentsync.jobs.rows import Task
 from latentsync.jobs.shown import Shown
 from latentsync.media.files import check_free
@@ -20,10 +21,6 @@ from latentsync.pipeline.segments.identity import file_hash
 
 logger = logging.getLogger(__name__)
 
-LOOK = 0.5
-"""Seconds between two looks at a task."""
-CONTROL = "control"
-"""Of a worker's process, the thread that answers while a task runs."""
 _AHEAD = 2  # blocks of a file that are sent ahead
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,19 +16,7 @@ from latentsync.commands import prepare_data
 from latentsync.media.probe import probe
 from latentsync.training.preparation.frames import SteadyFrames
 from tests.support.media_factory import Tone, cut, make_audio, make_video
-
-TALKING = Path(__file__).parents[2] / "assets" / "demo_talking.mp4"
-FLAGS = ["--workers", "1", "--min_face", "60", "--min_seconds", "2", "--offline"]
-
-
-def begun(source: Path, target: Path, seconds: float) -> None:
-    """The beginning of a video, not encoded again."""
-    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
-        streams = {one.index: copy.add_stream_from_template(one) for one in original.streams}
-        for packet in original.demux():
-            if packet.dts is not None and packet.dts * packet.time_base < seconds:
-                packet.stream = streams[packet.stream.index]
-                copy.mux(packet)
+from tests.support.preparing import FLAGS, TALKING, begun, hashes
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +34,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_video(folder / "slow.mp4", rate=10, audio=[Tone(1.0)])
     (folder / "loop.mp4").symlink_to("loop.mp4")
     return folder
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +112,19 @@ def test_a_wrong_flag_is_one_line_before_any_work(
     assert prepare_data.main([str(raw), str(tmp_path / "new"), *flags, "--offline"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {said}") and not (tmp_path / "new").exists()
+
+
+def test_a_cluster_without_ray_is_one_line_before_any_work(
+    raw: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    flags = ["--cluster", "auto", "--offline"]
+    assert prepare_data.main([str(raw), str(tmp_path / "new"), *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pip install '.[cluster]'" in line and not (tmp_path / "new").exists()
 
 
 def test_nothing_is_written_among_the_videos(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:

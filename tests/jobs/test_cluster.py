@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import sys
 import threading
 import time
@@ -13,18 +14,20 @@ from typing import Any
 import pytest
 
 from latentsync.errors import ConfigError
-from latentsync.jobs.cluster import connected, shares, work_on_cluster
+from latentsync.jobs.cluster import work_on_cluster
 from latentsync.jobs.cluster_files import JobSpec, NodeFiles, inputs_of
 from latentsync.jobs.cluster_jobs import JobOnNode, JobsOfRun
 from latentsync.jobs.cluster_node import NodeWorker
 from latentsync.jobs.file_blocks import BLOCK, blocks
 from latentsync.jobs.places import JobFiles, open_store
+from latentsync.jobs.ray_cluster import connected, shares
 from latentsync.jobs.rows import DONE, SEGMENT, Task
 from latentsync.jobs.store import Store
 from latentsync.jobs.worker import Worker, owner_here
 from latentsync.media.reader import VideoReader
 from latentsync.pipeline.segments.identity import file_hash
 from latentsync.settings.load import load_config
+from tests.support.ray_nodes import two_nodes, until
 from tests.support.sessions import sharp_video
 
 LENGTH = 0.3  # seconds of a segment
@@ -49,13 +52,6 @@ def frames(path: Path) -> list[tuple[int, bytes]]:
     return [(frame.pts, frame.pixels.tobytes()) for frame in VideoReader(path)]
 
 
-def until(happens: Callable[[], bool], seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, bytes]]]:
     """The video, and the frames that a worker of this process makes of it."""
@@ -68,21 +64,8 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[in
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """Two nodes with a core each."""
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
-    from ray.cluster_utils import Cluster
-
-    store = {"object_store_memory": 80 << 20}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        made = Cluster(True, head_node_args={"num_cpus": 1, "include_dashboard": False, **store})
-        try:
-            made.second = made.add_node(num_cpus=1, **store)
-            ray.init(made.address, log_to_driver=False, logging_level="ERROR")
-            yield made
-        finally:
-            ray.shutdown()
-            made.shutdown()
+    with two_nodes() as made:
+        yield made
 
 
 def test_a_node_that_is_killed_costs_nothing_but_time(cluster, local, tmp_path: Path) -> None:
@@ -218,3 +201,18 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install '\.\[cluster\]'"):
         connected("auto")
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_an_address_without_a_cluster_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, by_name: bool
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install '.[cluster]'")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"  # nobody listens
+        monkeypatch.setenv("RAY_ADDRESS", address if by_name else "")
+        begin = time.monotonic()
+        with pytest.raises(ConfigError, match=r"no cluster there: .*refused"):
+            connected("auto" if by_name else address)
+        assert time.monotonic() - begin < 30

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from errno import ENOSPC
 from pathlib import Path
 
 from latentsync.errors import ConfigError, MediaError
 from latentsync.training.preparation.failures import writing
+from latentsync.training.preparation.inputs import Input
 from latentsync.training.preparation.workers import Work
 
 
@@ -32,6 +34,24 @@ class Filling:
 
     def __call__(self) -> Work:
         return filled
+
+
+class Marked:
+    """A Start of inputs: a line in each file that it was begun. "slow ...": waits for a file "go
+    on"."""
+
+    def __call__(self) -> Work:
+        return marked
+
+
+def marked(one: Input, tick: Callable[[], None]) -> str:
+    with one.path.open("a") as file:
+        file.write("begun\n")
+    tick()
+    while one.name.startswith("slow") and not one.path.with_name("go on").exists():
+        time.sleep(0.05)
+        tick()
+    return one.name
 
 
 def filled(number: int, tick: Callable[[], None]) -> int:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from latentsync.places import part_file
+from latentsync.training.preparation.disk import RESERVE
 from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.manifest import FRAME_RATE, SAMPLE_RATE
+from latentsync.training.preparation.record import Clip
 from latentsync.training.preparation.splitting import TRAIN, VALIDATION, Split
-from latentsync.training.preparation.store import Clip
 
 SHARDS, INDEX = "shards", "index.json"
 
@@ -54,7 +55,8 @@ def write_shards(
 
     A sample is NAME.mp4 and NAME.json, see facts_of; index.json has those of all. most: bytes of a
     shard, about; 0: no shards, the index alone. What is there already for the same clips stays;
-    else all is written anew, and appears at once. Raises MediaError.
+    else all is written anew, and appears at once; where there is no room for both, what is there
+    is deleted first. Raises MediaError.
     """
     folder = output / SHARDS
     samples = {clip.name: facts_of(clip, split, resolution) for clip in clips}
@@ -73,6 +75,8 @@ def write_shards(
     part_folder = output / f".{SHARDS}.part"
     with writing("the shards", folder):
         shutil.rmtree(part_folder, ignore_errors=True)
+        if shutil.disk_usage(output).free < RESERVE + sum(one.path.stat().st_size for one in clips):
+            remove_shards(output)
         part_folder.mkdir()
         for shard, names in plan.items():
             _write_shard(part_folder / shard, [by_name[name] for name in names], samples)
@@ -80,6 +84,12 @@ def write_shards(
         remove_shards(output)
         part_folder.replace(folder)
     return len(plan)
+
+
+def bytes_of_shards(output: Path) -> int:
+    """Of those that are there, and of what a killed run has left of them."""
+    folders = (output / SHARDS, output / f".{SHARDS}.part")
+    return sum(path.stat().st_size for folder in folders for path in folder.glob("*.tar"))
 
 
 def remove_shards(output: Path) -> None:

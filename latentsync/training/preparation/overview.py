@@ -15,8 +15,9 @@ from latentsync.evaluate.page.document import document
 from latentsync.evaluate.page.markup import Markup, element, joined, section
 from latentsync.evaluate.page.pictures import picture
 from latentsync.training.preparation.manifest import DROPPED, KEPT, NOT_JUDGED, STEPS, Row
+from latentsync.training.preparation.record import Clip
 from latentsync.training.preparation.splitting import TRAIN, VALIDATION, Split
-from latentsync.training.preparation.store import Clip, Store
+from latentsync.training.preparation.store import Store
 from latentsync.training.preparation.table import StepSum, sums
 
 NAME = "overview.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -13,28 +14,29 @@ from latentsync.face.identity import load_embedding
 from latentsync.pipeline.segments.lock import held
 from latentsync.settings.schema import Config
 from latentsync.training.preparation import outputs, store
-from latentsync.training.preparation.disk import check_disk
+from latentsync.training.preparation.disk import check_disk, needed
 from latentsync.training.preparation.inputs import Input, InspectWork, find_inputs
 from latentsync.training.preparation.manifest import DROPPED, FAILED, Row
 from latentsync.training.preparation.one_source import prepare_source
 from latentsync.training.preparation.overview import write_overview
+from latentsync.training.preparation.record import Clip, Record
 from latentsync.training.preparation.settings import PreparationSettings, check
 from latentsync.training.preparation.splitting import Split, split
-from latentsync.training.preparation.store import Clip, Record, Store, check_output
+from latentsync.training.preparation.store import Store, check_output
 from latentsync.training.preparation.table import write_table
 from latentsync.training.preparation.tools import has_syncnet, identity_of, load_tools
 from latentsync.training.preparation.workers import Advanced, Done, Start, Work
 
 Events = Generator[Done[Input] | Advanced[Input], None, None]
 Pool = Callable[[Sequence[Input], Start], Events]
-"""Works on the inputs; see workers.work_on."""
+"""Works on the inputs; see workers.work_on and cluster.work_on_cluster."""
 
 
 class Watcher(Protocol):
     """Shows how far the work has come."""
 
-    def found(self, files: int, finished: int, seconds: float) -> None:
-        """seconds: of the videos that are still to be done."""
+    def found(self, files: int, finished: int, seconds: float, room: int) -> None:
+        """seconds: of the videos that are still to be done. room: bytes of disk for them."""
         ...
 
     def advanced(self, seconds: float) -> None:
@@ -78,8 +80,13 @@ class SourceWork:
     set_up: Callable[[], None]
 
     def __call__(self) -> Work:
+        """Raises any LatentSyncError that loading raises; ConfigError: what is made here would not
+        be what is made where the store was opened."""
         self.set_up()
         tools, kept, settings = load_tools(self.config), self.store, self.settings
+        if not kept.is_for(_identity(settings, self.config)):
+            remedy = "all machines need the same program and weights"
+            raise ConfigError("other weights or another program", platform.node(), remedy)
 
         def work(one: Input, tick: Callable[[], None]) -> None:
             with kept.making(one) as part:
@@ -115,15 +122,17 @@ def prepare(
     found = checked_inputs(folder, output, settings, options, config)
     store.mark(output)
     with held(output / "run", shared=False):
-        kept = Store(output, {"settings": _plain(settings), **identity_of(config)})
+        kept = Store(output, _identity(settings, config))
         kept.remove_parts()
         inputs = _inspected(found, pool, InspectWork(kept.inputs, set_up_inspection))
         unique = _unique(inputs)
-        todo = [one for one in unique if kept.finished(one) is None]
+        done = [(one, kept.finished(one)) for one in unique]
+        todo = [one for one, record in done if record is None]
         seconds = sum(one.seconds for one in todo)
+        room = _room(seconds, settings, options, [record for _, record in done if record], output)
         if options.check_disk:
-            check_disk(output, seconds, settings, shards=options.shard_bytes > 0)
-        watcher.found(len(inputs), len(unique) - len(todo), seconds)
+            check_disk(output, room, shards=options.shard_bytes > 0)
+        watcher.found(len(inputs), len(unique) - len(todo), seconds, room)
         todo.sort(key=lambda one: -one.seconds)  # the longest first, so that none is left alone
         work = SourceWork(config, settings, kept, set_up)
         try:
@@ -148,8 +157,24 @@ def checked_inputs(
     return find_inputs(folder)
 
 
-def _plain(settings: PreparationSettings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in settings.__slots__}
+def _identity(settings: PreparationSettings, config: Config) -> dict[str, object]:
+    """See store.Store; of this machine."""
+    plain = {name: getattr(settings, name) for name in settings.__slots__}
+    return {"settings": plain, **identity_of(config)}
+
+
+def _room(
+    seconds: float,
+    settings: PreparationSettings,
+    options: Options,
+    finished: Sequence[Record],
+    output: Path,
+) -> int:
+    if not options.shard_bytes:
+        return needed(seconds, settings)
+    clips = (clip.path for record in finished for clip in record.clips)
+    kept = sum(path.stat().st_size for path in clips if path.exists())
+    return needed(seconds, settings, kept=kept, shards=outputs.bytes_of_shards(output))
 
 
 def _inspected(found: Sequence[Input], pool: Pool, work: InspectWork) -> list[Input]:

@@ -10,13 +10,16 @@ from pathlib import PurePath
 import numpy as np
 
 from latentsync.face.identity import Embedding, numbered
-from latentsync.training.preparation.store import Clip, Record
+from latentsync.training.preparation.record import Clip, Record
 
 TRAIN, VALIDATION = "train", "validation"
 WAYS = ("looks", "folder", "file")
 """How speakers are told apart: by their faces; by the folder below the input folder; one a file."""
 MOST = 2000
 """People that are compared by their looks: the time grows with the square."""
+LARGE = 4
+"""How many times the share of all seconds a group for validation may have: one speaker of few would
+take most of what there is to train on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ def split(records: Sequence[Record], embedding: Embedding, *, way: str, share: f
     """share: of the seconds that are for validation, about.
 
     What is one person, or one file, stays together: people of one file share a microphone and a
-    room, and one whom the comparison takes for two would be on both sides. Which are chosen depends
-    on their names and lengths: further videos may change it.
+    room, and one whom the comparison takes for two would be on both sides. Such a group is for
+    validation or not by a hash of its own, see _key, so that further videos of others do not move
+    it; but for the rules of _chosen that there is something on both sides.
     """
     clips = [clip for record in records for clip in record.clips]
     notes = []
@@ -47,10 +51,10 @@ def split(records: Sequence[Record], embedding: Embedding, *, way: str, share: f
         notes.append(f"{people} people are too many to compare: each file counts as one speaker")
     speakers = _by_looks(records, embedding) if way == "looks" else _by_name(clips, way)
     groups = _groups(clips, speakers)
-    chosen = _chosen(groups, share)
+    chosen = _chosen({_key(members, speakers, way): members for members in groups}, share)
     parts = {
-        clip.name: VALIDATION if group in chosen else TRAIN
-        for group, members in groups.items()
+        clip.name: VALIDATION if _key(members, speakers, way) in chosen else TRAIN
+        for members in groups
         for clip in members
     }
     if len(groups) == 1 and share > 0:
@@ -86,8 +90,8 @@ def _by_looks(records: Sequence[Record], embedding: Embedding) -> dict[str, str]
     }
 
 
-def _groups(clips: Sequence[Clip], speakers: Mapping[str, str]) -> dict[str, list[Clip]]:
-    """Clips that share a speaker or a source, directly or through others; by their least name."""
+def _groups(clips: Sequence[Clip], speakers: Mapping[str, str]) -> list[list[Clip]]:
+    """Clips that share a speaker or a source, directly or through others."""
     leader: dict[str, str] = {}
 
     def top(name: str) -> str:
@@ -102,23 +106,33 @@ def _groups(clips: Sequence[Clip], speakers: Mapping[str, str]) -> dict[str, lis
     groups: dict[str, list[Clip]] = {}
     for clip in sorted(clips, key=lambda each: each.name):
         groups.setdefault(top(f"source {clip.sha256}"), []).append(clip)
-    return groups
+    return list(groups.values())
+
+
+def _key(members: Sequence[Clip], speakers: Mapping[str, str], way: str) -> str:
+    """What a group is known by, whatever others there are: its least folder, where folders are
+    speakers; else the least content of its files, as numbers of looks depend on all."""
+    if way == "folder":
+        return min(speakers[clip.name] for clip in members)
+    return min(clip.sha256 for clip in members)
 
 
 def _chosen(groups: Mapping[str, Sequence[Clip]], share: float) -> set[str]:
-    """The groups for validation: at least one where there are two, and never all."""
+    """The groups for validation, by the hash of their keys, about that share of them.
+
+    Not those that are LARGE. Where there are two groups, there is at least one on each side: the
+    shortest, or, where all would be chosen, all but the last one by hash.
+    """
     if share <= 0 or len(groups) < 2:
         return set()
-    lengths = {name: sum(clip.seconds for clip in clips) for name, clips in groups.items()}
-    wanted = share * sum(lengths.values())
-    chosen: set[str] = set()
-    total = 0.0
-    for name in sorted(groups, key=_mixed):
-        if total + lengths[name] <= wanted:
-            chosen.add(name)
-            total += lengths[name]
-    return chosen or {min(lengths, key=lambda name: (lengths[name], _mixed(name)))}
+    lengths = {key: sum(clip.seconds for clip in clips) for key, clips in groups.items()}
+    most = LARGE * share * sum(lengths.values())
+    chosen = {key for key in groups if _place(key) < share and lengths[key] <= most}
+    if len(chosen) == len(groups):
+        chosen.remove(max(chosen, key=_place))
+    return chosen or {min(groups, key=lambda key: (lengths[key], _place(key)))}
 
 
-def _mixed(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+def _place(key: str) -> float:
+    """From 0 to 1, evenly."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64

@@ -16,60 +16,25 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-
 from latentsync.errors import ConfigError
-from latentsync.places import PACKAGE, part_file
+from latentsync.places import part_file
+from latentsync.training.preparation.deciding import code_hash
 from latentsync.training.preparation.failures import writing
 from latentsync.training.preparation.inputs import Input
-from latentsync.training.preparation.manifest import FRAME_RATE, Row
 from latentsync.training.preparation.one_source import Prepared
+from latentsync.training.preparation.record import RECORD, Record, read_record, write_record
 
-MARK, RECORD, VECTORS = "prepare_data.json", "record.json", "faces.npz"
+MARK = "prepare_data.json"
 KIND = "latentsync training data"
 ABANDONED = 3600.0
 """Seconds after which a part that nothing was done to is of a run that was killed."""
+KEY = 16
+"""Letters of what a folder's name ends with: content, settings and code."""
 _PART, _SHOW_EVERY = ".part-", 60.0
-_DECIDES = (
-    *("training/preparation", "face", "media", "speech", "models", "restoration", "evaluate"),
-    *("pipeline", "geometry.py", "tone.py", "curves.py", "frame_times.py", "types.py"),
-)
-"""What a verdict or a clip may depend on, of the package."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A clip that was kept, as the outputs need it. path: of its file. source, sha256: of the video
-    that it is from; start, end: seconds of it. person: number in the source. facts: figures."""
-
-    name: str
-    path: Path
-    source: str
-    sha256: str
-    start: float
-    end: float
-    person: int
-    facts: Mapping[str, Any]
-
-    @property
-    def seconds(self) -> float:
-        return self.end - self.start
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
-    """A finished source. vectors: by number of a person, (n, D)."""
-
-    rows: tuple[Row, ...]
-    clips: tuple[Clip, ...]
-    vectors: Mapping[int, np.ndarray]
-    folder: Path
 
 
 class Store:
@@ -78,40 +43,42 @@ class Store:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder, self.clips, self.inputs = folder, folder / "clips", folder / "inputs"
         self._run = uuid4().hex[:8]
-        self._identity = json.dumps([identity, code_hash()], sort_keys=True)
+        self._names: dict[str, str] | None = None  # by key, of the folders at the first look
+        self._identity = _plain(identity)
+
+    def is_for(self, identity: Mapping[str, Any]) -> bool:
+        """Whether what is made here, where this is the identity, is what belongs into it."""
+        return self._identity == _plain(identity)
 
     def stem(self, one: Input) -> str:
         """What the names of its clips begin with; unlike for other content and other settings."""
         key = hashlib.sha256(f"{one.sha256}{self._identity}".encode()).hexdigest()
         plain = re.sub(r"[^A-Za-z0-9-]+", "-", Path(one.name).stem).strip("-")
-        return f"{plain[:40] or 'video'}-{key[:16]}"
+        return f"{plain[:40] or 'video'}-{key[:KEY]}"
 
     def finished(self, one: Input) -> Record | None:
         """None: it is still to be done."""
-        folder = self.clips / self.stem(one)
-        try:
-            facts = json.loads((folder / RECORD).read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            remedy = f"delete this folder: its source is prepared again ({error})"
-            raise ConfigError("a record cannot be read", folder, remedy) from error
-        rows = tuple(replaced(Row.of(row), one.name) for row in facts["rows"])
-        clips = tuple(_clip(each, folder, one) for each in facts["clips"])
-        vectors: dict[int, np.ndarray] = {}
-        if (folder / VECTORS).exists():
-            with np.load(folder / VECTORS) as stored:
-                vectors = {int(name): stored[name] for name in stored.files}
-        return Record(rows, clips, vectors, folder)
+        return read_record(self.place(one), one.name)
+
+    def place(self, one: Input) -> Path:
+        """The folder of its clips: there, or to be made. A file that was renamed keeps the one that
+        it has."""
+        own = self.clips / self.stem(one)
+        if own.is_dir():
+            return own
+        if self._names is None:
+            found = sorted(self.clips.iterdir()) if self.clips.is_dir() else ()
+            self._names = {path.name[-KEY:]: path.name for path in found if path.name[0] != "."}
+        return self.clips / self._names.get(own.name[-KEY:], own.name)
 
     @contextmanager
     def making(self, one: Input) -> Iterator[Path]:
-        """A folder for the clips of a source; see write(). Deleted where it was not written.
+        """A folder for the clips of a source; see write(). Deleted where it was not written. Each
+        attempt has its own: a machine that was taken for dead may still write.
 
         Raises MediaError: it cannot be made.
         """
-        part = self.clips / f"{_PART}{self.stem(one)}.{self._run}"
-        shutil.rmtree(part, ignore_errors=True)
+        part = self.clips / f"{_PART}{self.stem(one)}.{self._run}.{uuid4().hex[:8]}"
         with writing("the clips", part):
             part.mkdir(parents=True)
         try:
@@ -121,20 +88,12 @@ class Store:
 
     def write(self, part: Path, one: Input, prepared: Prepared) -> None:
         """Everything of the source appears at once. Raises MediaError: the disk is full."""
-        facts = {
-            "kind": KIND,
-            "source": one.name,
-            "sha256": one.sha256,
-            "rows": [asdict(row) for row in prepared.journal.rows],
-            "clips": [asdict(clip) for clip in prepared.clips],
-        }
         with writing("the clips", part):
-            vectors = {str(number): each for number, each in prepared.vectors.items()}
-            if vectors:
-                np.savez(part / VECTORS, allow_pickle=False, **vectors)
-            (part / RECORD).write_text(json.dumps(facts, indent=1), "utf-8")
+            facts = {"kind": KIND, "source": one.name, "sha256": one.sha256}
+            write_record(part, prepared, **facts)
             target = self.clips / self.stem(one)
-            if not target.exists():  # another run may have been quicker
+            if not (target / RECORD).is_file():  # another run may have been quicker
+                shutil.rmtree(target, ignore_errors=True)
                 part.replace(target)
 
     def keep_alive(self, part: Path, tick: Callable[[], None]) -> Callable[[], None]:
@@ -161,29 +120,33 @@ class Store:
 
     def remove_own_parts(self) -> None:
         """Of this run, after its processes have ended."""
-        for part in self.clips.glob(f"{_PART}*.{self._run}"):
+        for part in self.clips.glob(f"{_PART}*.{self._run}.*"):
             shutil.rmtree(part, ignore_errors=True)
 
     def unused(self, inputs: list[Input]) -> list[Path]:
         """Folders of other settings, another version, or files that are gone."""
-        used = {self.stem(one) for one in inputs}
+        used = {self.place(one).name for one in inputs}
         if not self.clips.is_dir():
             return []
         folders = (one for one in self.clips.iterdir() if (one / RECORD).is_file())
         return sorted(one for one in folders if one.name not in used)
 
 
-def replaced(row: Row, source: str) -> Row:
-    """The row under the name that the file has now: it may have been moved."""
-    return Row(**{**{name: getattr(row, name) for name in Row.__slots__}, "source": source})
+def _plain(identity: Mapping[str, Any]) -> str:
+    return json.dumps([identity, code_hash()], sort_keys=True)
 
 
-def _clip(facts: Mapping[str, Any], folder: Path, one: Input) -> Clip:
-    piece = facts["piece"]
-    start, end = piece["start"] / FRAME_RATE, piece["stop"] / FRAME_RATE
-    known = {**facts["figures"], "audio_delay_frames": facts["offset"]}
-    path = folder / f"{facts['name']}.mp4"
-    return Clip(facts["name"], path, one.name, one.sha256, start, end, piece["person"], known)
+@contextmanager
+def mark_of_run(output: Path) -> Iterator[Path]:
+    """A folder that is there while the block runs: who sees it sees the output."""
+    folder = output / "clips" / f"{_PART}seen.{uuid4().hex}"
+    with writing("the clips", folder):
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def check_output(inputs: Path, output: Path) -> None:
@@ -220,14 +183,3 @@ def _is_ours(folder: Path) -> bool:
         return bool(json.loads((folder / MARK).read_text("utf-8")).get("kind") == KIND)
     except (OSError, ValueError, AttributeError):
         return False
-
-
-@cache
-def code_hash() -> str:
-    """Of the files that decide; a change of the server, for instance, costs no work."""
-    digest = hashlib.sha256()
-    for name in _DECIDES:
-        place = PACKAGE / name
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
-    return digest.hexdigest()

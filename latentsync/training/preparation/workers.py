@@ -17,6 +17,8 @@ T = TypeVar("T")
 FRAMES_PER_MESSAGE = 25
 FRAMES_PER_SECOND = 25
 
+AGAIN = "it is tried again in the next run"
+
 Work = Callable[[Any, Callable[[], None]], Any]
 """(task, called for each frame) -> result. Made in each process by a Start."""
 Start = Callable[[], Work]
@@ -99,10 +101,8 @@ class _Seat:
             return self._replaced(task)
         if kind == "frames":
             return Advanced(task, value / FRAMES_PER_SECOND)
-        if kind == "stop":
-            raise value
         self.task = None
-        return Done(task, error=value) if kind == "error" else Done(task, value)
+        return ended(task, kind, value)
 
     def _replaced(self, task: Any) -> Done[Any]:
         self._process.join()
@@ -111,7 +111,7 @@ class _Seat:
         self.connection.close()
         self._begin()
         self.task = None
-        return Done(task, error=f"the program {how} on it; it is tried again in the next run")
+        return Done(task, error=f"the program {how} on it; {AGAIN}")
 
     def end(self) -> None:
         self.connection.close()
@@ -132,10 +132,22 @@ def _serve(connection: Connection, start: Start) -> None:
             task = connection.recv()
         except (EOFError, OSError):
             return
-        try:
-            connection.send(("done", work(task, _Counter(connection))))
-        except LatentSyncError as error:
-            connection.send(("stop" if stops_all(error) else "error", error))
+        connection.send(attempted(work, task, _Counter(connection)))
+
+
+def attempted(work: Work, task: Any, tick: Callable[[], None]) -> tuple[str, Any]:
+    """In the process that works: what ended() reads."""
+    try:
+        return "done", work(task, tick)
+    except LatentSyncError as error:
+        return "stop" if stops_all(error) else "error", error
+
+
+def ended(task: T, kind: str, value: Any) -> Done[T]:
+    """Raises an error that each further task would meet."""
+    if kind == "stop":
+        raise value
+    return Done(task, error=value) if kind == "error" else Done(task, value)
 
 
 class _Counter:

@@ -12,7 +12,7 @@ from latentsync.face.people import Person
 from latentsync.face.tracks import Track
 from latentsync.geometry import TEMPLATE, similarity
 from latentsync.training.preparation.manifest import Row
-from latentsync.training.preparation.store import Clip, Record
+from latentsync.training.preparation.record import Clip, Record
 from latentsync.types import Alignment
 
 

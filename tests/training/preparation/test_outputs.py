@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from latentsync.training.preparation import outputs
+from latentsync.training.preparation.disk import RESERVE
 from latentsync.training.preparation.manifest import DROPPED, NOT_JUDGED, Row
 from latentsync.training.preparation.outputs import remove_shards, write_lists, write_shards
+from latentsync.training.preparation.record import Clip
 from latentsync.training.preparation.splitting import TRAIN, VALIDATION, Split
-from latentsync.training.preparation.store import Clip
 from latentsync.training.preparation.table import csv_text, sums
 from tests.training.preparation.made_up import clip
 
@@ -58,6 +62,22 @@ def test_shards_of_the_same_clips_stay_and_of_others_are_made_anew(
     shards(clips[:2], tmp_path)
     left = sorted(path.name for path in (tmp_path / "shards").glob("*.tar"))
     assert left == ["train-000000.tar", "validation-000000.tar"]
+
+
+@pytest.mark.parametrize(("free", "both"), [(RESERVE + 4000, True), (RESERVE + 3999, False)])
+def test_old_shards_stay_until_the_new_ones_are_there_unless_the_disk_is_full(
+    clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, both: bool
+) -> None:
+    shards(clips[:2], tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    seen = []
+    real = outputs._write_shard
+    there = tmp_path / "shards" / "train-000000.tar"
+    monkeypatch.setattr(
+        outputs, "_write_shard", lambda *given: seen.append(there.exists()) or real(*given)
+    )
+    assert shards(clips, tmp_path) == 3
+    assert seen == [both] * 3 and there.exists()
 
 
 def test_shards_of_somebody_else_are_not_removed(tmp_path: Path) -> None:

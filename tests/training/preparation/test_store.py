@@ -107,6 +107,27 @@ def test_other_settings_or_contents_are_other_work_and_another_name_is_not(tmp_p
     assert Store(tmp_path, {"crf": 14}).unused([ONE]) == [store.clips / store.stem(ONE)]
 
 
+def test_a_renamed_video_keeps_its_clips(tmp_path: Path) -> None:
+    written(Store(tmp_path, {"crf": 13}))
+    renamed = replace(ONE, name="folder/other.mkv", path=Path("other.mkv"))
+    store = Store(tmp_path, {"crf": 13})
+    record = store.finished(renamed)
+    assert record is not None and record.clips[0].source == "folder/other.mkv"
+    assert record.folder.name == store.stem(ONE) != store.stem(renamed)
+    assert store.unused([renamed]) == [] and store.unused([]) == [record.folder]
+    assert store.finished(replace(renamed, sha256="bb")) is None
+    assert Store(tmp_path, {"crf": 14}).finished(renamed) is None
+
+
+def test_a_folder_without_its_record_is_made_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path, {})
+    written(store)
+    (store.place(ONE) / "record.json").unlink()
+    assert store.finished(ONE) is None
+    written(store)
+    assert store.finished(ONE) is not None
+
+
 def test_names_of_clips_suit_every_reader(tmp_path: Path) -> None:
     stem = Store(tmp_path, {}).stem(ONE)
     assert stem.startswith("My-video-1-") and not set(stem) & set("._/ ()")
