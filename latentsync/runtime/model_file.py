@@ -65,7 +65,7 @@ def _compile(path: Path, threads: int) -> Any:
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
     }
-    core = openvino.library().Core()
+    core = openvino.core()
 
     def compiled() -> Any:
         return core.compile_model(core.read_model(path), DEVICE, settings)

@@ -23,12 +23,27 @@ HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
 _CONVERTING = threading.Lock()
 """PyTorch's tracer has global state."""
+_CORES: list[Any] = []
+_MAKING = threading.Lock()
 
 
 def library() -> Any:
     """The openvino package. Its import sends telemetry where openvino_telemetry is installed and
     not opted out of; the commands disable it, see latentsync.commands.console."""
     return importlib.import_module("openvino")
+
+
+def core() -> Any:
+    """The openvino.Core of this process, which is never let go.
+
+    The CPU plugin of OpenVINO 2026.4, one for each Core, gives the thread that needs it first a
+    stack for signals, and puts the one before back when it ends. Where two do not end in the
+    reverse order, that one is gone: the next signal, such as Ctrl-C, is a segmentation fault.
+    """
+    with _MAKING:
+        if not _CORES:
+            _CORES.append(library().Core())
+    return _CORES[0]
 
 
 def plugins() -> dict[str, frozenset[str]]:
@@ -38,14 +53,13 @@ def plugins() -> dict[str, frozenset[str]]:
     """
     if importlib.util.find_spec("openvino") is None:
         return {}
-    core = library().Core()
     found = {}
-    for name in core.available_devices:
+    for name in core().available_devices:
         kind = name.split(".")[0]
         # Integrated GPUs share the CPU's memory and gain little.
-        discrete = kind == "GPU" and "DISCRETE" in str(core.get_property(name, "DEVICE_TYPE"))
+        discrete = kind == "GPU" and "DISCRETE" in str(core().get_property(name, "DEVICE_TYPE"))
         if kind == "CPU" or discrete:
-            found[name] = frozenset(core.get_property(name, "OPTIMIZATION_CAPABILITIES"))
+            found[name] = frozenset(core().get_property(name, "OPTIMIZATION_CAPABILITIES"))
     return found
 
 
@@ -71,9 +85,8 @@ def save(model: Any, path: Path, *, halved: bool) -> None:
     halved: weights as fp16, for graphs that run in 16 bits: half the disk space, and the rounding
     is an eighth of bf16's.
     """
-    ov = library()
-    ov.save_model(model, path, compress_to_fp16=halved)
-    ov.Core().read_model(path)  # a full disk is noticed here at the latest
+    library().save_model(model, path, compress_to_fp16=halved)
+    core().read_model(path)  # a full disk is noticed here at the latest
 
 
 class Graph:
@@ -94,12 +107,11 @@ class Graph:
         }
         if execution.plugin == "CPU":
             settings["INFERENCE_NUM_THREADS"] = thread_count(execution.threads)
-        core = library().Core()
         if isinstance(model, Path):
-            model = core.read_model(model)
+            model = core().read_model(model)
         shapes = (list(shape) for shape, _ in self._inputs)
         model.reshape(dict(zip(model.inputs, shapes, strict=True)))
-        compiled = core.compile_model(model, execution.plugin, settings)
+        compiled = core().compile_model(model, execution.plugin, settings)
         self._request = compiled.create_infer_request()
         self._turn = threading.Lock()
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from latentsync.errors import CheckpointError
-from latentsync.runtime.openvino import library
+from latentsync.runtime.openvino import core
 
 PER_SECOND = 100  # speech flags; 10 ms, as mel frames
 _RATE = 16000  # Hz
@@ -131,9 +131,8 @@ def _new_request() -> Any:
 @cache
 def _compiled(path: Path) -> Any:
     settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    core = library().Core()
-    return core.compile_model(
-        core.read_model(path), "CPU", {**settings, "INFERENCE_NUM_THREADS": 1}
+    return core().compile_model(
+        core().read_model(path), "CPU", {**settings, "INFERENCE_NUM_THREADS": 1}
     )
 
 

@@ -84,7 +84,7 @@ def test_what_was_compiled_before_gives_the_same_numbers(
 ) -> None:
     monkeypatch.setenv("LATENTSYNC_CACHE", str(tmp_path))
     (given,) = inputs(1)
-    core = openvino.library().Core()
+    core = openvino.core()
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     plain = core.compile_model(core.read_model(path), "CPU", settings)
     expected = list(plain.create_infer_request().infer([given]).to_tuple())
