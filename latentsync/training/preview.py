@@ -38,7 +38,8 @@ class Clips(Protocol):
 
 class Preview:
     """Writes OUTPUT/previews/step-00001000.png: frames of the first clip, one beside the other;
-    below each what the U-Net was given of it, and below that what it has made of it.
+    below each what the U-Net is given of it, the best that this VAE could show, and what the U-Net
+    has made.
 
     unet: as it is trained, on any device; the trainer puts averaged weights in. keep: (R, R) float,
     1 where the face is kept.
@@ -60,7 +61,8 @@ class Preview:
         self._folder, self._steps = output / FOLDER, steps
 
     def __call__(self, _weights: Path, step: int) -> dict[str, float]:
-        """mouth_error: mean difference where the face was generated [8-bit code values].
+        """mouth_error: mean difference of what was generated to the best that the VAE could show
+        [8-bit code values].
 
         The same clip and the same noise at each step. Raises what the dataset raises.
         """
@@ -73,11 +75,19 @@ class Preview:
         finally:
             self._unet.train(training)
         path = self._folder / f"step-{step:08d}.png"
-        write_picture(path, [batch.faces[0], batch.faces[0] * self._keep, made])
-        error = (made - batch.faces[0]).abs() * (1 - self._keep)
+        given, best = batch.faces[0] * self._keep, self._best(batch.faces[0])
+        write_picture(path, [batch.faces[0], given, best, made])
+        error = (made - best).abs() * (1 - self._keep)
         mean = float(error.sum() / (1 - self._keep).sum() / (3 * len(made)) * 127.5)
         logger.info("step %d: %s, mouths differ by %.1f of 255", step, path, mean)
         return {"mouth_error": mean}
+
+    @torch.no_grad()
+    def _best(self, faces: Tensor) -> Tensor:
+        """(F, 3, R, R) -> the same, as encoded and decoded where it is not kept."""
+        there = faces.to(next(self._unet.parameters()).device)
+        shown = decode(self._vae, encode(self._vae, there)).clamp(-1, 1).float().cpu()
+        return faces * self._keep + shown * (1 - self._keep)
 
 
 @torch.no_grad()

@@ -71,11 +71,14 @@ def test_a_preview_keeps_what_is_kept_and_measures_the_rest(tmp_path: Path) -> N
     found = preview(tmp_path / "unused.pt", 30)
     assert unet.training
     picture = cv2.imread(str(tmp_path / "previews" / "step-00000030.png"))
-    assert picture.shape == (3 * SIDE, 2 * SIDE, 3)
-    rows = picture.reshape(3, SIDE, 2 * SIDE, 3).astype(int)
-    assert np.array_equal(rows[0, : SIDE // 2], rows[2, : SIDE // 2])
+    assert picture.shape == (4 * SIDE, 2 * SIDE, 3)
+    rows = picture.reshape(4, SIDE, 2 * SIDE, 3).astype(int)
+    assert np.array_equal(rows[0, : SIDE // 2], rows[3, : SIDE // 2])
     assert (rows[1, SIDE // 2 :] == 128).all()  # the masked half is grey
-    difference = np.abs(rows[0] - rows[2])[SIDE // 2 :].mean()
+    small = rows[0, :, :SIDE].reshape(SIDE // 4, 4, SIDE // 4, 4, 3).mean(axis=(1, 3))
+    best = rows[2, ::4, :SIDE:4]
+    assert np.abs(small - best)[SIDE // 8 :].max() < 1.5, "what four by four pixels have in common"
+    difference = np.abs(rows[2] - rows[3])[SIDE // 2 :].mean()
     assert abs(found["mouth_error"] - difference) < 1
     assert preview(tmp_path / "unused.pt", 40) == found  # the same noise
     batch = clips.collate([0])
