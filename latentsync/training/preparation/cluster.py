@@ -1,7 +1,7 @@
 """Processes on the machines of a Ray cluster that work on inputs, as those of `workers` do here.
 
-The process that calls work_on_cluster alone hands out inputs and hears what became of them. All
-machines read the videos, and write clips, where it does.
+The process that calls work_on_cluster assigns each input to one of them, and receives its result.
+All machines read the videos, and write clips, under the same paths as it does.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class _Run:
                 why = "; ".join(self.refused) or "no machine with free cores"
                 raise ConfigError("the cluster cannot work", why, "see docs/training_data.md")
             for reply in self.ray.wait(list(asked), timeout=LOOK)[0]:
-                yield from asked[reply].heard()
+                yield from asked[reply].answered()
             for seat in self._seats.values():
                 seat.look()
 
@@ -142,7 +142,7 @@ class _Seat:
         place = self._node, self._share
         self._process = new_process(self._run.ray, Process, *place, str(Path.cwd()))
         self._waiting: Waiting | None = Waiting(*place)
-        self._hear: Callable[[Any], list[Done[Input]]] = self._placed
+        self._take: Callable[[Any], list[Done[Input]]] = self._placed
         self.reply = self._process.about.remote()
 
     def look(self) -> None:
@@ -153,7 +153,7 @@ class _Seat:
                 self._refuse("the machine left the cluster")
         elif self.reply is None and not self.closed and self._run.waiting:
             self.task, self._frames = self._run.waiting.pop(), 0
-            self._hear, self.reply = self._ended, self._process.work.remote(self.task)
+            self._take, self.reply = self._ended, self._process.work.remote(self.task)
 
     def frames(self) -> Any:
         return self._process.frames.options(concurrency_group=CONTROL).remote()
@@ -165,7 +165,7 @@ class _Seat:
             return []
         return [Advanced(self.task, more / FRAMES_PER_SECOND)]
 
-    def heard(self) -> list[Done[Input]]:
+    def answered(self) -> list[Done[Input]]:
         """Called when the reply is there. Raises an error that each further task would meet."""
         errors, reply, self.reply = self._run.ray.exceptions, self.reply, None
         try:
@@ -174,7 +174,7 @@ class _Seat:
             return self._broken(error)
         except errors.RayError as error:
             return self._lost(" ".join(str(error).split())[:200])
-        return self._hear(answer)
+        return self._take(answer)
 
     def _placed(self, about: tuple[str, str]) -> list[Done[Input]]:
         self._waiting = None
@@ -183,7 +183,7 @@ class _Seat:
         except ConfigError as error:
             self._refuse(str(error))
         else:
-            self._hear, self.reply = self._begun, self._process.begin.remote(self._run.start)
+            self._take, self.reply = self._begun, self._process.begin.remote(self._run.start)
         return []
 
     def _begun(self, error: LatentSyncError | None) -> list[Done[Input]]:
