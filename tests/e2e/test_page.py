@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ UNNAMED = """() => ['button', 'input', 'select', 'textarea', 'video', 'audio', '
     .filter((one) => one.checkVisibility() && one.type !== 'file')
     .filter((one) => !(one.labels?.length || one.ariaLabel || one.title || one.innerText?.trim()))
     .map((one) => one.outerHTML.slice(0, 200))"""
+DELAYED = """(() => {
+    const send = window.fetch, wait = (ms) => new Promise((done) => setTimeout(done, ms));
+    window.fetch = async (input, init) => {
+        if (String(init?.body).includes('"CodeFormer","quality",{}')) await wait(1000);
+        return send(input, init);
+    };
+})()"""
+"""The event of choosing CodeFormer comes to the server a second later."""
 PLAYED = "one => one.shadowRoot.querySelectorAll('video')[1].currentTime > 0.3"
 
 
@@ -177,6 +186,20 @@ def test_start_waits_for_the_licence_takes_the_settings_and_becomes_cancel(
     page.get_by_text("It was cancelled.").wait_for()
     assert service.job(LOCAL, job).state == CANCELLED
     assert button(page, "Start again").is_visible()
+
+
+def test_an_event_that_is_delayed_does_not_undo_a_later_one(service: Remembered, tab: Tab) -> None:
+    service.missing = (replace(CODEFORMER, accepted=True),)
+    tab.page.add_init_script(DELAYED)
+    page = tab.open(NEW)
+    give(page, "Video or picture", VIDEO)
+    page.get_by_role("radio", name="CodeFormer").check()
+    page.get_by_text("All settings").click()
+    page.get_by_label("Which frames are restored").select_option("always")
+    page.locator("#estimate").get_by_text("CodeFormer").wait_for()
+    button(page, "Start").click()
+    settings = service.requests[job_of(page)].settings
+    assert settings == {"restore.name": "CodeFormer", "restore.when": "always"}
 
 
 def test_a_tab_that_is_opened_later_shows_the_job_that_runs_and_its_queue_cancels_it(

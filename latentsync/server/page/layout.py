@@ -14,7 +14,7 @@ from latentsync.server.page import flows
 from latentsync.server.page.controls import Controls, made_controls, updates_of
 from latentsync.server.page.draft import AUDIO, REFERENCE, VIDEO, Draft
 from latentsync.server.page.queue_tab import queue_tab
-from latentsync.server.page.shown import changed, shown
+from latentsync.server.page.shown import changed, chosen, shown
 from latentsync.server.page.theme import html
 from latentsync.server.service import LOCAL, Service
 from latentsync.server.settings import ServerSettings
@@ -130,6 +130,7 @@ class _Events:
     async def _settings(self, call: _Call, *values: Any) -> None:
         settings = self._controls.choices.collect(values)
         flows.change_settings(self._service, call.user, call.draft, settings)
+        call.draft.shown.update(chosen(call.draft))  # the browser sent it, and may be ahead by now
 
     async def _again(self, call: _Call) -> None:
         flows.edited(self._service, call.user, call.draft)

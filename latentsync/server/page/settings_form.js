@@ -6,8 +6,10 @@ const find = element.querySelector(".find");
 const reset = element.querySelector(".reset");
 const said = element.querySelector(".said");
 const count = (many, one) => `${many} ${one}${many === 1 ? "" : "s"}`;
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const opened = new Map(); // group -> whether it was open before something was searched for
-let sent = JSON.stringify(props.value || {});
+let sent = props.value || {};
+let edited = false; // by hand, since the page was loaded
 
 const mark = () => {
   for (const field of fields) field.closest(".setting").classList.toggle("changed", field.value !== "");
@@ -23,16 +25,15 @@ const mark = () => {
 const send = () => {
   const value = Object.fromEntries(fields.filter((field) => field.value).map((field) => [field.name, field.value]));
   mark();
-  if (JSON.stringify(value) === sent) return;
-  sent = JSON.stringify(value);
-  props.value = value;
+  if (same(value, sent)) return;
+  edited = true;
+  sent = props.value = value;
   trigger("input", { value });
 };
 
 const fill = () => {
-  const value = props.value || {};
-  sent = JSON.stringify(value);
-  for (const field of fields) field.value = value[field.name] ?? "";
+  sent = props.value || {};
+  for (const field of fields) field.value = sent[field.name] ?? "";
   mark();
 };
 
@@ -67,5 +68,9 @@ reset.addEventListener("click", () => {
   send();
   find.focus();
 });
-watch("value", () => { if (JSON.stringify(props.value || {}) !== sent) fill(); });
+watch("value", () => {
+  if (same(props.value || {}, sent)) return;
+  if (edited) props.value = sent; // what came is older: gradio applies some of it late
+  else fill();
+});
 fill();

@@ -52,13 +52,20 @@ def shown(service: Service, user: str, draft: Draft) -> Shown:
         "speech": draft.audio is not None,
         "original": draft.needs_reference,
         "costs": ESTIMATE in draft.tasks or ESTIMATE in draft.errors,
+        **chosen(draft),
+        "finished": job is not None and job.state == COMPLETED,
+        "waits": _waits(service, user, draft, job),
+        "address": draft.address(),
+    }
+
+
+def chosen(draft: Draft) -> Shown:
+    """What the controls of settings show."""
+    return {
         "form": {key: _text(value) for key, value in draft.settings.items() if key not in FIRST},
         "generator": (draft.settings.get(GENERATOR), draft.audio is not None),
         "restorer": (draft.settings.get(RESTORER), True),
         "preset": (draft.settings.get(PRESET), True),
-        "finished": job is not None and job.state == COMPLETED,
-        "waits": _waits(service, user, draft, job),
-        "address": draft.address(),
     }
 
 

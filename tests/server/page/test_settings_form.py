@@ -165,6 +165,13 @@ def test_values_from_the_server_are_filled_in(page: playwright.Page) -> None:
     assert page.get_by_label("Random seed").input_value() == ""
 
 
+def test_values_that_come_late_do_not_undo_what_was_chosen_meanwhile(page: playwright.Page) -> None:
+    page.get_by_label("The mouth in pauses of the speech").select_option("closed")
+    page.evaluate("props.value = {}; watched()")
+    assert page.get_by_label("The mouth in pauses of the speech").input_value() == "closed"
+    assert sent(page) == {"generate.silence": "closed"}
+
+
 def test_it_fits_a_phone_and_every_field_has_its_explanation(page: playwright.Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
