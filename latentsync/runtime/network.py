@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from latentsync.runtime import cache, compiled, openvino
 from latentsync.runtime.execution import Execution
+from latentsync.runtime.graph_rewrites import rewrite
 from latentsync.runtime.graphs import Recorded
 from latentsync.runtime.group_norm import use_channels_last_norms
 from latentsync.runtime.heartbeat import heartbeat
@@ -23,7 +24,7 @@ from latentsync.weights.record import file_sha256, sha256
 
 Runner = Callable[..., tuple[Tensor, ...]]
 
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 """To be raised when this code converts the same network to a different graph."""
 
 
@@ -117,15 +118,20 @@ class Networks:
     def _graph(self, part: Part, examples: tuple[Tensor, ...], dtype: torch.dtype) -> Any:
         """An openvino.Model, or the path of one."""
         halved = dtype != torch.float32
+        rewritten = not halved and self.execution.plugin == "CPU"
         examples = part.small or examples
         placed = [_placed(example, self.execution.device, torch.float32) for example in examples]
 
         def make() -> Any:
             module = part.of(self._network(torch.float32))
             with heartbeat(f"converting {self._named(part)} for OpenVINO"):
-                return openvino.convert(module, placed)
+                model = openvino.convert(module, placed)
+                if rewritten:
+                    rewrite(model)
+                return model
 
-        key = self._key(part, examples) | {"stored": "fp16" if halved else "fp32"}
+        stored = {"stored": "fp16" if halved else "fp32", "rewritten": str(rewritten)}
+        key = self._key(part, examples) | stored
         return cache.kept(key, make, partial(openvino.save, halved=halved))
 
     def _key(self, part: Part, examples: tuple[Tensor, ...]) -> dict[str, str]:
