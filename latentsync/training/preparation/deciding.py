@@ -34,8 +34,8 @@ DECIDES = {
     "models": "hyperiqa lr_asd syncnet",
     "pipeline": "analysis concurrency engine observation speaking who_speaks",
     "restoration": "edge_blur",
-    "runtime": "compiled device execution graphs group_norm model_file network norm_kernels "
-    "openvino",
+    "runtime": "compiled device execution graph_rewrites graphs group_norm model_file network "
+    "norm_kernels openvino",
     "speech": "acoustic mel mfcc mouth_prediction mouth_prediction.json voice_activity",
     "training/preparation": "clip_file clips faces failures frames manifest one_source quality "
     "readable record recording segments settings shots speakers sync tools",
