@@ -58,6 +58,8 @@ class JobTable(Database):
             except sqlite3.IntegrityError as error:
                 raise TakenError(output) from error
             run("insert into tasks (job, kind, number) values (?, ?, 0)", job_id, PLAN)
+            # What lies beside that output from now on is of this job.
+            run("update jobs set kept = 0 where output = ? and id != ?", output, job_id)
         return self.job(job_id)
 
     def job(self, job_id: str) -> JobRow:
@@ -138,6 +140,16 @@ class JobTable(Database):
         with self.transaction() as run:
             run("delete from tasks where job = ?", job_id)
             run("insert into tasks (job, kind, number) values (?, ?, 0)", job_id, PLAN)
+
+    def done_and_kept(self) -> list[JobRow]:
+        """Jobs that are done, and whose files for another attempt may be there still."""
+        rows = self.all(f"{_JOBS} where jobs.state = ? and jobs.kept", SEGMENT, DONE)
+        return [job_of(row) for row in rows]
+
+    def kept_nothing(self, job_id: str) -> None:
+        """The files that were kept for another attempt at a job are gone, or another's by now."""
+        with self.transaction() as run:
+            run("update jobs set kept = 0 where id = ?", job_id)
 
     def forget(self, job_id: str) -> None:
         """Removes a job from the store; no file is touched."""

@@ -40,10 +40,11 @@ create table if not exists attempts (
 create index if not exists attempts_of_a_job on attempts (job);
 """
 ADDED = {
-    "jobs": {"note": "text"},
+    "jobs": {"note": "text", "kept": "integer not null default 0"},
     "tasks": {"stage": "text", "total": "integer not null default 0"},
 }
-"""Table -> columns that stores of earlier versions are without."""
+"""Table -> columns that stores of earlier versions are without. kept: whether files for another
+attempt may lie beside the output."""
 
 
 @dataclass(frozen=True, slots=True)

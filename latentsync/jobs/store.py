@@ -72,7 +72,8 @@ class Store(JobTable):
             *(owner, now + LEASE, *key),
         )
         run(
-            "update jobs set state = 'running', started = coalesce(started, ?) where id = ?",
+            "update jobs set state = 'running', started = coalesce(started, ?), kept = 1"
+            " where id = ?",
             *(now, key[0]),
         )
         run(

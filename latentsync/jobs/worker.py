@@ -21,7 +21,7 @@ from latentsync.jobs.rows import DONE, FAILED, JUDGE, PLAN, SEGMENT, Task
 from latentsync.jobs.shown import Shown
 from latentsync.jobs.store import Store
 from latentsync.pipeline.segments.borders import SECONDS
-from latentsync.pipeline.segments.finishing import is_gone
+from latentsync.pipeline.segments.finishing import is_gone, remove_kept
 from latentsync.pipeline.segments.folder import SegmentFolder, folder_of
 from latentsync.settings.load import config_of
 
@@ -81,16 +81,29 @@ class Worker:
         self._store = Store(self._files.store)
         try:
             self._bury_the_dead()
+            self._tidy()
             while not self._no_more.is_set():
                 self._store.check_there()
                 task = self._store.lease(self._owner, self._jobs)
                 if task is not None:
                     self._work(task)
                 elif not wait or not self._may_come():
+                    self._close()
+                    self._tidy()
                     return
         finally:
             self._close()
             self._store.close()
+
+    def _tidy(self) -> None:
+        """What workers have left that were stopped between the end of a job and the removal of what
+        was kept for another attempt."""
+        for job in self._store.done_and_kept():
+            try:
+                if remove_kept(Path(job.output)):
+                    self._store.kept_nothing(job.id)
+            except OSError as error:
+                logger.warning("%s: %s could not be removed", job.name, error)
 
     def _bury_the_dead(self) -> None:
         """Workers of this machine whose process is gone: nobody has to wait for their leases."""
@@ -109,10 +122,14 @@ class Worker:
         return True
 
     def _work(self, task: Task) -> None:
-        log = self._files.log(task.job.id)
-        with log, _SignsOfLife(self._files.store, task, self._lost, self._sign_of_life) as life:
+        life = _SignsOfLife(self._files.store, task, self._lost, self._sign_of_life)
+        with self._files.log(task.job.id):
             try:
-                self._do(task, life)
+                with life:
+                    enter = self._do(task, life)
+                if life.lost:  # too late to matter to this task; the open job was cancelled, though
+                    self._close()
+                enter()
             except (KeyboardInterrupt, SystemExit):
                 self._store.released(task)
                 raise
@@ -127,7 +144,10 @@ class Worker:
                 if isinstance(error, WorkerLostError):
                     raise
 
-    def _do(self, task: Task, life: _SignsOfLife) -> None:
+    def _do(self, task: Task, life: _SignsOfLife) -> Callable[[], None]:
+        """Returns what enters the task in the store as done. It is called when the signs of life
+        have ended: a task that is done is no longer leased, which would count as its loss."""
+
         def check() -> None:
             if life.lost or self._stop.is_set():
                 raise Cancelled
@@ -139,28 +159,33 @@ class Worker:
         life.shown = shown = Shown(at_frame)
         if task.kind == JUDGE:
             judge_result(config_of(task.job.config), shown)
-            self._store.finished(task)
-            self._files.set_state(task.job.id, DONE)
-            return
+            return lambda: self._enter_job(task)
         opened = self._opened(task)
         check()  # meanwhile there was nothing to cancel
         if task.kind == PLAN:
-            self._store.planned(task, opened.plan(shown))
-        elif task.kind == SEGMENT:
+            segments = opened.plan(shown)
+            return lambda: self._store.planned(task, segments)
+        if task.kind == SEGMENT:
             if opened.make(task.number, shown):
-                self._store.finished(task)
-                return
+                return lambda: self._store.finished(task)
             self._close()  # another worker may make the plan: it has to be read then
-            self._store.start_over(task.job.id)
+            return lambda: self._store.start_over(task.job.id)
+        opened.render(shown)
+        self._close()
+        return lambda: self._enter_video(task)
+
+    def _enter_video(self, task: Task) -> None:
+        if asks_for_judging(task.job):
+            self._store.finished(task, judge=True)
         else:
-            opened.render(shown)
-            self._close()
-            judge = asks_for_judging(task.job)
-            self._store.finished(task, judge=judge)
-            if not judge:
-                self._files.set_state(task.job.id, DONE)
-            # The video is there, and the store says so: what was kept for another attempt goes.
-            SegmentFolder(folder_of(Path(task.job.output)), {}).remove()
+            self._enter_job(task)
+        # The video is there, and the store says so: what was kept for another attempt goes.
+        SegmentFolder(folder_of(Path(task.job.output)), {}).remove()
+        self._store.kept_nothing(task.job.id)
+
+    def _enter_job(self, task: Task) -> None:
+        self._store.finished(task)
+        self._files.set_state(task.job.id, DONE)
 
     def _fail(self, task: Task, error: Exception) -> None:
         self._close()

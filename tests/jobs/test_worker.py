@@ -6,9 +6,8 @@ import dataclasses
 import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,47 +17,12 @@ from latentsync.jobs import failures, worker
 from latentsync.jobs.database import StoreError
 from latentsync.jobs.places import JobFiles, open_store
 from latentsync.jobs.rows import CANCELLED, DONE, FAILED, RUNNING, Task
-from latentsync.jobs.shown import Shown
 from latentsync.jobs.store import Store
 from latentsync.jobs.worker import Worker, owner_here
 from latentsync.settings.load import load_config
-from latentsync.settings.schema import Config
+from tests.support.made_up_work import Work
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
-class Work:
-    """In place of videos: before each task `meanwhile` is called with its kind and number."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[str, int]] = []
-        self.short: list[bool] = []  # of each time that a job was opened
-        self.released = 0
-        self.meanwhile: Callable[[str, int], None] = lambda _kind, _number: None
-
-    def release_memory(self) -> None:
-        self.released += 1
-
-    def open(self, task: Task) -> SimpleNamespace:
-        self.short.append(task.short)
-        return SimpleNamespace(
-            id=task.job.id,
-            plan=lambda shown: self._do("plan", 0, shown) or [5, 5],
-            make=lambda number, shown: self._do("segment", number, shown) is None,
-            render=lambda shown: self._do("join", 0, shown),
-            cancel=lambda: None,
-            close=lambda: None,
-        )
-
-    def judge(self, _config: Config, shown: Shown) -> None:
-        self._do("judge", 0, shown)
-
-    def _do(self, kind: str, number: int, shown: Shown) -> None:
-        with shown(f"doing a {kind}", 5) as step:
-            step()
-            self.meanwhile(kind, number)
-            step()
-        self.done.append((kind, number))
 
 
 def settings(*overrides: str) -> dict[str, Any]:
@@ -192,6 +156,42 @@ def test_a_worker_of_a_process_that_is_gone_is_waited_for_by_nobody(
     assert Store(files.store).lease(f"{here}:{2**22 + 1}:0") is not None
     Worker(files, "one").run(wait=False)
     assert states(files) == [DONE, DONE]
+
+
+def test_a_sign_of_life_after_a_task_is_done_cancels_nothing(
+    files: JobFiles, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The open job would be cancelled, and with it the next task."""
+
+    class Slow(Store):
+        def planned(self, task: Task, segments: Sequence[int]) -> None:
+            super().planned(task, segments)
+            time.sleep(0.1)
+
+        def finished(self, task: Task, *, judge: bool = False) -> None:
+            super().finished(task, judge=judge)
+            time.sleep(0.1)
+
+    monkeypatch.setattr(worker, "Store", Slow)
+    Worker(files, "one", sign_of_life=0.01).run()
+    assert states(files) == [DONE, DONE] and work.cancelled == 0
+
+
+def test_a_worker_removes_what_a_killed_one_left_of_a_finished_job(
+    files: JobFiles, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    with monkeypatch.context() as killed:
+        killed.setattr(worker.Worker, "_tidy", lambda _self: None)
+        killed.setattr(Store, "kept_nothing", lambda _self, _id: None)
+        Worker(files, "one").run()
+    monkeypatch.setattr(worker, "remove_kept", lambda video: asked.append(video.name) or True)
+    store = Store(files.store)
+    a, _ = store.done_and_kept()
+    store.add("again", "a.mp4", a.output, settings())  # what lies beside that output is its own now
+    Worker(files, "two", jobs=["b"]).run()
+    Worker(files, "three", jobs=["b"]).run()
+    assert asked == ["b.mp4"]
 
 
 def judged(files: JobFiles) -> None:

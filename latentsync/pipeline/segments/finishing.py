@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from latentsync.errors import MediaError
 from latentsync.media.segment_file import flush
 from latentsync.pipeline.compact_json import compact_json
-from latentsync.pipeline.segments.folder import WRITTEN, folder_of
+from latentsync.pipeline.segments.folder import WRITTEN, SegmentFolder, folder_of
 from latentsync.pipeline.segments.identity import file_hash
 from latentsync.places import part_file
 from latentsync.settings.schema import Config
@@ -64,6 +65,21 @@ class Finishing:
         with part_file(self._path) as part:
             part.write_text(compact_json(noted), "utf-8")
             flush(part)
+
+
+def remove_kept(target: Path) -> bool:
+    """Removes the folder of segments of an output that is complete. Returns False, and leaves it,
+    while a run works on it. Raises OSError."""
+    folder = folder_of(target)
+    segments = SegmentFolder(folder, {})
+    try:
+        with segments.held():
+            is_empty = folder.is_dir() and not any(folder.iterdir())
+            if is_empty or Finishing(folder).is_complete(target):
+                segments.remove()
+    except MediaError:
+        return False
+    return True
 
 
 def may_finish(config: Config) -> Config:
