@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +15,7 @@ from GFPGAN.network import SIZE, GFPGANv1Clean, InWindow
 from GFPGAN.window import WHOLE, cut, snapped
 from latentsync.errors import ConfigError
 from latentsync.runtime.execution import run_on_faces
+from latentsync.runtime.int8 import Note, read_note
 from latentsync.runtime.network import Networks, Part, Runner
 from latentsync.types import Box
 from latentsync.weights.find import find
@@ -31,6 +34,7 @@ USUAL = {
     "face": Box(64, 128, 448, 512),
 }
 """restore.region -> a window that fits the faces of five videos, prepared in advance."""
+_EXAMPLE = torch.zeros(1, 3, SIZE, SIZE)
 
 
 class GFPGANRestorer:
@@ -38,23 +42,68 @@ class GFPGANRestorer:
 
     fidelity: share of the input in the result, 0..1. The network itself has no such input: the
     weight of its original command line has no effect. window: the part that is restored; outside
-    it the result is the input.
+    it the result is the input. usual: the window that is prepared in advance; in int8 there is it
+    and the whole, no other one.
     """
 
     name = "GFPGAN"
     licence = str(GFPGAN.licence)
     size: int | None = SIZE
 
-    def __init__(self, networks: Networks, *, fidelity: float, window: Box = WHOLE) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        *,
+        fidelity: float,
+        usual: Box = USUAL["mouth"],
+        window: Box = WHOLE,
+    ) -> None:
         """networks: of GFPGANv1Clean."""
         self._networks, self._fidelity, self._window = networks, fidelity, window
-        self.checkpoint = networks.checkpoint
+        self._usual, self.checkpoint = usual, networks.checkpoint
 
     def within(self, box: Box) -> GFPGANRestorer:
         """Returns a restorer of the window around the box, on a coarse grid."""
-        restorer = GFPGANRestorer(self._networks, fidelity=self._fidelity, window=snapped(box))
+        window = snapped(box)
+        if self._networks.execution.int8:
+            window = self._usual if self._usual.joined(window) == self._usual else WHOLE
+        restorer = GFPGANRestorer(
+            self._networks, fidelity=self._fidelity, usual=self._usual, window=window
+        )
         restorer.prepare()
         return restorer
+
+    @property
+    def files(self) -> list[Path]:
+        """What the result depends on: the weights and, in int8, the graphs."""
+        return [self.checkpoint, *(path.with_suffix(".bin") for path in self._int8.values())]
+
+    @property
+    def in_int8(self) -> dict[str, Note]:
+        """See latentsync.restoration.base.Quantizable."""
+        return {name: read_note(path) for name, path in self._int8.items()}
+
+    def quantize(
+        self, faces: Tensor, checked: Tensor, begins: Callable[[str], None]
+    ) -> dict[str, Note]:
+        """See latentsync.restoration.base.Quantizable."""
+        notes = {}
+        for part in self._parts:
+            begins(part.name)
+            notes[part.name] = self._networks.quantize(part, faces.split(1), checked.split(1))
+        return notes
+
+    @property
+    def _int8(self) -> dict[str, Path]:
+        """Name of a part -> its graph in int8; empty where none is run in int8."""
+        if not self._networks.execution.int8:
+            return {}
+        return {part.name: self._networks.int8_file(part, _EXAMPLE) for part in self._parts}
+
+    @property
+    def _parts(self) -> list[Part]:
+        """That there are in int8."""
+        return [_part(window) for window in dict.fromkeys((self._usual, WHOLE))]
 
     def prepare(self) -> None:
         """Prepares the network, which can take half a minute. Raises CheckpointError."""
@@ -74,7 +123,7 @@ class GFPGANRestorer:
 
     @cached_property
     def _runner(self) -> Runner:
-        runner = self._networks.part(_part(self._window), torch.zeros(1, 3, SIZE, SIZE))
+        runner = self._networks.part(_part(self._window), _EXAMPLE)
         if self._networks.execution.backend == "openvino":
             self._networks.release()  # 350 MB that the graph does not need
         return runner
@@ -82,9 +131,9 @@ class GFPGANRestorer:
 
 def _part(box: Box) -> Part:
     if box == WHOLE:
-        return Part("whole", lambda net: net)
+        return Part("whole", lambda net: net, int8=True)
     name = f"columns {box.x0} to {box.x1}, rows {box.y0} to {box.y1}"
-    return Part(name, partial(InWindow, window=box))
+    return Part(name, partial(InWindow, window=box), int8=True)
 
 
 def load(config: RestoreConfig, execution: Execution) -> Restorer:
@@ -103,6 +152,8 @@ def load(config: RestoreConfig, execution: Execution) -> Restorer:
         execution=execution,
         sources=[network, window],
     )
-    restorer = GFPGANRestorer(networks, fidelity=fidelity)
-    restorer.within(USUAL[config.region])
+    usual = USUAL[config.region]
+    restorer = GFPGANRestorer(networks, fidelity=fidelity, usual=usual)
+    _ = restorer.files  # those of int8 are there, or it is said now
+    restorer.within(usual)
     return restorer

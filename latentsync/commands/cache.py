@@ -3,6 +3,7 @@
 python -m scripts.cache list
 python -m scripts.cache prune --unused 30 --yes
 python -m scripts.cache prepare --superres GFPGAN
+python -m scripts.cache quantize --superres GFPGAN --input a.mp4 b.mp4
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def build_parser() -> Parser:
     parser = Parser(
         prog=command("cache"),
         description="Converted networks are kept so that only the first run converts them. This "
-        "lists them, removes those that no run will use again, and converts them before a run.",
+        "lists them, removes those that no run will use again, converts them before a run, and "
+        "makes those in 8-bit integers.",
     )
     version = f"latentsync {__version__}"
     parser.add_argument("--version", action="version", version=version)
@@ -43,6 +45,13 @@ def build_parser() -> Parser:
         add(
             "prepare",
             help="convert the networks that the settings run, which may follow as key=value",
+        )
+    )
+    _add_quantize_flags(
+        add(
+            "quantize",
+            help="make GFPGAN's network in 8-bit integers with faces of your videos, for "
+            "runtime.precision=int8, and print what it gains and how far it is from float32",
         )
     )
     return parser
@@ -78,13 +87,24 @@ def _add_prepare_flags(parser: argparse.ArgumentParser) -> None:
     add_weights_flags(parser)
 
 
+def _add_quantize_flags(parser: argparse.ArgumentParser) -> None:
+    from latentsync.commands.quantize import add_quantize_flags
+
+    add = parser.add_argument
+    add("--config", metavar="YAML", help="file with settings; see configs/")
+    add("--superres", metavar="NAME", default="GFPGAN", help="restorer; default: %(default)s")
+    parser.set_defaults(generator=None)
+    add_quantize_flags(parser)
+    add_weights_flags(parser)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command. arguments: without the program's name; None: those of the process."""
     parser = build_parser()
     options = parser.read(sys.argv[1:] if arguments is None else arguments)
-    if options.overrides and options.action != "prepare":
+    if options.overrides and options.action not in ("prepare", "quantize"):
         parser.error(f"{options.action} takes no {options.overrides[0]}")
-    actions = {"list": _list, "prune": _prune, "prepare": _prepare}
+    actions = {"list": _list, "prune": _prune, "prepare": _prepare, "quantize": _quantize}
     return run(lambda: actions[options.action](options))
 
 
@@ -156,6 +176,15 @@ def _prepare(options: argparse.Namespace) -> int:
     if not ready:
         print(f"these settings run no network that is converted ({execution})")
     return DONE
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    from latentsync.commands.quantize import check_files, quantize
+
+    config = weights_config(options)
+    check_files(options, config)
+    _check_weights(config, options)
+    return quantize(options, config)
 
 
 def _check_weights(config: Config, options: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from latentsync.pipeline.frame_report import flicker_report, plan_report
 from latentsync.pipeline.requirements import restores
 from latentsync.pipeline.stage_timer import Stage, Work
 from latentsync.places import part_file
-from latentsync.restoration.base import Restorer
+from latentsync.restoration.base import Quantizable, Restorer
 from latentsync.runtime.execution import DTYPES, Execution
 from latentsync.weights import record
 
@@ -75,7 +75,7 @@ def session_report(
         **first,
         "other_speakers": others,
         "provenance": dict(provenance),
-        "execution": _execution(session.execution),
+        "execution": {**_execution(session.execution), "int8": _in_int8(session)},
         "seconds": {
             **{name: round(one.busy, 3) for name, one in work.items()},
             "total": round(seconds, 3),
@@ -277,6 +277,14 @@ def _execution(execution: Execution) -> dict[str, Any]:
         "device": str(execution.device),
         "threads": execution.threads,
     }
+
+
+def _in_int8(session: Session) -> dict[str, Any]:
+    """Part of the restorer's network -> what is known of its graph in 8-bit integers."""
+    restorer = session.engine.restorer if restores(session.config) else None
+    if not isinstance(restorer, Quantizable):
+        return {}
+    return {name: dataclasses.asdict(note) for name, note in restorer.in_int8.items()}
 
 
 def report_beside(target: Path) -> Path:

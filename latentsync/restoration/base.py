@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from latentsync.restoration.mouth_blur import TrackBlur
     from latentsync.runtime.execution import Execution
+    from latentsync.runtime.int8 import Note
     from latentsync.settings.schema import RestoreConfig
     from latentsync.types import Box
 
@@ -86,6 +87,26 @@ class Windowed(Protocol):
     def within(self, box: Box) -> Restorer:
         """box: of the square, half open, not empty -> a restorer with the same result inside it;
         outside it may return the input."""
+        ...
+
+
+@runtime_checkable
+class Quantizable(Protocol):
+    """A restorer whose network can run in 8-bit integers. in_int8: its parts, each with what is
+    known of it; empty where it does not run so."""
+
+    @property
+    def in_int8(self) -> dict[str, Note]: ...
+
+    def quantize(
+        self, faces: torch.Tensor, checked: torch.Tensor, begins: Callable[[str], None]
+    ) -> dict[str, Note]:
+        """Makes and keeps the graphs that runtime.precision=int8 will run.
+
+        faces: (N, 3, h, w), as for __call__, to scale the numbers by. checked: (M, 3, h, w), other
+        ones, to compare results on. begins: called with the name of each part. Returns what is
+        known of each part. Raises ConfigError where they cannot be made or kept.
+        """
         ...
 
 

@@ -42,14 +42,17 @@ def kept(
     make: Callable[[], M],
     save: Callable[[M, Path], None],
     files: Sequence[str] = FILES,
+    *,
+    anew: bool = False,
 ) -> Path | M:
     """The file of the graph in the cache, made by ``make`` where it is missing or damaged.
 
-    key: all that the graph depends on. save: writes the files, given the path of the first; raises
-    OSError or RuntimeError. Processes and threads that need the same graph take turns. Returns the
-    graph itself where it cannot be saved. Raises whatever ``make`` raises.
+    key: all that the graph depends on. anew: it is made in any case. save: writes the files, given
+    the path of the first; raises OSError or RuntimeError. Processes and threads that need the same
+    graph take turns. Returns the graph itself where it cannot be saved. Raises whatever ``make``
+    raises.
     """
-    home = folder() / hashlib.sha256(_text(key).encode()).hexdigest()[:NAME_LENGTH]
+    home = _home(key)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         turn = _my_turn(home)
@@ -57,12 +60,32 @@ def kept(
         logger.warning("%s: %s; graphs are not cached", home.parent, error.strerror or error)
         return make()
     try:
-        if _whole(home, key, files):
+        if not anew and _whole(home, key, files):
             _note_use(home)
             return home / files[0]
         return _made(home, key, make, save, files)
     finally:
         turn.release()
+
+
+def found(key: Mapping[str, str], files: Sequence[str] = FILES) -> Path | None:
+    """The file of a graph in the cache; None: it is not there, or damaged, which is logged."""
+    home = _home(key)
+    if not home.is_dir():
+        return None
+    try:
+        turn = _my_turn(home)
+    except OSError:  # a folder that is read-only: nobody changes it
+        return home / files[0] if _whole(home, key, files) else None
+    with turn:
+        if not _whole(home, key, files):
+            return None
+        _note_use(home)
+        return home / files[0]
+
+
+def _home(key: Mapping[str, str]) -> Path:
+    return folder() / hashlib.sha256(_text(key).encode()).hexdigest()[:NAME_LENGTH]
 
 
 def _my_turn(home: Path) -> FileLock:
@@ -104,6 +127,7 @@ def _complete_or_not_at_all(home: Path) -> Iterator[Path]:
     part.mkdir()
     try:
         yield part
+        shutil.rmtree(home, ignore_errors=True)  # one that is made anew
         part.rename(home)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+INT8 = "int8"
 NAMES = {"torch": "PyTorch", "compile": "torch.compile", "openvino": "OpenVINO"}
 FIRST_WITH_BF16 = 8  # compute capability; Volta and Turing are 7.x, and upstream takes fp32 there
 
@@ -28,7 +29,8 @@ FIRST_WITH_BF16 = 8  # compute capability; Volta and Turing are 7.x, and upstrea
 class Execution:
     """device: of the tensors. backend: torch | compile | openvino. dtype: of the computation.
 
-    threads: of the CPU; 0: all cores. plugin: OpenVINO's device, CPU or GPU.0 ...
+    threads: of the CPU; 0: all cores. plugin: OpenVINO's device, CPU or GPU.0 ... int8: whether
+    the parts of networks that can be run in 8-bit integers are; see runtime.int8.
     """
 
     device: torch.device
@@ -36,11 +38,13 @@ class Execution:
     dtype: torch.dtype
     threads: int = 0
     plugin: str = "CPU"
+    int8: bool = False
 
     def __str__(self) -> str:
         place = f"an Intel {self.plugin}" if self.plugin != "CPU" else str(self.device).upper()
         number = next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
-        return f"{NAMES[self.backend]}, {number}, {place}"
+        numbers = f"int8 where that can be, else {number}" if self.int8 else number
+        return f"{NAMES[self.backend]}, {numbers}, {place}"
 
 
 REFERENCE = Execution(torch.device("cpu"), "torch", torch.float32)
@@ -103,12 +107,13 @@ def execution_for(runtime: RuntimeConfig, machine: Machine) -> Execution:
     gpus = [name for name in machine.plugins if name.startswith("GPU")]
     plugin = gpus[0] if gpus and backend == "openvino" and runtime.device == "auto" else "CPU"
     usable = _precisions(backend, plugin, machine)
-    name = runtime.precision if runtime.precision != "auto" else usable[-1]
+    int8 = runtime.precision == INT8 and INT8 in usable
+    name = usable[-1] if runtime.precision == "auto" or int8 else runtime.precision
     if name not in usable:
         place = f"{NAMES[backend]} on {machine.device.type if plugin == 'CPU' else 'this GPU'}"
-        remedy = f"{place} supports {' and '.join(usable)}; use one of auto, {', '.join(usable)}"
+        remedy = f"{place} supports {', '.join(usable)}; use one of these, or auto"
         raise ConfigError("runtime.precision", name, remedy)
-    return Execution(machine.device, backend, DTYPES[name], runtime.threads, plugin)
+    return Execution(machine.device, backend, DTYPES[name], runtime.threads, plugin, int8)
 
 
 def _backend(runtime: RuntimeConfig, machine: Machine) -> str:
@@ -132,7 +137,8 @@ def _precisions(backend: str, plugin: str, machine: Machine) -> tuple[str, ...]:
         able = machine.plugins[plugin]
         # Without AVX512-bf16 or AMX the plugin would compute in fp32 anyway.
         faster = "bf16" if plugin == "CPU" else "fp16"
-        return ("fp32", faster) if faster.upper() in able else ("fp32",)
+        integers = (INT8,) if plugin == "CPU" and INT8.upper() in able else ()
+        return (*integers, "fp32", *([faster] if faster.upper() in able else []))
     if machine.device.type == "cuda":
         modern = machine.capability[0] >= FIRST_WITH_BF16
         return ("fp32", "fp16", "bf16") if modern else ("fp16", "fp32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentsync.runtime import cache, compiled, openvino
+from latentsync.errors import ConfigError
+from latentsync.places import command
+from latentsync.runtime import cache, compiled, int8, openvino
 from latentsync.runtime.execution import Execution
 from latentsync.runtime.graph_rewrites import rewrite
 from latentsync.runtime.graphs import Recorded
@@ -21,6 +24,8 @@ from latentsync.runtime.group_norm import use_channels_last_norms
 from latentsync.runtime.heartbeat import heartbeat
 from latentsync.runtime.memory import set_memory_format
 from latentsync.weights.record import file_sha256, sha256
+
+logger = logging.getLogger(__name__)
 
 Runner = Callable[..., tuple[Tensor, ...]]
 
@@ -43,13 +48,15 @@ class Part:
 
     name: for messages and the cache. of: the whole network -> the module, whose forward takes
     tensors and returns one, or a tuple. precise: always in float32. small: example inputs to trace
-    one graph with for all shapes; None: one graph for each shape.
+    one graph with for all shapes; None: one graph for each shape. int8: whether it may be run in
+    8-bit integers: its first result is a picture [-1, 1].
     """
 
     name: str
     of: Callable[[nn.Module], nn.Module]
     precise: bool = False
     small: tuple[Tensor, ...] | None = None
+    int8: bool = False
 
 
 class Networks:
@@ -98,6 +105,37 @@ class Networks:
                     ready = self._ready[key] = self._prepared(part, examples)
         return ready
 
+    def quantize(
+        self, part: Part, examples: Sequence[Tensor], checked: Sequence[Tensor]
+    ) -> int8.Note:
+        """Makes the part's graph in int8, which replaces an earlier one, and compares it.
+
+        examples: inputs of the part, which takes one, to find scales with. checked: other ones, to
+        compare results on. Raises ConfigError where that cannot be.
+        """
+        execution, one = self.execution, tuple(examples[:1])
+        runs = {
+            dtype: openvino.Graph(self._graph(part, one, dtype), one, execution, dtype)
+            for dtype in (torch.float32, execution.dtype)
+        }
+
+        def make() -> tuple[Any, int8.Note]:
+            model = openvino.with_shapes(self._graph(part, one, torch.float32), one)
+            fast = int8.quantized(model, [[example.numpy()] for example in examples])
+            run = openvino.Graph(fast, one, execution, execution.dtype)
+            return fast, int8.compare(
+                runs[torch.float32], runs[execution.dtype], run, checked, examples=len(examples)
+            )
+
+        def save(made: tuple[Any, int8.Note], path: Path) -> None:
+            openvino.save(made[0], path, halved=False)
+            int8.write_note(made[1], path)
+
+        made = cache.kept(self._int8_key(part, one), make, save, int8.FILES, anew=True)
+        if not isinstance(made, Path):
+            raise ConfigError("the int8 graph cannot be kept in", cache.folder(), "see above")
+        return int8.read_note(made)
+
     def release(self) -> None:
         """Frees the weights where runners do not need them; another part reads them again."""
         with self._turn:
@@ -106,6 +144,10 @@ class Networks:
     def _prepared(self, part: Part, examples: tuple[Tensor, ...]) -> Runner:
         execution = self.execution
         dtype = torch.float32 if part.precise else execution.dtype
+        if execution.int8 and part.int8:
+            path = self.int8_file(part, *examples)
+            logger.info("%s in int8: %s", self._named(part), int8.read_note(path))
+            return openvino.Graph(path, examples, execution, dtype)
         if execution.backend == "openvino":
             return openvino.Graph(self._graph(part, examples, dtype), examples, execution, dtype)
         module = part.of(self._network(dtype))
@@ -133,6 +175,18 @@ class Networks:
         stored = {"stored": "fp16" if halved else "fp32", "rewritten": str(rewritten)}
         key = self._key(part, examples) | stored
         return cache.kept(key, make, partial(openvino.save, halved=halved))
+
+    def int8_file(self, part: Part, *examples: Tensor) -> Path:
+        """Of the part's graph in int8. Raises ConfigError where it is yet to be made."""
+        path = cache.found(self._int8_key(part, examples), int8.FILES)
+        if path is None:
+            make = f"{command('cache')} quantize --superres {self.name} --input VIDEO ..."
+            remedy = f"{self._named(part)} is not there in int8 yet; make it: {make}"
+            raise ConfigError("runtime.precision", "int8", remedy)
+        return path
+
+    def _int8_key(self, part: Part, examples: Sequence[Tensor]) -> dict[str, str]:
+        return self._key(part, tuple(examples)) | {"stored": "int8", "int8": int8.VERSION}
 
     def _key(self, part: Part, examples: tuple[Tensor, ...]) -> dict[str, str]:
         """All that a graph depends on, except the dtype of its stored weights."""

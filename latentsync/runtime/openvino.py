@@ -89,6 +89,15 @@ def save(model: Any, path: Path, *, halved: bool) -> None:
     core().read_model(path)  # a full disk is noticed here at the latest
 
 
+def with_shapes(model: Any, examples: Sequence[Tensor]) -> Any:
+    """An openvino.Model, or one that is read from its path, for inputs of the examples' shapes."""
+    if isinstance(model, Path):
+        model = core().read_model(model)
+    shapes = (list(one.shape) for one in examples)
+    model.reshape(dict(zip(model.inputs, shapes, strict=True)))
+    return model
+
+
 class Graph:
     """A compiled graph: tensors of the examples' shapes -> tensors on the CPU.
 
@@ -107,11 +116,7 @@ class Graph:
         }
         if execution.plugin == "CPU":
             settings["INFERENCE_NUM_THREADS"] = thread_count(execution.threads)
-        if isinstance(model, Path):
-            model = core().read_model(model)
-        shapes = (list(shape) for shape, _ in self._inputs)
-        model.reshape(dict(zip(model.inputs, shapes, strict=True)))
-        compiled = core().compile_model(model, execution.plugin, settings)
+        compiled = core().compile_model(with_shapes(model, examples), execution.plugin, settings)
         self._request = compiled.create_infer_request()
         self._turn = threading.Lock()
 

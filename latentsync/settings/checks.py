@@ -44,7 +44,7 @@ CHOICES = {
     "restore.region": ("mouth", "lower_face", "face"),
     "runtime.device": ("auto", "cpu", "cuda", "mps"),
     "runtime.backend": ("auto", "torch", "compile", "openvino"),
-    "runtime.precision": ("auto", "fp32", "bf16", "fp16"),
+    "runtime.precision": ("auto", "fp32", "bf16", "fp16", "int8"),
 }
 
 RANGES: dict[str, tuple[float, float]] = {

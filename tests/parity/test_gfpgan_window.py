@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -15,8 +17,8 @@ from GFPGAN.network import GFPGANv1Clean, InWindow
 from GFPGAN.restorer import GFPGANRestorer
 from GFPGAN.window import WHOLE
 from latentsync.restoration.base import Windowed
-from latentsync.runtime.execution import REFERENCE
-from latentsync.runtime.network import Networks
+from latentsync.runtime.execution import REFERENCE, Execution
+from latentsync.runtime.network import Networks, Part
 from latentsync.types import Box
 
 TOLERANCE = 5e-5  # 0.006 of a code value; 1.3e-5 of +-3.5 is seen, from another order of sums
@@ -107,3 +109,34 @@ def test_windows_of_one_network_restored_at_once_are_as_if_one_after_the_other(
         made = list(pool.map(lambda box: whole.within(box)(one_face), boxes))
     assert all(map(torch.equal, made, expected * 2))
     assert not torch.equal(expected[0], expected[1])
+
+
+class _Prepared:
+    """In place of networks: the names of the parts that are prepared, and all are there in int8."""
+
+    checkpoint = Path("weights")
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution, self.names = execution, list[str]()
+
+    def part(self, part: Part, *_examples: Tensor) -> None:
+        assert part.int8
+        self.names.append(part.name)
+
+    def int8_file(self, part: Part, *_examples: Tensor) -> Path:
+        return Path(part.name, "model.xml")
+
+    def release(self) -> None:
+        pass
+
+
+def test_in_int8_there_is_the_usual_window_and_the_whole() -> None:
+    mouth = "columns 96 to 416, rows 288 to 512"
+    for int8, tiny in ((False, "columns 192 to 256, rows 192 to 224"), (True, "whole")):
+        networks = _Prepared(replace(REFERENCE, int8=int8))
+        restorer = GFPGANRestorer(cast(Networks, networks), fidelity=0.0, usual=MOUTH)
+        for box in (Box(110, 300, 400, 520), TINY, Box(0, 0, 512, 512)):
+            restorer.within(box)
+        assert networks.names == [mouth, tiny, "whole"]
+        graphs = [Path(mouth, "model.bin"), Path("whole", "model.bin")] if int8 else []
+        assert restorer.files == [networks.checkpoint, *graphs]

@@ -61,6 +61,14 @@ def test_plain_torch_on_a_cpu_is_the_reference_by_default() -> None:
     assert faster.dtype == torch.bfloat16
 
 
+def test_int8_is_asked_for_and_the_rest_runs_in_the_fastest() -> None:
+    for machine, dtype in (("with bf16", torch.bfloat16), ("without bf16", torch.float32)):
+        chosen = execution_for(RuntimeConfig(precision="int8"), MACHINES[machine])
+        assert (chosen.int8, chosen.dtype) == (True, dtype)
+    assert "int8 where that can be, else fp32" in str(chosen)
+    assert not execution_for(RuntimeConfig(), MACHINES["with bf16"]).int8
+
+
 def test_device_cpu_is_the_cpu() -> None:
     assert execution_for(RuntimeConfig(device="cpu"), MACHINES["with an Intel GPU"]).plugin == "CPU"
 
@@ -68,11 +76,24 @@ def test_device_cpu_is_the_cpu() -> None:
 @pytest.mark.parametrize(
     ("machine", "backend", "precision", "complaint"),
     [
-        ("with bf16", "openvino", "fp16", "OpenVINO on cpu supports fp32 and bf16"),
-        ("without bf16", "auto", "bf16", "OpenVINO on cpu supports fp32; use one of auto, fp32"),
-        ("with bf16", "torch", "fp16", "PyTorch on cpu supports bf16 and fp32"),
+        (
+            "with bf16",
+            "openvino",
+            "fp16",
+            "OpenVINO on cpu supports int8, fp32, bf16; use one of these",
+        ),
+        (
+            "without bf16",
+            "auto",
+            "bf16",
+            "OpenVINO on cpu supports int8, fp32; use one of these, or auto",
+        ),
+        ("with bf16", "torch", "fp16", "PyTorch on cpu supports bf16, fp32"),
         ("with bf16", "compile", "fp16", "torch.compile on cpu"),
-        ("Turing", "torch", "bf16", "PyTorch on cuda supports fp16 and fp32"),
+        ("with bf16", "torch", "int8", "PyTorch on cpu supports bf16, fp32"),
+        ("with an Intel GPU", "auto", "int8", "this GPU supports fp32, fp16"),
+        ("Ampere", "auto", "int8", "PyTorch on cuda supports fp32, fp16, bf16"),
+        ("Turing", "torch", "bf16", "PyTorch on cuda supports fp16, fp32"),
         ("Apple", "auto", "bf16", "PyTorch on mps"),
         ("Ampere", "openvino", "auto", "does not run on cuda; use torch"),
         ("without OpenVINO", "openvino", "auto", "not installed: pip install"),

@@ -65,6 +65,7 @@ LEFT_OUT = {
     "restoration/sharpness": "measures mouths for the restoration alone",
     "runtime/cache": "keeps what was converted",
     "runtime/heartbeat": "shows that a network runs",
+    "runtime/int8": "no network that judges runs in 8-bit integers",
     "runtime/memory": "how many faces are restored at once",
     "settings/schema": "the settings count themselves",
     "weights/": "weights count by their content",
