@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ _EXAMPLE = torch.zeros(1, 3, SIZE, SIZE)
 
 
 class GFPGANRestorer:
-    """See latentsync.restoration.base.Restorer; Windowed.
+    """See latentsync.restoration.base.Restorer; Windowed, Quantizable (in_int8).
 
     fidelity: share of the input in the result, 0..1. The network itself has no such input: the
     weight of its original command line has no effect. window: the part that is restored; outside
@@ -57,8 +57,10 @@ class GFPGANRestorer:
         fidelity: float,
         usual: Box = USUAL["mouth"],
         window: Box = WHOLE,
+        in_int8: Mapping[str, Note] | None = None,
     ) -> None:
         """networks: of GFPGANv1Clean."""
+        self.in_int8 = dict(in_int8 or {})
         self._networks, self._fidelity, self._window = networks, fidelity, window
         self._usual, self.checkpoint = usual, networks.checkpoint
 
@@ -68,7 +70,11 @@ class GFPGANRestorer:
         if self._networks.execution.int8:
             window = self._usual if self._usual.joined(window) == self._usual else WHOLE
         restorer = GFPGANRestorer(
-            self._networks, fidelity=self._fidelity, usual=self._usual, window=window
+            self._networks,
+            fidelity=self._fidelity,
+            usual=self._usual,
+            window=window,
+            in_int8=self.in_int8,
         )
         restorer.prepare()
         return restorer
@@ -76,34 +82,18 @@ class GFPGANRestorer:
     @property
     def files(self) -> list[Path]:
         """What the result depends on: the weights and, in int8, the graphs."""
-        return [self.checkpoint, *(path.with_suffix(".bin") for path in self._int8.values())]
-
-    @property
-    def in_int8(self) -> dict[str, Note]:
-        """See latentsync.restoration.base.Quantizable."""
-        return {name: read_note(path) for name, path in self._int8.items()}
+        graphs = _int8_graphs(self._networks, self._usual).values()
+        return [self.checkpoint, *(path.with_suffix(".bin") for path in graphs)]
 
     def quantize(
         self, faces: Tensor, checked: Tensor, begins: Callable[[str], None]
     ) -> dict[str, Note]:
         """See latentsync.restoration.base.Quantizable."""
         notes = {}
-        for part in self._parts:
+        for part in _int8_parts(self._usual):
             begins(part.name)
             notes[part.name] = self._networks.quantize(part, faces.split(1), checked.split(1))
         return notes
-
-    @property
-    def _int8(self) -> dict[str, Path]:
-        """Name of a part -> its graph in int8; empty where none is run in int8."""
-        if not self._networks.execution.int8:
-            return {}
-        return {part.name: self._networks.int8_file(part, _EXAMPLE) for part in self._parts}
-
-    @property
-    def _parts(self) -> list[Part]:
-        """That there are in int8."""
-        return [_part(window) for window in dict.fromkeys((self._usual, WHOLE))]
 
     def prepare(self) -> None:
         """Prepares the network, which can take half a minute. Raises CheckpointError."""
@@ -136,6 +126,17 @@ def _part(box: Box) -> Part:
     return Part(name, partial(InWindow, window=box), int8=True)
 
 
+def _int8_parts(usual: Box) -> list[Part]:
+    """That there are in int8."""
+    return [_part(window) for window in dict.fromkeys((usual, WHOLE))]
+
+
+def _int8_graphs(networks: Networks, usual: Box) -> dict[str, Path]:
+    """Name of a part -> its graph in int8; empty where none is run so. Raises ConfigError."""
+    parts = _int8_parts(usual) if networks.execution.int8 else []
+    return {part.name: networks.int8_file(part, _EXAMPLE) for part in parts}
+
+
 def load(config: RestoreConfig, execution: Execution) -> Restorer:
     """Raises ConfigError (fidelity) and CheckpointError (weights missing or not fitting)."""
     fidelity = DEFAULT_FIDELITY if config.fidelity is None else config.fidelity
@@ -153,7 +154,7 @@ def load(config: RestoreConfig, execution: Execution) -> Restorer:
         sources=[network, window],
     )
     usual = USUAL[config.region]
-    restorer = GFPGANRestorer(networks, fidelity=fidelity, usual=usual)
-    _ = restorer.files  # those of int8 are there, or it is said now
+    notes = {name: read_note(path) for name, path in _int8_graphs(networks, usual).items()}
+    restorer = GFPGANRestorer(networks, fidelity=fidelity, usual=usual, in_int8=notes)
     restorer.within(usual)
     return restorer

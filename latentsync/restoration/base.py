@@ -95,8 +95,7 @@ class Quantizable(Protocol):
     """A restorer whose network can run in 8-bit integers. in_int8: its parts, each with what is
     known of it; empty where it does not run so."""
 
-    @property
-    def in_int8(self) -> dict[str, Note]: ...
+    in_int8: dict[str, Note]
 
     def quantize(
         self, faces: torch.Tensor, checked: torch.Tensor, begins: Callable[[str], None]

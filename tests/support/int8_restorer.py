@@ -43,15 +43,12 @@ class Int8Restorer:
             execution=execution,
         )
         self._run = self._networks.part(WHOLE, EXAMPLE)
+        self.in_int8: dict[str, Note] = {}
+        if execution.int8:
+            self.in_int8[WHOLE.name] = read_note(self._networks.int8_file(WHOLE, EXAMPLE))
 
     def __call__(self, faces: Tensor) -> Tensor:
         return torch.cat([self._run(one)[0] for one in faces.split(1)]).clamp(-1, 1)
-
-    @property
-    def in_int8(self) -> dict[str, Note]:
-        if not self._networks.execution.int8:
-            return {}
-        return {WHOLE.name: read_note(self._networks.int8_file(WHOLE, EXAMPLE))}
 
     def quantize(
         self, faces: Tensor, checked: Tensor, begins: Callable[[str], None]
