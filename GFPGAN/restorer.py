@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +14,7 @@ from GFPGAN.network import SIZE, GFPGANv1Clean, InWindow
 from GFPGAN.window import WHOLE, cut, snapped
 from latentsync.errors import ConfigError
 from latentsync.runtime.execution import run_on_faces
-from latentsync.runtime.int8 import Note, read_note
+from latentsync.runtime.int8 import Note
 from latentsync.runtime.network import Networks, Part, Runner
 from latentsync.types import Box
 from latentsync.weights.find import find
@@ -34,6 +33,8 @@ USUAL = {
     "face": Box(64, 128, 448, 512),
 }
 """restore.region -> a window that fits the faces of five videos, prepared in advance."""
+IN_INT8 = (USUAL["mouth"], USUAL["lower_face"], WHOLE)
+"""The windows that there are in int8, smallest first: each is made by hand, so they are few."""
 _EXAMPLE = torch.zeros(1, 3, SIZE, SIZE)
 
 
@@ -42,8 +43,7 @@ class GFPGANRestorer:
 
     fidelity: share of the input in the result, 0..1. The network itself has no such input: the
     weight of its original command line has no effect. window: the part that is restored; outside
-    it the result is the input. usual: the window that is prepared in advance; in int8 there is it
-    and the whole, no other one.
+    it the result is the input.
     """
 
     name = "GFPGAN"
@@ -55,42 +55,27 @@ class GFPGANRestorer:
         networks: Networks,
         *,
         fidelity: float,
-        usual: Box = USUAL["mouth"],
         window: Box = WHOLE,
-        in_int8: Mapping[str, Note] | None = None,
     ) -> None:
         """networks: of GFPGANv1Clean."""
-        self.in_int8 = dict(in_int8 or {})
         self._networks, self._fidelity, self._window = networks, fidelity, window
-        self._usual, self.checkpoint = usual, networks.checkpoint
+        self.checkpoint, self.in_int8 = networks.checkpoint, networks.in_int8
 
     def within(self, box: Box) -> GFPGANRestorer:
         """Returns a restorer of the window around the box, on a coarse grid."""
         window = snapped(box)
         if self._networks.execution.int8:
-            window = self._usual if self._usual.joined(window) == self._usual else WHOLE
-        restorer = GFPGANRestorer(
-            self._networks,
-            fidelity=self._fidelity,
-            usual=self._usual,
-            window=window,
-            in_int8=self.in_int8,
-        )
+            window = next(one for one in IN_INT8 if one.joined(window) == one)
+        restorer = GFPGANRestorer(self._networks, fidelity=self._fidelity, window=window)
         restorer.prepare()
         return restorer
-
-    @property
-    def files(self) -> list[Path]:
-        """What the result depends on: the weights and, in int8, the graphs."""
-        graphs = _int8_graphs(self._networks, self._usual).values()
-        return [self.checkpoint, *(path.with_suffix(".bin") for path in graphs)]
 
     def quantize(
         self, faces: Tensor, checked: Tensor, begins: Callable[[str], None]
     ) -> dict[str, Note]:
         """See latentsync.restoration.base.Quantizable."""
         notes = {}
-        for part in _int8_parts(self._usual):
+        for part in map(_part, IN_INT8):
             begins(part.name)
             notes[part.name] = self._networks.quantize(part, faces.split(1), checked.split(1))
         return notes
@@ -126,17 +111,6 @@ def _part(box: Box) -> Part:
     return Part(name, partial(InWindow, window=box), int8=True)
 
 
-def _int8_parts(usual: Box) -> list[Part]:
-    """That there are in int8."""
-    return [_part(window) for window in dict.fromkeys((usual, WHOLE))]
-
-
-def _int8_graphs(networks: Networks, usual: Box) -> dict[str, Path]:
-    """Name of a part -> its graph in int8; empty where none is run so. Raises ConfigError."""
-    parts = _int8_parts(usual) if networks.execution.int8 else []
-    return {part.name: networks.int8_file(part, _EXAMPLE) for part in parts}
-
-
 def load(config: RestoreConfig, execution: Execution) -> Restorer:
     """Raises ConfigError (fidelity) and CheckpointError (weights missing or not fitting)."""
     fidelity = DEFAULT_FIDELITY if config.fidelity is None else config.fidelity
@@ -153,8 +127,7 @@ def load(config: RestoreConfig, execution: Execution) -> Restorer:
         execution=execution,
         sources=[network, window],
     )
-    usual = USUAL[config.region]
-    notes = {name: read_note(path) for name, path in _int8_graphs(networks, usual).items()}
-    restorer = GFPGANRestorer(networks, fidelity=fidelity, usual=usual, in_int8=notes)
-    restorer.within(usual)
+    restorer = GFPGANRestorer(networks, fidelity=fidelity)
+    for box in IN_INT8 if execution.int8 else (USUAL[config.region],):
+        restorer.within(box)
     return restorer

@@ -71,22 +71,26 @@ def quantize(options: argparse.Namespace, config: Config) -> int:
     from latentsync.pipeline.engine import Engine, execution_of
     from latentsync.pipeline.mouth_crops import crops_of
     from latentsync.restoration.base import Quantizable
+    from latentsync.runtime import cache, int8
     from latentsync.runtime.execution import torch_threads
 
     execution_of(in_int8.runtime, networks=True)  # raises where this machine has no int8
+    int8.nncf()
+    cache.check_writable()
     engine = Engine(plain)
     restorer = engine.restorer
     if not isinstance(restorer, Quantizable):
         raise ConfigError("restore.name", config.restore.name, "only GFPGAN runs in int8")
     use_threads(torch_threads(engine.execution))
     several = len(videos) - 1
-    each = -(-FACES // several) if several else FACES + CHECKED
+    each = max(-(-FACES // several), CHECKED) if several else FACES + CHECKED
     faces, checked = divided(crops_of(plain, videos, each, progress_bar))
     with redirect_stdout(sys.stderr):  # NNCF's progress
         notes = restorer.quantize(faces, checked, lambda part: print(f"quantizing: {part}"))
     _say(notes, len(videos))
     if options.sheet is not None:
-        _write_sheet(_sheet(engine, Engine(in_int8), checked[:SHOWN]), Path(options.sheet))
+        exact = replace(config, runtime=replace(config.runtime, precision="fp32"))
+        _write_sheet(_sheet(Engine(exact), Engine(in_int8), checked[:SHOWN]), Path(options.sheet))
         print(
             f"{options.sheet}: faces as they are | float32 | int8 | {STRONGER} times the difference"
         )
@@ -98,11 +102,14 @@ def divided(crops: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Faces of each video -> those to scale by, and up to CHECKED others to compare on: of the last
     video, where there are several, so that they are of somebody else; else every fifth face.
     Raises ConfigError where there are too few."""
+    import numpy as np
     import torch
+
+    from latentsync.pipeline.mouth_crops import spread
 
     *first, last = crops
     if first:
-        return torch.cat(first), last[:: -(-len(last) // CHECKED)]
+        return torch.cat(first), last[spread(np.arange(len(last)), CHECKED)]
     is_checked = torch.arange(len(last)) % 5 == 4
     if not is_checked.any():
         raise ConfigError("faces in the video", len(last), "at least 5 are needed")

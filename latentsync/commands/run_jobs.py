@@ -136,6 +136,8 @@ def _run(options: argparse.Namespace) -> int:
         count = len(error.problems)
         print(f"error: {error.name}: {count} problems; nothing was done", file=sys.stderr)
         return USER_ERROR
+    if options.cluster is not None:
+        _check_precision(planned)
     _fetch_weights(options, planned)
     ids, before, seed = [], 0, new_seed()
     for one in planned:
@@ -239,6 +241,13 @@ def _compared(config: Mapping[str, Any], any_seed: bool) -> dict[str, Any]:
     if any_seed:
         generate["seed"] = NEW
     return {**config, "output": output, "generate": generate}
+
+
+def _check_precision(planned: Sequence[Planned]) -> None:
+    """Raises ConfigError: graphs in int8 are made on each machine, so their results differ."""
+    if any(one.config.runtime.precision == "int8" for one in planned):
+        remedy = "not with --cluster, as its graphs differ from machine to machine; use --workers"
+        raise ConfigError("runtime.precision", "int8", remedy)
 
 
 def _fetch_weights(options: argparse.Namespace, planned: Sequence[Planned]) -> None:

@@ -72,9 +72,9 @@ class Store(JobTable):
             *(owner, now + LEASE, *key),
         )
         run(
-            "update jobs set state = 'running', started = coalesce(started, ?), kept = 1"
-            " where id = ?",
-            *(now, key[0]),
+            "update jobs set state = 'running', started = coalesce(started, ?),"
+            " kept = max(kept, ?) where id = ?",
+            *(now, key[1] != JUDGE, key[0]),
         )
         run(
             "insert into attempts (job, kind, number, owner, begun) values (?, ?, ?, ?, ?)",

@@ -98,12 +98,12 @@ class Worker:
     def _tidy(self) -> None:
         """What workers have left that were stopped between the end of a job and the removal of what
         was kept for another attempt."""
-        for job in self._store.done_and_kept():
-            try:
+        try:
+            for job in self._store.done_and_kept():
                 if remove_kept(Path(job.output)):
                     self._store.kept_nothing(job.id)
-            except OSError as error:
-                logger.warning("%s: %s could not be removed", job.name, error)
+        except (OSError, StoreError) as error:  # the next worker tries again
+            logger.warning("segments of finished jobs could not be removed: %s", error)
 
     def _bury_the_dead(self) -> None:
         """Workers of this machine whose process is gone: nobody has to wait for their leases."""

@@ -60,19 +60,23 @@ def crops_of(
         reference=None,
     )
     face = replace(config.face, speaker=config.face.speaker or ALL)
-    config = replace(config, restore=restore, face=face)
+    config = replace(config, restore=restore, face=face, speakers=[])
     engine, crops = Engine(config), []
     for video in videos:
         recorder = Recorder()
         engine.restorer = recorder
         with Session(engine, video) as session:
             plan = session.make_plan(progress)
-            usable = np.flatnonzero(plan.strength > 0)
-            chosen = np.linspace(0, len(usable) - 1, min(each, len(usable))).round().astype(int)
-            for index in usable[chosen]:
+            for index in spread(np.flatnonzero(plan.changes), each):
                 session.preview([int(index)])
         faces = torch.cat(recorder.faces) if recorder.faces else torch.zeros(0)
         if not len(faces):
             raise MediaError("no mouth to take as an example in", video, "choose another video")
-        crops.append(faces[:: -(-len(faces) // each)])
+        crops.append(faces[spread(np.arange(len(faces)), each)])
     return crops
+
+
+def spread(values: np.ndarray, count: int) -> np.ndarray:
+    """At most so many of them, evenly over all."""
+    chosen = np.linspace(0, len(values) - 1, min(count, len(values))).round().astype(int)
+    return values[chosen]

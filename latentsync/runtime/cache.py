@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from latentsync import places
+from latentsync.errors import ConfigError
 from latentsync.weights.record import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -68,6 +70,18 @@ def kept(
         turn.release()
 
 
+def check_writable() -> None:
+    """Raises ConfigError where nothing can be kept."""
+    home = folder()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        remedy = f"{error.strerror or error}; LATENTSYNC_CACHE names another folder"
+        raise ConfigError("cannot write the cache of networks", home, remedy) from error
+
+
 def found(key: Mapping[str, str], files: Sequence[str] = FILES) -> Path | None:
     """The file of a graph in the cache; None: it is not there, or damaged, which is logged."""
     home = _home(key)
@@ -77,11 +91,13 @@ def found(key: Mapping[str, str], files: Sequence[str] = FILES) -> Path | None:
         turn = _my_turn(home)
     except OSError:  # a folder that is read-only: nobody changes it
         return home / files[0] if _whole(home, key, files) else None
-    with turn:
+    try:
         if not _whole(home, key, files):
             return None
         _note_use(home)
         return home / files[0]
+    finally:
+        turn.release()
 
 
 def _home(key: Mapping[str, str]) -> Path:
@@ -146,7 +162,7 @@ def _whole(home: Path, key: Mapping[str, str], files: Sequence[str]) -> bool:
         reason = "damaged"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"incomplete ({type(error).__name__})"
-    logger.warning("%s is %s; converting again", home, reason)
+    logger.warning("%s is %s; it has to be converted again", home, reason)
     shutil.rmtree(home, ignore_errors=True)
     return False
 

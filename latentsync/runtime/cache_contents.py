@@ -35,7 +35,8 @@ class Kept:
     used: float
 
     def __str__(self) -> str:
-        return f"{self.key['network']}, {self.key['part']}" if self.key else self.folder.name
+        kind = ", int8" if self.key.get("stored") == "int8" else ""
+        return f"{self.key['network']}, {self.key['part']}{kind}" if self.key else self.folder.name
 
 
 def contents() -> list[Kept]:

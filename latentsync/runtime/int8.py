@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from latentsync.errors import ConfigError
 from latentsync.runtime import cache
+from latentsync.weights.record import file_sha256
 
 VERSION = "1"
 """To be raised when this code makes another graph of the same network and examples."""
@@ -41,7 +42,7 @@ class Note:
 
     examples: that the scales were found with. checked: other ones, whose results were compared with
     those in float32. psnr, worst: of them, dB, on average and of the worst. speedup: how many times
-    as fast as without int8, where it was made.
+    as fast as without int8, where it was made. graph: SHA-256 of its numbers; empty: not saved yet.
     """
 
     examples: int
@@ -49,10 +50,20 @@ class Note:
     psnr: float
     worst: float
     speedup: float
+    graph: str = ""
 
     def __str__(self) -> str:
         checked = f"{self.checked} pictures that it was not made with"
         return f"{self.psnr:.1f} dB from float32 on {checked}, at worst {self.worst:.1f} dB"
+
+
+def nncf() -> Any:
+    """The package. Raises ConfigError where it is not installed."""
+    try:
+        return importlib.import_module("nncf")
+    except ModuleNotFoundError as error:
+        remedy = f"no module {error.name}: pip install '.[int8]'"
+        raise ConfigError("int8 needs NNCF, which is not installed", "", remedy) from error
 
 
 def quantized(model: Any, examples: Sequence[Sequence[np.ndarray]]) -> Any:
@@ -61,23 +72,18 @@ def quantized(model: Any, examples: Sequence[Sequence[np.ndarray]]) -> Any:
     examples: inputs, each an array for each of the model's. Takes a minute, and the memory of some
     copies of the model. Raises ConfigError where NNCF is not installed.
     """
-    try:
-        nncf = importlib.import_module("nncf")
-    except ModuleNotFoundError as error:
-        remedy = f"no module {error.name}: pip install '.[int8]'"
-        raise ConfigError(
-            "int8 graphs are made by NNCF, which is not installed", "", remedy
-        ) from error
+    package = nncf()
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    dataset = nncf.Dataset([list(one) for one in examples])
-    return nncf.quantize(model, dataset, subset_size=len(examples))
+    dataset = package.Dataset([list(one) for one in examples])
+    return package.quantize(model, dataset, subset_size=len(examples))
 
 
 def compare(
     reference: Run, usual: Run, fast: Run, checked: Sequence[Tensor], *, examples: int
 ) -> Note:
     """reference: the network in float32. usual: as it would run without int8. fast: in int8; all
-    return pictures [-1, 1]. checked: at least one input."""
+    return pictures [-1, 1]. checked: at least one input. Raises ConfigError where the graph in int8
+    returns NaN or infinity."""
     errors = [_psnr(reference(one)[0], fast(one)[0]) for one in checked]
     seconds: dict[Run, list[float]] = {usual: [], fast: []}
     for _ in range(ROUNDS):
@@ -92,11 +98,14 @@ def compare(
 def _psnr(wanted: Tensor, found: Tensor) -> float:
     """Of pictures [-1, 1], dB."""
     error = float(torch.mean((wanted.clamp(-1, 1) - found.clamp(-1, 1)) ** 2))
-    return min(BEST, 10 * math.log10(4 / error)) if error > 0 else BEST
+    if not math.isfinite(error):
+        raise ConfigError("NaN or infinity in int8", "", "use fp32, or name other videos")
+    return BEST if error == 0 else min(BEST, 10 * math.log10(4 / error))
 
 
 def write_note(note: Note, model: Path) -> None:
-    """Beside the file of the graph."""
+    """Beside the files of the graph, which are there."""
+    note = replace(note, graph=file_sha256(model.with_suffix(".bin")))
     model.with_name(NOTE).write_text(json.dumps(asdict(note)), "utf-8")
 
 

@@ -85,6 +85,8 @@ class Networks:
         self._build = build
         self._built: dict[torch.dtype, nn.Module] = {}
         self._ready: dict[object, Runner] = {}
+        self.in_int8: dict[str, int8.Note] = {}
+        """Name of a part that is run in int8 -> what is known of its graph."""
         self._turn = threading.RLock()  # held while a part is prepared, not while it runs
         if execution.backend != "openvino":
             self._network(execution.dtype)
@@ -131,6 +133,7 @@ class Networks:
             openvino.save(made[0], path, halved=False)
             int8.write_note(made[1], path)
 
+        int8.nncf()  # raises before the work where it is not installed
         made = cache.kept(self._int8_key(part, one), make, save, int8.FILES, anew=True)
         if not isinstance(made, Path):
             raise ConfigError("the int8 graph cannot be kept in", cache.folder(), "see above")
@@ -146,7 +149,8 @@ class Networks:
         dtype = torch.float32 if part.precise else execution.dtype
         if execution.int8 and part.int8:
             path = self.int8_file(part, *examples)
-            logger.info("%s in int8: %s", self._named(part), int8.read_note(path))
+            self.in_int8[part.name] = note = int8.read_note(path)
+            logger.info("%s in int8: %s", self._named(part), note)
             return openvino.Graph(path, examples, execution, dtype)
         if execution.backend == "openvino":
             return openvino.Graph(self._graph(part, examples, dtype), examples, execution, dtype)
@@ -181,7 +185,8 @@ class Networks:
         path = cache.found(self._int8_key(part, examples), int8.FILES)
         if path is None:
             make = f"{command('cache')} quantize --superres {self.name} --input VIDEO ..."
-            remedy = f"{self._named(part)} is not there in int8 yet; make it: {make}"
+            same = "with the same weights, on this machine"
+            remedy = f"{self._named(part)} is not there in int8 yet; make it {same}: {make}"
             raise ConfigError("runtime.precision", "int8", remedy)
         return path
 

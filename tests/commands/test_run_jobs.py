@@ -56,6 +56,18 @@ def test_every_problem_of_a_list_has_its_line(
     assert "2 problems; nothing was done" in error
 
 
+def test_a_cluster_takes_no_int8_whose_graphs_differ_from_machine_to_machine(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each machine would find the work of the others made otherwise, and make it again."""
+    video = Path(__file__).parents[2] / "assets" / "demo_lipsynced.mp4"
+    jobs_file = tmp_path / "jobs.yaml"
+    jobs_file.write_text(f"- {{video: {video}, output: {tmp_path / 'out.mp4'}}}\n")
+    words = str(jobs_file), "--cluster", "auto", "runtime.precision=int8"
+    assert batch(state, *words) == 2
+    assert "int8; not with --cluster" in capsys.readouterr().err
+
+
 @pytest.fixture
 def kept(state: Path) -> Path:
     """A store with a waiting job."""

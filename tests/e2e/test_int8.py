@@ -58,7 +58,7 @@ def test_a_restorer_runs_in_int8_when_its_graphs_were_made(video, tmp_path, run,
 def test_results_are_compared_on_faces_of_the_last_video(video, capsys) -> None:
     assert quantize("--input", video, video) == DONE
     said = capsys.readouterr().out
-    assert "on 6 pictures" in said and "same video" not in said
+    assert "on 8 pictures" in said and "same video" not in said
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from GFPGAN.restorer import GFPGANRestorer
 from GFPGAN.window import WHOLE
 from latentsync.restoration.base import Windowed
 from latentsync.runtime.execution import REFERENCE, Execution
+from latentsync.runtime.int8 import Note
 from latentsync.runtime.network import Networks, Part
 from latentsync.types import Box
 
@@ -118,25 +119,22 @@ class _Prepared:
 
     def __init__(self, execution: Execution) -> None:
         self.execution, self.names = execution, list[str]()
+        self.in_int8: dict[str, Note] = {}
 
     def part(self, part: Part, *_examples: Tensor) -> None:
         assert part.int8
         self.names.append(part.name)
 
-    def int8_file(self, part: Part, *_examples: Tensor) -> Path:
-        return Path(part.name, "model.xml")
-
     def release(self) -> None:
         pass
 
 
-def test_in_int8_there_is_the_usual_window_and_the_whole() -> None:
-    mouth = "columns 96 to 416, rows 288 to 512"
-    for int8, tiny in ((False, "columns 192 to 256, rows 192 to 224"), (True, "whole")):
+def test_in_int8_a_face_gets_the_smallest_window_that_there_is() -> None:
+    mouth, lower = "columns 96 to 416, rows 288 to 512", "columns 64 to 448, rows 224 to 512"
+    tiny, large = "columns 192 to 256, rows 192 to 224", "columns 64 to 416, rows 288 to 512"
+    for int8, wanted in ((False, [mouth, large, tiny]), (True, [mouth, lower, "whole"])):
         networks = _Prepared(replace(REFERENCE, int8=int8))
-        restorer = GFPGANRestorer(cast(Networks, networks), fidelity=0.0, usual=MOUTH)
-        for box in (Box(110, 300, 400, 520), TINY, Box(0, 0, 512, 512)):
+        restorer = GFPGANRestorer(cast(Networks, networks), fidelity=0.0)
+        for box in (Box(110, 300, 400, 520), Box(90, 300, 400, 500), TINY, Box(0, 0, 512, 512)):
             restorer.within(box)
-        assert networks.names == [mouth, tiny, "whole"]
-        graphs = [Path(mouth, "model.bin"), Path("whole", "model.bin")] if int8 else []
-        assert restorer.files == [networks.checkpoint, *graphs]
+        assert networks.names == [*wanted, "whole"]

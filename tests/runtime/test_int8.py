@@ -117,5 +117,7 @@ def test_the_distance_is_that_of_pictures_and_the_worst_one_is_named() -> None:
     assert note.worst == pytest.approx(40) and note.psnr == pytest.approx(50)
     assert (note.examples, note.checked) == (7, 2) and note.speedup > 0
     assert compare(run(1), run(1), run(1), given, examples=1).psnr == BEST
+    with pytest.raises(ConfigError, match="NaN or infinity"):
+        compare(run(1), run(1), run(float("nan")), given, examples=1)
     beyond = compare(run(2), run(2), run(5), given[:1], examples=1)
     assert beyond.psnr == BEST, "a picture shows no more than 1"

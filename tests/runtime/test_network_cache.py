@@ -76,7 +76,7 @@ def test_a_damaged_graph_is_converted_again_with_one_warning(
     damage(kept_in(shop).with_name(name))
     assert kept_in(shop).read_text() == "graph 2"
     assert len(caplog.records) == 1
-    assert "converting again" in caplog.text
+    assert "it has to be converted again" in caplog.text
 
 
 def test_what_a_killed_process_left_is_not_taken(shop: Workshop) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsync.runtime.execution import Execution
-from latentsync.runtime.int8 import Note, read_note
+from latentsync.runtime.int8 import Note
 from latentsync.runtime.network import Networks, Part
 
 SIZE = 512
@@ -43,9 +43,7 @@ class Int8Restorer:
             execution=execution,
         )
         self._run = self._networks.part(WHOLE, EXAMPLE)
-        self.in_int8: dict[str, Note] = {}
-        if execution.int8:
-            self.in_int8[WHOLE.name] = read_note(self._networks.int8_file(WHOLE, EXAMPLE))
+        self.in_int8 = self._networks.in_int8
 
     def __call__(self, faces: Tensor) -> Tensor:
         return torch.cat([self._run(one)[0] for one in faces.split(1)]).clamp(-1, 1)

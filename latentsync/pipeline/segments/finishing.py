@@ -18,6 +18,7 @@ from typing import Any
 from latentsync.errors import MediaError
 from latentsync.media.segment_file import flush
 from latentsync.pipeline.compact_json import compact_json
+from latentsync.pipeline.segments import lock
 from latentsync.pipeline.segments.folder import WRITTEN, SegmentFolder, folder_of
 from latentsync.pipeline.segments.identity import file_hash
 from latentsync.places import part_file
@@ -72,6 +73,8 @@ def remove_kept(target: Path) -> bool:
     while a run works on it. Raises OSError."""
     folder = folder_of(target)
     segments = SegmentFolder(folder, {})
+    if not (folder.exists() or lock.is_left(folder)):
+        return True
     try:
         with segments.held():
             is_empty = folder.is_dir() and not any(folder.iterdir())

@@ -118,8 +118,9 @@ def _models(engine: Engine, *, speaks: bool) -> list[Any]:
         loaded.append(engine.lipsync.generator)
         encoder = engine.lipsync.encoder_files
     names = [getattr(one, "name", None) for one in loaded]
+    in_int8 = [note.graph for note in getattr(engine.restorer, "in_int8", {}).values()]
     files = [Path(path) for one in loaded for path in _files(one)]
-    return [*names, *(record.sha256(path) for path in (*files, *encoder))]
+    return [*names, *in_int8, *(record.sha256(path) for path in (*files, *encoder))]
 
 
 def _files(model: Any) -> list[Any]:

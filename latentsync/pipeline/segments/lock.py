@@ -38,6 +38,11 @@ def held(folder: Path, *, shared: bool) -> Iterator[None]:
         drop(folder)
 
 
+def is_left(folder: Path) -> bool:
+    """Whether the file of the lock is there, held or not."""
+    return _file_of(folder).exists()
+
+
 def drop(folder: Path) -> None:
     """Deletes the file of the lock, where the folder is gone and nobody holds it."""
     path = _file_of(folder)
