@@ -50,13 +50,7 @@ class GFPGANRestorer:
     licence = str(GFPGAN.licence)
     size: int | None = SIZE
 
-    def __init__(
-        self,
-        networks: Networks,
-        *,
-        fidelity: float,
-        window: Box = WHOLE,
-    ) -> None:
+    def __init__(self, networks: Networks, *, fidelity: float, window: Box = WHOLE) -> None:
         """networks: of GFPGANv1Clean."""
         self._networks, self._fidelity, self._window = networks, fidelity, window
         self.checkpoint, self.in_int8 = networks.checkpoint, networks.in_int8

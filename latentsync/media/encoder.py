@@ -75,6 +75,11 @@ def _on_grid(box: Box) -> Box:
     return Box(*low, -(-box.x1 // _GRID) * _GRID, -(-box.y1 // _GRID) * _GRID)
 
 
+_UNTIMED = 2
+"""In a video of so few frames x265 leaves their decoding times to chance; they are decoded in the
+order in which they are shown."""
+
+
 class Encoder:
     """The video stream of an output. Holds one frame back until its duration is known."""
 
@@ -114,6 +119,8 @@ class Encoder:
         steps = settings.roi_offset if finer else 0
         self._roi_qp_offset = RoiQpOffset(steps, bits(settings.pix_fmt))
         self._held: VideoFrame | None = None
+        self._frames = 0
+        self._untimed = _UNTIMED if settings.codec == "libx265" else 0
         self._writes_sei = HDR10_PLUS in ENCODERS[settings.codec].dynamic
         self._sei: dict[int, bytes] = {}  # by PTS, of the frames in the encoder
 
@@ -159,7 +166,10 @@ class Encoder:
         yield from self._packets(converted)
 
     def _packets(self, converted: VideoFrame | None) -> Iterator[Packet]:
+        self._frames += converted is not None
         for packet in self.stream.encode(converted):
+            if self._frames <= self._untimed:
+                packet.dts = packet.pts
             nal = self._sei.pop(packet.pts or 0, b"")
             yield with_sei(packet, nal) if nal else packet
 

@@ -38,6 +38,14 @@ def test_b_frames_do_not_move_time(tmp_path: Path) -> None:
     assert pts_of(target) == pts_of(source)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_x265_writes_the_shortest_videos_too(tmp_path: Path, count: int, suffix: str) -> None:
+    source = make_video(tmp_path / "a.mp4", moving_pattern(count=count))
+    target = copied(source, tmp_path / f"b{suffix}", EncodeSettings("libx265", preset="fast"))
+    assert pts_of(target) == pts_of(source) and len(pts_of(target)) == count
+
+
 @pytest.mark.parametrize("base", [Fraction(1, 1000), Fraction(1, 12800), Fraction(1, 90000)])
 def test_variable_frame_times_are_kept(tmp_path: Path, base: Fraction) -> None:
     milliseconds = [0, 40, 55, 140, 165, 300, 335, 500, 510, 1000]

@@ -125,6 +125,10 @@ class _Prepared:
         assert part.int8
         self.names.append(part.name)
 
+    def quantize(self, part: Part, examples: list[Tensor], checked: list[Tensor]) -> Note:
+        self.names.append(part.name)
+        return Note(len(examples), len(checked), 40, 39, 1.8)
+
     def release(self) -> None:
         pass
 
@@ -138,3 +142,15 @@ def test_in_int8_a_face_gets_the_smallest_window_that_there_is() -> None:
         for box in (Box(110, 300, 400, 520), Box(90, 300, 400, 500), TINY, Box(0, 0, 512, 512)):
             restorer.within(box)
         assert networks.names == [*wanted, "whole"]
+
+
+def test_every_window_that_int8_takes_is_made_from_all_faces() -> None:
+    networks, begun = _Prepared(REFERENCE), list[str]()
+    restorer = GFPGANRestorer(cast(Networks, networks), fidelity=0.0)
+    notes = restorer.quantize(torch.zeros(5, 3, 8, 8), torch.zeros(2, 3, 8, 8), begun.append)
+    assert networks.names == begun == list(notes) and len(begun) == 3
+    assert {(note.examples, note.checked) for note in notes.values()} == {(5, 2)}
+    taken = _Prepared(replace(REFERENCE, int8=True))
+    for box in (MOUTH, Box(90, 300, 400, 500), WHOLE):
+        GFPGANRestorer(cast(Networks, taken), fidelity=0.0).within(box)
+    assert taken.names == begun
